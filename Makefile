@@ -1,0 +1,47 @@
+# The commands of a newcomer and of CI. Needs Python 3.11 or later, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test lint format lock clean
+
+run: $(VENV)/.run
+	$(BIN)/opa up
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest api/tests -c api/pyproject.toml $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check --config api/pyproject.toml api examples
+	$(BIN)/ruff check --config api/pyproject.toml api examples
+	$(BIN)/mypy --config-file api/pyproject.toml
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --config api/pyproject.toml api examples
+	$(BIN)/ruff check --fix --config api/pyproject.toml api examples
+
+# Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
+LOCK := $(BIN)/uv pip compile api/pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+lock: $(VENV)/.dev
+	$(LOCK) $(ARGS) --extra local --extra dev -o api/requirements-dev.lock
+	$(LOCK) -c api/requirements-dev.lock --extra local -o api/requirements-local.lock
+	$(LOCK) -c api/requirements-dev.lock -o api/requirements.lock
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opa-stack needs Python 3.11 or later, $(PYTHON) is %d.%d; name another one: make PYTHON=python3.13" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python api/requirements-local.lock api/pyproject.toml
+	$(PIP_INSTALL) --require-hashes -r api/requirements-local.lock
+	$(PIP_INSTALL) --no-deps -e api
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python api/requirements-dev.lock api/pyproject.toml
+	$(PIP_INSTALL) --require-hashes -r api/requirements-dev.lock
+	$(PIP_INSTALL) --no-deps -e api
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) .opa

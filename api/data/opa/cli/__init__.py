@@ -1,0 +1,27 @@
+"""The command `opa`, also installed as `opa-stack`. One module a command; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from opa.core.errors import OpaError
+
+app = typer.Typer(
+    name="opa",
+    help="Put a Python file into a folder, and it is an API endpoint, a background task, or both.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command; a mistake that somebody can mend is one line and exit status 1."""
+    from opa.cli.report import print_error
+
+    try:
+        app()
+    except OpaError as error:
+        print_error(error)
+        sys.exit(1)

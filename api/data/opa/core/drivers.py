@@ -1,0 +1,63 @@
+"""Drivers: classes that know how to connect to one kind of service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opa.core.hooks import BasePlugin
+from opa.core.hosts import hosts_in_url
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+
+class Driver(BasePlugin):
+    """Connects one component. Subclass it in a plugin, with a `name` and a `connect`.
+
+    `connect` and `validate` may be `def` or `async def`, each on its own. A synchronous one runs in a thread, so it
+    never holds the event loop. What they raise is tried again, with a growing pause, until the time limit of
+    the settings (`COMPONENT_CONNECT_TIMEOUT`) has passed; an error in `permanent_errors` is not tried again.
+
+    Attributes:
+        name: what `DRIVER` in the settings refers to; case does not matter.
+        instance: the client; `connect` sets it.
+        opts: `OPTS` of the component, with attribute access (`self.opts.URL`).
+        load: `LOAD` of the component: `auto`, `yes` or `no`.
+        pm: the plugin manager that the component belongs to.
+        component: the name of the component.
+        connection_errors: what the client raises when its server is gone; in a route they become a 503.
+        permanent_errors: what `connect` or `validate` raises when another try cannot help, such as a wrong password.
+    """
+
+    name: ClassVar[str]
+    connection_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    permanent_errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    instance: Any = None
+    pm: PluginManager
+    component: str = ""
+
+    def __init__(self, opts: Mapping[str, Any] | None = None, load: str = "auto") -> None:
+        self.opts: Any = opts if opts is not None else {}
+        self.load = load
+
+    def hosts(self) -> list[str]:
+        """The host names that must resolve before `connect` is worth a try.
+
+        They come from the options named `URL` or `…_URL`. For each of those options one host of those it lists is
+        enough. Override it for a driver whose options name their hosts differently.
+        """
+        urls = [value for key, value in self.opts.items() if key.upper() == "URL" or key.upper().endswith("_URL")]
+        return [host for url in urls if isinstance(url, str) for host in hosts_in_url(url)]
+
+    def connect(self) -> Any:
+        """Set `self.instance`. Return False to say that the service is not there (`LOAD` is auto: not an error)."""
+        raise NotImplementedError(f"driver {type(self).__name__} has no connect()")
+
+    def get_instance(self) -> Any:
+        """What `get_instance("…")` and `Component("…")` give; the client by default."""
+        return self.instance
+
+    def disconnect(self) -> Any:
+        """Close what `connect` opened; may be `async def`. Called when the process stops, in reverse order."""

@@ -1,0 +1,97 @@
+"""Every error that opa-stack raises on purpose.
+
+All of them are `OpaError`; `str(error)` is one line that says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class OpaError(Exception):
+    """A mistake that somebody can mend.
+
+    Args:
+        problem: what is wrong, naming the plugin, component or setting, without a full stop.
+        where: file, `file:line` or the name of a settings source.
+        hint: what to do about it, one sentence.
+    """
+
+    def __init__(self, problem: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        line = f"{self.problem} ({self.where})" if self.where else self.problem
+        if self.hint:
+            line = f"{line}. {self.hint}"
+        return " ".join(line.split())
+
+
+class SettingsError(OpaError):
+    """A settings file does not parse, or settings have wrong values; `mistakes` has one line for each."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        mistakes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(problem, where=where, hint=hint)
+        self.mistakes = mistakes
+
+
+class PluginPathError(OpaError):
+    """A plugin path is not there, or is no folder."""
+
+
+class MetadataError(OpaError):
+    """A plugin's metadata file does not parse or has the wrong shape."""
+
+
+class FilterError(OpaError):
+    """A plugin filter in the settings cannot be used, such as a regular expression that does not compile."""
+
+
+class PluginImportError(OpaError):
+    """A plugin cannot be imported; the cause is chained."""
+
+
+class RegistrationError(OpaError):
+    """What a plugin defines does not fit: a hook without a definition, a name used twice, and so on."""
+
+
+class HookCallError(OpaError, KeyError):
+    """`call_hook` or `call_hook_async` was called with a name or in a way that the hook does not have."""
+
+
+class SetupError(OpaError):
+    """A `Setup` class asks for something that there is not, or raised; the cause is chained."""
+
+
+class ComponentError(OpaError):
+    """Something is wrong with an optional component; `component` is its name."""
+
+    def __init__(
+        self, problem: str, *, component: str, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(problem, where=where, hint=hint)
+        self.component = component
+
+
+class ComponentUnavailableError(ComponentError, KeyError):
+    """The component is not there (not configured, not loaded, not connected); a route answers 503."""
+
+
+class ComponentConnectError(ComponentError):
+    """The component had to connect and did not; the last cause is chained."""
+
+
+class NotRunningError(OpaError):
+    """Something needs the running plugin manager, and no process has made one yet."""
+
+
+class StartError(OpaError):
+    """A process cannot be started as asked: unknown mode, missing program, port in use."""
