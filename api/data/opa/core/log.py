@@ -1,0 +1,210 @@
+"""`log`, the one logger of a process, and how it is set up.
+
+It writes to standard error from the first call on. Until `setup_logging` has read the settings, the
+environment variables `OPA_LOGLEVEL` and `OPA_LOG_FORMAT` say how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from loguru import logger
+
+from opa.core.errors import SettingsError
+from opa.core.log_lines import json_line, safe_repr, text_line
+from opa.core.log_std import lead_std_logging
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+    from opa.core.settings import Config
+
+T = TypeVar("T")
+
+LEVELS = {
+    "trace": 5,
+    "debug": 10,
+    "info": 20,
+    "success": 25,
+    "warn": 30,
+    "warning": 30,
+    "error": 40,
+    "fatal": 50,
+    "critical": 50,
+}
+
+
+class Log:
+    """Loguru's logger, which never raises into its caller and takes an object through `|`.
+
+    `log.info("…")` and the other levels, `bind`, `opt`, `catch`, `contextualize` and the rest are loguru's.
+    `obj | log` writes `obj` at level debug and gives the very same `obj`, so it fits into any expression.
+    """
+
+    # numpy's arrays would otherwise apply `|` to each of their elements.
+    __array_ufunc__ = None
+
+    def __init__(self, wrapped: Logger, **options: Any) -> None:
+        self._wrapped = wrapped
+        self._options = options
+        depth = options.get("depth", 0)
+        self._for_caller = wrapped.opt(**{**options, "depth": depth + 2})
+        self._for_object = wrapped.opt(**{**options, "depth": depth + 1, "lazy": True})
+
+    def __ror__(self, obj: T) -> T:
+        self._for_object.debug("{}", functools.partial(_describe, obj))
+        return obj
+
+    def trace(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 5; like every level, `message` is filled by `str.format` when there are arguments."""
+        self._write("TRACE", message, args, kwargs)
+
+    def debug(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 10."""
+        self._write("DEBUG", message, args, kwargs)
+
+    def info(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 20."""
+        self._write("INFO", message, args, kwargs)
+
+    def success(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 25."""
+        self._write("SUCCESS", message, args, kwargs)
+
+    def warning(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 30."""
+        self._write("WARNING", message, args, kwargs)
+
+    def error(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 40."""
+        self._write("ERROR", message, args, kwargs)
+
+    def critical(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 50."""
+        self._write("CRITICAL", message, args, kwargs)
+
+    def exception(self, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at level 40, with the exception that is being handled."""
+        self.opt(exception=True, depth=1 + self._options.get("depth", 0)).error(message, *args, **kwargs)
+
+    def log(self, level: str | int, message: object, *args: Any, **kwargs: Any) -> None:
+        """Log at a level by its name, in any case, or its number."""
+        self._write(level.upper() if isinstance(level, str) else level, message, args, kwargs)
+
+    def bind(self, **extra: Any) -> Log:
+        """A log that adds `extra` to each of its lines."""
+        return Log(self._wrapped.bind(**extra), **self._options)
+
+    def opt(self, **options: Any) -> Log:
+        """A log with loguru's options for one call: `exception`, `depth`, `lazy`, `colors`, `raw`."""
+        return Log(self._wrapped, **{**self._options, **options})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    def _write(
+        self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        try:
+            self._for_caller.log(level, message, *args, **kwargs)
+        except Exception as failure:  # noqa: BLE001  whatever is wrong with a message, the caller goes on
+            text = message if isinstance(message, str) else safe_repr(message)
+            what = "".join(f", {safe_repr(value)}" for value in (*args, *kwargs.values()))
+            self._for_caller.warning(f"{text}{what} (cannot be logged as asked: {safe_repr(failure)})")
+
+
+def _describe(obj: object) -> str:
+    kind = type(obj)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {safe_repr(obj)}"
+
+
+def level_number(level: str | int) -> int:
+    """The number of a level.
+
+    Args:
+        level: a name in any case (uvicorn's `trace` among them), or a number, also as a string.
+
+    Raises:
+        SettingsError: there is no such level.
+    """
+    if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
+        return level
+    text = str(level).strip().lower()
+    if text.isdecimal():
+        return int(text)
+    if text not in LEVELS:
+        raise SettingsError(
+            f"setting LOGLEVEL is {level!r}", hint=f"It is a number, or one of {', '.join(LEVELS)}"
+        )
+    return LEVELS[text]
+
+
+def setup_logging(config: Config) -> None:
+    """Set the log up as the settings say, and lead the standard library's logging into it.
+
+    It may be called again: for changed settings, or after a server has set up handlers of its own. Sinks that
+    a plugin has added stay.
+
+    Args:
+        config: reads `LOGLEVEL`, and `LOG_FORMAT`: `json`, `text`, or `auto`, which is text in the env `dev`
+            and on a terminal, and JSON otherwise.
+
+    Raises:
+        SettingsError: one of the two has a value that there is not.
+    """
+    level = level_number(config.LOGLEVEL)
+    chosen = str(config.LOG_FORMAT).lower()
+    if chosen not in {"auto", "json", "text"}:
+        raise SettingsError(f"setting LOG_FORMAT is {config.LOG_FORMAT!r}", hint="It is auto, json or text")
+    _write_to_stderr(level, as_text=_is_text(chosen))
+    lead_std_logging(level)
+
+
+def _is_text(chosen: str) -> bool:
+    return chosen == "text" or (chosen != "json" and (os.environ.get("ENV") == "dev" or _is_terminal()))
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _wants_colors() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (_is_terminal() and os.environ.get("TERM") != "dumb")
+
+
+def _to_stderr(line: str) -> None:
+    if sys.stderr is not None:  # looked up at each line: it may be replaced, as by a test or a server
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _write_to_stderr(level: int, *, as_text: bool) -> None:
+    global _sink  # noqa: PLW0603  loguru's logger is one for the process, and so is the sink that is ours in it
+    colored = as_text and _wants_colors()
+    added = logger.add(
+        _to_stderr,
+        level=level,
+        format=functools.partial(text_line, colored=colored) if as_text else json_line,
+        colorize=colored,
+        backtrace=False,
+        diagnose=False,  # values of variables are shown by opa.core.exceptions, where the settings ask for it
+        catch=True,
+    )
+    with contextlib.suppress(ValueError):  # somebody has removed it
+        logger.remove(_sink)
+    _sink = added
+
+
+_sink = 0  # the one that loguru makes when it is imported
+_write_to_stderr(
+    LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),
+    as_text=_is_text(os.environ.get("OPA_LOG_FORMAT", "auto").lower()),
+)
+log = Log(logger)

@@ -1,0 +1,115 @@
+"""Leads the standard library's logging into the log, and with it uvicorn, celery, pymongo and warnings."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from opa.core.log_lines import safe_repr
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+TRACE = 5
+
+# At level debug these write a line for each command, look-up or look at a file, some with the user's data.
+# They are heard at level trace.
+CHATTY = ("amqp", "asyncio", "kombu", "markdown_it", "parso", "pymongo", "watchfiles")
+
+# What every record has, besides `extra`. `color_message` is uvicorn's message once more, with escape codes.
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
+    "asctime",
+    "color_message",
+    "message",
+    "taskName",
+}
+
+
+# How warnings.formatwarning begins: the record itself says only that the module `warnings` wrote it.
+_WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
+
+
+class LeadIntoLog(logging.Handler):
+    """Writes the records of the standard library's logging into the log, as their own caller wrote them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record. What it holds may be wrong, such as arguments that do not fit its message."""
+
+        def as_its_caller(line: Record) -> None:
+            path, number = _place(record)
+            line["name"] = record.name
+            line["function"] = record.funcName or "<unknown>"
+            line["line"] = number
+            line["file"] = type(line["file"])(Path(path).name, path)  # type: ignore[call-arg]
+
+        try:
+            extra = {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
+            exception = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
+            lead = logger.patch(as_its_caller).bind(**extra).opt(exception=exception)
+            lead.log(_level(record), _text(record))
+        except Exception:  # noqa: BLE001  as every handler of the standard library: it reports, and the caller goes on
+            self.handleError(record)
+
+
+def _level(record: logging.LogRecord) -> str | int:
+    try:
+        return logger.level(record.levelname).name
+    except ValueError:  # a level of the library's own
+        return record.levelno
+
+
+def _place(record: logging.LogRecord) -> tuple[str, int]:
+    if record.name == "py.warnings" and (warned := _WARNED.match(_text(record))):
+        return warned["path"], int(warned["line"])
+    return record.pathname, record.lineno
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception as failure:  # noqa: BLE001  arguments that do not fit, or whose str() fails
+        text = f"{record.msg!s} with {safe_repr(record.args)} ({type(failure).__name__}: they do not fit)"
+    return f"{text}\n{record.stack_info}" if record.stack_info else text.rstrip()
+
+
+def lead_std_logging(level: int) -> None:
+    """Make a handler that writes into the log the only one that ends on the terminal.
+
+    Handlers that write elsewhere, such as into a file, stay. Call it again after a library has set up its
+    own.
+
+    Args:
+        level: number below which nothing is written.
+    """
+    logging.addLevelName(TRACE, "TRACE")
+    root = logging.getLogger()
+    for name in [
+        name for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)
+    ]:
+        library = logging.getLogger(name)
+        if _drop_terminal_handlers(library) and not library.handlers:
+            library.propagate = True
+    _drop_terminal_handlers(root)
+    if not any(isinstance(handler, LeadIntoLog) for handler in root.handlers):
+        root.addHandler(LeadIntoLog())
+    root.setLevel(level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET if level <= TRACE else logging.INFO)
+    logging.captureWarnings(True)
+
+
+def _drop_terminal_handlers(library: logging.Logger) -> bool:
+    terminal: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    dropped = [
+        handler
+        for handler in library.handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream in terminal
+    ]
+    for handler in dropped:
+        library.removeHandler(handler)
+    return bool(dropped)
