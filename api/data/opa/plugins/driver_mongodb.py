@@ -1,0 +1,100 @@
+"""Drivers for MongoDB: `mongodb-async-motor`, `mongodb-async-pymongo` and synchronous `mongodb-pymongo`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.common import validate
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+
+from opa import Driver
+
+DEFAULTS = {"serverselectiontimeoutms": 3000, "connecttimeoutms": 3000}
+"""`OPTS` win over these, and parameters in the URL over both."""
+
+
+class _MongodbDriver(Driver):
+    """What the drivers have in common."""
+
+    client_class: ClassVar[Any]
+
+    connection_errors = (ConnectionFailure,)
+    permanent_errors = (ConfigurationError, OperationFailure, TypeError, ValueError)
+
+    def new_client(self, **bound: Any) -> Any:
+        """A client that has not connected yet; `bound` are arguments that no option may change.
+
+        Raises:
+            ConfigurationError: the client does not know one of the options.
+            TypeError: an option has a value of the wrong type.
+            ValueError: the same, or the URL is of no use; the message does not repeat it, for its password.
+        """
+        url = self.opts["URL"]
+        options = dict(
+            validate(key.lower(), value) for key, value in self.opts.items() if key.upper() != "URL"
+        )
+        # An argument would win over the same parameter in the URL.
+        in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+        arguments = {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}
+        try:
+            return self.client_class(url, **arguments, **bound)
+        except (InvalidURI, ValueError):
+            raise ValueError(
+                "URL cannot be used: it starts with mongodb:// or mongodb+srv://, its port is a number, "
+                "and / ? # @ : % in a user name or password are percent-encoded"
+            ) from None
+
+
+class MongodbMotorAsync(_MongodbDriver):
+    """Gives an `AsyncIOMotorClient` of motor."""
+
+    name = "mongodb-async-motor"
+    client_class = AsyncIOMotorClient
+
+    async def connect(self) -> None:
+        self.instance = self.new_client(io_loop=asyncio.get_running_loop())
+
+    async def validate(self) -> None:
+        await self.instance.admin.command("ping")
+
+    async def disconnect(self) -> None:
+        if self.instance is not None:
+            self.instance.close()
+
+
+class MongodbPymongoAsync(_MongodbDriver):
+    """Gives an `AsyncMongoClient` of pymongo."""
+
+    name = "mongodb-async-pymongo"
+    client_class = AsyncMongoClient
+
+    async def connect(self) -> None:
+        self.instance = self.new_client()
+
+    async def validate(self) -> None:
+        await self.instance.admin.command("ping")
+
+    async def disconnect(self) -> None:
+        if self.instance is not None:
+            await self.instance.close()
+
+
+class MongodbPymongo(_MongodbDriver):
+    """Gives a `MongoClient` of pymongo."""
+
+    name = "mongodb-pymongo"
+    client_class = MongoClient
+
+    def connect(self) -> None:
+        self.instance = self.new_client()
+
+    def validate(self) -> None:
+        self.instance.admin.command("ping")
+
+    def disconnect(self) -> None:
+        if self.instance is not None:
+            self.instance.close()

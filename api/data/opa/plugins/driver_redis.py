@@ -1,0 +1,161 @@
+"""Drivers for Redis and Valkey: `redis-aioredis` (asynchronous) and `redis-walrus` (synchronous)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import walrus
+from redis.asyncio import Redis
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ConnectionError,
+    InvalidResponse,
+    ResponseError,
+    TimeoutError,
+)
+
+from opa import Driver
+
+DEFAULTS = {"socket_connect_timeout": 3, "socket_timeout": 5}
+"""Seconds. `OPTS` win over these, and parameters in the URL over both."""
+
+
+def blocking_time(command: tuple[Any, ...]) -> float | None:
+    """How many seconds the server may hold back its answer to `command`; None if it answers at once."""
+    match command:
+        case (("BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BLMOVE" | "BZPOPMIN" | "BZPOPMAX"), *_, seconds):
+            limit = float(seconds)
+        case (("BLMPOP" | "BZMPOP"), seconds, *_):
+            limit = float(seconds)
+        case (("XREAD" | "XREADGROUP"), *words) if b"BLOCK" in words:
+            limit = float(words[words.index(b"BLOCK") + 1]) / 1000
+        case _:
+            return None
+    return limit or math.inf
+
+
+def with_blocking_time(command: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """`options` for `execute_command`, which hands them on to `parse_response`."""
+    limit = blocking_time(command)
+    return options if limit is None else options | {"blocking_time": limit}
+
+
+def same(answer: Any) -> Any:
+    """The callback for answers that need none."""
+    return answer
+
+
+# A read gives up after `socket_timeout`, also when the command asked the server to hold its answer back for
+# longer: `blpop(key, 30)`, or a walrus lock that somebody else holds (redis-py issue 2807). These two classes
+# let such a command wait for as long as it asked.
+class PatientRedis(Redis):
+    """A `redis.asyncio.Redis` whose blocking commands may take longer than `socket_timeout`."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command and give its answer."""
+        return await super().execute_command(*args, **with_blocking_time(args, options))
+
+    async def parse_response(self, connection: Any, command_name: str | bytes, **options: Any) -> Any:
+        """Read the answer to a command."""
+        limit = options.pop("blocking_time", None)
+        if limit is None:
+            return await super().parse_response(connection, command_name, **options)
+        answer = await connection.read_response(timeout=limit + (connection.socket_timeout or math.inf))
+        return self.response_callbacks.get(command_name, same)(answer)
+
+
+class PatientDatabase(walrus.Database):
+    """A `walrus.Database` whose blocking commands may take longer than `socket_timeout`."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command and give its answer."""
+        return super().execute_command(*args, **with_blocking_time(args, options))
+
+    def parse_response(self, connection: Any, command_name: str | bytes, **options: Any) -> Any:
+        """Read the answer to a command."""
+        limit = options.pop("blocking_time", None)
+        if limit is None:
+            return super().parse_response(connection, command_name, **options)
+        seconds = limit + (connection.socket_timeout or math.inf)
+        answer = connection.read_response(timeout=None if seconds == math.inf else seconds)
+        return self.response_callbacks.get(command_name, same)(answer)
+
+
+class _RedisDriver(Driver):
+    """What the two drivers have in common."""
+
+    client_class: ClassVar[Any]
+
+    connection_errors = (ConnectionError, TimeoutError)
+    permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
+
+    def new_client(self) -> Any:
+        """A client that has not connected yet.
+
+        Raises:
+            ValueError: the URL or an option is of no use; the message repeats no value, it may be a secret.
+        """
+        options = {key.lower(): value for key, value in self.opts.items() if key.upper() != "URL"}
+        options = {key: parsed_option(key, value) for key, value in options.items()}
+        try:
+            client = self.client_class.from_url(self.opts["URL"], **DEFAULTS | options)
+        except ValueError:
+            raise ValueError(
+                "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters "
+                "have the right type, and / ? # @ in a password are percent-encoded"
+            ) from None
+        try:
+            # The pool does not look at its options before it makes the first connection.
+            pool = client.connection_pool
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
+        return client
+
+
+def parsed_option(name: str, value: Any) -> Any:
+    """An option as the client wants it, which is as it would read the same parameter in a URL."""
+    parse = URL_QUERY_ARGUMENT_PARSERS.get(name)
+    if parse is None or value is None:
+        return value
+    try:
+        return parse(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"option {name.upper()} of the Redis client has a value of the wrong type") from None
+
+
+class Aioredis(_RedisDriver):
+    """Gives a `redis.asyncio.Redis`."""
+
+    name = "redis-aioredis"
+    client_class = PatientRedis
+
+    async def connect(self) -> None:
+        self.instance = self.new_client()
+
+    async def validate(self) -> None:
+        await self.instance.ping()
+
+    async def disconnect(self) -> None:
+        if self.instance is not None:
+            await self.instance.aclose()
+
+
+class Walrus(_RedisDriver):
+    """Gives a `walrus.Database`."""
+
+    name = "redis-walrus"
+    client_class = PatientDatabase
+
+    def connect(self) -> None:
+        self.instance = self.new_client()
+
+    def validate(self) -> None:
+        self.instance.ping()
+
+    def disconnect(self) -> None:
+        if self.instance is not None:
+            self.instance.close()
