@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.exceptions import format_exception
+from opa.core.secrets import MASK, looks_secret, mask_url
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -19,14 +19,6 @@ _TEXT = (
     "<level>{message}</level><dim>{_extra}</dim>\n{_exception}"
 )
 _JSON = "{_line}\n"
-
-# The user's name may stay, the password not. A password may hold an unescaped "@" or ":".
-_PASSWORD_IN_URL = re.compile(r"(://[^\s:/@'\"]*):[^\s/'\"]+@")
-
-
-def mask_passwords(text: str) -> str:
-    """`text` with the password of every URL in it replaced by `***`."""
-    return _PASSWORD_IN_URL.sub(r"\1:***@", text) if "://" in text else text
 
 
 def safe_repr(value: Any) -> str:
@@ -43,7 +35,7 @@ def json_line(record: Record) -> str:
         "timestamp": record["time"].astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "level": record["level"].name,
         "logger": record["name"],
-        "message": record["message"],
+        "message": _mask(record["message"]),
         "file": record["file"].path,
         "line": record["line"],
         "function": record["function"],
@@ -53,22 +45,23 @@ def json_line(record: Record) -> str:
     if error is not None:
         fields["exception"] = {
             "type": type(error).__name__,
-            "message": _safe_str(error),
-            "traceback": format_exception(error),
+            "message": _mask(_safe_str(error)),
+            "traceback": _mask(format_exception(error)),
         }
     if record["extra"]:
-        fields["extra"] = dict(record["extra"])
-    cast("dict[str, Any]", record)["_line"] = mask_passwords(_to_json(fields))
+        fields["extra"] = record["extra"]
+    cast("dict[str, Any]", record)["_line"] = _to_json(fields)
     return _JSON
 
 
 def text_line(record: Record, *, colored: bool) -> str:
     """For loguru's `format`: puts extra values and traceback into the record and returns the template."""
     error = _error_of(record)
-    extra = "".join(f" {key}={safe_repr(value)}" for key, value in record["extra"].items())
-    traceback = format_exception(error, colored=colored) if error is not None else ""
-    record["message"] = mask_passwords(record["message"])
-    cast("dict[str, Any]", record).update(_extra=mask_passwords(extra), _exception=mask_passwords(traceback))
+    record["message"] = _mask(record["message"])
+    cast("dict[str, Any]", record).update(
+        _extra="".join(f" {key}={_shown(key, value)}" for key, value in record["extra"].items()),
+        _exception=_mask(format_exception(error, colored=colored)) if error is not None else "",
+    )
     return _TEXT
 
 
@@ -83,13 +76,33 @@ def _safe_str(value: Any) -> str:
         return safe_repr(value)
 
 
+def _mask(text: str) -> str:
+    return mask_url(text) if "=" in text or "://" in text else text
+
+
+def _shown(name: str, value: Any) -> str:
+    return MASK if looks_secret(name) else _mask(safe_repr(value))
+
+
 def _to_json(fields: Mapping[str, Any]) -> str:
+    extra = fields.get("extra")
+    if extra is None:
+        return json.dumps(fields)
     try:
-        return json.dumps(fields, default=safe_repr, allow_nan=False)
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # keys that are no strings, NaN, an object that holds itself
-        extra = {str(key): safe_repr(value) for key, value in fields["extra"].items()}
-        return json.dumps({**fields, "extra": extra})
+        return json.dumps({**fields, "extra": _for_json("", extra)}, allow_nan=False)
+    except (ValueError, RecursionError):  # NaN, or an object that holds itself
+        return json.dumps({**fields, "extra": {name: _shown(name, value) for name, value in extra.items()}})
+
+
+def _for_json(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _for_json(str(key), item) for key, item in value.items()}
+    if looks_secret(name):
+        return MASK
+    if isinstance(value, str):
+        return _mask(value)
+    if isinstance(value, list | tuple):
+        return [_for_json(name, item) for item in value]
+    return _mask(safe_repr(value))

@@ -1,0 +1,46 @@
+"""Health for an orchestrator: HEALTH_URL tells that the process lives, READY_URL that it takes requests.
+
+The process lives as long as its event loop answers. It is ready once its components are connected and its
+setups have run, and until it stops. A server that is gone for a while makes it neither dead nor unready:
+clients connect again by themselves, routes that do not need the server go on, and those that do answer 503.
+An orchestrator that took every replica out at once, or restarted them, would only make that worse.
+"""
+
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from opa import config, get_plugin_manager, get_router
+
+router = get_router(include_in_schema=False)
+
+# A proxy or an orchestrator must see the state of now.
+NEVER_STORED = {"Cache-Control": "no-store"}
+
+
+async def health() -> JSONResponse:
+    """Answer 200 while the event loop runs."""
+    return JSONResponse({"status": "ok"}, headers=NEVER_STORED)
+
+
+async def ready() -> JSONResponse:
+    """Answer 200 once every component that is to be loaded is connected, otherwise 503; list them all."""
+    states = get_plugin_manager().component_states.values()
+    is_ready = all(state.status in {"connected", "not loaded"} for state in states)
+    components = [_shown(state) for state in states]
+    return JSONResponse(
+        {"status": "ready" if is_ready else "not ready", "components": components},
+        status_code=200 if is_ready else 503,
+        headers=NEVER_STORED,
+    )
+
+
+def _shown(state: Any) -> dict[str, str]:
+    shown = {"name": state.name, "status": state.status}
+    return {**shown, "reason": state.reason} if state.reason else shown
+
+
+if config.HEALTH_URL:
+    router.add_api_route(config.HEALTH_URL, health, methods=["GET", "HEAD"])
+if config.READY_URL:
+    router.add_api_route(config.READY_URL, ready, methods=["GET", "HEAD"])
