@@ -43,6 +43,10 @@ class SettingsError(OpaError):
         self.mistakes = mistakes
 
 
+class MissingSettingError(OpaError, AttributeError, KeyError):
+    """A setting was asked for that there is not."""
+
+
 class PluginPathError(OpaError):
     """A plugin path is not there, or is no folder."""
 

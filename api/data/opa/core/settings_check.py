@@ -1,0 +1,125 @@
+"""Checks merged settings against the schema, and puts everything that is wrong into one line each."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from opa.core.secrets import mask_setting
+from opa.core.settings_schema import ALIASES, COMPONENT_KEYS, KNOWN, Settings
+
+_CLOSE = 0.88
+_SHOWN_CHARACTERS = 60
+
+_PROBLEMS = {
+    "missing": "is missing",
+    "string_type": "should be text",
+    "string_too_short": "should not be empty",
+    "list_type": "should be a list",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "greater_than": "should be more than {gt:g}",
+    "greater_than_equal": "should be {ge:g} or more",
+    "less_than_equal": "should be {le:g} or less",
+    "literal_error": "should be {expected}",
+}
+_MAPPINGS = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the check found.
+
+    Attributes:
+        settings: the known settings in their right types.
+        mistakes: a line for each: name, what is wrong, the value unless it is secret, the source.
+        warnings: what is accepted, and probably not meant.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    mistakes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def check(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> Checked:
+    """Check `values` against the schema; names that it does not know are the user's own, with any value."""
+    warnings = [*_likely_typos(values, sources), *_ignored_component_keys(values, sources)]
+    try:
+        settings = Settings.model_validate({name: value for name, value in values.items() if name in KNOWN})
+    except ValidationError as error:
+        mistakes = tuple(_mistake(detail, sources) for detail in error.errors(include_url=False))
+        return Checked(mistakes=mistakes, warnings=tuple(warnings))
+    return Checked(settings=settings.model_dump(), warnings=tuple(warnings))
+
+
+def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    name = ".".join(path)
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind in _MAPPINGS:
+        # No value: it may be a text that holds a whole configuration, passwords and all.
+        shown, problem = (
+            "",
+            "should be a mapping; in an environment variable write '@json {…}' or '@merge {…}'",
+        )
+    else:
+        problem = (
+            str(context["error"])
+            if "error" in context
+            else _PROBLEMS.get(kind, detail["msg"]).format(**context)
+        )
+        if kind == "string_type" and isinstance(value, int | float):
+            problem += ", in quotes"
+        shown = "" if kind == "missing" else f", not {show(name, value)}"
+    return f"{name}: {problem}{shown} ({source_of(path, sources)})"
+
+
+def show(name: str, value: Any) -> str:
+    """`value` for an error message: masked where it is secret, and not too long."""
+    text = json.dumps(mask_setting(name, value), ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def source_of(path: tuple[str, ...], sources: Mapping[tuple[str, ...], str]) -> str:
+    """Where the value at `path` came from, or else what is inside it, or else the nearest value around it."""
+    wanted = tuple(part.upper() for part in path)
+    for length in range(len(wanted), 0, -1):
+        inside = [source for key, source in sources.items() if key[:length] == wanted[:length]]
+        if inside:
+            return ", ".join(dict.fromkeys(inside))
+    return "not set anywhere"
+
+
+def _likely_typos(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
+    warnings = []
+    for name in values.keys() - KNOWN:
+        if close := difflib.get_close_matches(name, [*KNOWN, *ALIASES], n=1, cutoff=_CLOSE):
+            where = source_of((name,), sources)
+            warnings.append(f"{name} is not a setting of opa-stack; did you mean {close[0]}? ({where})")
+    return sorted(warnings)
+
+
+def _ignored_component_keys(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
+    components = values.get("OPTIONAL_COMPONENTS")
+    if not isinstance(components, Mapping):
+        return []
+    return [
+        f"OPTIONAL_COMPONENTS.{name}.{key} is not used; options of the driver belong under OPTS "
+        f"({source_of(('OPTIONAL_COMPONENTS', str(name), str(key)), sources)})"
+        for name, component in components.items()
+        if isinstance(component, Mapping)
+        for key in component
+        if str(key).upper() not in COMPONENT_KEYS
+    ]

@@ -1,0 +1,198 @@
+"""The known settings: types, limits, and which exclude each other. Defaults stand in default-settings.yaml."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+ALIASES = {"PTVSD": "DEBUGPY"}
+"""Names of the original opa-stack that are accepted for a setting of today, with a warning."""
+
+COMPONENT_KEYS = ("LOAD", "DRIVER", "OPTS")
+
+
+def split_list(value: Any) -> Any:
+    """A string as the list that it stands for, split at commas; anything else as it is."""
+    if isinstance(value, str):
+        return [item for part in value.split(",") if (item := part.strip())]
+    return value
+
+
+def without_doubles(values: list[Any]) -> list[Any]:
+    """`values` with each item once; the first stays."""
+    unique: list[Any] = []
+    for value in values:
+        if not any(type(value) is type(seen) and value == seen for seen in unique):
+            unique.append(value)
+    return unique
+
+
+def _no_switch(value: Any) -> Any:
+    # Pydantic would take true for the number 1.
+    if isinstance(value, bool):
+        raise ValueError("should be a number")  # noqa: TRY004 - Pydantic collects no TypeError
+    return value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _yes_no(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    value = _lower(value)
+    return {"true": "yes", "false": "no"}.get(value, value) if isinstance(value, str) else value
+
+
+def _path_or_off(value: Any) -> Any:
+    # A variable cannot hold null; these are what people write for it.
+    if value is False or (
+        isinstance(value, str) and value.strip().lower() in ("", "null", "none", "false", "no")
+    ):
+        return None
+    return value
+
+
+def _starts_with_slash(value: str | None) -> str | None:
+    if value is not None and not value.startswith("/"):
+        raise ValueError('should be a path that starts with "/", or null to turn it off')
+    return value
+
+
+def _prefix(value: str) -> str:
+    if value and not value.startswith("/"):
+        raise ValueError('should be empty or a path that starts with "/"')
+    return value.rstrip("/")
+
+
+TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
+UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
+Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
+YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
+
+
+class Component(BaseModel):
+    """One of OPTIONAL_COMPONENTS."""
+
+    model_config = ConfigDict(extra="allow")
+
+    LOAD: YesNoAuto = "auto"
+    DRIVER: Annotated[str, Field(min_length=1)]
+    OPTS: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = {}
+
+
+class Settings(BaseModel):
+    """Every setting of opa-stack; what each one does stands in default-settings.yaml."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    MODE: Annotated[str, Field(min_length=1)]
+
+    PROJECT_NAME: str
+    PROJECT_DESCRIPTION: str
+    PROJECT_VERSION: str
+
+    OPENAPI_URL: UrlPath
+    DOCS_URL: UrlPath
+    REDOC_URL: UrlPath
+    OPENAPI_PREFIX: Annotated[str, AfterValidator(_prefix)]
+    SELF_HOSTED: bool
+
+    PLUGIN_PATHS: TextList
+    PLUGIN_WHITELIST_LIST: TextList
+    PLUGIN_WHITELIST_RE: str
+    PLUGIN_WHITELIST_TAGS: TextList
+    PLUGIN_BLACKLIST_LIST: TextList
+    PLUGIN_BLACKLIST_RE: str
+    PLUGIN_BLACKLIST_TAGS: TextList
+
+    ALLOW_ORIGINS: TextList
+    ALLOW_CREDENTIALS: bool
+    ALLOW_METHODS: TextList
+    ALLOW_HEADERS: TextList
+
+    SECRET_KEY: str
+
+    OPTIONAL_COMPONENTS: dict[str, Component]
+    COMPONENT_DNS_TIMEOUT: Seconds
+    COMPONENT_CONNECT_TIMEOUT: Seconds
+    COMPONENT_DISCONNECT_TIMEOUT: Seconds
+
+    DEBUG: bool
+    BETTER_EXCEPTIONS: bool
+    BETTER_EXCEPTIONS_MAX_LENGTH: Count | None
+    DEBUGPY: bool
+    DEBUGPY_HOST: Annotated[str, Field(min_length=1)]
+    DEBUGPY_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
+
+    HEALTH_URL: UrlPath
+    READY_URL: UrlPath
+
+    LOGLEVEL: Annotated[
+        Literal["trace", "debug", "info", "success", "warning", "error", "critical"], BeforeValidator(_lower)
+    ]
+    LOG_FORMAT: Annotated[Literal["auto", "json", "text"], BeforeValidator(_lower)]
+    ACCESS_LOG: bool
+
+    HOST: Annotated[str, Field(min_length=1)]
+    PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
+    GRACEFUL_TIMEOUT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0)]
+    WORKERS: Count | None
+    RELOAD: bool
+    RELOAD_POLLING: YesNoAuto
+
+    # A validator sees those fields before its own that are right, so a wrong one is reported once.
+
+    @field_validator("DOCS_URL", "REDOC_URL")
+    @classmethod
+    def _needs_openapi(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("OPENAPI_URL", "unknown") is None:
+            raise ValueError("should be null too where OPENAPI_URL is null, since the page is made from it")
+        return value
+
+    @field_validator("ALLOW_CREDENTIALS")
+    @classmethod
+    def _not_for_everybody(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and "*" in info.data.get("ALLOW_ORIGINS", []):
+            raise ValueError(
+                'should not be true while ALLOW_ORIGINS has "*": any site could act with a user\'s cookies. '
+                "Name the origins"
+            )
+        return value
+
+    @field_validator("OPTIONAL_COMPONENTS", mode="before")
+    @classmethod
+    def _component_keys_in_any_case(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        doubles = [name for name, count in Counter(str(name).upper() for name in value).items() if count > 1]
+        if doubles:
+            raise ValueError(f"should have {doubles[0]} once, upper and lower case are the same")
+        return {str(name): _known_keys_upper(component) for name, component in value.items()}
+
+
+def _known_keys_upper(component: Any) -> Any:
+    if not isinstance(component, Mapping):
+        return component
+    return {
+        key.upper() if isinstance(key, str) and key.upper() in COMPONENT_KEYS else str(key): value
+        for key, value in component.items()
+    }
+
+
+KNOWN = frozenset(Settings.model_fields)
+TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
+LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])

@@ -1,0 +1,161 @@
+"""Where settings come from, as layers in the order in which they are applied: the later one wins."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opa.core.errors import SettingsError
+from opa.core.settings_files import DEFAULT_SECTION, read_sections, settings_files
+from opa.core.settings_schema import KNOWN
+
+DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
+IMAGE_FOLDER = Path("/data/settings")
+LOCAL_FOLDER = Path("settings")
+
+FOLDER_VARIABLE = "OPA_SETTINGS_DIR"
+ENV_VARIABLE = "ENV"
+PREFIX = "OPA_"
+
+MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place.
+
+    Attributes:
+        source: the place, for people.
+        values: as written there; names in any case, nested ones also as `A__B` or `A.B`.
+        merge: whether all its dicts and lists are merged with what is there; None where it does not say.
+    """
+
+    source: str
+    values: Mapping[str, Any]
+    merge: bool | None = None
+
+
+@dataclass
+class Sources:
+    """What was found: the layers, and what is wrong or doubtful about the places themselves."""
+
+    folder: Path
+    envs: tuple[str, ...]
+    layers: list[Layer] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
+    """Collect all layers: default-settings.yaml, `base`, the settings folder, the files' sections for `ENV`.
+
+    Environment variables are not among them: reading those depends on what the files say.
+
+    Raises:
+        SettingsError: OPA_SETTINGS_DIR names no folder.
+    """
+    sources = Sources(folder=settings_folder(), envs=current_envs())
+    sources.layers += _file_layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources, is_ours=True)
+    if base:
+        sources.layers.append(Layer(base_name, base))
+    if sources.folder.is_dir():
+        for path in settings_files(sources.folder):
+            sources.layers += _file_layers(path, str(path), sources)
+    return sources
+
+
+def settings_folder() -> Path:
+    """The folder that OPA_SETTINGS_DIR names; else /data/settings, and where that is not there ./settings.
+
+    Raises:
+        SettingsError: OPA_SETTINGS_DIR names no folder.
+    """
+    if named := os.environ.get(FOLDER_VARIABLE):
+        folder = Path(named)
+        if not folder.is_dir():
+            problem = (
+                f"the settings folder {named} is not there"
+                if not folder.exists()
+                else f"{named} is no folder"
+            )
+            where = f"environment variable {FOLDER_VARIABLE}"
+            hint = "Make it, or name another one"
+            raise SettingsError(problem, where=where, hint=hint, mistakes=(f"{problem} ({where}). {hint}",))
+        return folder
+    return IMAGE_FOLDER if IMAGE_FOLDER.is_dir() else LOCAL_FOLDER
+
+
+def current_envs() -> tuple[str, ...]:
+    """The sections that `ENV` names, in lower case; several are separated by commas, the last one wins."""
+    names = (name.strip().lower() for name in os.environ.get(ENV_VARIABLE, "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name and name != DEFAULT_SECTION))
+
+
+def setting_variables() -> list[tuple[str, str]]:
+    """The environment variables that are settings, without their prefix; those that go deeper come later."""
+    found = [
+        (name.removeprefix(PREFIX), value)
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX) and name not in (PREFIX, FOLDER_VARIABLE)
+    ]
+    return sorted(found, key=lambda variable: (variable[0].count("__"), variable[0]))
+
+
+def _file_layers(path: Path, label: str, sources: Sources, is_ours: bool = False) -> Iterator[Layer]:
+    try:
+        sections = read_sections(path)
+    except SettingsError as error:
+        sources.mistakes += error.mistakes
+        return
+    if path.suffix.lower() == ".py":
+        values = dict(sections[DEFAULT_SECTION])
+        yield Layer(label, values, _pop_mark(values))
+        return
+    file_merge = _pop_mark(sections)
+    by_name = _checked_sections(sections, label, sources, warn=not is_ours)
+    for name in (DEFAULT_SECTION, *sources.envs, "global"):
+        if name in by_name:
+            values = dict(by_name[name])
+            own = _pop_mark(values)
+            yield Layer(f"{label} [{name}]", values, file_merge if own is None else own)
+
+
+def _checked_sections(
+    sections: Mapping[str, Any], label: str, sources: Sources, warn: bool
+) -> dict[str, Mapping[str, Any]]:
+    """The sections by lower-case name. A setting outside of any section is a mistake: it would be lost."""
+    checked: dict[str, Mapping[str, Any]] = {}
+    for name, values in sections.items():
+        if values is None:
+            continue
+        if not isinstance(values, Mapping) or name.upper() in KNOWN:
+            sources.mistakes.append(
+                f"{name}: stands outside of a section; put it under `{DEFAULT_SECTION}` or an env's name ({label})"
+            )
+            continue
+        checked[name.lower()] = values
+    if warn:
+        wanted = (DEFAULT_SECTION, *sources.envs)
+        for name in checked.keys() - {*wanted, "global", "dev"}:
+            if meant := difflib.get_close_matches(name, wanted, n=1, cutoff=0.8):
+                sources.warnings.append(
+                    f'section "{name}" of {label} is not read; did you mean "{meant[0]}"?'
+                )
+    return checked
+
+
+def _pop_mark(values: dict[str, Any]) -> bool | None:
+    for key in [key for key in values if str(key).lower() == MERGE_MARKS[0]]:
+        return as_switch(values.pop(key))
+    return None
+
+
+def as_switch(value: Any) -> Any:
+    """A merge mark as dynaconf wants it: INI files can say true and false as text only."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    return value
