@@ -1,0 +1,64 @@
+"""Let a debugger attach to this process."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from opa.core.log import log
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+# A process that was just stopped may hold the port for a moment.
+PORT_LIMIT = 5.0
+PAUSE = 0.1
+
+
+def listen(config: Config) -> None:
+    """Listen on `DEBUGPY_HOST` and `DEBUGPY_PORT`; with `DEBUGPY_WAIT`, wait until a debugger attaches.
+
+    A port that somebody else holds is logged, and the process goes on without a debugger.
+    """
+    host, port = config.DEBUGPY_HOST, config.DEBUGPY_PORT
+    taken = _wait_until_free(host, port)
+    if taken:
+        log.error(
+            f"no debugger can attach: {host}:{port} {taken} (settings DEBUGPY_HOST and DEBUGPY_PORT). "
+            "Stop what listens there, or set another port"
+        )
+        return
+    import debugpy
+
+    try:
+        debugpy.listen((host, port))
+    except RuntimeError as error:
+        log.error(f"no debugger can attach on {host}:{port}: {error}")
+        return
+    log.info(f"a debugger can attach on {host}:{port}")
+    if config.DEBUGPY_WAIT:
+        log.info("waiting for a debugger (setting DEBUGPY_WAIT)")
+        debugpy.wait_for_client()
+
+
+def _wait_until_free(host: str, port: int) -> str:
+    """Why the address cannot be had within the time limit, or nothing."""
+    deadline = time.monotonic() + PORT_LIMIT
+    while True:
+        reason, passing = _try(host, port)
+        if not reason or not passing or time.monotonic() > deadline:
+            return reason
+        time.sleep(PAUSE)
+
+
+def _try(host: str, port: int) -> tuple[str, bool]:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            in_use = error.errno == errno.EADDRINUSE
+            return "is taken by another process" if in_use else f"cannot be had ({error})", in_use
+    return "", False

@@ -1,0 +1,153 @@
+"""Several worker processes under gunicorn, for production."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from uvicorn_worker import UvicornWorker
+
+from opa.core.errors import StartError
+from opa.core.log import log
+from opa.core.log_gunicorn import LogLogger
+from opa.serve.application import load_app
+from opa.serve.listen import BACKLOG, address_of, listening_socket
+from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
+from opa.serve.start_failures import StartFailures
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+# A worker whose event loop has not turned for so many seconds is stuck, and replaced.
+STUCK = 60
+HEARTBEAT = 5
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each container has its own
+
+
+def serve(config: Config, *, workers: int) -> None:
+    """Serve with `workers` processes until SIGTERM or SIGINT.
+
+    The application is built here, before the fork; components connect in each worker.
+
+    Raises:
+        OpaError: it cannot be started, a worker's component does not connect among the reasons.
+        SystemExit: it ended with another status than 0.
+    """
+    app = load_app()
+    listener = listening_socket(config.HOST, config.PORT)
+    Application(config, app, listener, workers).run()
+
+
+class Application(BaseApplication):
+    """What gunicorn runs, and how."""
+
+    def __init__(self, config: Config, app: Any, listener: socket.socket, workers: int) -> None:
+        self.config = config
+        self.app = app
+        self.failures = StartFailures()
+        self._address = address_of(listener)
+        # gunicorn makes its own socket object of the descriptor.
+        self._descriptor = listener.detach()
+        self._workers = workers
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"fd://{self._descriptor}",
+            "backlog": BACKLOG,
+            "workers": self._workers,
+            "worker_class": ApiWorker,
+            "logger_class": LogLogger,
+            "preload_app": True,
+            "proc_name": "opa",
+            "timeout": STUCK,
+            "graceful_timeout": round(stop_limit(self.config)),
+            "control_socket_disable": True,
+            "worker_tmp_dir": str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self.app
+
+    def run(self) -> None:
+        """Run until it is told to stop.
+
+        Raises:
+            StartError: a worker's application did not start.
+            SystemExit: the status to end with, 0 after a signal.
+        """
+        master = os.getpid()
+        log.info(f"serving on {self._address} with {self._workers} worker{'s' if self._workers > 1 else ''}")
+        try:
+            OrderlyArbiter(self).run()
+        except SystemExit as ended:
+            # A worker leaves through here too: it is a fork of this very call.
+            failure = self.failures.first() if os.getpid() == master else None
+            if ended.code == Arbiter.WORKER_BOOT_ERROR and failure is not None:
+                raise StartFailedError(failure) from None
+            raise
+
+
+class OrderlyArbiter(Arbiter):
+    """gunicorn's master, which also stops in order where more than one worker fails to start."""
+
+    _stopping = False
+
+    def stop(self, graceful: bool = True) -> None:
+        self._stopping = True
+        super().stop(graceful)
+
+    def reap_workers(self) -> None:
+        try:
+            super().reap_workers()
+        except HaltServer:
+            # Raised once more while the others are being stopped, it would leave them behind.
+            if not self._stopping:
+                raise
+
+
+class ApiWorker(UvicornWorker):
+    """A process that serves the application with uvicorn."""
+
+    app: Application
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.config = ServerConfig(self.app.config)
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        server = Server(self.config)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None
+        )
+        beat = asyncio.create_task(self._beat(server))
+        try:
+            await server.serve(sockets=[listener.sock for listener in self.sockets])
+        except StartError as error:
+            self.app.failures.note(str(error))
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        finally:
+            beat.cancel()
+
+    async def _beat(self, server: Server) -> None:
+        """Show the master that the event loop turns, also while components connect and while requests end.
+
+        uvicorn's own notification starts only when it serves.
+        """
+        while True:
+            self.notify()
+            if os.getppid() != self.ppid:
+                self.log.error("the master process is gone, worker %s stops", self.pid)
+                server.handle_exit(signal.SIGTERM, None)
+                return
+            await asyncio.sleep(HEARTBEAT)

@@ -1,0 +1,57 @@
+"""What a process runs, from the environment variable `MODE`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from opa.core.errors import StartError
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+DEFAULT_MODE = "api"
+
+
+def _api(config: Config) -> None:
+    from opa.serve.api import serve_api
+
+    serve_api(config)
+
+
+MODES: dict[str, Callable[[Config], None]] = {"api": _api}
+
+
+def chosen_mode(environ: Mapping[str, str]) -> str:
+    """The mode that `MODE` in `environ` names, in any case; `api` where it is not set.
+
+    Raises:
+        StartError: there is no such mode.
+    """
+    named = environ.get("MODE", "").strip()
+    mode = named.lower() or DEFAULT_MODE
+    if mode not in MODES:
+        raise StartError(
+            f"there is no mode '{named}'",
+            where="environment variable MODE",
+            hint=f"Set it to one of: {', '.join(MODES)}",
+        )
+    return mode
+
+
+def start() -> None:
+    """Run what `MODE` says until it is told to stop.
+
+    Raises:
+        OpaError: it cannot be started; a mistake in settings or plugins, or a component that does not
+        connect. SystemExit: a server ended in another way than by returning.
+    """
+    mode = chosen_mode(os.environ)
+    from opa.core import settings
+    from opa.core.log import setup_logging
+
+    config = settings.load_settings()
+    settings.config.adopt(config)
+    setup_logging(config)
+    MODES[mode](config)

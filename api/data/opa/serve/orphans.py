@@ -1,0 +1,84 @@
+"""Leave no process behind when a child is stopped.
+
+What a child started may outlive it: debugpy's adapter does as long as a debugger is attached, and it holds
+the port that the next child wants. On Linux such a process becomes ours to end; elsewhere nothing here does
+anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PAUSE = 0.05
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants that lose theirs, as process 1 of a container is anyway (prctl(2))."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(parent: int) -> None:
+    """Receive SIGTERM when the parent process ends, however it does.
+
+    Args:
+        parent: process id; where it is no longer the parent, the signal is sent at once.
+    """
+    if sys.platform != "linux":
+        return
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def end_orphans(*, grace: float) -> int:
+    """End all child processes of this process, and reap them.
+
+    Args:
+        grace: seconds that they have to end by themselves; then SIGTERM, and after the same time again
+        SIGKILL.
+
+    Returns:
+        How many had to be told.
+    """
+    told: set[int] = set()
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            for pid in children():
+                told.add(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        deadline = time.monotonic() + grace
+        while reap_ended() and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+    return len(told)
+
+
+def children() -> list[int]:
+    """Process ids of the children of this process."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:  # not Linux, or a kernel without CONFIG_PROC_CHILDREN
+        return []
+
+
+def reap_ended() -> bool:
+    """Take the status of children that have ended; whether some are left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True

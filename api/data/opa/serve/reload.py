@@ -1,0 +1,155 @@
+"""Reload in development: a supervisor that starts one serving process again whenever a file changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opa.core import settings
+from opa.core.discover import PACKAGE_FOLDER, plugin_folders
+from opa.core.errors import PluginPathError, SettingsError
+from opa.core.log import log
+from opa.serve import orphans
+from opa.serve.server import stop_limit
+from opa.serve.single import command
+from opa.serve.watch import take_snapshot, wait_for_change
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+# A request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made.
+RELOAD_STOP_LIMIT = 3.0
+ORPHANS_GRACE = 1.0
+PAUSE = 0.05
+NAMED_FILES = 3
+
+
+def supervise(config: Config) -> None:
+    """Run the serving process, and again after each change, until SIGTERM or SIGINT.
+
+    A process that ends by itself, such as over a mistake in a plugin, is started again after the next change.
+
+    Args:
+        config: reads `PLUGIN_PATHS`, `RELOAD_POLLING`, and the time limits for stopping.
+    """
+    stop = threading.Event()
+    handlers = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    orphans.adopt_orphans()
+    child = Child(lambda: command(supervisor=os.getpid()))
+    try:
+        _reload_until(stop, config, child)
+    finally:
+        child.stop(stop_limit(config))
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _reload_until(stop: threading.Event, config: Config, child: Child) -> None:
+    polling = polls(config.RELOAD_POLLING)
+    folders = watched_folders(config)
+    log.info(f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}")
+    while not stop.is_set():
+        # Before the process starts, so that a change while it does is seen.
+        snapshot = take_snapshot(folders)
+        child.start()
+        changed = wait_for_change(folders, snapshot, polling=polling, stop=stop, meanwhile=child.notice_end)
+        if changed:
+            log.info(f"reload: {_named(changed)} changed")
+            child.stop(RELOAD_STOP_LIMIT)
+            config = _read_again(config)
+            folders = watched_folders(config)
+
+
+class Child:
+    """The serving process; at most one at a time."""
+
+    def __init__(self, make_command: Callable[[], list[str]]) -> None:
+        self._make_command = make_command
+        self._pid = 0
+
+    def start(self) -> None:
+        """Start it."""
+        self._pid = os.posix_spawn(sys.executable, self._make_command(), os.environ)
+
+    def stop(self, limit: float) -> None:
+        """Stop it, and what it leaves behind; with SIGTERM, and after `limit` seconds with SIGKILL."""
+        deadline = time.monotonic() + limit
+        if self._runs():
+            os.kill(self._pid, signal.SIGTERM)
+        while self._runs() and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+        if self._runs():
+            log.warning(f"process {self._pid} did not stop within {limit:g} s and is killed")
+            os.kill(self._pid, signal.SIGKILL)
+            while self._runs():
+                time.sleep(PAUSE)
+        orphans.end_orphans(grace=ORPHANS_GRACE)
+
+    def notice_end(self) -> None:
+        """Say so when it has ended by itself."""
+        if self._pid and not self._runs():
+            log.error("the serving process has ended; it starts again after the next change of a file")
+
+    def _runs(self) -> bool:
+        """Whether it runs. Adopted orphans that have ended are reaped on the way."""
+        if not self._pid:
+            return False
+        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            if ended == self._pid:
+                self._pid = 0
+                return False
+        return True
+
+
+def watched_folders(config: Config) -> list[Path]:
+    """The package, the settings folder and the plugin paths, also those that do not exist yet; none twice."""
+    folders = [PACKAGE_FOLDER, Path(config.SETTINGS_DIR).absolute()]
+    for path in config.PLUGIN_PATHS:
+        try:
+            folders += plugin_folders([path])
+        except PluginPathError:
+            folders.append(Path(path).expanduser().absolute())
+    return _without_nested(folders)
+
+
+def _without_nested(folders: Iterable[Path]) -> list[Path]:
+    known = dict.fromkeys(folders)
+    return [folder for folder in known if not any(other in folder.parents for other in known)]
+
+
+def polls(setting: str) -> bool:
+    """Whether to look at the files at short intervals: `yes`, `no`, or `auto`, which is yes in a container.
+
+    A folder that Docker on macOS or Windows mounts lies on another machine's disk: its changes cause no
+    notifications.
+    """
+    if setting in ("yes", "no"):
+        return setting == "yes"
+    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
+    return any(mark.exists() for mark in marks) or bool(
+        # systemd's convention, https://systemd.io/CONTAINER_INTERFACE/, hence in lower case
+        os.environ.get("container")  # noqa: SIM112
+        or os.environ.get("KUBERNETES_SERVICE_HOST")
+    )
+
+
+def _read_again(config: Config) -> Config:
+    """The settings, which may be what changed; the ones from before where the child will report a mistake."""
+    try:
+        return settings.load_settings()
+    except SettingsError:
+        return config
+
+
+def _named(paths: list[str]) -> str:
+    names = ", ".join(paths[:NAMED_FILES])
+    more = len(paths) - NAMED_FILES
+    return f"{names} and {more} more" if more > 0 else names

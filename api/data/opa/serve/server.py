@@ -1,0 +1,112 @@
+"""uvicorn, as every serving process of opa-stack runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.lifespan.on import LifespanOn
+
+from opa.core.errors import StartError
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+# Longer than the idle time of common proxies (60 s), so that it is the proxy that closes an idle connection:
+# one that the server closes while a request is on its way is an error for the client.
+KEEP_ALIVE = 75
+# For what follows when GRACEFUL_TIMEOUT is over: cancelled requests end, and so does the process.
+LAST_WORDS = 2
+
+
+class NotingLifespan(LifespanOn):
+    """Keeps what an application says when it does not start, to be reported once."""
+
+    failure: str | None = None
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            self.failure = message.get("message") or "the application did not start"
+            message = {"type": message["type"]}
+        await super().send(message)
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's options from the settings.
+
+    Args:
+        config: reads `ACCESS_LOG` and `GRACEFUL_TIMEOUT`.
+        app: the ASGI application; it may be set later, before the server starts.
+    """
+
+    def __init__(self, config: Config, app: Any = None) -> None:
+        super().__init__(
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=bool(config.ACCESS_LOG),
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=config.GRACEFUL_TIMEOUT,
+            # Else uvicorn reads WEB_CONCURRENCY by itself; processes are not started here.
+            workers=1,
+        )
+
+    def load(self) -> None:
+        super().load()
+        self.lifespan_class = NotingLifespan
+
+
+def stop_limit(config: Config) -> float:
+    """Seconds for an orderly stop: requests end, components disconnect, the process exits."""
+    return float(config.GRACEFUL_TIMEOUT + config.COMPONENT_DISCONNECT_TIMEOUT + LAST_WORDS)
+
+
+class Server(uvicorn.Server):
+    """A server that a signal stops in order in every phase of its life."""
+
+    _serving: asyncio.Task[Any] | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal arrives.
+
+        Raises:
+            StartError: the application did not start; the message is the application's.
+        """
+        self._serving = asyncio.current_task()
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            # The signal came while the application was starting. What has started is stopped with the event
+            # loop.
+            if not self.should_exit:
+                raise
+        except SystemExit:
+            failure = getattr(self.lifespan, "failure", None)
+            if failure is None or self.should_exit:
+                raise
+            raise StartFailedError(failure) from None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving; a second SIGINT does not wait for requests.
+
+        uvicorn would raise the signal again when all is done, and an orderly stop would look like a kill.
+        """
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+        if not self.started and self._serving is not None:
+            self._serving.get_loop().call_soon_threadsafe(self._serving.cancel)
+
+
+class StartFailedError(StartError):
+    """The application said why it cannot start; its message is complete, and may have several lines."""
+
+    def __str__(self) -> str:
+        return self.problem.strip()

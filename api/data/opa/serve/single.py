@@ -1,0 +1,77 @@
+"""One serving process, for development: `python -m opa.serve.single`.
+
+Its own interpreter, so that a reload begins with nothing imported, and so that the debugger gets the flag it
+needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from opa.core.errors import OpaError
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+
+def command(supervisor: int | None = None) -> list[str]:
+    """The command that runs this module.
+
+    Args:
+        supervisor: process id of a parent to end with.
+    """
+    # -P: plugins of the current folder must not stand in for the modules that opa-stack itself imports.
+    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", "opa.serve.single"]
+    return command if supervisor is None else [*command, str(supervisor)]
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+    """
+    if config.DEBUGPY:
+        from opa.serve.debugger import listen
+
+        listen(config)
+    from opa.serve.application import load_app
+    from opa.serve.listen import address_of, listening_socket
+
+    app = load_app()
+    import asyncio
+
+    from opa.core.log import log
+    from opa.serve.server import Server, ServerConfig
+
+    listener = listening_socket(config.HOST, config.PORT)
+    log.info(f"serving on {address_of(listener)} with one process")
+    server_config = ServerConfig(config, app)
+    with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
+        runner.run(Server(server_config).serve(sockets=[listener]))
+
+
+def main() -> None:
+    """Load the settings and serve; a mistake that somebody can mend is one line and exit status 1."""
+    from opa.cli.report import print_error
+
+    if sys.argv[1:]:
+        from opa.serve.orphans import end_with_parent
+
+        end_with_parent(int(sys.argv[1]))
+    try:
+        from opa.core import settings
+        from opa.core.log import setup_logging
+
+        config = settings.load_settings()
+        settings.config.adopt(config)
+        setup_logging(config)
+        serve(config)
+    except OpaError as error:
+        print_error(error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
