@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,13 +54,29 @@ class Checked:
     warnings: tuple[str, ...] = ()
 
 
-def check(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> Checked:
-    """Check `values` against the schema; names that it does not know are the user's own, with any value."""
+def check(
+    values: Mapping[str, Any],
+    sources: Mapping[tuple[str, ...], str],
+    *,
+    already_wrong: Collection[tuple[str, ...]] = (),
+) -> Checked:
+    """Check `values` against the schema; names that it does not know are the user's own, with any value.
+
+    Args:
+        values: the merged settings.
+        sources: where they came from, by their path in upper case.
+        already_wrong: paths of values that are missing because of another mistake.
+    """
     warnings = [*_likely_typos(values, sources), *_ignored_component_keys(values, sources)]
     try:
         settings = Settings.model_validate({name: value for name, value in values.items() if name in KNOWN})
     except ValidationError as error:
-        mistakes = tuple(_mistake(detail, sources) for detail in error.errors(include_url=False))
+        mistakes = tuple(
+            _mistake(detail, sources)
+            for detail in error.errors(include_url=False)
+            if detail["type"] != "missing"
+            or tuple(str(part).upper() for part in detail["loc"]) not in already_wrong
+        )
         return Checked(mistakes=mistakes, warnings=tuple(warnings))
     return Checked(settings=settings.model_dump(), warnings=tuple(warnings))
 
@@ -69,21 +86,17 @@ def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> st
     name = ".".join(path)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind in _MAPPINGS:
-        # No value: it may be a text that holds a whole configuration, passwords and all.
-        shown, problem = (
-            "",
-            "should be a mapping; in an environment variable write '@json {…}' or '@merge {…}'",
-        )
+        problem = "should be a mapping; in an environment variable write '@json {…}' or '@merge {…}'"
+    elif "error" in context:
+        problem = str(context["error"])
     else:
-        problem = (
-            str(context["error"])
-            if "error" in context
-            else _PROBLEMS.get(kind, detail["msg"]).format(**context)
-        )
-        if kind == "string_type" and isinstance(value, int | float):
-            problem += ", in quotes"
-        shown = "" if kind == "missing" else f", not {show(name, value)}"
-    return f"{name}: {problem}{shown} ({source_of(path, sources)})"
+        problem = _PROBLEMS.get(kind, detail["msg"]).format(**context)
+    if kind == "string_type" and isinstance(value, int | float | date):
+        problem += ", in quotes"
+    # A mapping, or a text in place of one, may hold a whole configuration, passwords and all.
+    is_shown = kind != "missing" and kind not in _MAPPINGS and not isinstance(value, Mapping)
+    shown = f"is {show(name, value)}, " if is_shown else ""
+    return f"{name}: {shown}{problem} ({source_of(path, sources)})"
 
 
 def show(name: str, value: Any) -> str:

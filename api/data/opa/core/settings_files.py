@@ -26,12 +26,19 @@ class _UnparsableError(Exception):
 
 
 def settings_files(folder: Path) -> list[Path]:
-    """The settings files in `folder` in reading order: by name, and `NAME.local.EXT` after all others."""
-    files = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in READERS and not path.name.startswith(".") and not path.is_dir()
-    ]
+    """The settings files in `folder` in reading order: by name, and `NAME.local.EXT` after all others.
+
+    Raises:
+        SettingsError: the folder cannot be read.
+    """
+    try:
+        files = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in READERS and not path.name.startswith(".") and not path.is_dir()
+        ]
+    except OSError as error:
+        raise _file_error(folder, f"the settings folder cannot be read: {error.strerror or error}") from error
     return sorted(files, key=lambda path: (".local." in path.name, path.name))
 
 

@@ -1,18 +1,20 @@
 """Merges layers into one set of values, as dynaconf does, and remembers which source each value came from.
 
-dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on). What it leaves open is
-settled here: merge marks that survive in values, list items that are there twice after a merge, and marks below a
-dict that is not merged itself.
+dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on). What it leaves open
+is settled here: marks that survive in values, items that are there twice after a merge, and marks below a dict that
+is not merged itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from dynaconf.base import Settings as DynaconfSettings
 from dynaconf.loaders.base import SourceMetadata
-from dynaconf.nodes import recursively_evaluate_lazy_format
+from dynaconf.nodes import DataDict, DataList, recursively_evaluate_lazy_format
 from dynaconf.utils import object_merge, upperfy
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
@@ -21,7 +23,7 @@ from opa.core.secrets import looks_secret, mask_url
 from opa.core.settings_schema import without_doubles
 from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 _MISSING: Final = object()
 
@@ -30,12 +32,12 @@ class MergedSettings:
     """Values by upper-case name, built up by `add`.
 
     Attributes:
-        sources: where each value came from; the path of the value (upper case) is the key.
-        mistakes: one line for each value that could not be merged or evaluated.
+        sources: where each value came from; the key is the path of the value in upper case.
+        mistakes: one line for each value that could not be merged or evaluated, by its path.
     """
 
     def __init__(self) -> None:
-        # Without its loaders dynaconf reads neither files nor variables: it parses and merges what `add` gives it.
+        # Without its loaders dynaconf reads no files and no variables: it merges what `add` gives it.
         self._dynaconf = DynaconfSettings(
             dynaconf_skip_loaders=True,
             dynaconf_skip_validators=True,
@@ -51,9 +53,9 @@ class MergedSettings:
             SYSENV_FALLBACK_FOR_DYNACONF=False,
             VALIDATE_ON_UPDATE_FOR_DYNACONF=False,
         )
-        self._names: list[str] = []
-        self.sources: dict[Path, str] = {}
-        self.mistakes: list[str] = []
+        self._names: dict[str, None] = {}
+        self.sources: dict[KeyPath, str] = {}
+        self.mistakes: dict[KeyPath, str] = {}
 
     def parse_variable(self, text: str) -> Any:
         """The value that the text of an environment variable stands for."""
@@ -65,69 +67,56 @@ class MergedSettings:
             try:
                 self._set(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
-                name = ".".join(_path_of(str(key)))
-                self.mistakes.append(f"{name}: {_reason(name, error)} ({layer.source})")
+                self._note_mistake(_path_of(str(key)), error, layer.source)
+
+    def values(self) -> dict[str, Any]:
+        """Plain dicts, lists and scalars; `@format`, `@read_file` and so on are evaluated."""
+        evaluated = {name: self._evaluated((name,), self._raw(name)) for name in self._names}
+        return {name: value for name, value in evaluated.items() if value is not empty}
 
     def _set(self, key: str, written: Any, layer: Layer) -> None:
-        path = _path_of(key)
-        name = path[0]
+        name, *inner = _path_of(key)
         before = self._raw(name)
-        given = _nested(path[1:], _copy(written))
+        given = _nested(inner, _copy(written))
         value = _copy(written)
-        if len(path) == 1 and not layer.merge:
+        if not inner and not layer.merge:
             value = _merge_marked_below(value, before)
-        metadata = SourceMetadata("opa", layer.source)
         self._dynaconf.set(
-            key, value, loader_identifier=metadata, merge=empty if layer.merge is None else layer.merge
+            key,
+            value,
+            loader_identifier=SourceMetadata("opa", layer.source),
+            merge=empty if layer.merge is None else layer.merge,
         )
-
-        after = self._raw(name)
-        if after is _MISSING:
-            self._forget(name)
+        merged = self._raw(name)
+        former = self._forget_sources(name)
+        if merged is _MISSING:
+            self._names.pop(name, None)
             return
-        after = _settled(after, before, given)
-        self._dynaconf.store[name] = after
-        self._dynaconf.__core__.clear_cache()
-        if name not in self._names:
-            self._names.append(name)
-        noted = dict(self._sources_of((name,), after, before, given, layer.source))
-        self._forget(name, keep_name=True)
-        self.sources |= noted
+        after = _settled(merged, before, given)
+        self._dynaconf.store[name] = self._as_node(after)
+        self._names[name] = None
+        attribution = _Attribution(former, layer.source)
+        self.sources |= attribution.of((name,), after, before, given)
 
     def _raw(self, name: str) -> Any:
         store = self._dynaconf.store
         return _copy(dict.__getitem__(store, name)) if dict.__contains__(store, name) else _MISSING
 
-    def _forget(self, name: str, keep_name: bool = False) -> None:
-        if not keep_name and name in self._names:
-            self._names.remove(name)
-        self.sources = {path: source for path, source in self.sources.items() if path[0] != name}
-
-    def _sources_of(
-        self, path: Path, after: Any, before: Any, given: Any, source: str
-    ) -> Iterator[tuple[Path, str]]:
-        if isinstance(after, dict) and after:
-            for key, value in after.items():
-                inner = (*path, str(key).upper())
-                yield from self._sources_of(inner, value, _look_up(before, key), _look_up(given, key), source)
-            return
-        former = self.sources.get(path)
-        if former is not None and _is_extended(after, before, given):
-            yield path, former if former.endswith(source) else f"{former}, {source}"
-        elif former is not None and given is _MISSING and after == before:
-            yield path, former
-        else:
-            yield path, source
-
-    def values(self) -> dict[str, Any]:
-        """Plain dicts, lists and scalars; `@format`, `@read_file` and the like are evaluated, or become mistakes."""
-        evaluated = {name: self._evaluated((name,), self._raw(name)) for name in self._names}
-        return {name: value for name, value in evaluated.items() if value is not empty}
-
-    def _evaluated(self, path: Path, value: Any) -> Any:
+    def _as_node(self, value: Any) -> Any:
         if isinstance(value, dict):
-            inner = {key: self._evaluated((*path, str(key).upper()), item) for key, item in value.items()}
-            return {key: item for key, item in inner.items() if item is not empty}
+            return DataDict(value, box_settings=self._dynaconf)
+        return DataList(value, box_settings=self._dynaconf) if isinstance(value, list) else value
+
+    def _forget_sources(self, name: str) -> dict[KeyPath, str]:
+        forgotten = {path: source for path, source in self.sources.items() if path[0] == name}
+        for path in forgotten:
+            del self.sources[path]
+        return forgotten
+
+    def _evaluated(self, path: KeyPath, value: Any) -> Any:
+        if isinstance(value, dict):
+            items = {key: self._evaluated((*path, str(key).upper()), item) for key, item in value.items()}
+            return {key: item for key, item in items.items() if item is not empty}
         if isinstance(value, list):
             return [item for item in (self._evaluated(path, item) for item in value) if item is not empty]
         if not isinstance(value, Lazy):
@@ -135,29 +124,31 @@ class MergedSettings:
         try:
             return _copy(recursively_evaluate_lazy_format(value, self._dynaconf))
         except Exception as error:  # noqa: BLE001 - templates raise what they like
-            name = ".".join(path)
-            self.mistakes.append(f"{name}: {_reason(name, error)} ({self.sources.get(path, 'unknown')})")
+            self._note_mistake(path, error, self.sources.get(path, "unknown source"))
             return empty
 
+    def _note_mistake(self, path: KeyPath, error: Exception, source: str) -> None:
+        name = ".".join(path)
+        self.mistakes[tuple(part.upper() for part in path)] = f"{name}: {_reason(name, error)} ({source})"
 
-def _path_of(key: str) -> Path:
+
+def _path_of(key: str) -> KeyPath:
     first, *rest = key.strip().replace("__", ".").split(".")
     return (upperfy(first), *rest)
 
 
-def _nested(keys: Path, value: Any) -> Any:
+def _nested(keys: list[str], value: Any) -> Any:
     for key in reversed(keys):
         value = {key: value}
     return value
 
 
 def _copy(value: Any) -> Any:
-    """A copy in plain dicts and lists, with nothing shared: merging changes them in place."""
+    """A copy in plain dicts and lists that shares nothing: merging changes them in place."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in dict.items(value)}
     if isinstance(value, Mapping):
-        return {
-            key: _copy(dict.__getitem__(value, key) if isinstance(value, dict) else value[key])
-            for key in value
-        }
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_copy(item) for item in list.__iter__(value)]
     if type(value) is tuple:
@@ -217,18 +208,61 @@ def _settled(value: Any, before: Any, given: Any) -> Any:
         }
     if isinstance(value, list):
         items = [_settled(item, _MISSING, _MISSING) for item in value if not _is_mark(item)]
-        own = [item for item in given if not _is_mark(item)] if isinstance(given, list) else given
-        return without_doubles(items) if isinstance(before, list) and items not in (before, own) else items
+        return (
+            without_doubles(items)
+            if isinstance(before, list) and items not in (before, _own(given))
+            else items
+        )
     return value
 
 
-def _is_extended(after: Any, before: Any, given: Any) -> bool:
-    """Whether a list holds the items it had before and those of the new source."""
-    if given is _MISSING or not (isinstance(after, list) and isinstance(before, list) and before):
-        return False
-    return after != given and all(item in after for item in before)
+def _own(given: Any) -> Any:
+    """What a source itself says, without marks."""
+    return [item for item in given if not _is_mark(item)] if isinstance(given, list) else given
+
+
+@dataclass(frozen=True)
+class _Attribution:
+    """Tells which values come from a new source and which still from a former one."""
+
+    former: Mapping[KeyPath, str]
+    source: str
+
+    def of(self, path: KeyPath, after: Any, before: Any, given: Any) -> dict[KeyPath, str]:
+        """The source of each value in `after`, given what was there `before` and what the new source says."""
+        if not isinstance(after, dict) or not after:
+            return {path: self._of_value(path, after, before, given)}
+        found: dict[KeyPath, str] = {}
+        for key, value in after.items():
+            found |= self.of((*path, str(key).upper()), value, _look_up(before, key), _look_up(given, key))
+        return found
+
+    def _of_value(self, path: KeyPath, after: Any, before: Any, given: Any) -> str:
+        known = self.former.get(path)
+        if known is None:
+            return self.source
+        if given is _MISSING and after == before:
+            return known
+        if isinstance(before, list) and isinstance(after, list) and before and after != _own(given):
+            is_extended = all(item in after for item in before)
+            return f"{known}, {self.source}" if is_extended and self.source not in known else self.source
+        return self.source
+
+
+_QUOTING_REASONS = {
+    r"Cannot convert .* to integer": "is no whole number, as @int needs",
+    r"Cannot convert .* to float": "is no number, as @float needs",
+    r"Cannot parse as JSON": "is not valid JSON, as @json needs",
+    r"Unclosed quote in": "has a quote that is not closed",
+}
 
 
 def _reason(name: str, error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "cannot be read" if looks_secret(name) else mask_url(text)
+    """What is wrong with a value, without the value: what is around it may well be a password."""
+    text = " ".join(str(error).split()).removesuffix(".")
+    for pattern, reason in _QUOTING_REASONS.items():
+        if re.match(pattern, text):
+            return reason
+    return f"cannot be read: {type(error).__name__}" + (
+        "" if looks_secret(name) or not text else f": {mask_url(text)}"
+    )

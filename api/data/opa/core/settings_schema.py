@@ -1,4 +1,4 @@
-"""The known settings: types, limits, and which exclude each other. Defaults stand in default-settings.yaml."""
+"""The known settings: types, limits, which exclude each other. Defaults stand in default-settings.yaml."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
@@ -49,6 +50,11 @@ def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _none_or(value: Any) -> Any:
+    # A variable cannot hold null; these are what people write for it.
+    return None if _lower(value) in ("", "null", "none") else value
+
+
 def _yes_no(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -57,12 +63,7 @@ def _yes_no(value: Any) -> Any:
 
 
 def _path_or_off(value: Any) -> Any:
-    # A variable cannot hold null; these are what people write for it.
-    if value is False or (
-        isinstance(value, str) and value.strip().lower() in ("", "null", "none", "false", "no")
-    ):
-        return None
-    return value
+    return None if _none_or(_lower(value)) in (None, False, "false", "no") else value
 
 
 def _starts_with_slash(value: str | None) -> str | None:
@@ -80,7 +81,9 @@ def _prefix(value: str) -> str:
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
 UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
+CountOrNone = Annotated[
+    Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)
+]
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
 
@@ -90,8 +93,15 @@ class Component(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     LOAD: YesNoAuto = "auto"
-    DRIVER: Annotated[str, Field(min_length=1)]
+    DRIVER: Annotated[str, Field(validate_default=True)] = ""
     OPTS: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = {}
+
+    @field_validator("DRIVER")
+    @classmethod
+    def _needed_to_load(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("LOAD") != "no":
+            raise PydanticCustomError("missing", "is missing")
+        return value
 
 
 class Settings(BaseModel):
@@ -133,10 +143,11 @@ class Settings(BaseModel):
 
     DEBUG: bool
     BETTER_EXCEPTIONS: bool
-    BETTER_EXCEPTIONS_MAX_LENGTH: Count | None
+    BETTER_EXCEPTIONS_MAX_LENGTH: CountOrNone
     DEBUGPY: bool
     DEBUGPY_HOST: Annotated[str, Field(min_length=1)]
     DEBUGPY_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
+    DEBUGPY_WAIT: bool
 
     HEALTH_URL: UrlPath
     READY_URL: UrlPath
@@ -150,7 +161,7 @@ class Settings(BaseModel):
     HOST: Annotated[str, Field(min_length=1)]
     PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
     GRACEFUL_TIMEOUT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0)]
-    WORKERS: Count | None
+    WORKERS: CountOrNone
     RELOAD: bool
     RELOAD_POLLING: YesNoAuto
 
@@ -160,7 +171,7 @@ class Settings(BaseModel):
     @classmethod
     def _needs_openapi(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("OPENAPI_URL", "unknown") is None:
-            raise ValueError("should be null too where OPENAPI_URL is null, since the page is made from it")
+            raise ValueError("should be null too, since OPENAPI_URL is null and the page is made from that")
         return value
 
     @field_validator("ALLOW_CREDENTIALS")
@@ -168,8 +179,8 @@ class Settings(BaseModel):
     def _not_for_everybody(cls, value: bool, info: ValidationInfo) -> bool:
         if value and "*" in info.data.get("ALLOW_ORIGINS", []):
             raise ValueError(
-                'should not be true while ALLOW_ORIGINS has "*": any site could act with a user\'s cookies. '
-                "Name the origins"
+                'should be false while ALLOW_ORIGINS has "*", or any site could act with a user\'s cookies; '
+                "name the origins"
             )
         return value
 

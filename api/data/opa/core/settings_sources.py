@@ -21,6 +21,7 @@ FOLDER_VARIABLE = "OPA_SETTINGS_DIR"
 ENV_VARIABLE = "ENV"
 PREFIX = "OPA_"
 
+GLOBAL_SECTION = "global"
 MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
 
 
@@ -44,27 +45,33 @@ class Sources:
     """What was found: the layers, and what is wrong or doubtful about the places themselves."""
 
     folder: Path
-    envs: tuple[str, ...]
     layers: list[Layer] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
-    """Collect all layers: default-settings.yaml, `base`, the settings folder, the files' sections for `ENV`.
+    """Collect the layers: default-settings.yaml, `base`, and the files of the settings folder.
 
-    Environment variables are not among them: reading those depends on what the files say.
+    Environment variables are not among them, since reading those depends on what the settings are.
 
     Raises:
-        SettingsError: OPA_SETTINGS_DIR names no folder.
+        SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read.
     """
-    sources = Sources(folder=settings_folder(), envs=current_envs())
-    sources.layers += _file_layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources, is_ours=True)
+    sources = Sources(settings_folder())
+    envs = current_envs()
+    seen = {DEFAULT_SECTION, GLOBAL_SECTION}
+    sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, envs, sources, seen)
     if base:
         sources.layers.append(Layer(base_name, base))
     if sources.folder.is_dir():
         for path in settings_files(sources.folder):
-            sources.layers += _file_layers(path, str(path), sources)
+            sources.layers += _layers(path, str(path), envs, sources, seen)
+    for env in envs:
+        if env not in seen and (meant := difflib.get_close_matches(env, seen, n=1)):
+            sources.warnings.append(
+                f'{ENV_VARIABLE} is "{env}", and no file has such a section; did you mean "{meant[0]}"?'
+            )
     return sources
 
 
@@ -77,22 +84,22 @@ def settings_folder() -> Path:
     if named := os.environ.get(FOLDER_VARIABLE):
         folder = Path(named)
         if not folder.is_dir():
-            problem = (
-                f"the settings folder {named} is not there"
-                if not folder.exists()
-                else f"{named} is no folder"
-            )
+            problem = f'the settings folder "{named}" {"is no folder" if folder.exists() else "is not there"}'
             where = f"environment variable {FOLDER_VARIABLE}"
-            hint = "Make it, or name another one"
-            raise SettingsError(problem, where=where, hint=hint, mistakes=(f"{problem} ({where}). {hint}",))
+            raise SettingsError(problem, where=where, mistakes=(f"{problem} ({where})",))
         return folder
     return IMAGE_FOLDER if IMAGE_FOLDER.is_dir() else LOCAL_FOLDER
+
+
+def folder_source() -> str:
+    """Where the choice of the settings folder comes from."""
+    return f"environment variable {FOLDER_VARIABLE}" if os.environ.get(FOLDER_VARIABLE) else "default"
 
 
 def current_envs() -> tuple[str, ...]:
     """The sections that `ENV` names, in lower case; several are separated by commas, the last one wins."""
     names = (name.strip().lower() for name in os.environ.get(ENV_VARIABLE, "").split(","))
-    return tuple(dict.fromkeys(name for name in names if name and name != DEFAULT_SECTION))
+    return tuple(dict.fromkeys(name for name in names if name not in ("", DEFAULT_SECTION, GLOBAL_SECTION)))
 
 
 def setting_variables() -> list[tuple[str, str]]:
@@ -105,52 +112,53 @@ def setting_variables() -> list[tuple[str, str]]:
     return sorted(found, key=lambda variable: (variable[0].count("__"), variable[0]))
 
 
-def _file_layers(path: Path, label: str, sources: Sources, is_ours: bool = False) -> Iterator[Layer]:
+def _layers(
+    path: Path, label: str, envs: tuple[str, ...], sources: Sources, seen: set[str]
+) -> Iterator[Layer]:
+    """The layers of one file, for the sections that apply; `seen` gets the names of all its sections."""
     try:
         sections = read_sections(path)
     except SettingsError as error:
         sources.mistakes += error.mistakes
         return
-    if path.suffix.lower() == ".py":
-        values = dict(sections[DEFAULT_SECTION])
-        yield Layer(label, values, _pop_mark(values))
-        return
     file_merge = _pop_mark(sections)
-    by_name = _checked_sections(sections, label, sources, warn=not is_ours)
-    for name in (DEFAULT_SECTION, *sources.envs, "global"):
+    by_name = _checked_sections(sections, label, sources)
+    seen |= by_name.keys()
+    for name in (DEFAULT_SECTION, *envs, GLOBAL_SECTION):
         if name in by_name:
             values = dict(by_name[name])
             own = _pop_mark(values)
-            yield Layer(f"{label} [{name}]", values, file_merge if own is None else own)
+            source = label if path.suffix.lower() == ".py" else f"{label} [{name}]"
+            yield Layer(source, values, file_merge if own is None else own)
 
 
 def _checked_sections(
-    sections: Mapping[str, Any], label: str, sources: Sources, warn: bool
+    sections: Mapping[str, Any], label: str, sources: Sources
 ) -> dict[str, Mapping[str, Any]]:
     """The sections by lower-case name. A setting outside of any section is a mistake: it would be lost."""
     checked: dict[str, Mapping[str, Any]] = {}
     for name, values in sections.items():
-        if values is None:
-            continue
-        if not isinstance(values, Mapping) or name.upper() in KNOWN:
+        if name.lower() in checked:
             sources.mistakes.append(
-                f"{name}: stands outside of a section; put it under `{DEFAULT_SECTION}` or an env's name ({label})"
+                f"{name}: the section is there twice, upper and lower case are the same ({label})"
             )
-            continue
-        checked[name.lower()] = values
-    if warn:
-        wanted = (DEFAULT_SECTION, *sources.envs)
-        for name in checked.keys() - {*wanted, "global", "dev"}:
-            if meant := difflib.get_close_matches(name, wanted, n=1, cutoff=0.8):
-                sources.warnings.append(
-                    f'section "{name}" of {label} is not read; did you mean "{meant[0]}"?'
-                )
+        elif name.upper() in KNOWN or not isinstance(values, Mapping | None):
+            sources.mistakes.append(
+                f"{name}: is outside of any section, put it under `{DEFAULT_SECTION}` or an env ({label})"
+            )
+        else:
+            checked[name.lower()] = values or {}
+    for name in checked.keys() - {DEFAULT_SECTION}:
+        if difflib.get_close_matches(name, [DEFAULT_SECTION], cutoff=0.8):
+            sources.warnings.append(
+                f'section "{name}" is not "{DEFAULT_SECTION}", it is read in an env of that name ({label})'
+            )
     return checked
 
 
 def _pop_mark(values: dict[str, Any]) -> bool | None:
     for key in [key for key in values if str(key).lower() == MERGE_MARKS[0]]:
-        return as_switch(values.pop(key))
+        return bool(as_switch(values.pop(key)))
     return None
 
 
