@@ -18,7 +18,7 @@ from opa.core.errors import StartError
 from opa.core.log import log
 from opa.core.log_gunicorn import LogLogger
 from opa.serve.application import load_app
-from opa.serve.listen import BACKLOG, address_of, listening_socket
+from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
 from opa.serve.start_failures import StartFailures
 
@@ -104,6 +104,8 @@ class OrderlyArbiter(Arbiter):
 
     def stop(self, graceful: bool = True) -> None:
         self._stopping = True
+        for listener in self.LISTENERS:
+            refuse_connections(listener.sock)
         super().stop(graceful)
 
     def reap_workers(self) -> None:
@@ -126,7 +128,7 @@ class ApiWorker(UvicornWorker):
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Server(self.config)
+        server = Server(self.config, alone=False)
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None
         )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
+import sys
 
 from opa.core.errors import StartError
+from opa.core.log import log
 
 BACKLOG = 2048
+
+# The socket module does not have it; socket(7), asm-generic/socket.h.
+SO_ATTACH_FILTER = 26
+# Classic BPF, linux/filter.h: (operation, jump when true, jump when false, operand). It sees a packet from
+# its TCP header on, where byte 13 has the flags: drop what carries SYN, pass the rest.
+DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -35,6 +45,25 @@ def listening_socket(host: str, port: int) -> socket.socket:
             hint="Stop what listens there, or set OPA_PORT to another port",
         ) from error
     return listener
+
+
+def refuse_connections(listener: socket.socket) -> None:
+    """Let no new connection come about, while those that wait to be accepted still can be.
+
+    Closing a listening socket resets the connections that wait. A client has sent its request on those, so a
+    server that is told to stop first calls this, then accepts what waits, and then closes. It holds for every
+    process that has this socket. Where the kernel cannot do it, connections go on coming until the socket is
+    closed.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in DROP_SYN))
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN), ctypes.addressof(program))
+        )
+    except OSError as error:
+        log.debug(f"connections go on coming until the listening socket is closed: {error}")
 
 
 def address_of(listener: socket.socket) -> str:

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from opa.core.errors import StartError
+from opa.serve.listen import refuse_connections
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # Longer than the idle time of common proxies (60 s), so that it is the proxy that closes an idle connection:
 # one that the server closes while a request is on its way is an error for the client.
 KEEP_ALIVE = 75
+# How long requests that are on their way have to arrive when the server stops: at least, since a handshake
+# may be under way, and at most, where clients keep connections open.
+DRAIN_SHORTEST = 0.2
+DRAIN_LONGEST = 1.0
+PAUSE = 0.05
 # For what follows when GRACEFUL_TIMEOUT is over: cancelled requests end, and so does the process.
 LAST_WORDS = 2
 
@@ -65,13 +71,21 @@ class ServerConfig(uvicorn.Config):
 
 def stop_limit(config: Config) -> float:
     """Seconds for an orderly stop: requests end, components disconnect, the process exits."""
-    return float(config.GRACEFUL_TIMEOUT + config.COMPONENT_DISCONNECT_TIMEOUT + LAST_WORDS)
+    return float(DRAIN_LONGEST + config.GRACEFUL_TIMEOUT + config.COMPONENT_DISCONNECT_TIMEOUT + LAST_WORDS)
 
 
 class Server(uvicorn.Server):
-    """A server that a signal stops in order in every phase of its life."""
+    """A server that a signal stops in order in every phase of its life.
 
-    _serving: asyncio.Task[Any] | None = None
+    Args:
+        config: uvicorn's options.
+        alone: no other process accepts from its sockets.
+    """
+
+    def __init__(self, config: ServerConfig, *, alone: bool) -> None:
+        super().__init__(config)
+        self._alone = alone
+        self._serving: asyncio.Task[Any] | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal arrives.
@@ -92,6 +106,29 @@ class Server(uvicorn.Server):
             if failure is None or self.should_exit:
                 raise
             raise StartFailedError(failure) from None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is on its way, then close idle connections, wait for requests in flight and end the application."""
+        if self._alone:
+            for listener in sockets or ():
+                refuse_connections(listener)
+        if not self.force_exit:
+            await self._drain()
+        await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Go on for a moment. uvicorn would at once drop what it has not read yet: accepted connections without a
+        request, and those that a client keeps open and has just sent its next request on.
+
+        Each answer tells its client to close, so that clients that are busy leave within the moment.
+        """
+        state = self.server_state
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        clock = asyncio.get_running_loop().time
+        end = clock() + DRAIN_LONGEST
+        await asyncio.sleep(DRAIN_SHORTEST)
+        while state.connections and clock() < end and not self.force_exit:
+            await asyncio.sleep(PAUSE)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop serving; a second SIGINT does not wait for requests.

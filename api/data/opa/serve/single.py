@@ -49,7 +49,7 @@ def serve(config: Config) -> None:
     log.info(f"serving on {address_of(listener)} with one process")
     server_config = ServerConfig(config, app)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
-        runner.run(Server(server_config).serve(sockets=[listener]))
+        runner.run(Server(server_config, alone=True).serve(sockets=[listener]))
 
 
 def main() -> None:

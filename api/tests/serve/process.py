@@ -1,0 +1,164 @@
+"""`opa start` as a process of its own, in a project folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float = 20, what: str = "") -> T:
+    """Wait until `condition` gives something true, and give that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Opa:
+    """A project folder, and `opa start` in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plugins = folder / "plugins"
+        self.plugins.mkdir()
+        (folder / "settings").mkdir()
+        self.port = free_port()
+        self.environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("OPA_") and name not in ("ENV", "MODE", "WEB_CONCURRENCY")
+        } | {
+            "OPA_PLUGIN_PATHS": str(self.plugins),
+            "OPA_SETTINGS_DIR": str(folder / "settings"),
+            "OPA_PORT": str(self.port),
+            "OPA_LOG_FORMAT": "text",
+            **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in COMPONENTS},
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "log.txt"
+
+    def plugin(self, name: str, text: str) -> Path:
+        file = self.plugins / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Whole at once: a watcher must not see half a file.
+        fresh = file.with_name(f".{file.name}.new")
+        fresh.write_text(textwrap.dedent(text))
+        fresh.rename(file)
+        return file
+
+    def hello(self, word: str = "world") -> Path:
+        return self.plugin(
+            "hello.py",
+            f"""
+            from opa import get_router
+
+            router = get_router()
+
+
+            @router.get("/hello")
+            async def hello():
+                return "{word}"
+            """,
+        )
+
+    def start(self, **environ: str) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("opa"), "start"],
+                cwd=self.folder,
+                env={**self.environ, **environ},
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def get(self, path: str, *, timeout: float = 10) -> Any:
+        """The JSON answer of a route."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
+            return json.loads(answer.read())
+
+    def answers(self, path: str, expected: Any = None) -> bool:
+        """Whether a route answers, and with `expected` where that is given."""
+        try:
+            answer = self.get(path, timeout=2)
+        except (urllib.error.URLError, OSError):
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            return False
+        return expected is None or answer == expected
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: self.answers("/readyz"), what="ready")
+
+    def run_to_end(self, **environ: str) -> int:
+        """Start, and wait for the end that it comes to by itself."""
+        self.start(**environ)
+        assert self.process is not None
+        return self.process.wait(30)
+
+    def stop(self, number: int = signal.SIGTERM, *, seconds: float = 20) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def children(self) -> list[int]:
+        assert self.process is not None
+        return children_of(self.process.pid)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def opa_in(folder: Path) -> Iterator[Opa]:
+    """A project whose process, and all that it started, is gone in the end."""
+    opa = Opa(folder)
+    try:
+        yield opa
+    finally:
+        if opa.process is not None and opa.process.poll() is None:
+            left = opa.children()
+            opa.process.kill()
+            opa.process.wait()
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,185 @@
+"""Production: gunicorn with uvicorn workers, started by `opa start`."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from opa.serve.listen import listening_socket
+
+from tests.serve.load import Load
+from tests.serve.process import Opa, free_port, is_running, wait_until
+
+SLOW = """
+import asyncio
+
+from opa import get_router, log
+
+router = get_router()
+
+
+@router.get("/slow")
+async def slow(seconds: float):
+    log.info("slow begins")
+    await asyncio.sleep(seconds)
+    return "done"
+"""
+
+
+def test_as_many_workers_serve_as_web_concurrency_says(opa: Opa) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="3")
+    opa.wait_until_ready()
+    wait_until(lambda: len(opa.children()) == 3)
+    assert opa.get("/hello") == "world"
+    assert opa.stop() == 0
+
+
+def test_no_header_tells_which_server_it_is(opa: Opa) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="1")
+    opa.wait_until_ready()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", opa.port)) as connection:
+        connection.request("GET", "/hello")
+        assert connection.getresponse().getheader("server") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_in_flight_finish_when_it_is_told_to_stop(opa: Opa, number: int) -> None:
+    opa.plugin("slow.py", SLOW)
+    opa.start(WEB_CONCURRENCY="2")
+    opa.wait_until_ready()
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(opa.get, "/slow?seconds=1.5") for _ in range(8)]
+        wait_until(lambda: opa.log.count("slow begins") == 8, what="8 requests in flight")
+        assert opa.stop(number) == 0
+        assert [answer.result() for answer in answers] == ["done"] * 8
+
+
+def test_a_request_that_takes_longer_than_the_graceful_timeout_does_not_hold_it_up(opa: Opa) -> None:
+    opa.plugin("slow.py", SLOW)
+    opa.start(WEB_CONCURRENCY="1", OPA_GRACEFUL_TIMEOUT="1")
+    opa.wait_until_ready()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(opa.get, "/slow?seconds=60", timeout=70)
+        wait_until(lambda: "slow begins" in opa.log)
+        began = time.monotonic()
+        assert opa.stop() == 0
+        assert time.monotonic() - began < 8
+        assert answer.exception() is not None
+
+
+def test_components_disconnect_when_it_is_told_to_stop(opa: Opa) -> None:
+    opa.plugin(
+        "own_driver.py",
+        """
+        from opa import Driver, log
+
+
+        class Own(Driver):
+            name = "own"
+
+            def connect(self):
+                self.instance = object()
+
+            async def disconnect(self):
+                log.info("own disconnects")
+        """,
+    )
+    opa.start(
+        WEB_CONCURRENCY="2",
+        OPA_OPTIONAL_COMPONENTS__OWN='@json {"LOAD": "yes", "DRIVER": "own", "OPTS": {}}',
+    )
+    opa.wait_until_ready()
+    wait_until(lambda: opa.log.count("startup complete") == 2)
+    assert opa.stop() == 0
+    assert opa.log.count("own disconnects") == 2
+
+
+def test_a_plugin_that_does_not_import_ends_it_with_one_line(opa: Opa) -> None:
+    opa.plugin("broken.py", "import nothing_of_that_name\n")
+    assert opa.run_to_end(WEB_CONCURRENCY="2") == 1
+    assert len(re.findall(r"^error: .*broken", opa.log, re.MULTILINE)) == 1
+    assert "nothing_of_that_name" in opa.log
+    assert "gunicorn" not in opa.log
+
+
+def test_a_component_that_must_connect_and_does_not_ends_it_with_one_line(opa: Opa) -> None:
+    opa.hello()
+    status = opa.run_to_end(
+        WEB_CONCURRENCY="2",
+        OPA_COMPONENT_CONNECT_TIMEOUT="1",
+        OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD="yes",
+        OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://:hush@127.0.0.1:{free_port()}",
+    )
+    assert status == 1
+    assert len(re.findall(r"^error: component 'walrus' .*did not connect", opa.log, re.MULTILINE)) == 1
+    assert "Traceback" not in opa.log
+    assert "hush" not in opa.log
+
+
+def test_it_stops_while_components_are_still_connecting(opa: Opa) -> None:
+    opa.start(
+        WEB_CONCURRENCY="2",
+        OPA_COMPONENT_CONNECT_TIMEOUT="60",
+        OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD="yes",
+        OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://127.0.0.1:{free_port()}",
+    )
+    wait_until(lambda: opa.log.count("does not connect yet") >= 2, what="both workers try to connect")
+    began = time.monotonic()
+    assert opa.stop() == 0
+    assert time.monotonic() - began < 8
+    assert "Traceback" not in opa.log
+
+
+def test_a_port_that_is_taken_ends_it_with_one_line(opa: Opa) -> None:
+    with listening_socket("127.0.0.1", opa.port):
+        assert opa.run_to_end() == 1
+    assert len(re.findall(r"^error: cannot listen on", opa.log, re.MULTILINE)) == 1
+
+
+def test_a_worker_that_is_killed_is_replaced(opa: Opa) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="1")
+    opa.wait_until_ready()
+    (worker,) = opa.children()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: worker not in opa.children() and opa.children())
+    wait_until(lambda: opa.answers("/hello", "world"))
+    assert opa.stop() == 0
+
+
+def test_workers_end_with_their_master(opa: Opa) -> None:
+    opa.start(WEB_CONCURRENCY="1")
+    opa.wait_until_ready()
+    (worker,) = opa.children()
+    assert opa.stop(signal.SIGKILL) == -signal.SIGKILL
+    wait_until(lambda: not is_running(worker))
+
+
+@pytest.mark.parametrize(("setting", "lines"), [("true", 1), ("false", 0)])
+def test_the_setting_decides_whether_requests_are_logged(opa: Opa, setting: str, lines: int) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG=setting)
+    opa.wait_until_ready()
+    opa.get("/hello")
+    assert opa.stop() == 0
+    assert opa.log.count("GET /hello") == lines
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["a connection for each request", "kept alive"])
+def test_under_load_no_request_is_lost_when_it_is_told_to_stop(opa: Opa, keep: bool) -> None:
+    """Clients get an answer, or no connection at all; none loses a request that it has sent."""
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="2")
+    opa.wait_until_ready()
+    with Load(opa.port, "/hello", clients=8, keep=keep) as load:
+        load.wait_for_answers(200)
+        assert opa.stop() == 0
+    assert not load.lost

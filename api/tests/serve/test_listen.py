@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from opa.core.errors import StartError
+from opa.serve.listen import address_of, listening_socket
+
+
+def test_port_0_is_a_free_port() -> None:
+    with listening_socket("127.0.0.1", 0) as listener:
+        host, port = listener.getsockname()
+        assert address_of(listener) == f"http://{host}:{port}"
+        socket.create_connection((host, port)).close()
+
+
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        listener = listening_socket("::1", 0)
+    except StartError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with listener:
+        assert address_of(listener).startswith("http://[::1]:")
+
+
+def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
+    with listening_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: .*OPA_PORT"):
+            listening_socket("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1"):
+        listening_socket("192.0.2.1", 0)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+from opa.core.errors import StartError
+from opa.serve.mode import chosen_mode
+
+from tests.serve.process import Opa
+
+
+@pytest.mark.parametrize("environ", [{}, {"MODE": ""}, {"MODE": "api"}, {"MODE": " API "}])
+def test_api_is_the_mode_without_another(environ: dict[str, str]) -> None:
+    assert chosen_mode(environ) == "api"
+
+
+def test_an_unknown_mode_is_refused_with_the_modes_that_there_are() -> None:
+    with pytest.raises(StartError, match=r"^there is no mode 'rocket' \(environment variable MODE\)\. .*api"):
+        chosen_mode({"MODE": "rocket"})
+
+
+def test_the_command_ends_with_one_line_over_an_unknown_mode(opa: Opa) -> None:
+    assert opa.run_to_end(MODE="rocket") == 1
+    assert opa.log.count("\n") == 1
+    assert opa.log.startswith("error: there is no mode 'rocket'")
+
+
+def test_an_unknown_mode_is_reported_before_mistakes_in_settings(opa: Opa) -> None:
+    assert opa.run_to_end(MODE="rocket", OPA_PORT="harbour") == 1
+    assert "there is no mode" in opa.log

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+
+from opa.serve.start_failures import StartFailures
+
+
+def test_the_master_reads_what_the_first_worker_said() -> None:
+    failures = StartFailures()
+    pid = os.fork()
+    if not pid:
+        failures.note("component 'redis' did not connect")
+        failures.note("and this came later")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert failures.first() == "component 'redis' did not connect"
+
+
+def test_no_failure_reads_as_none() -> None:
+    assert StartFailures().first() is None
+
+
+def test_more_failures_than_anybody_reads_do_not_block_a_worker() -> None:
+    failures = StartFailures()
+    for _ in range(100):
+        failures.note("x" * 5000)
+    assert str(failures.first()).startswith("xxx")
