@@ -25,3 +25,6 @@ def main() -> None:
     except OpaError as error:
         print_error(error)
         sys.exit(1)
+
+
+from opa.cli import check, config, plugins, start  # noqa: E402, F401 - importing a command's module registers it

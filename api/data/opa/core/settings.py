@@ -55,9 +55,8 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     if mistakes := (*sources.mistakes, *merged.mistakes.values(), *checked.mistakes):
         raise SettingsError(_summary(mistakes), mistakes=mistakes)
 
-    origins = {".".join(path): source for path, source in merged.sources.items()}
     folder = {FOLDER_SETTING: str(sources.folder)}
-    return Config(values | checked.settings | folder, origins | {FOLDER_SETTING: folder_source()})
+    return Config(values | checked.settings | folder, merged.sources | {(FOLDER_SETTING,): folder_source()})
 
 
 def _variable_value(name: str, text: str, merged: MergedSettings) -> Any:

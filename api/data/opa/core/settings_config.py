@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dynaconf.nodes import DataDict
 
@@ -14,7 +14,23 @@ from opa.core.settings_sources import FOLDER_VARIABLE, PREFIX
 
 FOLDER_SETTING = FOLDER_VARIABLE.removeprefix(PREFIX)
 
+KeyPath = tuple[str, ...]
+
 _ABSENT: Final = object()
+
+
+class Leaf(NamedTuple):
+    """A value that is no dict.
+
+    Attributes:
+        name: its dotted name.
+        value: as it is, not masked.
+        source: where it came from; `default` where nobody wrote it.
+    """
+
+    name: str
+    value: Any
+    source: str
 
 
 class Config:
@@ -24,7 +40,7 @@ class Config:
 
     Args:
         values: the settings by upper-case name.
-        sources: where they came from, by dotted upper-case name.
+        sources: where they came from, by their path in upper case.
         load: called for the settings when the first one is asked for; instead of `values`.
     """
 
@@ -34,7 +50,7 @@ class Config:
     def __init__(
         self,
         values: Mapping[str, Any] | None = None,
-        sources: Mapping[str, str] | None = None,
+        sources: Mapping[KeyPath, str] | None = None,
         *,
         load: Callable[[], Config] | None = None,
     ) -> None:
@@ -67,12 +83,8 @@ class Config:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The setting `name`, which may be dotted (`OPTIONAL_COMPONENTS.WALRUS.LOAD`), or `default`."""
-        self._load_once()
-        first, *rest = name.split(".")
-        value = self.__dict__.get(_today(first), _ABSENT)
-        for key in rest:
-            value = value.get(key, _ABSENT) if isinstance(value, Mapping) else _ABSENT
-        return default if value is _ABSENT else value
+        found = self._find(name)
+        return default if found is None else found[1]
 
     def as_dict(self) -> dict[str, Any]:
         """A deep copy in plain dicts and lists."""
@@ -85,12 +97,23 @@ class Config:
         Raises:
             MissingSettingError: there is no such setting.
         """
-        if name not in self:
+        return ", ".join(dict.fromkeys(leaf.source for leaf in self.leaves(name)))
+
+    def leaves(self, name: str | None = None) -> Iterator[Leaf]:
+        """Every value that is no dict, with its source; those inside of `name` alone where that is given.
+
+        Raises:
+            MissingSettingError: there is no setting `name`.
+        """
+        if name is None:
+            self._load_once()
+            for key, value in self.__dict__.items():
+                yield from self._leaves((key,), value)
+            return
+        found = self._find(name)
+        if found is None:
             raise self._missing(name)
-        first, *rest = name.upper().split(".")
-        wanted = ".".join([_today(first), *rest])
-        inside = [source for path, source in self._sources.items() if f"{path}.".startswith(f"{wanted}.")]
-        return ", ".join(dict.fromkeys(inside)) or "the program"
+        yield from self._leaves(*found)
 
     def adopt(self, other: Config) -> None:
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""
@@ -100,6 +123,20 @@ class Config:
             del self.__dict__[name]
         self._sources = other._sources
         self._load = None
+
+    def _leaves(self, path: KeyPath, value: Any) -> Iterator[Leaf]:
+        if isinstance(value, Mapping) and value:
+            for key, item in value.items():
+                yield from self._leaves((*path, str(key)), item)
+        else:
+            known = tuple(part.upper() for part in path)
+            yield Leaf(".".join(path), value, self._sources.get(known, "default"))
+
+    def _find(self, name: str) -> tuple[KeyPath, Any] | None:
+        self._load_once()
+        first, *rest = name.split(".")
+        first = ALIASES.get(first.upper(), first.upper())
+        return _find_in(self.__dict__, (first, *rest))
 
     def _load_once(self) -> None:
         if self._load is not None:
@@ -115,8 +152,17 @@ class Config:
         )
 
 
-def _today(name: str) -> str:
-    return ALIASES.get(name.upper(), name.upper())
+def _find_in(values: Mapping[Any, Any], parts: KeyPath) -> tuple[KeyPath, Any] | None:
+    """The value at the dotted name and its path; a key may itself have dots in it."""
+    for length in range(len(parts), 0, -1):
+        wanted, rest = ".".join(parts[:length]).upper(), parts[length:]
+        for key in [key for key in values if str(key).upper() == wanted]:
+            value = values[key]
+            if not rest:
+                return (str(key),), value
+            if isinstance(value, Mapping) and (found := _find_in(value, rest)) is not None:
+                return (str(key), *found[0]), found[1]
+    return None
 
 
 def _names(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

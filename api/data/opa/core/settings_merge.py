@@ -1,8 +1,8 @@
 """Merges layers into one set of values, as dynaconf does, and remembers which source each value came from.
 
-dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on). What it leaves open
-is settled here: marks that survive in values, items that are there twice after a merge, and marks below a dict that
-is not merged itself.
+dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on). Settled here is
+what it leaves open: marks that survive in values, items that are there twice after a merge, and marks below a
+dict that is not merged itself.
 """
 
 from __future__ import annotations

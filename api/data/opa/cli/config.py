@@ -1,0 +1,57 @@
+"""`opa config`: the effective settings, the source of each, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opa.cli import app
+from opa.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from opa.core.settings_config import Leaf
+
+
+@app.command()
+def config(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show this setting alone; dots lead inside: OPTIONAL_COMPONENTS.WALRUS."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show the effective settings and where each comes from, or every mistake in them."""
+    from opa.core.settings import load_settings
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            typer.echo(mistake, err=True)
+        raise typer.Exit(1) from error
+    rows = shown(settings.leaves(name))
+    if as_json:
+        by_name = {row.name: {"value": row.value, "source": row.source} for row in rows}
+        print(json.dumps(by_name, indent=2, ensure_ascii=False, default=str))
+    else:
+        _print_table(rows)
+
+
+def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """The same, with every secret masked."""
+    from opa.core.secrets import mask_setting
+
+    for leaf in leaves:
+        yield leaf._replace(value=mask_setting(leaf.name, leaf.value))
+
+
+def _print_table(rows: Iterable[Leaf]) -> None:
+    from opa.cli.tables import print_table
+
+    print_table(
+        ["setting", "value", "source"],
+        [[row.name, json.dumps(row.value, ensure_ascii=False, default=str), row.source] for row in rows],
+    )
