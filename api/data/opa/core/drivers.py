@@ -42,14 +42,14 @@ class Driver(BasePlugin):
         self.opts: Any = opts if opts is not None else {}
         self.load = load
 
-    def hosts(self) -> list[str]:
-        """The host names that must resolve before `connect` is worth a try.
+    def hosts(self) -> list[tuple[str, ...]]:
+        """The host names that must resolve before `connect` is worth a try, a tuple of alternatives for each service.
 
-        They come from the options named `URL` or `…_URL`. For each of those options one host of those it lists is
-        enough. Override it for a driver whose options name their hosts differently.
+        They come from the options named `URL` or `…_URL`. Override it for a driver whose options name their
+        hosts differently.
         """
         urls = [value for key, value in self.opts.items() if key.upper() == "URL" or key.upper().endswith("_URL")]
-        return [host for url in urls if isinstance(url, str) for host in hosts_in_url(url)]
+        return [hosts for url in urls if isinstance(url, str) and (hosts := hosts_in_url(url))]
 
     def connect(self) -> Any:
         """Set `self.instance`. Return False to say that the service is not there (`LOAD` is auto: not an error)."""

@@ -1,0 +1,5 @@
+"""`python -m opa.cli`."""
+
+from opa.cli import main
+
+main()

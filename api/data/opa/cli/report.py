@@ -1,0 +1,30 @@
+"""How the command shows an error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+
+from opa.core.discover import PACKAGE_FOLDER
+from opa.core.errors import OpaError, SettingsError
+
+
+def print_error(error: OpaError) -> None:
+    """Print the one line that says it all; behind it, every mistake in the settings, or the trace of the cause."""
+    print(f"error: {error}", file=sys.stderr)
+    if isinstance(error, SettingsError):
+        for mistake in error.mistakes:
+            print(f"  {mistake}", file=sys.stderr)
+    elif error.__cause__ is not None and not isinstance(error.__cause__, OpaError):
+        print("".join(_trace(error.__cause__)), end="", file=sys.stderr)
+
+
+def _trace(cause: BaseException) -> Iterator[str]:
+    """The traceback of `cause` without the frames of opa-stack's core and of Python's import system."""
+    trace = traceback.TracebackException.from_exception(cause)
+    core = str(PACKAGE_FOLDER / "core")
+    trace.stack = traceback.StackSummary.from_list(
+        [frame for frame in trace.stack if not frame.filename.startswith((core, "<frozen importlib"))]
+    )
+    return trace.format(chain=False)

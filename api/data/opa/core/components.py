@@ -1,0 +1,224 @@
+"""Optional components: look for them, connect them side by side, and disconnect them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from opa.core.drivers import Driver
+from opa.core.errors import ComponentConnectError, RegistrationError
+from opa.core.hooks import is_async_function
+from opa.core.hosts import resolves
+from opa.core.log import log
+from opa.core.secrets import mask_url
+from opa.core.threads import in_thread
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.core.settings import Config
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+# Mistakes in the driver or in its options: another try would end the same.
+PERMANENT_ERRORS = (TypeError, ValueError, AttributeError, NameError, ImportError, NotImplementedError)
+
+NOT_CONNECTED_YET = "not connected yet"
+CONNECTED = "connected"
+NOT_LOADED = "not loaded"
+FAILED = "failed"
+DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """What is known of a configured component.
+
+    Attributes:
+        name: in lower case.
+        driver: the driver class; None where `LOAD` is no and there is no such driver.
+        driver_name: as the settings name it.
+        load: `auto`, `yes` or `no`.
+        opts: the options for the driver.
+        status: `not connected yet`, `connected`, `not loaded`, `failed` or `disconnected`.
+        reason: why, where it is not connected; never with a password.
+    """
+
+    name: str
+    driver: type[Driver] | None
+    driver_name: str
+    load: str
+    opts: Mapping[str, Any]
+    status: str = NOT_CONNECTED_YET
+    reason: str = "components connect when the process starts, after the plugins are imported"
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else self.status
+
+
+def configured_components(config: Config, drivers: Mapping[str, type[Driver]]) -> dict[str, ComponentState]:
+    """The components of the settings, by name in lower case, before anything is connected.
+
+    Raises:
+        RegistrationError: a component that may be loaded names a driver that no plugin has.
+    """
+    states = {}
+    for key, options in config.OPTIONAL_COMPONENTS.items():
+        name, driver_name = key.lower(), options["DRIVER"]
+        driver = drivers.get(driver_name.lower())
+        if driver is None and options["LOAD"] != "no":
+            raise RegistrationError(
+                f"component '{name}' asks for the driver '{driver_name}', which no plugin that is loaded has",
+                where=config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
+                hint=f"Drivers: {', '.join(sorted(drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
+            )
+        states[name] = ComponentState(name, driver, driver_name, options["LOAD"], options["OPTS"])
+    return states
+
+
+async def connect_components(manager: PluginManager) -> None:
+    """Connect every component that is to be loaded, all side by side.
+
+    What has connected stands in `manager.optional_components`, also where another one fails; the rest are cancelled.
+
+    Raises:
+        ComponentConnectError: a component that had to connect did not; the first one that failed.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for state in manager.component_states.values():
+                group.create_task(_connect(manager, state), name=f"connect-{state.name}")
+    except* ComponentConnectError as errors:
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__
+
+
+async def _connect(manager: PluginManager, state: ComponentState) -> None:
+    if state.load == "no" or state.driver is None:
+        _note(manager, state, NOT_LOADED, "LOAD is no")
+        return
+    component = state.driver(opts=state.opts, load=state.load)
+    component.pm = manager
+    component.component = state.name
+    if state.load == "auto":
+        missing = await _unresolved(component, manager.config.COMPONENT_DNS_TIMEOUT)
+        if missing:
+            _note(manager, state, NOT_LOADED, f"{missing}, LOAD is auto")
+            return
+    try:
+        there = await _connect_within_limit(component, state, manager.config)
+    except ComponentConnectError as error:
+        _note(manager, state, FAILED, error.problem)
+        raise
+    if there:
+        manager.optional_components[state.name] = component
+        _note(manager, state, CONNECTED, "")
+    else:
+        _note(manager, state, NOT_LOADED, f"its driver {state.driver_name} says that it is not there, LOAD is auto")
+
+
+def _note(manager: PluginManager, state: ComponentState, status: str, reason: str) -> None:
+    state = replace(state, status=status, reason=reason)
+    manager.component_states[state.name] = state
+    log.info(f"component '{state.name}' is {state}")
+
+
+async def _unresolved(component: Driver, time_limit: float) -> str:
+    """Which service's hosts do not resolve, in words; empty where each service has one that does."""
+    for alternatives in component.hosts():
+        for host in alternatives:
+            if await in_thread(lambda host=host: resolves(host, time_limit), name=f"look-up-{host}"):  # type: ignore[misc]
+                break
+        else:
+            names = " and ".join(f"'{host}'" for host in alternatives)
+            return f"host {names} does not resolve"
+    return ""
+
+
+async def _connect_within_limit(component: Driver, state: ComponentState, config: Config) -> bool:
+    """Try until it is connected; False where the driver says, with `LOAD` auto, that there is nothing to connect to.
+
+    A name may resolve before its server listens, as in a fresh `docker compose up`; therefore more than one try.
+    """
+    limit: float = config.COMPONENT_CONNECT_TIMEOUT
+    clock = asyncio.get_running_loop().time
+    deadline, pause, tries = clock() + limit, FIRST_PAUSE, 0
+    while True:
+        tries += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await _try_once(component, config.COMPONENT_DNS_TIMEOUT)
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is reported or chained
+            await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
+            permanent = isinstance(error, (*PERMANENT_ERRORS, *component.permanent_errors))
+            if permanent or clock() + pause >= deadline:
+                raise _failure(state, error, tries, limit, permanent) from error
+            log.warning(
+                f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s"
+            )
+        except BaseException:
+            await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
+            raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _try_once(component: Driver, dns_limit: float) -> bool:
+    if component.load == "yes" and (missing := await _unresolved(component, dns_limit)):
+        raise ConnectionError(missing)
+    if await _call(component.connect, component) is False:
+        if component.load == "yes":
+            raise ConnectionError("connect() says that the service is not there")
+        return False
+    validate = getattr(component, "validate", None)
+    if validate is not None:
+        await _call(validate, component)
+    return True
+
+
+async def _call(method: Callable[[], Any], component: Driver) -> Any:
+    if is_async_function(method):
+        return await method()
+    return await in_thread(method, name=f"{method.__name__}-{component.component}")
+
+
+def _failure(
+    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool
+) -> ComponentConnectError:
+    within = "" if permanent else f" within {limit:g} s ({tries} {'try' if tries == 1 else 'tries'})"
+    return ComponentConnectError(
+        f"component '{state.name}' (driver {state.driver_name}) did not connect{within}: {_summary(error)}",
+        component=state.name,
+        where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
+        hint="Start its server or mend its OPTS; with LOAD 'no' it is left out",
+    )
+
+
+def _summary(error: BaseException) -> str:
+    text = mask_url(str(error)) or "no answer"
+    return text if type(error) is ConnectionError else f"{type(error).__name__}: {text}"
+
+
+async def _close_quietly(component: Driver, time_limit: float) -> None:
+    """Close what a failed try left open; that this may fail too is no news."""
+    if component.instance is None:
+        return
+    try:
+        async with asyncio.timeout(time_limit):
+            await _call(component.disconnect, component)
+    except Exception as error:  # noqa: BLE001 - the error of the try itself is the one to report
+        log.debug(f"closing component '{component.component}' after a failed try: {_summary(error)}")
+    component.instance = None
+
+
+async def disconnect_components(manager: PluginManager) -> None:
+    """Disconnect in reverse order of connecting. One that fails or hangs is logged, and the others still stop."""
+    for name, component in reversed(list(manager.optional_components.items())):
+        try:
+            async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):
+                await _call(component.disconnect, component)
+        except Exception as error:  # noqa: BLE001 - stopping one thing must not keep the others from being stopped
+            log.opt(exception=error).error(f"component '{name}' did not disconnect: {_summary(error)}")
+        del manager.optional_components[name]
+        state = replace(manager.component_states[name], status=DISCONNECTED, reason="the process is stopping")
+        manager.component_states[name] = state

@@ -1,0 +1,84 @@
+"""Decide which of the plugins that were found are loaded, and say why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opa.core.discover import PluginFile
+from opa.core.errors import FilterError
+
+
+@dataclass(frozen=True)
+class PluginFilters:
+    """The filter settings. A filter that is empty lets everything through; the others must all agree.
+
+    `…_list` and `…_re` are matched against `PluginFile.match_path`: a list entry is the whole of it, a regular
+    expression matches from its beginning. The whitelists choose among the user's plugins; built-in plugins, without
+    which no component has a driver, can be refused by a blacklist alone.
+    """
+
+    whitelist_list: frozenset[str] = frozenset()
+    whitelist_re: str = ""
+    whitelist_tags: frozenset[str] = frozenset()
+    blacklist_list: frozenset[str] = frozenset()
+    blacklist_re: str = ""
+    blacklist_tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a plugin is loaded; where it is not, `reasons` has each filter that refused it."""
+
+    plugin: PluginFile
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def load(self) -> bool:
+        """Whether no filter refused the plugin."""
+        return not self.reasons
+
+
+def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decision, ...]:
+    """Put each plugin through all filters.
+
+    Raises:
+        FilterError: a regular expression of the settings does not compile.
+    """
+    whitelist_re = _compiled("PLUGIN_WHITELIST_RE", filters.whitelist_re)
+    blacklist_re = _compiled("PLUGIN_BLACKLIST_RE", filters.blacklist_re)
+    whitelist_list = {str(Path(entry).absolute()) for entry in filters.whitelist_list}
+    blacklist_list = {str(Path(entry).absolute()) for entry in filters.blacklist_list}
+
+    def refusals(plugin: PluginFile) -> Iterable[str]:
+        path, tags = plugin.match_path, plugin.metadata.tags
+        if not plugin.is_built_in:
+            if whitelist_list and path not in whitelist_list:
+                yield "not in PLUGIN_WHITELIST_LIST"
+            if whitelist_re and not whitelist_re.match(path):
+                yield f"PLUGIN_WHITELIST_RE '{whitelist_re.pattern}' does not match"
+            if filters.whitelist_tags and not tags & filters.whitelist_tags:
+                yield "none of its tags is in PLUGIN_WHITELIST_TAGS"
+        if path in blacklist_list:
+            yield "in PLUGIN_BLACKLIST_LIST"
+        if blacklist_re and blacklist_re.match(path):
+            yield f"PLUGIN_BLACKLIST_RE '{blacklist_re.pattern}' matches"
+        if tags & filters.blacklist_tags:
+            yield f"tag '{min(tags & filters.blacklist_tags)}' is in PLUGIN_BLACKLIST_TAGS"
+
+    return tuple(Decision(plugin, tuple(refusals(plugin))) for plugin in plugins)
+
+
+def _compiled(setting: str, pattern: str) -> re.Pattern[str] | None:
+    if not pattern:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise FilterError(
+            f"{setting} '{pattern}' is not a regular expression: {error}",
+            where=f"setting {setting}",
+            hint="Mend the expression; a literal dot or bracket needs a backslash before it",
+        ) from error

@@ -1,0 +1,62 @@
+"""Host names: which ones a URL names, and whether they resolve."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from urllib.parse import unquote, urlsplit
+
+
+def hosts_in_url(url: str) -> tuple[str, ...]:
+    """The host names that a service's URL lists, in its order.
+
+    Knows the forms of the drivers' libraries: several hosts in one URL (`mongodb://a,b:27018/db`), several URLs
+    (`amqp://a;amqp://b`, Celery's fail-over list), credentials with any character but `/`, `?` and `#`. Gives
+    nothing for what has no host that DNS could look up: sockets, files, `memory://`, and `…+srv://`, whose
+    name is no host but an SRV record.
+    """
+    hosts: list[str] = []
+    for part in url.split(";"):
+        parts = urlsplit(part.strip())
+        if parts.scheme.endswith("+srv"):
+            continue
+        for address in parts.netloc.rpartition("@")[2].split(","):
+            host = _without_port(address)
+            if host and not host.startswith("/"):
+                hosts.append(host)
+    return tuple(dict.fromkeys(hosts))
+
+
+def _without_port(address: str) -> str:
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host = unquote(address.partition(":")[0])
+    return host
+
+
+def resolves(host: str, time_limit: float) -> bool:
+    """Whether `host` has an address, as far as the resolver says within `time_limit` seconds.
+
+    The look-up runs in a thread of its own, because `getaddrinfo` cannot be interrupted: past the limit it is left
+    to end by itself, and the answer is no.
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return True
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(_look_up(host)), name=f"resolve-{host}", daemon=True)
+    thread.start()
+    thread.join(time_limit)
+    return bool(found and found[0])
+
+
+def _look_up(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True

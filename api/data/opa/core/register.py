@@ -1,0 +1,230 @@
+"""Collect what the plugins define, check that it fits together, and say who wins."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from starlette.middleware import Middleware
+
+from opa.core.drivers import Driver
+from opa.core.errors import RegistrationError
+from opa.core.hooks import BasePlugin, Hook, HookDefinition, hook_name, is_async_function
+from opa.core.importing import ImportedPlugin
+from opa.core.setups import Setup
+
+Base = TypeVar("Base", bound=BasePlugin)
+BASES = (HookDefinition, Hook, Driver, Setup)
+
+
+@dataclass(frozen=True)
+class PluginObjects:
+    """What one plugin defines, in the order of its file."""
+
+    plugin: ImportedPlugin
+    hook_definitions: tuple[type[HookDefinition], ...]
+    hooks: tuple[type[Hook], ...]
+    drivers: tuple[type[Driver], ...]
+    setups: tuple[type[Setup], ...]
+    router: APIRouter | None
+    middleware: tuple[Middleware, ...]
+    exception_handlers: Mapping[Any, Any] | Callable[..., Mapping[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What all plugins define together.
+
+    Attributes:
+        objects: what each plugin defines, in load order.
+        hook_definitions: by hook name.
+        hooks: the hook that is called, by hook name.
+        drivers: by driver name in lower case.
+        setups: in load order.
+    """
+
+    objects: tuple[PluginObjects, ...]
+    hook_definitions: Mapping[str, type[HookDefinition]]
+    hooks: Mapping[str, Hook]
+    drivers: Mapping[str, type[Driver]]
+    setups: tuple[type[Setup], ...]
+
+
+def register(plugins: Sequence[ImportedPlugin]) -> Registry:
+    """Collect and check; hook definitions before hooks, whatever the order of the plugins.
+
+    Raises:
+        RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a required hook that nobody
+            fills, two drivers of a name, or an object of the wrong type under a conventional name.
+    """
+    objects = tuple(_objects_of(plugin) for plugin in plugins)
+    definitions = _hook_definitions(objects)
+    hooks = _hooks(objects, definitions)
+    _require_hooks(objects, definitions, hooks)
+    return Registry(
+        objects=objects,
+        hook_definitions=definitions,
+        hooks=hooks,
+        drivers=_drivers(objects),
+        setups=tuple(setup for found in objects for setup in found.setups),
+    )
+
+
+def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
+    module = plugin.module
+    router = getattr(module, "router", None)
+    if router is not None and not isinstance(router, APIRouter):
+        raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
+    middleware = getattr(module, "middleware", ())
+    if not isinstance(middleware, list | tuple) or not all(isinstance(item, Middleware) for item in middleware):
+        raise _wrong_type(
+            plugin, "middleware", middleware, "a list of starlette.middleware.Middleware", "Write [Middleware(…)]"
+        )
+    handlers = getattr(module, "exception_handlers", {})
+    if not isinstance(handlers, Mapping) and not callable(handlers):
+        raise _wrong_type(
+            plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler"
+        )
+    return PluginObjects(
+        plugin=plugin,
+        hook_definitions=tuple(_classes(module, HookDefinition)),
+        hooks=tuple(_classes(module, Hook)),
+        drivers=tuple(_classes(module, Driver)),
+        setups=tuple(_classes(module, Setup)),
+        router=router,
+        middleware=tuple(middleware),
+        exception_handlers=handlers,
+    )
+
+
+def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hint: str) -> RegistrationError:
+    return RegistrationError(
+        f"'{name}' of plugin '{plugin.name}' is a {type(found).__name__}, not {expected}",
+        where=str(plugin.file.file),
+        hint=f"{hint}, or give it another name",
+    )
+
+
+def _classes(module: ModuleType, base: type[Base]) -> Iterator[type[Base]]:
+    """The subclasses of `base` that the plugin itself defines, and not those that it imports from elsewhere.
+
+    A package may define them in its submodules and import them in its `__init__.py`. A name with a leading underscore
+    is a base class of the plugin's own.
+    """
+    own = (module.__name__, f"{module.__name__}.")
+    for name, value in dict(vars(module)).items():
+        if not inspect.isclass(value) or not issubclass(value, base) or value in BASES or name.startswith("_"):
+            continue
+        if value.__module__ == own[0] or value.__module__.startswith(own[1]):
+            yield value
+
+
+def describe(cls: type) -> str:
+    """`class (file:line)` as error messages name it."""
+    return f"{cls.__name__} ({where_is(cls)})"
+
+
+def where_is(cls: type) -> str:
+    """`file:line` of a class, or its module where there is no source."""
+    try:
+        return f"{inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]}"
+    except (OSError, TypeError):
+        return cls.__module__
+
+
+def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDefinition]]:
+    definitions: dict[str, type[HookDefinition]] = {}
+    for found in objects:
+        for definition in found.hook_definitions:
+            name = hook_name(definition)
+            if name in definitions:
+                raise RegistrationError(
+                    f"hook '{name}' is defined twice: in plugin '{found.plugin.name}' and by {describe(definitions[name])}",
+                    where=where_is(definition),
+                    hint="Keep one definition; a plugin that fills the hook subclasses Hook",
+                )
+            definitions[name] = definition
+    return definitions
+
+
+def _hooks(objects: Sequence[PluginObjects], definitions: Mapping[str, type[HookDefinition]]) -> dict[str, Hook]:
+    winners: dict[str, type[Hook]] = {}
+    for found in objects:
+        for hook in found.hooks:
+            name = hook_name(hook)
+            _check_hook(found.plugin.name, name, hook, definitions)
+            if name not in winners or hook.order >= winners[name].order:
+                winners[name] = hook
+    return {name: hook() for name, hook in winners.items()}
+
+
+def _check_hook(
+    plugin: str, name: str, hook: type[Hook], definitions: Mapping[str, type[HookDefinition]]
+) -> None:
+    definition = definitions.get(name)
+    if definition is None:
+        known = ", ".join(sorted(definitions)) or "none"
+        raise RegistrationError(
+            f"plugin '{plugin}' has a hook for '{name}', which no plugin defines",
+            where=where_is(hook),
+            hint=f"Mend its name, or add a HookDefinition; hooks that are defined: {known}",
+        )
+    run = getattr(hook, "run", None)
+    if run is None:
+        raise RegistrationError(
+            f"hook '{name}' of plugin '{plugin}' has no run()", where=where_is(hook), hint="Define the method run"
+        )
+    if definition.is_async != is_async_function(run):
+        if definition.is_async:
+            problem, hint = "is defined as async, but this run() is not", "Write 'async def run'"
+        else:
+            problem, hint = "is not defined as async, but this run() is", "Write 'def run', or is_async = True"
+        raise RegistrationError(
+            f"hook '{name}' {problem}: plugin '{plugin}', class {hook.__name__}; it is defined by {describe(definition)}",
+            where=where_is(hook),
+            hint=hint,
+        )
+
+
+def _require_hooks(
+    objects: Sequence[PluginObjects],
+    definitions: Mapping[str, type[HookDefinition]],
+    hooks: Mapping[str, Hook],
+) -> None:
+    plugin_of = {cls: found.plugin.name for found in objects for cls in found.hook_definitions}
+    missing = [name for name, definition in definitions.items() if definition.required and name not in hooks]
+    if missing:
+        definition = definitions[missing[0]]
+        others = f" (and so are: {', '.join(missing[1:])})" if missing[1:] else ""
+        raise RegistrationError(
+            f"hook '{missing[0]}' of plugin '{plugin_of[definition]}' is required, and no plugin that is loaded"
+            f" fills it{others}",
+            where=where_is(definition),
+            hint=f"Add a plugin with a Hook whose name is '{missing[0]}', or look at 'opa plugins' for one left out",
+        )
+
+
+def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
+    drivers: dict[str, type[Driver]] = {}
+    for found in objects:
+        for driver in found.drivers:
+            name = getattr(driver, "name", None)
+            if not isinstance(name, str) or not name:
+                raise RegistrationError(
+                    f"driver {driver.__name__} of plugin '{found.plugin.name}' has no name",
+                    where=where_is(driver),
+                    hint="Write name = '…', or give a base class a name with a leading underscore",
+                )
+            if name.lower() in drivers:
+                raise RegistrationError(
+                    f"driver '{name}' of plugin '{found.plugin.name}' stands twice (case does not matter), also as"
+                    f" {describe(drivers[name.lower()])}",
+                    where=where_is(driver),
+                    hint="Rename one of them",
+                )
+            drivers[name.lower()] = driver
+    return drivers

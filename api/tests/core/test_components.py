@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from opa import get_component, get_instance
+from opa.core.errors import ComponentConnectError, ComponentUnavailableError, RegistrationError
+from opa.core.lifespan import running
+from opa.core.manager import PluginManager
+from tests.project import Project
+
+DRIVER = """
+from opa import Driver, log
+
+class Fake(Driver):
+    name = "fake"
+    calls = []
+
+    def connect(self):
+        self.calls.append("connect")
+        self.instance = f"client of {self.component}"
+
+    def validate(self):
+        self.calls.append("validate")
+
+    def disconnect(self):
+        self.calls.append("disconnect")
+"""
+
+
+def connected(manager: PluginManager) -> Any:
+    """The calls that a driver noted, after the manager ran once."""
+
+    async def run() -> Any:
+        async with running(manager):
+            return {name: component.get_instance() for name, component in manager.optional_components.items()}
+
+    return asyncio.run(run())
+
+
+def failure(manager: PluginManager) -> str:
+    with pytest.raises(ComponentConnectError) as caught:
+        connected(manager)
+    return str(caught.value)
+
+
+def driver(body: str) -> str:
+    lines = "\n".join("    " + line for line in body.strip().splitlines())
+    return f'import asyncio, time\nfrom opa import Driver, call_hook\n\nclass Fake(Driver):\n    name = "fake"\n    calls = []\n{lines}\n'
+
+
+def test_a_driver_is_connected_validated_and_disconnected(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake")
+    manager = project.prepare()
+    assert connected(manager) == {"thing": "client of thing"}
+    assert manager.drivers["fake"].calls == ["connect", "validate", "disconnect"]  # type: ignore[attr-defined]
+
+
+def test_connect_and_validate_may_each_be_asynchronous(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver(
+            """
+async def connect(self):
+    await asyncio.sleep(0)
+    self.instance = 1
+def validate(self):
+    assert self.instance == 1
+async def disconnect(self):
+    self.calls.append("disconnect")
+"""
+        ),
+    )
+    project.component("THING", "fake")
+    manager = project.prepare()
+    assert connected(manager) == {"thing": 1}
+    assert manager.drivers["fake"].calls == ["disconnect"]  # type: ignore[attr-defined]
+
+
+def test_a_driver_has_its_options_its_manager_and_its_load(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver("def connect(self):\n    self.instance = (self.opts.URL, self.opts.MORE.DEEP, self.pm, self.load)"),
+    )
+    project.component("THING", "fake", URL="memory://", MORE={"DEEP": 3})
+    manager = project.prepare()
+    assert connected(manager) == {"thing": ("memory://", 3, manager, "yes")}
+
+
+def test_a_driver_may_say_what_get_instance_gives(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver("def connect(self):\n    self.instance = 1\ndef get_instance(self):\n    return self.instance + 1"),
+    )
+    project.component("THING", "fake")
+    manager = project.prepare()
+
+    async def run() -> None:
+        async with running(manager):
+            assert get_instance("thing") == 2
+            assert get_component("thing").instance == 1
+
+    asyncio.run(run())
+
+
+def test_names_of_components_work_in_any_case(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("MyThing", "FAKE")
+    manager = project.prepare()
+
+    async def run() -> None:
+        async with running(manager):
+            assert get_instance("mything") == get_instance("MYTHING") == "client of mything"
+
+    asyncio.run(run())
+
+
+def test_hooks_can_be_called_from_a_driver(project: Project) -> None:
+    project.plugin("fake.py", driver("def connect(self):\n    self.instance = call_hook('url')"))
+    project.plugin(
+        "hooks.py",
+        "from opa import Hook, HookDefinition\nclass url(HookDefinition): pass\n"
+        "class fill(Hook):\n  name = 'url'\n  def run(self): return 'from a hook'\n",
+    )
+    project.component("THING", "fake")
+    assert connected(project.prepare()) == {"thing": "from a hook"}
+
+
+def test_load_no_does_not_connect_and_says_so(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake", load="no")
+    manager = project.prepare()
+    assert connected(manager) == {}
+    with pytest.raises(ComponentUnavailableError, match="^component 'thing' is not loaded: LOAD is no$"):
+        get_instance("thing")
+
+
+def test_load_auto_looks_for_the_host_and_says_which_does_not_resolve(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake", load="auto", URL="fake://nowhere.invalid:1")
+    manager = project.prepare()
+    assert connected(manager) == {}
+    with pytest.raises(ComponentUnavailableError) as caught:
+        get_instance("thing")
+    assert str(caught.value) == (
+        "component 'thing' is not loaded: host 'nowhere.invalid' does not resolve, LOAD is auto"
+    )
+
+
+def test_load_auto_needs_one_host_of_each_url(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("ONE", "fake", load="auto", URL="fake://nowhere.invalid,localhost")
+    project.component("BOTH", "fake", load="auto", A_URL="fake://localhost", B_URL="fake://nowhere.invalid")
+    assert connected(project.prepare()) == {"one": "client of one"}
+
+
+def test_load_auto_takes_false_from_connect_for_not_there(project: Project) -> None:
+    project.plugin("fake.py", driver("def connect(self):\n    return False"))
+    project.component("THING", "fake", load="auto")
+    manager = project.prepare()
+    assert connected(manager) == {}
+    assert "its driver fake says that it is not there" in str(manager.component_states["thing"])
+
+
+def test_load_yes_takes_false_from_connect_for_an_error(project: Project) -> None:
+    project.plugin("fake.py", driver("def connect(self):\n    return False"))
+    project.component("THING", "fake", load="yes")
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.3)
+    assert "component 'thing' (driver fake) did not connect within 0.3 s" in failure(project.prepare())
+
+
+def test_load_yes_of_a_host_that_does_not_resolve_is_an_error_that_says_so(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake", URL="fake://nowhere.invalid")
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.3)
+    error = failure(project.prepare())
+    assert "host 'nowhere.invalid' does not resolve" in error
+    assert "setting OPTIONAL_COMPONENTS.THING" in error
+
+
+def test_load_auto_of_a_host_that_resolves_must_connect(project: Project) -> None:
+    project.plugin("fake.py", driver("def connect(self):\n    raise ConnectionRefusedError('refused')"))
+    project.component("THING", "fake", load="auto", URL="fake://localhost")
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.3)
+    manager = project.prepare()
+    assert "ConnectionRefusedError: refused" in failure(manager)
+    assert manager.component_states["thing"].status == "failed"
+
+
+def test_a_server_that_is_late_is_tried_again(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver(
+            """
+def connect(self):
+    self.calls.append(1)
+    self.instance = object()
+def validate(self):
+    if len(self.calls) < 3:
+        raise ConnectionError("not yet")
+def disconnect(self):
+    self.calls.append("closed")
+"""
+        ),
+    )
+    project.component("THING", "fake")
+    manager = project.prepare()
+    assert list(connected(manager)) == ["thing"]
+    assert manager.drivers["fake"].calls == [1, "closed", 1, "closed"]  # type: ignore[attr-defined]
+
+
+def test_an_error_that_another_try_cannot_help_is_reported_at_once(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver(
+            """
+permanent_errors = (PermissionError,)
+def connect(self):
+    self.calls.append(1)
+    raise PermissionError("wrong password")
+"""
+        ),
+    )
+    project.component("THING", "fake")
+    manager = project.prepare()
+    assert "did not connect: PermissionError: wrong password" in failure(manager)
+    assert manager.drivers["fake"].calls == [1]  # type: ignore[attr-defined]
+
+
+def test_a_connect_that_hangs_ends_at_the_limit(project: Project) -> None:
+    project.plugin("fake.py", driver("async def connect(self):\n    await asyncio.sleep(3600)"))
+    project.plugin("fake2.py", driver("def connect(self):\n    time.sleep(30)").replace('"fake"', '"fake2"'))
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.3)
+    for name in ("fake", "fake2"):
+        project.component("THING", name)
+        assert "did not connect within 0.3 s (1 try)" in failure(project.prepare())
+
+
+def test_components_connect_side_by_side(project: Project) -> None:
+    """Each waits until all have begun: one after another they would never be done."""
+    project.plugin(
+        "fake.py",
+        driver(
+            """
+def connect(self):
+    self.calls.append(1)
+    while len(self.calls) < 20:
+        time.sleep(0.001)
+    self.instance = 1
+"""
+        ),
+    )
+    for number in range(20):
+        project.component(f"THING{number}", "fake")
+    assert len(connected(project.prepare())) == 20
+
+
+def test_the_event_loop_goes_on_while_a_synchronous_driver_connects(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver("released = False\ndef connect(self):\n    while not type(self).released:\n        time.sleep(0.001)"),
+    )
+    project.component("THING", "fake")
+    manager = project.prepare()
+
+    async def run() -> None:
+        asyncio.get_running_loop().call_later(0.05, setattr, manager.drivers["fake"], "released", True)
+        async with running(manager):
+            pass
+
+    asyncio.run(run())
+
+
+def test_where_one_fails_the_connected_ones_are_disconnected_and_the_first_error_stays(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.plugin(
+        "bad.py",
+        'import asyncio\nfrom opa import Driver\nclass Bad(Driver):\n  name="bad"\n  async def connect(self):\n'
+        '    while "validate" not in self.pm.drivers["fake"].calls:\n      await asyncio.sleep(0.001)\n'
+        '    await asyncio.sleep(0.05)\n    raise TypeError("first")\n',
+    )
+    project.component("GOOD", "fake")
+    project.component("WRONG", "bad")
+    manager = project.prepare()
+    assert "TypeError: first" in failure(manager)
+    assert manager.drivers["fake"].calls == ["connect", "validate", "disconnect"]  # type: ignore[attr-defined]
+
+
+def test_components_are_disconnected_in_reverse_and_one_that_fails_does_not_keep_the_others(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver(
+            """
+async def connect(self):
+    await asyncio.sleep(self.opts.get("WAIT", 0))
+    self.instance = 1
+def disconnect(self):
+    self.calls.append(self.component)
+    if self.component == "b":
+        raise RuntimeError("no")
+"""
+        ),
+    )
+    project.component("A", "fake", WAIT=0)
+    project.component("B", "fake", WAIT=0.1)
+    project.component("C", "fake", WAIT=0.2)
+    manager = project.prepare()
+    connected(manager)
+    assert manager.drivers["fake"].calls == ["c", "b", "a"]  # type: ignore[attr-defined]
+
+
+def test_a_disconnect_that_hangs_ends_at_the_limit(project: Project) -> None:
+    project.plugin(
+        "fake.py",
+        driver("def connect(self):\n    self.instance = 1\nasync def disconnect(self):\n    await asyncio.sleep(3600)"),
+    )
+    project.component("THING", "fake")
+    project.settings(COMPONENT_DISCONNECT_TIMEOUT=0.1)
+    started = time.monotonic()
+    connected(project.prepare())
+    assert time.monotonic() - started < 60
+
+
+def test_an_unknown_driver_is_an_error_that_names_the_component_and_the_drivers(project: Project) -> None:
+    project.component("THING", "redis-wallrus")
+    with pytest.raises(RegistrationError, match="component 'thing' asks for the driver 'redis-wallrus'.*redis-walrus"):
+        project.prepare()
+
+
+def test_two_drivers_of_one_name_are_an_error(project: Project) -> None:
+    project.plugin("a.py", DRIVER)
+    project.plugin("b.py", DRIVER.replace('"fake"', '"FAKE"'))
+    with pytest.raises(RegistrationError, match="driver 'FAKE' of plugin 'b' stands twice"):
+        project.prepare()
+
+
+def test_a_component_that_is_not_configured_says_which_are(project: Project) -> None:
+    project.prepare()
+    with pytest.raises(ComponentUnavailableError, match="component 'other' is not configured.*walrus"):
+        get_instance("other")
+
+
+def test_before_the_start_a_component_says_that_it_is_not_connected_yet(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake")
+    project.prepare()
+    with pytest.raises(ComponentUnavailableError, match="component 'thing' is not connected yet"):
+        get_instance("thing")
+
+
+def test_a_password_is_in_no_message(project: Project) -> None:
+    project.plugin("fake.py", driver("def connect(self):\n    raise ConnectionError(f'cannot reach {self.opts.URL}')"))
+    project.component("THING", "fake", URL="fake://user:hunter2@localhost/")
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.2)
+    assert "hunter2" not in failure(project.prepare())

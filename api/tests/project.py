@@ -1,0 +1,91 @@
+"""A project folder as a user has one: plugins, settings, and an application made from them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from opa.core.app import Api, build_app
+from opa.core.importing import MARK
+from opa.core.manager import PluginManager, set_running
+from opa.core.prepare import prepare
+from opa.core.settings import Config, load_settings
+
+
+class Project:
+    """A folder with `plugins/` and `settings/`, whose components are off unless a test turns one on."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.plugins = folder / "plugins"
+        self.plugins.mkdir()
+        (folder / "settings").mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("OPA_SETTINGS_DIR", str(folder / "settings"))
+        self._settings: dict[str, Any] = {
+            "PLUGIN_PATHS": [str(self.plugins)],
+            "OPTIONAL_COMPONENTS": {
+                name: {"LOAD": "no", "dynaconf_merge": True} for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+            }
+            | {"dynaconf_merge": True},
+        }
+        self.settings()
+
+    def plugin(self, name: str, text: str = "", *, folder: str = "plugins") -> Path:
+        """Write a plugin's file; `name` may lead into a package."""
+        file = self.folder / folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        return file
+
+    def meta(self, name: str, data: Any, *, folder: str = "plugins") -> Path:
+        """Write a metadata file."""
+        return self.plugin(name, json.dumps(data), folder=folder)
+
+    def settings(self, **settings: Any) -> None:
+        """Add to the settings file."""
+        self._settings.update(settings)
+        (self.folder / "settings" / "test.json").write_text(json.dumps({"default": self._settings}))
+
+    def component(self, name: str, driver: str, *, load: str = "yes", **opts: Any) -> None:
+        """Add a component to the settings file."""
+        components = self._settings["OPTIONAL_COMPONENTS"]
+        components[name] = {"LOAD": load, "DRIVER": driver, "OPTS": opts}
+        self.settings()
+
+    def config(self) -> Config:
+        return load_settings()
+
+    def prepare(self) -> PluginManager:
+        return prepare(self.config())
+
+    def app(self) -> Api:
+        return build_app(self.prepare())
+
+    @contextmanager
+    def client(self, **options: Any) -> Iterator[TestClient]:
+        """The application, started, and stopped in the end."""
+        with TestClient(self.app(), **options) as client:
+            yield client
+
+
+@contextmanager
+def clean_imports() -> Iterator[None]:
+    """Leave neither plugins nor plugin paths behind."""
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        marked = [name for name, module in sys.modules.items() if getattr(module, MARK, False)]
+        for name in marked:
+            del sys.modules[name]
+        set_running(None)
