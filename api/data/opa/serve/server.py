@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
             raise StartFailedError(failure) from None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is on its way, then close idle connections, wait for requests in flight and end the application."""
+        """Answer what is on its way, then stop as uvicorn does: wait for requests, end the application."""
         if self._alone:
             for listener in sockets or ():
                 refuse_connections(listener)
@@ -117,8 +117,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:
-        """Go on for a moment. uvicorn would at once drop what it has not read yet: accepted connections without a
-        request, and those that a client keeps open and has just sent its next request on.
+        """Go on for a moment: a request may be on its way on any open connection, and uvicorn would drop it.
 
         Each answer tells its client to close, so that clients that are busy leave within the moment.
         """
@@ -127,7 +126,8 @@ class Server(uvicorn.Server):
         clock = asyncio.get_running_loop().time
         end = clock() + DRAIN_LONGEST
         await asyncio.sleep(DRAIN_SHORTEST)
-        while state.connections and clock() < end and not self.force_exit:
+        # There is no event for this: uvicorn's protocols share a plain set.
+        while state.connections and clock() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(PAUSE)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import opa as package
+import pytest
+from opa.serve.listen import listening_socket
+
+from tests.serve.process import Opa, free_port
+
+SCRIPT = Path(package.__file__).with_name("healthcheck.py")
+
+
+def check(**environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(SCRIPT)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_it_asks_what_the_settings_say_and_not_only_the_variables(opa: Opa, tmp_path: Path) -> None:
+    (opa.folder / "settings" / "mine.yaml").write_text("default:\n  HEALTH_URL: /alive\n")
+    file = str(tmp_path / "health.json")
+    opa.start(WEB_CONCURRENCY="1", HEALTH_FILE=file, OPA_HOST="0.0.0.0")
+    opa.wait_until_ready()
+    assert check(HEALTH_FILE=file).returncode == 0
+    opa.stop()
+    failed = check(HEALTH_FILE=file)
+    assert failed.returncode == 1
+    assert f"127.0.0.1:{opa.port}/alive" in failed.stdout
+
+
+def test_without_the_file_it_goes_by_the_variables(opa: Opa) -> None:
+    opa.start(WEB_CONCURRENCY="1", HEALTH_FILE="/there/is/none/health.json")
+    opa.wait_until_ready()
+    assert "cannot be written" in opa.log
+    assert check(OPA_PORT=str(opa.port)).returncode == 0
+    assert check(OPA_PORT=str(opa.port), OPA_HEALTH_URL="/readyz").returncode == 0
+    assert check(OPA_PORT=str(opa.port), OPA_HEALTH_URL="/nothing").stdout.endswith("/nothing answers 404\n")
+
+
+def test_a_server_that_accepts_and_says_nothing_is_not_healthy() -> None:
+    with listening_socket("127.0.0.1", 0) as listener:
+        began = time.monotonic()
+        assert check(OPA_PORT=str(listener.getsockname()[1])).returncode == 1
+        assert time.monotonic() - began < 8
+
+
+def test_with_no_health_route_a_connection_is_enough(tmp_path: Path) -> None:
+    file = tmp_path / "health.json"
+    with listening_socket("127.0.0.1", 0) as listener:
+        target = {"mode": "api", "host": "127.0.0.1", "port": listener.getsockname()[1], "path": None}
+        file.write_text(json.dumps(target))
+        assert check(HEALTH_FILE=str(file)).returncode == 0
+    assert check(HEALTH_FILE=str(file)).returncode == 1
+
+
+def test_a_proxy_in_the_environment_is_not_asked(opa: Opa) -> None:
+    opa.start(WEB_CONCURRENCY="1")
+    opa.wait_until_ready()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    assert check(OPA_PORT=str(opa.port), http_proxy=nowhere, HTTP_PROXY=nowhere).returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["rocket"])
+def test_a_mode_without_a_check_is_not_healthy(mode: str) -> None:
+    assert check(MODE=mode).returncode == 1
+
+
+def test_it_imports_nothing_of_the_package() -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print([m for m in sys.modules if 'opa' in m])"
+    command = [sys.executable, "-c", code, str(SCRIPT)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"
