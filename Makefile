@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint format lock clean
+.PHONY: run test lint format bench bench-quick lock clean
 
 run: $(VENV)/.run
 	$(BIN)/opa up
@@ -20,6 +20,13 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format --config api/pyproject.toml api examples
 	$(BIN)/ruff check --fix --config api/pyproject.toml api examples
+
+# A hello route of the stack beside the same route in a bare FastAPI application, under the same server.
+bench: $(VENV)/.dev
+	cd api && ../$(BIN)/python -m bench --at-least 0.97 $(ARGS)
+
+bench-quick: $(VENV)/.dev
+	cd api && ../$(BIN)/python -m bench --rounds 5 --seconds 0.3 $(ARGS)
 
 # Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
 LOCK := $(BIN)/uv pip compile api/pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \

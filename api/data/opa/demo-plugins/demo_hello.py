@@ -1,6 +1,7 @@
 """The smallest plugin: one route. It uses `double` from the file beside it."""
 
 from demo_util import double
+
 from opa import get_router
 
 router = get_router(prefix="/demo", tags=["demo"])

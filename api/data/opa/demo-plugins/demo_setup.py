@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
-from opa import Setup, get_router, log
 from starlette.requests import Request
+
+from opa import Setup, get_router, log
 
 router = get_router(prefix="/demo", tags=["demo"])
 

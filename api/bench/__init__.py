@@ -1,0 +1,5 @@
+"""What a request costs in the stack, beside a bare FastAPI application. Run it with `make bench`.
+
+bare, plugins/hello: the two applications. servers: both under the same server and settings. load: the client.
+compare: rounds, taken in turns, and what they show. report: the table and the file.
+"""
