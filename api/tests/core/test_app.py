@@ -82,7 +82,7 @@ def test_the_middleware_of_plugins_runs_first_loaded_outermost(project: Project)
         project.plugin(f"{name}.py", text.format(name))
     project.plugin(
         "names.py",
-        'from fastapi import Request\nfrom opa import get_router\nrouter = get_router()\n'
+        "from fastapi import Request\nfrom opa import get_router\nrouter = get_router()\n"
         '@router.get("/names")\ndef names(request: Request): return request.scope["names"]\n',
     )
     with project.client() as client:

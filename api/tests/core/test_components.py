@@ -48,8 +48,10 @@ def failure(manager: PluginManager) -> str:
 
 
 def driver(body: str) -> str:
-    lines = "\n".join("    " + line for line in body.strip().splitlines())
-    return f'import asyncio, time\nfrom opa import Driver, call_hook\n\nclass Fake(Driver):\n    name = "fake"\n    calls = []\n{lines}\n'
+    """The text of a plugin with a driver `fake` that has `body`."""
+    lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
+    imports = "import asyncio, time\nfrom opa import Driver, call_hook\n"
+    return f'{imports}class Fake(Driver):\n    name = "fake"\n    calls = []\n{lines}'
 
 
 def test_a_driver_is_connected_validated_and_disconnected(project: Project) -> None:
@@ -275,7 +277,9 @@ def test_the_event_loop_goes_on_while_a_synchronous_driver_connects(project: Pro
     asyncio.run(run())
 
 
-def test_where_one_fails_the_connected_ones_are_disconnected_and_the_first_error_stays(project: Project) -> None:
+def test_where_one_fails_the_connected_ones_are_disconnected_and_the_first_error_stays(
+    project: Project,
+) -> None:
     project.plugin("fake.py", DRIVER)
     project.plugin(
         "bad.py",
@@ -290,7 +294,9 @@ def test_where_one_fails_the_connected_ones_are_disconnected_and_the_first_error
     assert manager.drivers["fake"].calls == ["connect", "validate", "disconnect"]  # type: ignore[attr-defined]
 
 
-def test_components_are_disconnected_in_reverse_and_one_that_fails_does_not_keep_the_others(project: Project) -> None:
+def test_components_are_disconnected_in_reverse_and_one_that_fails_does_not_keep_the_others(
+    project: Project,
+) -> None:
     project.plugin(
         "fake.py",
         driver(

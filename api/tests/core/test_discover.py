@@ -70,7 +70,10 @@ def test_bad_json_is_reported_with_its_line(project: Project) -> None:
 
 
 def test_the_built_in_folder_is_always_last_and_stands_once(project: Project) -> None:
-    assert plugin_folders([str(BUILT_IN_FOLDER), "plugins", "./plugins"]) == (project.plugins, BUILT_IN_FOLDER)
+    assert plugin_folders([str(BUILT_IN_FOLDER), "plugins", "./plugins"]) == (
+        project.plugins,
+        BUILT_IN_FOLDER,
+    )
 
 
 def test_a_path_may_lie_inside_an_installed_package() -> None:

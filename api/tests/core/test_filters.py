@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from opa.core.discover import find_plugins, plugin_folders
 from opa.core.errors import FilterError
 from opa.core.filters import PluginFilters, decide
-from opa.core.discover import find_plugins, plugin_folders
 from tests.project import Project
 
 
@@ -33,7 +33,10 @@ def test_without_filters_everything_is_loaded(plugins: Project) -> None:
 
 
 def test_the_whitelist_list_has_plugin_path_and_name(plugins: Project) -> None:
-    assert loaded(plugins, whitelist_list=[f"{plugins.plugins}/red", f"{plugins.plugins}/plain"]) == ["plain", "red"]
+    assert loaded(plugins, whitelist_list=[f"{plugins.plugins}/red", f"{plugins.plugins}/plain"]) == [
+        "plain",
+        "red",
+    ]
     assert loaded(plugins, whitelist_list=["red"]) == []
 
 

@@ -28,7 +28,9 @@ def test_hosts_in_url(url: str, hosts: tuple[str, ...]) -> None:
     assert hosts_in_url(url) == hosts
 
 
-@pytest.mark.parametrize(("host", "answer"), [("localhost", True), ("127.0.0.1", True), ("::1", True), ("no.invalid", False)])
+@pytest.mark.parametrize(
+    ("host", "answer"), [("localhost", True), ("127.0.0.1", True), ("::1", True), ("no.invalid", False)]
+)
 def test_resolves(host: str, answer: bool) -> None:
     assert resolves(host, 2) is answer
 

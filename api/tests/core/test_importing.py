@@ -95,7 +95,9 @@ def test_a_built_in_plugin_is_one_module_under_both_of_its_names(project: Projec
     assert sys.modules["first"].driver_redis is sys.modules["first"].same
 
 
-def test_a_plugin_with_the_name_of_a_built_in_one_takes_its_place_and_may_build_on_it(project: Project) -> None:
+def test_a_plugin_with_the_name_of_a_built_in_one_takes_its_place_and_may_build_on_it(
+    project: Project,
+) -> None:
     project.plugin(
         "driver_redis.py",
         """

@@ -117,7 +117,8 @@ def test_setups_run_in_load_order_after_the_components_are_connected(project: Pr
     project.plugin("b.py", text.format("B"))
     project.plugin("a.py", text.format("Z") + text.format("A").replace("from opa import Setup, get_instance", ""))
     project.plugin(
-        "d.py", "from opa import Driver\nclass F(Driver):\n  name='fake'\n  def connect(self): self.instance = '!'"
+        "d.py",
+        "from opa import Driver\nclass F(Driver):\n  name='fake'\n  def connect(self): self.instance = '!'",
     )
     project.component("THING", "fake")
     app = project.app()
@@ -125,7 +126,9 @@ def test_setups_run_in_load_order_after_the_components_are_connected(project: Pr
         assert app.manager.store["order"] == ["Z!", "A!", "B!"]
 
 
-def test_a_setup_that_asks_for_what_there_is_not_is_an_error_that_says_what_there_is(project: Project) -> None:
+def test_a_setup_that_asks_for_what_there_is_not_is_an_error_that_says_what_there_is(
+    project: Project,
+) -> None:
     file = project.plugin("a.py", "from opa import Setup\nclass Ask(Setup):\n  def __init__(self, database): pass")
     with pytest.raises(SetupError) as caught, project.client():
         pass

@@ -86,7 +86,12 @@ class Reader:
             self._stop()
             program = [sys.executable, *(["-m", "opa.cli"] if words[0] == "opa" else [])]
             run = subprocess.run(
-                [*program, *words[1:]], cwd=self.project.folder, capture_output=True, text=True, env=os.environ | {"COLUMNS": "120"}
+                [*program, *words[1:]],
+                cwd=self.project.folder,
+                capture_output=True,
+                check=False,
+                text=True,
+                env=os.environ | {"COLUMNS": "120"},
             )
             printed = run.stdout + run.stderr
         else:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+def plugins(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
     from opa.core.prepare import prepare
 
@@ -59,7 +61,7 @@ def _provides(found: PluginObjects) -> list[str]:
     provides += [f"middleware {getattr(item.cls, '__name__', item.cls)}" for item in found.middleware]
     for route in found.router.routes if found.router else ():
         if isinstance(route, APIRoute):
-            provides.append(f"{','.join(sorted(route.methods))} {route.path}")
+            provides.append(f"{','.join(sorted(route.methods or ()))} {route.path}")
         else:
             provides.append(f"{type(route).__name__} {getattr(route, 'path', '')}".strip())
     return provides

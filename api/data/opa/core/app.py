@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from opa.core.errors import OpaError, RegistrationError
@@ -87,7 +87,7 @@ def build_app(manager: PluginManager) -> Api:
         # A plugin may import the router of another to add to it; it still stands in the application once.
         if found.router is not None and id(found.router) not in routers:
             routers.add(id(found.router))
-            _include(app, found)
+            _include(app, found.router, found)
     return app
 
 
@@ -97,10 +97,9 @@ def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping
     return found.exception_handlers
 
 
-def _include(app: FastAPI, found: PluginObjects) -> None:
-    assert found.router is not None
+def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
     try:
-        add_routes(app, found.router)
+        add_routes(app, router)
     except Exception as error:
         raise RegistrationError(
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",

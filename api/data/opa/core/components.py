@@ -114,7 +114,12 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
         manager.optional_components[state.name] = component
         _note(manager, state, CONNECTED, "")
     else:
-        _note(manager, state, NOT_LOADED, f"its driver {state.driver_name} says that it is not there, LOAD is auto")
+        _note(
+            manager,
+            state,
+            NOT_LOADED,
+            f"its driver {state.driver_name} says that it is not there, LOAD is auto",
+        )
 
 
 def _note(manager: PluginManager, state: ComponentState, status: str, reason: str) -> None:
@@ -148,14 +153,12 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
         try:
             async with asyncio.timeout_at(deadline):
                 return await _try_once(component, config.COMPONENT_DNS_TIMEOUT)
-        except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is reported or chained
+        except Exception as error:
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
             permanent = isinstance(error, (*PERMANENT_ERRORS, *component.permanent_errors))
             if permanent or clock() + pause >= deadline:
                 raise _failure(state, error, tries, limit, permanent) from error
-            log.warning(
-                f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s"
-            )
+            log.warning(f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s")
         except BaseException:
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
             raise

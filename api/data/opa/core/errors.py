@@ -78,9 +78,7 @@ class SetupError(OpaError):
 class ComponentError(OpaError):
     """Something is wrong with an optional component; `component` is its name."""
 
-    def __init__(
-        self, problem: str, *, component: str, where: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, *, component: str, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(problem, where=where, hint=hint)
         self.component = component
 

@@ -31,8 +31,7 @@ def hosts_in_url(url: str) -> tuple[str, ...]:
 def _without_port(address: str) -> str:
     if address.startswith("["):
         return address[1:].partition("]")[0]
-    host = unquote(address.partition(":")[0])
-    return host
+    return unquote(address.partition(":")[0])
 
 
 def resolves(host: str, time_limit: float) -> bool:

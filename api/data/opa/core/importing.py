@@ -43,14 +43,25 @@ def import_plugins(plugins: Sequence[PluginFile], folders: Sequence[Path]) -> tu
         PluginImportError: a plugin does not import, or has the name of an installed module.
     """
     _forget_earlier_plugins()
-    sys.path[:] = list(dict.fromkeys([*sys.path, *map(str, folders)]))
+    _put_on_path(folders)
     importlib.invalidate_caches()
     modules: dict[str, ModuleType] = {}
     for plugin in sorted(plugins, key=lambda plugin: not plugin.is_built_in):
         if not plugin.is_built_in:
-            _refuse_name_of_installed_module(plugin, folders)
+            _refuse_name_of_installed_module(plugin)
         modules[plugin.name] = _import(plugin, folders)
     return tuple(ImportedPlugin(plugin, modules[plugin.name]) for plugin in plugins)
+
+
+class PluginFolder(str):
+    """An entry of `sys.path` that is here because it is a plugin path."""
+
+    __slots__ = ()
+
+
+def _put_on_path(folders: Iterable[Path]) -> None:
+    others = [entry for entry in sys.path if not isinstance(entry, PluginFolder)]
+    sys.path[:] = others + [PluginFolder(folder) for folder in folders if str(folder) not in others]
 
 
 def _forget_earlier_plugins() -> None:
@@ -60,12 +71,11 @@ def _forget_earlier_plugins() -> None:
         del sys.modules[name]
 
 
-def _refuse_name_of_installed_module(plugin: PluginFile, folders: Sequence[Path]) -> None:
-    paths = {str(folder) for folder in folders}
+def _refuse_name_of_installed_module(plugin: PluginFile) -> None:
     if plugin.name in sys.stdlib_module_names:
         owner = "a module of Python's standard library"
     else:
-        spec = PathFinder.find_spec(plugin.name, [path for path in sys.path if path not in paths])
+        spec = PathFinder.find_spec(plugin.name, [entry for entry in sys.path if not isinstance(entry, PluginFolder)])
         if spec is None or not spec.has_location or not spec.origin or Path(spec.origin) == plugin.file:
             return
         owner = f"the installed module {spec.origin}"
@@ -89,9 +99,7 @@ def _import(plugin: PluginFile, folders: Sequence[Path]) -> ModuleType:
     return module
 
 
-def import_error(
-    what: str, file: Path, error: BaseException, folders: Iterable[Path]
-) -> PluginImportError:
+def import_error(what: str, file: Path, error: BaseException, folders: Iterable[Path]) -> PluginImportError:
     """The error to raise where importing `what`, which stands in `file`, raised `error`."""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
@@ -114,7 +122,7 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         known = {*sys.stdlib_module_names, *sys.modules}
-        close = difflib.get_close_matches(error.name, known, n=1, cutoff=0.8)
+        close = difflib.get_close_matches(error.name, known, n=1, cutoff=0.75)
         return f"Did you mean '{close[0]}'?" if close else f"Install the package that has '{name}', or mend the import"
     return "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST"
 

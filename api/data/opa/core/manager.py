@@ -107,7 +107,8 @@ class PluginManager:
         if state is None:
             known = ", ".join(self.component_states) or "none"
             raise ComponentUnavailableError(
-                f"component '{key}' is not configured; components in OPTIONAL_COMPONENTS: {known}", component=key
+                f"component '{key}' is not configured; components in OPTIONAL_COMPONENTS: {known}",
+                component=key,
             )
         raise ComponentUnavailableError(f"component '{key}' is {state}", component=key)
 

@@ -82,13 +82,15 @@ def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
     middleware = getattr(module, "middleware", ())
     if not isinstance(middleware, list | tuple) or not all(isinstance(item, Middleware) for item in middleware):
         raise _wrong_type(
-            plugin, "middleware", middleware, "a list of starlette.middleware.Middleware", "Write [Middleware(…)]"
+            plugin,
+            "middleware",
+            middleware,
+            "a list of starlette.middleware.Middleware",
+            "Write [Middleware(…)]",
         )
     handlers = getattr(module, "exception_handlers", {})
     if not isinstance(handlers, Mapping) and not callable(handlers):
-        raise _wrong_type(
-            plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler"
-        )
+        raise _wrong_type(plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler")
     return PluginObjects(
         plugin=plugin,
         hook_definitions=tuple(_classes(module, HookDefinition)),
@@ -143,7 +145,8 @@ def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDe
             name = hook_name(definition)
             if name in definitions:
                 raise RegistrationError(
-                    f"hook '{name}' is defined twice: in plugin '{found.plugin.name}' and by {describe(definitions[name])}",
+                    f"hook '{name}' is defined twice: in plugin '{found.plugin.name}'"
+                    f" and by {describe(definitions[name])}",
                     where=where_is(definition),
                     hint="Keep one definition; a plugin that fills the hook subclasses Hook",
                 )
@@ -162,9 +165,7 @@ def _hooks(objects: Sequence[PluginObjects], definitions: Mapping[str, type[Hook
     return {name: hook() for name, hook in winners.items()}
 
 
-def _check_hook(
-    plugin: str, name: str, hook: type[Hook], definitions: Mapping[str, type[HookDefinition]]
-) -> None:
+def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[str, type[HookDefinition]]) -> None:
     definition = definitions.get(name)
     if definition is None:
         known = ", ".join(sorted(definitions)) or "none"
@@ -176,15 +177,21 @@ def _check_hook(
     run = getattr(hook, "run", None)
     if run is None:
         raise RegistrationError(
-            f"hook '{name}' of plugin '{plugin}' has no run()", where=where_is(hook), hint="Define the method run"
+            f"hook '{name}' of plugin '{plugin}' has no run()",
+            where=where_is(hook),
+            hint="Define the method run",
         )
     if definition.is_async != is_async_function(run):
         if definition.is_async:
             problem, hint = "is defined as async, but this run() is not", "Write 'async def run'"
         else:
-            problem, hint = "is not defined as async, but this run() is", "Write 'def run', or is_async = True"
+            problem, hint = (
+                "is not defined as async, but this run() is",
+                "Write 'def run', or is_async = True",
+            )
         raise RegistrationError(
-            f"hook '{name}' {problem}: plugin '{plugin}', class {hook.__name__}; it is defined by {describe(definition)}",
+            f"hook '{name}' {problem}: plugin '{plugin}', class {hook.__name__};"
+            f" it is defined by {describe(definition)}",
             where=where_is(hook),
             hint=hint,
         )

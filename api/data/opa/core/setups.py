@@ -71,9 +71,7 @@ async def _maybe(result: Any) -> None:
         await result
 
 
-def _arguments(
-    function: Callable[..., Any], offers: Mapping[str, Any], name: str, where: str
-) -> dict[str, Any]:
+def _arguments(function: Callable[..., Any], offers: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
     for parameter in inspect.signature(function).parameters.values():
