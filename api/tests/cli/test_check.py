@@ -1,0 +1,91 @@
+"""What a user sees who makes one of the mistakes: one clear line first, and an exit status that is not 0."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.project import Project
+
+HOOK = "from opa import Hook\nclass h(Hook):\n  def run(self): pass\n"
+DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
+
+
+def check(**variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `opa check` in the current folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "opa.cli", "check"],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_project_without_mistakes_is_ok(project: Project) -> None:
+    project.plugin("hello.py", "from opa import get_router\nrouter = get_router()")
+    result = check()
+    assert result.returncode == 0
+    assert result.stdout.startswith("ok: ")
+
+
+@pytest.mark.parametrize(
+    ("files", "first_line"),
+    [
+        ({"a.py": "import jsom"}, "plugin 'a' does not import: ModuleNotFoundError: No module named 'jsom' (…/a.py:1)"),
+        ({"a.py": "def f(:"}, "plugin 'a' does not import: SyntaxError: invalid syntax (…/a.py:1)"),
+        ({"redis.py": ""}, "plugin 'redis' has the name of the installed module"),
+        ({"a.py": HOOK}, "plugin 'a' has a hook for 'h', which no plugin defines (…/a.py:2)"),
+        (
+            {"a.py": DEFINITION.format("pass"), "b.py": DEFINITION.format("pass")},
+            "hook 'h' is defined twice: in plugin 'b' and by h (…/a.py:2) (…/b.py:2)",
+        ),
+        (
+            {"a.py": DEFINITION.format("is_async = True"), "b.py": HOOK},
+            "hook 'h' is defined as async, but this run() is not: plugin 'b', class h",
+        ),
+        ({"a.py": DEFINITION.format("required = True")}, "hook 'h' of plugin 'a' is required"),
+        ({"a.py": "", "a-meta.json": "{"}, "plugin metadata is not valid JSON: "),
+    ],
+)
+def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_line: str) -> None:
+    for name, text in files.items():
+        project.plugin(name, text)
+    result = check()
+    assert result.returncode == 1
+    line = result.stderr.splitlines()[0].replace(str(project.plugins), "…")
+    assert line.startswith(f"error: {first_line}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("OPA_PLUGIN_PATHS", "/nowhere", "plugin path '/nowhere' does not exist"),
+        ("OPA_PLUGIN_WHITELIST_RE", "(", "PLUGIN_WHITELIST_RE '(' is not a regular expression"),
+        ("OPA_PORT", "eighty", "PORT"),
+        ("OPA_OPTIONAL_COMPONENTS__MINE__DRIVER", "none", "component 'mine' asks for the driver 'none'"),
+    ],
+)
+def test_a_mistake_in_a_setting(project: Project, variable: str, value: str, problem: str) -> None:
+    result = check(**{variable: value})
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert problem in result.stderr.splitlines()[0]
+
+
+def test_a_settings_file_that_does_not_parse(project: Project) -> None:
+    file = project.plugin("bad.yaml", "default: [", folder="settings")
+    result = check()
+    assert result.returncode == 1
+    assert str(file) in result.stderr.splitlines()[0]
+
+
+def test_behind_the_line_stands_the_trace_of_the_plugin_and_not_of_the_core(project: Project) -> None:
+    project.plugin("a.py", "def f():\n    1 / 0\nf()\n")
+    lines = check().stderr
+    assert "ZeroDivisionError" in lines
+    assert "in f" in lines
+    assert "importing.py" not in lines

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from opa.cli import app
+from tests.project import Project
+
+
+def plugins(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    capsys.readouterr()
+    result = CliRunner().invoke(app, ["plugins", "--json"], catch_exceptions=False)
+    return {row["name"]: row for row in json.loads(result.stdout)}
+
+
+def test_it_shows_what_a_plugin_provides(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.plugin(
+        "all.py",
+        """
+        from starlette.middleware import Middleware
+        from opa import Driver, Hook, HookDefinition, Setup, get_router
+        router = get_router()
+        router.get("/a")(lambda: 1)
+        class name(HookDefinition): pass
+        class Fill(Hook):
+            name = "name"
+            order = 3
+            def run(self): ...
+        class Mine(Driver):
+            name = "mine"
+        class Do(Setup): pass
+        class Through:
+            pass
+        middleware = [Middleware(Through)]
+        """,
+    )
+    row = plugins(capsys)["all"]
+    assert row["status"] == "loaded"
+    assert row["file"] == str(project.plugins / "all.py")
+    assert row["provides"] == [
+        "hook definition name",
+        "hook name (order 3)",
+        "driver mine",
+        "setup Do",
+        "middleware Through",
+        "GET /a",
+    ]
+
+
+def test_it_says_why_a_plugin_is_left_out(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.plugin("out.py", "raise RuntimeError('is not even imported')")
+    project.settings(PLUGIN_BLACKLIST_LIST=["plugins/out"])
+    row = plugins(capsys)["out"]
+    assert row["status"] == "left out"
+    assert row["reasons"] == ["in PLUGIN_BLACKLIST_LIST"]
+
+
+def test_it_says_which_plugins_of_the_same_name_are_hidden(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.plugin("same.py")
+    hidden = project.plugin("same.py", folder="more")
+    project.settings(PLUGIN_PATHS=["plugins", "more"])
+    assert plugins(capsys)["same"]["hides"] == [str(hidden)]
+
+
+def test_the_built_in_plugins_come_last(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.plugin("zzz.py")
+    built_in = [row["built_in"] for row in plugins(capsys).values()]
+    assert built_in == sorted(built_in)
+    assert True in built_in
+
+
+def test_the_table_is_not_cut_where_it_is_piped(project: Project) -> None:
+    file = project.plugin(f"{'long_' * 20}/__init__.py")
+    result = CliRunner().invoke(app, ["plugins"], catch_exceptions=False)
+    assert str(file) in result.stdout

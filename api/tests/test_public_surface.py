@@ -1,0 +1,73 @@
+"""The public surface does not grow or shrink by accident, and all of it has a documentation entry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import opa
+from opa.cli import app
+from opa.core import plugin as original
+
+ROOT = Path(__file__).parents[2]
+DOCS = "\n".join(page.read_text() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_what_opa_offers() -> None:
+    assert sorted(opa.__all__) == [
+        "Component",
+        "ComponentUnavailableError",
+        "Driver",
+        "Hook",
+        "HookDefinition",
+        "OpaError",
+        "PluginManager",
+        "Setup",
+        "call_hook",
+        "call_hook_async",
+        "config",
+        "get_component",
+        "get_instance",
+        "get_plugin_manager",
+        "get_router",
+        "get_util",
+        "log",
+        "state",
+    ]
+
+
+@pytest.mark.parametrize("name", opa.__all__)
+def test_each_name_is_there_and_documented(name: str) -> None:
+    assert getattr(opa, name) is not None
+    assert re.search(rf"\b{name}\b", DOCS), f"{name} stands in no page of docs/"
+
+
+def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = opa.nothing
+
+
+@pytest.mark.parametrize("name", original.__all__)
+def test_the_names_of_the_original_module_are_those_of_opa(name: str) -> None:
+    if name in opa.__all__:
+        assert getattr(original, name) is getattr(opa, name)
+
+
+def test_the_commands() -> None:
+    assert sorted(COMMANDS) == ["check", "config", "plugins", "shell", "start", "up"]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_a_help_text_and_is_documented(name: str) -> None:
+    assert COMMANDS[name].help
+    assert f"`opa {name}" in DOCS
+
+
+@pytest.mark.parametrize("name", ["router", "middleware", "exception_handlers"])
+def test_each_convention_of_a_plugin_module_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in (ROOT / "docs" / "plugins.md").read_text()
