@@ -53,7 +53,7 @@ class Project:
     def settings(self, **settings: Any) -> None:
         """Add to the settings file."""
         self._settings.update(settings)
-        (self.folder / "settings" / "test.json").write_text(json.dumps({"default": self._settings}))
+        (self.folder / "settings" / "00-test.json").write_text(json.dumps({"default": self._settings}))
 
     def component(self, name: str, driver: str, *, load: str = "yes", **opts: Any) -> None:
         """Add a component to the settings file."""
