@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import textwrap
 import threading
@@ -44,11 +45,15 @@ def install(config: Config) -> None:
             that one value may be, in characters.
     """
     global _format  # noqa: PLW0603  how this process writes tracebacks is decided once, when it starts
-    _format = (
-        _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else _without_values
-    )
+    _format = _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else _without_values
+    _report_what_nothing_caught()
+
+
+@functools.cache  # once a process: a hook that a plugin sets later, such as one of an error tracker, stays
+def _report_what_nothing_caught() -> None:
     sys.excepthook = _report_end_of_process
-    threading.excepthook = _report_end_of_thread
+    if threading.excepthook is threading.__excepthook__:  # or else somebody listens already, such as pytest
+        threading.excepthook = _report_end_of_thread
 
 
 FRAMES_SHOWN = 100
@@ -95,17 +100,13 @@ def _with_values(max_length: int) -> Formatter:
     return format_with_values
 
 
-def _report_end_of_process(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
+def _report_end_of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     from opa.core.log import log
 
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:
-        log.opt(exception=(kind, error, trace)).critical(
-            "the process ends with an exception that nothing caught"
-        )
+        log.opt(exception=(kind, error, trace)).critical("the process ends with an exception that nothing caught")
 
 
 def _report_end_of_thread(args: threading.ExceptHookArgs) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from loguru import logger
 
+from opa.core import exceptions
 from opa.core.errors import SettingsError
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import lead_std_logging
@@ -106,9 +107,7 @@ class Log:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wrapped, name)
 
-    def _write(
-        self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _write(self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             self._for_caller.log(level, message, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  whatever is wrong with a message, the caller goes on
@@ -138,21 +137,19 @@ def level_number(level: str | int) -> int:
     if text.isdecimal():
         return int(text)
     if text not in LEVELS:
-        raise SettingsError(
-            f"setting LOGLEVEL is {level!r}", hint=f"It is a number, or one of {', '.join(LEVELS)}"
-        )
+        raise SettingsError(f"setting LOGLEVEL is {level!r}", hint=f"It is a number, or one of {', '.join(LEVELS)}")
     return LEVELS[text]
 
 
 def setup_logging(config: Config) -> None:
-    """Set the log up as the settings say, and lead the standard library's logging into it.
+    """Set the log up as the settings say, and lead into it the standard library's logging and what nothing caught.
 
     It may be called again: for changed settings, or after a server has set up handlers of its own. Sinks that
     a plugin has added stay.
 
     Args:
         config: reads `LOGLEVEL`, and `LOG_FORMAT`: `json`, `text`, or `auto`, which is text in the env `dev`
-            and on a terminal, and JSON otherwise.
+            and on a terminal, and JSON otherwise; and what `opa.core.exceptions.install` reads.
 
     Raises:
         SettingsError: one of the two has a value that there is not.
@@ -163,6 +160,7 @@ def setup_logging(config: Config) -> None:
         raise SettingsError(f"setting LOG_FORMAT is {config.LOG_FORMAT!r}", hint="It is auto, json or text")
     _write_to_stderr(level, as_text=_is_text(chosen))
     lead_std_logging(level)
+    exceptions.install(config)
 
 
 def _is_text(chosen: str) -> bool:
