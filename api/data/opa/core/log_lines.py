@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import UTC
@@ -29,6 +30,14 @@ def safe_repr(value: Any) -> str:
         return f"<{type(value).__name__}: its repr raises {type(failure).__name__}>"
 
 
+def safe_str(value: Any) -> str:
+    """`str(value)`, or what stands for it where that fails."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  the same, and safe_repr says what happened
+        return safe_repr(value)
+
+
 def json_line(record: Record) -> str:
     """For loguru's `format`: puts the line into the record and returns the template that shows it."""
     fields: dict[str, Any] = {
@@ -45,7 +54,7 @@ def json_line(record: Record) -> str:
     if error is not None:
         fields["exception"] = {
             "type": type(error).__name__,
-            "message": _mask(_safe_str(error)),
+            "message": _mask(safe_str(error)),
             "traceback": _mask(format_exception(error)),
         }
     if record["extra"]:
@@ -69,19 +78,17 @@ def _error_of(record: Record) -> BaseException | None:
     return record["exception"].value if record["exception"] is not None else None
 
 
-def _safe_str(value: Any) -> str:
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001  the same, and safe_repr says what happened
-        return safe_repr(value)
-
-
 def _mask(text: str) -> str:
     return mask_url(text) if "=" in text or "://" in text else text
 
 
 def _shown(name: str, value: Any) -> str:
-    return MASK if looks_secret(name) else _mask(safe_repr(value))
+    if looks_secret(name):
+        return MASK
+    if isinstance(value, Mapping | list | tuple):
+        with contextlib.suppress(RecursionError):  # an object that holds itself
+            value = _for_json(name, value)
+    return _mask(safe_repr(value))
 
 
 def _to_json(fields: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from opa.core.log_lines import safe_repr
+from opa.core.log_lines import safe_repr, safe_str
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -73,7 +73,7 @@ def _text(record: logging.LogRecord) -> str:
     try:
         text = record.getMessage()
     except Exception as failure:  # noqa: BLE001  arguments that do not fit, or whose str() fails
-        text = f"{record.msg!s} with {safe_repr(record.args)} ({type(failure).__name__}: they do not fit)"
+        text = f"{safe_str(record.msg)} with {safe_repr(record.args)} ({type(failure).__name__}: they do not fit)"
     return f"{text}\n{record.stack_info}" if record.stack_info else text.rstrip()
 
 
@@ -88,9 +88,7 @@ def lead_std_logging(level: int) -> None:
     """
     logging.addLevelName(TRACE, "TRACE")
     root = logging.getLogger()
-    for name in [
-        name for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)
-    ]:
+    for name in [name for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)]:
         library = logging.getLogger(name)
         if _drop_terminal_handlers(library) and not library.handlers:
             library.propagate = True

@@ -1,0 +1,548 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from opa.core import log as log_module
+from opa.core.errors import SettingsError
+from opa.core.log import level_number, log, setup_logging
+from opa.core.log_std import LeadIntoLog
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def settings(level: str | int = "trace", form: str = "json") -> Any:
+    return SimpleNamespace(LOGLEVEL=level, LOG_FORMAT=form, BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100)
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+class Counted:
+    """Counts how often it is asked what it is."""
+
+    asked = 0
+
+    def __repr__(self) -> str:
+        type(self).asked += 1
+        return "Counted()"
+
+
+@pytest.fixture(autouse=True)
+def undone() -> Iterator[None]:
+    """The log and the standard library's logging as before."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    logging.captureWarnings(False)
+    setup_logging(settings("info", "text"))
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """What was logged since the last call, from trace on, a dict for each line."""
+    setup_logging(settings())
+    capsys.readouterr()
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def here() -> int:
+    """The line of the caller."""
+    return sys._getframe(1).f_lineno
+
+
+@pytest.mark.parametrize("level", ["trace", "debug", "info", "success", "warning", "error", "critical"])
+def test_each_level_writes_its_caller(lines: Lines, level: str) -> None:
+    getattr(log, level)("hello {}", "you")
+    line = here() - 1
+    (found,) = lines()
+    assert found["level"] == level.upper()
+    assert found["message"] == "hello you"
+    assert (found["file"], found["line"]) == (__file__, line)
+    assert found["function"] == "test_each_level_writes_its_caller"
+    assert found["logger"] == __name__
+    assert found["process"] == os.getpid()
+
+
+def test_log_with_a_level_by_name_or_number_writes_its_caller(lines: Lines) -> None:
+    log.log("info", "one")
+    log.log(20, "two")
+    line = here() - 1
+    assert [(found["message"], found["line"]) for found in lines()] == [("one", line - 1), ("two", line)]
+
+
+def test_the_timestamp_is_iso_8601_in_utc(lines: Lines) -> None:
+    log.info("now")
+    (found,) = lines()
+    assert found["timestamp"].endswith("Z")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(found["timestamp"])) < timedelta(minutes=1)
+
+
+def test_a_message_without_arguments_stays_as_it_is(lines: Lines) -> None:
+    log.info('{"json": {}}\nand <red>two</red> lines')
+    assert lines()[0]["message"] == '{"json": {}}\nand <red>two</red> lines'
+
+
+def test_anything_may_be_a_message(lines: Lines) -> None:
+    log.info({"a": 1})
+    log.info(None)
+    log.info(ValueError("wrong"))
+    assert [found["message"] for found in lines()] == ["{'a': 1}", "None", "wrong"]
+
+
+def test_keyword_arguments_and_bind_become_fields(lines: Lines) -> None:
+    log.bind(order=7).info("hello {name}", name="you", tags=["a", {"b": None}])
+    (found,) = lines()
+    assert found["message"] == "hello you"
+    assert found["extra"] == {"order": 7, "name": "you", "tags": ["a", {"b": None}]}
+
+
+def test_exception_carries_the_traceback_and_its_caller(lines: Lines) -> None:
+    try:
+        int("x")
+    except ValueError:
+        log.exception("no number: {}", "x")
+        line = here() - 1
+    (found,) = lines()
+    assert (found["level"], found["message"], found["line"]) == ("ERROR", "no number: x", line)
+    assert found["exception"]["type"] == "ValueError"
+    assert "invalid literal" in found["exception"]["message"]
+    assert 'int("x")' in found["exception"]["traceback"]
+
+
+def test_opt_keeps_its_meaning(lines: Lines) -> None:
+    def inner() -> None:
+        log.opt(depth=1).info("from outside")
+
+    inner()
+    line = here() - 1
+    log.opt(lazy=True).info("{}", lambda: "late")
+    assert [(found["message"], found["line"]) for found in lines()] == [("from outside", line), ("late", line + 2)]
+
+
+def test_the_rest_of_loguru_is_there(lines: Lines) -> None:
+    @log.catch
+    def fails() -> None:
+        raise KeyError("gone")
+
+    fails()
+    with log.contextualize(request="r1"):
+        log.info("inside")
+    caught, inside = lines()
+    assert caught["exception"]["type"] == "KeyError"
+    assert inside["extra"] == {"request": "r1"}
+
+
+def test_an_object_through_the_pipe_is_written_and_comes_back_the_same(lines: Lines) -> None:
+    value = {"a": [1]}
+    assert (value | log) is value
+    line = here() - 1
+    (found,) = lines()
+    assert (found["level"], found["line"]) == ("DEBUG", line)
+    assert found["message"] == "dict: {'a': [1]}"
+
+
+@pytest.mark.parametrize("value", [1, None, "a{b}", [1], {1}, int, Counted()])
+def test_any_kind_of_object_goes_through_the_pipe(lines: Lines, value: Any) -> None:
+    assert (value | log) is value
+    assert type(value).__qualname__ in lines()[0]["message"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
+def test_an_array_goes_through_the_pipe_as_a_whole(lines: Lines) -> None:
+    import numpy as np
+
+    value = np.zeros(3)
+    assert (value | log) is value
+    assert len(lines()) == 1
+
+
+def test_a_level_that_is_off_costs_no_repr() -> None:
+    setup_logging(settings("info"))
+    Counted.asked = 0
+    assert isinstance(Counted() | log, Counted)
+    log.debug("{}", Counted())
+    logging.getLogger("library").debug("%r", Counted())
+    assert Counted.asked == 0
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: log.info("{missing}", 1),
+        lambda: log.info("{} {}", 1),
+        lambda: log.info({"a": 1}, 2),
+        lambda: log.info(Unprintable()),
+        lambda: log.info("{!r}", Unprintable()),
+        lambda: log.bind(value=Unprintable()).info("bound"),
+        lambda: Unprintable() | log,
+        lambda: log.log("no such level", "x"),
+        lambda: logging.getLogger("library").info("%d", "no number"),
+        lambda: logging.getLogger("library").info("%s", Unprintable()),
+        lambda: logging.getLogger("library").info(Unprintable()),
+        lambda: logging.getLogger("library").info("x", extra={"value": Unprintable(), "self": 1}),
+    ],
+)
+def test_nothing_that_is_logged_raises_into_the_caller(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]
+) -> None:
+    root = logging.getLogger()
+    ours = [handler for handler in root.handlers if isinstance(handler, LeadIntoLog)]
+    monkeypatch.setattr(root, "handlers", ours)  # pytest's own handler does raise
+    write()
+    assert len(lines()) == 1
+
+
+def test_what_cannot_be_formatted_is_written_with_what_was_wrong(lines: Lines) -> None:
+    log.info("{missing} things", 5)
+    line = here() - 1
+    (found,) = lines()
+    assert found["line"] == line
+    assert found["message"] == "{missing} things, 5 (cannot be logged as asked: KeyError('missing'))"
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1: {2: 3}}, {(1, 2): object}, b"bytes", {1, 2}])
+def test_any_extra_value_gives_a_line_of_valid_json(capsys: pytest.CaptureFixture[str], value: object) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    setup_logging(settings())
+    log.bind(value=value).info("x")
+    assert "value" in json.loads(capsys.readouterr().err, parse_constant=refuse)["extra"]
+
+
+def test_an_extra_value_that_holds_itself_gives_a_line(lines: Lines) -> None:
+    value: list[Any] = []
+    value.append(value)
+    log.bind(value=value).info("x")
+    assert lines()[0]["extra"] == {"value": "[[...]]"}
+
+
+def test_text_that_is_no_unicode_gives_a_line(lines: Lines) -> None:
+    log.info("broken \udc80 naïve")
+    assert lines()[0]["message"] == "broken \udc80 naïve"
+
+
+def test_passwords_never_appear(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("json", "text"):
+        setup_logging(settings(form=form))
+        log.info("connect to redis://user:hunter2@host:6379/0?password=hunter2")
+        log.bind(url="mongodb://u:hunter2@h", token="hunter2", deep={"password": "hunter2"}).info("x")
+        "redis://:hunter2@host" | log
+        logging.getLogger("library").warning("using %s", "amqp://u:hunter2@h//")
+        try:
+            raise ConnectionError("redis://:hunter2@host")
+        except ConnectionError:
+            log.exception("failed")
+    written = capsys.readouterr().err
+    assert "hunter2" not in written
+    assert "redis://user:***@host:6379/0" in written
+
+
+def test_the_standard_librarys_logging_is_led_into_the_log(lines: Lines) -> None:
+    logging.getLogger("some.library").warning("%s {braces} <red>", "value", extra={"request": 5})
+    line = here() - 1
+    (found,) = lines()
+    assert (found["level"], found["logger"]) == ("WARNING", "some.library")
+    assert found["message"] == "value {braces} <red>"
+    assert (found["file"], found["line"]) == (__file__, line)
+    assert found["function"] == "test_the_standard_librarys_logging_is_led_into_the_log"
+    assert found["extra"] == {"request": 5}
+
+
+def test_an_exception_in_the_standard_librarys_logging_is_kept(lines: Lines) -> None:
+    try:
+        int("x")
+    except ValueError:
+        logging.getLogger("library").exception("failed")
+    logging.getLogger("library").error("nothing was raised", exc_info=True)
+    raised, nothing = lines()
+    assert raised["exception"]["type"] == "ValueError"
+    assert "exception" not in nothing
+
+
+def test_stack_info_of_the_standard_librarys_logging_is_kept(lines: Lines) -> None:
+    logging.getLogger("library").info("here", stack_info=True)
+    assert "Stack (most recent call last)" in lines()[0]["message"]
+
+
+def test_levels_that_only_the_standard_librarys_logging_has_are_kept(lines: Lines) -> None:
+    logging.getLogger("uvicorn").log(5, "uvicorn's trace")
+    logging.getLogger("library").log(35, "its own")
+    assert [found["level"] for found in lines()] == ["TRACE", "Level 35"]
+
+
+def test_warnings_are_logged_with_the_place_that_warns(lines: Lines) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)  # the one that pytest has put there is not ours
+        logging.captureWarnings(True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        line = here() - 1
+        logging.captureWarnings(False)
+    (found,) = lines()
+    assert (found["level"], found["file"], found["line"]) == ("WARNING", __file__, line)
+    assert "DeprecationWarning: old" in found["message"]
+
+
+def test_handlers_on_the_terminal_are_taken_over_and_others_stay(lines: Lines, tmp_path: Any) -> None:
+    library = logging.getLogger("library.with.handlers")
+    library.propagate = False
+    library.addHandler(logging.StreamHandler(sys.stderr))
+    to_file = logging.FileHandler(tmp_path / "library.log")
+    other = logging.getLogger("library.with.a.file")
+    other.addHandler(to_file)
+    setup_logging(settings())
+    library.warning("once")
+    other.warning("twice")
+    to_file.close()
+    other.removeHandler(to_file)
+    assert [found["message"] for found in lines()] == ["once", "twice"]
+    assert (tmp_path / "library.log").read_text() == "twice\n"
+
+
+def test_setting_it_up_again_writes_each_line_once(lines: Lines) -> None:
+    setup_logging(settings())
+    setup_logging(settings())
+    log.info("one")
+    logging.getLogger("library").info("two")
+    assert [found["message"] for found in lines()] == ["one", "two"]
+
+
+def test_a_sink_that_somebody_added_stays(lines: Lines) -> None:
+    written: list[str] = []
+    sink = log.add(written.append, format="{message}")
+    setup_logging(settings())
+    log.info("both")
+    log.remove(sink)
+    assert written == ["both\n"]
+    assert len(lines()) == 1
+
+
+def test_the_level_of_the_settings_holds_for_both(capsys: pytest.CaptureFixture[str]) -> None:
+    setup_logging(settings("WARNING"))
+    log.info("no")
+    logging.getLogger("library").info("no")
+    log.warning("yes")
+    logging.getLogger("library").warning("yes")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["yes", "yes"]
+
+
+def test_chatty_libraries_are_heard_at_trace_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for level in ("debug", "trace"):
+        setup_logging(settings(level))
+        logging.getLogger("pymongo.command").debug("a command with data")
+        logging.getLogger("library").debug("anything")
+    messages = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert messages == ["anything", "a command with data", "anything"]
+
+
+@pytest.mark.parametrize(
+    ("level", "number"), [("info", 20), ("TRACE", 5), ("Warn", 30), (15, 15), ("15", 15), (" error ", 40)]
+)
+def test_a_level_is_a_name_in_any_case_or_a_number(level: str | int, number: int) -> None:
+    assert level_number(level) == number
+
+
+@pytest.mark.parametrize("level", ["loud", "", -1, True, None])
+def test_a_level_that_there_is_not_is_an_error(level: Any) -> None:
+    with pytest.raises(SettingsError, match="LOGLEVEL"):
+        setup_logging(settings(level))
+
+
+def test_a_format_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="LOG_FORMAT"):
+        setup_logging(settings(form="xml"))
+
+
+@pytest.mark.parametrize(
+    ("form", "env", "terminal", "as_text"),
+    [
+        ("auto", "", False, False),
+        ("auto", "dev", False, True),
+        ("auto", "", True, True),
+        ("json", "dev", True, False),
+        ("TEXT", "", False, True),
+    ],
+)
+def test_the_format_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: str,
+    env: str,
+    terminal: bool,
+    as_text: bool,
+) -> None:
+    monkeypatch.setenv("ENV", env)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    setup_logging(settings(form=form))
+    log.info("hello")
+    assert capsys.readouterr().err.startswith("{") is not as_text
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "colored"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_text_has_colors_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environ: dict[str, str],
+    terminal: bool,
+    colored: bool,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    setup_logging(settings(form="text"))
+    log.info("hello")
+    assert ("\x1b[" in capsys.readouterr().err) is colored
+
+
+def test_text_has_file_line_extra_and_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    setup_logging(settings(form="text"))
+    try:
+        int("x")
+    except ValueError:
+        log.bind(order=7).exception("failed <red>{braces}</red>")
+        line = here() - 1
+    written = capsys.readouterr().err
+    assert f"ERROR    {__name__} test_log.py:{line} failed <red>{{braces}}</red> order=7\n" in written
+    assert written.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
+
+
+def test_it_writes_where_standard_error_is_now(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+
+    other = io.StringIO()
+    with monkeypatch.context() as replaced:
+        replaced.setattr(sys, "stderr", other)
+        log.info("there")
+    log.info("here")
+    assert json.loads(other.getvalue())["message"] == "there"
+    assert [found["message"] for found in lines()] == ["here"]
+
+
+def test_a_process_without_standard_error_goes_on(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as replaced:
+        replaced.setattr(sys, "stderr", None)
+        log.info("nowhere")
+    assert lines() == []
+
+
+def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a new process."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name != "ENV"}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=clean | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_works_before_it_is_set_up() -> None:
+    done = run("from opa import log; log.debug('no'); log.info('early')")
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["message"] == "early"
+
+
+def test_the_environment_says_how_before_it_is_set_up() -> None:
+    done = run("from opa import log; log.debug('early')", OPA_LOGLEVEL="DEBUG", OPA_LOG_FORMAT="text")
+    assert "DEBUG" in done.stderr
+    assert not done.stderr.startswith("{")
+
+
+def test_it_works_in_a_process_that_was_forked_while_others_were_logging() -> None:
+    done = run(
+        """
+        import os, sys, threading
+        from opa import log
+
+        stop = threading.Event()
+        def write():
+            while not stop.is_set():
+                log.info("busy")
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(20):
+            if (child := os.fork()) == 0:
+                log.info(f"child {number}")
+                os._exit(0)
+            if os.waitpid(child, 0)[1]:
+                sys.exit(1)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        """
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    messages = {json.loads(line)["message"] for line in done.stderr.splitlines()}
+    assert messages == {"busy"} | {f"child {number}" for number in range(20)}
+
+
+def test_what_nothing_caught_is_a_line_of_the_log() -> None:
+    done = run(
+        """
+        import threading
+        from types import SimpleNamespace
+        from opa.core.log import setup_logging
+
+        setup_logging(SimpleNamespace(
+            LOGLEVEL="info", LOG_FORMAT="json", BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100
+        ))
+        thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+        thread.start()
+        thread.join()
+        raise KeyError("end")
+        """
+    )
+    assert done.returncode == 1
+    in_thread, at_end = (json.loads(line) for line in done.stderr.splitlines())
+    assert (in_thread["level"], in_thread["exception"]["type"]) == ("ERROR", "ZeroDivisionError")
+    assert "worker" in in_thread["message"]
+    assert (at_end["level"], at_end["exception"]["type"]) == ("CRITICAL", "KeyError")
+
+
+def test_ctrl_c_is_no_line_of_the_log() -> None:
+    done = run("from opa.core import exceptions; exceptions._report_what_nothing_caught(); raise KeyboardInterrupt")
+    assert "KeyboardInterrupt" in done.stderr
+    assert "timestamp" not in done.stderr
+
+
+def test_levels_are_those_of_loguru() -> None:
+    for name, number in log_module.LEVELS.items():
+        if name not in {"warn", "fatal"}:
+            assert log.level(name.upper()).no == number
