@@ -48,28 +48,28 @@ def _masked_urls(text: str) -> Iterator[str]:
     yield first
     body: list[str] = []
     for number, piece in enumerate(pieces, start=1):
-        body.append(piece)
-        before_scheme = piece.rstrip(_SCHEME_CHARACTERS)
-        # After ":" or "@" it is no other URL that begins, but a password that has "://" in it.
-        if number == len(pieces) or not before_scheme.endswith((":", "@")):
-            yield "://"
-            yield _mask_body("://".join(body))
+        is_last = number == len(pieces)
+        end = len(piece) if is_last else len(piece.rstrip(_SCHEME_CHARACTERS))
+        # Without a scheme, or after ":" or "@", no other URL begins: it is a password that has "://" in it.
+        if is_last or (end < len(piece) and not piece[:end].endswith((":", "@"))):
+            yield f"://{_mask_body('://'.join([*body, piece[:end]]))}{piece[end:]}"
             body = []
+        else:
+            body.append(piece)
 
 
 def _mask_body(body: str) -> str:
     """What follows the `://` of a URL, and the text behind the URL, masked."""
     url = body.split(maxsplit=1)[0] if body and not body[0].isspace() else ""
     rest = body[len(url) :]
+    # A "/", "?" or "#" that stands unencoded in a password ends the authority too early, so the last "@" counts.
+    userinfo = url.rpartition("@")[0]
+    user, colon, password = userinfo.partition(":")
     authority = re.split(r"[/?#]", url, maxsplit=1)[0]
-    if "@" in authority:
-        userinfo = authority[: authority.rindex("@")]
-    else:
-        # A "/", "?" or "#" that stands unencoded in a password ends the authority too early.
-        userinfo = url.rpartition("@")[0]
-        user, colon, password = userinfo.partition(":")
-        if not colon or "/" in user or userinfo.startswith("[") or _PORT_AND_PATH.match(password):
-            userinfo = ""
+    if "@" not in authority and (
+        not colon or "/" in user or userinfo.startswith("[") or _PORT_AND_PATH.match(password)
+    ):
+        userinfo = ""
     tail = url[len(userinfo) :]
     user, colon, password = userinfo.partition(":")
     if password:
@@ -105,9 +105,7 @@ def _looks_secret(name: str, words: frozenset[str]) -> bool:
     upper = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
     if upper in _NOT_SECRET:
         return False
-    return any(part in upper for part in _SECRET_ANYWHERE) or not words.isdisjoint(
-        re.split(r"[^A-Z0-9]+", upper)
-    )
+    return any(part in upper for part in _SECRET_ANYWHERE) or not words.isdisjoint(re.split(r"[^A-Z0-9]+", upper))
 
 
 def mask_setting(name: str, value: Any) -> Any:

@@ -74,8 +74,7 @@ def check(
         mistakes = tuple(
             _mistake(detail, sources)
             for detail in error.errors(include_url=False)
-            if detail["type"] != "missing"
-            or tuple(str(part).upper() for part in detail["loc"]) not in already_wrong
+            if detail["type"] != "missing" or tuple(str(part).upper() for part in detail["loc"]) not in already_wrong
         )
         return Checked(mistakes=mistakes, warnings=tuple(warnings))
     return Checked(settings=settings.model_dump(), warnings=tuple(warnings))

@@ -147,9 +147,7 @@ class Config:
         meant = f"Did you mean {close[0]}? " if close else ""
         folder = self.__dict__.get(FOLDER_SETTING, "the settings folder")
         places = f"default-settings.yaml, the files in {folder}, and environment variables {PREFIX}…"
-        return MissingSettingError(
-            f'there is no setting "{name}"', hint=f"{meant}Settings come from {places}"
-        )
+        return MissingSettingError(f'there is no setting "{name}"', hint=f"{meant}Settings come from {places}")
 
 
 def _find_in(values: Mapping[Any, Any], parts: KeyPath) -> tuple[KeyPath, Any] | None:

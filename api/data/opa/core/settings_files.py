@@ -58,9 +58,7 @@ def read_sections(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _file_error(path, "settings file is not UTF-8 text") from error
     except _UnparsableError as error:
-        raise _file_error(
-            path, f"settings file does not parse: {error.problem}", error.line
-        ) from error.__cause__
+        raise _file_error(path, f"settings file does not parse: {error.problem}", error.line) from error.__cause__
     if content is None:
         return {}
     if not isinstance(content, Mapping):
@@ -137,15 +135,11 @@ def _read_python(text: str, path: Path) -> Any:
     except SyntaxError as error:
         raise _UnparsableError(error.msg, error.lineno if error.filename == str(path) else None) from error
     except Exception as error:  # the user's code may raise anything; it is reported with its line
-        lines = [
-            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-        ]
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         message = f"{type(error).__name__}: {mask_url(str(error))}"
         raise _UnparsableError(message, lines[-1] if lines else None) from error
     values = {
-        name: value
-        for name, value in namespace.items()
-        if name.split("__")[0].isupper() or name == "dynaconf_merge"
+        name: value for name, value in namespace.items() if name.split("__")[0].isupper() or name == "dynaconf_merge"
     }
     return {DEFAULT_SECTION: values}
 

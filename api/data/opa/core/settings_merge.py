@@ -67,7 +67,8 @@ class MergedSettings:
             try:
                 self._set(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
-                self._note_mistake(_path_of(str(key)), error, layer.source)
+                path = _path_of(str(key))
+                self._note_mistake(path, _reason(error, is_secret=looks_secret(".".join(path))), layer.source)
 
     def values(self) -> dict[str, Any]:
         """Plain dicts, lists and scalars; `@format`, `@read_file` and so on are evaluated."""
@@ -124,12 +125,13 @@ class MergedSettings:
         try:
             return _copy(recursively_evaluate_lazy_format(value, self._dynaconf))
         except Exception as error:  # noqa: BLE001 - templates raise what they like
-            self._note_mistake(path, error, self.sources.get(path, "unknown source"))
+            # What stands behind @read_file is a path, whatever it leads to.
+            is_secret = looks_secret(".".join(path)) and str(value.formatter) != "read_file"
+            self._note_mistake(path, _reason(error, is_secret), self.sources.get(path, "unknown source"))
             return empty
 
-    def _note_mistake(self, path: KeyPath, error: Exception, source: str) -> None:
-        name = ".".join(path)
-        self.mistakes[tuple(part.upper() for part in path)] = f"{name}: {_reason(name, error)} ({source})"
+    def _note_mistake(self, path: KeyPath, reason: str, source: str) -> None:
+        self.mistakes[tuple(part.upper() for part in path)] = f"{'.'.join(path)}: {reason} ({source})"
 
 
 def _path_of(key: str) -> KeyPath:
@@ -162,9 +164,7 @@ def _look_up(value: Any, key: Any) -> Any:
         return _MISSING
     if key in value:
         return value[key]
-    same = (
-        item for name, item in value.items() if isinstance(name, str) and name.upper() == str(key).upper()
-    )
+    same = (item for name, item in value.items() if isinstance(name, str) and name.upper() == str(key).upper())
     return next(same, _MISSING)
 
 
@@ -179,9 +179,7 @@ def _merge_marked_below(value: Any, before: Any) -> Any:
     marks = {key: as_switch(mark) for key, mark in value.items() if _is_mark(key)}
     if any(marks.values()):
         return value | marks
-    return {
-        key: _merge_if_marked(item, _look_up(before, key)) for key, item in value.items() if not _is_mark(key)
-    }
+    return {key: _merge_if_marked(item, _look_up(before, key)) for key, item in value.items() if not _is_mark(key)}
 
 
 def _merge_if_marked(value: Any, before: Any) -> Any:
@@ -190,8 +188,8 @@ def _merge_if_marked(value: Any, before: Any) -> Any:
         return before + own if isinstance(before, list) else own
     merged = _merge_marked_below(value, before)
     if isinstance(merged, dict) and any(_is_mark(key) for key in merged):
-        own = {key: item for key, item in merged.items() if not _is_mark(key)}
-        return object_merge(_copy(before), own) if isinstance(before, dict) else own
+        items = {key: item for key, item in merged.items() if not _is_mark(key)}
+        return object_merge(_copy(before), items) if isinstance(before, dict) else items
     return merged
 
 
@@ -208,11 +206,7 @@ def _settled(value: Any, before: Any, given: Any) -> Any:
         }
     if isinstance(value, list):
         items = [_settled(item, _MISSING, _MISSING) for item in value if not _is_mark(item)]
-        return (
-            without_doubles(items)
-            if isinstance(before, list) and items not in (before, _own(given))
-            else items
-        )
+        return without_doubles(items) if isinstance(before, list) and items not in (before, _own(given)) else items
     return value
 
 
@@ -257,12 +251,11 @@ _QUOTING_REASONS = {
 }
 
 
-def _reason(name: str, error: Exception) -> str:
+def _reason(error: Exception, is_secret: bool) -> str:
     """What is wrong with a value, without the value: what is around it may well be a password."""
     text = " ".join(str(error).split()).removesuffix(".")
     for pattern, reason in _QUOTING_REASONS.items():
         if re.match(pattern, text):
             return reason
-    return f"cannot be read: {type(error).__name__}" + (
-        "" if looks_secret(name) or not text else f": {mask_url(text)}"
-    )
+    hidden = is_secret or not text
+    return f"cannot be read: {type(error).__name__ if hidden else mask_url(text)}"

@@ -24,9 +24,11 @@ COMPONENT_KEYS = ("LOAD", "DRIVER", "OPTS")
 
 
 def split_list(value: Any) -> Any:
-    """A string as the list that it stands for, split at commas; anything else as it is."""
+    """A string as the list that it stands for, split at commas; a list without space around its items."""
     if isinstance(value, str):
         return [item for part in value.split(",") if (item := part.strip())]
+    if isinstance(value, list):
+        return [item.strip() if isinstance(item, str) else item for item in value]
     return value
 
 
@@ -42,7 +44,7 @@ def without_doubles(values: list[Any]) -> list[Any]:
 def _no_switch(value: Any) -> Any:
     # Pydantic would take true for the number 1.
     if isinstance(value, bool):
-        raise ValueError("should be a number")  # noqa: TRY004 - Pydantic collects no TypeError
+        raise ValueError("should be a number")
     return value
 
 
@@ -81,9 +83,7 @@ def _prefix(value: str) -> str:
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
 UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
-CountOrNone = Annotated[
-    Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)
-]
+CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)]
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
 

@@ -112,9 +112,7 @@ def setting_variables() -> list[tuple[str, str]]:
     return sorted(found, key=lambda variable: (variable[0].count("__"), variable[0]))
 
 
-def _layers(
-    path: Path, label: str, envs: tuple[str, ...], sources: Sources, seen: set[str]
-) -> Iterator[Layer]:
+def _layers(path: Path, label: str, envs: tuple[str, ...], sources: Sources, seen: set[str]) -> Iterator[Layer]:
     """The layers of one file, for the sections that apply; `seen` gets the names of all its sections."""
     try:
         sections = read_sections(path)
@@ -123,7 +121,7 @@ def _layers(
         return
     file_merge = _pop_mark(sections)
     by_name = _checked_sections(sections, label, sources)
-    seen |= by_name.keys()
+    seen.update(by_name)
     for name in (DEFAULT_SECTION, *envs, GLOBAL_SECTION):
         if name in by_name:
             values = dict(by_name[name])
@@ -132,16 +130,12 @@ def _layers(
             yield Layer(source, values, file_merge if own is None else own)
 
 
-def _checked_sections(
-    sections: Mapping[str, Any], label: str, sources: Sources
-) -> dict[str, Mapping[str, Any]]:
+def _checked_sections(sections: Mapping[str, Any], label: str, sources: Sources) -> dict[str, Mapping[str, Any]]:
     """The sections by lower-case name. A setting outside of any section is a mistake: it would be lost."""
     checked: dict[str, Mapping[str, Any]] = {}
     for name, values in sections.items():
         if name.lower() in checked:
-            sources.mistakes.append(
-                f"{name}: the section is there twice, upper and lower case are the same ({label})"
-            )
+            sources.mistakes.append(f"{name}: the section is there twice, upper and lower case are the same ({label})")
         elif name.upper() in KNOWN or not isinstance(values, Mapping | None):
             sources.mistakes.append(
                 f"{name}: is outside of any section, put it under `{DEFAULT_SECTION}` or an env ({label})"

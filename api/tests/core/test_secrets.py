@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opa.core.secrets import looks_secret, mask_setting, mask_url
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("redis://user:pw@host:6379/0", "redis://user:***@host:6379/0"),
+        ("redis://:pw@host", "redis://:***@host"),
+        ("mongodb://u:pw@a:1,b:2/db?authSource=admin", "mongodb://u:***@a:1,b:2/db?authSource=admin"),
+        ("mongodb+srv://u:pw@cluster.example", "mongodb+srv://u:***@cluster.example"),
+        ("pyamqp://guest:pw@rabbitmq//", "pyamqp://guest:***@rabbitmq//"),
+        ("amqp://u:pw@[::1]:5672/v", "amqp://u:***@[::1]:5672/v"),
+        # characters that should have been encoded
+        ("redis://:p@ss@host", "redis://:***@host"),
+        ("redis://:p:ss@host", "redis://:***@host"),
+        ("redis://:p@s/s@host", "redis://:***@host"),
+        ("redis://:p/ss@host/0", "redis://:***@host/0"),
+        ("redis://:p#s?s@host", "redis://:***@host"),
+        ("redis://u:80x/@host", "redis://u:***@host"),
+        ("redis://:p%40ss@host", "redis://:***@host"),
+        ("redis://:p://ss@host", "redis://:***@host"),
+        ("redis://:p,://ss@host", "redis://:***@host"),
+        # several
+        ("redis://:a@x;redis://:b@y", "redis://:***@x;redis://:***@y"),
+        ("redis://:a@x,redis://:b@y", "redis://:***@x,redis://:***@y"),
+        ("http://proxy/http://u:pw@host", "http://proxy/http://u:***@host"),
+        # query parameters
+        ("https://host/?token=abc&page=2", "https://host/?token=***&page=2"),
+        ("https://host/?a=1;Password=abc#x", "https://host/?a=1;Password=***#x"),
+        ("https://host/#access_token=abc", "https://host/#access_token=***"),
+        ("https://host/?pass%77ord=abc", "https://host/?pass%77ord=***"),
+        ("redis://host?password=abc;redis://other", "redis://host?password=***;redis://other"),
+        ("redis://host?password=abc,redis://:pw@other", "redis://host?password=***,redis://:***@other"),
+        ("mongodb://host/?tlsCertificateKeyFilePassword=abc", "mongodb://host/?tlsCertificateKeyFilePassword=***"),
+        # no URL
+        ("host=db password=abc user=me", "host=db password=*** user=me"),
+        ("Server=db;Pwd=abc;Database=x", "Server=db;Pwd=***;Database=x"),
+        ("cannot connect to 'redis://:pw@host', giving up", "cannot connect to 'redis://:***@host', giving up"),
+        ("{'URL': 'redis://:pw@host', 'PASSWORD': 'abc d'}", "{'URL': 'redis://:***@host', 'PASSWORD': '***'}"),
+        ('{"api_token": "a\\"bc", "page": "2"}', '{"api_token": "***", "page": "2"}'),
+    ],
+)
+def test_a_password_is_masked_and_nothing_else(url: str, masked: str) -> None:
+    assert mask_url(url) == masked
+    assert mask_url(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "redis://redis",
+        "redis://redis:6379/0",
+        "pyamqp://guest@rabbitmq//",
+        "redis://default:@host",
+        "http://host:80/a@b",
+        "http://[::1]:80/a@b",
+        "https://host/~user:1/a",
+        "mail a:b@c",
+        "a key = b, keys: ['x']",
+        "sort=name&page=2",
+        "12:30:45",
+        "https://host/?monkey=1&keyword=x",
+        "://",
+        "x://@",
+    ],
+)
+def test_what_has_no_password_stays_as_it_is(text: str) -> None:
+    assert mask_url(text) == text
+
+
+words = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
+hosts = words.map(lambda word: f"h{word}.example")
+
+
+passwords = st.text(st.sampled_from("abcXYZ019:/@?#%&=+!$.-_,;'\"[]{}()"), min_size=1)
+
+
+# After a separator "a://" in a password cannot be told from another URL.
+@given(password=passwords.filter(lambda password: "://" not in password), user=words, host=hosts)
+def test_no_part_of_a_password_gets_through_whatever_is_in_it(password: str, user: str, host: str) -> None:
+    assert mask_url(f"redis://{user}:x{password}@{host}/0") == f"redis://{user}:***@{host}/0"
+    assert mask_url(f"broken: redis://:x{password}@{host}, {host}") == f"broken: redis://:***@{host}, {host}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 500_000,
+        "redis://" + "a" * 500_000,
+        "a://:" * 100_000,
+        "a://" * 100_000,
+        "?" * 250_000 + "x://" + "?" * 250_000,
+        "x://y" + "&a" * 250_000,
+        "password" * 60_000,
+        "x://" + "a:b@" * 100_000,
+        "a= " * 150_000,
+        "'a': '" * 80_000,
+        "'a': " * 100_000,
+        "'password': '\\" * 40_000,
+        "a" + " " * 500_000,
+    ],
+)
+def test_a_long_text_takes_no_more_than_its_length(text: str) -> None:
+    started = time.process_time()
+    mask_url(text)
+
+    # A quadratic pattern takes minutes here.
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SECRET_KEY",
+        "PASSWORD",
+        "DB_PASSWORD",
+        "DBPASSWD",
+        "password",
+        "apiToken",
+        "API_KEY",
+        "APIKEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "SENTRY_DSN",
+        "PRIVATE_KEY",
+        "CREDENTIALS",
+        "OPTIONAL_COMPONENTS.X.OPTS.PASSWORD",
+        "TOKENS.github",
+        "PWD",
+        "keys",
+    ],
+)
+def test_names_that_say_so_are_secret(name: str) -> None:
+    assert looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PLUGIN_PATHS",
+        "PLUGIN_WHITELIST_TAGS",
+        "ALLOW_CREDENTIALS",
+        "PROJECT_NAME",
+        "KEYWORD",
+        "MONKEY",
+        "KEYSPACE",
+        "PORT",
+        "AUTHOR",
+        "PASSENGERS",
+        "COMPASS",
+        "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL",
+        "authSource",
+        "DESIGNATION",
+        "URL",
+        "",
+    ],
+)
+def test_other_names_are_not(name: str) -> None:
+    assert not looks_secret(name)
+
+
+def test_a_setting_is_masked_wherever_a_name_says_so() -> None:
+    value = {
+        "URL": "redis://:pw@host",
+        "PASSWORD": "pw",
+        "number": 1,
+        "TOKENS": ["a", {"b": "c"}],
+        "urls": ["redis://:pw@a", "redis://b"],
+        "deep": {"API_KEY": 12, "name": "x"},
+        "empty": {"SECRET": "", "TOKEN": None, "HAS_TOKEN": True},
+    }
+
+    assert mask_setting("THING", value) == {
+        "URL": "redis://:***@host",
+        "PASSWORD": "***",
+        "number": 1,
+        "TOKENS": ["***", {"b": "***"}],
+        "urls": ["redis://:***@a", "redis://b"],
+        "deep": {"API_KEY": "***", "name": "x"},
+        "empty": {"SECRET": "", "TOKEN": None, "HAS_TOKEN": True},
+    }
+    assert value["PASSWORD"] == "pw"
+
+
+def test_everything_inside_a_secret_is_secret() -> None:
+    assert mask_setting("CREDENTIALS", {"user": "me", "list": ("a", 1)}) == {"user": "***", "list": ["***", "***"]}
+
+
+def test_a_value_of_another_type_stays_as_it_is() -> None:
+    marker = object()
+
+    assert mask_setting("THING", marker) is marker
+    assert mask_setting("SECRET", marker) == "***"

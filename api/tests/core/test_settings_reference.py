@@ -1,0 +1,59 @@
+"""The schema, default-settings.yaml and docs/configuration.md name the same settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opa.core.settings_files import read_sections
+from opa.core.settings_schema import ALIASES, KNOWN
+from opa.core.settings_sources import DEFAULTS_FILE
+
+PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
+SECTIONS = read_sections(DEFAULTS_FILE)
+LINES = DEFAULTS_FILE.read_text().splitlines()
+ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| .+ \|$", PAGE.read_text(), re.MULTILINE))
+
+
+def test_the_defaults_are_those_of_the_schema() -> None:
+    assert set(SECTIONS["default"]) == KNOWN
+
+
+def test_the_page_has_a_row_for_each_setting_and_no_other() -> None:
+    assert set(ROWS) - {"ENV", "OPA_SETTINGS_DIR"} == KNOWN
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN - {"OPTIONAL_COMPONENTS"}))
+def test_the_page_has_the_default_of_each_setting(name: str) -> None:
+    assert ROWS[name] == f"`{json.dumps(SECTIONS['default'][name])}`"
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_each_default_has_a_comment_above_it(name: str) -> None:
+    number = next(i for i, line in enumerate(LINES) if line.startswith(f"  {name}:"))
+
+    assert LINES[number - 1].strip().startswith("# ")
+
+
+def test_the_env_dev_sets_known_settings_alone() -> None:
+    assert set(SECTIONS) == {"default", "dev"}
+    assert set(SECTIONS["dev"]) <= KNOWN
+
+
+@pytest.mark.parametrize("name", sorted(set(SECTIONS["dev"]) - {"PLUGIN_PATHS"}))
+def test_the_page_says_what_the_env_dev_changes(name: str) -> None:
+    row = next(line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{name}` "))
+    value: Any = SECTIONS["dev"][name]
+
+    assert "`ENV=dev`" in row
+    assert "on with `ENV=dev`" in row if value is True else f"{value}" in row
+
+
+@pytest.mark.parametrize("alias", sorted(ALIASES))
+def test_the_page_and_the_file_name_each_alias(alias: str) -> None:
+    assert f"`{alias}`" in PAGE.read_text()
+    assert alias in DEFAULTS_FILE.read_text()
