@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from opa.core.settings import config
     from opa.core.setups import Setup
     from opa.core.state import state
+    from opa.tasks.decorator import task
 
 __all__ = [
     "Component",
@@ -48,34 +49,36 @@ __all__ = [
     "get_util",
     "log",
     "state",
+    "task",
 ]
 
 _HOME = {
-    "Component": "depends",
-    "ComponentUnavailableError": "errors",
-    "Driver": "drivers",
-    "Hook": "hooks",
-    "HookDefinition": "hooks",
-    "OpaError": "errors",
-    "PluginManager": "manager",
-    "Setup": "setups",
-    "call_hook": "manager",
-    "call_hook_async": "manager",
-    "config": "settings",
-    "get_component": "manager",
-    "get_instance": "manager",
-    "get_plugin_manager": "manager",
-    "get_router": "routers",
-    "get_util": "manager",
-    "log": "log",
-    "state": "state",
+    "Component": "core.depends",
+    "ComponentUnavailableError": "core.errors",
+    "Driver": "core.drivers",
+    "Hook": "core.hooks",
+    "HookDefinition": "core.hooks",
+    "OpaError": "core.errors",
+    "PluginManager": "core.manager",
+    "Setup": "core.setups",
+    "call_hook": "core.manager",
+    "call_hook_async": "core.manager",
+    "config": "core.settings",
+    "get_component": "core.manager",
+    "get_instance": "core.manager",
+    "get_plugin_manager": "core.manager",
+    "get_router": "core.routers",
+    "get_util": "core.manager",
+    "log": "core.log",
+    "state": "core.state",
+    "task": "tasks.decorator",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'opa' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"opa.core.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"opa.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

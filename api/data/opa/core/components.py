@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from opa.core.drivers import Driver
-from opa.core.errors import ComponentConnectError, RegistrationError
+from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.core.hooks import is_async_function
 from opa.core.hosts import resolves
 from opa.core.log import log
@@ -37,19 +37,17 @@ class ComponentState:
 
     Attributes:
         name: in lower case.
-        driver: the driver class; None where `LOAD` is no and there is no such driver.
+        driver: its driver instance; None where `LOAD` is no.
         driver_name: as the settings name it.
         load: `auto`, `yes` or `no`.
-        opts: the options for the driver.
         status: `not connected yet`, `connected`, `not loaded`, `failed` or `disconnected`.
         reason: why, where it is not connected; never with a password.
     """
 
     name: str
-    driver: type[Driver] | None
+    driver: Driver | None
     driver_name: str
     load: str
-    opts: Mapping[str, Any]
     status: str = NOT_CONNECTED_YET
     reason: str = "components connect when the process starts, after the plugins are imported"
 
@@ -57,24 +55,54 @@ class ComponentState:
         return f"{self.status}: {self.reason}" if self.reason else self.status
 
 
-def configured_components(config: Config, drivers: Mapping[str, type[Driver]]) -> dict[str, ComponentState]:
+def configured_components(manager: PluginManager) -> dict[str, ComponentState]:
     """The components of the settings, by name in lower case, before anything is connected.
 
     Raises:
         RegistrationError: a component that may be loaded names a driver that no plugin has.
     """
     states = {}
-    for key, options in config.OPTIONAL_COMPONENTS.items():
-        name, driver_name = key.lower(), options["DRIVER"]
-        driver = drivers.get(driver_name.lower())
-        if driver is None and options["LOAD"] != "no":
-            raise RegistrationError(
-                f"component '{name}' asks for the driver '{driver_name}', which no plugin that is loaded has",
-                where=config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
-                hint=f"Drivers: {', '.join(sorted(drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
-            )
-        states[name] = ComponentState(name, driver, driver_name, options["LOAD"], options["OPTS"])
+    for key, options in manager.config.OPTIONAL_COMPONENTS.items():
+        name = key.lower()
+        driver = None if options["LOAD"] == "no" else _driver(manager, key, options)
+        states[name] = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
     return states
+
+
+def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Driver:
+    driver = manager.drivers.get(options["DRIVER"].lower())
+    if driver is None:
+        raise RegistrationError(
+            f"component '{key.lower()}' asks for the driver '{options['DRIVER']}', which no plugin that is loaded has",
+            where=manager.config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
+            hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
+        )
+    component = driver(opts=options["OPTS"], load=options["LOAD"])
+    component.pm = manager
+    component.component = key.lower()
+    return component
+
+
+def prepare_components(manager: PluginManager) -> None:
+    """Let each driver do what it can without a network.
+
+    Raises:
+        ComponentError: a driver cannot use its options.
+    """
+    for state in manager.component_states.values():
+        if state.driver is None:
+            continue
+        try:
+            state.driver.prepare()
+        except OpaError:
+            raise
+        except Exception as error:
+            raise ComponentError(
+                f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {_summary(error)}",
+                component=state.name,
+                where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
+                hint="Mend its OPTS; with LOAD 'no' it is left out",
+            ) from error
 
 
 async def connect_components(manager: PluginManager) -> None:
@@ -94,12 +122,10 @@ async def connect_components(manager: PluginManager) -> None:
 
 
 async def _connect(manager: PluginManager, state: ComponentState) -> None:
-    if state.load == "no" or state.driver is None:
+    component = state.driver
+    if component is None:
         _note(manager, state, NOT_LOADED, "LOAD is no")
         return
-    component = state.driver(opts=state.opts, load=state.load)
-    component.pm = manager
-    component.component = state.name
     if state.load == "auto":
         missing = await _unresolved(component, manager.config.COMPONENT_DNS_TIMEOUT)
         if missing:

@@ -51,6 +51,12 @@ class Driver(BasePlugin):
         urls = [value for key, value in self.opts.items() if key.upper() == "URL" or key.upper().endswith("_URL")]
         return [hosts for url in urls if isinstance(url, str) and (hosts := hosts_in_url(url))]
 
+    def prepare(self) -> None:
+        """Do what needs no network, once, after the plugins are loaded and before the process forks.
+
+        A driver whose client connects by itself may make it here. What it raises stops the start.
+        """
+
     def connect(self) -> Any:
         """Set `self.instance`. Return False to say that the service is not there (`LOAD` is auto: not an error)."""
         raise NotImplementedError(f"driver {type(self).__name__} has no connect()")

@@ -97,3 +97,7 @@ class NotRunningError(OpaError):
 
 class StartError(OpaError):
     """A process cannot be started as asked: unknown mode, missing program, port in use."""
+
+
+class TaskArgumentError(OpaError, TypeError):
+    """A task was sent with an argument that is not JSON."""

@@ -50,6 +50,8 @@ def import_plugins(plugins: Sequence[PluginFile], folders: Sequence[Path]) -> tu
         if not plugin.is_built_in:
             _refuse_name_of_installed_module(plugin)
         modules[plugin.name] = _import(plugin, folders)
+        if plugin.has_tasks:
+            _import_tasks(plugin, folders)
     return tuple(ImportedPlugin(plugin, modules[plugin.name]) for plugin in plugins)
 
 
@@ -97,6 +99,16 @@ def _import(plugin: PluginFile, folders: Sequence[Path]) -> ModuleType:
     setattr(module, MARK, True)
     sys.modules[plugin.name] = module
     return module
+
+
+def _import_tasks(plugin: PluginFile, folders: Sequence[Path]) -> None:
+    try:
+        importlib.import_module(f"{plugin.name}.tasks")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        file = plugin.file.with_name("tasks.py")
+        raise import_error(f"tasks.py of plugin '{plugin.name}'", file, error, folders) from error
 
 
 def import_error(what: str, file: Path, error: BaseException, folders: Iterable[Path]) -> PluginImportError:

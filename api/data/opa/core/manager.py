@@ -6,7 +6,9 @@ The running manager is the only global state of a process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opa.core.components import ComponentState, configured_components
@@ -18,6 +20,7 @@ from opa.core.hooks import Hook, HookDefinition, is_async_function
 if TYPE_CHECKING:
     from opa.core.register import Registry
     from opa.core.settings import Config
+    from opa.tasks.application import TaskApplication
 
 
 class PluginManager:
@@ -32,18 +35,22 @@ class PluginManager:
         drivers: driver classes, by name in lower case.
         component_states: every configured component, by name in lower case.
         optional_components: the drivers of the components that are connected, by name in lower case.
+        celery: the Celery application that the tasks of the plugins belong to.
         status: what setups made, by `module.Class`, under the key `init`.
         store: `task_candidates`, the names of the packages that have a `tasks.py`.
     """
 
-    def __init__(self, config: Config, decisions: Sequence[Decision], registry: Registry) -> None:
+    def __init__(
+        self, config: Config, decisions: Sequence[Decision], registry: Registry, celery: TaskApplication
+    ) -> None:
         self.config = config
         self.decisions = tuple(decisions)
         self.registry = registry
+        self.celery = celery
         self.hook_definitions: Mapping[str, type[HookDefinition]] = registry.hook_definitions
         self.hooks: Mapping[str, Hook] = registry.hooks
         self.drivers: Mapping[str, type[Driver]] = registry.drivers
-        self.component_states: dict[str, ComponentState] = configured_components(config, registry.drivers)
+        self.component_states: dict[str, ComponentState] = configured_components(self)
         self.optional_components: dict[str, Driver] = {}
         self.status: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.store: dict[str, Any] = {
@@ -113,13 +120,48 @@ class PluginManager:
         raise ComponentUnavailableError(f"component '{key}' is {state}", component=key)
 
 
+@dataclass(frozen=True)
+class Loading:
+    """What plugins can already use while they are imported: the Celery application, and the components that give it."""
+
+    celery: TaskApplication
+    components: frozenset[str]
+
+
 _running: PluginManager | None = None
+_loading: Loading | None = None
 
 
 def set_running(manager: PluginManager | None) -> None:
     """Make `manager` the one that this process runs."""
     global _running  # noqa: PLW0603 - the one piece of global state
     _running = manager
+
+
+@contextmanager
+def loading(what: Loading) -> Iterator[None]:
+    """While plugins are imported, no manager runs; this is what they have instead."""
+    global _running, _loading  # noqa: PLW0603
+    _running, _loading = None, what
+    try:
+        yield
+    finally:
+        _loading = None
+
+
+def current_tasks() -> TaskApplication:
+    """The Celery application for a task that is being made.
+
+    It is that of the plugins that are being imported, or else that of the running manager. Where a plugin is imported
+    by hand there is neither, and its tasks get one that can run them here but not send them.
+    """
+    if _loading is not None:
+        return _loading.celery
+    if _running is not None:
+        return _running.celery
+    from opa.tasks.application import TaskApplication
+
+    return TaskApplication()
 
 
 def get_plugin_manager() -> PluginManager:
@@ -151,6 +193,8 @@ def get_instance(name: str) -> Any:
     Raises:
         ComponentUnavailableError: it is not there; the message says why. A route answers 503 with it.
     """
+    if _loading is not None and name.lower() in _loading.components:
+        return _loading.celery
     return get_plugin_manager().get_component(name).get_instance()
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from opa.core import settings
+from opa.core.components import prepare_components
 from opa.core.discover import find_plugins, plugin_folders
 from opa.core.filters import PluginFilters, decide
 from opa.core.importing import import_plugins
 from opa.core.log import log, setup_logging
-from opa.core.manager import PluginManager, set_running
+from opa.core.manager import Loading, PluginManager, loading, set_running
 from opa.core.register import register
 from opa.core.settings import Config
+from opa.tasks.application import TaskApplication
 
 # The default of PLUGIN_PATHS: it is there in the image, and on a laptop it need not be.
 DEFAULT_PLUGIN_PATH = "/plugins"
@@ -28,15 +30,23 @@ def prepare(config: Config | None = None) -> PluginManager:
         config = settings.load_settings()
     settings.config.adopt(config)
     setup_logging(config)
-    set_running(None)
     folders = plugin_folders(config.PLUGIN_PATHS, may_be_missing=[DEFAULT_PLUGIN_PATH])
     decisions = decide(find_plugins(folders), _filters(config))
     for decision in decisions:
         _log(decision.plugin.match_path, decision.reasons)
-    plugins = import_plugins([decision.plugin for decision in decisions if decision.load], folders)
-    manager = PluginManager(config, decisions, register(plugins))
+    celery = TaskApplication()
+    with loading(Loading(celery, _celery_components(config))):
+        plugins = import_plugins([decision.plugin for decision in decisions if decision.load], folders)
+    manager = PluginManager(config, decisions, register(plugins), celery)
     set_running(manager)
+    prepare_components(manager)
     return manager
+
+
+def _celery_components(config: Config) -> frozenset[str]:
+    """The names by which plugins of the original opa-stack get the Celery application while they are imported."""
+    components = config.OPTIONAL_COMPONENTS.items()
+    return frozenset(name.lower() for name, options in components if options["DRIVER"].lower() == "celery")
 
 
 def _filters(config: Config) -> PluginFilters:

@@ -1,0 +1,90 @@
+"""The Celery application that the tasks of the plugins belong to."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+from celery.schedules import BaseSchedule, crontab
+
+from opa.core.errors import RegistrationError
+from opa.tasks.queues import Amqp
+from opa.tasks.task import Task, synchronous
+
+
+class TaskApplication(Celery):
+    """A Celery application whose tasks may be `async def`, whose names are unique, and whose queues lose no task.
+
+    It is made before the plugins are imported, so that their tasks have something to belong to, and configured by the
+    driver `celery` when they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "opa",
+            task_cls=Task,
+            amqp=f"{Amqp.__module__}:{Amqp.__name__}",
+            set_as_current=False,
+            autofinalize=True,
+        )
+        self.schedules: dict[str, dict[str, Any]] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def task(self, *args: Any, **options: Any) -> Any:
+        """Make a task from a function, as a decorator with or without options.
+
+        Besides Celery's options there is `schedule`: seconds, a `timedelta`, a Celery schedule, or the five fields of a
+        crontab entry, such as `"*/5 * * * *"`.
+
+        Raises:
+            RegistrationError: a task of this name is there already, or `schedule` is none.
+        """
+        if len(args) == 1 and callable(args[0]):
+            return self._add(args[0], options)
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            return self._add(function, options)
+
+        return decorate
+
+    def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
+        options = dict(options)
+        schedule = options.pop("schedule", None)
+        name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
+        if name in self._functions:
+            raise RegistrationError(
+                f"task '{name}' stands twice, also at {_where(self._functions[name])}",
+                where=_where(function),
+                hint="Rename one of them, or give it another name=…",
+            )
+        self._functions[name] = function
+        if schedule is not None:
+            self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
+        return super().task(synchronous(function), **options)
+
+
+def _where(function: Callable[..., Any]) -> str:
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:
+    if isinstance(value, str):
+        try:
+            return crontab.from_string(value)
+        except Exception as error:
+            raise _schedule_error(name, function, f"'{value}' is no crontab entry: {error}") from error
+    if isinstance(value, bool) or not isinstance(value, int | float | timedelta | BaseSchedule):
+        raise _schedule_error(name, function, f"a {type(value).__name__} is none")
+    return value
+
+
+def _schedule_error(name: str, function: Callable[..., Any], problem: str) -> RegistrationError:
+    return RegistrationError(
+        f"the schedule of task '{name}' cannot be used: {problem}",
+        where=_where(function),
+        hint='Write seconds, a timedelta, or five fields such as "*/5 * * * *"',
+    )

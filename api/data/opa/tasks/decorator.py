@@ -1,0 +1,37 @@
+"""`task`, by which any function of a plugin becomes a background task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from opa.core.manager import current_tasks
+
+if TYPE_CHECKING:
+    from opa.tasks.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(*, schedule: Any = None, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a background task from a function; `def` and `async def` alike.
+
+    Args:
+        function: what the worker runs. Its arguments and its result must be JSON.
+        options: Celery's (`queue`, `max_retries`, `time_limit`, `bind`, …), and `schedule`: seconds, a `timedelta`, a
+            Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`).
+
+    Raises:
+        RegistrationError: a task of this name is there already, or `schedule` is none.
+    """
+    tasks = current_tasks()
+    return tasks.task(**options) if function is None else tasks.task(function, **options)

@@ -1,0 +1,53 @@
+"""The queues: on RabbitMQ a task that was delivered too often is given up, and kept in the dead-letter queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.app.amqp import AMQP, Queues
+from kombu import Exchange, Queue
+
+DEAD_LETTER_QUEUE = "opa.dead"
+CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
+
+
+def queue_arguments(delivery_limit: int) -> dict[str, Any]:
+    """The arguments of a quorum queue.
+
+    A task that reached the limit is moved to the dead-letter queue and deleted only once it has arrived there
+    (`at-least-once`, which asks for `reject-publish`).
+    """
+    return CLASSIC_ARGUMENTS | {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": delivery_limit,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def dead_letter_queue() -> Queue:
+    """The queue of the tasks that were given up."""
+    return Queue(
+        DEAD_LETTER_QUEUE,
+        Exchange(""),
+        routing_key=DEAD_LETTER_QUEUE,
+        queue_arguments={"x-queue-type": "quorum"},
+    )
+
+
+class TaskQueues(Queues):
+    """Celery's queues, with our arguments for those that do not say otherwise."""
+
+    delivery_limit = 5
+
+    def __setitem__(self, name: str, queue: Queue) -> None:
+        super().__setitem__(name, queue)
+        arguments = dict(queue.queue_arguments or {})
+        is_quorum = arguments.get("x-queue-type") == "quorum"
+        queue.queue_arguments = (queue_arguments(self.delivery_limit) if is_quorum else CLASSIC_ARGUMENTS) | arguments
+
+
+class Amqp(AMQP):
+    """Celery's queues and producers, with `TaskQueues`."""
+
+    queues_cls = TaskQueues

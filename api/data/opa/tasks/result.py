@@ -1,0 +1,65 @@
+"""The result of a task, for asynchronous callers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from celery import states
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+R = TypeVar("R")
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.5
+
+
+class TaskResult(Generic[R]):
+    """A task that was sent.
+
+    Attributes:
+        id: by which anybody may ask for it: `celery.AsyncResult(id)`.
+        celery: the `AsyncResult` of Celery, whose methods hold the event loop.
+    """
+
+    def __init__(self, celery: AsyncResult[Any]) -> None:
+        self.id: str = celery.id
+        self.celery = celery
+
+    async def get(self, *, timeout: float) -> R:  # noqa: ASYNC109 - it has its own error
+        """Wait for what the task returns.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            TimeoutError: it is not done by then; the task goes on.
+            Exception: what the task raised.
+        """
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self._get()
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"task {self.id} has no result after {timeout:g} s") from None
+            raise
+
+    async def _get(self) -> R:
+        pause = FIRST_PAUSE
+        while True:
+            meta = await asyncio.to_thread(self.celery.backend.get_task_meta, self.id)
+            if meta["status"] in states.PROPAGATE_STATES:
+                raise meta["result"]
+            if meta["status"] in states.READY_STATES:
+                result: R = meta["result"]
+                return result
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def state(self) -> str:
+        """Celery's name of its state: `PENDING`, `STARTED`, `SUCCESS`, `FAILURE`, `RETRY` or one of the task's own."""
+        meta = await asyncio.to_thread(self.celery.backend.get_task_meta, self.id)
+        status: str = meta["status"]
+        return status
