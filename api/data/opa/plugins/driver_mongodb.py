@@ -33,10 +33,11 @@ class _MongodbDriver(Driver):
             TypeError: an option has a value of the wrong type.
             ValueError: the same, or the URL is of no use; the message does not repeat it, for its password.
         """
-        url = self.opts["URL"]
-        options = dict(
-            validate(key.lower(), value) for key, value in self.opts.items() if key.upper() != "URL"
-        )
+        options = {key.lower(): value for key, value in self.opts.items()}
+        url = options.pop("url", None)
+        if not url:
+            raise ValueError("OPTS has no URL")
+        options = dict(validate(key, value) for key, value in options.items())
         # An argument would win over the same parameter in the URL.
         in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
         arguments = {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}

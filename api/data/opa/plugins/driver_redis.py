@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import walrus
@@ -56,7 +57,7 @@ class PatientRedis(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command and give its answer."""
-        return await super().execute_command(*args, **with_blocking_time(args, options))
+        return await super().execute_command(*args, **with_blocking_time(args, options))  # type: ignore[no-untyped-call]
 
     async def parse_response(self, connection: Any, command_name: str | bytes, **options: Any) -> Any:
         """Read the answer to a command."""
@@ -67,7 +68,7 @@ class PatientRedis(Redis):
         return self.response_callbacks.get(command_name, same)(answer)
 
 
-class PatientDatabase(walrus.Database):
+class PatientDatabase(walrus.Database):  # type: ignore[misc]  # walrus has no types
     """A `walrus.Database` whose blocking commands may take longer than `socket_timeout`."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -98,10 +99,13 @@ class _RedisDriver(Driver):
         Raises:
             ValueError: the URL or an option is of no use; the message repeats no value, it may be a secret.
         """
-        options = {key.lower(): value for key, value in self.opts.items() if key.upper() != "URL"}
+        options = {key.lower(): value for key, value in self.opts.items()}
+        url = options.pop("url", None)
+        if not url:
+            raise ValueError("OPTS has no URL")
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
-            client = self.client_class.from_url(self.opts["URL"], **DEFAULTS | options)
+            client = self.client_class.from_url(url, **DEFAULTS | options)
         except ValueError:
             raise ValueError(
                 "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters "
@@ -118,7 +122,7 @@ class _RedisDriver(Driver):
 
 def parsed_option(name: str, value: Any) -> Any:
     """An option as the client wants it, which is as it would read the same parameter in a URL."""
-    parse = URL_QUERY_ARGUMENT_PARSERS.get(name)
+    parse: Callable[[Any], Any] | None = URL_QUERY_ARGUMENT_PARSERS.get(name)  # type: ignore[assignment]
     if parse is None or value is None:
         return value
     try:

@@ -1,0 +1,181 @@
+"""Driver `celery`: the side that sends tasks and reads their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import kombu.exceptions
+import kombu.pools
+import redis.exceptions
+from amqp.exceptions import AccessRefused, NotAllowed
+from celery import Celery
+from celery.app.defaults import SETTING_KEYS
+from celery.backends import redis as redis_backend
+from celery.exceptions import ImproperlyConfigured
+from kombu.utils.collections import eqhash
+
+from opa import Driver, Hook, HookDefinition, call_hook, log
+
+CONNECT_TIMEOUT = 3
+ANSWER_TIMEOUT = 5
+"""Seconds. A server that refuses is noticed at once; one that hangs costs a request three times this at most."""
+
+DEFAULTS: dict[str, Any] = {
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    # A task must outlive the worker that has it and the node of RabbitMQ that holds it.
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_default_queue_type": "quorum",
+    "task_create_missing_queue_type": "quorum",
+    # A request must not wait for long when a server is gone; Celery's own limits add up to minutes.
+    "broker_connection_timeout": CONNECT_TIMEOUT,
+    "broker_pool_acquire_timeout": ANSWER_TIMEOUT,
+    "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.2},
+    "redis_socket_connect_timeout": CONNECT_TIMEOUT,
+    "redis_socket_timeout": ANSWER_TIMEOUT,
+    "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "interval_start": 0.2}},
+    # One pool for all threads, so that all connections can be closed.
+    "result_backend_thread_safe": True,
+}
+
+TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
+    "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT},
+    # Without confirmation a task that is written to a dead connection is lost, and nobody knows.
+    "amqp": {"confirm_publish": True, "read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
+}
+
+
+class CelerySetupDefinition(HookDefinition):
+    """A chance to configure the Celery app: `run(self, celery_app)` returns the app that is to be used."""
+
+    name = "driver.celery.setup"
+
+
+class CelerySetup(Hook):
+    """Leaves the app as it is."""
+
+    name = "driver.celery.setup"
+    order = -1
+
+    def run(self, celery_app: Celery) -> Celery:
+        return celery_app
+
+
+class CeleryDriver(Driver):
+    """Gives a `celery.Celery`."""
+
+    name = "celery"
+    connection_errors = (
+        kombu.exceptions.OperationalError,
+        redis.exceptions.ConnectionError,
+        redis.exceptions.TimeoutError,
+    )
+    permanent_errors = (
+        AccessRefused,
+        NotAllowed,
+        ImproperlyConfigured,
+        redis.exceptions.AuthenticationError,
+        redis.exceptions.ResponseError,
+        ValueError,
+    )
+
+    def connect(self) -> None:
+        urls = {"BROKER_URL": self.opts.get("BROKER_URL"), "BACKEND_URL": self.opts.get("BACKEND_URL")}
+        options = {key.lower(): value for key, value in self.opts.items() if key.upper() not in urls}
+        if unknown := sorted(options.keys() - SETTING_KEYS):
+            raise ValueError(f"Celery has no setting {', '.join(unknown)}")
+        if not urls["BROKER_URL"]:
+            raise ValueError("OPTS has no BROKER_URL")
+        app = Celery("tasks", broker=urls["BROKER_URL"], backend=urls["BACKEND_URL"] or None)
+        app.loader.override_backends = RESULT_BACKENDS
+        app.conf.update(DEFAULTS)
+        with readable_url_errors("BROKER_URL"):
+            transport = app.connection_for_write().transport
+        app.conf.broker_transport_options = TRANSPORT_OPTIONS.get(transport.driver_type, {})
+        app.conf.update(options)
+        app = call_hook("driver.celery.setup", celery_app=app)
+        with readable_url_errors("BACKEND_URL"):
+            # Celery makes its backend when it is first asked for.
+            app.backend  # noqa: B018
+        self.instance = app
+
+    def validate(self) -> None:
+        app: Celery = self.instance
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(
+                max_retries=1, interval_start=1, timeout=CONNECT_TIMEOUT, reraise_as_library_errors=False
+            )
+        if isinstance(app.backend, redis_backend.RedisBackend):
+            app.backend.client.ping()
+
+    def disconnect(self) -> None:
+        app: Celery | None = self.instance
+        if app is None:
+            return
+        # kombu keeps its pools by URL for the whole process; the next app is not to get a closed one.
+        key = eqhash(app.connection_for_write())
+        kombu.pools.producers.pop(key, None)
+        if pool := kombu.pools.connections.pop(key, None):
+            pool.force_close_all()
+        if isinstance(app.backend, redis_backend.RedisBackend):
+            app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
+            app.backend.client.connection_pool.disconnect()
+        app.close()
+
+
+@contextmanager
+def readable_url_errors(option: str) -> Iterator[None]:
+    """Turn what Celery raises for a URL into one line that does not repeat the URL, which holds a password."""
+    try:
+        yield
+    except (ImportError, KeyError, ValueError):
+        raise ValueError(
+            f"{option} cannot be used: it starts with a scheme that Celery knows, its port is a number, "
+            "and / ? # @ in a password are percent-encoded"
+        ) from None
+
+
+class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, name-defined]  # celery-types lacks it
+    """Raises the connection error itself where Celery's own says that the process must be restarted.
+
+    It need not be: the next call connects anew.
+    """
+
+    @contextmanager
+    def reconnect_on_error(self) -> Iterator[None]:
+        """Connect anew, once, if the connection was lost."""
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except self._connection_errors:
+            self._reconnect()
+
+    def cancel_for(self, task_id: str) -> None:
+        """End the subscription to a result; also called when an `AsyncResult` is collected."""
+        try:
+            super().cancel_for(task_id)
+        except self._connection_errors as error:
+            log.debug("The subscription to the result of task {} ended with its connection: {}", task_id, error)
+
+
+class RedisBackend(redis_backend.RedisBackend):
+    """Celery's backend, without a subscription for each task that is sent.
+
+    Celery's own subscribes to the result when the task is sent, and ends that when the `AsyncResult` is collected:
+    two more calls to the server for each task, in the request and in the garbage collector. `get()` subscribes by
+    itself.
+    """
+
+    ResultConsumer = QuietResultConsumer
+
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Called before a task is sent."""
+
+
+RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:RedisBackend")
