@@ -111,6 +111,16 @@ def test_a_websocket_without_its_component_is_closed_with_the_reason(counter: Pr
         assert closed.value.reason == "component 'aioredis' is not loaded: LOAD is no"
 
 
+def test_a_long_reason_is_cut_to_what_a_websocket_can_carry(project: Project) -> None:
+    project.plugin("counter.py", COUNTER.replace("aioredis", "ö" * 100))
+    with project.client() as client, client.websocket_connect("/ws") as websocket:
+        with pytest.raises(WebSocketDisconnect) as closed:
+            websocket.receive_json()
+        assert closed.value.code == 1013
+        assert closed.value.reason.startswith("component 'öö")
+        assert 120 < len(closed.value.reason.encode()) <= 123
+
+
 def test_another_error_stays_what_it_is(counter: Project) -> None:
     counter.plugin(
         "broken.py",

@@ -50,9 +50,7 @@ async def docs(request: Request) -> HTMLResponse:
             "swagger_css_url": f"{root}{FILES_URL}/swagger-ui.css",
             "swagger_favicon_url": f"{root}{FILES_URL}/favicon.png",
         }
-        parameters.setdefault(
-            "validatorUrl", None
-        )  # or else it sends the API's description to a host of its makers
+        parameters.setdefault("validatorUrl", None)  # or else it sends the API's description to a host of its makers
     return get_swagger_ui_html(
         openapi_url=root + config.OPENAPI_URL,
         title=escape(f"{app.title} - Swagger UI"),
@@ -78,9 +76,7 @@ async def redoc(request: Request) -> HTMLResponse:
             "redoc_favicon_url": f"{root}{FILES_URL}/favicon.png",
             "with_google_fonts": False,
         }
-    page = get_redoc_html(
-        openapi_url=root + config.OPENAPI_URL, title=escape(f"{request.app.title} - ReDoc"), **files
-    )
+    page = get_redoc_html(openapi_url=root + config.OPENAPI_URL, title=escape(f"{request.app.title} - ReDoc"), **files)
     if config.SELF_HOSTED:
         page.headers.update(PICTURES_FROM_HERE)
     return page

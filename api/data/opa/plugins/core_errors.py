@@ -46,8 +46,7 @@ def _gone(drivers: str) -> Handler:
 
 async def _unavailable(connection: HTTPConnection, detail: str) -> Response | None:
     if isinstance(connection, WebSocket):
-        await connection.close(
-            code=1013, reason=detail[:123]
-        )  # try again later; a reason has at most 123 bytes
+        reason = detail.encode()[:123].decode(errors="ignore")  # the protocol allows no more
+        await connection.close(code=1013, reason=reason)  # try again later
         return None
     return JSONResponse({"detail": detail}, status_code=503)
