@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,14 @@ def check_api(target: dict[str, Any]) -> str:
     return "" if status == 200 else f"{host}:{port}{path} answers {status}"
 
 
-CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {"api": check_api}
+def check_heartbeat(target: dict[str, Any]) -> str:
+    """Why a process that cannot be asked is not healthy; nothing when its last sign of life is recent."""
+    if time.time() < target.get("until", 0):
+        return ""
+    return f"{target['mode']}: {target.get('reason', 'no sign of life for too long')}"
+
+
+CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {"api": check_api, "worker": check_heartbeat, "beat": check_heartbeat}
 
 
 def main() -> int:

@@ -83,6 +83,8 @@ def _prefix(value: str) -> str:
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
 UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
+SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
+Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
 CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)]
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
@@ -165,6 +167,25 @@ class Settings(BaseModel):
     RELOAD: bool
     RELOAD_POLLING: YesNoAuto
 
+    CELERY_TASK_ACKS_LATE: bool
+    CELERY_TASK_REJECT_ON_WORKER_LOST: bool
+    CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS: bool
+    CELERY_WORKER_PREFETCH_MULTIPLIER: Count
+    CELERY_TASK_DEFAULT_QUEUE: Annotated[str, Field(min_length=1)]
+    CELERY_TASK_DEFAULT_QUEUE_TYPE: Annotated[Literal["quorum", "classic"], BeforeValidator(_lower)]
+    TASK_DELIVERY_LIMIT: Count
+    CELERY_TASK_TIME_LIMIT: SecondsOrNone
+    CELERY_TASK_SOFT_TIME_LIMIT: SecondsOrNone
+    TASK_VISIBILITY_TIMEOUT: Seconds
+    CELERY_RESULT_EXPIRES: Seconds
+    CELERY_WORKER_CONCURRENCY: CountOrNone
+    CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP: bool
+    CELERY_BROKER_CONNECTION_MAX_RETRIES: CountOrNone
+    CELERY_TASK_ROUTES: dict[str, Any]
+    CELERY_TASK_ANNOTATIONS: dict[str, Any]
+    CELERY_BEAT_SCHEDULE: dict[str, Any]
+    CELERY_TIMEZONE: Annotated[str, Field(min_length=1)]
+
     # A validator sees those fields before its own that are right, so a wrong one is reported once.
 
     @field_validator("DOCS_URL", "REDOC_URL")
@@ -182,6 +203,18 @@ class Settings(BaseModel):
                 'should be false while ALLOW_ORIGINS has "*", or any site could act with a user\'s cookies; '
                 "name the origins"
             )
+        return value
+
+    @field_validator("CELERY_TASK_SOFT_TIME_LIMIT", "TASK_VISIBILITY_TIMEOUT")
+    @classmethod
+    def _beside_the_time_limit(cls, value: float | None, info: ValidationInfo) -> float | None:
+        limit = info.data.get("CELERY_TASK_TIME_LIMIT")
+        if limit is None or value is None:
+            return value
+        if info.field_name == "TASK_VISIBILITY_TIMEOUT" and value <= limit:
+            raise ValueError(f"should be more than CELERY_TASK_TIME_LIMIT ({limit:g}), or tasks are run twice")
+        if info.field_name == "CELERY_TASK_SOFT_TIME_LIMIT" and value >= limit:
+            raise ValueError(f"should be less than CELERY_TASK_TIME_LIMIT ({limit:g}), which ends the task")
         return value
 
     @field_validator("OPTIONAL_COMPONENTS", mode="before")

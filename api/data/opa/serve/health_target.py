@@ -1,11 +1,15 @@
-"""Tell the container's health check what to ask, since only the settings say it."""
+"""Tell the container's health check what to ask, or, where nothing can be asked, how the process is.
+
+`opa/healthcheck.py` reads it from the file that the variable `HEALTH_FILE` names; the image sets that.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opa.core.log import log
 
@@ -15,22 +19,42 @@ if TYPE_CHECKING:
 EVERY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-def note_health_target(config: Config) -> None:
-    """Write where the health route is into the file that the variable `HEALTH_FILE` names, if it does.
+HEARTBEAT = 5.0
+"""Seconds between two signs of life of a process that cannot be asked."""
+ALIVE_FOR = 4 * HEARTBEAT
 
-    The image sets the variable. `opa/healthcheck.py` reads the file.
-    """
+
+def note_health_target(config: Config) -> None:
+    """Say where the health route of the api is."""
+    _note(
+        {
+            "mode": "api",
+            "host": EVERY_ADDRESS.get(config.HOST, config.HOST),
+            "port": config.PORT,
+            "path": config.HEALTH_URL,
+        }
+    )
+
+
+def note_alive(mode: str) -> None:
+    """Say that the process is at work; it must say so again within `ALIVE_FOR` seconds."""
+    _note({"mode": mode, "until": time.time() + ALIVE_FOR})
+
+
+def note_not_ready(mode: str, reason: str) -> None:
+    """Say that the process is not at work, and why."""
+    _note({"mode": mode, "until": 0, "reason": reason})
+
+
+def _note(target: dict[str, Any]) -> None:
     file = os.environ.get("HEALTH_FILE")
     if not file:
         return
-    target = {
-        "mode": "api",
-        "host": EVERY_ADDRESS.get(config.HOST, config.HOST),
-        "port": config.PORT,
-        "path": config.HEALTH_URL,
-    }
     try:
-        Path(file).write_text(json.dumps(target))
+        # Replaced in one step: the health check may read it at any moment.
+        part = Path(f"{file}.part")
+        part.write_text(json.dumps(target))
+        part.replace(file)
     except OSError as error:
         log.warning(
             f"{file} cannot be written ({error.strerror}): "

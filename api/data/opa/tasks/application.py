@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -32,6 +33,15 @@ class TaskApplication(Celery):
         )
         self.schedules: dict[str, dict[str, Any]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
+
+    @cached_property
+    def Worker(self) -> Any:  # noqa: N802 - Celery's name
+        """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
+        from opa.tasks import worker
+
+        self.steps["consumer"].update({worker.DeadLetters, worker.Readiness})
+        self.conf.worker_consumer = f"{worker.Consumer.__module__}:{worker.Consumer.__name__}"
+        return self.subclass_with_self(worker.Worker)
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task from a function, as a decorator with or without options.

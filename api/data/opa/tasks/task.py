@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from celery import Task as CeleryTask
-from celery._state import get_current_worker_task
+from celery._state import get_current_task
 from celery.app.task import Context
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
@@ -98,28 +98,19 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        if _in_event_loop():
-            return function(*args, **kwargs)  # called directly by asynchronous code, which awaits it
-        task = get_current_worker_task()
-        if task is None:
-            return loop.wait_for(function(*args, **kwargs))
+        coroutine = function(*args, **kwargs)
+        task = get_current_task()
+        if task is None or task.request.called_directly:
+            return coroutine  # it is called as a function, by code that awaits it
         token = _request.set(task.request)
         try:
-            return loop.wait_for(_within_limits(function(*args, **kwargs), task.request.timelimit or (None, None)))
+            return loop.wait_for(_within_limits(coroutine, task.request.timelimit or (None, None)))
         finally:
             _request.reset(token)
 
     # Celery checks arguments when a task is sent, by the signature that it finds.
     run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return run
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def _within_limits(coroutine: Coroutine[Any, Any, R], limits: tuple[float | None, float | None]) -> R:
