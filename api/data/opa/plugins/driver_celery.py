@@ -84,48 +84,52 @@ class CeleryDriver(Driver):
         ValueError,
     )
 
-    def connect(self) -> None:
-        urls = {"BROKER_URL": self.opts.get("BROKER_URL"), "BACKEND_URL": self.opts.get("BACKEND_URL")}
-        options = {key.lower(): value for key, value in self.opts.items() if key.upper() not in urls}
+    def prepare(self) -> None:
+        """Configure the application that the plugins' tasks belong to, and give it to the hook.
+
+        Raises:
+            ValueError: an option is of no use; the message repeats no value, it may be a secret.
+        """
+        options = {key.lower(): value for key, value in self.opts.items()}
+        broker_url, backend_url = options.pop("broker_url", None), options.pop("backend_url", None)
         if unknown := sorted(options.keys() - SETTING_KEYS):
             raise ValueError(f"Celery has no setting {', '.join(unknown)}")
-        if not urls["BROKER_URL"]:
+        if not broker_url:
             raise ValueError("OPTS has no BROKER_URL")
-        app = Celery("tasks", broker=urls["BROKER_URL"], backend=urls["BACKEND_URL"] or None)
+        app = self.pm.celery
         app.loader.override_backends = RESULT_BACKENDS
-        app.conf.update(DEFAULTS)
+        app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
         with readable_url_errors("BROKER_URL"):
             transport = app.connection_for_write().transport
         app.conf.broker_transport_options = TRANSPORT_OPTIONS.get(transport.driver_type, {})
         app.conf.update(options)
-        app = call_hook("driver.celery.setup", celery_app=app)
+        self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
-            app.backend  # noqa: B018
-        self.instance = app
+            self.app.backend  # noqa: B018
+
+    def connect(self) -> None:
+        self.instance = self.app
 
     def validate(self) -> None:
-        app: Celery = self.instance
-        with app.connection_for_write() as connection:
+        with self.app.connection_for_write() as connection:
             connection.ensure_connection(
                 max_retries=1, interval_start=1, timeout=CONNECT_TIMEOUT, reraise_as_library_errors=False
             )
-        if isinstance(app.backend, redis_backend.RedisBackend):
-            app.backend.client.ping()
+        if isinstance(self.app.backend, redis_backend.RedisBackend):
+            self.app.backend.client.ping()
 
     def disconnect(self) -> None:
-        app: Celery | None = self.instance
-        if app is None:
-            return
-        # kombu keeps its pools by URL for the whole process; the next app is not to get a closed one.
-        key = eqhash(app.connection_for_write())
+        # kombu keeps its pools by URL for the whole process; nobody is to get a closed one from there.
+        key = eqhash(self.app.connection_for_write())
         kombu.pools.producers.pop(key, None)
         if pool := kombu.pools.connections.pop(key, None):
             pool.force_close_all()
-        if isinstance(app.backend, redis_backend.RedisBackend):
-            app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
-            app.backend.client.connection_pool.disconnect()
-        app.close()
+        self.app.amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
+        if isinstance(self.app.backend, redis_backend.RedisBackend):
+            self.app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
+            self.app.backend.client.connection_pool.disconnect()
+        self.app.close()
 
 
 @contextmanager
