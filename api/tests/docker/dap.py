@@ -99,9 +99,7 @@ class DapClient:
             self._read(deadline)
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         length = next(
-            int(line.split(b":")[1])
-            for line in head.split(b"\r\n")
-            if line.lower().startswith(b"content-length")
+            int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
         )
         while len(self._buffer) < length:
             self._read(deadline)

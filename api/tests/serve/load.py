@@ -15,9 +15,9 @@ class Load:
         lost: for each request that was sent on an open connection and got no answer 200, why.
     """
 
-    def __init__(self, port: int, path: str, *, clients: int, keep: bool = False) -> None:
+    def __init__(self, host: str, port: int, path: str, *, clients: int, keep: bool = False) -> None:
         self.lost: list[str] = []
-        self._port = port
+        self._host, self._port = host, port
         self._path = path
         self._headers = {} if keep else {"Connection": "close"}
         self._answered = threading.Semaphore(0)
@@ -37,14 +37,12 @@ class Load:
             assert self._answered.acquire(timeout=10), self.lost
 
     def _call(self) -> None:
-        with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        ) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self._host, self._port, timeout=20)) as connection:
             while True:
                 if connection.sock is None:
                     try:
                         connection.connect()
-                    except ConnectionRefusedError:
+                    except OSError:  # nothing listens, or the container's address is gone
                         return
                 try:
                     connection.request("GET", self._path, headers=self._headers)

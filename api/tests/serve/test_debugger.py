@@ -6,7 +6,6 @@ import re
 import threading
 
 from opa.serve.listen import listening_socket
-
 from tests.docker.dap import DapClient
 from tests.serve.process import Opa, free_port, wait_until
 

@@ -11,8 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from opa.serve.listen import listening_socket
 
+from opa.serve.listen import listening_socket
 from tests.serve.load import Load
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
@@ -179,7 +179,7 @@ def test_under_load_no_request_is_lost_when_it_is_told_to_stop(opa: Opa, keep: b
     opa.hello()
     opa.start(WEB_CONCURRENCY="2")
     opa.wait_until_ready()
-    with Load(opa.port, "/hello", clients=8, keep=keep) as load:
+    with Load("127.0.0.1", opa.port, "/hello", clients=8, keep=keep) as load:
         load.wait_for_answers(200)
         assert opa.stop() == 0
     assert not load.lost

@@ -6,10 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-import opa as package
 import pytest
-from opa.serve.listen import listening_socket
 
+import opa as package
+from opa.serve.listen import listening_socket
 from tests.serve.process import Opa, free_port
 
 SCRIPT = Path(package.__file__).with_name("healthcheck.py")

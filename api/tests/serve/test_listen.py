@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
+
 from opa.core.errors import StartError
-from opa.serve.listen import address_of, listening_socket
+from opa.serve.listen import address_of, listening_socket, refuse_connections
 
 
 def test_port_0_is_a_free_port() -> None:
@@ -35,3 +37,17 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(StartError, match=r"cannot listen on 192\.0\.2\.1"):
         listening_socket("192.0.2.1", 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can refuse connections before the socket is closed")
+def test_connections_that_wait_are_accepted_while_new_ones_are_refused() -> None:
+    with listening_socket("127.0.0.1", 0) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as waiting:
+            refuse_connections(listener)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5)
+            accepted, _ = listener.accept()
+            with accepted:
+                waiting.sendall(b"request")
+                assert accepted.recv(7) == b"request"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
 from opa.core.errors import StartError
 from opa.serve.mode import chosen_mode
-
 from tests.serve.process import Opa
 
 

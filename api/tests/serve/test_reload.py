@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from opa.core.settings import Config
 from opa.serve.reload import polls, watched_folders
-
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
 

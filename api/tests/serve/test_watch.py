@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from opa.serve.watch import changed_files, take_snapshot, wait_for_change
 
 

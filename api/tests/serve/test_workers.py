@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from opa.core.errors import StartError
 from opa.serve.workers import available_cpus, worker_count
 

@@ -30,9 +30,7 @@ def serve_api(config: Config) -> None:
         from opa.serve.reload import supervise
 
         if chosen is not None and chosen > 1:
-            log.warning(
-                f"one process serves while RELOAD is true; the {chosen} workers asked for are not started"
-            )
+            log.warning(f"one process serves while RELOAD is true; the {chosen} workers asked for are not started")
         supervise(config)
     elif config.DEBUGPY:
         if chosen is not None and chosen > 1:

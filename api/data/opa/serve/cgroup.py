@@ -51,7 +51,5 @@ def _quotient(quota: str, period: str) -> Iterator[float]:
 def _read(file: Path) -> str:
     try:
         return file.read_text()
-    except (
-        OSError
-    ):  # not Linux, another version of cgroups, or a sandbox without them: then there is no quota to see
+    except OSError:  # not Linux, another version of cgroups, or a sandbox without them: then there is no quota to see
         return ""

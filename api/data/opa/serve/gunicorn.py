@@ -129,9 +129,7 @@ class ApiWorker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         server = Server(self.config, alone=False)
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None
-        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         beat = asyncio.create_task(self._beat(server))
         try:
             await server.serve(sockets=[listener.sock for listener in self.sockets])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
-import struct
 import sys
 
 from opa.core.errors import StartError
@@ -12,11 +10,9 @@ from opa.core.log import log
 
 BACKLOG = 2048
 
-# The socket module does not have it; socket(7), asm-generic/socket.h.
-SO_ATTACH_FILTER = 26
-# Classic BPF, linux/filter.h: (operation, jump when true, jump when false, operand). It sees a packet from
-# its TCP header on, where byte 13 has the flags: drop what carries SYN, pass the rest.
-DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+# The socket module does not have it; asm-generic/socket.h, since Linux 5.1, and for everybody since 5.7.
+SO_BINDTOIFINDEX = 62
+NO_INTERFACE = 2**31 - 1
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -57,11 +53,9 @@ def refuse_connections(listener: socket.socket) -> None:
     """
     if sys.platform != "linux":
         return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in DROP_SYN))
     try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN), ctypes.addressof(program))
-        )
+        # A listening socket that is bound to an interface sees only what arrives there, and none has this number.
+        listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
     except OSError as error:
         log.debug(f"connections go on coming until the listening socket is closed: {error}")
 

@@ -20,7 +20,13 @@ def _api(config: Config) -> None:
     serve_api(config)
 
 
-MODES: dict[str, Callable[[Config], None]] = {"api": _api}
+def _worker(config: Config) -> None:
+    from opa.serve.worker import serve_worker
+
+    serve_worker(config)
+
+
+MODES: dict[str, Callable[[Config], None]] = {"api": _api, "worker": _worker}
 
 
 def chosen_mode(environ: Mapping[str, str]) -> str:

@@ -39,9 +39,7 @@ def supervise(config: Config) -> None:
         config: reads `PLUGIN_PATHS`, `RELOAD_POLLING`, and the time limits for stopping.
     """
     stop = threading.Event()
-    handlers = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     orphans.adopt_orphans()
     child = Child(lambda: command(supervisor=os.getpid()))
     try:

@@ -1,0 +1,143 @@
+"""`docker compose up`: the api with redis, mongo and rabbitmq."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docker.engine import HELLO, Answer, Stack, running, write_plugin
+from tests.serve.process import wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+SERVICES = """
+from typing import Annotated, Any
+
+from opa import Component, get_instance, get_router
+
+router = get_router()
+
+
+@router.get("/walrus")
+def count_with_walrus() -> int:
+    return get_instance("walrus").incr("calls")
+
+
+@router.get("/aioredis")
+async def count_with_aioredis(redis: Annotated[Any, Component("aioredis")]) -> int:
+    return await redis.incr("calls")
+
+
+@router.get("/mongo")
+async def count_with_mongo(mongo: Annotated[Any, Component("mongodb")]) -> int:
+    calls = mongo.get_default_database().calls
+    await calls.insert_one({})
+    return await calls.count_documents({})
+
+
+@router.get("/task")
+def send_task(celery: Annotated[Any, Component("celery")]) -> bool:
+    return bool(celery.send_task("nobody.takes.this").id)
+"""
+
+ROUTES = {"redis": ("/walrus", "/aioredis"), "mongo": ("/mongo",), "rabbitmq": ("/task",)}
+LIMIT = 15  # seconds that a route may take to find out that its service is gone
+
+
+@pytest.fixture(scope="module")
+def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack"), image)
+    write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))
+    write_plugin(stack.plugins, "services.py", SERVICES)
+    with running(stack):
+        yield stack
+
+
+def test_a_plugin_dropped_into_the_folder_is_an_api(stack: Stack) -> None:
+    assert stack.get("/hello") == Answer(200, "world")
+
+
+def test_every_component_is_connected(stack: Stack) -> None:
+    answer = stack.get("/readyz")
+    assert answer.status == 200
+    assert {state["status"] for state in answer.body["components"]} == {"connected"}
+
+
+@pytest.mark.parametrize("route", ["/walrus", "/aioredis", "/mongo", "/task"])
+def test_a_route_uses_the_service(stack: Stack, route: str) -> None:
+    assert stack.get(route).status == 200
+
+
+def test_the_api_has_no_more_rights_than_it_needs(stack: Stack) -> None:
+    template = "{{json .HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
+    assert stack.inspect("api", template) == "true [ALL] [no-new-privileges:true]"
+    assert stack.compose("exec", "api", "id", "-u").strip() != "0"
+    assert "Read-only file system" in stack.compose("exec", "api", "touch", "/plugins/new.py", check=False)
+
+
+def test_services_want_a_password(stack: Stack) -> None:
+    assert "NOAUTH" in stack.compose("exec", "--env", "REDISCLI_AUTH=", "redis", "redis-cli", "incr", "calls")
+
+
+def test_every_service_comes_up_again_by_itself(stack: Stack) -> None:
+    for service in ("api", *ROUTES):
+        assert stack.inspect(service, "{{.HostConfig.RestartPolicy.Name}}") == "unless-stopped"
+
+
+def test_only_the_api_and_the_management_pages_have_ports_and_on_loopback(stack: Stack) -> None:
+    published = {
+        service: json.loads(stack.inspect(service, "{{json .HostConfig.PortBindings}}")) for service in ("api", *ROUTES)
+    }
+    assert {service: list(ports) for service, ports in published.items() if ports} == {
+        "api": ["8000/tcp"],
+        "rabbitmq": ["15672/tcp"],
+    }
+    addresses = {
+        binding["HostIp"] for ports in published.values() for bindings in ports.values() for binding in bindings
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("service", "command"), [(name, "stop") for name in ROUTES] + [("redis", "pause")])
+def test_without_a_service_its_routes_answer_503_and_recover_without_a_restart(
+    stack: Stack, service: str, command: str
+) -> None:
+    started = stack.inspect("api", "{{.State.StartedAt}}")
+    back = {"stop": "start", "pause": "unpause"}[command]
+    stack.compose(command, *(["--timeout", "5"] if command == "stop" else []), service)
+    try:
+        for route in ROUTES[service]:
+            began = time.monotonic()
+            assert stack.get(route).status == 503, route
+            assert time.monotonic() - began < LIMIT
+        for other in set(ROUTES) - {service}:
+            assert all(stack.get(route).status == 200 for route in ROUTES[other] if other != "rabbitmq")
+        assert stack.get("/hello") == Answer(200, "world")
+    finally:
+        stack.compose(back, service)
+    for route in ROUTES[service]:
+        wait_until(lambda route=route: stack.get(route).status == 200, seconds=60, what=f"{route} recovers")  # type: ignore[misc]
+    assert stack.inspect("api", "{{.State.StartedAt}}") == started
+
+
+def test_with_redis_and_mongo_left_out_the_api_serves_and_says_what_it_has_not(image: str, tmp_path: Path) -> None:
+    stack = Stack(tmp_path, image)
+    stack.leave_out("redis", "mongo", "rabbitmq")
+    write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))
+    write_plugin(stack.plugins, "services.py", SERVICES)
+    with running(stack):
+        assert stack.compose("ps", "--services").split() == ["api"]
+        assert stack.get("/hello") == Answer(200, "world")
+        ready = stack.get("/readyz")
+        assert ready.status == 200
+        states = {state["name"]: state for state in ready.body["components"]}
+        assert states["walrus"]["reason"] == "host 'redis' does not resolve, LOAD is auto"
+        assert states["mongodb"]["reason"] == "host 'mongo' does not resolve, LOAD is auto"
+        assert "component 'walrus' is not loaded: host 'redis' does not resolve" in stack.log
+        answer = stack.get("/walrus")
+        assert answer.status == 503
+        assert "host 'redis' does not resolve" in answer.body["detail"]

@@ -1,0 +1,141 @@
+"""The image by itself: `docker run`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docker.engine import Answer, Container, container, docker, unique, write_plugin
+from tests.serve.load import Load
+from tests.serve.process import wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+Run = Callable[..., Container]
+
+HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+
+
+def test_it_runs_with_no_rights_at_all_as_any_user(run: Run) -> None:
+    api = run(*HARDENED, "--user", "12345:12345")
+    api.wait_until_healthy()
+    assert api.get("/hello") == Answer(200, "world")
+    assert docker("exec", api.name, "id", "-u").strip() == "12345"
+
+
+def test_it_is_not_root_and_kubernetes_can_tell(image: str) -> None:
+    user = docker("inspect", "-f", "{{.Config.User}}", image).strip()
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    assert docker("run", "--rm", "--entrypoint", "id", image, "-u").strip() == user.split(":")[0]
+
+
+def test_an_unknown_mode_ends_it_with_one_line_that_names_the_modes(run: Run) -> None:
+    api = run("--env", "MODE=rocket")
+    assert api.wait_for_end() == 1
+    assert re.fullmatch(r"error: there is no mode 'rocket' .*: api\n", api.log)
+
+
+def test_one_cpu_is_one_worker(run: Run) -> None:
+    api = run("--cpus", "1")
+    api.wait_until_healthy()
+    assert "with 1 worker" in api.log
+    assert len(docker("top", api.name).splitlines()) == 1 + 1 + 1  # heading, master, worker
+
+
+def test_web_concurrency_says_how_many_workers(run: Run) -> None:
+    api = run("--cpus", "1", "--env", "WEB_CONCURRENCY=3")
+    api.wait_until_healthy()
+    wait_until(lambda: len(docker("top", api.name).splitlines()) == 1 + 1 + 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="containers are reached by their address on Linux only")
+@pytest.mark.parametrize("keep", [False, True], ids=["a connection for each request", "kept alive"])
+def test_under_load_a_stop_loses_no_request(run: Run, keep: bool) -> None:
+    api = run("--env", "WEB_CONCURRENCY=2")
+    api.wait_until_healthy()
+    # Not by a published port: there a proxy of Docker's accepts, whether the container does or not.
+    with Load(api.address, 8000, "/hello", clients=8, keep=keep) as load:
+        load.wait_for_answers(200)
+        docker("stop", "--time", "30", api.name)
+    assert not load.lost
+    assert api.exit_code == 0
+
+
+def test_a_component_that_must_be_there_and_is_not_ends_it_with_one_line(run: Run) -> None:
+    api = run(
+        "--env=OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD=yes",
+        "--env=OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=redis://:hush@redis",
+        "--env=OPA_COMPONENT_CONNECT_TIMEOUT=2",
+    )
+    assert api.wait_for_end() == 1
+    errors = re.findall(r"^error: .*$", api.log, re.MULTILINE)
+    assert len(errors) == 1
+    assert errors[0].startswith("error: component 'walrus'")
+    assert "'redis' does not resolve" in errors[0]
+    assert "hush" not in api.log
+
+
+def test_a_name_that_resolves_before_its_server_listens_is_waited_for(image: str, tmp_path: Path) -> None:
+    network, redis = unique("network"), unique("redis")
+    docker("network", "create", network)
+    try:
+        docker(
+            *("run", "--detach", "--name", redis, "--network", network, "--network-alias", "redis"),
+            *("--entrypoint", "sh", "redis:8", "-c"),
+            "until [ -e /tmp/go ]; do sleep 0.1; done; exec redis-server --protected-mode no",
+        )
+        with container(image, tmp_path, "--network", network) as api:
+            wait_until(lambda: "'walrus' does not connect yet" in api.log, what="it tries in vain")
+            docker("exec", redis, "touch", "/tmp/go")
+            api.wait_until_healthy()
+            components = {state["name"]: state["status"] for state in api.get("/readyz").body["components"]}
+            assert components["walrus"] == components["aioredis"] == "connected"
+    finally:
+        docker("rm", "--force", "--volumes", redis, check=False)
+        docker("network", "rm", network, check=False)
+
+
+def test_a_plugin_that_does_not_import_ends_it_with_one_line(image: str, tmp_path: Path) -> None:
+    write_plugin(tmp_path / "plugins", "broken.py", "from opa import get_roter\n")
+    with container(image, tmp_path) as api:
+        assert api.wait_for_end() == 1
+        assert len(re.findall(r"^error: .*/plugins/broken.py", api.log, re.MULTILINE)) == 1
+
+
+def test_it_stops_at_once_when_nothing_is_going_on(run: Run) -> None:
+    api = run()
+    api.wait_until_healthy()
+    began = time.monotonic()
+    docker("stop", "--time", "30", api.name)
+    assert time.monotonic() - began < 5
+    assert api.exit_code == 0
+
+
+def test_the_health_check_follows_the_settings(image: str, tmp_path: Path) -> None:
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    (settings / "mine.yaml").write_text("default:\n  PORT: 9000\n  HEALTH_URL: /alive\n")
+    with container(image, tmp_path, "--volume", f"{settings}:/data/settings:ro", *HARDENED) as api:
+        api.wait_until_healthy()
+
+
+def test_logs_are_json_lines(run: Run) -> None:
+    api = run()
+    api.wait_until_healthy()
+    assert all(json.loads(line)["level"] for line in api.log.splitlines())
+
+
+def test_other_commands_of_opa_run_as_well(image: str) -> None:
+    assert "hello" in docker("run", "--rm", "--env", "ENV=dev", image, "plugins")
+
+
+def test_pip_in_an_image_built_on_this_one_installs_where_plugins_find_it(image: str) -> None:
+    shown = docker("run", "--rm", "--entrypoint", "pip", image, "show", "fastapi", "opa-stack")
+    assert re.findall(r"^Location: (\S+)$", shown, re.MULTILINE)[1] == "/data"
+    assert "/opt/venv/lib/python3.13/site-packages" in shown
