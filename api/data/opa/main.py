@@ -1,7 +1,9 @@
-"""What a server loads: `opa.main:app`."""
+"""What a server loads: `opa.main:app` for an ASGI server, `opa.main:celery` for `celery -A opa.main`."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opa.core.errors import OpaError
@@ -9,8 +11,10 @@ from opa.core.log import log
 
 if TYPE_CHECKING:
     from opa.core.app import Api
+    from opa.tasks.application import TaskApplication
 
     app: Api
+    celery: TaskApplication
 
 
 def start_api() -> Api:
@@ -27,13 +31,33 @@ def start_api() -> Api:
     return build_app(prepare())
 
 
+def start_celery() -> TaskApplication:
+    """Load settings and plugins, and give the Celery application that their tasks belong to.
+
+    Raises:
+        OpaError: a mistake in settings or plugins, or no component says where the broker is.
+    """
+    from opa.core.prepare import prepare
+    from opa.core.state import state
+    from opa.serve.worker import task_application
+
+    state["runner"] = "celery"
+    return task_application(prepare())
+
+
 def __getattr__(name: str) -> Any:
-    if name != "app":
+    # Celery's command looks for `app` before `celery`, and would take the one of the api.
+    if name not in ("app", "celery") or (name == "app" and _is_celery_command()):
         raise AttributeError(f"module 'opa.main' has no attribute {name!r}")
     try:
-        globals()["app"] = start_api()
+        globals()[name] = start_api() if name == "app" else start_celery()
     except OpaError as error:
         # A server prints a stack trace for what its import raises; the one line that matters stands before it.
         log.error(str(error))
         raise
-    return globals()["app"]
+    return globals()[name]
+
+
+def _is_celery_command() -> bool:
+    program = Path(sys.argv[0])
+    return "celery" in (program.stem, program.parent.name)

@@ -1,58 +1,41 @@
-"""Run a page of the documentation as a reader would who does what it says, from top to bottom.
+"""Read a page of the documentation as somebody would who does what it says, from top to bottom.
 
 - A fenced block whose info string has a path (```` ```python plugins/hello.py ````) is a file of the reader's project.
-- A `console` block has commands behind `$` and what they print below: `curl` asks the application made from the files
-  so far, `opa` and `python` run in the project. `...` stands for any text. Commands of other programs are not run.
+- A `console` block has commands and what they print, see `tests.docs.console`. After `sleep` the next command may be
+  repeated until it prints what it should.
 - Any other `python` block is run by itself.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
+from unittest import mock
 
-from starlette.testclient import TestClient
+import httpx2
 
+from tests.docs.blocks import Block, blocks
+from tests.docs.console import Command, Shell, commands
+from tests.docs.curl import Call
+from tests.docs.serving import served
 from tests.project import Project
 
-FENCE = re.compile(r"^```(?P<language>\w+)?(?: +(?P<path>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*)\n?(?P<output>(?:(?!\$ ).*\n?)*)", re.MULTILINE)
+PATIENCE = 10
+"""Seconds beyond those of `sleep` that a command may take to print what it should."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
+class Reader(ABC):
+    """Does what a page says; a subclass knows where."""
 
-    language: str
-    path: str | None
-    text: str
-    where: str
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """The fenced blocks of a page."""
-    source = page.read_text()
-    for match in FENCE.finditer(source):
-        line = source.count("\n", 0, match.start()) + 1
-        yield Block(match["language"] or "", match["path"], match["text"], f"{page.name}:{line}")
-
-
-class Reader:
-    """Does what a page says, in a project folder."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self) -> None:
         self.done: list[str] = []
-        self._client: TestClient | None = None
-        self._running = ExitStack()
+        self._shell = Shell()
+        self._patient_until = 0.0
 
     def read(self, page: Path) -> None:
         """Do the whole page.
@@ -60,76 +43,113 @@ class Reader:
         Raises:
             AssertionError: something does not do what the page says; the message has file and line.
         """
-        with self._running:
-            for block in blocks(page):
-                self._do(block)
+        for block in blocks(page):
+            if block.path:
+                self.write(block)
+            elif block.language == "console":
+                for command in commands(block):
+                    self._command(command)
+            elif block.language == "python":
+                self._python(block)
 
-    def _do(self, block: Block) -> None:
-        if block.path:
-            self._stop()
-            self.project.plugin(block.path, block.text, folder=".")
-        elif block.language == "console":
-            for match in COMMAND.finditer(block.text):
-                self._command(match["command"].replace("\\\n", " "), match["output"], block.where)
-        elif block.language == "python":
-            try:
-                exec(compile(block.text, block.where, "exec"), {"__name__": "docs"})
-            except Exception as error:
-                raise AssertionError(f"{block.where}: {type(error).__name__}: {error}") from error
-            self.done.append(block.where)
+    @abstractmethod
+    def write(self, block: Block) -> None:
+        """Write a file of the project."""
 
-    def _command(self, command: str, expected: str, where: str) -> None:
-        words = shlex.split(command, comments=True)
-        if words[0] == "curl":
-            printed = self._curl(words[1:])
-        elif words[0] in ("opa", "python"):
-            self._stop()
-            program = [sys.executable, *(["-m", "opa.cli"] if words[0] == "opa" else [])]
-            run = subprocess.run(
-                [*program, *words[1:]],
-                cwd=self.project.folder,
-                capture_output=True,
-                check=False,
-                text=True,
-                env=os.environ | {"COLUMNS": "120"},
-            )
-            printed = run.stdout + run.stderr
-        else:
+    @abstractmethod
+    def client(self) -> httpx2.Client:
+        """A client of the running application."""
+
+    @abstractmethod
+    def run(self, words: list[str], environ: dict[str, str]) -> str | None:
+        """What a program other than curl prints; None where it is not to be run."""
+
+    def _python(self, block: Block) -> None:
+        try:
+            exec(compile(block.text, block.where, "exec"), {"__name__": "docs"})
+        except Exception as error:
+            raise AssertionError(f"{block.where}: {type(error).__name__}: {error}") from error
+        self.done.append(block.where)
+
+    def _command(self, command: Command) -> None:
+        environ, words = self._shell.words(command)
+        if not words:
             return
-        pattern = ".*?".join(re.escape(part) for part in expected.strip().split("..."))
-        # How a table is laid out is not what the page is about.
-        found = re.fullmatch(re.sub(r"(\\ )+", r"\\s+", pattern), printed.strip(), re.DOTALL)
-        assert found or not expected.strip(), f"{where}: $ {command}\nprints\n{printed}\nand not\n{expected}"
-        self.done.append(command)
+        if words[0] == "sleep":
+            self._patient_until = time.monotonic() + float(words[1]) + PATIENCE
+            return
+        while True:
+            printed = Call.parse(words[1:]).send(self.client()) if words[0] == "curl" else self.run(words, environ)
+            if printed is None:
+                return
+            if self._shell.is_expected(command, printed):
+                break
+            assert time.monotonic() < self._patient_until, (
+                f"{command.where}: $ {command.text}\nprints\n{printed}\nand not\n{command.expected}"
+            )
+            time.sleep(0.1)
+        self._patient_until = 0.0
+        self.done.append(command.text)
 
-    def _curl(self, words: list[str]) -> str:
-        method, data, headers, with_status, url = None, None, {}, False, ""
-        arguments = iter(words)
-        for word in arguments:
-            match word:
-                case "-X":
-                    method = next(arguments)
-                case "-d" | "--data" | "--json":
-                    data = next(arguments)
-                    headers.setdefault("content-type", "application/json")
-                case "-H":
-                    name, _, value = next(arguments).partition(":")
-                    headers[name.lower()] = value.strip()
-                case "-i":
-                    with_status = True
-                case "-s":
-                    pass
-                case _:
-                    url = word
-        path = re.sub(r"^(http://)?[\w.]+(:\d+)?", "", url)
-        answer = self._start().request(method or ("POST" if data else "GET"), path, content=data, headers=headers)
-        status = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}\n" if with_status else ""
-        return status + answer.text
 
-    def _start(self) -> TestClient:
+class ProjectReader(Reader):
+    """Reads in a project folder; the application made from it runs in this process.
+
+    `opa` and `python` run in the folder, also where they are meant to run in the container of the api. Otherwise
+    `docker compose up` only says with which variables the application starts; other programs are not run.
+    """
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.project = project
+        self._environ: dict[str, str] = {}
+        self._running = ExitStack()
+        self._client: httpx2.Client | None = None
+
+    def read(self, page: Path) -> None:
+        with self._running:
+            super().read(page)
+
+    def write(self, block: Block) -> None:
+        assert block.path is not None
+        self._stop()
+        self.project.plugin(block.path, block.text, folder=".")
+
+    def client(self) -> httpx2.Client:
         if self._client is None:
-            self._client = self._running.enter_context(self.project.client(raise_server_exceptions=False))
+            self._running.enter_context(mock.patch.dict(os.environ, self._environ))
+            self._client = self._running.enter_context(served(self.project.app()))
         return self._client
+
+    def run(self, words: list[str], environ: dict[str, str]) -> str | None:
+        match words:
+            case ["docker", "compose", *_, "up", "-d", "--wait"]:
+                self._stop()
+                self._environ = environ
+                return ""
+            case ["docker", "compose", "exec", *rest]:
+                while rest[0] == "-e":
+                    name, _, value = rest[1].partition("=")
+                    environ = environ | {name: value}
+                    del rest[:2]
+                return self.run(rest[1:], environ)
+            case ["opa", *arguments]:
+                return self._python_program(["-m", "opa.cli", *arguments], environ)
+            case ["python", *arguments]:
+                return self._python_program(arguments, environ)
+        return None
+
+    def _python_program(self, arguments: list[str], environ: dict[str, str]) -> str:
+        self._stop()
+        run = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.project.folder,
+            capture_output=True,
+            check=False,
+            text=True,
+            env=os.environ | {"COLUMNS": "120"} | environ,
+        )
+        return run.stdout + run.stderr
 
     def _stop(self) -> None:
         self._running.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.page import Reader
+from tests.docs.page import ProjectReader
 from tests.project import Project
 
 ROOT = Path(__file__).parents[3]
@@ -13,4 +13,4 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_does_what_it_says(page: Path, project: Project) -> None:
-    Reader(project).read(page)
+    ProjectReader(project).read(page)

@@ -40,7 +40,7 @@ class Worker(CeleryWorker):
 
     def _send_worker_shutdown(self) -> None:
         # The pool has stopped by now, so no task uses the components any more.
-        super()._send_worker_shutdown()
+        super()._send_worker_shutdown()  # type: ignore[misc]  # celery-types lacks it
         stop_process_loop()
 
 

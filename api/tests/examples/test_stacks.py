@@ -1,0 +1,96 @@
+"""Every example, started with Docker as its README says, does what the README says."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.docker.conftest import image  # noqa: F401 - a fixture
+from tests.docker.dap import DapClient
+from tests.docker.engine import ROOT, docker
+from tests.docs.blocks import blocks
+from tests.docs.console import commands
+from tests.examples.examples import EXAMPLES
+from tests.examples.stack import ExampleStack, StackReader, cleaned_up
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+
+NO_KEEP_ALIVE = httpx2.Limits(max_keepalive_connections=0)
+"""A connection does not outlive the container at its other end."""
+
+
+@pytest.fixture
+def client(stack: ExampleStack) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{stack.port}", limits=NO_KEEP_ALIVE, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def stack(example: Path, image: str) -> Iterator[ExampleStack]:  # noqa: F811
+    with cleaned_up(ExampleStack(example, image)) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_a_stack_does_what_its_readme_says(example: Path, stack: ExampleStack, client: httpx2.Client) -> None:
+    reader = StackReader(stack, client)
+    reader.read(example / "README.md")
+    assert any(command.startswith("curl") for command in reader.done)
+    assert stack.compose("ps", "--quiet") == "", "the README does not say how to stop"
+
+
+@pytest.mark.parametrize("example", [ROOT / "examples/timekeeper"], ids=["timekeeper"])
+def test_a_debugger_attaches_to_the_development_set_up(
+    example: Path, stack: ExampleStack, client: httpx2.Client
+) -> None:
+    start = next(
+        command.text
+        for block in blocks(example / "README.md")
+        for command in commands(block)
+        if "docker-compose.dev.yml" in command.text
+    )
+    stack.compose(*shlex.split(start)[2:])
+    launch = json.loads((example / ".vscode/launch.json").read_text())["configurations"][0]
+    assert launch["connect"] == {"host": "127.0.0.1", "port": 5678}
+    mapping = launch["pathMappings"][0]
+    local_root = mapping["localRoot"].replace("${workspaceFolder}", str(example))
+    clock = Path(local_root, "clock.py")
+    line = clock.read_text().splitlines().index("    return month_name[month]") + 1
+    answers = []
+    with DapClient("127.0.0.1", stack.debugger_port) as debugger:
+        debugger.attach(local_root=local_root, remote_root=mapping["remoteRoot"], breakpoints={str(clock): [line]})
+        caller = threading.Thread(target=lambda: answers.append(client.get("/month/2").json()))
+        caller.start()
+        assert debugger.variables_where_stopped()["month"] == "2"
+        debugger.resume()
+        caller.join()
+    assert answers == ["February"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_is_as_hardened_as_the_stack_of_the_repository(example: Path) -> None:
+    api, model = services(example)["api"], services(ROOT)["api"]
+    for key in ("restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop", "security_opt", "image", "build"):
+        assert api[key] == model[key], key
+    assert all(volume["read_only"] for volume in api["volumes"])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_opens_no_port_but_on_this_machine_alone(example: Path) -> None:
+    for name, service in services(example).items():
+        addresses = [port["host_ip"] for port in service.get("ports", [])]
+        assert addresses == (["127.0.0.1"] if name == "api" else [])
+
+
+def services(folder: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(docker("compose", "config", "--format", "json", cwd=folder))[
+        "services"
+    ]
+    return found
