@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,9 @@ from celery.backends import redis as redis_backend
 from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
 
-from opa import Driver, Hook, HookDefinition, call_hook, log
+from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
+
+SETTING_PREFIX = "CELERY_"
 
 CONNECT_TIMEOUT = 3
 ANSWER_TIMEOUT = 5
@@ -27,11 +29,6 @@ DEFAULTS: dict[str, Any] = {
     "result_accept_content": ["json"],
     "task_serializer": "json",
     "result_serializer": "json",
-    # A task must outlive the worker that has it and the node of RabbitMQ that holds it.
-    "task_acks_late": True,
-    "task_reject_on_worker_lost": True,
-    "task_default_queue_type": "quorum",
-    "task_create_missing_queue_type": "quorum",
     # A request must not wait for long when a server is gone; Celery's own limits add up to minutes.
     "broker_connection_timeout": CONNECT_TIMEOUT,
     "broker_pool_acquire_timeout": ANSWER_TIMEOUT,
@@ -101,17 +98,25 @@ class CeleryDriver(Driver):
         app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
         with readable_url_errors("BROKER_URL"):
             transport = app.connection_for_write().transport
-        app.conf.broker_transport_options = TRANSPORT_OPTIONS.get(transport.driver_type, {})
-        app.conf.update(options)
+        app.conf.broker_transport_options = transport_options(transport.driver_type)
+        app.conf.update(celery_settings(config.as_dict()) | options)
+        app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
+        app.conf.beat_schedule = {**app.schedules, **app.conf.beat_schedule}
+        app.delivery_limit = config.TASK_DELIVERY_LIMIT
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018
 
+    def hosts(self) -> list[tuple[str, ...]]:
+        return [] if is_worker() else super().hosts()
+
     def connect(self) -> None:
         self.instance = self.app
 
     def validate(self) -> None:
+        if is_worker():
+            return
         with self.app.connection_for_write() as connection:
             connection.ensure_connection(
                 max_retries=1, interval_start=1, timeout=CONNECT_TIMEOUT, reraise_as_library_errors=False
@@ -130,6 +135,40 @@ class CeleryDriver(Driver):
             self.app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
             self.app.backend.client.connection_pool.disconnect()
         self.app.close()
+
+
+def celery_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Celery's own settings among those of opa-stack: `CELERY_TASK_ACKS_LATE` is `task_acks_late`.
+
+    Raises:
+        ValueError: Celery has no such setting.
+    """
+    found = {
+        name.removeprefix(SETTING_PREFIX).lower(): value
+        for name, value in settings.items()
+        if name.startswith(SETTING_PREFIX)
+    }
+    if unknown := sorted(found.keys() - SETTING_KEYS):
+        names = ", ".join(f"{SETTING_PREFIX}{name.upper()}" for name in unknown)
+        raise ValueError(f"Celery has no setting for {names}")
+    return found
+
+
+def transport_options(transport: str) -> dict[str, Any]:
+    """What the connection to the broker is told, by the kind of broker."""
+    options = dict(TRANSPORT_OPTIONS.get(transport, {}))
+    if is_worker():
+        # A worker waits for messages as long as it takes; heartbeats tell it that the broker is gone.
+        for name in ("read_timeout", "write_timeout", "socket_timeout"):
+            options.pop(name, None)
+    if transport == "redis":
+        options["visibility_timeout"] = config.TASK_VISIBILITY_TIMEOUT
+    return options
+
+
+def is_worker() -> bool:
+    """Whether this process is one of Celery's, which reach for the broker by themselves for as long as it takes."""
+    return state.get("runner") == "celery"
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class TaskApplication(Celery):
             set_as_current=False,
             autofinalize=True,
         )
+        self.delivery_limit = 5
         self.schedules: dict[str, dict[str, Any]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
 

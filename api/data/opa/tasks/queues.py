@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery.app.amqp import AMQP, Queues
@@ -36,18 +37,27 @@ def dead_letter_queue() -> Queue:
 
 
 class TaskQueues(Queues):
-    """Celery's queues, with our arguments for those that do not say otherwise."""
+    """Celery's queues, with our arguments for those that do not say otherwise.
 
-    delivery_limit = 5
+    Args:
+        delivery_limit: deliveries of a task after which a quorum queue gives it up.
+    """
+
+    def __init__(self, *args: Any, delivery_limit: int, **options: Any) -> None:
+        self._delivery_limit = delivery_limit
+        super().__init__(*args, **options)
 
     def __setitem__(self, name: str, queue: Queue) -> None:
         super().__setitem__(name, queue)
         arguments = dict(queue.queue_arguments or {})
         is_quorum = arguments.get("x-queue-type") == "quorum"
-        queue.queue_arguments = (queue_arguments(self.delivery_limit) if is_quorum else CLASSIC_ARGUMENTS) | arguments
+        queue.queue_arguments = (queue_arguments(self._delivery_limit) if is_quorum else CLASSIC_ARGUMENTS) | arguments
 
 
 class Amqp(AMQP):
     """Celery's queues and producers, with `TaskQueues`."""
 
-    queues_cls = TaskQueues
+    @property
+    def queues_cls(self) -> Any:
+        """What makes the queues."""
+        return partial(TaskQueues, delivery_limit=self.app.delivery_limit)  # type: ignore[attr-defined]  # TaskApplication has it
