@@ -472,6 +472,11 @@ def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_timestamp_is_in_utc_wherever_the_machine_stands() -> None:
+    line = json.loads(run("from opa import log; log.info('now')", TZ="Asia/Tokyo").stderr)
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])) < timedelta(minutes=1)
+
+
 def test_it_works_before_it_is_set_up() -> None:
     done = run("from opa import log; log.debug('no'); log.info('early')")
     (line,) = done.stderr.splitlines()

@@ -35,9 +35,7 @@ def hello_router() -> APIRouter:
 
 
 def test_a_route_stands_in_the_application_itself() -> None:
-    assert "/greet/hello" in [
-        route.path for route in app_with(hello_router()).routes if isinstance(route, APIRoute)
-    ]
+    assert "/greet/hello" in [route.path for route in app_with(hello_router()).routes if isinstance(route, APIRoute)]
 
 
 def test_prefix_tags_and_schema_are_those_of_include_router() -> None:
@@ -52,10 +50,11 @@ def test_dependency_overrides_of_the_application_count() -> None:
     assert TestClient(app).get("/greet/hello").json() == {"value": 2}
 
 
-def test_the_router_itself_is_not_changed() -> None:
+def test_overrides_of_another_application_with_the_same_router_do_not_count() -> None:
     router = hello_router()
+    app = app_with(router)
     app_with(router).dependency_overrides[number] = lambda: 2
-    assert TestClient(app_with(router)).get("/greet/hello").json() == {"value": 1}
+    assert TestClient(app).get("/greet/hello").json() == {"value": 1}
 
 
 def test_a_wrong_method_is_405_and_an_unknown_path_404() -> None:

@@ -49,8 +49,7 @@ class LeadIntoLog(logging.Handler):
 
         try:
             extra = {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
-            exception = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
-            lead = logger.patch(as_its_caller).bind(**extra).opt(exception=exception)
+            lead = logger.patch(as_its_caller).bind(**extra).opt(exception=record.exc_info)
             lead.log(_level(record), _text(record))
         except Exception:  # noqa: BLE001  as every handler of the standard library: it reports, and the caller goes on
             self.handleError(record)

@@ -91,11 +91,10 @@ async def file(name: str) -> FileResponse:
     )
 
 
-if config.OPENAPI_URL:
-    if config.DOCS_URL:
-        router.add_api_route(config.DOCS_URL, docs, methods=["GET", "HEAD"])
-        router.add_api_route(OAUTH2_REDIRECT_URL, oauth2_redirect)
-    if config.REDOC_URL:
-        router.add_api_route(config.REDOC_URL, redoc, methods=["GET", "HEAD"])
-    if config.SELF_HOSTED and (config.DOCS_URL or config.REDOC_URL):
-        router.add_api_route(f"{FILES_URL}/{{name}}", file, methods=["GET", "HEAD"])
+if config.DOCS_URL:
+    router.add_api_route(config.DOCS_URL, docs, methods=["GET", "HEAD"])
+    router.add_api_route(OAUTH2_REDIRECT_URL, oauth2_redirect)
+if config.REDOC_URL:
+    router.add_api_route(config.REDOC_URL, redoc, methods=["GET", "HEAD"])
+if config.SELF_HOSTED and (config.DOCS_URL or config.REDOC_URL):
+    router.add_api_route(f"{FILES_URL}/{{name}}", file, methods=["GET", "HEAD"])
