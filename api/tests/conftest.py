@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.project import Project, clean_imports
+from tests.servers import Server, mongo_server, redis_server
 
 
 @pytest.fixture
@@ -15,3 +18,40 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     """An empty project folder, the current folder of the test."""
     with clean_imports():
         yield Project(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a redis server (Valkey) that all tests share; each test uses keys of its own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a mongo server (SecantusDB) that all tests share; each test uses a database of its own."""
+    with mongo_server(tmp_path_factory.mktemp("mongo")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """Start a redis server of the test's own, which it may kill and start again."""
+    with ExitStack() as running:
+        yield lambda: running.enter_context(redis_server(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture
+def start_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """Start a mongo server of the test's own, which it may kill and start again."""
+    with ExitStack() as running:
+        yield lambda: running.enter_context(mongo_server(tmp_path_factory.mktemp("mongo")))
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    """Skip where there is no Docker engine."""
+    try:
+        subprocess.run(["docker", "info"], capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"there is no Docker engine: {error}")

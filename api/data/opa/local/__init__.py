@@ -1,0 +1,1 @@
+"""`opa up`: everything on one machine, without Docker."""

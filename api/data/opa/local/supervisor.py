@@ -1,0 +1,216 @@
+"""Child processes: started in order, watched, and stopped in reverse, so that none is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Self
+
+from opa.core.errors import StartError
+from opa.local.leash import leashed
+
+PAUSE = 0.05
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LAST_LINES = 5
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something that runs as a child process.
+
+    Attributes:
+        name: for messages.
+        command: what to run; the first item is the path of a file.
+        folder: its current folder.
+        environ: environment variables in addition to those of this process.
+        log: where its output goes; None is the output of this process.
+        is_ready: whether it does what it was started for.
+        start_limit: seconds until it must be ready.
+        stop_limit: seconds that it may take to end; then it is killed.
+        keep_open: file descriptors that it keeps, such as that of a lock.
+    """
+
+    name: str
+    command: Sequence[str]
+    folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
+    is_ready: Callable[[], bool] = lambda: True
+    start_limit: float = 30
+    stop_limit: float = 10
+    keep_open: tuple[int, ...] = ()
+
+
+class Child:
+    """A program as a child process. It ends when this process does, however that comes about."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 before it was started."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it; to be called in the main thread, whose end would be its own."""
+        program = self.program
+        program.folder.mkdir(parents=True, exist_ok=True)
+        with _output(program.log) as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                leashed(list(program.command)),
+                cwd=program.folder,
+                env={**os.environ, **program.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=program.keep_open,
+                # Ctrl-C in a terminal goes to all processes of a group; this one is to be stopped in its turn.
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, pause: Callable[[float], object] = time.sleep) -> None:
+        """Wait for a program that was started.
+
+        Args:
+            pause: called between looks with the seconds to wait; what it raises ends the waiting.
+
+        Raises:
+            StartError: it has ended, or is not ready within its limit.
+        """
+        deadline = time.monotonic() + self.program.start_limit
+        while not self.program.is_ready():
+            if not self.runs:
+                raise self.end_error()
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{self.program.name} (process {self.pid}) is not ready within {self.program.start_limit:g} s",
+                    where=str(self.program.log or ""),
+                    hint=self._last_words(),
+                )
+            pause(PAUSE)
+
+    def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """End it with SIGTERM; where that takes longer than its limit, or it `is_urgent`, with SIGKILL."""
+        deadline = time.monotonic() + self.program.stop_limit
+        if self.runs:
+            os.kill(self.pid, signal.SIGTERM)
+        while self.runs and not is_urgent() and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it, and what it has left behind, with SIGKILL."""
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def end_error(self) -> StartError:
+        """The error that says how it ended."""
+        status = self._process.wait() if self._process else 0
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return StartError(
+            f"{self.program.name} (process {self.pid}) ended by itself with {how}",
+            where=str(self.program.log or ""),
+            hint=self._last_words(),
+        )
+
+    def _last_words(self) -> str:
+        if self.program.log is None:
+            return "Its messages stand above"
+        lines = self.program.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return f"Its last messages: {' | '.join(lines)}" if lines else "It wrote no message"
+
+
+def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    if log is None:
+        return contextlib.nullcontext()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("wb")
+
+
+class StopAskedError(Exception):
+    """SIGINT, SIGTERM or SIGHUP has arrived."""
+
+
+class Supervisor:
+    """A context in which programs run; on leaving it they are stopped, the last one first.
+
+    SIGINT, SIGTERM and SIGHUP leave it, without an error. A second one kills what has not ended yet.
+    """
+
+    def __init__(self) -> None:
+        self.children: list[Child] = []
+        self._stop = threading.Event()
+        self._hurry = False
+        self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            # Whoever starts us may have them ignored, as nohup does.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            for child in reversed(self.children):
+                child.stop(lambda: self._hurry)
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+        return kind is StopAskedError
+
+    def start(self, *programs: Program) -> None:
+        """Start programs side by side, and wait until all are ready.
+
+        Raises:
+            StartError: one of them has ended, or is not ready within its limit.
+        """
+        children = [Child(program) for program in programs]
+        for child in children:
+            self._pause(0)
+            self.children.append(child)
+            child.start()
+        for child in children:
+            child.wait_until_ready(self._pause)
+
+    def watch(self) -> None:
+        """Wait until it is time to leave.
+
+        Raises:
+            StartError: a child has ended by itself.
+            StopAskedError: a signal has arrived; it ends with the context.
+        """
+        while True:
+            for child in self.children:
+                if not child.runs:
+                    raise child.end_error()
+            self._pause(PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise StopAskedError
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._hurry = self._stop.is_set()
+        self._stop.set()
