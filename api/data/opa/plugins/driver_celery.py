@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import kombu
 import kombu.exceptions
 import kombu.pools
 import redis.exceptions
@@ -97,10 +98,15 @@ class CeleryDriver(Driver):
         app.loader.override_backends = RESULT_BACKENDS
         app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
         with readable_url_errors("BROKER_URL"):
-            transport = app.connection_for_write().transport
-        app.conf.broker_transport_options = transport_options(transport.driver_type)
+            # Not the app's connection: that would make its queues before it is configured.
+            transport = kombu.Connection(broker_url).transport.driver_type
+        app.conf.broker_transport_options = transport_options(transport)
         app.conf.update(celery_settings(config.as_dict()) | options)
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
+        if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
+            # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
+            app.conf.task_default_exchange_type = "topic"
+            app.conf.task_create_missing_queue_exchange_type = "topic"
         app.conf.beat_schedule = {**app.schedules, **app.conf.beat_schedule}
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)

@@ -51,7 +51,9 @@ def task_application(manager: PluginManager) -> TaskApplication:
             continue
         if state.driver is None:
             reasons.append(f"component '{state.name}' is not loaded: LOAD is no")
-        elif state.load == "auto" and (reason := asyncio.run(missing_host(state.driver, manager.config.COMPONENT_DNS_TIMEOUT))):
+        elif state.load == "auto" and (
+            reason := asyncio.run(missing_host(state.driver, manager.config.COMPONENT_DNS_TIMEOUT))
+        ):
             reasons.append(f"component '{state.name}' is not loaded: {reason}, LOAD is auto")
         else:
             return manager.celery

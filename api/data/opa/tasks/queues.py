@@ -58,6 +58,6 @@ class Amqp(AMQP):
     """Celery's queues and producers, with `TaskQueues`."""
 
     @property
-    def queues_cls(self) -> Any:
+    def queues_cls(self) -> Any:  # type: ignore[override]  # Celery only reads it
         """What makes the queues."""
         return partial(TaskQueues, delivery_limit=self.app.delivery_limit)  # type: ignore[attr-defined]  # TaskApplication has it

@@ -28,6 +28,18 @@ class Worker(CeleryWorker):
     """Celery's worker; a pool that does not fork has its components connected in the worker's own process."""
 
     pool_cls: Any
+    concurrency: int
+    hostname: str
+
+    def setup_logging(self, colorize: bool | None = None) -> bool:  # type: ignore[override]  # as Celery uses it
+        """Leave the log as opa-stack has set it up, and standard output alone; true says that this was done."""
+        return True
+
+    def emit_banner(self) -> None:
+        """Say in a line of the log what Celery shows as a picture."""
+        queues = ", ".join(self.app.amqp.queues.consume_from)
+        pool = self.pool_cls.__module__.rpartition(".")[2]
+        log.info(f"worker {self.hostname} with {self.concurrency} ({pool}) takes tasks from {queues}")
 
     def on_start(self) -> None:
         """Called before the pool starts."""
@@ -42,6 +54,11 @@ class Worker(CeleryWorker):
         # The pool has stopped by now, so no task uses the components any more.
         super()._send_worker_shutdown()  # type: ignore[misc]  # celery-types lacks it
         stop_process_loop()
+
+
+@signals.setup_logging.connect
+def _leave_the_log_alone(**_: Any) -> None:
+    """Celery sets up no log of its own, in the children either, where this has a receiver."""
 
 
 def _start_in_child(**_: Any) -> None:
