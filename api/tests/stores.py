@@ -1,19 +1,38 @@
-"""A project whose components talk to the embedded redis and mongo, both empty."""
+"""Projects whose components talk to the embedded servers."""
 
 from __future__ import annotations
 
+import re
+
+import pytest
 import redis
 from pymongo import MongoClient
 
 from tests.project import Project
 
+ASKS_FOR = re.compile(r"""(?:Component|get_instance|get_component)\(["'](\w+)["']\)""")
 
-def use_stores(project: Project, redis_url: str, mongo_url: str) -> None:
-    """Empty the stores, and point the components at them."""
-    with redis.Redis.from_url(redis_url) as client:
-        client.flushall()
-    with MongoClient[dict[str, object]](mongo_url) as mongo:
-        mongo.drop_database(mongo.get_default_database("opa"))
-    project.component("AIOREDIS", "redis-aioredis", URL=redis_url)
-    project.component("WALRUS", "redis-walrus", URL=redis_url)
-    project.component("MONGODB", "mongodb-async-motor", URL=mongo_url)
+
+def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> None:
+    """Point the components that `text` asks for at the embedded servers, at an empty database there.
+
+    A server that `text` has no use for is not asked for, and so the test is not skipped where there is none.
+    """
+    names = {name.lower() for name in ASKS_FOR.findall(text)}
+    if names & {"aioredis", "walrus"}:
+        _use_redis(project, f"{request.getfixturevalue('redis_url')}/9")
+    if "mongodb" in names:
+        _use_mongo(project, f"{request.getfixturevalue('mongo_url')}/pages")
+
+
+def _use_redis(project: Project, url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    project.component("AIOREDIS", "redis-aioredis", URL=url)
+    project.component("WALRUS", "redis-walrus", URL=url)
+
+
+def _use_mongo(project: Project, url: str) -> None:
+    with MongoClient[dict[str, object]](url) as client:
+        client.drop_database(client.get_default_database())
+    project.component("MONGODB", "mongodb-async-motor", URL=url)

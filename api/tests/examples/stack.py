@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +25,16 @@ class ExampleStack:
     port: int = field(default_factory=free_port)
     debugger_port: int = field(default_factory=free_port)
 
-    def compose(self, *arguments: str, check: bool = True, **environ: str) -> str:
+    def compose(self, *arguments: str, check: bool = True, environ: Mapping[str, str] | None = None) -> str:
         ours = {
             "COMPOSE_PROJECT_NAME": unique(f"example-{self.folder.name}"),
             "API_IMAGE": self.image,
             "API_PORT": str(self.port),
             "DEBUGPY_PORT": str(self.debugger_port),
         }
-        return docker("compose", *arguments, check=check, cwd=self.folder, env=os.environ | ours | environ)
+        return docker(
+            "compose", *arguments, check=check, cwd=self.folder, env={**os.environ, **ours, **(environ or {})}
+        )
 
 
 @contextmanager
@@ -64,8 +66,11 @@ class StackReader(Reader):
 
     def run(self, words: list[str], environ: dict[str, str]) -> str | None:
         match words:
+            case ["docker", "compose", "restart", *_]:
+                # It comes back before the api is ready, and a reader takes some time for the next command.
+                return self.stack.compose(*words[2:]) + self.stack.compose("up", "--detach", "--wait", "--no-recreate")
             case ["docker", "compose", *arguments]:
-                return self.stack.compose(*arguments, **environ)
+                return self.stack.compose(*arguments, environ=environ)
             case ["../../.venv/bin/opa", "up"]:
                 return None
         raise AssertionError(f"do not know how to run {words}")

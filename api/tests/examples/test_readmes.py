@@ -8,15 +8,50 @@ from pathlib import Path
 import pytest
 
 from tests.docs.page import ProjectReader
-from tests.examples.examples import EXAMPLES
+from tests.examples.examples import EXAMPLES, ROOT
 from tests.project import Project
 from tests.stores import use_stores
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_an_example_does_what_its_readme_says(example: Path, project: Project, redis_url: str, mongo_url: str) -> None:
-    use_stores(project, redis_url, mongo_url)
+def put_into(project: Project, example: Path, request: pytest.FixtureRequest) -> None:
+    """Make the project a copy of the example."""
     shutil.copytree(example / "plugins", project.plugins, dirs_exist_ok=True)
+    use_stores(project, "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py")), request)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_an_example_does_what_its_readme_says(example: Path, project: Project, request: pytest.FixtureRequest) -> None:
+    put_into(project, example, request)
     reader = ProjectReader(project)
     reader.read(example / "README.md")
     assert any(command.startswith("curl") for command in reader.done)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_the_readme_of_all_examples_leads_to_each(example: Path) -> None:
+    assert f"]({example.name}/)" in (ROOT / "examples/README.md").read_text()
+
+
+def test_the_tags_of_a_router_group_its_routes_in_the_documentation(
+    project: Project, request: pytest.FixtureRequest
+) -> None:
+    put_into(project, ROOT / "examples/timekeeper", request)
+    paths = project.app().openapi()["paths"]
+    tags = {path: operations["get"]["tags"] for path, operations in paths.items() if "tags" in operations["get"]}
+    assert tags == {
+        "/time": ["clock"],
+        "/month/{month}": ["clock"],
+        "/sleep-async/{seconds}": ["sleeper"],
+        "/sleep-sync/{seconds}": ["sleeper"],
+    }
+
+
+def test_an_object_id_is_described_as_the_string_that_it_is_outside(
+    project: Project, request: pytest.FixtureRequest
+) -> None:
+    put_into(project, ROOT / "examples/mongo", request)
+    description = project.app().openapi()
+    in_path = description["paths"]["/books/{book_id}"]["get"]["parameters"][0]["schema"]
+    in_answer = description["components"]["schemas"]["Book"]["properties"]["id"]
+    assert in_path["type"] == in_answer["type"] == "string"
+    assert in_path["pattern"] == in_answer["pattern"] == "^[0-9a-fA-F]{24}$"

@@ -14,7 +14,7 @@ router = get_router(tags=["tasks"])
 Walrus = Annotated[Database, Component("walrus")]
 
 LIMIT = 60_000
-"""Milliseconds after which redis frees the lock by itself, in case the process that holds it is gone."""
+"""Milliseconds, more than a task takes. After them redis frees the lock of a process that is gone."""
 
 
 @router.post("/runone", status_code=status.HTTP_202_ACCEPTED)
@@ -24,7 +24,7 @@ def start(background_tasks: BackgroundTasks, walrus: Walrus) -> dict[str, str]:
     lock = walrus.lock("runone", ttl=LIMIT, lock_id=task)
     if not lock.acquire(block=False):
         raise HTTPException(status.HTTP_409_CONFLICT, "Another task is running")
-    background_tasks.add_task(work, lock)
+    background_tasks.add_task(work, task, lock)
     return {"message": f"Triggered background task: {task}"}
 
 
@@ -35,10 +35,10 @@ def current(walrus: Walrus) -> dict[str, str | None]:
     return {"current_task": task.decode() if task else None}
 
 
-def work(lock: Lock) -> None:
+def work(task: str, lock: Lock) -> None:
     """Runs when the answer has been sent; in a thread, since it is a plain `def`."""
     try:
-        sleep(3)
-        log.info("task {} is done", lock.key)
+        sleep(5)
+        log.info("background task {} is done", task)
     finally:
         lock.release()

@@ -12,6 +12,8 @@ from opa import Component, get_router
 
 router = get_router(prefix="/books", tags=["books"])
 
+Document = dict[str, Any]
+
 
 def to_object_id(value: Any) -> ObjectId:
     if not ObjectId.is_valid(value):
@@ -23,7 +25,7 @@ Id = Annotated[
     ObjectId,
     PlainValidator(to_object_id),
     PlainSerializer(str),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"}),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{24}$"}),
 ]
 """An ObjectId in Python and in MongoDB, a string in JSON and in the path."""
 
@@ -38,15 +40,17 @@ class Book(NewBook):
     id: Id = Field(validation_alias="_id")
 
 
-async def books_collection(mongodb: Annotated[AsyncIOMotorClient, Component("mongodb")]) -> AsyncIOMotorCollection:
+async def books_collection(
+    mongodb: Annotated[AsyncIOMotorClient[Document], Component("mongodb")],
+) -> AsyncIOMotorCollection[Document]:
     """The collection `books` of the database that the component's URL names."""
     return mongodb.get_default_database("opa")["books"]
 
 
-Books = Annotated[AsyncIOMotorCollection, Depends(books_collection)]
+Books = Annotated[AsyncIOMotorCollection[Document], Depends(books_collection)]
 
 
-def found(document: dict[str, Any] | None) -> Book:
+def found(document: Document | None) -> Book:
     if document is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such book")
     return Book.model_validate(document)
