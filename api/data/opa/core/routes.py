@@ -21,9 +21,7 @@ def add_routes(app: FastAPI, router: APIRouter) -> None:
     """
     app.include_router(router)  # its checks, its lifespan and its event handlers
     frontends = getattr(router, "_low_priority_routes", ())
-    if not frontends and all(
-        isinstance(route, Route | WebSocketRoute | Mount | Host) for route in router.routes
-    ):
+    if not frontends and all(isinstance(route, Route | WebSocketRoute | Mount | Host) for route in router.routes):
         app.router.routes[-1:] = [_direct(route, app) for route in router.routes]
 
 
