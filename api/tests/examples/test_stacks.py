@@ -20,7 +20,7 @@ from tests.docs.console import commands
 from tests.examples.examples import EXAMPLES
 from tests.examples.stack import ExampleStack, StackReader, cleaned_up
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900), pytest.mark.usefixtures("docker")]
 
 NO_KEEP_ALIVE = httpx2.Limits(max_keepalive_connections=0)
 """A connection does not outlive the container at its other end."""
