@@ -12,7 +12,7 @@ from opa.core.errors import StartError
 from opa.local.supervisor import Program
 
 HOST = "127.0.0.1"
-CONNECT_LIMIT = 1.0
+ANSWER_LIMIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,26 +85,31 @@ def secantusdb(folder: Path, port: int, *, keep_open: tuple[int, ...] = ()) -> L
         command=[sys.executable, "-P", "-m", "secantus", *options, "--standalone"],
         folder=data,
         log=folder / "mongo.log",
-        is_ready=lambda: accepts_connections(HOST, port),
+        is_ready=lambda: _answers_ping(port),
         keep_open=keep_open,
     )
     return LocalServer(program, f"{HOST}:{port}", data)
 
 
-def accepts_connections(host: str, port: int) -> bool:
-    """Whether something listens there."""
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_LIMIT):
-            return True
-    except OSError:
-        return False
-
-
 def _says_pong(port: int) -> bool:
     """Whether Valkey answers; while it loads its data it listens, and refuses."""
     try:
-        with socket.create_connection((HOST, port), timeout=CONNECT_LIMIT) as connection:
+        with socket.create_connection((HOST, port), timeout=ANSWER_LIMIT) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
     except OSError:
         return False
+
+
+def _answers_ping(port: int) -> bool:
+    """Whether SecantusDB answers. That it listens is not enough: a SIGTERM that comes at once would make it hang."""
+    from pymongo import MongoClient
+    from pymongo.errors import ConnectionFailure
+
+    milliseconds = int(ANSWER_LIMIT * 1000)
+    try:
+        with MongoClient[dict[str, object]](HOST, port, serverSelectionTimeoutMS=milliseconds) as client:
+            client.admin.command("ping")
+    except ConnectionFailure:
+        return False
+    return True

@@ -17,11 +17,18 @@ from redis.exceptions import (
     ResponseError,
     TimeoutError,
 )
+from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
 
-DEFAULTS = {"socket_connect_timeout": 3, "socket_timeout": 5}
-"""Seconds. `OPTS` win over these, and parameters in the URL over both."""
+DEFAULTS: dict[str, Any] = {
+    # Seconds.
+    "socket_connect_timeout": 3,
+    "socket_timeout": 5,
+    # Redis Enterprise alone knows them; any other server is asked for nothing, on each connection.
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+}
+"""`OPTS` win over these, and parameters in the URL over both."""
 
 
 def blocking_time(command: tuple[Any, ...]) -> float | None:

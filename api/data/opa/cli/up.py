@@ -1,0 +1,36 @@
+"""`opa up`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from opa.cli import app
+
+DEV = "dev"
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address on which the api listens; setting HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port on which the api listens; setting PORT.")] = None,
+    reload: Annotated[
+        bool | None,
+        typer.Option("--reload/--no-reload", help="Start the api anew when a file changes; setting RELOAD."),
+    ] = None,
+) -> None:
+    """Run everything on this machine, without Docker: servers for redis and mongo, and the api with ./plugins.
+
+    Components whose URL you have set are left alone, and so are servers that nobody needs. Data are kept in ./.opa.
+    ENV is dev unless you set it.
+    """
+    options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload}
+    # The environment is how the processes that are started get the same settings.
+    os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})
+    os.environ.setdefault("ENV", DEV)
+    from opa.core.settings import load_settings
+    from opa.local.run import run
+
+    run(load_settings())

@@ -1,0 +1,90 @@
+"""What the processes of `opa up` are told: where the servers are, and where the plugins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opa.core.prepare import DEFAULT_PLUGIN_PATH
+from opa.core.settings import Config
+from opa.core.settings_sources import DEFAULTS_FILE, PREFIX
+
+PLUGINS = "plugins"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An option that says where a server is.
+
+    Attributes:
+        server: `redis` or `mongo`.
+        setting: the option's name.
+        url: its value, for a server at `{address}`.
+    """
+
+    server: str
+    setting: str
+    url: str
+
+    @property
+    def component(self) -> str:
+        """The name of the component that has the option."""
+        return self.setting.split(".")[1].lower()
+
+
+# Databases of their own for tasks and results, so that nobody's FLUSHDB takes them away.
+TARGETS = (
+    Target("redis", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL", "redis://{address}"),
+    Target("redis", "OPTIONAL_COMPONENTS.AIOREDIS.OPTS.URL", "redis://{address}"),
+    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL", "redis://{address}/1"),
+    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BACKEND_URL", "redis://{address}/2"),
+    Target("mongo", "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL", "mongodb://{address}/opa"),
+)
+
+
+def open_targets(config: Config) -> tuple[Target, ...]:
+    """The options that the user has left to us: neither set, nor of a component that is turned off or taken out."""
+    return tuple(target for target in TARGETS if _is_open(config, target))
+
+
+def _is_open(config: Config, target: Target) -> bool:
+    load = config.get(".".join([*target.setting.split(".")[:2], "LOAD"]))
+    return target.setting in config and load != "no" and _is_default(config, target.setting)
+
+
+def _is_default(config: Config, setting: str) -> bool:
+    return all(source.startswith(DEFAULTS_FILE.name) for source in config.source(setting).split(", "))
+
+
+def component_variables(targets: tuple[Target, ...], addresses: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that point components at servers.
+
+    Args:
+        targets: the options to set.
+        addresses: `host:port` by the name of a server; what is not there stays as it is.
+    """
+    return {
+        PREFIX + target.setting.replace(".", "__"): target.url.format(address=addresses[target.server])
+        for target in targets
+        if target.server in addresses
+    }
+
+
+def plugin_paths(config: Config, project: Path) -> list[str]:
+    """The plugin paths, with the folder `plugins` of the project in the place of the image's."""
+    if DEFAULTS_FILE.name not in config.source("PLUGIN_PATHS"):
+        return list(config.PLUGIN_PATHS)
+    own = str(project / PLUGINS)
+    return [own if path == DEFAULT_PLUGIN_PATH else path for path in config.PLUGIN_PATHS]
+
+
+def plugin_variables(paths: list[str]) -> dict[str, str]:
+    """The environment variable that sets the plugin paths."""
+    return {f"{PREFIX}PLUGIN_PATHS": json.dumps(paths)}
+
+
+def names_of_components(targets: tuple[Target, ...], server: str) -> str:
+    """The components that use a server, for people."""
+    return ", ".join(dict.fromkeys(target.component for target in targets if target.server == server))

@@ -1,0 +1,96 @@
+"""The course of `opa up`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from opa.cli.tables import print_table
+from opa.core.settings import Config
+from opa.local.environment import (
+    PLUGINS,
+    Target,
+    component_variables,
+    names_of_components,
+    open_targets,
+    plugin_paths,
+    plugin_variables,
+)
+from opa.local.folder import locked_folder
+from opa.local.servers import LocalServer, free_port, secantusdb, valkey
+from opa.local.supervisor import Program, Supervisor
+from opa.serve.listen import listening_socket
+from opa.serve.server import stop_limit
+
+# Behind what the process itself allows its requests and components.
+STOP_MARGIN = 5.0
+
+
+def run(config: Config) -> None:
+    """Start the servers and the api in the current folder, and stop them when a signal comes.
+
+    Raises:
+        StartError: something cannot be started, or has ended by itself.
+    """
+    project = Path.cwd()
+    # Before anything is started; the api opens it again.
+    listening_socket(config.HOST, config.PORT).close()
+    targets = open_targets(config)
+    paths = plugin_paths(config, project)
+    if (own := project / PLUGINS) in map(Path, paths):
+        own.mkdir(exist_ok=True)
+    with locked_folder(project) as (folder, lock), Supervisor() as supervisor:
+        servers = _servers(targets, folder, lock)
+        supervisor.start(*(server.program for server in servers.values()))
+        addresses = {name: server.address for name, server in servers.items()}
+        environ = component_variables(targets, addresses) | plugin_variables(paths)
+        _print_summary(config, targets, servers, paths)
+        supervisor.start(_process("api", config, project, environ))
+        supervisor.watch()
+
+
+def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, LocalServer]:
+    """The servers that somebody needs, by name."""
+    wanted = {target.server for target in targets}
+    servers: dict[str, LocalServer] = {}
+    if "redis" in wanted:
+        servers["redis"] = valkey(folder, free_port(), keep_open=(lock,))
+    if "mongo" in wanted:
+        mongo = secantusdb(folder, free_port(), keep_open=(lock,))
+        if mongo is None:
+            components = names_of_components(targets, "mongo")
+            print(f"without {components}: SecantusDB is not installed, it has no release for Python 3.14 yet")
+        else:
+            servers["mongo"] = mongo
+    return servers
+
+
+def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) -> Program:
+    """A process of opa-stack. That it is ready is not waited for: with RELOAD it may wait for a plugin to be mended."""
+    return Program(
+        name=mode,
+        command=[sys.executable, "-P", "-m", "opa.cli", "start"],
+        folder=project,
+        environ=environ | {"MODE": mode},
+        stop_limit=stop_limit(config) + STOP_MARGIN,
+    )
+
+
+def _print_summary(
+    config: Config, targets: tuple[Target, ...], servers: dict[str, LocalServer], paths: list[str]
+) -> None:
+    url = f"http://{config.HOST}:{config.PORT}"
+    rows = [["api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""]]
+    for name, server in servers.items():
+        components = names_of_components(targets, name)
+        data = os.path.relpath(server.data)
+        rows.append([name, server.address, f"{server.program.name}, for {components}; its data: {data}"])
+    served = "a Python file put there is served at once" if config.RELOAD else ""
+    rows.append(["plugins", ", ".join(_short(path) for path in paths), served])
+    print_table(["what", "where", ""], rows)
+    print("Ctrl-C stops everything.", flush=True)
+
+
+def _short(path: str) -> str:
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
