@@ -356,14 +356,15 @@ def test_a_value_may_be_made_from_other_settings_and_variables(folder: SettingsF
             dynaconf_merge: true
             WALRUS: {OPTS: {URL: "@format redis://{this.HOST_OF_REDIS}/{env[NUMBER]}"}}
           COPY: "@get OPTIONAL_COMPONENTS.WALRUS.LOAD"
+          SECTION: "@format {this.current_env}"
         """,
     )
-    folder.variables(NUMBER="7")
+    folder.variables(NUMBER="7", ENV="dev,mine")
 
     config = folder.load()
 
     assert config.OPTIONAL_COMPONENTS.WALRUS.OPTS.URL == "redis://cache/7"
-    assert config.COPY == "auto"
+    assert (config.COPY, config.SECTION) == ("auto", "mine")
 
 
 def test_a_setting_of_the_users_own_can_be_taken_away(folder: SettingsFolder) -> None:

@@ -85,6 +85,18 @@ def test_a_mark_inside_a_dict_counts_for_its_own_list() -> None:
     assert values({"X": {"a": [1], "b": 1}}, {"X": {"a": [2, "dynaconf_merge"]}}) == {"X": {"a": [1, 2]}}
 
 
+@pytest.mark.parametrize("mark", ["dynaconf_merge", "DYNACONF_MERGE", "Dynaconf_Merge"])
+def test_a_mark_may_be_in_any_case(mark: str) -> None:
+    assert values({"X": {"a": [1], "b": 1}}, {"X": {mark: True, "a": [2, mark]}}) == {"X": {"a": [1, 2], "b": 1}}
+    assert values({"X": {"a": [1]}}, {"X": {"a": [2, mark]}}) == {"X": {"a": [1, 2]}}
+
+
+def test_a_text_that_says_no_counts_inside_a_dict_that_is_merged() -> None:
+    new = {"dynaconf_merge": "true", "a": {"dynaconf_merge": "false", "y": 2}}
+
+    assert values({"X": {"a": {"x": 1}, "b": 1}}, {"X": new}) == {"X": {"a": {"y": 2}, "b": 1}}
+
+
 @pytest.mark.parametrize("mark", [True, "true", "True", "yes"])
 def test_a_mark_may_be_a_text_as_in_ini_files(mark: Any) -> None:
     assert values({"X": {"a": 1}}, {"X": {"b": 2, "dynaconf_merge": mark}}) == {"X": {"a": 1, "b": 2}}
@@ -93,6 +105,15 @@ def test_a_mark_may_be_a_text_as_in_ini_files(mark: Any) -> None:
 @pytest.mark.parametrize("mark", [False, "false", "False"])
 def test_a_mark_that_says_no_merges_nothing(mark: Any) -> None:
     assert values({"X": {"a": 1}}, {"X": {"b": 2, "dynaconf_merge": mark}}) == {"X": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "result"),
+    [([1], [2], [1, 2]), ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}), (None, [2], [2]), ("x", {"b": 2}, {"b": 2})],
+)
+def test_a_mark_may_have_what_is_to_be_merged(old: Any, new: Any, result: Any) -> None:
+    assert values({"X": old}, {"X": {"dynaconf_merge": new}}) == {"X": result}
+    assert values({"Y": 1}, {"X": {"dynaconf_merge": new}}) == {"X": new, "Y": 1}
 
 
 def test_a_whole_layer_can_be_merged() -> None:
@@ -131,6 +152,15 @@ def test_a_merged_list_has_each_item_once_at_every_depth(depth: int) -> None:
     assert found["X"] == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("old", ["text", 1, {"a": 1}, None, True])
+def test_a_marked_list_replaces_what_is_no_list(old: Any) -> None:
+    new = {"dynaconf_merge": True, "a": ["x", "dynaconf_merge"]}
+
+    assert values({"X": {"a": old}}, {"X": new}) == {"X": {"a": ["x"]}}
+    assert values({"X": old}, {"X": ["x", "dynaconf_merge"]}) == {"X": ["x"]}
+    assert values({"X": {"a": old}}, {"X__a": ["x", "dynaconf_merge"]}) == {"X": {"a": ["x"]}}
+
+
 def test_items_that_are_dicts_are_compared_as_a_whole() -> None:
     assert values({"X": [{"a": 1}, {"b": 1}]}, {"X": [{"a": 1}, {"a": 2}, "dynaconf_merge"]}) == {
         "X": [{"a": 1}, {"b": 1}, {"a": 2}]
@@ -147,6 +177,16 @@ def test_a_list_that_is_not_merged_keeps_its_doubles() -> None:
 
 def test_doubles_stay_in_a_list_that_a_merge_does_not_touch() -> None:
     assert values({"X": {"a": [1, 1]}}, {"X": {"dynaconf_merge": True, "b": 2}}) == {"X": {"a": [1, 1], "b": 2}}
+
+
+def test_a_mark_in_a_text_makes_a_list_where_nothing_was_before() -> None:
+    assert values(
+        {"X": {"a": "@merge 1", "b": "@insert 0 1", "c": "@merge 1,2"}, "Y": "@merge 1", "Z": "@insert 1"}
+    ) == {
+        "X": {"a": [1], "b": [1], "c": [1, 2]},
+        "Y": [1],
+        "Z": [1],
+    }
 
 
 # Marks never survive
@@ -184,7 +224,11 @@ trees = st.recursive(
     st.integers(0, 3) | st.none(),
     lambda inner: (
         st.lists(inner | st.sampled_from(MARKS), max_size=3)
-        | st.dictionaries(st.sampled_from(["a", "b", "B", "c", *MARKS]), inner, max_size=3)
+        | st.builds(
+            dict[str, Any].__or__,
+            st.dictionaries(st.sampled_from(["a", "b", "B", "c"]), inner, max_size=3),
+            st.dictionaries(st.sampled_from(MARKS), st.booleans(), max_size=2),
+        )
     ),
     max_leaves=12,
 )

@@ -10,6 +10,7 @@ from typing import Any
 from opa.core.errors import SettingsError
 from opa.core.settings_check import check
 from opa.core.settings_config import FOLDER_SETTING, Config
+from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_merge import MergedSettings
 from opa.core.settings_schema import ALIASES, LISTS, TEXTS, split_list
 from opa.core.settings_sources import (
@@ -41,7 +42,7 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
         SettingsError: a file does not parse or settings are wrong; `mistakes` has a line for each.
     """
     sources = find_sources(base, base_name)
-    merged = MergedSettings()
+    merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
     for layer in sources.layers:
         merged.add(_tidied(layer, sources))
     for name, text in setting_variables():

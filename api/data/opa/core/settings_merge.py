@@ -20,6 +20,7 @@ from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
 from opa.core.secrets import looks_secret, mask_url
+from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_schema import without_doubles
 from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
 
@@ -31,12 +32,15 @@ _MISSING: Final = object()
 class MergedSettings:
     """Values by upper-case name, built up by `add`.
 
+    Args:
+        env: the name that `@format {this.current_env}` gives.
+
     Attributes:
         sources: where each value came from; the key is the path of the value in upper case.
         mistakes: one line for each value that could not be merged or evaluated, by its path.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, env: str = DEFAULT_SECTION) -> None:
         # Without its loaders dynaconf reads no files and no variables: it merges what `add` gives it.
         self._dynaconf = DynaconfSettings(
             dynaconf_skip_loaders=True,
@@ -45,7 +49,9 @@ class MergedSettings:
             DOTTED_LOOKUP_FOR_DYNACONF=True,
             ENVIRONMENTS_FOR_DYNACONF=True,
             ENVVAR_PREFIX_FOR_DYNACONF="OPA",
+            ENV_FOR_DYNACONF=env,
             ENV_SWITCHER_FOR_DYNACONF="ENV",
+            FORCE_ENV_FOR_DYNACONF=None,
             INDEX_SEPARATOR_FOR_DYNACONF=None,
             LOWERCASE_READ_FOR_DYNACONF=True,
             MERGE_ENABLED_FOR_DYNACONF=False,
@@ -79,7 +85,7 @@ class MergedSettings:
         name, *inner = _path_of(key)
         before = self._raw(name)
         given = _nested(inner, _copy(written))
-        value = _copy(written)
+        value = _prepared(_copy(written), _look_up_path(before, inner))
         if not inner and not layer.merge:
             value = _merge_marked_below(value, before)
         self._dynaconf.set(
@@ -168,24 +174,43 @@ def _look_up(value: Any, key: Any) -> Any:
     return next(same, _MISSING)
 
 
+def _look_up_path(value: Any, keys: list[str]) -> Any:
+    for key in keys:
+        value = _look_up(value, key)
+    return value
+
+
 def _is_mark(item: Any) -> bool:
     return isinstance(item, str) and item.lower() in MERGE_MARKS
 
 
+def _prepared(value: Any, before: Any) -> Any:
+    """`value` with marks as dynaconf knows them, and without those for which nothing was there before.
+
+    dynaconf would leave idle marks in the value, or take a text that was there for a list of its characters.
+    """
+    if isinstance(value, dict):
+        marks = {key.lower(): as_switch(value.pop(key)) for key in [key for key in value if _is_mark(key)]}
+        values = [mark for mark in marks.values() if not isinstance(mark, bool)]
+        if values and not value and not isinstance(before, dict | list):
+            return _prepared(values[0], before)  # `dynaconf_merge: VALUE` stands for the value
+        return {key: _prepared(item, _look_up(before, key)) for key, item in value.items()} | marks
+    if isinstance(value, list):
+        own = _own(value)
+        return own if len(own) == len(value) or not isinstance(before, list) else [*own, MERGE_MARKS[0]]
+    return value
+
+
 def _merge_marked_below(value: Any, before: Any) -> Any:
     """Merge what is marked inside a dict that is not merged itself; dynaconf would leave the mark there."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or any(mark for key, mark in value.items() if _is_mark(key)):
         return value
-    marks = {key: as_switch(mark) for key, mark in value.items() if _is_mark(key)}
-    if any(marks.values()):
-        return value | marks
     return {key: _merge_if_marked(item, _look_up(before, key)) for key, item in value.items() if not _is_mark(key)}
 
 
 def _merge_if_marked(value: Any, before: Any) -> Any:
-    if isinstance(value, list) and any(_is_mark(item) for item in value):
-        own = [item for item in value if not _is_mark(item)]
-        return before + own if isinstance(before, list) else own
+    if isinstance(value, list) and isinstance(before, list) and len(_own(value)) < len(value):
+        return before + _own(value)
     merged = _merge_marked_below(value, before)
     if isinstance(merged, dict) and any(_is_mark(key) for key in merged):
         items = {key: item for key, item in merged.items() if not _is_mark(key)}
@@ -239,7 +264,7 @@ class _Attribution:
             return known
         if isinstance(before, list) and isinstance(after, list) and before and after != _own(given):
             is_extended = all(item in after for item in before)
-            return f"{known}, {self.source}" if is_extended and self.source not in known else self.source
+            return f"{known}, {self.source}" if is_extended else self.source
         return self.source
 
 

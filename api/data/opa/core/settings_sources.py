@@ -45,6 +45,7 @@ class Sources:
     """What was found: the layers, and what is wrong or doubtful about the places themselves."""
 
     folder: Path
+    envs: tuple[str, ...]
     layers: list[Layer] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -58,16 +59,15 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     Raises:
         SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read.
     """
-    sources = Sources(settings_folder())
-    envs = current_envs()
+    sources = Sources(settings_folder(), current_envs())
     seen = {DEFAULT_SECTION, GLOBAL_SECTION}
-    sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, envs, sources, seen)
+    sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources, seen)
     if base:
         sources.layers.append(Layer(base_name, base))
     if sources.folder.is_dir():
         for path in settings_files(sources.folder):
-            sources.layers += _layers(path, str(path), envs, sources, seen)
-    for env in envs:
+            sources.layers += _layers(path, str(path), sources, seen)
+    for env in sources.envs:
         if env not in seen and (meant := difflib.get_close_matches(env, seen, n=1)):
             sources.warnings.append(
                 f'{ENV_VARIABLE} is "{env}", and no file has such a section; did you mean "{meant[0]}"?'
@@ -103,16 +103,15 @@ def current_envs() -> tuple[str, ...]:
 
 
 def setting_variables() -> list[tuple[str, str]]:
-    """The environment variables that are settings, without their prefix; those that go deeper come later."""
-    found = [
+    """The environment variables that are settings, without their prefix; `A__B` comes after `A`."""
+    return sorted(
         (name.removeprefix(PREFIX), value)
         for name, value in os.environ.items()
         if name.startswith(PREFIX) and name not in (PREFIX, FOLDER_VARIABLE)
-    ]
-    return sorted(found, key=lambda variable: (variable[0].count("__"), variable[0]))
+    )
 
 
-def _layers(path: Path, label: str, envs: tuple[str, ...], sources: Sources, seen: set[str]) -> Iterator[Layer]:
+def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterator[Layer]:
     """The layers of one file, for the sections that apply; `seen` gets the names of all its sections."""
     try:
         sections = read_sections(path)
@@ -122,7 +121,7 @@ def _layers(path: Path, label: str, envs: tuple[str, ...], sources: Sources, see
     file_merge = _pop_mark(sections)
     by_name = _checked_sections(sections, label, sources)
     seen.update(by_name)
-    for name in (DEFAULT_SECTION, *envs, GLOBAL_SECTION):
+    for name in (DEFAULT_SECTION, *sources.envs, GLOBAL_SECTION):
         if name in by_name:
             values = dict(by_name[name])
             own = _pop_mark(values)
