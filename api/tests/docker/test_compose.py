@@ -102,25 +102,32 @@ def test_only_the_api_and_the_management_pages_have_ports_and_on_loopback(stack:
     assert addresses == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize(("service", "command"), [(name, "stop") for name in ROUTES] + [("redis", "pause")])
+def answers_steadily(stack: Stack, route: str) -> bool:
+    """Whether several calls in a row succeed: each worker may have to find out for itself that a connection is dead."""
+    return all(stack.get(route).status == 200 for _ in range(10))
+
+
+@pytest.mark.parametrize(("service", "command"), [*((name, "stop") for name in ROUTES), ("redis", "pause")])
 def test_without_a_service_its_routes_answer_503_and_recover_without_a_restart(
     stack: Stack, service: str, command: str
 ) -> None:
     started = stack.inspect("api", "{{.State.StartedAt}}")
-    back = {"stop": "start", "pause": "unpause"}[command]
-    stack.compose(command, *(["--timeout", "5"] if command == "stop" else []), service)
+    if command == "stop":
+        stack.compose("stop", "--timeout", "5", service)
+    else:
+        stack.compose("pause", service)
     try:
         for route in ROUTES[service]:
             began = time.monotonic()
             assert stack.get(route).status == 503, route
             assert time.monotonic() - began < LIMIT
-        for other in set(ROUTES) - {service}:
-            assert all(stack.get(route).status == 200 for route in ROUTES[other] if other != "rabbitmq")
-        assert stack.get("/hello") == Answer(200, "world")
+        others = [route for name in {"redis", "mongo"} - {service} for route in ROUTES[name]]
+        for route in ("/hello", *others):
+            assert stack.get(route).status == 200, route
     finally:
-        stack.compose(back, service)
+        stack.compose({"stop": "start", "pause": "unpause"}[command], service)
     for route in ROUTES[service]:
-        wait_until(lambda route=route: stack.get(route).status == 200, seconds=60, what=f"{route} recovers")  # type: ignore[misc]
+        wait_until(lambda route=route: answers_steadily(stack, route), seconds=60, what=f"{route} recovers")  # type: ignore[misc]
     assert stack.inspect("api", "{{.State.StartedAt}}") == started
 
 

@@ -183,3 +183,25 @@ def test_under_load_no_request_is_lost_when_it_is_told_to_stop(opa: Opa, keep: b
         load.wait_for_answers(200)
         assert opa.stop() == 0
     assert not load.lost
+
+
+def test_under_load_no_request_is_lost_when_its_workers_are_renewed(opa: Opa) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="2")
+    opa.wait_until_ready()
+    former = set(wait_until(lambda: len(opa.children()) == 2 and opa.children()))
+    with Load("127.0.0.1", opa.port, "/hello", clients=8, keep=True) as load:
+        load.wait_for_answers(100)
+        assert opa.process is not None
+        opa.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not former & set(opa.children()), what="new workers")
+        load.wait_for_answers(100)
+        assert opa.stop() == 0
+    assert not load.lost
+
+
+def test_a_signal_reaches_a_worker_that_was_only_just_forked(opa: Opa) -> None:
+    opa.plugin("slow_fork.py", "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(1))\n")
+    opa.start(WEB_CONCURRENCY="1")
+    wait_until(lambda: opa.process is not None and opa.children(), what="the worker")
+    assert opa.stop(seconds=15) == 0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
 STUCK = 60
 HEARTBEAT = 5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each container has its own
 
 
@@ -45,7 +46,7 @@ def serve(config: Config, *, workers: int) -> None:
     Application(config, app, listener, workers).run()
 
 
-class Application(BaseApplication):
+class Application(BaseApplication):  # type: ignore[misc]
     """What gunicorn runs, and how."""
 
     def __init__(self, config: Config, app: Any, listener: socket.socket, workers: int) -> None:
@@ -97,10 +98,20 @@ class Application(BaseApplication):
             raise
 
 
-class OrderlyArbiter(Arbiter):
+class OrderlyArbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's master, which also stops in order where more than one worker fails to start."""
 
     _stopping = False
+
+    def spawn_worker(self) -> int:
+        # A worker begins with the master's handlers, which only note a signal. One that came before the worker has its
+        # own would be lost, and the worker stay until it is killed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            pid: int = super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        return pid
 
     def stop(self, graceful: bool = True) -> None:
         self._stopping = True
@@ -117,7 +128,7 @@ class OrderlyArbiter(Arbiter):
                 raise
 
 
-class ApiWorker(UvicornWorker):
+class ApiWorker(UvicornWorker):  # type: ignore[misc]
     """A process that serves the application with uvicorn."""
 
     app: Application
@@ -125,6 +136,10 @@ class ApiWorker(UvicornWorker):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.config = ServerConfig(self.app.config)
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

@@ -1,4 +1,4 @@
-"""One serving process, for development: `python -m opa.serve.single`.
+"""One serving process, for development: `python -m opa.serve`.
 
 Its own interpreter, so that a reload begins with nothing imported, and so that the debugger gets the flag it
 needs.
@@ -6,6 +6,7 @@ needs.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def command(supervisor: int | None = None) -> list[str]:
         supervisor: process id of a parent to end with.
     """
     # -P: plugins of the current folder must not stand in for the modules that opa-stack itself imports.
-    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", "opa.serve.single"]
+    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", "opa.serve"]
     return command if supervisor is None else [*command, str(supervisor)]
 
 
@@ -56,6 +57,8 @@ def main() -> None:
     """Load the settings and serve; a mistake that somebody can mend is one line and exit status 1."""
     from opa.cli.report import print_error
 
+    # Ctrl-C while plugins are imported is an end and not a stack trace; later the server handles it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:]:
         from opa.serve.orphans import end_with_parent
 
@@ -71,7 +74,3 @@ def main() -> None:
     except OpaError as error:
         print_error(error)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

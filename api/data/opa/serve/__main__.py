@@ -1,0 +1,5 @@
+"""`python -m opa.serve`."""
+
+from opa.serve.single import main
+
+main()
