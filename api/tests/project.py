@@ -85,7 +85,7 @@ def clean_imports() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        marked = [name for name, module in sys.modules.items() if getattr(module, MARK, False)]
+        marked = [name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())]
         for name in marked:
             del sys.modules[name]
         set_running(None)

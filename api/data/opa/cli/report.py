@@ -12,11 +12,13 @@ from opa.core.errors import OpaError, SettingsError
 
 def print_error(error: OpaError) -> None:
     """Print the one line that says it all; behind it, every mistake in the settings, or the trace of the cause."""
-    print(f"error: {error}", file=sys.stderr)
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError) and len(error.mistakes) > 1:
+        print(f"error: {len(error.mistakes)} mistakes in the settings", file=sys.stderr)
         for mistake in error.mistakes:
             print(f"  {mistake}", file=sys.stderr)
-    elif error.__cause__ is not None and not isinstance(error.__cause__, OpaError):
+        return
+    print(f"error: {error}", file=sys.stderr)
+    if error.__cause__ is not None and not isinstance(error.__cause__, OpaError):
         print("".join(_trace(error.__cause__)), end="", file=sys.stderr)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +119,13 @@ async def connect_components(manager: PluginManager) -> None:
                 group.create_task(_connect(manager, state), name=f"connect-{state.name}")
     except* ComponentConnectError as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
+    _log_summary(manager.component_states.values())
+
+
+def _log_summary(states: Iterable[ComponentState]) -> None:
+    connected = [state.name for state in states if state.status == CONNECTED]
+    others = [f"{state.name} ({state.reason})" for state in states if state.status != CONNECTED]
+    log.info(f"components connected: {', '.join(connected) or 'none'}; not loaded: {', '.join(others) or 'none'}")
 
 
 async def _connect(manager: PluginManager, state: ComponentState) -> None:
@@ -151,7 +158,7 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
 def _note(manager: PluginManager, state: ComponentState, status: str, reason: str) -> None:
     state = replace(state, status=status, reason=reason)
     manager.component_states[state.name] = state
-    log.info(f"component '{state.name}' is {state}")
+    log.debug(f"component '{state.name}' is {state}")
 
 
 async def missing_host(component: Driver, time_limit: float) -> str:

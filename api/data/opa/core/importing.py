@@ -68,7 +68,8 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 
 def _forget_earlier_plugins() -> None:
     """Take the plugins of an application that was prepared earlier out of `sys.modules`: this one gets its own."""
-    marked = {name for name, module in sys.modules.items() if getattr(module, MARK, False)}
+    # Not getattr: some modules import others when they are asked for an attribute.
+    marked = {name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())}
     for name in [name for name in sys.modules if any(name == m or name.startswith(f"{m}.") for m in marked)]:
         del sys.modules[name]
 
