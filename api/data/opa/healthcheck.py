@@ -55,7 +55,11 @@ def check_heartbeat(target: dict[str, Any]) -> str:
     return f"{target['mode']}: {target.get('reason', 'no sign of life for too long')}"
 
 
-CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {"api": check_api, "worker": check_heartbeat, "beat": check_heartbeat}
+CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "api": check_api,
+    "worker": check_heartbeat,
+    "beat": check_heartbeat,
+}
 
 
 def main() -> int:
