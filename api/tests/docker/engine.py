@@ -159,8 +159,10 @@ class Stack:
         self.plugins = self.folder / "plugins"
         for file in (COMPOSE_FILE, COMPOSE_DEV_FILE):
             shutil.copy(file, self.folder)
-        for tree in ("plugins", "settings", "api/data"):
-            shutil.copytree(ROOT / tree, self.folder / tree, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("plugins", "settings"):
+            (self.folder / name).mkdir()
+        data = Path("api/data")
+        shutil.copytree(ROOT / data, self.folder / data, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / "api" / name, self.folder / "api")
         self.environ = {
@@ -179,8 +181,9 @@ class Stack:
         self.environ["COMPOSE_FILE"] += ":leave-out.yml"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        environ = {**os.environ, **self.environ}
-        return docker("compose", *arguments, check=check, cwd=self.folder, env=environ)
+        others = {name: value for name, value in os.environ.items() if not name.startswith(("OPA_", "COMPOSE_"))}
+        others.pop("WEB_CONCURRENCY", None)
+        return docker("compose", *arguments, check=check, cwd=self.folder, env=others | self.environ)
 
     def get(self, path: str, *, timeout: float = 30) -> Answer:
         return get(f"http://127.0.0.1:{self.port}{path}", timeout=timeout)
@@ -200,7 +203,7 @@ class Stack:
 def running(stack: Stack) -> Iterator[Stack]:
     """The stack, up and healthy; gone with its volumes in the end."""
     try:
-        stack.compose("up", "--build", "--detach", "--wait", "--quiet-pull")
+        stack.compose("up", "--detach", "--wait")
         yield stack
     except BaseException:
         print(stack.compose("logs", "--no-color", "--tail", "50", check=False))

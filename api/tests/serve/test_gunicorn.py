@@ -124,6 +124,27 @@ def test_a_component_that_must_connect_and_does_not_ends_it_with_one_line(opa: O
     assert "hush" not in opa.log
 
 
+def test_workers_that_fail_at_the_same_moment_are_one_line_too(opa: Opa) -> None:
+    opa.plugin(
+        "failing.py",
+        """
+        import os
+        import time
+
+        from opa import Setup
+
+
+        class Failing(Setup):
+            def __init__(self):
+                time.sleep(max(0, float(os.environ["MOMENT"]) - time.time()))
+                raise RuntimeError("not today")
+        """,
+    )
+    assert opa.run_to_end(WEB_CONCURRENCY="6", MOMENT=str(time.time() + 5)) == 1
+    assert len(re.findall(r"^error: .*not today", opa.log, re.MULTILINE)) == 1
+    assert "HaltServer" not in opa.log
+
+
 def test_it_stops_while_components_are_still_connecting(opa: Opa) -> None:
     opa.start(
         WEB_CONCURRENCY="2",
