@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Self
 
@@ -34,8 +36,12 @@ class Server:
         self._child.wait_until_ready()
 
     def kill(self) -> None:
-        """SIGKILL: no good-bye to anybody."""
+        """SIGKILL: it says good-bye to nobody."""
         self._child.kill()
+
+    def hang(self) -> None:
+        """From now on it answers nobody, and refuses nobody either."""
+        os.kill(self._child.pid, signal.SIGSTOP)
 
     def stop(self) -> None:
         self._child.stop()

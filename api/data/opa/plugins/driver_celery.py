@@ -124,8 +124,12 @@ class CeleryDriver(Driver):
         if is_worker():
             return
         with self.app.connection_for_write() as connection:
+            # Each address once: whoever calls this tries again by itself.
             connection.ensure_connection(
-                max_retries=1, interval_start=1, timeout=CONNECT_TIMEOUT, reraise_as_library_errors=False
+                max_retries=max(len(connection.alt) - 1, 0),
+                interval_start=0,
+                timeout=CONNECT_TIMEOUT,
+                reraise_as_library_errors=False,
             )
         if isinstance(self.app.backend, redis_backend.RedisBackend):
             self.app.backend.client.ping()

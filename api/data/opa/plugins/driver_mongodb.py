@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,6 +12,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.common import validate
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+from pymongo.uri_parser import parse_uri
 
 from opa import Driver
 
@@ -25,29 +28,46 @@ class _MongodbDriver(Driver):
     connection_errors = (ConnectionFailure,)
     permanent_errors = (ConfigurationError, OperationFailure, TypeError, ValueError)
 
-    def new_client(self, **bound: Any) -> Any:
-        """A client that has not connected yet; `bound` are arguments that no option may change.
+    def prepare(self) -> None:
+        """Check the options.
 
         Raises:
-            ConfigurationError: the client does not know one of the options.
-            TypeError: an option has a value of the wrong type.
+            ConfigurationError: the client does not know one of them.
+            TypeError: one has a value of the wrong type.
             ValueError: the same, or the URL is of no use; the message does not repeat it, for its password.
         """
+        url, _ = self.arguments()
+        if not urlsplit(url).scheme.endswith("+srv"):  # what that names is in the DNS
+            with readable_url_errors():
+                parse_uri(url, warn=False)
+
+    def new_client(self, **bound: Any) -> Any:
+        """A client that has not connected yet; `bound` are arguments that no option may change."""
+        url, options = self.arguments()
+        with readable_url_errors():
+            return self.client_class(url, **options, **bound)
+
+    def arguments(self) -> tuple[str, dict[str, Any]]:
+        """The URL, and the options that do not stand in it: as an argument the client prefers them."""
         options = {key.lower(): value for key, value in self.opts.items()}
         url = options.pop("url", None)
         if not url:
             raise ValueError("OPTS has no URL")
         options = dict(validate(key, value) for key, value in options.items())
-        # An argument would win over the same parameter in the URL.
         in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
-        arguments = {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}
-        try:
-            return self.client_class(url, **arguments, **bound)
-        except (InvalidURI, ValueError):
-            raise ValueError(
-                "URL cannot be used: it starts with mongodb:// or mongodb+srv://, its port is a number, "
-                "and / ? # @ : % in a user name or password are percent-encoded"
-            ) from None
+        return url, {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}
+
+
+@contextmanager
+def readable_url_errors() -> Iterator[None]:
+    """Turn what pymongo raises for a URL into a line that does not repeat parts of it, which may be of a password."""
+    try:
+        yield
+    except (InvalidURI, ValueError):
+        raise ValueError(
+            "URL cannot be used: it starts with mongodb:// or mongodb+srv://, its port and parameters have the right "
+            "type, and / ? # @ : % in a user name or password are percent-encoded"
+        ) from None
 
 
 class MongodbMotorAsync(_MongodbDriver):

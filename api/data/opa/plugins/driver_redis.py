@@ -100,31 +100,33 @@ class _RedisDriver(Driver):
     connection_errors = (ConnectionError, TimeoutError)
     permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
 
-    def new_client(self) -> Any:
-        """A client that has not connected yet.
+    def prepare(self) -> None:
+        """Check the options.
 
         Raises:
-            ValueError: the URL or an option is of no use; the message repeats no value, it may be a secret.
+            ValueError: the URL or another one is of no use; the message repeats no value, it may be a secret.
         """
+        # The pool does not look at its options before it makes the first connection.
+        pool = self.new_client().connection_pool
+        try:
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
+
+    def new_client(self) -> Any:
+        """A client that has not connected yet."""
         options = {key.lower(): value for key, value in self.opts.items()}
         url = options.pop("url", None)
         if not url:
             raise ValueError("OPTS has no URL")
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
-            client = self.client_class.from_url(url, **DEFAULTS | options)
+            return self.client_class.from_url(url, **DEFAULTS | options)
         except ValueError:
             raise ValueError(
-                "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters "
-                "have the right type, and / ? # @ in a password are percent-encoded"
+                "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
+                "right type, and / ? # @ in a password are percent-encoded"
             ) from None
-        try:
-            # The pool does not look at its options before it makes the first connection.
-            pool = client.connection_pool
-            pool.connection_class(**pool.connection_kwargs)
-        except TypeError as error:
-            raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
-        return client
 
 
 def parsed_option(name: str, value: Any) -> Any:

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from kombu.exceptions import DecodeError, EncodeError
+
+from opa import get_instance
+from opa.core.errors import OpaError
+from tests.project import Project
+from tests.servers import Server
+
+SENDER = """
+from opa import get_instance, get_router
+
+router = get_router()
+
+@router.post("/tasks/{number}")
+def send(number: int):
+    return get_instance("celery").send_task("numbers.double", args=[number]).id
+
+@router.get("/tasks/{task_id}")
+def read(task_id: str):
+    result = get_instance("celery").AsyncResult(task_id)
+    return {"state": result.state, "result": result.result}
+"""
+
+HOOK = """
+from opa import Hook
+
+class Slow(Hook):
+    name = "driver.celery.setup"
+
+    def run(self, celery_app):
+        celery_app.conf.task_default_queue = "slow"
+        return celery_app
+"""
+
+
+@pytest.fixture
+def sender(project: Project) -> Project:
+    project.plugin("sender.py", SENDER)
+    return project
+
+
+def connect(project: Project, broker: str, backend: str, **opts: object) -> None:
+    project.component("CELERY", "celery", BROKER_URL=f"{broker}/1", BACKEND_URL=f"{backend}/2", **opts)
+
+
+def sent(url: str, queue: str = "celery") -> list[Any]:
+    """The arguments of the tasks that wait in a queue, and take them out."""
+    with redis.Redis.from_url(f"{url}/1") as client:
+        messages = [json.loads(message) for message in client.lpop(queue, 1000) or []]
+    assert all(message["content-type"] == "application/json" for message in messages)
+    bodies = [json.loads(base64.b64decode(message["body"])) for message in messages]
+    return sorted(args for args, _, _ in bodies)
+
+
+def finish(url: str, task_id: str, result: object) -> None:
+    """Store a result as a worker does."""
+    meta = {"task_id": task_id, "status": "SUCCESS", "result": result, "traceback": None, "children": []}
+    with redis.Redis.from_url(f"{url}/2") as client:
+        client.set(f"celery-task-meta-{task_id}", json.dumps(meta))
+
+
+def test_a_route_sends_a_task_and_reads_its_result(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url)
+    with sender.client() as client:
+        task_id = client.post("/tasks/21").json()
+        assert client.get(f"/tasks/{task_id}").json() == {"state": "PENDING", "result": None}
+        assert sent(url) == [[21]]
+        finish(url, task_id, 42)
+        assert client.get(f"/tasks/{task_id}").json() == {"state": "SUCCESS", "result": 42}
+
+
+def test_while_the_broker_is_gone_a_route_answers_503_and_then_works_again(
+    sender: Project, start_redis: Callable[[], Server]
+) -> None:
+    broker, backend = start_redis(), start_redis()
+    connect(sender, broker.url, backend.url)
+    with sender.client() as client:
+        assert client.post("/tasks/1").status_code == 200
+        broker.kill()
+        before = time.monotonic()
+        assert client.post("/tasks/2").status_code == 503
+        assert time.monotonic() - before < 3
+        broker.start()
+        assert client.post("/tasks/3").status_code == 200
+
+
+def test_while_the_backend_is_gone_tasks_are_sent_and_results_are_503(
+    sender: Project, start_redis: Callable[[], Server]
+) -> None:
+    broker, backend = start_redis(), start_redis()
+    connect(sender, broker.url, backend.url)
+    with sender.client() as client:
+        task_id = client.post("/tasks/1").json()
+        backend.kill()
+        assert client.post("/tasks/2").status_code == 200
+        assert client.get(f"/tasks/{task_id}").status_code == 503
+        backend.start()
+        assert client.get(f"/tasks/{task_id}").json()["state"] == "PENDING"
+    assert sent(broker.url) == [[1], [2]]
+
+
+def test_a_broker_that_hangs_costs_a_request_a_bounded_time(sender: Project, start_redis: Callable[[], Server]) -> None:
+    broker, backend = start_redis(), start_redis()
+    connect(sender, broker.url, backend.url, BROKER_TRANSPORT_OPTIONS={"socket_timeout": 0.5})
+    with sender.client() as client:
+        assert client.post("/tasks/1").status_code == 200
+        broker.hang()
+        before = time.monotonic()
+        assert client.post("/tasks/2").status_code == 503
+        assert time.monotonic() - before < 5
+        broker.kill()
+
+
+def test_many_requests_send_at_the_same_time(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url)
+    numbers = range(200)
+    with sender.client() as client, ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda number: client.post(f"/tasks/{number}"), numbers))
+        assert {answer.status_code for answer in answers} == {200}
+    assert sent(url) == [[number] for number in numbers]
+
+
+def test_sending_leaves_no_subscription_behind(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url)
+    with sender.client() as client, redis.Redis.from_url(url) as other:
+        for number in range(5):
+            client.post(f"/tasks/{number}").raise_for_status()
+        assert other.pubsub_channels("celery-task-meta-*") == []
+
+
+def test_a_result_can_be_waited_for_also_after_the_backend_was_gone(
+    sender: Project, start_redis: Callable[[], Server]
+) -> None:
+    broker, backend = start_redis(), start_redis()
+    connect(sender, broker.url, backend.url)
+    with sender.client():
+        celery = get_instance("celery")
+        results = [celery.send_task("numbers.double") for _ in range(2)]
+        for result in results:
+            backend.kill()
+            with pytest.raises(redis.ConnectionError):
+                result.get(timeout=5)
+            backend.start()
+            finish(backend.url, result.id, 42)
+            assert result.get(timeout=5) == 42
+
+
+def test_the_hook_changes_the_application(sender: Project, start_redis: Callable[[], Server]) -> None:
+    sender.plugin("hook.py", HOOK)
+    url = start_redis().url
+    connect(sender, url, url)
+    with sender.client() as client:
+        client.post("/tasks/1").raise_for_status()
+    assert sent(url, queue="slow") == [[1]]
+
+
+def test_opts_are_settings_of_celery(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url, TASK_DEFAULT_QUEUE="special")
+    with sender.client() as client:
+        assert isinstance(get_instance("celery"), Celery)
+        client.post("/tasks/1").raise_for_status()
+    assert sent(url, queue="special") == [[1]]
+
+
+def test_nothing_but_json_is_sent_or_read(sender: Project, redis_url: str) -> None:
+    connect(sender, redis_url, redis_url)
+    with sender.client():
+        celery = get_instance("celery")
+        with pytest.raises(EncodeError):
+            celery.send_task("numbers.double", args=[object()])
+        result = celery.AsyncResult("pickled")
+        with redis.Redis.from_url(f"{redis_url}/2") as client:
+            client.set("celery-task-meta-pickled", pickle.dumps({"status": "SUCCESS", "result": 1}))
+        with pytest.raises(DecodeError):
+            _ = result.state
+
+
+def test_it_works_again_in_a_process_that_has_stopped_it(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url)
+    for number in (1, 2):
+        with sender.client() as client:
+            client.post(f"/tasks/{number}").raise_for_status()
+    assert sent(url) == [[1], [2]]
+
+
+def test_stopping_closes_every_connection(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    connect(sender, url, url)
+    with redis.Redis.from_url(url) as other:
+        with sender.client() as client:
+            task_id = client.post("/tasks/1").json()
+            client.get(f"/tasks/{task_id}").raise_for_status()
+            assert len(other.client_list()) >= 3
+        assert len(other.client_list()) == 1
+
+
+def test_a_broker_that_refuses_is_said_after_the_time_limit(sender: Project, start_redis: Callable[[], Server]) -> None:
+    server = start_redis()
+    server.kill()
+    connect(sender, server.url, server.url)
+    sender.settings(COMPONENT_CONNECT_TIMEOUT=2)
+    before = time.monotonic()
+    with pytest.raises(OpaError, match="'celery'.*within 2 s.*refused"), sender.client():
+        pass
+    assert time.monotonic() - before < 6
+
+
+def test_a_wrong_password_is_said_at_once_and_not_shown(sender: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    with redis.Redis.from_url(url) as admin:
+        admin.config_set("requirepass", "right")
+    wrong = url.replace("//", "//:hunter2@")
+    connect(sender, wrong, wrong)
+    with pytest.raises(OpaError, match="AuthenticationError") as caught, sender.client():
+        pass
+    assert "hunter2" not in str(caught.value)
+    assert "tries" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("opts", "said"),
+    [
+        ({"BROKER_URL": "ftp://u:hunter2@127.0.0.1"}, "BROKER_URL"),
+        ({"BROKER_URL": "redis://u:hunter2/x@127.0.0.1"}, "BROKER_URL"),
+        ({"BROKER_URL": "redis://127.0.0.1", "BACKEND_URL": "redis://u:hunter2/x@127.0.0.1"}, "BACKEND_URL"),
+        ({"BROKER_URL": "redis://127.0.0.1", "BACKEND_URL": "ftp://u:hunter2@127.0.0.1"}, "BACKEND_URL"),
+        ({"BROKER_URL": "redis://127.0.0.1", "TASK_DEFAULT_QUEUES": "x"}, "no setting task_default_queues"),
+        ({"BACKEND_URL": "redis://127.0.0.1"}, "OPTS has no BROKER_URL"),
+    ],
+)
+def test_an_option_that_is_of_no_use_is_named_and_its_value_is_not(
+    project: Project, opts: dict[str, object], said: str
+) -> None:
+    project.component("THING", "celery", **opts)
+    with pytest.raises(OpaError) as caught:
+        project.prepare()
+    assert said in str(caught.value)
+    assert "'thing'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, MongoClient
+
+from opa import get_instance
+from opa.core.errors import ComponentError
+from opa.plugins.driver_mongodb import MongodbMotorAsync, MongodbPymongo, MongodbPymongoAsync
+from tests.project import Project
+from tests.servers import Server, wait_until
+
+CLIENTS = {
+    "mongodb-async-motor": AsyncIOMotorClient,
+    "mongodb-async-pymongo": AsyncMongoClient,
+    "mongodb-pymongo": MongoClient,
+}
+
+NOTES = {
+    "async": """
+        from opa import get_instance, get_router
+
+        router = get_router()
+
+        @router.post("/notes/{text}")
+        async def add(text: str):
+            await get_instance("mongodb").get_default_database().notes.insert_one({"text": text})
+
+        @router.get("/notes")
+        async def read():
+            notes = get_instance("mongodb").get_default_database().notes.find().sort("text")
+            return [note["text"] async for note in notes]
+        """,
+    "sync": """
+        from opa import get_instance, get_router
+
+        router = get_router()
+
+        @router.post("/notes/{text}")
+        def add(text: str):
+            get_instance("mongodb").get_default_database().notes.insert_one({"text": text})
+
+        @router.get("/notes")
+        def read():
+            return [note["text"] for note in get_instance("mongodb").get_default_database().notes.find().sort("text")]
+        """,
+}
+
+
+@pytest.fixture
+def notes(project: Project) -> Callable[..., Project]:
+    """A project with routes that write and read through a driver."""
+
+    def make(driver: str, url: str, **opts: object) -> Project:
+        project.plugin("notes.py", NOTES["async" if "async" in driver else "sync"])
+        project.component("MONGODB", driver, URL=f"{url}/{driver}", **opts)
+        return project
+
+    return make
+
+
+def refusal(project: Project, driver: str, **opts: object) -> str:
+    """Why the application does not start with these options."""
+    project.component("THING", driver, **opts)
+    with pytest.raises(ComponentError) as caught, project.client():
+        pass
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+def test_a_route_writes_and_reads(notes: Callable[..., Project], mongo_url: str, driver: str) -> None:
+    with notes(driver, mongo_url).client() as client:
+        assert isinstance(get_instance("mongodb"), CLIENTS[driver])
+        for text in ("b", "a"):
+            client.post(f"/notes/{text}").raise_for_status()
+        assert client.get("/notes").json() == ["a", "b"]
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
+    notes: Callable[..., Project], start_mongo: Callable[[], Server], driver: str
+) -> None:
+    server = start_mongo()
+    with notes(driver, server.url).client() as client:
+        assert client.get("/notes").json() == []
+        server.kill()
+        before = time.monotonic()
+        assert client.get("/notes").status_code == 503
+        assert time.monotonic() - before < 6
+        server.start()
+        assert client.get("/notes").json() == []
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+def test_a_wrong_password_is_said_at_once_and_not_shown(project: Project, mongo_url: str, driver: str) -> None:
+    text = refusal(project, driver, URL=mongo_url.replace("//", "//somebody:hunter2@"))
+    assert "authentication failed" in text.lower()
+    assert "hunter2" not in text
+    assert "tries" not in text
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+@pytest.mark.parametrize(
+    ("opts", "said"),
+    [
+        ({"URL": "http://u:hunter2@127.0.0.1"}, "it starts with mongodb://"),
+        ({"URL": "mongodb://u:hunter2/x@127.0.0.1"}, "percent-encoded"),
+        ({"URL": "mongodb://u:hunter2@127.0.0.1:1/?maxPoolSizes=1"}, "Unknown option: maxpoolsizes"),
+        ({"URL": "mongodb://u:hunter2@127.0.0.1:1/?maxPoolSize=many"}, "parameters"),
+        ({"URL": "mongodb://127.0.0.1:1", "MAXPOOLSIZES": 1}, "Unknown option: maxpoolsizes"),
+        ({"URL": "mongodb://127.0.0.1:1", "MAXPOOLSIZE": "many"}, "maxpoolsize"),
+        ({}, "OPTS has no URL"),
+    ],
+)
+def test_an_option_that_is_of_no_use_is_named(
+    project: Project, driver: str, opts: dict[str, object], said: str
+) -> None:
+    text = refusal(project, driver, **opts)
+    assert said in text
+    assert "'thing'" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("driver", [MongodbMotorAsync, MongodbPymongo, MongodbPymongoAsync])
+def test_a_parameter_in_the_url_wins_over_opts_and_opts_win_over_the_defaults(driver: type[Any]) -> None:
+    made: dict[str, Any] = {}
+
+    class Recorder(driver):
+        client_class = staticmethod(lambda url, **options: made.update(options))
+
+    Recorder({"URL": "mongodb://h/?connectTimeoutMS=7&maxPoolSize=3", "maxPoolSize": 4, "TZ_AWARE": True}).new_client()
+    assert made == {"serverselectiontimeoutms": 3000, "tz_aware": True}
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+def test_stopping_closes_every_connection(
+    notes: Callable[..., Project], start_mongo: Callable[[], Server], driver: str
+) -> None:
+    server = start_mongo()
+    # Polling, it has as many connections at any time.
+    with MongoClient[dict[str, Any]](server.url, serverMonitoringMode="poll") as other:
+
+        def connections() -> int:
+            count: int = other.admin.command("serverStatus")["connections"]["current"]
+            return count
+
+        before = connections()
+        with notes(driver, server.url).client() as client:
+            client.get("/notes").raise_for_status()
+            assert connections() > before
+        wait_until(lambda: connections() == before)

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+import redis.asyncio
+import walrus
+
+from opa import get_instance
+from opa.core.errors import ComponentError
+from opa.plugins.driver_redis import Aioredis, Walrus
+from tests.project import Project
+from tests.servers import Server, wait_until
+
+DRIVERS = {"aioredis": "redis-aioredis", "walrus": "redis-walrus"}
+
+COUNTER = """
+from opa import get_instance, get_router
+
+router = get_router()
+
+@router.get("/aioredis")
+async def count_async(key: str = "n"):
+    return await get_instance("aioredis").incr(key)
+
+@router.get("/walrus")
+def count_sync(key: str = "n"):
+    return get_instance("walrus").incr(key)
+
+@router.get("/aioredis/wait")
+async def wait_async(key: str, seconds: float):
+    return await get_instance("aioredis").blpop(key, seconds)
+
+@router.get("/walrus/wait")
+def wait_sync(key: str, seconds: float):
+    return get_instance("walrus").blpop(key, seconds)
+"""
+
+
+@pytest.fixture
+def counter(project: Project) -> Project:
+    project.plugin("counter.py", COUNTER)
+    return project
+
+
+def connect(project: Project, url: str, **opts: object) -> None:
+    for name, driver in DRIVERS.items():
+        project.component(name.upper(), driver, URL=url, **opts)
+
+
+def refusal(project: Project, driver: str, **opts: object) -> str:
+    """Why the application does not start with these options."""
+    project.component("THING", driver, **opts)
+    with pytest.raises(ComponentError) as caught, project.client():
+        pass
+    return str(caught.value)
+
+
+@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.docker)])
+def database(request: pytest.FixtureRequest) -> Iterator[walrus.Database]:
+    """What the driver `redis-walrus` gives, with the Valkey of `opa up` and with the Redis of the compose file."""
+    if request.param == "valkey":
+        url = request.getfixturevalue("redis_url")
+    else:
+        request.getfixturevalue("docker")
+        url = request.getfixturevalue("redis_in_docker")
+    driver = Walrus({"URL": url, "SOCKET_TIMEOUT": 0.3})
+    driver.connect()
+    wait_until(lambda: answers(driver))
+    yield driver.get_instance()
+    driver.disconnect()
+
+
+def answers(driver: Walrus) -> bool:
+    try:
+        driver.validate()
+    except driver.connection_errors:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def redis_in_docker() -> Iterator[str]:
+    run = ["docker", "run", "--detach", "--rm", "--publish", "127.0.0.1::6379", "redis:8"]
+    container = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        port = subprocess.run(["docker", "port", container, "6379"], check=True, capture_output=True, text=True)
+        yield f"redis://{port.stdout.strip()}"
+    finally:
+        subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
+
+
+def test_a_route_has_the_client_of_the_library(counter: Project, redis_url: str) -> None:
+    connect(counter, redis_url)
+    with counter.client():
+        assert isinstance(get_instance("walrus"), walrus.Database)
+        assert isinstance(get_instance("aioredis"), redis.asyncio.Redis)
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_route_counts(counter: Project, redis_url: str, name: str) -> None:
+    connect(counter, redis_url)
+    with counter.client() as client:
+        assert [client.get(f"/{name}?key=counts-{name}").json() for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
+    counter: Project, start_redis: Callable[[], Server], name: str
+) -> None:
+    server = start_redis()
+    connect(counter, server.url)
+    with counter.client() as client:
+        assert client.get(f"/{name}").status_code == 200
+        server.kill()
+        assert client.get(f"/{name}").status_code == 503
+        server.start()
+        assert client.get(f"/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_server_that_hangs_costs_a_request_no_more_than_the_time_limit(
+    counter: Project, start_redis: Callable[[], Server], name: str
+) -> None:
+    server = start_redis()
+    connect(counter, server.url, SOCKET_TIMEOUT=0.5)
+    with counter.client() as client:
+        server.hang()
+        before = time.monotonic()
+        assert client.get(f"/{name}").status_code == 503
+        assert time.monotonic() - before < 3
+        server.kill()
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_blocking_command_waits_for_longer_than_the_time_limit(counter: Project, redis_url: str, name: str) -> None:
+    connect(counter, redis_url, SOCKET_TIMEOUT=0.3)
+    with counter.client() as client, redis.Redis.from_url(redis_url) as other:
+        assert client.get(f"/{name}/wait?key=never-{name}&seconds=1").json() is None
+        timer = threading.Timer(1, other.rpush, [f"soon-{name}", "here"])
+        timer.start()
+        assert client.get(f"/{name}/wait?key=soon-{name}&seconds=0").json() == [f"soon-{name}", "here"]
+        timer.join()
+
+
+def test_a_stream_can_be_waited_for(database: walrus.Database) -> None:
+    stream = database.Stream("stream")
+    stream.add({"n": 1})
+    assert [fields for _, fields in stream.read(last_id="0")] == [{b"n": b"1"}]
+    assert stream.read(block=600, last_id="$") == []
+
+
+def test_the_bloom_filter_of_walrus_works(database: walrus.Database) -> None:
+    bloom = database.bloom_filter("bloom")
+    bloom.add("seen")
+    assert "seen" in bloom
+    assert "not seen" not in bloom
+
+
+def test_the_lock_of_walrus_waits_for_whoever_has_it(database: walrus.Database) -> None:
+    held, wanted = database.lock("lock", ttl=5000), database.lock("lock", ttl=5000)
+    assert held.acquire()
+    assert not wanted.acquire(block=False)
+    timer = threading.Timer(1, held.release)
+    timer.start()
+    assert wanted.acquire()
+    wanted.release()
+    timer.join()
+
+
+@pytest.mark.parametrize("driver", DRIVERS.values())
+def test_a_wrong_password_is_said_at_once_and_not_shown(
+    project: Project, start_redis: Callable[[], Server], driver: str
+) -> None:
+    server = start_redis()
+    with redis.Redis.from_url(server.url) as admin:
+        admin.config_set("requirepass", "right")
+    text = refusal(project, driver, URL=server.url.replace("//", "//:hunter2@"))
+    assert "AuthenticationError" in text
+    assert "hunter2" not in text
+    assert "tries" not in text
+
+
+@pytest.mark.parametrize("driver", DRIVERS.values())
+@pytest.mark.parametrize(
+    ("opts", "said"),
+    [
+        ({"URL": "http://u:hunter2@127.0.0.1"}, "it starts with redis://"),
+        ({"URL": "redis://u:hunter2/x@127.0.0.1"}, "percent-encoded"),
+        ({"URL": "redis://:hunter2@127.0.0.1:1/?socket_timeout=soon"}, "parameters"),
+        ({"URL": "redis://:hunter2@127.0.0.1:1", "SOCKET_TIMEOUTS": 1}, "'socket_timeouts'"),
+        ({"URL": "redis://:hunter2@127.0.0.1:1", "SOCKET_TIMEOUT": "hunter2"}, "option SOCKET_TIMEOUT"),
+        ({}, "OPTS has no URL"),
+    ],
+)
+def test_an_option_that_is_of_no_use_is_named_and_its_value_is_not(
+    project: Project, driver: str, opts: dict[str, object], said: str
+) -> None:
+    text = refusal(project, driver, **opts)
+    assert said in text
+    assert "'thing'" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("driver", [Aioredis, Walrus])
+def test_a_parameter_in_the_url_wins_over_opts_and_opts_win_over_the_defaults(driver: type[Aioredis | Walrus]) -> None:
+    client = driver({"URL": "redis://127.0.0.1?socket_timeout=7", "SOCKET_TIMEOUT": 8, "socket_connect_timeout": 9})
+    options = client.new_client().connection_pool.connection_kwargs
+    assert options["socket_timeout"] == 7
+    assert options["socket_connect_timeout"] == 9
+    by_default = driver({"URL": "redis://127.0.0.1"}).new_client().connection_pool.connection_kwargs
+    assert (by_default["socket_connect_timeout"], by_default["socket_timeout"]) == (3, 5)
+
+
+def test_stopping_closes_every_connection(counter: Project, start_redis: Callable[[], Server]) -> None:
+    server = start_redis()
+    connect(counter, server.url)
+    with redis.Redis.from_url(server.url) as other:
+        with counter.client() as client:
+            client.get("/aioredis")
+            client.get("/walrus")
+            assert len(other.client_list()) >= 3
+        wait_until(lambda: len(other.client_list()) == 1)
