@@ -93,9 +93,11 @@ class Child:
             StartError: it has ended, or is not ready within its limit.
         """
         deadline = time.monotonic() + self.program.start_limit
-        while not self.program.is_ready():
+        while True:
             if not self.runs:
                 raise self.end_error()
+            if self.program.is_ready():
+                return
             if time.monotonic() > deadline:
                 raise StartError(
                     f"{self.program.name} (process {self.pid}) is not ready within {self.program.start_limit:g} s",

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.process import children_of, free_port, is_running, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+COUNTER = """
+from opa import get_instance, get_router
+
+router = get_router()
+
+@router.get("/counter")
+async def count():
+    return await get_instance("aioredis").incr("counter")
+
+@router.get("/notes")
+async def notes():
+    return await get_instance("mongodb").get_default_database().notes.count_documents({})
+
+@router.post("/task")
+def send():
+    return get_instance("celery").send_task("numbers.double").id
+"""
+
+
+# Its standard input becomes its terminal, which sends SIGINT to all processes of its group when Ctrl-C is pressed.
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Up:
+    """`opa up` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.log = folder.parent / f"{folder.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.processes: set[int] = set()
+        own = {"ENV", "MODE", "WEB_CONCURRENCY"}
+        self.environ = {
+            name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name not in own
+        } | {"OPA_DEBUGPY": "false", "OPA_LOG_FORMAT": "text"}
+
+    def start(self, *options: str, wrapper: Sequence[str] = (), **more: Any) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*wrapper, Path(sys.executable).with_name("opa"), "up", "--port", str(self.port), *options],
+                cwd=self.folder,
+                env=self.environ,
+                **{"stdout": log, "stderr": log} | more,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def request(self, path: str, method: str = "GET") -> Any:
+        """The JSON answer, or None where there is none yet."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            assert self.process is not None
+            assert self.process.poll() is None, self.output
+            return None
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: self.request("/readyz"), seconds=60, what="opa up is ready")
+        self.processes = descendants(self.pid)
+        assert len(self.processes) >= 4, "Valkey, SecantusDB, the api and its reloader"
+
+    def end(self) -> int:
+        """Wait for the end, and give the exit status."""
+        assert self.process is not None
+        return self.process.wait(60)
+
+    def nothing_is_left(self) -> bool:
+        return not any(is_running(pid) for pid in self.processes)
+
+    def child(self, name: str) -> int:
+        """The process id of a child whose command line has `name` in it."""
+        return next(pid for pid in children_of(self.pid) if name in Path(f"/proc/{pid}/cmdline").read_text())
+
+
+def descendants(pid: int) -> set[int]:
+    found = set(children_of(pid))
+    for child in list(found):
+        found |= descendants(child)
+    return found
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    up = Up(folder)
+    yield up
+    if up.process is not None and up.process.poll() is None:
+        left = descendants(up.pid)
+        up.process.kill()
+        up.process.wait()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_plugin_that_is_dropped_into_an_empty_folder_is_served_with_redis_mongo_and_tasks(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    assert list((up.folder / "plugins").iterdir()) == []
+    (up.folder / "plugins" / "counter.py").write_text(COUNTER)
+    wait_until(lambda: up.request("/counter"), seconds=60, what="the plugin is served")
+    assert up.request("/counter") == 2
+    assert up.request("/notes") == 0
+    assert re.fullmatch(r"[0-9a-f-]{36}", up.request("/task", "POST"))
+    assert up.request("/demo/hello") is not None
+
+
+def test_what_runs_where_is_printed(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    for pattern in (
+        rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
+        r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; its data: .opa/valkey",
+        r"mongo +127.0.0.1:\d+ +SecantusDB, for mongodb; its data: .opa/mongo",
+        r"plugins +plugins, opa:demo-plugins",
+    ):
+        assert re.search(pattern, up.output), up.output
+
+
+def test_data_are_there_the_next_time(up: Up) -> None:
+    (up.folder / "plugins").mkdir()
+    (up.folder / "plugins" / "counter.py").write_text(COUNTER)
+    for expected in (1, 2):
+        up.start("--no-reload")
+        wait_until(lambda: up.request("/readyz"), seconds=60, what="ready")
+        assert up.request("/counter") == expected
+        os.kill(up.pid, signal.SIGTERM)
+        assert up.end() == 0
+
+
+def test_sigterm_stops_everything_in_order(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    os.kill(up.pid, signal.SIGTERM)
+    assert up.end() == 0
+    assert up.nothing_is_left()
+    assert "did not disconnect" not in up.output
+    assert "Traceback" not in up.output
+
+
+def test_ctrl_c_in_a_terminal_stops_everything(up: Up) -> None:
+    terminal, end = pty.openpty()
+    try:
+        up.start(wrapper=[sys.executable, "-c", IN_TERMINAL], stdin=end, start_new_session=True)
+        up.wait_until_ready()
+        os.write(terminal, b"\x03")
+        assert up.end() == 0
+    finally:
+        os.close(terminal)
+        os.close(end)
+    assert up.nothing_is_left()
+    assert "Traceback" not in up.output
+
+
+def test_sigkill_leaves_no_process_behind(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    os.kill(up.pid, signal.SIGKILL)
+    up.end()
+    wait_until(up.nothing_is_left, what="everything has ended")
+
+
+def test_a_server_that_dies_is_said_and_ends_everything(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    os.kill(up.child("valkey-server"), signal.SIGKILL)
+    assert up.end() == 1
+    assert up.nothing_is_left()
+    assert re.search(r"error: Valkey \(process \d+\) ended by itself with signal SIGKILL", up.output)
+    assert "Traceback" not in up.output
+
+
+def test_an_api_that_does_not_start_is_said_and_ends_everything(up: Up) -> None:
+    (up.folder / "plugins").mkdir()
+    (up.folder / "plugins" / "broken.py").write_text("import nonsense_that_is_not_there")
+    up.start("--no-reload")
+    assert up.end() == 1
+    assert "plugin 'broken' does not import" in up.output
+    assert re.search(
+        r"error: api \(process \d+\) ended by itself with exit status \d. Its messages stand above", up.output
+    )
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(up: Up) -> None:
+    with socket.create_server(("127.0.0.1", up.port)):
+        up.start()
+        assert up.end() == 1
+    assert f"cannot listen on 127.0.0.1:{up.port}" in up.output
+    assert list(up.folder.iterdir()) == []
+
+
+def test_a_second_one_in_the_same_folder_is_refused(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    other = Up(up.folder)
+    other.log = up.folder.parent / "other.log"
+    other.start()
+    assert other.end() == 1
+    assert f"opa up runs in this folder already (process {up.pid})" in other.output
+    assert up.request("/readyz")
+
+
+def test_a_server_that_nobody_needs_is_not_started(up: Up) -> None:
+    (up.folder / "settings").mkdir()
+    (up.folder / "settings" / "settings.yaml").write_text(
+        textwrap.dedent("""
+            default:
+              OPTIONAL_COMPONENTS: {dynaconf_merge: true, MONGODB: {LOAD: "no"}}
+        """)
+    )
+    up.start("--no-reload")
+    wait_until(lambda: up.request("/readyz"), seconds=60, what="ready")
+    assert not (up.folder / ".opa" / "mongo").exists()
+    assert (up.folder / ".opa" / "valkey").exists()
+
+
+def test_without_secantusdb_it_says_so_in_one_line_and_goes_on(up: Up) -> None:
+    # What Python 3.14 has: an installation without the package.
+    hidden = up.folder.parent / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'secantus' else find(name, *more)\n"
+    )
+    up.environ["PYTHONPATH"] = str(hidden)
+    up.start("--no-reload")
+    answer = wait_until(lambda: up.request("/readyz"), seconds=60, what="ready")
+    assert "without mongodb: SecantusDB is not installed, it has no release for Python 3.14 yet\n" in up.output
+    assert {component["name"] for component in answer["components"] if component["status"] == "connected"} == {
+        "walrus",
+        "aioredis",
+        "celery",
+    }
+
+
+def test_the_options_are_in_the_help() -> None:
+    help_text = subprocess.run(
+        [sys.executable, "-m", "opa.cli", "up", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in ("--host", "--port", "--reload", "--no-reload"):
+        assert option in help_text

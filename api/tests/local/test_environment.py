@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opa.core.settings import Config, load_settings
+from opa.local.environment import component_variables, open_targets, plugin_paths
+
+ADDRESSES = {"redis": "127.0.0.1:1", "mongo": "127.0.0.1:2"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "settings"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPA_SETTINGS_DIR", str(folder))
+    monkeypatch.setenv("ENV", "dev")
+    return folder / "settings.yaml"
+
+
+def variables(config: Config) -> dict[str, str]:
+    return component_variables(open_targets(config), ADDRESSES)
+
+
+def test_the_components_of_the_default_settings_are_pointed_at_the_servers(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(load_settings()).items():
+        monkeypatch.setenv(name, value)
+    components = load_settings().OPTIONAL_COMPONENTS
+    assert components.WALRUS.OPTS.URL == "redis://127.0.0.1:1"
+    assert components.AIOREDIS.OPTS.URL == "redis://127.0.0.1:1"
+    assert components.CELERY.OPTS.BROKER_URL == "redis://127.0.0.1:1/1"
+    assert components.CELERY.OPTS.BACKEND_URL == "redis://127.0.0.1:1/2"
+    assert components.MONGODB.OPTS.URL == "mongodb://127.0.0.1:2/opa"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, WALRUS: {OPTS: {URL: 'redis://mine'}}}}",
+        "dev: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, WALRUS: {LOAD: 'no'}}}",
+        "default: {OPTIONAL_COMPONENTS: {AIOREDIS: {DRIVER: redis-aioredis, OPTS: {URL: 'redis://mine'}}}}",
+    ],
+)
+def test_a_component_with_an_address_of_the_users_and_one_that_is_off_are_left_alone(settings: Path, text: str) -> None:
+    settings.write_text(text)
+    assert "OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL" not in variables(load_settings())
+
+
+def test_an_address_in_an_environment_variable_is_left_alone(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL", "mongodb://mine/opa")
+    assert "OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL" not in variables(load_settings())
+    assert "OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL" in variables(load_settings())
+
+
+def test_another_driver_for_a_default_component_still_gets_the_address(settings: Path) -> None:
+    settings.write_text("default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, MONGODB: {DRIVER: mongodb-pymongo}}}")
+    assert "OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL" in variables(load_settings())
+
+
+def test_a_server_that_does_not_run_changes_nothing(settings: Path) -> None:
+    without_mongo = component_variables(open_targets(load_settings()), {"redis": "127.0.0.1:1"})
+    assert not [name for name in without_mongo if "MONGODB" in name]
+
+
+def test_the_plugins_of_the_folder_take_the_place_of_the_images(settings: Path, tmp_path: Path) -> None:
+    assert plugin_paths(load_settings(), tmp_path) == [str(tmp_path / "plugins"), "opa:demo-plugins"]
+
+
+def test_a_plugin_path_that_is_added_is_kept(settings: Path, tmp_path: Path) -> None:
+    settings.write_text(f"default: {{PLUGIN_PATHS: ['{tmp_path}', dynaconf_merge]}}")
+    paths = plugin_paths(load_settings(), tmp_path)
+    assert sorted(paths) == sorted([str(tmp_path), str(tmp_path / "plugins"), "opa:demo-plugins"])
+
+
+def test_plugin_paths_of_the_users_are_left_alone(settings: Path, tmp_path: Path) -> None:
+    settings.write_text("default: {PLUGIN_PATHS: ['/plugins']}\ndev: {PLUGIN_PATHS: ['/plugins']}")
+    assert plugin_paths(load_settings(), tmp_path) == ["/plugins"]
