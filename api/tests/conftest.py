@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import Project, clean_imports
+from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
 
 
@@ -55,3 +56,23 @@ def docker() -> None:
         subprocess.run(["docker", "info"], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"there is no Docker engine: {error}")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(docker: None) -> Iterator[RabbitMQ]:
+    """A RabbitMQ that all tests share; a test that stops it takes `start_rabbitmq`."""
+    with rabbitmq_server() as server:
+        yield server
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq: RabbitMQ) -> str:
+    """The URL of a virtual host of the test's own."""
+    return rabbitmq.virtual_host()
+
+
+@pytest.fixture
+def start_rabbitmq(docker: None) -> Iterator[Callable[[], RabbitMQ]]:
+    """Start a RabbitMQ of the test's own, which it may stop and start again."""
+    with ExitStack() as running:
+        yield lambda: running.enter_context(rabbitmq_server())
