@@ -189,6 +189,9 @@ def test_ctrl_c_in_a_terminal_stops_everything(up: Up) -> None:
         os.close(end)
     assert up.nothing_is_left()
     assert "Traceback" not in up.output
+    # Each child is told in its turn; the keys of the terminal do not reach it.
+    assert "Received SIGTERM" in (up.folder / ".opa" / "valkey.log").read_text()
+    assert "Received SIGINT" not in (up.folder / ".opa" / "valkey.log").read_text()
 
 
 def test_sigkill_leaves_no_process_behind(up: Up) -> None:
