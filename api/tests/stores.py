@@ -21,6 +21,9 @@ def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> N
     names = {name.lower() for name in ASKS_FOR.findall(text)}
     if names & {"aioredis", "walrus"}:
         _use_redis(project, f"{request.getfixturevalue('redis_url')}/9")
+    if "celery" in names:
+        url = request.getfixturevalue("redis_url")
+        project.component("CELERY", "celery", BROKER_URL=f"{url}/10", BACKEND_URL=f"{url}/11")
     if "mongodb" in names:
         _use_mongo(project, f"{request.getfixturevalue('mongo_url')}/pages")
 
