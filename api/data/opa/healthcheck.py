@@ -24,17 +24,17 @@ def read_target() -> dict[str, Any]:
     try:
         target: dict[str, Any] = json.loads(Path(os.environ["HEALTH_FILE"]).read_text())
     except (KeyError, OSError):
-        target = {
-            "mode": os.environ.get("MODE") or "api",
-            "host": "127.0.0.1",
-            "port": int(os.environ.get("OPA_PORT") or 8000),
-            "path": os.environ.get("OPA_HEALTH_URL", "/healthz"),
-        }
+        mode = (os.environ.get("MODE") or "api").strip().lower()
+        if mode == "flower":
+            port, path = os.environ.get("OPA_FLOWER_PORT") or 5555, "/healthcheck"
+        else:
+            port, path = os.environ.get("OPA_PORT") or 8000, os.environ.get("OPA_HEALTH_URL", "/healthz")
+        target = {"mode": mode, "host": "127.0.0.1", "port": int(port), "path": path}
     return target
 
 
-def check_api(target: dict[str, Any]) -> str:
-    """Why the api is not healthy; nothing when it is. Without a health route a connection is enough."""
+def check_web(target: dict[str, Any]) -> str:
+    """Why a server is not healthy; nothing when it is. Without a health route a connection is enough."""
     host, port, path = target["host"], target["port"], target["path"]
     try:
         if not path:
@@ -56,7 +56,8 @@ def check_heartbeat(target: dict[str, Any]) -> str:
 
 
 CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "api": check_api,
+    "api": check_web,
+    "flower": check_web,
     "worker": check_heartbeat,
     "beat": check_heartbeat,
 }

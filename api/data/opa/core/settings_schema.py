@@ -185,6 +185,7 @@ class Settings(BaseModel):
     CELERY_TASK_ANNOTATIONS: dict[str, Any]
     CELERY_BEAT_SCHEDULE: dict[str, Any]
     CELERY_TIMEZONE: Annotated[str, Field(min_length=1)]
+    FLOWER_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=1, le=65535)]
 
     # A validator sees those fields before its own that are right, so a wrong one is reported once.
 

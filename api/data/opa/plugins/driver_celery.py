@@ -18,6 +18,8 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
+from opa.core.errors import SettingsError
+from opa.tasks.schedules import parse_entries
 
 SETTING_PREFIX = "CELERY_"
 
@@ -39,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "interval_start": 0.2}},
     # One pool for all threads, so that all connections can be closed.
     "result_backend_thread_safe": True,
+    "beat_scheduler": "opa.tasks.beat:Scheduler",
 }
 
 TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
@@ -107,12 +110,18 @@ class CeleryDriver(Driver):
             # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
             app.conf.task_default_exchange_type = "topic"
             app.conf.task_create_missing_queue_exchange_type = "topic"
-        app.conf.beat_schedule = {**app.schedules, **app.conf.beat_schedule}
+        app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018
+
+    def _scheduled_in_settings(self, app: Celery) -> dict[str, Any]:
+        try:
+            return parse_entries(app.conf.beat_schedule)
+        except ValueError as error:
+            raise SettingsError(str(error), where=config.source("CELERY_BEAT_SCHEDULE")) from error.__cause__
 
     def hosts(self) -> list[tuple[str, ...]]:
         return [] if is_worker() else super().hosts()

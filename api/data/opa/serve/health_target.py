@@ -26,14 +26,12 @@ ALIVE_FOR = 4 * HEARTBEAT
 
 def note_health_target(config: Config) -> None:
     """Say where the health route of the api is."""
-    _note(
-        {
-            "mode": "api",
-            "host": EVERY_ADDRESS.get(config.HOST, config.HOST),
-            "port": config.PORT,
-            "path": config.HEALTH_URL,
-        }
-    )
+    note_web_target("api", config.HOST, config.PORT, config.HEALTH_URL)
+
+
+def note_web_target(mode: str, host: str, port: int, path: str | None) -> None:
+    """Say where the process can be asked; without a path a connection is enough."""
+    _note({"mode": mode, "host": EVERY_ADDRESS.get(host, host), "port": port, "path": path})
 
 
 def note_alive(mode: str) -> None:

@@ -26,7 +26,19 @@ def _worker(config: Config) -> None:
     serve_worker(config)
 
 
-MODES: dict[str, Callable[[Config], None]] = {"api": _api, "worker": _worker}
+def _beat(config: Config) -> None:
+    from opa.serve.beat import serve_beat
+
+    serve_beat(config)
+
+
+def _flower(config: Config) -> None:
+    from opa.serve.flower import serve_flower
+
+    serve_flower(config)
+
+
+MODES: dict[str, Callable[[Config], None]] = {"api": _api, "worker": _worker, "beat": _beat, "flower": _flower}
 
 
 def chosen_mode(environ: Mapping[str, str]) -> str:

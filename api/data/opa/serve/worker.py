@@ -27,14 +27,12 @@ def serve_worker(config: Config) -> None:
         OpaError: it cannot be started.
         SystemExit: Celery ended, with its status.
     """
-    # Celery reads it when it is imported: SIGTERM means the soft shutdown, which ends within the grace period.
-    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "celery"
     manager = prepare(config)
-    run_celery(task_application(manager), os.environ.get("CELERY_COMMAND") or "worker")
+    run_celery(task_application(manager), _command_line(os.environ.get("CELERY_COMMAND") or "worker"))
 
 
 def task_application(manager: PluginManager) -> TaskApplication:
@@ -65,20 +63,22 @@ def task_application(manager: PluginManager) -> TaskApplication:
     )
 
 
-def run_celery(celery: TaskApplication, command: str) -> None:
-    """Run a command of Celery, with the words of `CELERY_PARAMS` behind it.
-
-    Raises:
-        StartError: `CELERY_PARAMS` cannot be split into words.
-        SystemExit: Celery ended, with its status.
-    """
+def _command_line(command: str) -> list[str]:
     try:
-        words = [*shlex.split(command), *shlex.split(os.environ.get("CELERY_PARAMS", ""))]
+        return [*shlex.split(command), *shlex.split(os.environ.get("CELERY_PARAMS", ""))]
     except ValueError as error:
         raise StartError(
             f"CELERY_PARAMS cannot be split into words: {error}",
             where="environment variable CELERY_PARAMS",
             hint="Write it as on a command line: -Q math -c 4",
         ) from error
+
+
+def run_celery(celery: TaskApplication, words: list[str]) -> None:
+    """Run a command of Celery.
+
+    Raises:
+        SystemExit: Celery ended, with its status.
+    """
     log.info(f"celery {shlex.join(words)}")
     sys.exit(celery.start(argv=words))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from celery import Celery
-from celery.schedules import BaseSchedule, crontab
 
 from opa.core.errors import RegistrationError
 from opa.tasks.queues import Amqp
+from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
 
 
@@ -38,11 +37,19 @@ class TaskApplication(Celery):
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
-        from opa.tasks import worker
+        from opa.tasks import consumer, worker
 
-        self.steps["consumer"].update({worker.DeadLetters, worker.Readiness})
-        self.conf.worker_consumer = f"{worker.Consumer.__module__}:{worker.Consumer.__name__}"
+        self.steps["worker"].add(worker.ChildrenUp)
+        self.steps["consumer"].update({consumer.DeadLetters, consumer.Readiness})
+        self.conf.worker_consumer = f"{consumer.Consumer.__module__}:{consumer.Consumer.__name__}"
         return self.subclass_with_self(worker.Worker)
+
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        """What runs the schedule; imported when a beat starts."""
+        from opa.tasks.beat import Beat
+
+        return self.subclass_with_self(Beat)
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task from a function, as a decorator with or without options.
@@ -83,19 +90,9 @@ def _where(function: Callable[..., Any]) -> str:
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:
-    if isinstance(value, str):
-        try:
-            return crontab.from_string(value)
-        except Exception as error:
-            raise _schedule_error(name, function, f"'{value}' is no crontab entry: {error}") from error
-    if isinstance(value, bool) or not isinstance(value, int | float | timedelta | BaseSchedule):
-        raise _schedule_error(name, function, f"a {type(value).__name__} is none")
-    return value
-
-
-def _schedule_error(name: str, function: Callable[..., Any], problem: str) -> RegistrationError:
-    return RegistrationError(
-        f"the schedule of task '{name}' cannot be used: {problem}",
-        where=_where(function),
-        hint='Write seconds, a timedelta, or five fields such as "*/5 * * * *"',
-    )
+    try:
+        return parse_schedule(value)
+    except ValueError as error:
+        raise RegistrationError(
+            f"the schedule of task '{name}' cannot be used: {error}", where=_where(function), hint=f"Write {FORMS}"
+        ) from error.__cause__

@@ -1,0 +1,23 @@
+"""The mode `beat`: sends the tasks of the schedule when they are due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+
+def serve_beat(config: Config) -> None:
+    """Run the schedule until SIGTERM or SIGINT; where another beat runs it already, wait to take its place.
+
+    Raises:
+        OpaError: it cannot be started.
+        SystemExit: Celery ended, with its status.
+    """
+    from opa.core.prepare import prepare
+    from opa.core.state import state
+    from opa.serve.worker import run_celery, task_application
+
+    state["runner"] = "beat"
+    run_celery(task_application(prepare(config)), ["beat"])

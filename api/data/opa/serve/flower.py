@@ -1,0 +1,100 @@
+"""The mode `flower`: a web page on which the workers and their tasks can be watched."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+from typing import TYPE_CHECKING, Any
+
+from opa.core.errors import StartError
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+PASSWORD = "FLOWER_BASIC_AUTH"  # noqa: S105 - the name of a variable
+OAUTH = "FLOWER_AUTH"
+
+
+def serve_flower(config: Config) -> None:
+    """Serve it until SIGTERM or SIGINT, on the address HOST and the port FLOWER_PORT.
+
+    Flower's own options come from its variables (`FLOWER_MAX_TASKS`, `FLOWER_URL_PREFIX`, …).
+
+    Raises:
+        OpaError: it cannot be started, such as without a password on an address that others reach.
+        SystemExit: flower ended, with its status.
+    """
+    _check_password(config.HOST)
+    from opa.core.prepare import prepare
+    from opa.core.state import state
+    from opa.serve.health_target import note_web_target
+    from opa.serve.worker import run_celery, task_application
+
+    state["runner"] = "celery"
+    celery = task_application(prepare(config))
+    # Kubernetes sets FLOWER_PORT to a URL, where a service is called flower.
+    os.environ.pop("FLOWER_PORT", None)
+    if not os.environ.get(PASSWORD):
+        # Flower would take the empty text for a password that nobody can give.
+        os.environ.pop(PASSWORD, None)
+    _ask_for_the_password_everywhere()
+    prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
+    health = "" if os.environ.get("FLOWER_CERTFILE") else f"/{prefix}/healthcheck".replace("//", "/")
+    note_web_target("flower", config.HOST, config.FLOWER_PORT, health)
+    try:
+        # Its log is ours: without `none` it would set up one of its own.
+        run_celery(
+            celery,
+            ["flower", f"--address={config.HOST}", f"--port={config.FLOWER_PORT}", "--logging=none"],
+        )
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise
+        raise StartError(
+            f"flower cannot listen on {config.HOST} port {config.FLOWER_PORT}: {error.strerror}",
+            where="settings HOST and FLOWER_PORT",
+            hint="Set FLOWER_PORT to a port that is free, or HOST to an address of this machine",
+        ) from error
+
+
+def _check_password(host: str) -> None:
+    password = os.environ.get(PASSWORD, "")
+    pairs = password.split(",")
+    if password and not all(user and secret for user, _, secret in (pair.partition(":") for pair in pairs)):
+        raise StartError(
+            f"{PASSWORD} has no password in it",
+            where=f"environment variable {PASSWORD}",
+            hint="Write it as user:password; several are separated by commas",
+        )
+    if not password and not os.environ.get(OAUTH) and not _is_loopback(host):
+        raise StartError(
+            f"flower would be open to everybody who reaches {host}, and whoever sees it can end workers and run tasks",
+            where=f"environment variable {PASSWORD}",
+            hint="Set it to user:password, or set HOST to 127.0.0.1",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _ask_for_the_password_everywhere() -> None:
+    """Flower itself shows its metrics, and in them the names of workers and tasks, to everybody."""
+    from flower import urls
+    from flower.views.monitor import Metrics
+    from tornado.web import authenticated
+
+    class MetricsForUsers(Metrics):  # type: ignore[misc]  # flower has no types
+        @authenticated
+        async def get(self) -> None:
+            await super().get()
+
+    urls.handlers[:] = [_replaced(handler, Metrics, MetricsForUsers) for handler in urls.handlers]
+
+
+def _replaced(handler: Any, old: type, new: type) -> Any:
+    return (handler[0], new) if isinstance(handler, tuple) and handler[1] is old else handler
