@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from opa.cli.tables import print_table
 from opa.core.settings import Config
+from opa.core.settings_sources import PREFIX
 from opa.local.environment import (
     PLUGINS,
     Target,
@@ -20,7 +22,7 @@ from opa.local.environment import (
 from opa.local.folder import locked_folder
 from opa.local.servers import LocalServer, free_port, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
-from opa.serve.listen import listening_socket
+from opa.serve.listen import address_of, listening_socket
 from opa.serve.server import stop_limit
 
 # Behind what the process itself allows its requests and components.
@@ -35,7 +37,8 @@ def run(config: Config) -> None:
     """
     project = Path.cwd()
     # Before anything is started; the api opens it again.
-    listening_socket(config.HOST, config.PORT).close()
+    with listening_socket(config.HOST, config.PORT) as listener:
+        url, port = address_of(listener), listener.getsockname()[1]
     targets = open_targets(config)
     paths = plugin_paths(config, project)
     if (own := project / PLUGINS) in map(Path, paths):
@@ -44,8 +47,9 @@ def run(config: Config) -> None:
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))
         addresses = {name: server.address for name, server in servers.items()}
-        environ = component_variables(targets, addresses) | plugin_variables(paths)
-        _print_summary(config, targets, servers, paths)
+        environ = component_variables(targets, addresses) | plugin_variables(paths) | {f"{PREFIX}PORT": str(port)}
+        print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
+        print("Ctrl-C stops everything.", flush=True)
         supervisor.start(_process("api", config, project, environ))
         supervisor.watch()
 
@@ -77,19 +81,19 @@ def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) 
     )
 
 
-def _print_summary(
-    config: Config, targets: tuple[Target, ...], servers: dict[str, LocalServer], paths: list[str]
-) -> None:
-    url = f"http://{config.HOST}:{config.PORT}"
-    rows = [["api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""]]
+def _summary(
+    config: Config, url: str, targets: tuple[Target, ...], servers: dict[str, LocalServer], paths: list[str]
+) -> Iterator[tuple[str, str, str]]:
+    """What runs, where, and what for."""
+    yield "api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""
     for name, server in servers.items():
-        components = names_of_components(targets, name)
         data = os.path.relpath(server.data)
-        rows.append([name, server.address, f"{server.program.name}, for {components}; its data: {data}"])
+        used_by = names_of_components(targets, name)
+        yield name, server.address, f"{server.program.name}, for {used_by}; its data: {data}"
+    if config.DEBUGPY:
+        yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT}", "attach to the api there"
     served = "a Python file put there is served at once" if config.RELOAD else ""
-    rows.append(["plugins", ", ".join(_short(path) for path in paths), served])
-    print_table(["what", "where", ""], rows)
-    print("Ctrl-C stops everything.", flush=True)
+    yield "plugins", ", ".join(_short(path) for path in paths), served
 
 
 def _short(path: str) -> str:
