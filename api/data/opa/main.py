@@ -42,7 +42,7 @@ def start_celery() -> TaskApplication:
     from opa.serve.worker import task_application
 
     state["runner"] = "celery"
-    return task_application(prepare())
+    return task_application(prepare(), "celery -A opa.main")
 
 
 def __getattr__(name: str) -> Any:

@@ -103,8 +103,9 @@ class CeleryDriver(Driver):
         with readable_url_errors("BROKER_URL"):
             # Not the app's connection: that would make its queues before it is configured.
             transport = kombu.Connection(broker_url).transport.driver_type
-        app.conf.broker_transport_options = transport_options(transport)
-        app.conf.update(celery_settings(config.as_dict()) | options)
+        given = celery_settings(config.as_dict()) | options
+        given["broker_transport_options"] = transport_options(transport) | given.get("broker_transport_options", {})
+        app.conf.update(given)
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
         if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
             # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
@@ -182,6 +183,7 @@ def transport_options(transport: str) -> dict[str, Any]:
             options.pop(name, None)
     if transport == "redis":
         options["visibility_timeout"] = config.TASK_VISIBILITY_TIMEOUT
+        options["delivery_limit"] = config.TASK_DELIVERY_LIMIT
     return options
 
 

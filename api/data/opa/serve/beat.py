@@ -20,4 +20,4 @@ def serve_beat(config: Config) -> None:
     from opa.serve.worker import run_celery, task_application
 
     state["runner"] = "beat"
-    run_celery(task_application(prepare(config)), ["beat"])
+    run_celery(task_application(prepare(config), "MODE=beat"), ["beat"])

@@ -32,7 +32,7 @@ def serve_flower(config: Config) -> None:
     from opa.serve.worker import run_celery, task_application
 
     state["runner"] = "celery"
-    celery = task_application(prepare(config))
+    celery = task_application(prepare(config), "MODE=flower")
     # Kubernetes sets FLOWER_PORT to a URL, where a service is called flower.
     os.environ.pop("FLOWER_PORT", None)
     if not os.environ.get(PASSWORD):

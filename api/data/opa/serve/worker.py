@@ -32,11 +32,14 @@ def serve_worker(config: Config) -> None:
 
     state["runner"] = "celery"
     manager = prepare(config)
-    run_celery(task_application(manager), _command_line(os.environ.get("CELERY_COMMAND") or "worker"))
+    run_celery(task_application(manager, "MODE=worker"), _command_line(os.environ.get("CELERY_COMMAND") or "worker"))
 
 
-def task_application(manager: PluginManager) -> TaskApplication:
+def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
     """The Celery application of the plugins, when some component says where its broker is.
+
+    Args:
+        needed_by: what needs it, for the error.
 
     Raises:
         StartError: no component does; the message says why.
@@ -56,7 +59,7 @@ def task_application(manager: PluginManager) -> TaskApplication:
         else:
             return manager.celery
     raise StartError(
-        f"MODE={os.environ.get('MODE', 'worker')} needs a component with the driver 'celery', and there is none"
+        f"{needed_by} needs a component with the driver 'celery', and there is none"
         + "".join(f"; {reason}" for reason in reasons),
         where="setting OPTIONAL_COMPONENTS.CELERY",
         hint="Start the broker, or mend BROKER_URL and BACKEND_URL; LOAD 'yes' waits for them",

@@ -68,6 +68,11 @@ class TaskApplication(Celery):
 
         return decorate
 
+    def where(self, name: str) -> str:
+        """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
+        function = self._functions.get(name)
+        return _where(function) if function else ""
+
     def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         options = dict(options)
         schedule = options.pop("schedule", None)

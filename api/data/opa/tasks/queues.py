@@ -15,12 +15,15 @@ CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": 
 def queue_arguments(delivery_limit: int) -> dict[str, Any]:
     """The arguments of a quorum queue.
 
+    Args:
+        delivery_limit: deliveries of a task; RabbitMQ counts how often it comes back.
+
     A task that reached the limit is moved to the dead-letter queue and deleted only once it has arrived there
     (`at-least-once`, which asks for `reject-publish`).
     """
     return CLASSIC_ARGUMENTS | {
         "x-queue-type": "quorum",
-        "x-delivery-limit": delivery_limit,
+        "x-delivery-limit": delivery_limit - 1,
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
     }
@@ -32,7 +35,8 @@ def dead_letter_queue() -> Queue:
         DEAD_LETTER_QUEUE,
         Exchange(""),
         routing_key=DEAD_LETTER_QUEUE,
-        queue_arguments={"x-queue-type": "quorum"},
+        # Without -1 RabbitMQ would throw a letter away when it is looked at for the 21st time.
+        queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": -1},
     )
 
 
@@ -56,6 +60,13 @@ class TaskQueues(Queues):
 
 class Amqp(AMQP):
     """Celery's queues and producers, with `TaskQueues`."""
+
+    @property
+    def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it
+        """What connects to the broker."""
+        from opa.tasks.redis_broker import Connection
+
+        return Connection
 
     @property
     def queues_cls(self) -> Any:  # type: ignore[override]  # Celery only reads it

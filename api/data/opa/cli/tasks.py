@@ -1,0 +1,200 @@
+"""`opa tasks`: which tasks there are, and what to do with those that were given up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opa.cli import app
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.tasks.application import TaskApplication
+    from opa.tasks.dead import DeadLetter, Held
+
+tasks = typer.Typer(
+    name="tasks",
+    help="Show the tasks of the plugins, and the dead letters: tasks that were given up or refused.",
+    no_args_is_help=True,
+)
+app.add_typer(tasks)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which ones; `opa tasks dead` shows the ids.")]
+Every = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+@tasks.command("list")
+def list_tasks(as_json: AsJson = False) -> None:
+    """Show the tasks of the plugins: where each is written, its queue and its schedule."""
+    from opa.core.prepare import prepare
+
+    rows = task_rows(prepare())
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from opa.cli.tables import print_table
+
+    columns = ["task", "queue", "schedule", "where"]
+    print_table(columns, [[row[column] or "-" for column in columns] for row in rows])
+
+
+def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
+    """A row for each task of a plugin, by name: task, queue, schedule (None without one), where."""
+    celery = manager.celery
+    celery.finalize()
+    schedules: dict[str, list[str]] = {}
+    for entry in celery.conf.beat_schedule.values():
+        schedules.setdefault(entry["task"], []).append(_schedule_text(entry["schedule"]))
+    return [
+        {
+            "task": name,
+            "queue": _queue(celery, name),
+            "schedule": ", ".join(schedules.get(name, [])) or None,
+            "where": celery.where(name),
+        }
+        for name in sorted(celery.tasks)
+        if celery.where(name)
+    ]
+
+
+def _queue(celery: TaskApplication, name: str) -> str:
+    task: Any = celery.tasks[name]
+    options = {"queue": task.queue} if getattr(task, "queue", None) else {}
+    queue = celery.amqp.router.route(options, name).get("queue")
+    return str(getattr(queue, "name", queue or celery.conf.task_default_queue))
+
+
+def _schedule_text(schedule: Any) -> str:
+    from celery.schedules import crontab, maybe_schedule
+
+    if isinstance(schedule, crontab):
+        fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+        return " ".join(str(getattr(schedule, f"_orig_{field}")) for field in fields)
+    every = maybe_schedule(schedule)
+    return f"every {every.seconds:g} s" if hasattr(every, "seconds") else str(every)
+
+
+@tasks.command()
+def dead(as_json: AsJson = False) -> None:
+    """Show the dead letters, the oldest first, and leave them where they are."""
+    from opa.tasks.dead import dead_letters
+
+    with dead_letters(_application("opa tasks dead")) as held:
+        letters = [one.letter for one in held]
+    if as_json:
+        print(json.dumps([asdict(letter) for letter in letters], indent=2, default=str))
+    elif letters:
+        _print_letters(letters)
+    else:
+        print("no dead letters")
+
+
+@tasks.command()
+def retry(ids: Ids = None, every: Every = False) -> None:
+    """Send dead letters to their queue again, with the count of deliveries from zero.
+
+    One that a worker cannot read stays where it is.
+    """
+
+    def send_again(held: Held) -> str:
+        letter = held.letter
+        if letter.problem:
+            return f"stays, since {letter.problem}"
+        if not held.send_again():
+            return f"stays, since the queue '{letter.queue}' is gone; start a worker that takes from it"
+        return ""
+
+    _settle("opa tasks retry", ids, every, send_again, done="sent again")
+
+
+@tasks.command()
+def drop(
+    ids: Ids = None,
+    every: Every = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Throw dead letters away for ever."""
+    _check_choice(ids, every)
+    if not yes:
+        what = "all dead letters" if every else f"{len(ids or [])} of the dead letters"
+        typer.confirm(f"Throw away {what}? They cannot be brought back.", abort=True)
+
+    def throw_away(held: Held) -> str:
+        held.drop()
+        return ""
+
+    _settle("opa tasks drop", ids, every, throw_away, done="thrown away")
+
+
+def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[Held], str], *, done: str) -> None:
+    """Do something with those that were asked for; exit status 1 where some stay or are not there.
+
+    Args:
+        settle: does it, and says why it did not.
+    """
+    from opa.tasks.dead import dead_letters
+
+    wanted = set(_check_choice(ids, every))
+    found: set[str] = set()
+    stay: list[str] = []
+    try:
+        with dead_letters(_application(command)) as held:
+            for one in _chosen(held, wanted, every):
+                found.add(one.letter.id)
+                if reason := settle(one):
+                    stay.append(f"{one.letter.id} {one.letter.task} {reason}")
+    finally:
+        print(f"{done}: {len(found) - len(stay)}")
+    stay += [f"{missing} is not among the dead letters" for missing in sorted(wanted - found)]
+    for line in stay:
+        typer.echo(line, err=True)
+    if stay:
+        raise typer.Exit(1)
+
+
+def _chosen(held: Iterator[Held], wanted: set[str], every: bool) -> Iterator[Held]:
+    found: set[str] = set()
+    for one in held:
+        if every or one.letter.id in wanted:
+            found.add(one.letter.id)
+            yield one
+        if not every and found == wanted:
+            return
+
+
+def _check_choice(ids: list[str] | None, every: bool) -> list[str]:
+    if bool(ids) == every:
+        raise typer.BadParameter("name the ids, or give --all")
+    return ids or []
+
+
+def _application(needed_by: str) -> TaskApplication:
+    from opa.core.prepare import prepare
+    from opa.serve.worker import task_application
+
+    return task_application(prepare(), needed_by)
+
+
+def _print_letters(letters: list[DeadLetter]) -> None:
+    from opa.cli.tables import print_table
+
+    print_table(
+        ["id", "task", "arguments", "queue", "deliveries", "reason", "died"],
+        [
+            [
+                letter.id,
+                letter.task or "-",
+                letter.arguments or "-",
+                letter.queue,
+                "-" if letter.deliveries is None else str(letter.deliveries),
+                f"{letter.reason}: {letter.problem}" if letter.problem else letter.reason,
+                letter.died.isoformat(sep=" ", timespec="seconds") if letter.died else "-",
+            ]
+            for letter in letters
+        ],
+    )

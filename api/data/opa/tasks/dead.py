@@ -1,0 +1,154 @@
+"""Dead letters: the tasks that were given up or refused, what is known of them, and sending them again."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kombu.exceptions import OperationalError
+
+from opa.core.errors import StartError
+from opa.core.secrets import mask_setting, mask_url
+
+if TYPE_CHECKING:
+    from opa.tasks.application import TaskApplication
+
+JSON = "application/json"
+LONGEST_ARGUMENTS = 200
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """What is known of a task that was given up.
+
+    Attributes:
+        id: of the task; for a message that has none, a digest of its content.
+        task: its name; empty where the message does not say.
+        arguments: as in a call, shortened, secrets masked.
+        queue: from which it was taken.
+        reason: `delivery_limit`, `rejected`, or another of RabbitMQ's (`expired`, `maxlen`).
+        deliveries: how often it was given to a worker; None where the broker does not tell.
+        died: when it was given up; None where the broker does not tell.
+        problem: why no worker can read it; empty where one can.
+    """
+
+    id: str
+    task: str
+    arguments: str
+    queue: str
+    reason: str
+    deliveries: int | None
+    died: datetime | None
+    problem: str
+
+
+class Held(ABC):
+    """A dead letter that this process holds; it stays where it is unless one of the two methods is called."""
+
+    letter: DeadLetter
+
+    @abstractmethod
+    def send_again(self) -> bool:
+        """Put it into its queue, as if it was sent for the first time, and take it away once it is there.
+
+        False, and it stays, where its queue is gone.
+
+        Raises:
+            StartError: the broker does not take it.
+        """
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Take it away for ever."""
+
+
+@contextmanager
+def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
+    """The dead letters that there are at this moment, the oldest first; held until the end of the `with` block.
+
+    Raises:
+        StartError: the broker does not answer, or is of a kind that keeps none.
+    """
+    connection: Any
+    with app.connection_for_write() as connection:
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=app.conf.broker_connection_timeout)
+            yield _reader(app, connection)
+        except (OperationalError, *connection.recoverable_connection_errors) as error:
+            raise StartError(
+                f"the broker {connection.as_uri()} does not answer: {mask_url(str(error))}",
+                where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
+                hint="Start it, or mend BROKER_URL",
+            ) from None
+
+
+def _reader(app: TaskApplication, connection: Any) -> Iterator[Held]:
+    if connection.transport.driver_type == "amqp":
+        from opa.tasks.dead_amqp import held_messages
+
+        return held_messages(connection, app.delivery_limit)
+    if connection.transport.driver_type == "redis":
+        from opa.tasks.dead_redis import listed_messages
+
+        return listed_messages(connection)
+    raise StartError(
+        f"there are no dead letters on a broker of the kind '{connection.transport.driver_type}'",
+        where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
+        hint="RabbitMQ and redis keep them",
+    )
+
+
+def describe(
+    headers: Mapping[str, Any],
+    content_type: str,
+    body: bytes,
+    *,
+    queue: str,
+    reason: str,
+    deliveries: int | None,
+    died: datetime | None,
+) -> DeadLetter:
+    """What a message says of itself, with what the broker knows of its death."""
+    arguments = [
+        _shown(headers[key]) for key in ("argsrepr", "kwargsrepr") if headers.get(key) not in (None, "()", "{}")
+    ]
+    text = " ".join(arguments)
+    return DeadLetter(
+        id=str(headers.get("id") or f"sha256:{hashlib.sha256(body).hexdigest()[:16]}"),
+        task=str(headers.get("task") or ""),
+        arguments=text if len(text) <= LONGEST_ARGUMENTS else f"{text[:LONGEST_ARGUMENTS]}…",
+        queue=queue,
+        reason=reason,
+        deliveries=deliveries,
+        died=died,
+        problem=_problem(headers, content_type, body),
+    )
+
+
+def _shown(text: str) -> str:
+    """Arguments, which Celery keeps as Python writes them, unless the sender has written something else there."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # as the documentation of literal_eval has them
+        return mask_url(text)
+    shown = mask_setting("", value)
+    return repr(tuple(shown) if isinstance(value, tuple) else shown)
+
+
+def _problem(headers: Mapping[str, Any], content_type: str, body: bytes) -> str:
+    if content_type != JSON:
+        return f"it is {content_type or 'of no type'}, and a worker reads JSON alone"
+    if not headers.get("task"):
+        return "it names no task"
+    try:
+        json.loads(body)
+    except ValueError:
+        return "its content is not JSON"
+    return ""

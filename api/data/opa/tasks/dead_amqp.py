@@ -1,0 +1,95 @@
+"""The dead letters on RabbitMQ: messages in a queue, which come back to it unless they are acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any
+
+from amqp.exceptions import ChannelError, MessageNacked, NotFound
+
+from opa.core.errors import StartError
+from opa.tasks.dead import DeadLetter, Held, describe
+from opa.tasks.queues import DEAD_LETTER_QUEUE
+
+# What RabbitMQ adds to a message that dies or comes back.
+TRACES = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+
+
+def held_messages(connection: Any, delivery_limit: int) -> Iterator[Held]:
+    """The messages of the dead-letter queue; what is not acknowledged comes back when the connection closes.
+
+    Args:
+        delivery_limit: the deliveries after which the queues give up a message.
+    """
+    channel = connection.channel()
+    try:
+        count = channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count
+    except NotFound:
+        return
+    for _ in range(count):
+        message = channel.basic_get(DEAD_LETTER_QUEUE)
+        if message is None:
+            return
+        yield HeldMessage(connection, channel, message, delivery_limit)
+
+
+class HeldMessage(Held):
+    """A message that was got and is not acknowledged."""
+
+    def __init__(self, connection: Any, channel: Any, message: Any, delivery_limit: int) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._message = message
+        self.letter = _letter(message, delivery_limit)
+
+    def send_again(self) -> bool:
+        """Send it, with the count of deliveries from zero; acknowledge it when RabbitMQ has confirmed."""
+        if not self._has_queue():
+            return False
+        properties = dict(self._message.properties)
+        headers = properties.pop("application_headers", {})
+        fresh = {name: value for name, value in headers.items() if not name.startswith(TRACES)}
+        message = self._channel.prepare_message(self._message.body, headers=fresh, properties=properties)
+        try:
+            # It waits for the confirmation; see `confirm_publish` in the driver.
+            self._channel.basic_publish(message, exchange="", routing_key=self.letter.queue, mandatory=True)
+        except (ChannelError, MessageNacked) as error:
+            raise StartError(
+                f"the broker does not take the task {self.letter.id} for the queue '{self.letter.queue}': {error!r}",
+                hint="It is still among the dead letters",
+            ) from None
+        self.drop()
+        return True
+
+    def drop(self) -> None:
+        """Acknowledge it."""
+        self._channel.basic_ack(self._message.delivery_tag)
+
+    def _has_queue(self) -> bool:
+        # On a channel of its own: RabbitMQ closes it when the queue is not there.
+        channel = self._connection.channel()
+        try:
+            channel.queue_declare(self.letter.queue, passive=True)
+        except NotFound:
+            return False
+        channel.close()
+        return True
+
+
+def _letter(message: Any, delivery_limit: int) -> DeadLetter:
+    headers = message.headers or {}
+    # The last death stands first; a countdown, which RabbitMQ makes of expiring messages, leaves entries behind it.
+    death: dict[str, Any] = next(iter(headers.get("x-death", [])), {})
+    reason = death.get("reason", "")
+    died = death.get("time")
+    return describe(
+        headers,
+        message.properties.get("content_type", ""),
+        message.body if isinstance(message.body, bytes) else message.body.encode(),
+        queue=death.get("queue", ""),
+        reason=reason,
+        # The header with the count is lost when the dead-letter queue is read.
+        deliveries=delivery_limit if reason == "delivery_limit" else None,
+        died=died.replace(tzinfo=UTC) if died else None,
+    )
