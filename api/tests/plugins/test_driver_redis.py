@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import socket
+import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -120,6 +125,85 @@ def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
         assert client.get(f"/{name}").status_code == 503
         server.start()
         assert client.get(f"/{name}").status_code == 200
+
+
+class Forgetful:
+    """Stands between a client and a server, and forgets connections as a firewall does, or a machine that starts again.
+
+    The client does not hear of it; what it sends then is answered by a reset.
+    """
+
+    def __init__(self, server: int) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._forgotten: set[socket.socket] = set()
+        self._start(self._accept)
+
+    def forget(self) -> None:
+        self._forgotten.update(self._sockets)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in tuple(self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in tuple(self._threads):
+            thread.join()
+        for one in self._sockets:
+            one.close()
+
+    def _start(self, target: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=args)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._server))
+                self._sockets += [client, server]
+                self._start(self._copy, client, server)
+                self._start(self._copy, server, client)
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while content := source.recv(65536):
+                if source in self._forgotten:
+                    source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    source.close()
+                    return
+                target.sendall(content)
+            if source not in self._forgotten:
+                target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_connection_that_died_while_it_rested_costs_no_request(
+    counter: Project, start_redis: Callable[[], Server], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = Forgetful(start_redis().port)
+    try:
+        connect(counter, between.url)
+        with counter.client() as client:
+            monkeypatch.setattr(sys.modules["opa.plugins.driver_redis"], "RESTED", 0)
+            assert client.get(f"/{name}").json() == 1
+            between.forget()
+            assert client.get(f"/{name}").json() == 2
+    finally:
+        between.close()
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_requests_wait_for_a_connection_where_all_are_in_use(counter: Project, redis_url: str, name: str) -> None:
+    connect(counter, redis_url, MAX_CONNECTIONS=2)
+    with counter.client() as client, ThreadPoolExecutor(20) as threads:
+        answers = threads.map(lambda _: client.get(f"/{name}/wait?key=nobody-{name}&seconds=0.1"), range(20))
+        assert [answer.status_code for answer in answers] == [200] * 20
 
 
 @pytest.mark.parametrize("name", DRIVERS)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
+import redis
 import walrus
-from redis.asyncio import Redis
+from redis import asyncio as aioredis
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS
 from redis.exceptions import (
     AuthenticationError,
@@ -25,6 +28,9 @@ DEFAULTS: dict[str, Any] = {
     # Seconds.
     "socket_connect_timeout": 3,
     "socket_timeout": 5,
+    # How long to wait for one of `max_connections` when all are in use.
+    "timeout": 5,
+    "max_connections": 100,
     # Redis Enterprise alone knows them; any other server is asked for nothing, on each connection.
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
@@ -59,7 +65,7 @@ def same(answer: Any) -> Any:
 # A read gives up after `socket_timeout`, also when the command asked the server to hold its answer back for
 # longer: `blpop(key, 30)`, or a walrus lock that somebody else holds (redis-py issue 2807). These two classes
 # let such a command wait for as long as it asked.
-class PatientRedis(Redis):
+class PatientRedis(aioredis.Redis):
     """A `redis.asyncio.Redis` whose blocking commands may take longer than `socket_timeout`."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -92,10 +98,95 @@ class PatientDatabase(walrus.Database):  # type: ignore[misc]  # walrus has no t
         return self.response_callbacks.get(command_name, same)(answer)
 
 
+# A connection of the pool may have died without a word: its server's machine is gone, or a firewall has forgotten it.
+# It looks sound until it is used, and then the command fails; to send that once more is not safe, since it may have
+# been carried out. So a connection that has rested is asked for an answer before it gets a command. What is under way
+# when a connection is lost still fails.
+RESTED = 1.0
+"""Seconds without a command, after which a connection is asked."""
+
+
+class Rests:
+    """When the connections of a pool were last used."""
+
+    def __init__(self) -> None:
+        self._last_use: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def begin(self, connection: Any) -> None:
+        """It is back in the pool."""
+        self._last_use[connection] = time.monotonic()
+
+    def has_rested(self, connection: Any) -> bool:
+        """Whether it was used before, and not for a while."""
+        last_use = self._last_use.get(connection)
+        return last_use is not None and time.monotonic() - last_use >= RESTED
+
+
+class AsyncPool(aioredis.BlockingConnectionPool):
+    """A pool that waits for a connection where all are in use, and gives none that died while it rested."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._rests = Rests()
+
+    async def ensure_connection(self, connection: Any) -> None:
+        """Called with a connection before it gets a command."""
+        await super().ensure_connection(connection)
+        if self._rests.has_rested(connection):
+            try:
+                await connection.send_command("PING", check_health=False)
+                await connection.read_response()
+            except ResponseError:
+                return  # it may not ping, but it is alive
+            except ConnectionError:
+                await connection.disconnect(nowait=True)
+                await connection.connect()
+
+    async def release(self, connection: Any) -> None:
+        """Put a connection back."""
+        self._rests.begin(connection)
+        await super().release(connection)
+
+
+class Pool(redis.BlockingConnectionPool):
+    """The same for synchronous clients."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._rests = Rests()
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Take a connection out."""
+        connection = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        if self._rests.has_rested(connection):
+            try:
+                self._ask(connection)
+            except BaseException:
+                self.release(connection)
+                raise
+        return connection
+
+    def _ask(self, connection: Any) -> None:
+        try:
+            connection.send_command("PING", check_health=False)
+            connection.read_response()
+        except ResponseError:
+            return
+        except ConnectionError:
+            connection.disconnect()
+            connection.connect()
+
+    def release(self, connection: Any) -> None:
+        """Put a connection back."""
+        self._rests.begin(connection)
+        super().release(connection)  # type: ignore[no-untyped-call]
+
+
 class _RedisDriver(Driver):
     """What the two drivers have in common."""
 
     client_class: ClassVar[Any]
+    pool_class: ClassVar[Any]
 
     connection_errors = (ConnectionError, TimeoutError)
     permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
@@ -121,12 +212,13 @@ class _RedisDriver(Driver):
             raise ValueError("OPTS has no URL")
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
-            return self.client_class.from_url(url, **DEFAULTS | options)
+            pool = self.pool_class.from_url(url, **DEFAULTS | options)
         except ValueError:
             raise ValueError(
                 "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
                 "right type, and / ? # @ in a password are percent-encoded"
             ) from None
+        return self.client_class.from_pool(pool)
 
 
 def parsed_option(name: str, value: Any) -> Any:
@@ -145,6 +237,7 @@ class Aioredis(_RedisDriver):
 
     name = "redis-aioredis"
     client_class = PatientRedis
+    pool_class = AsyncPool
 
     async def connect(self) -> None:
         self.instance = self.new_client()
@@ -162,6 +255,7 @@ class Walrus(_RedisDriver):
 
     name = "redis-walrus"
     client_class = PatientDatabase
+    pool_class = Pool
 
     def connect(self) -> None:
         self.instance = self.new_client()
