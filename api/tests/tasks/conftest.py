@@ -24,3 +24,10 @@ def rabbit_tasks(project: Project, rabbitmq_url: str, redis_url: str) -> Iterato
     """A project whose broker is RabbitMQ, with a virtual host of its own."""
     with task_project(project, broker=rabbitmq_url, backend=f"{redis_url}/2") as tasks:
         yield tasks
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.docker)])
+def any_tasks(request: pytest.FixtureRequest) -> TaskProject:
+    """Both, one after the other."""
+    found: TaskProject = request.getfixturevalue("tasks" if request.param == "redis" else "rabbit_tasks")
+    return found

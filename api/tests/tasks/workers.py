@@ -138,6 +138,8 @@ class TaskProject:
             command or [str(Path(sys.executable).with_name("opa")), "start"],
             environ,
         )
+        # Pytest shows it where the test fails.
+        self._workers.callback(lambda: print(worker.log))
         self._workers.callback(worker.destroy)
         return worker
 

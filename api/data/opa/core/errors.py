@@ -101,3 +101,7 @@ class StartError(OpaError):
 
 class TaskArgumentError(OpaError, TypeError):
     """A task was sent with an argument that is not JSON."""
+
+
+class TaskResultError(OpaError):
+    """The result of a task was asked for, and results are not kept."""

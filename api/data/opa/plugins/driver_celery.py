@@ -114,6 +114,7 @@ class CeleryDriver(Driver):
         app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
+        app.configure_tasks()
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018

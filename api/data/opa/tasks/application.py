@@ -68,6 +68,12 @@ class TaskApplication(Celery):
 
         return decorate
 
+    def configure_tasks(self) -> None:
+        """Give each task what the settings say of it: one that is used while plugins are imported comes before them."""
+        self.__dict__.pop("annotations", None)
+        for task in self._tasks.values():  # type: ignore[attr-defined]  # celery-types lacks it
+            task.configure()
+
     def where(self, name: str) -> str:
         """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
         function = self._functions.get(name)

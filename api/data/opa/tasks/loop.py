@@ -3,15 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from opa.core.lifespan import running
+from opa.core.log import log
 from opa.core.manager import PluginManager
 
 Result = TypeVar("Result")
+
+CLEANUP_LIMIT = 5.0
+"""Seconds that a coroutine has to end in when it is cancelled, and the loop beyond what disconnecting may take."""
+
+
+class GivenBackError(BaseException):
+    """The task is to be run by another worker; no exception of its own, so that nothing takes it for its failure."""
+
+
+@dataclass(eq=False)
+class _Run:
+    """A coroutine that a thread waits for."""
+
+    task_id: str
+    done: Future[Any] = field(default_factory=Future)
+    task: asyncio.Task[Any] | None = None
+    is_given_back: bool = False
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Called on the loop."""
+        self.task = asyncio.get_running_loop().create_task(_harmless(coroutine))
+        self.task.add_done_callback(self._end)
+        if self.is_given_back:
+            self.task.cancel()
+
+    def cancel(self) -> None:
+        """Called on the loop."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self.done.cancel()
+            self.done.set_running_or_notify_cancel()
+        elif error := task.exception():
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(task.result())
 
 
 class ProcessLoop:
@@ -21,6 +64,7 @@ class ProcessLoop:
         self._manager = manager
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._runs: set[_Run] = set()
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
 
@@ -33,21 +77,54 @@ class ProcessLoop:
         self._thread.start()
         self._started.result()
 
-    def wait_for(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run `coroutine` on the loop and wait for it, in the thread that calls; cancel it where the wait is broken."""
-        assert self._loop is not None  # noqa: S101 - start() has been called
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def wait_for(self, coroutine: Coroutine[Any, Any, Result], task_id: str) -> Result:
+        """Run `coroutine` on the loop, for the task `task_id`, and wait for it in the thread that calls.
+
+        Raises:
+            GivenBackError: `give_back` was called for the task.
+            RuntimeError: it is the loop itself that calls.
+        """
+        loop = self._loop
+        assert loop is not None  # noqa: S101 - start() has been called
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("an 'async def' task is run in a way that would hold the event loop: await it instead")
+        run = _Run(task_id)
+        self._runs.add(run)
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
+            # In a copy of this thread's context, which has the request of the task.
+            loop.call_soon_threadsafe(run.begin, coroutine)
+            result: Result = _result(run.done)
+            return result
+        except CancelledError:
+            if run.is_given_back:
+                raise GivenBackError(task_id) from None
             raise
+        except BaseException:
+            if not run.done.done():  # the process is told to end
+                loop.call_soon_threadsafe(run.cancel)
+                _wait(run.done)
+            raise
+        finally:
+            self._runs.discard(run)
+
+    def give_back(self, task_id: str | None) -> None:
+        """Cancel the coroutine of a task, or of all, because another worker is to run it."""
+        assert self._loop is not None  # noqa: S101 - start() has been called
+        for run in tuple(self._runs):
+            if task_id in (None, run.task_id):
+                run.is_given_back = True
+                self._loop.call_soon_threadsafe(run.cancel)
 
     def stop(self) -> None:
         """Disconnect the components and end the loop."""
-        if self._loop is not None and self._stop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+        if self._loop is None or self._stop is None or not self._thread.is_alive():
+            return
+        self._loop.call_soon_threadsafe(self._stop.set)
+        components = len(self._manager.optional_components)
+        self._thread.join(components * self._manager.config.COMPONENT_DISCONNECT_TIMEOUT + CLEANUP_LIMIT)
+        if self._thread.is_alive():
+            log.warning("the event loop does not end: a task holds it, or the components do not disconnect")
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -63,6 +140,33 @@ class ProcessLoop:
             if self._started.done():
                 raise
             self._started.set_exception(error)
+
+
+async def _harmless(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The same, without the two exceptions that would end the loop, and with it all tasks of the process."""
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the task raised {error!r}") from error
+
+
+def _result(done: Future[Result]) -> Result:
+    while True:
+        try:
+            return done.result()
+        except SoftTimeLimitExceeded as error:
+            # Celery raises it in this thread, by a signal. The coroutine holds the same limit by itself, and must not
+            # be cancelled a second time while it cleans up.
+            if done.done() and done.exception() is error:
+                raise
+
+
+def _wait(done: Future[Any]) -> None:
+    """Wait until a cancelled coroutine has cleaned up."""
+    try:
+        done.exception(CLEANUP_LIMIT)
+    except (CancelledError, TimeoutError):
+        return
 
 
 def _loop_factory() -> Any:
@@ -96,8 +200,19 @@ def stop_process_loop() -> None:
         _process_loop = None
 
 
-def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
+def give_back(task_id: str | None = None) -> None:
+    """Cancel the coroutine of a task, or of all, because another worker is to run it; see `GivenBackError`."""
+    if _process_loop is not None:
+        _process_loop.give_back(task_id)
+
+
+def wait_for(coroutine: Coroutine[Any, Any, Result], task_id: str) -> Result:
     """Run `coroutine` on the loop of this process, or, outside a worker, on one of its own, and wait for it."""
-    if _process_loop is None:
+    if _process_loop is not None:
+        return _process_loop.wait_for(coroutine, task_id)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return asyncio.run(coroutine)
-    return _process_loop.wait_for(coroutine)
+    with ThreadPoolExecutor(1) as other_thread:
+        return other_thread.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()

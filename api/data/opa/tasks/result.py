@@ -6,6 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from celery import states
+from celery.backends.base import DisabledBackend
+from celery.result import EagerResult
+
+from opa.core.errors import TaskResultError
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -36,6 +40,7 @@ class TaskResult(Generic[R]):
 
         Raises:
             TimeoutError: it is not done by then; the task goes on.
+            TaskResultError: the component has no BACKEND_URL, so that results are not kept.
             Exception: what the task raised.
         """
         try:
@@ -49,7 +54,7 @@ class TaskResult(Generic[R]):
     async def _get(self) -> R:
         pause = FIRST_PAUSE
         while True:
-            meta = await asyncio.to_thread(self.celery.backend.get_task_meta, self.id)
+            meta = await self._meta()
             if meta["status"] in states.PROPAGATE_STATES:
                 raise meta["result"]
             if meta["status"] in states.READY_STATES:
@@ -60,6 +65,18 @@ class TaskResult(Generic[R]):
 
     async def state(self) -> str:
         """Celery's name of its state: `PENDING`, `STARTED`, `SUCCESS`, `FAILURE`, `RETRY` or one of the task's own."""
-        meta = await asyncio.to_thread(self.celery.backend.get_task_meta, self.id)
-        status: str = meta["status"]
+        status: str = (await self._meta())["status"]
         return status
+
+    async def _meta(self) -> dict[str, Any]:
+        if isinstance(self.celery, EagerResult):  # task_always_eager
+            return {"status": self.celery.state, "result": self.celery.result}
+        backend = self.celery.backend
+        if isinstance(backend, DisabledBackend):
+            raise TaskResultError(
+                "results of tasks are not kept",
+                where="setting OPTIONAL_COMPONENTS.CELERY.OPTS",
+                hint="Set BACKEND_URL there",
+            )
+        meta: dict[str, Any] = await asyncio.to_thread(backend.get_task_meta, self.id)
+        return meta

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from celery import Task as CeleryTask
 from celery._state import get_current_task
 from celery.app.task import Context
-from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
+from celery.exceptions import Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
+from kombu.utils.json import dumps
 
 from opa.core.errors import TaskArgumentError
 from opa.tasks import loop
@@ -32,6 +32,15 @@ else:
     _Base = CeleryTask
 
 
+class RetryLater(Retry):
+    """Raised in a coroutine by `retry`: the thread that waits for the coroutine does it, since it may block."""
+
+    def __init__(self, args: Any, kwargs: Any, options: dict[str, Any]) -> None:
+        super().__init__("it is asked for in a coroutine")
+        self.arguments = (args, kwargs)
+        self.options = options
+
+
 class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     """A task: everything of `celery.Task`, and `send` for asynchronous callers.
 
@@ -39,6 +48,24 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     """
 
     abstract = True
+    from_config: Any
+    _from_settings: tuple[str, ...] = ()
+
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """Called by Celery when the task is made."""
+        cls._from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
+        return super().bind(app)
+
+    @classmethod
+    def configure(cls) -> None:
+        """Take from the settings of the application what the decorator does not say."""
+        given = cls._from_settings
+        for name in given:
+            setattr(cls, name, None)
+        cls.bind(cls.app)
+        cls._from_settings = given
+        cls.annotate()
 
     async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Send the task to a worker, without holding the event loop. `delay` is the same for synchronous callers.
@@ -51,7 +78,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
 
     async def send_with(self, options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Send it with options of Celery's `apply_async`: `{"queue": "slow", "countdown": 60}`; else as `send`."""
-        send = functools.partial(self.apply_async, args, kwargs, **options)
+        send = functools.partial(self.apply_async, args, kwargs, **{**_origin(), **options})
         return TaskResult(await asyncio.to_thread(send))
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
@@ -76,6 +103,26 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
             hint="Send numbers, texts, lists and dicts, and make objects from them in the task",
         )
 
+    def retry(  # noqa: PLR0917 - as Celery has it
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        exc: Any = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: Any = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Celery's `retry`: send the task again, and raise what ends this run of it."""
+        options |= {"exc": exc, "eta": eta, "countdown": countdown, "max_retries": max_retries}
+        request = _request.get()
+        limit = self.max_retries if max_retries is None else max_retries
+        is_last = request is not None and limit is not None and request.retries >= limit
+        if request is None or is_last or not throw or not _is_in_coroutine():
+            return super().retry(args, kwargs, throw=throw, **options)
+        raise RetryLater(args, kwargs, options)
+
     @property
     def request(self) -> Any:
         """The request that this task answers; as Celery's, and right in a coroutine too."""
@@ -85,10 +132,24 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
 
 def _is_json(value: Any) -> bool:
     try:
-        json.dumps(value)
+        dumps(value)
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _is_in_coroutine() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _origin() -> dict[str, Any]:
+    """Which task sends: what Celery itself knows only of a task that sends from its own thread."""
+    request = _request.get()
+    return {} if request is None else {"root_id": request.root_id or request.id, "parent_id": request.id}
 
 
 def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,20 +163,29 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
         task = get_current_task()
         if task is None or task.request.called_directly:
             return coroutine  # it is called as a function, by code that awaits it
-        token = _request.set(task.request)
+        request = task.request
+        token = _request.set(request)
         try:
-            return loop.wait_for(_within_limits(coroutine, task.request.timelimit or (None, None)))
+            return loop.wait_for(_within_limits(coroutine, *_limits(task)), str(request.id))
+        except RetryLater as error:
+            later = error
         finally:
             _request.reset(token)
+        return task.retry(*later.arguments, **later.options)
 
     # Celery checks arguments when a task is sent, by the signature that it finds.
     run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return run
 
 
-async def _within_limits(coroutine: Coroutine[Any, Any, R], limits: tuple[float | None, float | None]) -> R:
+def _limits(task: Any) -> tuple[float | None, float | None]:
+    """The hard and the soft time limit in seconds: those that the task was sent with, or else its own."""
+    hard, soft = task.request.timelimit or (None, None)
+    return hard or task.time_limit, soft or task.soft_time_limit
+
+
+async def _within_limits(coroutine: Coroutine[Any, Any, R], hard: float | None, soft: float | None) -> R:
     """Hold the time limits by ourselves: Celery's need a process that it can interrupt, and threads are none."""
-    hard, soft = limits
     try:
         async with asyncio.timeout(hard) as hard_limit:
             try:

@@ -1,38 +1,59 @@
-"""The Celery worker, with components for its tasks, and what it needs to lose none of them."""
+"""The Celery worker, with components for its tasks, and an end that loses none of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+import threading
+from typing import Any
 
 from celery import bootsteps, signals
-from celery.apps.worker import Worker as CeleryWorker
+from celery.apps import worker as celery_worker
+from celery.apps.worker import (  # type: ignore[attr-defined]  # celery-types lacks them
+    install_cry_handler,
+    install_rdb_handler,
+    install_worker_restart_handler,
+)
+from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
-from celery.worker.consumer import Consumer as CeleryConsumer
-from kombu import Connection
+from celery.concurrency.thread import TaskPool as CeleryThreadPool
+from celery.platforms import EX_FAILURE, EX_OK
+from celery.worker.state import active_requests
 
-from opa.core.errors import OpaError
 from opa.core.log import log
 from opa.core.manager import get_plugin_manager
-from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.loop import start_process_loop, stop_process_loop
-from opa.tasks.queues import dead_letter_queue
+from opa.serve.workers import available_cpus
+from opa.tasks.children import Children, reason
+from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
+from opa.tasks.records import shorten_records
+from opa.tasks.stopping import Stopping
+from opa.tasks.threads import ThreadPool
 
-if TYPE_CHECKING:
-    from kombu import Message
-
-LONGEST_RETRY_PAUSE = 5
-"""Seconds between two tries to reach the broker; Celery's own grow to 30."""
+SETUP_LIMIT = 60.0
+"""Seconds that the setups of a child may take, once its components have connected; then Celery starts another one."""
+PAUSE = 0.5
 
 
-class Worker(CeleryWorker):
+class Worker(celery_worker.Worker):
     """Celery's worker; a pool that does not fork has its components connected in the worker's own process."""
 
     pool_cls: Any
+    pool: Any
+    consumer: Any
     concurrency: int
     hostname: str
+    exitcode: int | None
+
+    def setup_defaults(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
+        """Choose the pool and its size; by default one process for each CPU that the container may use."""
+        super().setup_defaults(**options)
+        self.concurrency = self.concurrency or available_cpus()
+        if get_implementation(self.pool_cls) is CeleryThreadPool:
+            self.pool_cls = ThreadPool
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # type: ignore[override]  # as Celery uses it
         """Leave the log as opa-stack has set it up, and standard output alone; true says that this was done."""
+        shorten_records()
         return True
 
     def emit_banner(self) -> None:
@@ -43,12 +64,66 @@ class Worker(CeleryWorker):
 
     def on_start(self) -> None:
         """Called before the pool starts."""
+        config = get_plugin_manager().config
+        self.stopping = Stopping(config.GRACEFUL_TIMEOUT)
+        self.children = Children()
+        self._has_stopped = threading.Event()
         super().on_start()
         if issubclass(self.pool_cls, PreforkPool):
-            signals.worker_process_init.connect(_start_in_child, weak=False)
-            signals.worker_process_shutdown.connect(_stop_in_child, weak=False)
+            self.app.conf.worker_proc_alive_timeout = config.COMPONENT_CONNECT_TIMEOUT + SETUP_LIMIT
+            signals.worker_process_init.connect(self.children.start, weak=False)
+            signals.worker_process_shutdown.connect(self.children.stop, weak=False)
         else:
             _start_or_exit()
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Handle signals; Celery's own handlers print to standard output, and know no limit in time."""
+        self.stopping.listen()
+        if not sys.stdin.isatty():
+            install_worker_restart_handler(worker)
+        install_cry_handler()
+        install_rdb_handler()
+
+    def start(self) -> None:
+        """Run until it is told to stop."""
+        super().start()
+        if isinstance(self.pool, ThreadPool) and self.pool.has_left_threads:
+            sys.stdout.flush()
+            os._exit(self.exitcode or EX_OK)
+
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
+        """Take no more tasks, and end as soon as those that run are done, or have had their time."""
+        self.stopping.begin()
+        if failure := self.children.failure():
+            log.error(failure)
+            exitcode = EX_FAILURE
+        else:
+            log.info(f"worker {self.hostname} stops; {_number(len(active_requests))} of its tasks run")
+        if isinstance(self.pool, ThreadPool):
+            self.pool.stopping = self.stopping
+        else:
+            threading.Thread(target=self._give_back, name="give-back", daemon=True).start()
+        super().stop(in_sighandler, exitcode)
+        self._has_stopped.set()
+
+    def _give_back(self) -> None:
+        """End the tasks that have had their time, while the main thread waits for them."""
+        while not self.stopping.wait(PAUSE):
+            if self._has_stopped.is_set():
+                return
+        if self._has_stopped.wait(PAUSE):
+            return
+        log.warning(f"{_number(len(active_requests))} tasks still run and go back to the queue")
+        self.consumer.cancel_active_requests()
+        if self._has_stopped.wait(CLEANUP_LIMIT):
+            return
+        for child in children_of(self.pool):
+            child.kill()
+        if self._has_stopped.wait(CLEANUP_LIMIT):
+            return
+        log.error("the worker does not end by itself")
+        sys.stdout.flush()
+        os._exit(self.exitcode or EX_OK)
 
     def _send_worker_shutdown(self) -> None:
         # The pool has stopped by now, so no task uses the components any more.
@@ -56,80 +131,39 @@ class Worker(CeleryWorker):
         stop_process_loop()
 
 
+class ChildrenUp(bootsteps.StartStopStep):
+    """Takes no task before the children have their components."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def include_if(self, w: Worker) -> bool:
+        """Called when the worker is made."""
+        return issubclass(w.pool_cls, PreforkPool)
+
+    def start(self, w: Worker) -> None:
+        """Called when the pool has forked them."""
+        children = children_of(w.pool)
+        w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
+
+
+def children_of(pool: Any) -> list[Any]:
+    """The processes of a prefork pool, as billiard knows them."""
+    running = getattr(pool, "_pool", None)
+    return list(running._pool) if running else []
+
+
+def _number(count: int) -> str:
+    return str(count) if count else "none"
+
+
 @signals.setup_logging.connect
 def _leave_the_log_alone(**_: Any) -> None:
     """Celery sets up no log of its own, in the children either, where this has a receiver."""
 
 
-def _start_in_child(**_: Any) -> None:
-    _start_or_exit()
-
-
-def _stop_in_child(**_: Any) -> None:
-    stop_process_loop()
-
-
 def _start_or_exit() -> None:
     try:
         start_process_loop(get_plugin_manager())
-    except OpaError as error:
-        log.error(str(error))
-        # Celery logs whatever else a signal's receiver raises, and goes on without components.
-        raise SystemExit(1) from error
-
-
-class Consumer(CeleryConsumer):
-    """Celery's consumer, which tries often enough to reach the broker, and throws away no message."""
-
-    def ensure_connected(self, conn: Connection) -> Any:
-        """Wait until the broker answers."""
-        ensure_connection = conn.ensure_connection
-
-        def with_short_pauses(*args: Any, **kwargs: Any) -> Any:
-            return ensure_connection(*args, **{"interval_max": LONGEST_RETRY_PAUSE, **kwargs})
-
-        conn.ensure_connection = with_short_pauses  # type: ignore[method-assign]
-        return super().ensure_connected(conn)
-
-    def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """A message that is not JSON, such as a pickle, goes to the dead-letter queue unread."""
-        log.error(
-            f"a message of type {message.content_type} on queue {message.delivery_info.get('routing_key')!r}"
-            f" is refused: {exc}"
-        )
-        message.reject()
-
-
-class DeadLetters(bootsteps.StartStopStep):
-    """Declares the queue for the tasks that are given up, before a task can be."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def start(self, c: Any) -> None:
-        """Called after each connect."""
-        if c.connection.transport.driver_type == "amqp":
-            with c.connection.channel() as channel:
-                dead_letter_queue()(channel).declare()
-
-
-class Readiness(bootsteps.StartStopStep):
-    """Tells the health check whether the worker takes tasks: from when it consumes until its connection is lost."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, c: Any, **kwargs: Any) -> None:
-        super().__init__(c, **kwargs)
-        self._timer: Any = None
-        note_not_ready("worker", "it is not connected to the broker yet")
-
-    def start(self, c: Any) -> None:
-        """Called when the worker begins to consume."""
-        note_alive("worker")
-        self._timer = c.timer.call_repeatedly(HEARTBEAT, note_alive, ("worker",))
-
-    def stop(self, c: Any) -> None:
-        """Called when the connection is lost, and when the worker stops."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        note_not_ready("worker", "it has lost the broker, or it is stopping")
+    except Exception as error:
+        log.error(reason(error))
+        raise SystemExit(EX_FAILURE) from error

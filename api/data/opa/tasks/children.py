@@ -1,0 +1,73 @@
+"""The processes that a worker forks: each connects components of its own, and tells the worker whether it could."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+
+from celery.worker.state import maybe_shutdown
+
+from opa.core.errors import OpaError
+from opa.core.log import log
+from opa.core.manager import get_plugin_manager
+from opa.serve.start_failures import StartFailures
+from opa.tasks.loop import start_process_loop, stop_process_loop
+
+PAUSE = 0.1
+
+
+class Children:
+    """Made before the fork; the children call `start` and `stop`, the worker the rest."""
+
+    def __init__(self) -> None:
+        self._worker = os.getpid()
+        self._failures = StartFailures()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def start(self, **_: object) -> None:
+        """Connect the components and run the setups; where that fails the worker stops, and says why."""
+        try:
+            start_process_loop(get_plugin_manager())
+        except Exception as error:  # Celery would log it, and go on without components
+            self._failures.note(reason(error))
+            os.kill(self._worker, signal.SIGTERM)
+            # The worker says why; an exit status would make Celery say that a child is gone, too.
+            raise SystemExit(0) from error
+        try:
+            os.write(self._writer, b"u")
+        except BlockingIOError:
+            return  # the worker reads this only in the beginning, and has enough of it
+
+    def stop(self, **_: object) -> None:
+        """Disconnect the components."""
+        stop_process_loop()
+
+    def wait_until_up(self, count: int, all_are_alive: Callable[[], bool]) -> None:
+        """Wait in the worker until `count` children have connected their components, or one has ended.
+
+        Raises:
+            WorkerShutdown: the worker is told to stop.
+        """
+        while count > 0:
+            alive = all_are_alive()
+            maybe_shutdown()
+            if not alive:
+                return  # for an unknown reason; Celery starts another one
+            readable, _, _ = select.select([self._reader], [], [], PAUSE)
+            if readable:
+                count -= len(os.read(self._reader, count))
+
+    def failure(self) -> str | None:
+        """Why a child could not start; None where all could."""
+        return self._failures.first()
+
+
+def reason(error: Exception) -> str:
+    """What a failed start is logged as; one that nobody foresaw is logged with its stack trace, too."""
+    if isinstance(error, OpaError):
+        return str(error)
+    log.opt(exception=error).error("the process cannot be started")
+    return f"the process cannot be started: {type(error).__name__}: {error}"

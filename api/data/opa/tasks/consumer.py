@@ -1,0 +1,97 @@
+"""What a worker does with its connection to the broker, and with messages that are no tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import PreconditionFailed
+from celery import bootsteps
+from celery.exceptions import WorkerShutdown
+from celery.platforms import EX_FAILURE
+from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
+from kombu import Connection
+
+from opa.core.log import log
+from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
+from opa.tasks.queues import dead_letter_queue
+
+if TYPE_CHECKING:
+    from kombu import Message
+
+LONGEST_RETRY_PAUSE = 5
+"""Seconds between two tries to reach the broker; Celery's own grow to 30."""
+
+
+class Consumer(CeleryConsumer):
+    """Celery's consumer, which tries often enough to reach the broker, and throws away no message."""
+
+    connection_errors: tuple[type[Exception], ...]
+
+    def start(self) -> None:
+        """Take tasks until the worker stops."""
+        try:
+            super().start()
+        except PreconditionFailed as error:
+            log.error(
+                f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
+                " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
+            )
+            raise WorkerShutdown(EX_FAILURE) from error
+
+    def ensure_connected(self, conn: Connection) -> Any:
+        """Wait until the broker answers."""
+        ensure_connection = conn.ensure_connection
+
+        def with_short_pauses(*args: Any, **kwargs: Any) -> Any:
+            return ensure_connection(*args, **{"interval_max": LONGEST_RETRY_PAUSE, **kwargs})
+
+        conn.ensure_connection = with_short_pauses  # type: ignore[method-assign]
+        return super().ensure_connected(conn)
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """A message that cannot be read, such as one that is not JSON, is refused: it goes to the dead-letter queue."""
+        queue = (message.delivery_info or {}).get("routing_key")
+        log.error(f"a message of type {message.content_type} on queue '{queue}' is refused: {exc}")
+        message.reject_log_error(get_logger(__name__), self.connection_errors)
+
+    def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+        """A message that is no task is refused as well; its content may be secret, and is not logged."""
+        self.on_decode_error(message, exc)
+
+
+class DeadLetters(bootsteps.StartStopStep):
+    """Declares the queue for the tasks that are given up, before a task can be."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, c: Any) -> None:
+        """Called after each connect."""
+        if c.connection.transport.driver_type == "amqp":
+            with c.connection.channel() as channel:
+                dead_letter_queue()(channel).declare()
+
+
+class Readiness(bootsteps.StartStopStep):
+    """Tells the health check whether the worker takes tasks: from when it consumes until its connection is lost."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, c: Any, **kwargs: Any) -> None:
+        super().__init__(c, **kwargs)
+        self._timer: Any = None
+        note_not_ready("worker", "it is not connected to the broker yet")
+
+    def start(self, c: Any) -> None:
+        """Called when the worker begins to consume."""
+        maybe_shutdown()  # before Celery finds out that a child is gone, and calls that an error of its own
+        note_alive("worker")
+        self._timer = c.timer.call_repeatedly(HEARTBEAT, note_alive, ("worker",))
+
+    def stop(self, c: Any) -> None:
+        """Called when the connection is lost, and when the worker stops."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        note_not_ready("worker", "it has lost the broker, or it is stopping")

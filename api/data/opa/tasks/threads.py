@@ -1,0 +1,120 @@
+"""The pool of `-P threads`: asynchronous tasks run side by side on the event loop, and a thread waits for each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery.concurrency.prefork import _run_ready_callbacks  # type: ignore[attr-defined]  # celery-types lacks it
+from celery.concurrency.thread import TaskPool
+from celery.exceptions import WorkerLostError
+from kombu.asynchronous import get_event_loop
+
+from opa.core.log import log
+from opa.tasks.loop import CLEANUP_LIMIT, GivenBackError, give_back
+from opa.tasks.stopping import Stopping
+
+PAUSE = 0.2
+
+
+class Job:
+    """A task in a thread of its own."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.is_ended = False
+
+    def terminate(self, _signal: int | None = None) -> None:
+        """End it, where it is asynchronous. Any other goes on until it has done its work: a thread cannot be ended."""
+        self.is_ended = True
+        give_back(self.task_id)
+
+    def run(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        callback: Callable[[Any], None],
+        error_callback: Callable[[ExceptionInfo], None],
+        accept_callback: Callable[[int, float], None],
+    ) -> None:
+        """Called in the thread."""
+        if self.is_ended:
+            return
+        accept_callback(os.getpid(), time.monotonic())
+        try:
+            result = target(*args)
+        except GivenBackError:
+            return  # not acknowledged: the broker gives it to another worker
+        except BaseException as error:  # noqa: BLE001 - one that Celery does not take for the task's, such as SystemExit
+            try:
+                raise WorkerLostError(repr(error)) from error
+            except WorkerLostError:
+                error_callback(ExceptionInfo())
+        else:
+            callback(result)
+
+
+class ThreadPool(TaskPool):
+    """Celery's pool of threads, which can end asynchronous tasks, and ends in time itself."""
+
+    executor: ThreadPoolExecutor
+    stopping: Stopping | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._jobs: dict[Future[None], Job] = {}
+
+    @property
+    def has_left_threads(self) -> bool:
+        """Whether tasks still run that cannot be ended; Python would wait for them before it exits."""
+        return bool(self._jobs)
+
+    def on_apply(  # type: ignore[override]  # as Celery calls it
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        _kwargs: dict[str, Any] | None = None,
+        *,
+        callback: Callable[[Any], None],
+        error_callback: Callable[[ExceptionInfo], None],
+        accept_callback: Callable[[int, float], None],
+        correlation_id: str,
+        **_: Any,
+    ) -> Job:
+        """Run a task."""
+        job = Job(correlation_id)
+        future = self.executor.submit(job.run, target, args, callback, error_callback, accept_callback)
+        self._jobs[future] = job
+        future.add_done_callback(self._end)
+        return job
+
+    def _end(self, future: Future[None]) -> None:
+        del self._jobs[future]
+        if not future.cancelled() and (error := future.exception()):
+            log.opt(exception=error).error("what Celery does at the end of a task failed")
+
+    def terminate_job(self, pid: int, signal: int | None = None) -> None:
+        """Nothing: all tasks have the same process. Celery calls `terminate` of the job as well."""
+
+    def on_stop(self) -> None:
+        """Wait for the tasks as long as they may take, and then give back those that are not done."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        while self._jobs and not (self.stopping and self.stopping.is_over):
+            self._wait(PAUSE)
+        if self._jobs:
+            log.warning(f"{len(self._jobs)} tasks still run and go back to the queue")
+            give_back()
+            deadline = time.monotonic() + CLEANUP_LIMIT
+            while self._jobs and time.monotonic() < deadline:
+                self._wait(PAUSE)
+
+    def _wait(self, seconds: float) -> None:
+        wait(tuple(self._jobs), seconds)
+        if hub := get_event_loop():
+            # Meanwhile: heartbeats, and acknowledgements of the tasks that are done.
+            hub.fire_timers()
+            _run_ready_callbacks(hub)
