@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import time
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -192,6 +193,18 @@ def test_the_setting_decides_whether_requests_are_logged(opa: Opa, setting: str,
     opa.get("/hello")
     assert opa.stop() == 0
     assert opa.log.count("GET /hello") == lines
+
+
+def test_health_checks_that_go_well_are_not_logged_and_others_are(opa: Opa) -> None:
+    opa.hello()
+    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true")
+    opa.wait_until_ready()
+    opa.get("/healthz?from=outside")
+    with pytest.raises(urllib.error.HTTPError):
+        opa.get("/healthz/more")
+    assert opa.stop() == 0
+    assert [line for line in opa.log.splitlines() if "GET /" in line and "/healthz/more" not in line] == []
+    assert opa.log.count("/healthz/more") == 1
 
 
 @pytest.mark.parametrize("keep", [False, True], ids=["a connection for each request", "kept alive"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from types import FrameType
@@ -12,6 +13,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from opa.core.errors import StartError
+from opa.serve import access
 from opa.serve.listen import refuse_connections
 
 if TYPE_CHECKING:
@@ -45,11 +47,12 @@ class ServerConfig(uvicorn.Config):
     """uvicorn's options from the settings.
 
     Args:
-        config: reads `ACCESS_LOG` and `GRACEFUL_TIMEOUT`.
+        config: reads `ACCESS_LOG`, `HEALTH_URL`, `READY_URL` and `GRACEFUL_TIMEOUT`.
         app: the ASGI application; it may be set later, before the server starts.
     """
 
     def __init__(self, config: Config, app: Any = None) -> None:
+        self._health_urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
         super().__init__(
             app,
             loop="uvloop",
@@ -67,6 +70,7 @@ class ServerConfig(uvicorn.Config):
     def load(self) -> None:
         super().load()
         self.lifespan_class = NotingLifespan
+        logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_urls))
 
 
 def stop_limit(config: Config) -> float:
