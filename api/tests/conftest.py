@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docker.engine import ROOT, unique
+from tests.docker.engine import docker as run_docker
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
@@ -56,6 +58,15 @@ def docker() -> None:
         subprocess.run(["docker", "info"], capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"there is no Docker engine: {error}")
+
+
+@pytest.fixture(scope="session")
+def image(docker: None) -> Iterator[str]:
+    """The image, built once from the working tree."""
+    name = unique("image")
+    run_docker("build", "--quiet", "--tag", name, str(ROOT / "api"), timeout=900)
+    yield name
+    run_docker("rmi", "--force", name, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.docker.conftest import image  # noqa: F401 - a fixture
 from tests.docker.dap import DapClient
 from tests.docker.engine import ROOT, docker
 from tests.docs.blocks import blocks
@@ -33,7 +32,7 @@ def client(stack: ExampleStack) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture
-def stack(example: Path, image: str) -> Iterator[ExampleStack]:  # noqa: F811
+def stack(example: Path, image: str) -> Iterator[ExampleStack]:
     with cleaned_up(ExampleStack(example, image)) as stack:
         yield stack
 
