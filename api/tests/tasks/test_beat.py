@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import redis
+
+from opa.tasks.beat import LOCK_KEY, LOCK_LIFE, SENT_KEY
+from tests.project import Project
+from tests.serve.process import wait_until
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, Worker, task_project
+
+TAKE_OVER = LOCK_LIFE + 30
+CELERY = [sys.executable, "-m", "celery", "-A", "opa.main"]
+
+TICKING = """
+from opa import task
+
+@task(schedule=1)
+def tick():
+    pass
+"""
+
+NIGHTLY = """
+from opa import task
+
+@task(schedule="0 3 * * *")
+def nightly():
+    pass
+"""
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Servers:
+    """A broker and a redis for the beats, each of its own."""
+
+    def __init__(self, start_redis: Callable[[], Server]) -> None:
+        self.broker, self.backend = start_redis(), start_redis()
+
+
+@pytest.fixture
+def servers(start_redis: Callable[[], Server]) -> Servers:
+    return Servers(start_redis)
+
+
+@pytest.fixture
+def beats(project: Project, servers: Servers) -> Any:
+    with task_project(project, broker=f"{servers.broker.url}/1", backend=f"{servers.backend.url}/2") as tasks:
+        yield tasks
+
+
+def start(beats: TaskProject, **environ: str) -> Worker:
+    return beats.start(MODE="beat", **environ)
+
+
+def memory(servers: Servers) -> redis.Redis:
+    return redis.Redis.from_url(f"{servers.backend.url}/2", decode_responses=True)
+
+
+def set_last_run(servers: Servers, name: str, *, seconds_ago: float) -> None:
+    with memory(servers) as client:
+        client.hset(SENT_KEY, name, str(time.time() - seconds_ago))
+
+
+def sent(servers: Servers, queue: str = "celery") -> list[Any]:
+    """The tasks that wait in the queue, the oldest first."""
+    with redis.Redis.from_url(f"{servers.broker.url}/1") as client:
+        messages = [json.loads(message) for message in client.lrange(queue, 0, -1)]
+    return [message["headers"] for message in reversed(messages)]
+
+
+def runs(*beats: Worker) -> list[float]:
+    """When tasks were sent, by the logs."""
+    lines = [line for beat in beats for line in beat.lines if "is sent" in line["message"]]
+    return sorted(datetime.fromisoformat(line["timestamp"]).timestamp() for line in lines)
+
+
+def wait_for_runs(beat: Worker, number: int) -> None:
+    before = len(runs(beat))
+    wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=f"{number} runs\n{beat.log}")
+
+
+def test_it_sends_what_is_due_and_nothing_else(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", TICKING)
+    beats.plugin("more.py", NIGHTLY)
+    beat = start(beats)
+    wait_for_runs(beat, 3)
+    assert beat.is_ready
+    assert beat.stop() == 0
+    assert {message["task"] for message in sent(servers)} == {"jobs.tick"}
+    assert len(sent(servers)) == len(runs(beat))
+
+
+def test_the_settings_add_to_the_schedule(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("more.py", NIGHTLY)
+    entry = {"task": "more.nightly", "schedule": 1, "options": {"queue": "slow"}}
+    beats.settings(CELERY_BEAT_SCHEDULE={"often": entry, "later": {"task": "more.nightly", "schedule": "0 4 * * 1-5"}})
+    wait_for_runs(start(beats), 2)
+    assert {message["task"] for message in sent(servers, "slow")} == {"more.nightly"}
+    assert sent(servers) == []
+
+
+def test_an_entry_that_cannot_be_sent_is_told_and_the_others_go_on(beats: TaskProject) -> None:
+    beats.plugin("jobs.py", TICKING)
+    beats.settings(CELERY_BEAT_SCHEDULE={"wrong": {"task": "jobs.tick", "schedule": 1, "args": [1]}})
+    beat = start(beats)
+    wait_for_runs(beat, 2)
+    assert beat.says("schedule 'wrong': the task cannot be sent")
+    assert beat.is_ready
+
+
+def test_without_a_redis_for_its_lock_it_does_not_start(project: Project, servers: Servers) -> None:
+    with task_project(project, broker=f"{servers.broker.url}/1", backend="rpc://") as tasks:
+        beat = start(tasks)
+        assert beat.wait() == 1
+        assert "error: MODE=beat needs a redis" in beat.log
+        assert "Traceback" not in beat.log
+
+
+def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
+    beats: TaskProject, servers: Servers
+) -> None:
+    beats.plugin("jobs.py", TICKING)
+    first = start(beats)
+    wait_for_runs(first, 1)
+    second = start(beats)
+    wait_until(lambda: second.says(f":{first.pid} runs the schedule; this one takes over within 31 s"), seconds=60)
+    wait_for_runs(first, 3)
+    assert second.is_ready
+    assert runs(second) == []
+    first.process.kill()
+    killed = time.time()
+    wait_until(lambda: len(runs(second)) >= 3, seconds=TAKE_OVER, what=f"the second takes over\n{second.log}")
+    assert runs(second)[0] - killed < LOCK_LIFE + 15
+    second.process.send_signal(signal.SIGTERM)
+    assert second.wait() == 0
+    # Neither sent what the other had sent, and what was missed was made up for once.
+    both = runs(first, second)
+    assert len({message["id"] for message in sent(servers)}) == len(sent(servers)) == len(both)
+    assert all(later - earlier > 0.8 for earlier, later in pairwise(both))
+
+
+def test_a_beat_that_is_stopped_makes_way_at_once(beats: TaskProject) -> None:
+    beats.plugin("jobs.py", TICKING)
+    first = start(beats)
+    wait_for_runs(first, 1)
+    second = start(beats)
+    wait_until(lambda: second.says("beat waits"), seconds=60)
+    assert first.stop() == 0
+    wait_until(lambda: second.says("beat runs the schedule"), seconds=15)
+    assert not first.is_ready
+
+
+def test_a_beat_that_hung_until_another_took_over_sends_no_more(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", TICKING)
+    first = start(beats)
+    wait_for_runs(first, 2)
+    second = start(beats)
+    wait_until(lambda: second.says("beat waits"), seconds=60)
+    first.process.send_signal(signal.SIGSTOP)
+    with memory(servers) as client:
+        client.delete(LOCK_KEY)  # as it will be when its time has run out
+    wait_for_runs(second, 2)
+    first.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: first.says("beat waits"), seconds=60)
+    wait_for_runs(second, 2)
+    assert len({message["id"] for message in sent(servers)}) == len(sent(servers))
+    assert all(later - earlier > 0.8 for earlier, later in pairwise(runs(first, second)))
+
+
+def test_the_times_of_the_last_runs_survive_a_restart(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", "from opa import task\n\n@task(schedule=3600)\ndef hourly():\n    pass\n")
+    first = start(beats)
+    first.wait_until_ready()
+    with memory(servers) as client:
+        noted = wait_until(lambda: client.hgetall(SENT_KEY))
+    assert first.stop() == 0
+    second = start(beats)
+    wait_until(lambda: second.says("beat runs the schedule"), seconds=60)
+    second.wait_until_ready()
+    with memory(servers) as client:
+        assert client.hgetall(SENT_KEY) == noted
+    assert sent(servers) == []
+
+
+def test_runs_that_were_missed_are_made_up_for_by_one(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("more.py", NIGHTLY)
+    set_last_run(servers, "more.nightly", seconds_ago=10 * 86400)
+    first = start(beats)
+    wait_for_runs(first, 1)
+    assert first.stop() == 0
+    second = start(beats)
+    wait_until(lambda: second.says("beat runs the schedule"), seconds=60)
+    second.wait_until_ready()
+    assert second.stop() == 0
+    assert len(sent(servers)) == 1
+
+
+def test_a_schedule_that_a_plugin_no_longer_has_is_forgotten(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", TICKING)
+    set_last_run(servers, "gone.task", seconds_ago=86400)
+    wait_for_runs(start(beats), 1)
+    with memory(servers) as client:
+        assert list(client.hgetall(SENT_KEY)) == ["jobs.tick"]
+    assert {message["task"] for message in sent(servers)} == {"jobs.tick"}
+
+
+def test_without_redis_it_waits_and_is_not_ready_and_then_goes_on(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", TICKING)
+    servers.backend.kill()
+    beat = start(beats)
+    wait_until(lambda: beat.says("because of redis"), seconds=60)
+    assert not beat.is_ready
+    servers.backend.start()
+    wait_for_runs(beat, 2)
+    assert beat.is_ready
+    servers.backend.kill()
+    wait_until(lambda: not beat.is_ready, seconds=60)
+    servers.backend.start()
+    wait_for_runs(beat, 2)
+    assert beat.log.count("cannot send for now") == 2
+    assert beat.stop() == 0
+
+
+def test_without_broker_it_waits_and_the_run_is_made_up_for_once(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("more.py", NIGHTLY)
+    set_last_run(servers, "more.nightly", seconds_ago=2 * 86400)
+    servers.broker.kill()
+    beat = start(beats)
+    wait_until(lambda: beat.says("because of the broker"), seconds=60)
+    assert not beat.is_ready
+    servers.broker.start()
+    wait_for_runs(beat, 1)
+    wait_until(lambda: beat.is_ready, seconds=60)
+    assert len(sent(servers)) == 1
+
+
+def test_a_run_that_cannot_be_sent_is_put_off_and_not_lost(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", "from opa import task\n\n@task(schedule=3600)\ndef hourly():\n    pass\n")
+    set_last_run(servers, "jobs.hourly", seconds_ago=3585)
+    beat = start(beats)
+    beat.wait_until_ready()
+    servers.broker.kill()
+    wait_until(lambda: beat.says("because of the broker"), seconds=60)
+    assert runs(beat) == []
+    servers.broker.start()
+    wait_for_runs(beat, 1)
+
+
+def test_it_writes_no_file(beats: TaskProject) -> None:
+    beats.plugin("jobs.py", TICKING)
+    before = {file for file in beats.folder.rglob("*") if "__pycache__" not in file.parts}
+    beat = start(beats)
+    wait_for_runs(beat, 1)
+    assert beat.stop() == 0
+    after = {file for file in beats.folder.rglob("*") if "__pycache__" not in file.parts}
+    assert {file.name for file in after - before} == {"worker-1.log", "worker-1-health.json"}
+
+
+def test_the_command_of_celery_runs_the_same_schedule(beats: TaskProject, servers: Servers) -> None:
+    beats.plugin("jobs.py", TICKING)
+    beat = beats.start(command=[*CELERY, "beat"])
+    wait_for_runs(beat, 1)
+    with memory(servers) as client:
+        assert client.exists(LOCK_KEY)
+    assert beat.stop() == 0
+
+
+def test_a_task_that_no_plugin_has_is_told_and_sent(beats: TaskProject, servers: Servers) -> None:
+    beats.settings(CELERY_BEAT_SCHEDULE={"far": {"task": "elsewhere.run", "schedule": 1}})
+    beat = start(beats)
+    wait_for_runs(beat, 1)
+    assert beat.says("the schedule 'far' sends the task 'elsewhere.run', which no plugin here has")
+    assert sent(servers)[0]["task"] == "elsewhere.run"
