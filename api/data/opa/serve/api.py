@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from opa.core.errors import StartError
 from opa.core.log import log
+from opa.serve.development import runs_in_development
 from opa.serve.health_target import note_health_target
 from opa.serve.workers import chosen_workers, worker_count
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
+
+RELOAD_LIMIT = 3.0
+"""Seconds: a request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made."""
 
 
 def serve_api(config: Config) -> None:
@@ -26,26 +29,22 @@ def serve_api(config: Config) -> None:
     """
     chosen = chosen_workers(os.environ, config.WORKERS)
     note_health_target(config)
-    if config.RELOAD:
-        from opa.serve.reload import supervise
+    if chosen is not None and chosen > 1:
+        _warn_or_refuse(config, chosen)
+    from opa.serve.server import stop_limit
 
-        if chosen is not None and chosen > 1:
-            log.warning(f"one process serves while RELOAD is true; the {chosen} workers asked for are not started")
-        supervise(config)
-    elif config.DEBUGPY:
-        if chosen is not None and chosen > 1:
-            raise StartError(
-                f"a debugger attaches to one process, and {chosen} workers are asked for",
-                where="setting DEBUGPY",
-                hint="Set WEB_CONCURRENCY to 1, or DEBUGPY to false",
-            )
-        from opa.serve.single import command
-
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # A new interpreter, since debugpy needs a flag of it; the same process, so that signals still arrive.
-        os.execv(sys.executable, command())  # noqa: S606
-    else:
+    if not runs_in_development(config, reload_limit=RELOAD_LIMIT, stop_limit=stop_limit(config)):
         from opa.serve.gunicorn import serve
 
         serve(config, workers=worker_count(os.environ, config.WORKERS))
+
+
+def _warn_or_refuse(config: Config, chosen: int) -> None:
+    if config.RELOAD:
+        log.warning(f"one process serves while RELOAD is true; the {chosen} workers asked for are not started")
+    elif config.DEBUGPY:
+        raise StartError(
+            f"a debugger attaches to one process, and {chosen} workers are asked for",
+            where="setting DEBUGPY",
+            hint="Set WEB_CONCURRENCY to 1, or DEBUGPY to false",
+        )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
+STOP_LIMIT = 10.0
+"""Seconds: it finishes what it is sending, and gives its lock back."""
+
 
 def serve_beat(config: Config) -> None:
     """Run the schedule until SIGTERM or SIGINT; where another beat runs it already, wait to take its place.
@@ -15,6 +18,16 @@ def serve_beat(config: Config) -> None:
         OpaError: it cannot be started.
         SystemExit: Celery ended, with its status.
     """
+    if config.RELOAD:
+        from opa.serve.reload import supervise
+
+        supervise(config, reload_limit=STOP_LIMIT, stop_limit=STOP_LIMIT)
+    else:
+        run(config)
+
+
+def run(config: Config) -> None:
+    """Run the schedule in this process; see `serve_beat`."""
     from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.serve.worker import run_celery, task_application

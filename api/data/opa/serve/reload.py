@@ -1,4 +1,4 @@
-"""Reload in development: a supervisor that starts one serving process again whenever a file changes."""
+"""Reload in development: a supervisor that starts one process again whenever a file changes."""
 
 from __future__ import annotations
 
@@ -16,41 +16,40 @@ from opa.core.discover import PACKAGE_FOLDER, plugin_folders
 from opa.core.errors import PluginPathError, SettingsError
 from opa.core.log import log
 from opa.serve import orphans
-from opa.serve.server import stop_limit
 from opa.serve.single import command
 from opa.serve.watch import take_snapshot, wait_for_change
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
-# A request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made.
-RELOAD_STOP_LIMIT = 3.0
 ORPHANS_GRACE = 1.0
 PAUSE = 0.05
 NAMED_FILES = 3
 
 
-def supervise(config: Config) -> None:
-    """Run the serving process, and again after each change, until SIGTERM or SIGINT.
+def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None:
+    """Run the process of the mode, and again after each change, until SIGTERM or SIGINT.
 
     A process that ends by itself, such as over a mistake in a plugin, is started again after the next change.
 
     Args:
-        config: reads `PLUGIN_PATHS`, `RELOAD_POLLING`, and the time limits for stopping.
+        config: reads `PLUGIN_PATHS` and `RELOAD_POLLING`.
+        reload_limit: seconds that the process has to end before it is started again.
+        stop_limit: seconds that it has to end when this one is told to stop.
     """
     stop = threading.Event()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     orphans.adopt_orphans()
     child = Child(lambda: command(supervisor=os.getpid()))
     try:
-        _reload_until(stop, config, child)
+        _reload_until(stop, config, child, reload_limit)
     finally:
-        child.stop(stop_limit(config))
+        child.stop(stop_limit)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _reload_until(stop: threading.Event, config: Config, child: Child) -> None:
+def _reload_until(stop: threading.Event, config: Config, child: Child, reload_limit: float) -> None:
     polling = polls(config.RELOAD_POLLING)
     folders = watched_folders(config)
     log.info(f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}")
@@ -61,13 +60,13 @@ def _reload_until(stop: threading.Event, config: Config, child: Child) -> None:
         changed = wait_for_change(folders, snapshot, polling=polling, stop=stop, meanwhile=child.notice_end)
         if changed:
             log.info(f"reload: {_named(changed)} changed")
-            child.stop(RELOAD_STOP_LIMIT)
+            child.stop(reload_limit)
             config = _read_again(config)
             folders = watched_folders(config)
 
 
 class Child:
-    """The serving process; at most one at a time."""
+    """The process of the mode; at most one at a time."""
 
     def __init__(self, make_command: Callable[[], list[str]]) -> None:
         self._make_command = make_command
@@ -94,7 +93,7 @@ class Child:
     def notice_end(self) -> None:
         """Say so when it has ended by itself."""
         if self._pid and not self._runs():
-            log.error("the serving process has ended; it starts again after the next change of a file")
+            log.error("the process has ended; it starts again after the next change of a file")
 
     def _runs(self) -> bool:
         """Whether it runs. Adopted orphans that have ended are reaped on the way."""

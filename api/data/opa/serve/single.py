@@ -1,4 +1,4 @@
-"""One serving process, for development: `python -m opa.serve`.
+"""What a mode is in development: one process, `python -m opa.serve`.
 
 Its own interpreter, so that a reload begins with nothing imported, and so that the debugger gets the flag it
 needs.
@@ -6,8 +6,10 @@ needs.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opa.core.errors import OpaError
@@ -53,8 +55,39 @@ def serve(config: Config) -> None:
         runner.run(Server(server_config, alone=True).serve(sockets=[listener]))
 
 
+def run_worker(config: Config) -> None:
+    """Run tasks until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+        SystemExit: Celery ended, with its status.
+    """
+    if config.DEBUGPY:
+        from opa.serve.debugger import listen
+
+        listen(config)
+    from opa.serve import worker
+
+    worker.run(config)
+
+
+def run_beat(config: Config) -> None:
+    """Run the schedule until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+        SystemExit: Celery ended, with its status.
+    """
+    from opa.serve import beat
+
+    beat.run(config)
+
+
+MODES: dict[str, Callable[[Config], None]] = {"api": serve, "worker": run_worker, "beat": run_beat}
+
+
 def main() -> None:
-    """Load the settings and serve; a mistake that somebody can mend is one line and exit status 1."""
+    """Load the settings and run the mode; a mistake that somebody can mend is one line and exit status 1."""
     from opa.cli.report import print_error
 
     # Ctrl-C while plugins are imported is an end and not a stack trace; later the server handles it.
@@ -66,11 +99,12 @@ def main() -> None:
     try:
         from opa.core import settings
         from opa.core.log import setup_logging
+        from opa.serve.mode import chosen_mode
 
         config = settings.load_settings()
         settings.config.adopt(config)
         setup_logging(config)
-        serve(config)
+        MODES[chosen_mode(os.environ)](config)
     except OpaError as error:
         print_error(error)
         sys.exit(1)

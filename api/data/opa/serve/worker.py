@@ -10,15 +10,32 @@ from typing import TYPE_CHECKING
 
 from opa.core.errors import StartError
 from opa.core.log import log
+from opa.serve.development import runs_in_development
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.core.settings import Config
     from opa.tasks.application import TaskApplication
 
+LAST_WORDS = 20.0
+"""Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
+
 
 def serve_worker(config: Config) -> None:
     """Run tasks until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+        SystemExit: Celery ended, with its status.
+    """
+    # Also for a reload: a task that runs has the time that it was promised.
+    limit = config.GRACEFUL_TIMEOUT + LAST_WORDS
+    if not runs_in_development(config, reload_limit=limit, stop_limit=limit):
+        run(config)
+
+
+def run(config: Config) -> None:
+    """Run tasks in this process and its children.
 
     The variable `CELERY_PARAMS` is put behind the command line (`-Q math -c 4`), and `CELERY_COMMAND` takes the
     place of `worker` in it.
@@ -32,7 +49,10 @@ def serve_worker(config: Config) -> None:
 
     state["runner"] = "celery"
     manager = prepare(config)
-    run_celery(task_application(manager, "MODE=worker"), _command_line(os.environ.get("CELERY_COMMAND") or "worker"))
+    command = _words("CELERY_COMMAND", "worker")
+    # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
+    pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
+    run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *_words("CELERY_PARAMS", "")])
 
 
 def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
@@ -66,13 +86,18 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
     )
 
 
-def _command_line(command: str) -> list[str]:
+def _words(variable: str, default: str) -> list[str]:
+    """The words of an environment variable, written as on a command line.
+
+    Raises:
+        StartError: it cannot be split into words.
+    """
     try:
-        return [*shlex.split(command), *shlex.split(os.environ.get("CELERY_PARAMS", ""))]
+        return shlex.split(os.environ.get(variable) or default)
     except ValueError as error:
         raise StartError(
-            f"CELERY_PARAMS cannot be split into words: {error}",
-            where="environment variable CELERY_PARAMS",
+            f"{variable} cannot be split into words: {error}",
+            where=f"environment variable {variable}",
             hint="Write it as on a command line: -Q math -c 4",
         ) from error
 

@@ -1,0 +1,94 @@
+"""A worker in development: it reloads, and a debugger attaches to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.docker.dap import DapClient
+from tests.serve.process import free_port, wait_until
+from tests.tasks.workers import TaskProject
+
+RELOAD = {"OPA_RELOAD": "true", "OPA_RELOAD_POLLING": "yes"}
+
+WORD = """
+import time
+
+from opa import log, task
+
+
+@task
+def word():
+    return "{word}"
+
+
+@task
+def slow():
+    log.info("slow begins")
+    time.sleep(3)
+    return "{word}"
+"""
+
+DOUBLE = """
+import asyncio
+
+from opa import task
+
+
+@task
+def double(number):
+    answer = 2 * number
+    return answer
+
+
+@task
+async def double_later(number):
+    await asyncio.sleep(0)
+    answer = 2 * number
+    return answer
+"""
+
+
+def test_a_changed_task_runs_as_changed_and_one_that_runs_has_its_time(tasks: TaskProject) -> None:
+    file = tasks.plugin("words.py", WORD.format(word="one"))
+    worker = tasks.worker(**RELOAD)
+    with tasks.sending():
+        words = tasks.module("words")
+        assert words.word.delay().get(timeout=20) == "one"
+        running = words.slow.delay()
+        wait_until(lambda: worker.says("slow begins"))
+        file.write_text(WORD.format(word="two"))
+        wait_until(lambda: worker.says("changed"))
+        changed = words.word.delay()
+        assert running.get(timeout=20) == "one"
+        assert changed.get(timeout=20) == "two"
+    assert worker.stop() == 0
+
+
+def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(tasks: TaskProject) -> None:
+    file = tasks.plugin("words.py", WORD.format(word="one"))
+    worker = tasks.worker(**RELOAD)
+    file.write_text("def broken(:\n")
+    wait_until(lambda: worker.says("starts again after the next change"))
+    file.write_text(WORD.format(word="two"))
+    with tasks.sending():
+        assert tasks.module("words").word.delay().get(timeout=20) == "two"
+
+
+@pytest.mark.parametrize("reload", ["true", "false"])
+@pytest.mark.parametrize("name", ["double", "double_later"])
+def test_a_debugger_stops_in_a_task(tasks: TaskProject, name: str, reload: str) -> None:
+    file = tasks.plugin("numbers_.py", DOUBLE)
+    text = DOUBLE.splitlines()
+    begin = next(number for number, line in enumerate(text) if f"def {name}(" in line)
+    line = text.index("    return answer", begin) + 1
+    port = free_port()
+    worker = tasks.start(OPA_RELOAD=reload, OPA_DEBUGPY="true", OPA_DEBUGPY_PORT=str(port), CELERY_PARAMS="-c 1")
+    worker.wait_until_ready()
+    with tasks.sending(), DapClient("127.0.0.1", port) as debugger:
+        folder = str(file.parent)
+        debugger.attach(local_root=folder, remote_root=folder, breakpoints={str(file): [line]})
+        result = getattr(tasks.module("numbers_"), name).delay(21)
+        variables = debugger.variables_where_stopped()
+        assert (variables["number"], variables["answer"]) == ("21", "42")
+        debugger.resume()
+        assert result.get(timeout=20) == 42
