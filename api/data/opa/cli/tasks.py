@@ -142,14 +142,17 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
     wanted = set(_check_choice(ids, every))
     found: set[str] = set()
     stay: list[str] = []
+    settled = 0
     try:
         with dead_letters(_application(command)) as held:
             for one in _chosen(held, wanted, every):
                 found.add(one.letter.id)
                 if reason := settle(one):
                     stay.append(f"{one.letter.id} {one.letter.task} {reason}")
+                else:
+                    settled += 1
     finally:
-        print(f"{done}: {len(found) - len(stay)}")
+        print(f"{done}: {settled}")
     stay += [f"{missing} is not among the dead letters" for missing in sorted(wanted - found)]
     for line in stay:
         typer.echo(line, err=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
+from amqp import Message
 from amqp.exceptions import ChannelError, MessageNacked, NotFound
 
 from opa.core.errors import StartError
@@ -50,7 +51,7 @@ class HeldMessage(Held):
         properties = dict(self._message.properties)
         headers = properties.pop("application_headers", {})
         fresh = {name: value for name, value in headers.items() if not name.startswith(TRACES)}
-        message = self._channel.prepare_message(self._message.body, headers=fresh, properties=properties)
+        message = Message(self._message.body, application_headers=fresh, **properties)
         try:
             # It waits for the confirmation; see `confirm_publish` in the driver.
             self._channel.basic_publish(message, exchange="", routing_key=self.letter.queue, mandatory=True)
