@@ -15,8 +15,9 @@ from starlette.testclient import TestClient
 
 from opa.core.app import Api, build_app
 from opa.core.importing import MARK
-from opa.core.manager import PluginManager, set_running
+from opa.core.manager import PluginManager
 from opa.core.prepare import prepare
+from opa.core.running import set_running
 from opa.core.settings import Config, load_settings
 
 
@@ -85,7 +86,7 @@ def clean_imports() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        marked = [name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())]
-        for name in marked:
+        marked = {name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())}
+        for name in [name for name in sys.modules if name.partition(".")[0] in marked]:
             del sys.modules[name]
         set_running(None)

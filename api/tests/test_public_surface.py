@@ -20,6 +20,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 
 def test_what_opa_offers() -> None:
     assert sorted(opa.__all__) == [
+        "BaseMiddleware",
         "Component",
         "ComponentUnavailableError",
         "Driver",
@@ -27,6 +28,7 @@ def test_what_opa_offers() -> None:
         "HookDefinition",
         "OpaError",
         "PluginManager",
+        "PluginSettings",
         "Setup",
         "call_hook",
         "call_hook_async",
@@ -34,10 +36,15 @@ def test_what_opa_offers() -> None:
         "get_component",
         "get_instance",
         "get_plugin_manager",
+        "get_plugins",
         "get_router",
         "get_util",
         "log",
+        "register",
+        "run_group",
+        "run_group_async",
         "state",
+        "task",
     ]
 
 
@@ -59,7 +66,7 @@ def test_the_names_of_the_original_module_are_those_of_opa(name: str) -> None:
 
 
 def test_the_commands() -> None:
-    assert sorted(COMMANDS) == ["check", "config", "plugins", "shell", "start", "up"]
+    assert sorted(COMMANDS) == ["check", "config", "plugins", "shell", "start", "tasks", "up"]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -15,22 +15,29 @@ if TYPE_CHECKING:
     from opa.core.errors import ComponentUnavailableError, OpaError
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.log import log
-    from opa.core.manager import (
-        PluginManager,
+    from opa.core.manager import PluginManager
+    from opa.core.middleware import BaseMiddleware
+    from opa.core.plugin_settings import PluginSettings
+    from opa.core.routers import get_router
+    from opa.core.running import (
         call_hook,
         call_hook_async,
         get_component,
         get_instance,
         get_plugin_manager,
+        get_plugins,
         get_util,
+        register,
+        run_group,
+        run_group_async,
     )
-    from opa.core.routers import get_router
     from opa.core.settings import config
     from opa.core.setups import Setup
     from opa.core.state import state
     from opa.tasks.decorator import task
 
 __all__ = [
+    "BaseMiddleware",
     "Component",
     "ComponentUnavailableError",
     "Driver",
@@ -38,6 +45,7 @@ __all__ = [
     "HookDefinition",
     "OpaError",
     "PluginManager",
+    "PluginSettings",
     "Setup",
     "call_hook",
     "call_hook_async",
@@ -45,14 +53,19 @@ __all__ = [
     "get_component",
     "get_instance",
     "get_plugin_manager",
+    "get_plugins",
     "get_router",
     "get_util",
     "log",
+    "register",
+    "run_group",
+    "run_group_async",
     "state",
     "task",
 ]
 
 _HOME = {
+    "BaseMiddleware": "core.middleware",
     "Component": "core.depends",
     "ComponentUnavailableError": "core.errors",
     "Driver": "core.drivers",
@@ -60,16 +73,21 @@ _HOME = {
     "HookDefinition": "core.hooks",
     "OpaError": "core.errors",
     "PluginManager": "core.manager",
+    "PluginSettings": "core.plugin_settings",
     "Setup": "core.setups",
-    "call_hook": "core.manager",
-    "call_hook_async": "core.manager",
+    "call_hook": "core.running",
+    "call_hook_async": "core.running",
     "config": "core.settings",
-    "get_component": "core.manager",
-    "get_instance": "core.manager",
-    "get_plugin_manager": "core.manager",
+    "get_component": "core.running",
+    "get_instance": "core.running",
+    "get_plugin_manager": "core.running",
+    "get_plugins": "core.running",
     "get_router": "core.routers",
-    "get_util": "core.manager",
+    "get_util": "core.running",
     "log": "core.log",
+    "register": "core.running",
+    "run_group": "core.running",
+    "run_group_async": "core.running",
     "state": "core.state",
     "task": "tasks.decorator",
 }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.discover import BUILT_IN_FOLDER, find_plugins, plugin_folders
+from opa.core.discover import BUILT_IN_FOLDER, find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import MetadataError, PluginPathError
 from tests.project import Project
 
@@ -32,7 +32,7 @@ def test_plugins_come_in_the_order_of_the_paths_and_then_of_their_names(project:
 def test_the_first_plugin_of_a_name_wins_and_remembers_the_ones_it_hides(project: Project) -> None:
     project.plugin("same.py")
     hidden = project.plugin("same.py", folder="more")
-    (plugin,) = find_plugins([project.plugins, project.folder / "more"])
+    (plugin,) = first_of_each_name(find_plugins([project.plugins, project.folder / "more"]))
     assert plugin.folder == project.plugins
     assert plugin.shadows == (hidden,)
 
@@ -57,7 +57,7 @@ def test_bad_metadata_is_an_error_that_names_the_file(project: Project, text: st
     project.plugin("module.py")
     file = project.plugin("module-meta.json", text)
     with pytest.raises(MetadataError) as caught:
-        find_plugins([project.plugins])
+        project.prepare()
     assert problem in str(caught.value)
     assert str(file) in str(caught.value)
 
@@ -66,7 +66,7 @@ def test_bad_json_is_reported_with_its_line(project: Project) -> None:
     project.plugin("module.py")
     file = project.plugin("module-meta.json", '{\n "tags": [,]}')
     with pytest.raises(MetadataError, match=f"{file}:2"):
-        find_plugins([project.plugins])
+        project.prepare()
 
 
 def test_the_built_in_folder_is_always_last_and_stands_once(project: Project) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opa.core.discover import find_plugins, plugin_folders
+from opa.core.discover import find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import FilterError
 from opa.core.filters import PluginFilters, decide
 from tests.project import Project
@@ -100,6 +100,6 @@ def test_an_expression_that_does_not_compile_is_an_error_that_names_the_setting(
 
 def test_the_first_of_a_name_wins_even_where_a_filter_drops_it(plugins: Project) -> None:
     plugins.plugin("red.py", folder="more")
-    found = find_plugins([plugins.plugins, plugins.folder / "more"])
+    found = first_of_each_name(find_plugins([plugins.plugins, plugins.folder / "more"]))
     decisions = decide(found, PluginFilters(blacklist_list=frozenset({"plugins/red"})))
     assert "red" not in [decision.plugin.name for decision in decisions if decision.load]

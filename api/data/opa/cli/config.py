@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 def config(
     name: Annotated[
         str | None,
-        typer.Argument(help="Show this setting alone; dots lead inside: OPTIONAL_COMPONENTS.WALRUS."),
+        typer.Argument(
+            help="Show this setting alone; dots lead inside: OPTIONAL_COMPONENTS.WALRUS. "
+            "`schema` prints the JSON Schema of all settings, those of the plugins too."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the effective settings and where each comes from, or every mistake in them."""
     from opa.core.settings import load_settings
 
+    if name == "schema":
+        print(json.dumps(_schema(), indent=2))
+        return
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -38,6 +44,24 @@ def config(
         print(json.dumps(by_name, indent=2, ensure_ascii=False, default=str))
     else:
         _print_table(rows)
+
+
+def _schema() -> dict[str, Any]:
+    """The JSON Schema of all settings, with the model of each plugin under `PLUGIN_SETTINGS`."""
+    from opa.core.prepare import prepare
+    from opa.core.settings_schema import Settings
+
+    schema = Settings.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    properties = {}
+    for found in prepare().registry.objects:
+        if found.settings is not None:
+            name = f"PLUGIN_SETTINGS.{found.plugin.name}"
+            model = found.settings.model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
+            definitions[name] = model
+            properties[found.plugin.name] = {"$ref": f"#/$defs/{name}"}
+    schema["properties"]["PLUGIN_SETTINGS"] = {"type": "object", "properties": properties, "default": {}}
+    return schema
 
 
 def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:

@@ -8,45 +8,84 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa.cli import app
+from opa.core.errors import StartError
 
 if TYPE_CHECKING:
+    from opa.core.filters import Decision
     from opa.core.manager import PluginManager
     from opa.core.register import PluginObjects
 
 
 @app.command()
 def plugins(
+    name: Annotated[str | None, typer.Argument(help="Show everything about this plugin alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
+    from opa.core.app import build_app
     from opa.core.prepare import prepare
 
-    rows = plugin_rows(prepare())
+    manager = prepare()
+    build_app(manager)
+    rows = plugin_rows(manager)
+    if name is not None:
+        rows = [_row_of(name, rows)]
     if as_json:
-        print(json.dumps(rows, indent=2))
-    else:
+        print(json.dumps(rows if name is None else rows[0], indent=2))
+    elif name is None:
         _print_table(rows)
+    else:
+        _print_one(rows[0])
 
 
 def plugin_rows(manager: PluginManager) -> list[dict[str, Any]]:
-    """A row for each plugin that was found, in load order: name, file, status, reasons, tags, hides, provides."""
-    objects = {found.plugin.file: found for found in manager.registry.objects}
-    rows = []
-    for decision in manager.decisions:
-        plugin = decision.plugin
-        rows.append(
-            {
-                "name": plugin.name,
-                "file": str(plugin.file),
-                "built_in": plugin.is_built_in,
-                "status": "loaded" if decision.load else "left out",
-                "reasons": list(decision.reasons),
-                "tags": sorted(plugin.metadata.tags),
-                "hides": [str(path) for path in plugin.shadows],
-                "provides": _provides(objects[plugin]) if decision.load else [],
-            }
-        )
-    return rows
+    """A row for each plugin that was found: those that are loaded in load order, then the others.
+
+    Each has name, version, description, file, status, reasons, tags, requires, packages, hides, settings and provides.
+    """
+    objects = {found.plugin.name: found for found in manager.registry.objects}
+    positions = {name: position for position, name in enumerate(objects)}
+    decisions = sorted(manager.decisions, key=lambda decision: positions.get(decision.plugin.name, len(positions)))
+    return [_row(decision, objects.get(decision.plugin.name), manager) for decision in decisions]
+
+
+def _row(decision: Decision, found: PluginObjects | None, manager: PluginManager) -> dict[str, Any]:
+    plugin = decision.plugin
+    metadata = plugin.metadata
+    error = manager.roster.left_out.get(plugin.name)
+    return {
+        "name": plugin.name,
+        "version": str(metadata.version) if metadata.version else "",
+        "description": metadata.description,
+        "file": str(plugin.file),
+        "built_in": plugin.is_built_in,
+        "status": "loaded" if found else "broken" if error else "left out",
+        "reasons": [str(error)] if error else list(decision.reasons),
+        "tags": sorted(metadata.tags),
+        "requires": [str(requirement) for requirement in metadata.requires],
+        "packages": [str(requirement) for requirement in metadata.packages],
+        "hides": [str(path) for path in plugin.shadows],
+        "settings": sorted(found.settings.model_fields) if found and found.settings else [],
+        "provides": [*_provides(found), *_declared(found, manager)] if found else [],
+    }
+
+
+def _row_of(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    for row in rows:
+        if row["name"] == name:
+            return row
+    raise StartError(f"there is no plugin '{name}'", hint=f"Plugins: {', '.join(sorted(row['name'] for row in rows))}")
+
+
+def _declared(found: PluginObjects, manager: PluginManager) -> list[str]:
+    """What the plugin declared while it was imported: tasks, and members of groups."""
+    module = found.plugin.file.module
+    declared = [f"task {name}" for name in manager.celery.tasks_of(module)]
+    for group in manager.groups.names():
+        for member in manager.groups.members(group):
+            if f"{member.module or member.uri}.".startswith(f"{module}."):
+                declared.append(f"{member.uri} in group {group}")
+    return declared
 
 
 def _provides(found: PluginObjects) -> list[str]:
@@ -58,6 +97,8 @@ def _provides(found: PluginObjects) -> list[str]:
     provides += [f"hook {hook_name(hook)} (order {hook.order})" for hook in found.hooks]
     provides += [f"driver {driver.name}" for driver in found.drivers]
     provides += [f"setup {setup.__name__}" for setup in found.setups]
+    provides += [f"{step}()" for step in found.lifecycle.functions]
+    provides += [f"settings {found.settings.__name__}"] if found.settings else []
     provides += [f"middleware {getattr(item.cls, '__name__', item.cls)}" for item in found.middleware]
     for route in found.router.routes if found.router else ():
         if isinstance(route, APIRoute):
@@ -74,11 +115,24 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         ["plugin", "status", "provides", "file"],
         [
             [
-                row["name"],
+                " ".join([row["name"], row["version"]]).strip(),
                 "\n".join([row["status"], *row["reasons"], *(f"hides {path}" for path in row["hides"])]),
                 "\n".join(row["provides"]) or "-",
                 row["file"],
             ]
             for row in rows
+        ],
+    )
+
+
+def _print_one(row: dict[str, Any]) -> None:
+    from opa.cli.tables import print_table
+
+    print_table(
+        [row["name"], ""],
+        [
+            [key, "\n".join(value) if isinstance(value, list) else str(value)]
+            for key, value in row.items()
+            if key != "name" and value not in ("", [])
         ],
     )

@@ -2,70 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
-from opa.core.errors import OpaError, RegistrationError
+from opa.core.errors import OpaError, PluginError, RegistrationError
+from opa.core.groups import MIDDLEWARE
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.core.middleware import middleware_of_group, swallower
 from opa.core.register import PluginObjects
 from opa.core.routes import add_routes
+from opa.core.running import belonging_to
+
+
+@dataclass
+class Contributions:
+    """What a plugin has added to the application, so that it can be taken out again."""
+
+    routes: list[BaseRoute] = field(default_factory=list)
+    middleware: list[Middleware] = field(default_factory=list)
+    exception_handlers: list[Any] = field(default_factory=list)
 
 
 class Api(FastAPI):
-    """A FastAPI application that connects components and runs setups while it starts.
+    """A FastAPI application that starts the plugins of its manager before it starts itself.
 
-    Two things differ from its base: a mistake at start is reported to the server as one line instead of a stack
-    trace, and a `Setup` may still add middleware, as it could in the original opa-stack.
+    The lifespan of the middleware and of the routers runs inside that of the plugins. A mistake at start is reported to
+    the server as one line instead of a stack trace.
     """
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
-        super().__init__(lifespan=self._lifespan, **options)
+        super().__init__(lifespan=self._inner_lifespan, **options)
         self.manager = manager
-        self._starting = False
-        self._start_error: OpaError | None = None
+        self._contributions: dict[str, Contributions] = {}
+        self._inner_started = False
 
     @asynccontextmanager
-    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        self._starting = True
-        try:
-            async with running(self.manager, self):
-                self._starting = False
-                yield
-        except OpaError as error:
-            self._start_error = error if self._starting else None
-            raise
+    async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self._inner_started = True
+        yield
 
-    def add_middleware(self, *args: Any, **kwargs: Any) -> None:
-        if self._starting:
-            # The stack was built for the lifespan scope; the first request builds it again, with this one in it.
-            self.middleware_stack = None
-        super().add_middleware(*args, **kwargs)
+    @contextmanager
+    def contributed_by(self, plugin: str) -> Iterator[None]:
+        """What is added to the application in the block belongs to `plugin`."""
+        if not self.manager.roster.policy.skips(plugin):
+            yield
+            return
+        routes, middleware = {id(route) for route in self.router.routes}, {id(item) for item in self.user_middleware}
+        handlers = set(self.exception_handlers)
+        try:
+            yield
+        finally:
+            mine = self._contributions.setdefault(plugin, Contributions())
+            mine.routes += [route for route in self.router.routes if id(route) not in routes]
+            mine.middleware += [item for item in self.user_middleware if id(item) not in middleware]
+            mine.exception_handlers += [key for key in self.exception_handlers if key not in handlers]
+
+    def remove_contributions_of(self, plugin: str) -> None:
+        """Take out what `plugin` has added."""
+        mine = self._contributions.pop(plugin, Contributions())
+        self.router.routes[:] = [route for route in self.router.routes if route not in mine.routes]
+        self.user_middleware[:] = [item for item in self.user_middleware if item not in mine.middleware]
+        for key in mine.exception_handlers:
+            self.exception_handlers.pop(key, None)
+        self.openapi_schema = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._start_and_stop(scope, receive, send)
-        else:
+            return
+        with belonging_to(self.manager):
             await super().__call__(scope, receive, send)
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_one_line(message: Message) -> None:
-            if message["type"] == "lifespan.startup.failed" and self._start_error is not None:
-                message = {**message, "message": str(self._start_error)}
-            await send(message)
+        startup = await receive()
+        inner = _InnerLifespan(startup, receive, send)
+        try:
+            async with running(self.manager, self):
+                self._inner_started = False
+                self.middleware_stack = None
+                await super().__call__(scope, inner.receive, inner.send)
+                if not self._inner_started:
+                    raise await self._swallowed()
+        except OpaError as error:
+            phase = "shutdown" if inner.is_started else "startup"
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+            raise
+        if inner.last_word is not None:
+            await send(inner.last_word)
 
-        await super().__call__(scope, receive, send_one_line)
+    async def _swallowed(self) -> RegistrationError:
+        name = await swallower(self.user_middleware)
+        return RegistrationError(
+            f"middleware {name} does not pass the lifespan on, so nothing behind it would start",
+            where="group middleware",
+            hint="In its __call__, await self.app(scope, receive, send) for every scope type that it does not handle",
+        )
+
+
+class _InnerLifespan:
+    """Stands between the server and the application inside: the plugins start before it, and stop after it."""
+
+    def __init__(self, startup: Message, receive: Receive, send: Send) -> None:
+        self._startup: Message | None = startup
+        self._receive = receive
+        self._send = send
+        self.is_started = False
+        self.last_word: Message | None = None
+
+    async def receive(self) -> Message:
+        if self._startup is not None:
+            startup, self._startup = self._startup, None
+            return startup
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            self.last_word = message
+            return
+        self.is_started = message["type"] == "lifespan.startup.complete"
+        await self._send(message)
 
 
 def build_app(manager: PluginManager) -> Api:
     """The application with the routes, middleware and exception handlers of all plugins, in load order.
 
+    The group `middleware` of the settings is the outermost.
+
     Raises:
-        RegistrationError: a router or an exception handler of a plugin cannot be added.
+        PluginError: a router, middleware or exception handler of a plugin that may not be left out cannot be added.
     """
     config = manager.config
     app = Api(
@@ -77,19 +149,31 @@ def build_app(manager: PluginManager) -> Api:
         docs_url=None,
         redoc_url=None,
         debug=config.DEBUG,
-        middleware=[middleware for found in manager.registry.objects for middleware in found.middleware],
+        middleware=middleware_of_group(manager.groups.members(MIDDLEWARE)),
     )
     # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
     app.root_path = config.OPENAPI_PREFIX
     routers: set[int] = set()
     for found in manager.registry.objects:
-        for key, handler in _exception_handlers(found, manager).items():
-            app.add_exception_handler(key, handler)
-        # A plugin may import the router of another to add to it; it still stands in the application once.
-        if found.router is not None and id(found.router) not in routers:
-            routers.add(id(found.router))
-            _include(app, found.router, found)
+        if found.plugin.name not in manager.roster:
+            continue
+        try:
+            with app.contributed_by(found.plugin.name):
+                _add(app, found, routers)
+        except PluginError as error:
+            for gone in manager.leave_out(found.plugin.name, error):
+                app.remove_contributions_of(gone.plugin.name)
     return app
+
+
+def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
+    app.user_middleware += found.middleware
+    for key, handler in _exception_handlers(found, app.manager).items():
+        app.add_exception_handler(key, handler)
+    # A plugin may import the router of another to add to it; it still stands in the application once.
+    if found.router is not None and id(found.router) not in routers:
+        routers.add(id(found.router))
+        _include(app, found.router, found)
 
 
 def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping[Any, Any]:
@@ -104,6 +188,7 @@ def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
     except Exception as error:
         raise RegistrationError(
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",
+            plugin=found.plugin.name,
             where=str(found.plugin.file.file),
             hint="Mend the route that the message speaks of",
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +65,22 @@ def configured_components(manager: PluginManager) -> dict[str, ComponentState]:
     for key, options in manager.config.OPTIONAL_COMPONENTS.items():
         name = key.lower()
         driver = None if options["LOAD"] == "no" else _driver(manager, key, options)
-        states[name] = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
+        state = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
+        if driver is None and options["LOAD"] != "no":
+            state = replace(state, status=NOT_LOADED, reason=_driver_left_out(manager, options["DRIVER"]))
+        states[name] = state
     return states
 
 
-def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Driver:
+def _driver_left_out(manager: PluginManager, driver: str) -> str:
+    plugins = ", ".join(f"'{name}'" for name in manager.roster.left_out)
+    return f"no plugin that is in has its driver '{driver}'; left out: {plugins}"
+
+
+def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Driver | None:
     driver = manager.drivers.get(options["DRIVER"].lower())
+    if driver is None and manager.roster.left_out:
+        return None
     if driver is None:
         raise RegistrationError(
             f"component '{key.lower()}' asks for the driver '{options['DRIVER']}', which no plugin that is loaded has",
@@ -131,7 +141,8 @@ def _log_summary(states: Iterable[ComponentState]) -> None:
 async def _connect(manager: PluginManager, state: ComponentState) -> None:
     component = state.driver
     if component is None:
-        _note(manager, state, NOT_LOADED, "LOAD is no")
+        if state.load == "no":
+            _note(manager, state, NOT_LOADED, "LOAD is no")
         return
     if state.load == "auto":
         missing = await missing_host(component, manager.config.COMPONENT_DNS_TIMEOUT)
@@ -186,16 +197,20 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
     limit: float = config.COMPONENT_CONNECT_TIMEOUT
     clock = asyncio.get_running_loop().time
     deadline, pause, tries = clock() + limit, FIRST_PAUSE, 0
+    before: Exception | None = None
     while True:
         tries += 1
         try:
             async with asyncio.timeout_at(deadline):
                 return await _try_once(component, config.COMPONENT_DNS_TIMEOUT)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is reported or chained
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
             permanent = isinstance(error, (*PERMANENT_ERRORS, *component.permanent_errors))
             if permanent or clock() + pause >= deadline:
-                raise _failure(state, error, tries, limit, permanent) from error
+                # A try that the limit cut short says nothing; the one before it does.
+                cause = before if isinstance(error, TimeoutError) and before is not None else error
+                raise _failure(state, cause, tries, limit, permanent) from cause
+            before = error
             log.warning(f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s")
         except BaseException:
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
@@ -254,12 +269,30 @@ async def _close_quietly(component: Driver, time_limit: float) -> None:
 
 async def disconnect_components(manager: PluginManager) -> None:
     """Disconnect in reverse order of connecting. One that fails or hangs is logged, and the others still stop."""
+    for name in reversed(list(manager.optional_components)):
+        await _disconnect(manager, name, DISCONNECTED, "the process is stopping")
+
+
+def forget_components(manager: PluginManager, drivers: Collection[type[Driver]], reason: str) -> None:
+    """Note that the components of `drivers`, whose plugin is left out, are not to be connected."""
+    for name, state in manager.component_states.items():
+        if type(state.driver) in drivers:
+            manager.component_states[name] = replace(state, driver=None, status=NOT_LOADED, reason=reason)
+
+
+async def drop_components(manager: PluginManager, drivers: Collection[type[Driver]]) -> None:
+    """Disconnect those components of `drivers`, whose plugin is left out, that are connected."""
     for name, component in reversed(list(manager.optional_components.items())):
-        try:
-            async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):
-                await _call(component.disconnect, component)
-        except Exception as error:  # noqa: BLE001 - stopping one thing must not keep the others from being stopped
-            log.opt(exception=error).error(f"component '{name}' did not disconnect: {_summary(error)}")
-        del manager.optional_components[name]
-        state = replace(manager.component_states[name], status=DISCONNECTED, reason="the process is stopping")
-        manager.component_states[name] = state
+        if type(component) in drivers:
+            state = manager.component_states[name]
+            await _disconnect(manager, name, state.status, state.reason)
+
+
+async def _disconnect(manager: PluginManager, name: str, status: str, reason: str) -> None:
+    component = manager.optional_components.pop(name)
+    manager.component_states[name] = replace(manager.component_states[name], status=status, reason=reason)
+    try:
+        async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):
+            await _call(component.disconnect, component)
+    except Exception as error:  # noqa: BLE001 - stopping one thing must not keep the others from being stopped
+        log.opt(exception=error).error(f"component '{name}' did not disconnect: {_summary(error)}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, params
 
-from opa.core.manager import get_instance
+from opa.core.running import get_instance
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import pkgutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.machinery import FileFinder
 from pathlib import Path
 
-from opa.core.errors import PluginPathError
-from opa.core.metadata import Metadata, metadata_file, read_metadata
+from opa.core.errors import MetadataError, PluginError, PluginPathError
+from opa.core.metadata import Metadata, read_metadata
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
+BUILT_IN_PACKAGE = "opa.plugins"
 
 
 @dataclass(frozen=True)
@@ -22,29 +23,38 @@ class PluginFile:
 
     Attributes:
         name: the name that it is imported by.
-        folder: the plugin path that it was found in.
+        folder: the plugin path that it was found in; None for an installed one.
         file: its `.py` file; for a package the `__init__.py`.
         is_package: whether it is a folder with an `__init__.py`.
         metadata: what stands in its metadata file.
-        shadows: files of plugins of the same name in later plugin paths, which are not looked at.
+        module: the dotted name of the module; for one in a plugin path that is its name.
+        shadows: files of plugins of the same name that were found later, which are not looked at.
+        error: what is wrong with it before it is imported.
     """
 
     name: str
-    folder: Path
+    folder: Path | None
     file: Path
     is_package: bool
-    metadata: Metadata
+    module: str
+    metadata: Metadata = field(default_factory=Metadata)
     shadows: tuple[Path, ...] = ()
+    error: PluginError | None = None
 
     @property
     def match_path(self) -> str:
-        """What the filters match: the plugin path and the name, such as `/plugins/hello`."""
-        return str(self.folder / self.name)
+        """What the filters match: path and name, such as `/plugins/hello`; the dotted name of an installed one."""
+        return self.module if self.folder is None else str(self.folder / self.name)
 
     @property
     def is_built_in(self) -> bool:
         """Whether it comes with opa-stack."""
         return self.folder == BUILT_IN_FOLDER
+
+    @property
+    def where(self) -> str:
+        """Its file, for messages."""
+        return str(self.file)
 
     @property
     def has_tasks(self) -> bool:
@@ -98,33 +108,35 @@ def _inside_package(path: str) -> Path:
 
 
 def find_plugins(folders: Iterable[Path]) -> tuple[PluginFile, ...]:
-    """The plugins in `folders`, by folder and then by name; of plugins with the same name, the first.
+    """The plugins in `folders`, by folder and then by name."""
+    return tuple(_plugin(folder, *module) for folder in folders for module in _modules(folder))
 
-    Raises:
-        MetadataError: a metadata file is not valid.
-    """
+
+def _plugin(folder: Path, name: str, file: Path, is_package: bool) -> PluginFile:
+    module = f"{BUILT_IN_PACKAGE}.{name}" if folder == BUILT_IN_FOLDER else name
+    return with_metadata(PluginFile(name, folder, file, is_package, module))
+
+
+def with_metadata(plugin: PluginFile) -> PluginFile:
+    """The plugin with what stands in its metadata, or with the error that is in it."""
+    try:
+        metadata = read_metadata(plugin.file.parent if plugin.is_package else plugin.file)
+    except MetadataError as error:
+        error.plugin = plugin.name
+        return replace(plugin, error=error)
+    return replace(plugin, metadata=metadata)
+
+
+def first_of_each_name(plugins: Iterable[PluginFile]) -> tuple[PluginFile, ...]:
+    """Of plugins of one name the first, which remembers the files of the others."""
     found: dict[str, PluginFile] = {}
-    shadowed: dict[str, list[Path]] = {}
-    for folder in folders:
-        for name, file, is_package in _modules(folder):
-            if name in found:
-                shadowed.setdefault(name, []).append(file)
-                continue
-            metadata = read_metadata(metadata_file(file.parent if is_package else file))
-            found[name] = PluginFile(name, folder, file, is_package, metadata)
-    return tuple(
-        plugin
-        if plugin.name not in shadowed
-        else PluginFile(
-            plugin.name,
-            plugin.folder,
-            plugin.file,
-            plugin.is_package,
-            plugin.metadata,
-            shadows=tuple(shadowed[plugin.name]),
-        )
-        for plugin in found.values()
-    )
+    for plugin in plugins:
+        first = found.get(plugin.name)
+        if first is None:
+            found[plugin.name] = plugin
+        elif plugin.file != first.file:
+            found[plugin.name] = replace(first, shadows=(*first.shadows, plugin.file))
+    return tuple(found.values())
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path, bool]]:

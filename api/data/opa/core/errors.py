@@ -51,7 +51,17 @@ class PluginPathError(OpaError):
     """A plugin path is not there, or is no folder."""
 
 
-class MetadataError(OpaError):
+class PluginError(OpaError):
+    """Something is wrong with one plugin; `plugin` is its name, where it is known."""
+
+    def __init__(
+        self, problem: str, *, plugin: str | None = None, where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(problem, where=where, hint=hint)
+        self.plugin = plugin
+
+
+class MetadataError(PluginError):
     """A plugin's metadata file does not parse or has the wrong shape."""
 
 
@@ -59,19 +69,43 @@ class FilterError(OpaError):
     """A plugin filter in the settings cannot be used, such as a regular expression that does not compile."""
 
 
-class PluginImportError(OpaError):
+class RequirementError(PluginError):
+    """A plugin requires what is not there, a plugin, a version or a package; or itself, in a circle."""
+
+
+class PluginImportError(PluginError):
     """A plugin cannot be imported; the cause is chained."""
 
 
-class RegistrationError(OpaError):
+class RegistrationError(PluginError):
     """What a plugin defines does not fit: a hook without a definition, a name used twice, and so on."""
+
+
+class LifecycleError(PluginError):
+    """`ready`, `startup` or `shutdown` of a plugin raised, took too long or cannot be called; the cause is chained."""
+
+
+class GroupError(PluginError):
+    """A URI in a group leads to nothing, or its object cannot be configured; `mistakes` has a line for each."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        plugin: str | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+        mistakes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(problem, plugin=plugin, where=where, hint=hint)
+        self.mistakes = mistakes
 
 
 class HookCallError(OpaError, KeyError):
     """`call_hook` or `call_hook_async` was called with a name or in a way that the hook does not have."""
 
 
-class SetupError(OpaError):
+class SetupError(PluginError):
     """A `Setup` class asks for something that there is not, or raised; the cause is chained."""
 
 

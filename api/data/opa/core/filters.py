@@ -49,8 +49,8 @@ def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decis
     """
     whitelist_re = _compiled("PLUGIN_WHITELIST_RE", filters.whitelist_re)
     blacklist_re = _compiled("PLUGIN_BLACKLIST_RE", filters.blacklist_re)
-    whitelist_list = {str(Path(entry).absolute()) for entry in filters.whitelist_list}
-    blacklist_list = {str(Path(entry).absolute()) for entry in filters.blacklist_list}
+    whitelist_list = _with_absolute(filters.whitelist_list)
+    blacklist_list = _with_absolute(filters.blacklist_list)
 
     def refusals(plugin: PluginFile) -> Iterable[str]:
         path, tags = plugin.match_path, plugin.metadata.tags
@@ -69,6 +69,11 @@ def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decis
             yield f"tag '{min(tags & filters.blacklist_tags)}' is in PLUGIN_BLACKLIST_TAGS"
 
     return tuple(Decision(plugin, tuple(refusals(plugin))) for plugin in plugins)
+
+
+def _with_absolute(entries: Iterable[str]) -> set[str]:
+    """The entries, and those that are paths from the current folder as whole paths."""
+    return {path for entry in entries for path in (entry, str(Path(entry).absolute()))}
 
 
 def _compiled(setting: str, pattern: str) -> re.Pattern[str] | None:

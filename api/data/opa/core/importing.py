@@ -6,53 +6,107 @@ import difflib
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from opa.core.discover import PACKAGE_FOLDER, PluginFile
 from opa.core.errors import PluginImportError
+from opa.core.roster import Roster
+from opa.core.watchdog import TimeLimitError, Watchdog
 
-BUILT_IN_PACKAGE = "opa.plugins"
 MARK = "__opa_plugin__"
+PARTS = ("tasks", "apps", "lifecycle")
+"""Submodules of a package that mean something to opa-stack, and are imported with it."""
 
 
 @dataclass(frozen=True)
 class ImportedPlugin:
-    """A plugin and its module."""
+    """A plugin and its modules.
+
+    Attributes:
+        file: the plugin as it lies on disk.
+        module: its module, or its package.
+        parts: those of the submodules `tasks`, `apps` and `lifecycle` that the package has.
+    """
 
     file: PluginFile
     module: ModuleType
+    parts: Mapping[str, ModuleType] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The name of the plugin."""
         return self.file.name
 
+    def attribute(self, name: str) -> Any:
+        """What the plugin has under `name` at its top; None where that is nothing, or a submodule of that name."""
+        value = getattr(self.module, name, None)
+        return None if isinstance(value, ModuleType) else value
 
-def import_plugins(plugins: Sequence[PluginFile], folders: Sequence[Path]) -> tuple[ImportedPlugin, ...]:
-    """Import `plugins` afresh and give them in the order in which they were given.
+
+def import_plugins(roster: Roster, folders: Sequence[Path]) -> tuple[ImportedPlugin, ...]:
+    """Import the plugins of `roster` afresh and give them in its order.
 
     Every folder is put at the end of `sys.path`, so that plugins can import from one another and none can stand before
     an installed module. Built-in plugins are imported first, as `opa.plugins.NAME` and under their bare name, so
     that both names mean one module however a user's plugin spells it.
 
+    A plugin that cannot be imported is left out, with those that require it.
+
     Raises:
-        PluginImportError: a plugin does not import, or has the name of an installed module.
+        PluginImportError: a plugin that may not be left out does not import, takes too long, or has the name of an
+            installed module.
     """
     _forget_earlier_plugins()
     _put_on_path(folders)
     importlib.invalidate_caches()
-    modules: dict[str, ModuleType] = {}
-    for plugin in sorted(plugins, key=lambda plugin: not plugin.is_built_in):
-        if not plugin.is_built_in:
-            _refuse_name_of_installed_module(plugin)
-        modules[plugin.name] = _import(plugin, folders)
-        if plugin.has_tasks:
-            _import_tasks(plugin, folders)
-    return tuple(ImportedPlugin(plugin, modules[plugin.name]) for plugin in plugins)
+    imported: dict[str, ImportedPlugin] = {}
+    with Watchdog().running() as watchdog:
+        for plugin in sorted(roster.plugins, key=lambda plugin: not plugin.is_built_in):
+            if plugin.name not in roster:
+                continue
+            try:
+                with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
+                    imported[plugin.name] = _import_plugin(plugin, roster, folders)
+            except PluginImportError as error:
+                roster.leave_out(plugin.name, error)
+    return tuple(imported[plugin.name] for plugin in roster.plugins)
+
+
+def _import_plugin(plugin: PluginFile, roster: Roster, folders: Sequence[Path]) -> ImportedPlugin:
+    if plugin.folder is not None and not plugin.is_built_in:
+        _refuse_name_of_installed_module(plugin)
+    what, file = f"plugin '{plugin.name}'", plugin.file
+    try:
+        module = importlib.import_module(plugin.module)
+        setattr(module, MARK, True)
+        if plugin.is_built_in:
+            sys.modules[plugin.name] = module
+        parts = {}
+        for part in PARTS if plugin.is_package else ():
+            file = plugin.file.with_name(f"{part}.py")
+            if file.is_file():
+                what = f"{file.name} of plugin '{plugin.name}'"
+                parts[part] = importlib.import_module(f"{plugin.module}.{part}")
+    except KeyboardInterrupt:
+        raise
+    except TimeLimitError as error:
+        _forget({plugin.module})
+        limit = roster.policy.limit(plugin.name, "IMPORT")
+        raise PluginImportError(
+            f"{what} takes longer than {limit:g} s to import",
+            plugin=plugin.name,
+            where=_deepest_line_in([*folders, plugin.file.parent], error) or f"{file}:1",
+            hint="Move what takes long into ready(), or raise PLUGIN_IMPORT_TIMEOUT",
+        ) from error
+    except BaseException as error:
+        _forget({plugin.module})
+        raise _import_error(what, plugin, file, error, [*folders, plugin.file.parent]) from error
+    return ImportedPlugin(plugin, module, parts)
 
 
 class PluginFolder(str):
@@ -69,9 +123,18 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 def _forget_earlier_plugins() -> None:
     """Take the plugins of an application that was prepared earlier out of `sys.modules`: this one gets its own."""
     # Not getattr: some modules import others when they are asked for an attribute.
-    marked = {name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())}
-    for name in [name for name in sys.modules if any(name == m or name.startswith(f"{m}.") for m in marked)]:
+    _forget({name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())})
+
+
+def _forget(modules: Set[str]) -> None:
+    """Take modules, and their submodules, out of `sys.modules`."""
+    for name in [name for name in sys.modules if not modules.isdisjoint(_with_parents(name))]:
         del sys.modules[name]
+
+
+def _with_parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def _refuse_name_of_installed_module(plugin: PluginFile) -> None:
@@ -84,43 +147,22 @@ def _refuse_name_of_installed_module(plugin: PluginFile) -> None:
         owner = f"the installed module {spec.origin}"
     raise PluginImportError(
         f"plugin '{plugin.name}' has the name of {owner}, which Python would import instead",
+        plugin=plugin.name,
         where=f"{plugin.file}:1",
         hint=f"Rename it, for example to my_{plugin.name}",
     )
 
 
-def _import(plugin: PluginFile, folders: Sequence[Path]) -> ModuleType:
-    name = f"{BUILT_IN_PACKAGE}.{plugin.name}" if plugin.is_built_in else plugin.name
-    try:
-        module = importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise import_error(f"plugin '{plugin.name}'", plugin.file, error, folders) from error
-    setattr(module, MARK, True)
-    sys.modules[plugin.name] = module
-    return module
-
-
-def _import_tasks(plugin: PluginFile, folders: Sequence[Path]) -> None:
-    try:
-        importlib.import_module(f"{plugin.name}.tasks")
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        file = plugin.file.with_name("tasks.py")
-        raise import_error(f"tasks.py of plugin '{plugin.name}'", file, error, folders) from error
-
-
-def import_error(what: str, file: Path, error: BaseException, folders: Iterable[Path]) -> PluginImportError:
-    """The error to raise where importing `what`, which stands in `file`, raised `error`."""
+def _import_error(
+    what: str, plugin: PluginFile, file: Path, error: BaseException, folders: Iterable[Path]
+) -> PluginImportError:
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
         hint = "Mend the syntax"
     else:
         where = _deepest_line_in(folders, error) or f"{file}:1"
         hint = _hint(error)
-    return PluginImportError(f"{what} does not import: {_summary(error)}", where=where, hint=hint)
+    return PluginImportError(f"{what} does not import: {_summary(error)}", plugin=plugin.name, where=where, hint=hint)
 
 
 def _summary(error: BaseException) -> str:

@@ -1,31 +1,156 @@
-"""What happens in each serving process: connect and set up, and the reverse."""
+"""What happens in each serving process: connect, set up, `ready`, `startup`; and the reverse."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from opa.core.components import connect_components, disconnect_components
-from opa.core.setups import run_setups
+from opa.core.components import connect_components, disconnect_components, drop_components
+from opa.core.errors import LifecycleError, PluginError
+from opa.core.lifecycle import LifecycleRunner, StepName
+from opa.core.log import log
+from opa.core.running import belonging_to
+from opa.core.setups import asks_for, run_setup
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
+    from opa.core.app import Api
     from opa.core.manager import PluginManager
+    from opa.core.register import PluginObjects
 
 
 @asynccontextmanager
-async def running(manager: PluginManager, app: FastAPI | None = None) -> AsyncIterator[None]:
-    """Connect the components and run the setups; on leaving, or where a step fails, undo what was done in reverse.
+async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterator[None]:
+    """Start what `manager` has loaded; on leaving, or where a step fails, stop what has started, in reverse.
+
+    A plugin that fails is left out where the settings say so. Stopping one thing that fails does not keep the others
+    from being stopped.
 
     Raises:
         ComponentConnectError: a component that had to connect did not.
-        SetupError: a setup failed.
+        PluginError: a setup, `ready`, `startup` or `shutdown` of a plugin that may not be left out failed; the
+            first that did.
     """
-    try:
-        await connect_components(manager)
-        await run_setups(manager.registry.setups, manager, app)
-        yield
-    finally:
-        await disconnect_components(manager)
+    with belonging_to(manager):
+        process = _Process(manager, app)
+        try:
+            await connect_components(manager)
+            await process.set_up()
+            await process.start()
+            yield
+        finally:
+            is_failing = sys.exc_info()[0] is not None
+            failure = await process.stop()
+            await disconnect_components(manager)
+        if failure is not None and not is_failing:
+            raise failure
+
+
+class _Process:
+    """What is started in this process, and must be stopped."""
+
+    def __init__(self, manager: PluginManager, app: Api | None) -> None:
+        self._manager = manager
+        self._app = app
+        self._offers: dict[str, Any] = {"pm": manager, "plugin_manager": manager, "config": manager.config}
+        if app is not None:
+            self._offers["app"] = app
+        self._runner = LifecycleRunner(self._offers)
+        self._started: list[PluginObjects] = []
+
+    async def set_up(self) -> None:
+        """Run the setups, in load order; where there is no application, those that need it are left out."""
+        for found in self._manager.registry.objects:
+            for setup in found.setups:
+                if self._app is None and asks_for("app", setup):
+                    continue
+                name = f"{setup.__module__}.{setup.__name__}"
+                try:
+                    with self._contributions_of(found):
+                        self._manager.status[name]["init"] = await run_setup(setup, found.plugin.name, self._offers)
+                except PluginError as error:
+                    await self._leave_out(found, error)
+                    break
+
+    async def start(self) -> None:
+        """Run `ready` of all plugins, then `startup` of all, then the group `startup`."""
+        for found in self._manager.registry.objects:
+            if found.plugin.name in self._manager.roster and await self._step("ready", found):
+                self._started.append(found)
+        for found in list(self._started):
+            if found.plugin.name in self._manager.roster:
+                await self._step("startup", found)
+        await self._run_group("startup")
+
+    async def stop(self) -> PluginError | None:
+        """Run the group `shutdown`, then `shutdown` of the plugins that have started, in reverse.
+
+        Returns:
+            The first error.
+        """
+        failures: list[PluginError] = []
+        for run in (self._group_stopper(), *(self._stopper(found) for found in reversed(self._started))):
+            try:
+                await run()
+            except PluginError as error:
+                log.error(str(error))
+                failures.append(error)
+        self._runner.close()
+        return failures[0] if failures else None
+
+    def _group_stopper(self) -> Callable[[], Any]:
+        return lambda: self._run_group("shutdown")
+
+    def _stopper(self, found: PluginObjects) -> Callable[[], Any]:
+        return lambda: self._run("shutdown", found)
+
+    async def _step(self, step: StepName, found: PluginObjects) -> bool:
+        """Whether the plugin is still in."""
+        try:
+            with self._contributions_of(found):
+                await self._run(step, found)
+        except PluginError as error:
+            await self._leave_out(found, error)
+            return False
+        return True
+
+    async def _run(self, step: StepName, found: PluginObjects) -> None:
+        function = found.lifecycle.functions.get(step)
+        if function is not None:
+            name = found.plugin.name
+            limit = self._manager.roster.policy.limit(name, step.upper())  # type: ignore[arg-type]
+            await self._runner.run(step, function, plugin=name, limit=limit)
+
+    async def _run_group(self, step: StepName) -> None:
+        functions = self._manager.groups.get(step)
+        limit = self._manager.roster.policy.limits[step.upper()]
+        failures: list[LifecycleError] = []
+        for uri, function in functions.items():
+            try:
+                await self._runner.run(step, function, plugin=uri, limit=limit)
+            except LifecycleError as error:
+                if step == "startup":
+                    raise
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _contributions_of(self, found: PluginObjects) -> AbstractContextManager[None]:
+        return nullcontext() if self._app is None else self._app.contributed_by(found.plugin.name)
+
+    async def _leave_out(self, found: PluginObjects, error: PluginError) -> None:
+        gone = self._manager.leave_out(found.plugin.name, error)
+        for other in gone:
+            if other in self._started:
+                self._started.remove(other)
+                await self._stop_quietly(other)
+            if self._app is not None:
+                self._app.remove_contributions_of(other.plugin.name)
+        await drop_components(self._manager, [driver for other in gone for driver in other.drivers])
+
+    async def _stop_quietly(self, found: PluginObjects) -> None:
+        try:
+            await self._run("shutdown", found)
+        except PluginError as error:
+            log.error(str(error))

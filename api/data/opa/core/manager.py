@@ -1,26 +1,40 @@
-"""The plugin manager: what was loaded, and the way to it for plugins.
-
-The running manager is the only global state of a process.
-"""
+"""The plugin manager: what one application has loaded."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opa.core.components import ComponentState, configured_components
+from opa.core.components import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
-from opa.core.errors import ComponentUnavailableError, HookCallError, NotRunningError
-from opa.core.filters import Decision
+from opa.core.errors import ComponentUnavailableError, HookCallError
 from opa.core.hooks import Hook, HookDefinition, is_async_function
+from opa.core.register import PluginObjects, Registry, register_plugins
 
 if TYPE_CHECKING:
-    from opa.core.register import Registry
+    from opa.core.errors import PluginError
+    from opa.core.filters import Decision
+    from opa.core.groups import Groups
+    from opa.core.importing import ImportedPlugin
+    from opa.core.plugin_settings import PluginSettingsStore
+    from opa.core.roster import Roster
     from opa.core.settings import Config
     from opa.tasks.application import TaskApplication
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the steps up to the import of the plugins have made."""
+
+    config: Config
+    decisions: tuple[Decision, ...]
+    roster: Roster
+    plugins: tuple[ImportedPlugin, ...]
+    celery: TaskApplication
+    groups: Groups
+    plugin_settings: PluginSettingsStore
 
 
 class PluginManager:
@@ -28,7 +42,8 @@ class PluginManager:
 
     Attributes:
         config: its settings.
-        decisions: every plugin that was found, and whether it was loaded.
+        decisions: every plugin that was found, and whether the filters let it through.
+        roster: the plugins that are in, and those that were left out because they are broken.
         registry: what the loaded plugins define.
         hook_definitions: by name.
         hooks: the hook that is called, by name.
@@ -36,30 +51,66 @@ class PluginManager:
         component_states: every configured component, by name in lower case.
         optional_components: the drivers of the components that are connected, by name in lower case.
         celery: the Celery application that the tasks of the plugins belong to.
+        groups: what the settings name by URI and plugins register.
+        plugin_settings: the settings of the plugins' own.
         status: what setups made, by `module.Class`, under the key `init`.
         store: `task_candidates`, the names of the packages that have a `tasks.py`.
     """
 
-    def __init__(
-        self, config: Config, decisions: Sequence[Decision], registry: Registry, celery: TaskApplication
-    ) -> None:
-        self.config = config
-        self.decisions = tuple(decisions)
-        self.registry = registry
-        self.celery = celery
-        self.hook_definitions: Mapping[str, type[HookDefinition]] = registry.hook_definitions
-        self.hooks: Mapping[str, Hook] = registry.hooks
-        self.drivers: Mapping[str, type[Driver]] = registry.drivers
-        self.component_states: dict[str, ComponentState] = configured_components(self)
+    def __init__(self, loaded: Loaded) -> None:
+        self.config = loaded.config
+        self.decisions = loaded.decisions
+        self.roster = loaded.roster
+        self.celery = loaded.celery
+        self.groups = loaded.groups
+        self.plugin_settings = loaded.plugin_settings
+        self._plugins = loaded.plugins
         self.optional_components: dict[str, Driver] = {}
         self.status: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self.hooks: Mapping[str, Hook] = {}
+        self._adopt(register_plugins(loaded.plugins, self.roster))
+        self.component_states: dict[str, ComponentState] = configured_components(self)
         self.store: dict[str, Any] = {
-            "task_candidates": [found.plugin.name for found in registry.objects if found.plugin.file.has_tasks]
+            "task_candidates": [found.plugin.name for found in self.registry.objects if found.plugin.file.has_tasks]
         }
+        self._discard_what_is_not_registered()
+
+    def _adopt(self, registry: Registry) -> None:
+        self.registry = registry
+        self.hook_definitions: Mapping[str, type[HookDefinition]] = registry.hook_definitions
+        self.drivers: Mapping[str, type[Driver]] = registry.drivers
+        # Hooks that were there before keep what they have stored.
+        before = {type(hook): hook for hook in self.hooks.values()}
+        self.hooks = {name: before.get(type(hook), hook) for name, hook in registry.hooks.items()}
         self._sync: dict[str, Callable[..., Any]] = {}
         self._async: dict[str, Callable[..., Awaitable[Any]]] = {}
         for name, hook in self.hooks.items():
             (self._async if is_async_function(hook.run) else self._sync)[name] = hook.run
+
+    def leave_out(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
+        """Leave out a plugin that failed after it was registered, and those that require it or its hooks.
+
+        Returns:
+            What those plugins had defined. Hooks, tasks, members of groups and components that are not connected yet
+            are gone already.
+
+        Raises:
+            PluginError: `error`, where the plugin may not be left out.
+        """
+        before = self.registry.objects
+        self.roster.leave_out(plugin, error)
+        self._adopt(register_plugins(self._plugins, self.roster))
+        self._discard_what_is_not_registered()
+        gone = tuple(found for found in before if found.plugin.name not in self.roster)
+        drivers = [driver for found in gone for driver in found.drivers]
+        forget_components(self, drivers, f"the plugin of its driver is left out: {error.problem}")
+        return gone
+
+    def _discard_what_is_not_registered(self) -> None:
+        for decision in self.decisions:
+            if decision.plugin.name in self.roster.left_out:
+                self.celery.discard(decision.plugin.module)
+                self.groups.discard(decision.plugin.module)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the hook `name` and return what it returns.
@@ -118,101 +169,3 @@ class PluginManager:
                 component=key,
             )
         raise ComponentUnavailableError(f"component '{key}' is {state}", component=key)
-
-
-@dataclass(frozen=True)
-class Loading:
-    """What plugins can already use while they are imported: the Celery application, and the components that give it."""
-
-    celery: TaskApplication
-    components: frozenset[str]
-
-
-_running: PluginManager | None = None
-_loading: Loading | None = None
-
-
-def set_running(manager: PluginManager | None) -> None:
-    """Make `manager` the one that this process runs."""
-    global _running  # noqa: PLW0603 - the one piece of global state
-    _running = manager
-
-
-@contextmanager
-def loading(what: Loading) -> Iterator[None]:
-    """While plugins are imported, no manager runs; this is what they have instead."""
-    global _running, _loading  # noqa: PLW0603
-    _running, _loading = None, what
-    try:
-        yield
-    finally:
-        _loading = None
-
-
-def current_tasks() -> TaskApplication:
-    """The Celery application for a task that is being made.
-
-    It is that of the plugins that are being imported, or else that of the running manager. Where a plugin is imported
-    by hand there is neither, and its tasks get one that can run them here but not send them.
-    """
-    if _loading is not None:
-        return _loading.celery
-    if _running is not None:
-        return _running.celery
-    from opa.tasks.application import TaskApplication
-
-    return TaskApplication()
-
-
-def get_plugin_manager() -> PluginManager:
-    """The running plugin manager.
-
-    Raises:
-        NotRunningError: no application was prepared in this process.
-    """
-    if _running is None:
-        raise NotRunningError(
-            "no application runs in this process yet",
-            hint="Call it inside a route, hook, task or setup, and not while a module is imported",
-        )
-    return _running
-
-
-def get_component(name: str) -> Driver:
-    """The driver instance of the component `name`; case does not matter.
-
-    Raises:
-        ComponentUnavailableError: it is not there; the message says why.
-    """
-    return get_plugin_manager().get_component(name)
-
-
-def get_instance(name: str) -> Any:
-    """The client of the component `name`: what `get_instance` of its driver gives; case does not matter.
-
-    Raises:
-        ComponentUnavailableError: it is not there; the message says why. A route answers 503 with it.
-    """
-    if _loading is not None and name.lower() in _loading.components:
-        return _loading.celery
-    return get_plugin_manager().get_component(name).get_instance()
-
-
-def get_util(name: str) -> Any:
-    """What the driver of the component `name` offers as `util`.
-
-    Raises:
-        ComponentUnavailableError: the component is not there.
-        AttributeError: its driver has no `util`.
-    """
-    return get_plugin_manager().get_component(name).util  # type: ignore[attr-defined]
-
-
-def call_hook(name: str, /, *args: Any, **kwargs: Any) -> Any:
-    """Call a hook of the running application; see `PluginManager.call`."""
-    return get_plugin_manager().call(name, *args, **kwargs)
-
-
-async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
-    """Await a hook of the running application; see `PluginManager.call_async`."""
-    return await get_plugin_manager().call_async(name, *args, **kwargs)

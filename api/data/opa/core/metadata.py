@@ -3,62 +3,149 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
 from opa.core.errors import MetadataError
+
+EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `meta.json` of a package, or `NAME-meta.json` of a module, says."""
+    """What stands in `meta.json` or, as `[tool.opa]`, in `pyproject.toml` of a package, or in `NAME-meta.json`.
+
+    Attributes:
+        tags: for the filters.
+        name: by which other plugins require it; by default the name that it is imported by.
+        version: None where it says none; then it meets no requirement that names a version.
+        description: one line for `opa plugins`.
+        requires: other plugins, with versions.
+        opa: the versions of the plugin interface that it works with.
+        packages: the Python packages that it needs.
+    """
 
     tags: frozenset[str] = frozenset()
+    name: str | None = None
+    version: Version | None = None
+    description: str = ""
+    requires: tuple[Requirement, ...] = ()
+    opa: SpecifierSet = field(default_factory=SpecifierSet)
+    packages: tuple[Requirement, ...] = ()
 
 
-def metadata_file(plugin: Path) -> Path:
-    """Where the metadata of the plugin at `plugin` (a package's folder or a `.py` file) would stand."""
+def metadata_files(plugin: Path) -> tuple[Path, ...]:
+    """Where the metadata of the plugin at `plugin` (a package's folder or a `.py` file) may stand; the first wins."""
     if plugin.is_dir():
-        return plugin / "meta.json"
-    return plugin.with_name(f"{plugin.stem}-meta.json")
+        return plugin / "meta.json", plugin / "pyproject.toml"
+    return (plugin.with_name(f"{plugin.stem}-meta.json"),)
 
 
-def read_metadata(file: Path) -> Metadata:
-    """Read a metadata file; one that is not there is empty metadata.
+def read_metadata(plugin: Path) -> Metadata:
+    """Read the metadata of the plugin at `plugin`; where there is none, it is empty.
 
     Raises:
-        MetadataError: the file is not JSON, or not of the shape `{"tags": ["a", "b"]}`.
+        MetadataError: a file does not parse, or a key has a value of the wrong shape.
     """
+    found: dict[str, tuple[Any, Path]] = {}
+    for file in metadata_files(plugin):
+        for key, value in _parsed(file).items():
+            found.setdefault(key, (value, file))
+    return Metadata(
+        tags=frozenset(_texts("tags", found)),
+        name=_text("name", found),
+        version=_version(found),
+        description=_text("description", found) or "",
+        requires=_requirements("requires", found),
+        opa=_interface(found),
+        packages=_requirements("packages", found),
+    )
+
+
+def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Metadata()
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise MetadataError(f"plugin metadata cannot be read: {error}", where=str(file)) from error
+    data = _toml(text, file) if file.suffix == ".toml" else _json(text, file)
+    if not isinstance(data, dict):
+        raise MetadataError(f"plugin metadata is a {type(data).__name__}, not an object", where=str(file), hint=EXAMPLE)
+    return data
+
+
+def _json(text: str, file: Path) -> Any:
     try:
-        data = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise MetadataError(
             f"plugin metadata is not valid JSON: {error.msg} in column {error.colno}",
             where=f"{file}:{error.lineno}",
-            hint='Mend the file; an example: {"tags": ["utils"]}',
+            hint=EXAMPLE,
         ) from error
-    return _checked(data, file)
 
 
-def _checked(data: Any, file: Path) -> Metadata:
-    if not isinstance(data, dict):
+def _toml(text: str, file: Path) -> Any:
+    try:
+        return tomllib.loads(text).get("tool", {}).get("opa", {})
+    except tomllib.TOMLDecodeError as error:
         raise MetadataError(
-            f"plugin metadata is a {type(data).__name__}, not an object",
-            where=str(file),
-            hint='Write an object, such as {"tags": ["utils"]}',
-        )
-    tags = data.get("tags", [])
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise MetadataError(
-            "'tags' in plugin metadata is not a list of strings",
-            where=str(file),
-            hint='Write a list, such as {"tags": ["utils"]}',
-        )
-    return Metadata(tags=frozenset(tags))
+            f"plugin metadata is not valid TOML: {error}", where=str(file), hint="Mend the file"
+        ) from error
+
+
+Found = Mapping[str, tuple[Any, Path]]
+
+
+def _wrong(key: str, problem: str, file: Path) -> MetadataError:
+    return MetadataError(f"'{key}' in plugin metadata {problem}", where=str(file), hint=EXAMPLE)
+
+
+def _text(key: str, found: Found) -> str | None:
+    value, file = found.get(key, (None, Path()))
+    if value is not None and not isinstance(value, str):
+        raise _wrong(key, f"is a {type(value).__name__}, not a string", file)
+    return value
+
+
+def _texts(key: str, found: Found) -> list[str]:
+    value, file = found.get(key, ([], Path()))
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong(key, "is not a list of strings", file)
+    return value
+
+
+def _version(found: Found) -> Version | None:
+    text = _text("version", found)
+    if text is None:
+        return None
+    try:
+        return Version(text)
+    except InvalidVersion as error:
+        raise _wrong("version", f"is no version: '{text}'", found["version"][1]) from error
+
+
+def _interface(found: Found) -> SpecifierSet:
+    text = _text("opa", found) or ""
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise _wrong("opa", f"is no range of versions, such as '>=1,<2': '{text}'", found["opa"][1]) from error
+
+
+def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
+    requirements = []
+    for text in _texts(key, found):
+        try:
+            requirements.append(Requirement(text))
+        except InvalidRequirement as error:
+            raise _wrong(key, f"has '{text}', which is no requirement such as 'name>=1.0'", found[key][1]) from error
+    return tuple(requirements)

@@ -1,15 +1,24 @@
-"""The steps before the fork, one after another: settings, discover, filter, import, register."""
+"""The steps before the fork, one after another: settings, discover, filter, order, import, register."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from opa.core import settings
 from opa.core.components import prepare_components
-from opa.core.discover import find_plugins, plugin_folders
+from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
+from opa.core.errors import SettingsError
 from opa.core.filters import PluginFilters, decide
+from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
+from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
 from opa.core.log import log, setup_logging
-from opa.core.manager import Loading, PluginManager, loading, set_running
-from opa.core.register import register
+from opa.core.manager import Loaded, PluginManager
+from opa.core.plugin_settings import PluginSettingsStore
+from opa.core.policy import Policy
+from opa.core.roster import Roster
+from opa.core.running import Loading, loading, set_running
 from opa.core.settings import Config
 from opa.tasks.application import TaskApplication
 
@@ -31,16 +40,56 @@ def prepare(config: Config | None = None) -> PluginManager:
     settings.config.adopt(config)
     setup_logging(config)
     folders = plugin_folders(config.PLUGIN_PATHS, may_be_missing=[DEFAULT_PLUGIN_PATH])
-    decisions = decide(find_plugins(folders), _filters(config))
+    decisions = decide(first_of_each_name(_found(config, folders)), _filters(config))
     for decision in decisions:
         _log(decision.plugin.match_path, decision.reasons)
-    celery = TaskApplication()
-    with loading(Loading(celery, _celery_components(config))):
-        plugins = import_plugins([decision.plugin for decision in decisions if decision.load], folders)
-    manager = PluginManager(config, decisions, register(plugins), celery)
+    roster = Roster([decision.plugin for decision in decisions if decision.load], Policy.of(config))
+    celery, groups = TaskApplication(), Groups()
+    plugin_settings = PluginSettingsStore(
+        config, {decision.plugin.module: decision.plugin.name for decision in decisions}
+    )
+    with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
+        plugins = import_plugins(roster, folders)
+        groups.add_from_settings(_groups(config))
+    manager = PluginManager(Loaded(config, decisions, roster, plugins, celery, groups, plugin_settings))
+    _check_settings(manager)
     set_running(manager)
     prepare_components(manager)
     return manager
+
+
+def _found(config: Config, folders: Iterable[Path]) -> Iterator[PluginFile]:
+    """Every plugin: those in the plugin paths, then installed ones, and last those that come with opa-stack."""
+    in_folders = find_plugins(folders)
+    yield from (plugin for plugin in in_folders if not plugin.is_built_in)
+    yield from named_plugins(NamedPlugin.of(entry) for entry in config.INSTALLED_PLUGINS)
+    if config.PLUGIN_AUTOLOAD:
+        yield from announced_plugins()
+    yield from (plugin for plugin in in_folders if plugin.is_built_in)
+
+
+def _groups(config: Config) -> dict[str, list[Entry]]:
+    groups = {group: [Entry.of(entry) for entry in entries] for group, entries in config.PLUGINS.items()}
+    groups.setdefault(MIDDLEWARE, []).extend(Entry.of(entry) for entry in config.MIDDLEWARE)
+    return groups
+
+
+def _check_settings(manager: PluginManager) -> None:
+    """Validate the settings of all plugins, and report every mistake in them at once.
+
+    Raises:
+        SettingsError: there are mistakes.
+    """
+    mistakes = manager.plugin_settings.unknown()
+    for found in manager.registry.objects:
+        if found.settings is not None:
+            try:
+                manager.plugin_settings.of(found.settings)
+            except SettingsError as error:
+                mistakes += error.mistakes
+    if mistakes:
+        many = f"{len(mistakes)} mistakes in the settings of plugins: " if len(mistakes) > 1 else ""
+        raise SettingsError(many + "; ".join(mistakes), mistakes=tuple(mistakes))
 
 
 def _celery_components(config: Config) -> frozenset[str]:

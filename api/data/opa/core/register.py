@@ -12,13 +12,17 @@ from fastapi import APIRouter
 from starlette.middleware import Middleware
 
 from opa.core.drivers import Driver
-from opa.core.errors import RegistrationError
-from opa.core.hooks import BasePlugin, Hook, HookDefinition, hook_name, is_async_function
+from opa.core.errors import PluginError, RegistrationError
+from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_function
 from opa.core.importing import ImportedPlugin
+from opa.core.lifecycle import Lifecycle, lifecycle_of
+from opa.core.plugin_settings import PluginSettings
+from opa.core.roster import Roster
 from opa.core.setups import Setup
+from opa.core.sources import describe, where_is
 
-Base = TypeVar("Base", bound=BasePlugin)
-BASES = (HookDefinition, Hook, Driver, Setup)
+Base = TypeVar("Base")
+BASES = (HookDefinition, Hook, Driver, Setup, PluginSettings)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class PluginObjects:
     router: APIRouter | None
     middleware: tuple[Middleware, ...]
     exception_handlers: Mapping[Any, Any] | Callable[..., Mapping[Any, Any]]
+    lifecycle: Lifecycle
+    settings: type[PluginSettings] | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Registry:
         hooks: the hook that is called, by hook name.
         drivers: by driver name in lower case.
         setups: in load order.
+        plugin_of: the name of the plugin that defines a class.
     """
 
     objects: tuple[PluginObjects, ...]
@@ -52,6 +59,22 @@ class Registry:
     hooks: Mapping[str, Hook]
     drivers: Mapping[str, type[Driver]]
     setups: tuple[type[Setup], ...]
+    plugin_of: Mapping[type, str]
+
+
+def register_plugins(plugins: Sequence[ImportedPlugin], roster: Roster) -> Registry:
+    """Collect what the plugins of `roster` define; leave out, one after another, those that do not fit.
+
+    Raises:
+        RegistrationError: a plugin that may not be left out does not fit; see `register`.
+    """
+    while True:
+        try:
+            return register([plugin for plugin in plugins if plugin.name in roster])
+        except PluginError as error:
+            if error.plugin is None:
+                raise
+            roster.leave_out(error.plugin, error)
 
 
 def register(plugins: Sequence[ImportedPlugin]) -> Registry:
@@ -60,6 +83,7 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
     Raises:
         RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a required hook that nobody
             fills, two drivers of a name, or an object of the wrong type under a conventional name.
+        LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """
     objects = tuple(_objects_of(plugin) for plugin in plugins)
     definitions = _hook_definitions(objects)
@@ -71,15 +95,20 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
         hooks=hooks,
         drivers=_drivers(objects),
         setups=tuple(setup for found in objects for setup in found.setups),
+        plugin_of={
+            cls: found.plugin.name
+            for found in objects
+            for cls in (*found.hook_definitions, *found.hooks, *found.drivers, *found.setups)
+        },
     )
 
 
 def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
     module = plugin.module
-    router = getattr(module, "router", None)
+    router = plugin.attribute("router")
     if router is not None and not isinstance(router, APIRouter):
         raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
-    middleware = getattr(module, "middleware", ())
+    middleware = plugin.attribute("middleware") or ()
     if not isinstance(middleware, list | tuple) or not all(isinstance(item, Middleware) for item in middleware):
         raise _wrong_type(
             plugin,
@@ -88,7 +117,7 @@ def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
             "a list of starlette.middleware.Middleware",
             "Write [Middleware(…)]",
         )
-    handlers = getattr(module, "exception_handlers", {})
+    handlers = plugin.attribute("exception_handlers") or {}
     if not isinstance(handlers, Mapping) and not callable(handlers):
         raise _wrong_type(plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler")
     return PluginObjects(
@@ -100,12 +129,28 @@ def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
         router=router,
         middleware=tuple(middleware),
         exception_handlers=handlers,
+        lifecycle=lifecycle_of(plugin),
+        settings=_settings_of(plugin),
     )
+
+
+def _settings_of(plugin: ImportedPlugin) -> type[PluginSettings] | None:
+    found = list(_classes(plugin.module, PluginSettings))
+    if len(found) > 1:
+        raise RegistrationError(
+            f"plugin '{plugin.name}' declares two models for its settings:"
+            f" {', '.join(settings.__name__ for settings in found)}",
+            plugin=plugin.name,
+            where=where_is(found[1]),
+            hint="Keep one, with the others as fields; a leading underscore marks a base class",
+        )
+    return found[0] if found else None
 
 
 def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hint: str) -> RegistrationError:
     return RegistrationError(
         f"'{name}' of plugin '{plugin.name}' is a {type(found).__name__}, not {expected}",
+        plugin=plugin.name,
         where=str(plugin.file.file),
         hint=f"{hint}, or give it another name",
     )
@@ -125,19 +170,6 @@ def _classes(module: ModuleType, base: type[Base]) -> Iterator[type[Base]]:
             yield value
 
 
-def describe(cls: type) -> str:
-    """`class (file:line)` as error messages name it."""
-    return f"{cls.__name__} ({where_is(cls)})"
-
-
-def where_is(cls: type) -> str:
-    """`file:line` of a class, or its module where there is no source."""
-    try:
-        return f"{inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]}"
-    except (OSError, TypeError):
-        return cls.__module__
-
-
 def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDefinition]]:
     definitions: dict[str, type[HookDefinition]] = {}
     for found in objects:
@@ -147,6 +179,7 @@ def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDe
                 raise RegistrationError(
                     f"hook '{name}' is defined twice: in plugin '{found.plugin.name}'"
                     f" and by {describe(definitions[name])}",
+                    plugin=found.plugin.name,
                     where=where_is(definition),
                     hint="Keep one definition; a plugin that fills the hook subclasses Hook",
                 )
@@ -171,6 +204,7 @@ def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[s
         known = ", ".join(sorted(definitions)) or "none"
         raise RegistrationError(
             f"plugin '{plugin}' has a hook for '{name}', which no plugin defines",
+            plugin=plugin,
             where=where_is(hook),
             hint=f"Mend its name, or add a HookDefinition; hooks that are defined: {known}",
         )
@@ -192,6 +226,7 @@ def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[s
         raise RegistrationError(
             f"hook '{name}' {problem}: plugin '{plugin}', class {hook.__name__};"
             f" it is defined by {describe(definition)}",
+            plugin=plugin,
             where=where_is(hook),
             hint=hint,
         )
@@ -210,6 +245,7 @@ def _require_hooks(
         raise RegistrationError(
             f"hook '{missing[0]}' of plugin '{plugin_of[definition]}' is required, and no plugin that is loaded"
             f" fills it{others}",
+            plugin=plugin_of[definition],
             where=where_is(definition),
             hint=f"Add a plugin with a Hook whose name is '{missing[0]}', or look at 'opa plugins' for one left out",
         )
@@ -223,6 +259,7 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
             if not isinstance(name, str) or not name:
                 raise RegistrationError(
                     f"driver {driver.__name__} of plugin '{found.plugin.name}' has no name",
+                    plugin=found.plugin.name,
                     where=where_is(driver),
                     hint="Write name = '…', or give a base class a name with a leading underscore",
                 )
@@ -230,6 +267,7 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
                 raise RegistrationError(
                     f"driver '{name}' of plugin '{found.plugin.name}' stands twice (case does not matter), also as"
                     f" {describe(drivers[name.lower()])}",
+                    plugin=found.plugin.name,
                     where=where_is(driver),
                     hint="Rename one of them",
                 )

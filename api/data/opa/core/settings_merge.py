@@ -28,6 +28,9 @@ KeyPath = tuple[str, ...]
 
 _MISSING: Final = object()
 
+ALWAYS_MERGED = frozenset({"PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS"})
+"""Settings to which each layer adds: their keys are groups and plugins, which a layer has no reason to take away."""
+
 
 class MergedSettings:
     """Values by upper-case name, built up by `add`.
@@ -86,13 +89,13 @@ class MergedSettings:
         before = self._raw(name)
         given = _nested(inner, _copy(written))
         value = _prepared(_copy(written), _look_up_path(before, inner))
-        if not inner and not layer.merge:
+        if not inner and self._merges(name, layer) is not True:
             value = _merge_marked_below(value, before)
         self._dynaconf.set(
             key,
             value,
             loader_identifier=SourceMetadata("opa", layer.source),
-            merge=empty if layer.merge is None else layer.merge,
+            merge=self._merges(name, layer),
         )
         merged = self._raw(name)
         former = self._forget_sources(name)
@@ -104,6 +107,12 @@ class MergedSettings:
         self._names[name] = None
         attribution = _Attribution(former, layer.source)
         self.sources |= attribution.of((name,), after, before, given)
+
+    @staticmethod
+    def _merges(name: str, layer: Layer) -> Any:
+        if layer.merge is None:
+            return True if name in ALWAYS_MERGED else empty
+        return layer.merge
 
     def _raw(self, name: str) -> Any:
         store = self._dynaconf.store

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -89,6 +90,45 @@ CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_non
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
 
+FailSkip = Annotated[Literal["fail", "skip"], BeforeValidator(_lower)]
+
+
+class _UpperKeys(BaseModel):
+    """A mapping with fixed keys, in any case."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_in_any_case(cls, value: Any) -> Any:
+        return {str(key).upper(): item for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+class NamedInstalledPlugin(_UpperKeys):
+    """One of INSTALLED_PLUGINS, where it is more than a name."""
+
+    NAME: Annotated[str, Field(min_length=1)]
+    OPTIONAL: bool = False
+
+
+class PluginOptions(_UpperKeys):
+    """What PLUGIN_OPTIONS may say for a plugin."""
+
+    FAILURE: FailSkip | None = None
+    IMPORT_TIMEOUT: Seconds | None = None
+    READY_TIMEOUT: Seconds | None = None
+    STARTUP_TIMEOUT: Seconds | None = None
+    SHUTDOWN_TIMEOUT: Seconds | None = None
+
+
+class GroupEntry(_UpperKeys):
+    """An entry of a group, where it is more than a URI."""
+
+    URI: Annotated[str, Field(min_length=1)]
+    OPTS: dict[str, Any] = {}
+    FACTORY: bool = False
+
+
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
@@ -130,6 +170,18 @@ class Settings(BaseModel):
     PLUGIN_BLACKLIST_LIST: TextList
     PLUGIN_BLACKLIST_RE: str
     PLUGIN_BLACKLIST_TAGS: TextList
+
+    INSTALLED_PLUGINS: Annotated[list[str | NamedInstalledPlugin], BeforeValidator(split_list)]
+    PLUGIN_AUTOLOAD: bool
+    PLUGIN_FAILURE: FailSkip
+    PLUGIN_IMPORT_TIMEOUT: Seconds
+    PLUGIN_READY_TIMEOUT: Seconds
+    PLUGIN_STARTUP_TIMEOUT: Seconds
+    PLUGIN_SHUTDOWN_TIMEOUT: Seconds
+    PLUGIN_OPTIONS: dict[str, PluginOptions]
+    PLUGIN_SETTINGS: dict[str, dict[str, Any]]
+    PLUGINS: dict[str, list[str | GroupEntry]]
+    MIDDLEWARE: Annotated[list[str | GroupEntry], BeforeValidator(split_list)]
 
     ALLOW_ORIGINS: TextList
     ALLOW_CREDENTIALS: bool

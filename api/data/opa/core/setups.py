@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_type_hints
+from collections.abc import Mapping
+from typing import Any
 
-from opa.core.depends import ComponentDependency, component_in
+from opa.core.arguments import arguments_for
 from opa.core.errors import OpaError, SetupError
 from opa.core.hooks import BasePlugin
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from opa.core.manager import PluginManager
+from opa.core.sources import where_is
 
 
 class Setup(BasePlugin):
@@ -25,22 +21,30 @@ class Setup(BasePlugin):
     """
 
 
-async def run_setups(setups: Sequence[type[Setup]], manager: PluginManager, app: FastAPI | None) -> None:
-    """Instantiate each setup, in load order; where there is no `app`, those that need it are left out.
+async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) -> Setup:
+    """Instantiate `setup`, a class of `plugin`, with what its parameters name in `offers`.
 
     Raises:
-        SetupError: a setup asks for something that there is not, or raised.
+        SetupError: it asks for something that there is not, or raised; the cause is chained.
     """
-    offers: dict[str, Any] = {"pm": manager, "plugin_manager": manager, "config": manager.config}
-    if app is not None:
-        offers["app"] = app
-    for setup in setups:
-        if app is None and _asks_for("app", setup):
-            continue
-        manager.status[f"{setup.__module__}.{setup.__name__}"]["init"] = await _run(setup, offers)
+    name, where = f"setup {setup.__name__} of plugin '{plugin}'", where_is(setup)
+    try:
+        instance = setup.__new__(setup)
+        # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
+        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, offers, name, where=where)))
+        if run := getattr(instance, "run", None):
+            await _maybe(run(**arguments_for(run, offers, name, where=where)))
+    except SetupError as error:
+        error.plugin = plugin
+        raise
+    except Exception as error:
+        cause = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
+        raise SetupError(f"{name} failed: {cause}", plugin=plugin, where=where, hint="Mend the setup") from error
+    return instance
 
 
-def _asks_for(name: str, setup: type[Setup]) -> bool:
+def asks_for(name: str, setup: type[Setup]) -> bool:
+    """Whether `setup` has a parameter of that name."""
     return any(
         name in inspect.signature(function).parameters
         for function in (setup.__init__, getattr(setup, "run", None))
@@ -48,44 +52,6 @@ def _asks_for(name: str, setup: type[Setup]) -> bool:
     )
 
 
-async def _run(setup: type[Setup], offers: Mapping[str, Any]) -> Setup:
-    from opa.core.register import where_is
-
-    name = f"setup {setup.__name__} of plugin '{setup.__module__.partition('.')[0]}'"
-    try:
-        instance = setup.__new__(setup)
-        # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
-        await _maybe(setup.__init__(instance, **_arguments(setup.__init__, offers, name, where_is(setup))))
-        if run := getattr(instance, "run", None):
-            await _maybe(run(**_arguments(run, offers, name, where_is(setup))))
-    except SetupError:
-        raise
-    except Exception as error:
-        cause = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
-        raise SetupError(f"{name} failed: {cause}", where=where_is(setup), hint="Mend the setup") from error
-    return instance
-
-
 async def _maybe(result: Any) -> None:
     if inspect.isawaitable(result):
         await result
-
-
-def _arguments(function: Callable[..., Any], offers: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        component: ComponentDependency | None = component_in(hints.get(parameter.name))
-        if component is not None:
-            arguments[parameter.name] = component.get()
-        elif parameter.name in offers:
-            arguments[parameter.name] = offers[parameter.name]
-        elif parameter.default is parameter.empty:
-            raise SetupError(
-                f"{name} asks for '{parameter.name}', which there is not",
-                where=where,
-                hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',
-            )
-    return arguments

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -21,6 +22,18 @@ async def in_thread(function: Callable[[], Result], *, name: str) -> Result:
     future: asyncio.Future[Result] = loop.create_future()
     context = contextvars.copy_context()
 
+    def work() -> None:
+        _settle_from_thread(loop, future, lambda: context.run(function))
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await future
+
+
+def _settle_from_thread(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Result], function: Callable[[], Result]
+) -> None:
+    """Call `function` and hand what it returns or raises to `future`, which belongs to another thread."""
+
     def settle(result: Result | None, error: BaseException | None) -> None:
         if future.done():
             return
@@ -29,14 +42,48 @@ async def in_thread(function: Callable[[], Result], *, name: str) -> Result:
         else:
             future.set_result(result)  # type: ignore[arg-type]
 
-    def work() -> None:
-        result, error = None, None
-        try:
-            result = context.run(function)
-        except BaseException as raised:  # noqa: BLE001 - it is handed to whoever awaits
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, error)
+    result, error = None, None
+    try:
+        result = function()
+    except BaseException as raised:  # noqa: BLE001 - it is handed to whoever awaits
+        error = raised
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=work, name=name, daemon=True).start()
-    return await future
+
+class SerialThread:
+    """A daemon thread that runs one function after another.
+
+    A function that never returns, and whose waiter has given up, is left behind with its thread: the next one gets
+    a new thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._work: SimpleQueue[Callable[[], None] | None] | None = None
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Await `function()`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        context = contextvars.copy_context()
+        if self._work is None:
+            self._work = SimpleQueue()
+            threading.Thread(target=_work_off, args=(self._work,), name=self._name, daemon=True).start()
+        self._work.put(lambda: _settle_from_thread(loop, future, lambda: context.run(function)))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._work = None
+            raise
+
+    def close(self) -> None:
+        """Let the thread end when it has done what it has to do."""
+        if self._work is not None:
+            self._work.put(None)
+            self._work = None
+
+
+def _work_off(work: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (function := work.get()) is not None:
+        function()

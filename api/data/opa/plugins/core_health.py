@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from opa import config, get_plugin_manager, get_router
+from opa import PluginManager, config, get_plugin_manager, get_router
 
 router = get_router(include_in_schema=False)
 
@@ -24,15 +24,25 @@ async def health() -> JSONResponse:
 
 
 async def ready() -> JSONResponse:
-    """Answer 200 once every component that is to be loaded is connected, otherwise 503; list them all."""
-    states = get_plugin_manager().component_states.values()
+    """Answer 200 once every component that is to be loaded is connected, otherwise 503.
+
+    The answer lists the components, and the plugins that were left out.
+    """
+    manager = get_plugin_manager()
+    states = manager.component_states.values()
     is_ready = all(state.status in {"connected", "not loaded"} for state in states)
     components = [_shown(state) for state in states]
     return JSONResponse(
-        {"status": "ready" if is_ready else "not ready", "components": components},
+        {"status": "ready" if is_ready else "not ready", "components": components, "plugins": _left_out(manager)},
         status_code=200 if is_ready else 503,
         headers=NEVER_STORED,
     )
+
+
+def _left_out(manager: PluginManager) -> list[dict[str, str]]:
+    """The plugins that are broken and were left out, and why, without the paths of this machine."""
+    broken = manager.roster.left_out.items()
+    return [{"name": name, "status": "left out", "reason": error.problem} for name, error in broken]
 
 
 def _shown(state: Any) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from celery import Celery
 
 from opa.core.errors import RegistrationError
+from opa.core.sources import where_is_function
 from opa.tasks.queues import Amqp
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
@@ -33,6 +33,7 @@ class TaskApplication(Celery):
         self.delivery_limit = 5
         self.schedules: dict[str, dict[str, Any]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._discarded: set[str] = set()
 
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
@@ -50,6 +51,31 @@ class TaskApplication(Celery):
         from opa.tasks.beat import Beat
 
         return self.subclass_with_self(Beat)
+
+    def tasks_of(self, module: str) -> list[str]:
+        """The names of the tasks of the plugin whose module is `module`."""
+        return [
+            name for name, function in self._functions.items() if f"{function.__module__}.".startswith(f"{module}.")
+        ]
+
+    def discard(self, module: str) -> None:
+        """Take out the tasks of the plugin whose module is `module`: a worker refuses them, and beat sends none."""
+        for name in self.tasks_of(module):
+            del self._functions[name]
+            self.schedules.pop(name, None)
+            self.conf.beat_schedule.pop(name, None)
+            self._discarded.add(name)
+        if self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
+            self._remove_discarded()
+
+    def finalize(self, auto: bool = False) -> None:
+        """Make the tasks that were declared; Celery calls it when the first one is used."""
+        super().finalize(auto=auto)
+        self._remove_discarded()
+
+    def _remove_discarded(self) -> None:
+        for name in self._discarded:
+            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task from a function, as a decorator with or without options.
@@ -77,7 +103,7 @@ class TaskApplication(Celery):
     def where(self, name: str) -> str:
         """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
         function = self._functions.get(name)
-        return _where(function) if function else ""
+        return where_is_function(function) if function else ""
 
     def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         options = dict(options)
@@ -85,19 +111,15 @@ class TaskApplication(Celery):
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
         if name in self._functions:
             raise RegistrationError(
-                f"task '{name}' stands twice, also at {_where(self._functions[name])}",
-                where=_where(function),
+                f"task '{name}' stands twice, also at {where_is_function(self._functions[name])}",
+                where=where_is_function(function),
                 hint="Rename one of them, or give it another name=…",
             )
         self._functions[name] = function
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
-        return super().task(synchronous(function), **options)
-
-
-def _where(function: Callable[..., Any]) -> str:
-    code = inspect.unwrap(function).__code__
-    return f"{code.co_filename}:{code.co_firstlineno}"
+        # Not shared: Celery would put it into every other application of the process too.
+        return super().task(synchronous(function), **{"shared": False, **options})
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:
@@ -105,5 +127,7 @@ def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:
         return parse_schedule(value)
     except ValueError as error:
         raise RegistrationError(
-            f"the schedule of task '{name}' cannot be used: {error}", where=_where(function), hint=f"Write {FORMS}"
+            f"the schedule of task '{name}' cannot be used: {error}",
+            where=where_is_function(function),
+            hint=f"Write {FORMS}",
         ) from error.__cause__

@@ -11,7 +11,7 @@ from celery.worker.state import maybe_shutdown
 
 from opa.core.errors import OpaError
 from opa.core.log import log
-from opa.core.manager import get_plugin_manager
+from opa.core.running import get_plugin_manager
 from opa.serve.start_failures import StartFailures
 from opa.tasks.loop import start_process_loop, stop_process_loop
 

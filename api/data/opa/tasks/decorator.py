@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from opa.core.manager import current_tasks
+from opa.core.running import current_tasks
 
 if TYPE_CHECKING:
     from opa.tasks.task import Task

@@ -1,0 +1,191 @@
+"""Groups: ordered sets of objects that the settings name by URI, or that plugins register under a name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from opa.core.errors import GroupError
+from opa.core.uris import UriError, resolve
+
+Registered = TypeVar("Registered")
+
+MIDDLEWARE = "middleware"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a group in the settings.
+
+    Attributes:
+        uri: names the object.
+        opts: what it is configured with.
+        factory: whether the object is called, and what it returns stands in the group.
+    """
+
+    uri: str
+    opts: Mapping[str, Any] = field(default_factory=dict)
+    factory: bool = False
+
+    @classmethod
+    def of(cls, entry: str | Mapping[str, Any]) -> Entry:
+        """From `"package.module.name"` or `{"URI": "package.module.name", "OPTS": {…}, "FACTORY": true}`."""
+        if isinstance(entry, str):
+            return cls(entry)
+        keys = {str(key).upper(): value for key, value in entry.items()}
+        return cls(
+            keys["URI"],
+            {str(key).lower(): value for key, value in keys.get("OPTS", {}).items()},
+            bool(keys.get("FACTORY")),
+        )
+
+
+@dataclass(frozen=True)
+class Member:
+    """An object in a group.
+
+    Attributes:
+        uri: names it in the group.
+        value: the object.
+        opts: the settings for it, where it is not configured by the group itself (middleware).
+        module: of the plugin that registered it; empty where the settings name it.
+    """
+
+    uri: str
+    value: Any
+    opts: Mapping[str, Any] = field(default_factory=dict)
+    module: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What calling a member of a group gave: `value`, or the `error` that it raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+class Groups:
+    """The groups of one application: what the settings name, and behind it what plugins register."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, dict[str, Member]] = {}
+        self._registered: dict[str, dict[str, Member]] = {}
+        self._views: dict[str, Mapping[str, Any]] = {}
+
+    def register(self, group: str, value: Any, *, uri: str | None = None) -> None:
+        """Add an object of a plugin to `group`.
+
+        Args:
+            group: any name; case does not matter.
+            value: the object.
+            uri: names it in the group; by default its module and name.
+        """
+        module = getattr(value, "__module__", "") or ""
+        name = uri or f"{module}.{getattr(value, '__qualname__', type(value).__name__)}"
+        group = group.lower()
+        self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
+        self._views.pop(group, None)
+
+    def add_from_settings(self, groups: Mapping[str, Iterable[Entry]]) -> None:
+        """Resolve what the settings name.
+
+        Raises:
+            GroupError: URIs lead to nothing, or their objects cannot be configured; all of them are reported at once.
+        """
+        mistakes: list[str] = []
+        causes: list[BaseException] = []
+        for name, entries in groups.items():
+            group = name.lower()
+            for entry in entries:
+                if entry.uri in self._members.get(group, {}):
+                    continue
+                try:
+                    self._members.setdefault(group, {})[entry.uri] = _member(group, entry)
+                except Exception as error:  # noqa: BLE001 - a configure() may raise anything; all are reported together
+                    text = str(error) if isinstance(error, UriError) else f"{type(error).__name__}: {error}"
+                    mistakes.append(f"PLUGINS.{group}: '{entry.uri}': {text}")
+                    causes.append(error.__cause__ or error)
+        self._views.clear()
+        if mistakes:
+            many = f"{len(mistakes)} URIs of groups cannot be used: " if len(mistakes) > 1 else ""
+            raise GroupError(many + "; ".join(mistakes), where="setting PLUGINS", mistakes=tuple(mistakes)) from causes[
+                0
+            ]
+
+    def discard(self, module: str) -> None:
+        """Take out what the plugin whose module is `module` registered."""
+        for members in self._registered.values():
+            for uri in [uri for uri, member in members.items() if (f"{member.module}.").startswith(f"{module}.")]:
+                del members[uri]
+        self._views.clear()
+
+    def members(self, group: str) -> tuple[Member, ...]:
+        """The members of `group` in their order; of two with one URI the first."""
+        group = group.lower()
+        found: dict[str, Member] = {}
+        for member in (*self._members.get(group, {}).values(), *self._registered.get(group, {}).values()):
+            found.setdefault(member.uri, member)
+        return tuple(found.values())
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all groups."""
+        return tuple(dict.fromkeys([*self._members, *self._registered]))
+
+    def get(self, group: str) -> Mapping[str, Any]:
+        """The objects of `group` by URI, in their order, read-only; empty where there is no such group."""
+        group = group.lower()
+        view = self._views.get(group)
+        if view is None:
+            view = MappingProxyType({member.uri: member.value for member in self.members(group)})
+            self._views[group] = view
+        return view
+
+
+def _member(group: str, entry: Entry) -> Member:
+    value = resolve(entry.uri)
+    if entry.factory:
+        return Member(entry.uri, value(**entry.opts))
+    if group == MIDDLEWARE:
+        return Member(entry.uri, value, entry.opts)
+    return Member(entry.uri, _configured(value, entry) if entry.opts else value)
+
+
+def _configured(value: Any, entry: Entry) -> Any:
+    """The object with the settings of its URI: by its `configure`; a class without one is instantiated with them."""
+    if inspect.isclass(value):
+        if not hasattr(value, "configure"):
+            return value(**entry.opts)
+        value = value()
+    elif not hasattr(value, "configure"):
+        raise UriError(
+            f"has OPTS, and a {type(value).__name__} without configure() takes none; FACTORY: true would call it"
+        )
+    value.configure(**entry.opts)
+    return value
+
+
+def run_each(members: Mapping[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> dict[str, Outcome]:
+    """Call each of `members` in order, also where an earlier one raised."""
+    outcomes = {}
+    for uri, member in members.items():
+        try:
+            outcomes[uri] = Outcome(member(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            outcomes[uri] = Outcome(error=error)
+    return outcomes
+
+
+async def run_each_async(members: Mapping[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> dict[str, Outcome]:
+    """The same, awaiting what is asynchronous."""
+    outcomes = {}
+    for uri, member in members.items():
+        try:
+            result = member(*args, **kwargs)
+            outcomes[uri] = Outcome(await result if inspect.isawaitable(result) else result)
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            outcomes[uri] = Outcome(error=error)
+    return outcomes

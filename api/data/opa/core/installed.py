@@ -1,0 +1,92 @@
+"""Find plugins among the installed packages: those that the settings name, and those that announce themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from opa.core.discover import PluginFile, with_metadata
+from opa.core.errors import PluginPathError
+from opa.core.log import log
+
+ENTRY_POINT_GROUP = "opa.plugins"
+
+
+@dataclass(frozen=True)
+class NamedPlugin:
+    """An entry of the setting `INSTALLED_PLUGINS`."""
+
+    module: str
+    optional: bool = False
+
+    @classmethod
+    def of(cls, entry: str | Mapping[str, object]) -> NamedPlugin:
+        """From `"acme.reports"` or `{"NAME": "acme.reports", "OPTIONAL": true}`."""
+        if isinstance(entry, str):
+            return cls(entry)
+        return cls(str(entry["NAME"]), bool(entry.get("OPTIONAL", False)))
+
+
+def named_plugins(entries: Iterable[NamedPlugin]) -> Iterator[PluginFile]:
+    """The plugins that the settings name, in their order.
+
+    Raises:
+        PluginPathError: one is not installed, and not marked as optional.
+    """
+    for entry in entries:
+        plugin = _find(entry.module)
+        if plugin is not None:
+            yield plugin
+        elif entry.optional:
+            log.warning(f"the optional plugin '{entry.module}' of INSTALLED_PLUGINS is not installed")
+        else:
+            raise PluginPathError(
+                f"the plugin '{entry.module}' is not installed",
+                where="setting INSTALLED_PLUGINS",
+                hint=f"Install it, mend its name, or mark it: {{NAME: {entry.module}, OPTIONAL: true}}",
+            )
+
+
+def announced_plugins() -> Iterator[PluginFile]:
+    """The plugins that installed packages announce by the entry-point group `opa.plugins`, by name.
+
+    Raises:
+        PluginPathError: an entry point names a module that there is not.
+    """
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+        plugin = _find(point.module)
+        if plugin is None:
+            raise PluginPathError(
+                f"the entry point '{point.name}' of {ENTRY_POINT_GROUP} names '{point.value}', which is not there",
+                where=point.dist.name if point.dist else "an installed package",
+                hint="Mend or remove the package, or set PLUGIN_AUTOLOAD to false",
+            )
+        yield _with_version_of(point, plugin)
+
+
+def _find(module: str) -> PluginFile | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or not spec.origin or not spec.has_location:
+        return None
+    file = Path(spec.origin)
+    name = module.rpartition(".")[2]
+    return with_metadata(PluginFile(name, None, file, bool(spec.submodule_search_locations), module))
+
+
+def _with_version_of(point: EntryPoint, plugin: PluginFile) -> PluginFile:
+    """The plugin with the version of its distribution, where its metadata says none."""
+    if plugin.metadata.version is not None or point.dist is None:
+        return plugin
+    try:
+        version = Version(point.dist.version)
+    except InvalidVersion:
+        return plugin
+    return replace(plugin, metadata=replace(plugin.metadata, version=version))

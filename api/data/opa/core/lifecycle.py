@@ -1,0 +1,131 @@
+"""`ready`, `startup` and `shutdown` of the plugins."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from opa.core.arguments import arguments_for
+from opa.core.errors import LifecycleError, OpaError
+from opa.core.hooks import is_async_function
+from opa.core.log import log
+from opa.core.sources import where_is_function
+from opa.core.threads import SerialThread
+
+if TYPE_CHECKING:
+    from opa.core.importing import ImportedPlugin
+
+StepName = Literal["ready", "startup", "shutdown"]
+STEPS: tuple[StepName, ...] = ("ready", "startup", "shutdown")
+PLACES = ("apps", "lifecycle")
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """The functions of one plugin that run when a process starts and stops; those that it has."""
+
+    functions: Mapping[StepName, Callable[..., Any]] = field(default_factory=dict)
+
+
+def lifecycle_of(plugin: ImportedPlugin) -> Lifecycle:
+    """What the plugin has: at the top of its module or package, or else in its `apps.py` or `lifecycle.py`.
+
+    Raises:
+        LifecycleError: one of the names is something that cannot be called.
+    """
+    functions: dict[StepName, Callable[..., Any]] = {}
+    modules = [plugin.module, *(plugin.parts[place] for place in PLACES if place in plugin.parts)]
+    for step in STEPS:
+        module = next((module for module in modules if _has(module, step)), None)
+        if module is None:
+            continue
+        function = getattr(module, step)
+        if not callable(function):
+            raise LifecycleError(
+                f"'{step}' of plugin '{plugin.name}' is a {type(function).__name__} and cannot be called",
+                plugin=plugin.name,
+                where=str(module.__file__),
+                hint=f"Make it a function, or give it another name than {step}",
+            )
+        functions[step] = function
+    return Lifecycle(functions)
+
+
+def _has(module: ModuleType, name: str) -> bool:
+    """Whether it has the name, and not as a submodule."""
+    return hasattr(module, name) and not isinstance(getattr(module, name), ModuleType)
+
+
+class LifecycleRunner:
+    """Runs the functions of plugins, each within its time limit.
+
+    Synchronous ones run one after another in a thread, so that they do not hold the event loop and one that hangs can
+    be given up.
+
+    Args:
+        offers: what a function gets where it names it: `app`, `pm`, `config`, and so on.
+    """
+
+    def __init__(self, offers: Mapping[str, Any]) -> None:
+        self._offers = offers
+        self._thread = SerialThread("lifecycle")
+
+    async def run(self, step: StepName, function: Callable[..., Any], *, plugin: str, limit: float) -> None:
+        """Run `function` as the step of `plugin`.
+
+        Args:
+            step: its name, for messages.
+            function: of the plugin.
+            plugin: the name of the plugin.
+            limit: seconds; a third of it gives a warning.
+
+        Raises:
+            LifecycleError: it raised, took longer, or asks for what there is not; the cause is chained.
+        """
+        what = f"{step}() of plugin '{plugin}'"
+        loop = asyncio.get_running_loop()
+        timeout = None
+        warning = loop.call_later(limit / 3, _warn, what, time.monotonic(), limit)
+        try:
+            arguments = arguments_for(function, self._offers, what)
+            async with asyncio.timeout(limit) as timeout:
+                await self._call(function, arguments)
+        except (Exception, SystemExit) as error:
+            late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
+            problem = f"takes longer than {limit:g} s" if late else f"raised {_summary(error)}"
+            raise LifecycleError(
+                f"{what} ({where_is_function(function)}) {problem}",
+                plugin=plugin,
+                hint=f"Mend it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else "Mend it",
+            ) from error
+        finally:
+            warning.cancel()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
+
+    async def _call(self, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        if is_async_function(function):
+            await function(**arguments)
+            return
+        result = await self._thread.run(lambda: function(**arguments))
+        if inspect.isawaitable(result):
+            await _awaited(result)
+
+
+async def _awaited(result: Awaitable[Any]) -> None:
+    await result
+
+
+def _warn(what: str, since: float, limit: float) -> None:
+    log.warning(f"{what} has taken {time.monotonic() - since:.1f} s so far; its limit is {limit:g} s")
+
+
+def _summary(error: BaseException) -> str:
+    return str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"

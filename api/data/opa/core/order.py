@@ -1,0 +1,140 @@
+"""The order of the plugins: what one requires comes before it, otherwise the order in which they were found."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata as distributions
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from opa.core.discover import PluginFile
+from opa.core.errors import RequirementError
+
+PLUGIN_INTERFACE = Version("1.0")
+"""The version of what plugins may rely on; it grows by one in front of the dot when that becomes less."""
+
+
+def required_name(plugin: PluginFile) -> str:
+    """The name by which other plugins require `plugin`."""
+    return plugin.metadata.name or plugin.name
+
+
+def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementError | None:
+    """The first requirement of `plugin` that is not met, as the error to raise.
+
+    Args:
+        plugin: whose metadata is looked at.
+        others: the plugins that will be loaded, by the name by which they are required.
+    """
+    for requirement in plugin.metadata.requires:
+        problem = _unmet_plugin(requirement, others)
+        if problem:
+            return _error(plugin, f"requires the plugin '{requirement}', {problem}", "Add it, or mend the requirement")
+    if PLUGIN_INTERFACE not in plugin.metadata.opa:
+        return _error(
+            plugin,
+            f"works with version {plugin.metadata.opa} of the plugin interface, and this is {PLUGIN_INTERFACE}",
+            "Take a version of the plugin, or of opa-stack, that fits",
+        )
+    for requirement in plugin.metadata.packages:
+        problem = _unmet_package(requirement)
+        if problem:
+            return _error(
+                plugin,
+                f"requires the Python package '{requirement}', {problem}",
+                f"Install it: pip install '{requirement}'",
+            )
+    return None
+
+
+def _error(plugin: PluginFile, problem: str, hint: str) -> RequirementError:
+    return RequirementError(f"plugin '{plugin.name}' {problem}", plugin=plugin.name, where=str(plugin.file), hint=hint)
+
+
+def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) -> str:
+    other = others.get(requirement.name)
+    if other is None:
+        return "which is not there"
+    if not requirement.specifier:
+        return ""
+    version = other.metadata.version
+    if version is None:
+        return f"and plugin '{other.name}' ({other.file}) says no version"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"and plugin '{other.name}' ({other.file}) is version {version}"
+    return ""
+
+
+def _unmet_package(requirement: Requirement) -> str:
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return ""
+    try:
+        version = distributions.version(requirement.name)
+    except distributions.PackageNotFoundError:
+        return "which is not installed"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"and version {version} is installed"
+    return ""
+
+
+def by_name(plugins: Iterable[PluginFile]) -> dict[str, PluginFile]:
+    """The plugins by the name by which others require them; of two with the same, the first."""
+    named: dict[str, PluginFile] = {}
+    for plugin in plugins:
+        named.setdefault(required_name(plugin), plugin)
+    return named
+
+
+def in_order(plugins: Sequence[PluginFile]) -> tuple[PluginFile, ...]:
+    """The plugins with each one behind those that it requires, and otherwise in the order in which they were given.
+
+    Raises:
+        RequirementError: some require one another in a circle; the message has it as a path.
+    """
+    positions = {plugin.name: position for position, plugin in enumerate(plugins)}
+    named = by_name(plugins)
+    needs = {
+        plugin.name: {
+            named[requirement.name].name for requirement in plugin.metadata.requires if requirement.name in named
+        }
+        for plugin in plugins
+    }
+    needed_by: dict[str, list[str]] = {name: [] for name in positions}
+    for name, others in needs.items():
+        for other in others:
+            needed_by[other].append(name)
+    waiting_for = {name: len(others) for name, others in needs.items()}
+    ready = [position for name, position in positions.items() if not waiting_for[name]]
+    heapq.heapify(ready)
+    ordered: list[PluginFile] = []
+    while ready:
+        plugin = plugins[heapq.heappop(ready)]
+        ordered.append(plugin)
+        for name in needed_by[plugin.name]:
+            waiting_for[name] -= 1
+            if not waiting_for[name]:
+                heapq.heappush(ready, positions[name])
+    if len(ordered) < len(plugins):
+        raise _cycle({name: needs[name] for name, count in waiting_for.items() if count}, plugins, positions)
+    return tuple(ordered)
+
+
+def _cycle(
+    needs: Mapping[str, set[str]], plugins: Sequence[PluginFile], positions: Mapping[str, int]
+) -> RequirementError:
+    """The error for a circle among `needs`: along what each one requires, until one comes again."""
+    path = [min(needs, key=positions.__getitem__)]
+    while path[-1] not in path[:-1]:
+        path.append(min(needs[path[-1]] & needs.keys(), key=positions.__getitem__))
+    circle = path[path.index(path[-1]) :]
+    first = min(circle, key=positions.__getitem__)
+    start = circle.index(first)
+    circle = [*circle[start:-1], *circle[:start], first]
+    return RequirementError(
+        f"plugins require one another in a circle: {' -> '.join(circle)}",
+        plugin=first,
+        where=str(plugins[positions[first]].file),
+        hint="Take one of the requirements out, or move what both need into a third plugin",
+    )

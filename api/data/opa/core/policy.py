@@ -1,0 +1,47 @@
+"""What the settings say about single plugins: what to do where one is broken, and how long its steps may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+Step = Literal["IMPORT", "READY", "STARTUP", "SHUTDOWN"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings `PLUGIN_FAILURE` and `PLUGIN_…_TIMEOUT`, and what `PLUGIN_OPTIONS` says for one plugin instead."""
+
+    failure: str
+    limits: Mapping[str, float]
+    options: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, config: Config) -> Policy:
+        """The policy of the settings."""
+        return cls(
+            failure=config.PLUGIN_FAILURE,
+            limits={
+                "IMPORT": config.PLUGIN_IMPORT_TIMEOUT,
+                "READY": config.PLUGIN_READY_TIMEOUT,
+                "STARTUP": config.PLUGIN_STARTUP_TIMEOUT,
+                "SHUTDOWN": config.PLUGIN_SHUTDOWN_TIMEOUT,
+            },
+            options=config.PLUGIN_OPTIONS,
+        )
+
+    def skips(self, plugin: str) -> bool:
+        """Whether `plugin` is left out where it is broken, instead of stopping the start."""
+        return bool(self._option(plugin, "FAILURE", self.failure) == "skip")
+
+    def limit(self, plugin: str, step: Step) -> float:
+        """Seconds that a step of `plugin` may take."""
+        return float(self._option(plugin, f"{step}_TIMEOUT", self.limits[step]))
+
+    def _option(self, plugin: str, key: str, default: Any) -> Any:
+        value = self.options.get(plugin, {}).get(key)
+        return default if value is None else value

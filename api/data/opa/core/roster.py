@@ -1,0 +1,82 @@
+"""Which plugins are in, in which order, and which were left out because they, or what they require, are broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opa.core.discover import PluginFile
+from opa.core.errors import PluginError, RequirementError
+from opa.core.log import log
+from opa.core.order import by_name, in_order, unmet
+from opa.core.policy import Policy
+
+
+class Roster:
+    """The plugins that every step from import to serving works on.
+
+    Args:
+        plugins: those that the filters let through, as they were found.
+        policy: says for each whether it may be left out.
+
+    Attributes:
+        plugins: those that are in, in load order.
+        left_out: the error of each that is not, by plugin name.
+
+    Raises:
+        PluginError: a plugin is broken, or requires what is not there, and may not be left out.
+    """
+
+    def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:
+        self.policy = policy
+        self.plugins = tuple(plugins)
+        self.left_out: dict[str, PluginError] = {}
+        for plugin in plugins:
+            if plugin.error is not None:
+                self.leave_out(plugin.name, plugin.error)
+        self._drop_unmet()
+        self._put_in_order()
+
+    def __contains__(self, name: str) -> bool:
+        return any(plugin.name == name for plugin in self.plugins)
+
+    def leave_out(self, name: str, error: PluginError) -> None:
+        """Leave out the plugin `name` because of `error`, and every plugin that requires it.
+
+        Raises:
+            PluginError: `error`, where the policy for the plugin is not `skip`.
+        """
+        if not self.policy.skips(name):
+            raise error
+        log.error(f"plugin '{name}' is left out: {error}")
+        self.left_out[name] = error
+        self.plugins = tuple(plugin for plugin in self.plugins if plugin.name != name)
+        self._drop_unmet()
+
+    def _drop_unmet(self) -> None:
+        named = by_name(self.plugins)
+        for plugin in self.plugins:
+            error = unmet(plugin, named)
+            if error is not None:
+                self.leave_out(plugin.name, self._because_of_another(plugin) or error)
+                return
+
+    def _because_of_another(self, plugin: PluginFile) -> RequirementError | None:
+        for requirement in plugin.metadata.requires:
+            if requirement.name in self.left_out:
+                return RequirementError(
+                    f"plugin '{plugin.name}' requires the plugin '{requirement}', which is left out:"
+                    f" {self.left_out[requirement.name].problem}",
+                    plugin=plugin.name,
+                    where=str(plugin.file),
+                    hint=f"Mend the plugin '{requirement.name}'",
+                )
+        return None
+
+    def _put_in_order(self) -> None:
+        while True:
+            try:
+                self.plugins = in_order(self.plugins)
+            except RequirementError as error:
+                self.leave_out(error.plugin or "", error)
+            else:
+                return

@@ -1,0 +1,191 @@
+"""The application that this process runs: the only global state, and the functions by which plugins reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opa.core.errors import NotRunningError
+from opa.core.groups import Groups, Outcome, run_each, run_each_async
+
+if TYPE_CHECKING:
+    from opa.core.drivers import Driver
+    from opa.core.manager import PluginManager
+    from opa.core.plugin_settings import PluginSettingsStore
+    from opa.tasks.application import TaskApplication
+
+Registered = TypeVar("Registered")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What plugins can already use while they are imported.
+
+    Attributes:
+        celery: the application that their tasks will belong to.
+        celery_components: the names of the components that give it.
+        groups: what they register.
+        plugin_settings: their own settings.
+    """
+
+    celery: TaskApplication
+    celery_components: frozenset[str]
+    groups: Groups
+    plugin_settings: PluginSettingsStore
+
+
+_running: PluginManager | None = None
+_loading: Loading | None = None
+# Which of several applications in one process a request, or a task on the event loop, belongs to.
+_current: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
+
+
+def set_running(manager: PluginManager | None) -> None:
+    """Make `manager` the one that this process runs."""
+    global _running  # noqa: PLW0603 - the one piece of global state
+    _running = manager
+
+
+@contextmanager
+def belonging_to(manager: PluginManager) -> Iterator[None]:
+    """What runs in the block, and what it starts, belongs to `manager`, whichever was made running last."""
+    before = _current.get()
+    _current.set(manager)
+    try:
+        yield
+    finally:
+        # Not by a token: what starts an application may stop it in another context, as `opa shell` does.
+        _current.set(before)
+
+
+@contextmanager
+def loading(what: Loading) -> Iterator[None]:
+    """While plugins are imported, no manager runs; this is what they have instead."""
+    global _running, _loading  # noqa: PLW0603
+    _running, _loading = None, what
+    try:
+        yield
+    finally:
+        _loading = None
+
+
+def current_tasks() -> TaskApplication:
+    """The Celery application for a task that is being made.
+
+    It is that of the plugins that are being imported, or else that of the running manager. Where a plugin is imported
+    by hand there is neither, and its tasks get one that can run them here but not send them.
+    """
+    if _loading is not None:
+        return _loading.celery
+    if _running is not None:
+        return _running.celery
+    from opa.tasks.application import TaskApplication
+
+    return TaskApplication()
+
+
+def current_groups() -> Groups:
+    """The groups that a plugin registers in; those of nobody where it is imported by hand."""
+    if _loading is not None:
+        return _loading.groups
+    return _running.groups if _running is not None else Groups()
+
+
+def current_plugin_settings() -> PluginSettingsStore:
+    """The settings of the plugins, also while they are imported.
+
+    Raises:
+        NotRunningError: no application was prepared in this process.
+    """
+    return _loading.plugin_settings if _loading is not None else get_plugin_manager().plugin_settings
+
+
+def get_plugin_manager() -> PluginManager:
+    """The plugin manager of the application that this code runs for.
+
+    Raises:
+        NotRunningError: no application was prepared in this process.
+    """
+    manager = _current.get() or _running
+    if manager is None:
+        raise NotRunningError(
+            "no application runs in this process yet",
+            hint="Call it inside a route, hook, task or setup, and not while a module is imported",
+        )
+    return manager
+
+
+def get_component(name: str) -> Driver:
+    """The driver instance of the component `name`; case does not matter.
+
+    Raises:
+        ComponentUnavailableError: it is not there; the message says why.
+    """
+    return get_plugin_manager().get_component(name)
+
+
+def get_instance(name: str) -> Any:
+    """The client of the component `name`: what `get_instance` of its driver gives; case does not matter.
+
+    Raises:
+        ComponentUnavailableError: it is not there; the message says why. A route answers 503 with it.
+    """
+    if _loading is not None and name.lower() in _loading.celery_components:
+        return _loading.celery
+    return get_plugin_manager().get_component(name).get_instance()
+
+
+def get_util(name: str) -> Any:
+    """What the driver of the component `name` offers as `util`.
+
+    Raises:
+        ComponentUnavailableError: the component is not there.
+        AttributeError: its driver has no `util`.
+    """
+    return get_plugin_manager().get_component(name).util  # type: ignore[attr-defined]
+
+
+def call_hook(name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a hook of the running application; see `PluginManager.call`."""
+    return get_plugin_manager().call(name, *args, **kwargs)
+
+
+async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Await a hook of the running application; see `PluginManager.call_async`."""
+    return await get_plugin_manager().call_async(name, *args, **kwargs)
+
+
+def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Registered]:
+    """A decorator that adds a function or class of a plugin to `group`.
+
+    Args:
+        group: any name.
+        uri: names it in the group; by default its module and name.
+    """
+
+    def add(value: Registered) -> Registered:
+        current_groups().register(group, value, uri=uri)
+        return value
+
+    return add
+
+
+def get_plugins(group: str) -> Mapping[str, Any]:
+    """The objects of `group` by URI: those of the settings, then those that plugins registered; read-only.
+
+    Empty where there is no such group.
+    """
+    return get_plugin_manager().groups.get(group)
+
+
+def run_group(group: str, /, *args: Any, **kwargs: Any) -> dict[str, Outcome]:
+    """Call each member of `group` in order, and say what each returned or raised."""
+    return run_each(get_plugins(group), *args, **kwargs)
+
+
+async def run_group_async(group: str, /, *args: Any, **kwargs: Any) -> dict[str, Outcome]:
+    """The same for members that may be asynchronous."""
+    return await run_each_async(get_plugins(group), *args, **kwargs)

@@ -1,0 +1,28 @@
+"""Where classes and functions stand, for messages."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+def where_is(cls: type) -> str:
+    """`file:line` of a class, or its module where there is no source."""
+    try:
+        return f"{inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]}"
+    except (OSError, TypeError):
+        return cls.__module__
+
+
+def describe(cls: type) -> str:
+    """`class (file:line)`."""
+    return f"{cls.__name__} ({where_is(cls)})"
+
+
+def where_is_function(function: Callable[..., Any]) -> str:
+    """`file:line` of a function, or its module where there is no source."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return str(getattr(function, "__module__", type(function).__module__))
+    return f"{code.co_filename}:{code.co_firstlineno}"

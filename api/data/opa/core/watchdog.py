@@ -1,0 +1,84 @@
+"""A time limit for code that runs in this thread and cannot be cancelled, such as an import."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from opa.core.log import log
+
+LOOK = 0.02
+"""Seconds between two looks at the clock."""
+
+
+class TimeLimitError(BaseException):
+    """Raised in the watched code; not an `Exception`, which that code may catch."""
+
+
+class Watchdog:
+    """Watches one thing after another: a warning at a third of its limit, `TimeLimitError` in it at the limit.
+
+    One thread serves for all. Only the main thread can be interrupted; elsewhere there is the warning alone. A call
+    into C that does not return is not interrupted either.
+    """
+
+    def __init__(self) -> None:
+        self._is_main = threading.current_thread() is threading.main_thread()
+        self._thread_id = threading.get_ident()
+        self._watched: tuple[str, float, float] | None = None
+        self._warned = False
+        self._stopped = threading.Event()
+
+    @contextmanager
+    def watch(self, what: str, limit: float) -> Iterator[None]:
+        """Watch the block.
+
+        Args:
+            what: named in the warning.
+            limit: seconds.
+
+        Raises:
+            TimeLimitError: the block took longer.
+        """
+        self._warned = False
+        self._watched = (what, time.monotonic(), limit)
+        try:
+            yield
+        finally:
+            self._watched = None
+
+    @contextmanager
+    def running(self) -> Iterator[Watchdog]:
+        """Keep watch during the block."""
+        previous = signal.signal(signal.SIGALRM, self._interrupt) if self._is_main else None
+        thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stopped.set()
+            thread.join()
+            if self._is_main:
+                signal.signal(signal.SIGALRM, previous)
+
+    def _look(self) -> None:
+        while not self._stopped.wait(LOOK):
+            watched = self._watched
+            if watched is None:
+                continue
+            what, since, limit = watched
+            passed = time.monotonic() - since
+            if passed > limit / 3 and not self._warned:
+                self._warned = True
+                log.warning(f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s")
+            if passed > limit and self._is_main:
+                signal.pthread_kill(self._thread_id, signal.SIGALRM)
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        # It may come late, when what it was meant for is over.
+        if self._watched is not None and time.monotonic() - self._watched[1] > self._watched[2]:
+            raise TimeLimitError

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.core.errors import LifecycleError
+from tests.project import Project
+
+NOTE = """
+from opa import state
+
+def ready():
+    state["notes"].append("{0} ready")
+
+async def startup():
+    state["notes"].append("{0} startup")
+
+def shutdown():
+    state["notes"].append("{0} shutdown")
+"""
+
+
+@pytest.fixture
+def notes(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the plugins note."""
+    from opa import state
+
+    found: list[str] = []
+    monkeypatch.setitem(state, "notes", found)
+    return found
+
+
+def failure(project: Project) -> str:
+    with pytest.raises(LifecycleError) as caught, project.client():
+        pass
+    return str(caught.value)
+
+
+def test_ready_and_startup_run_in_the_order_of_the_plugins_and_shutdown_in_reverse(
+    project: Project, notes: list[str]
+) -> None:
+    for name in "ba":
+        project.plugin(f"{name}.py", NOTE.format(name))
+    with project.client():
+        assert notes == ["a ready", "b ready", "a startup", "b startup"]
+    assert notes[4:] == ["b shutdown", "a shutdown"]
+
+
+@pytest.mark.parametrize("place", ["apps", "lifecycle"])
+def test_the_functions_may_stand_in_a_submodule(project: Project, notes: list[str], place: str) -> None:
+    project.plugin("p/__init__.py")
+    project.plugin(f"p/{place}.py", NOTE.format(place))
+    with project.client():
+        assert notes == [f"{place} ready", f"{place} startup"]
+
+
+def test_the_top_of_the_package_wins(project: Project, notes: list[str]) -> None:
+    project.plugin("p/__init__.py", NOTE.format("top").replace("async def startup", "async def _startup"))
+    project.plugin("p/apps.py", NOTE.format("apps"))
+    with project.client():
+        assert notes == ["top ready", "apps startup"]
+
+
+def test_they_run_after_the_components_are_connected_and_get_what_they_name(project: Project, notes: list[str]) -> None:
+    project.plugin(
+        "p.py",
+        """
+        from typing import Annotated
+        from opa import Component, Driver, state
+
+        class Fake(Driver):
+            name = "fake"
+            def connect(self):
+                self.instance = "client"
+
+        async def ready(app, config, thing: Annotated[str, Component("thing")]):
+            state["notes"] += [app.title, config.PROJECT_NAME, thing]
+        """,
+    )
+    project.component("THING", "fake")
+    with project.client():
+        assert notes == ["opa-stack", "opa-stack", "client"]
+
+
+def test_an_error_names_plugin_file_and_line_and_stops_the_start(project: Project) -> None:
+    file = project.plugin("pb/__init__.py", "\n\nasync def ready():\n    raise ValueError('no')\n")
+    assert failure(project).startswith(f"ready() of plugin 'pb' ({file}:3) raised ValueError: no")
+
+
+def test_what_had_started_is_stopped_in_reverse_and_the_first_error_is_the_one_reported(
+    project: Project, notes: list[str]
+) -> None:
+    project.plugin("a.py", NOTE.format("a").replace('"a shutdown")', '"a shutdown"); 1 / 0'))
+    project.plugin("b.py", NOTE.format("b"))
+    project.plugin("c.py", "def ready():\n    raise ValueError('first')")
+    assert "ValueError: first" in failure(project)
+    assert notes == ["a ready", "b ready", "b shutdown", "a shutdown"]
+
+
+def test_a_failing_shutdown_keeps_no_other_from_stopping(project: Project, notes: list[str]) -> None:
+    project.plugin("a.py", NOTE.format("a"))
+    project.plugin("b.py", "def shutdown():\n    1 / 0")
+    assert "shutdown() of plugin 'b'" in failure(project)
+    assert notes[-1] == "a shutdown"
+
+
+def test_a_missing_import_inside_apps_is_an_error_of_apps(project: Project) -> None:
+    project.plugin("p/__init__.py")
+    file = project.plugin("p/apps.py", "import nowhere_to_be_found")
+    from opa.core.errors import PluginImportError
+
+    with pytest.raises(PluginImportError, match=rf"apps.py of plugin 'p' does not import: .*\({file}:1\)"):
+        project.prepare()
+
+
+@pytest.mark.parametrize("step", ["ready", "startup", "shutdown"])
+def test_what_cannot_be_called_is_an_error(project: Project, step: str) -> None:
+    file = project.plugin("p.py", f"{step} = True")
+    with pytest.raises(LifecycleError) as caught:
+        project.prepare()
+    assert f"'{step}' of plugin 'p' is a bool and cannot be called ({file})" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", ["def ready():\n    time.sleep(30)", "async def ready():\n    await asyncio.sleep(3600)"]
+)
+def test_past_its_limit_a_step_has_failed(project: Project, body: str) -> None:
+    project.plugin("p.py", f"import asyncio, time\n{body}")
+    project.settings(PLUGIN_READY_TIMEOUT=0.2)
+    error = failure(project)
+    assert "ready() of plugin 'p'" in error
+    assert "takes longer than 0.2 s" in error
+    assert "PLUGIN_READY_TIMEOUT" in error
+
+
+def test_a_limit_may_be_that_of_one_plugin(project: Project) -> None:
+    project.plugin("p.py", "import asyncio\nasync def startup():\n    await asyncio.sleep(3600)")
+    project.settings(PLUGIN_OPTIONS={"p": {"STARTUP_TIMEOUT": 0.1}})
+    assert "takes longer than 0.1 s" in failure(project)
+
+
+def test_at_a_third_of_its_limit_there_is_a_warning(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.plugin("slow.py", "import asyncio\nasync def ready():\n    await asyncio.sleep(1)")
+    project.settings(PLUGIN_READY_TIMEOUT=2.4)
+    with project.client():
+        pass
+    assert "ready() of plugin 'slow' has taken 0." in capsys.readouterr().err
+
+
+def test_an_import_that_hangs_ends_at_the_limit(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    from opa.core.errors import PluginImportError
+
+    file = project.plugin("hang.py", "import time\ntime.sleep(3600)")
+    project.settings(PLUGIN_IMPORT_TIMEOUT=0.6)
+    with pytest.raises(PluginImportError) as caught:
+        project.prepare()
+    assert f"plugin 'hang' takes longer than 0.6 s to import ({file}:2)" in str(caught.value)
+    assert "importing plugin 'hang' has taken" in capsys.readouterr().err
+
+
+def test_functions_of_the_groups_startup_and_shutdown_belong_to_no_plugin(project: Project, notes: list[str]) -> None:
+    project.plugin("a.py", NOTE.format("a"))
+    project.plugin(
+        "functions.py",
+        "from opa import state\ndef up(): state['notes'].append('up')\nasync def down(): state['notes'].append('down')",
+    )
+    project.settings(PLUGINS={"startup": ["functions.up"], "shutdown": ["functions.down"]})
+    with project.client():
+        assert notes == ["a ready", "a startup", "up"]
+    assert notes[3:] == ["down", "a shutdown"]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.core.errors import GroupError, RegistrationError
+from tests.project import Project
+
+MIDDLEWARE = """
+class Base:
+    def __init__(self, app, name=None):
+        self.app, self.name = app, name or type(self).__name__
+
+    async def __call__(self, scope, receive, send):
+        scope.setdefault("seen", []).append(self.name)
+        await self.app(scope, receive, send)
+
+class First(Base): pass
+class Second(Base): pass
+
+class Swallows(Base):
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            await self.app(scope, receive, send)
+
+class Answers(Base):
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            await self.app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+class Counts(Base):
+    starts = 0
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            Counts.starts += 1
+            self.started = True
+        else:
+            assert self.started
+        await self.app(scope, receive, send)
+"""
+
+SEEN = """
+from fastapi import Request, WebSocket
+from opa import get_router
+
+router = get_router()
+
+@router.get("/seen")
+def seen(request: Request):
+    return request.scope["seen"]
+
+@router.websocket("/ws")
+async def ws(websocket: WebSocket):
+    await websocket.accept()
+    await websocket.send_json(websocket.scope["seen"])
+    await websocket.close()
+"""
+
+
+@pytest.fixture
+def plugins(project: Project) -> Project:
+    project.plugin("mw.py", MIDDLEWARE)
+    project.plugin("seen.py", SEEN)
+    return project
+
+
+def test_the_group_and_the_setting_are_one_list_the_first_outermost_before_those_of_plugins(plugins: Project) -> None:
+    plugins.plugin(
+        "own.py",
+        "from starlette.middleware import Middleware\nfrom mw import Base\nmiddleware = [Middleware(Base, name='own')]",
+    )
+    plugins.settings(
+        PLUGINS={"middleware": ["mw.First", {"URI": "mw:Base", "OPTS": {"name": "with opts"}}]},
+        MIDDLEWARE=["mw.Second"],
+    )
+    with plugins.client() as client:
+        assert client.get("/seen").json() == ["First", "with opts", "Second", "own"]
+        with client.websocket_connect("/ws") as websocket:
+            assert websocket.receive_json() == ["First", "with opts", "Second", "own"]
+
+
+def test_the_instance_that_has_seen_the_lifespan_serves_the_requests(plugins: Project) -> None:
+    plugins.settings(MIDDLEWARE=["mw.Counts", "mw.First"])
+    with plugins.client() as client:
+        assert client.get("/seen").json() == ["First"]
+
+
+def test_200_of_them_work(plugins: Project) -> None:
+    plugins.plugin("many.py", "from mw import Base\n" + "".join(f"class M{n}(Base): pass\n" for n in range(200)))
+    plugins.settings(MIDDLEWARE=[f"many.M{n}" for n in range(200)])
+    with plugins.client() as client:
+        assert client.get("/seen").json() == [f"M{n}" for n in range(200)]
+
+
+def test_a_bad_path_stops_the_start_with_the_path_in_the_message(plugins: Project) -> None:
+    plugins.settings(MIDDLEWARE=["mw.Frist"])
+    with pytest.raises(GroupError, match=r"'mw.Frist': module 'mw' has no attribute 'Frist', did you mean 'First'"):
+        plugins.prepare()
+
+
+def test_what_is_no_middleware_class_stops_the_start(plugins: Project) -> None:
+    plugins.plugin("number.py", "value = 3")
+    plugins.settings(MIDDLEWARE=["number.value"])
+    with pytest.raises(GroupError, match="'number.value' in the group middleware is a int"):
+        plugins.app()
+
+
+@pytest.mark.parametrize("name", ["Swallows", "Answers"])
+def test_one_that_swallows_the_lifespan_is_named_and_stops_the_start(plugins: Project, name: str) -> None:
+    plugins.settings(MIDDLEWARE=["mw.First", f"mw.{name}", "mw.Second"])
+    with pytest.raises(RegistrationError) as caught, plugins.client():
+        pass
+    assert f"middleware 'mw.{name}' ({plugins.plugins}/mw.py) does not pass the lifespan on" in str(caught.value)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.core.errors import RegistrationError, SettingsError
+from tests.project import Project
+
+REPORTS = """
+from typing import Annotated
+from pydantic import SecretStr
+from opa import PluginSettings, get_router
+
+class Reports(PluginSettings):
+    url: str
+    token: SecretStr = SecretStr("")
+    retries: int = 3
+
+AT_IMPORT = Reports.current().url
+router = get_router()
+
+@router.get("/reports")
+def reports(settings: Annotated[Reports, Reports.depends()]):
+    return [settings.url, settings.retries, Reports.current() is settings, AT_IMPORT, str(settings.token)]
+"""
+
+
+def mistakes(project: Project) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        project.prepare()
+    return caught.value.mistakes
+
+
+def test_they_arrive_typed_by_attribute_by_depends_and_while_the_plugin_is_imported(project: Project) -> None:
+    project.plugin("reports.py", REPORTS)
+    project.settings(PLUGIN_SETTINGS={"reports": {"url": "http://a", "token": "hunter2", "retries": "5"}})
+    with project.client() as client:
+        assert client.get("/reports").json() == ["http://a", 5, True, "http://a", "**********"]
+
+
+def test_they_come_through_every_layer_of_the_configuration(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.plugin("reports.py", REPORTS)
+    project.settings(PLUGIN_SETTINGS={"reports": {"url": "http://a"}})
+    project.plugin("more.yaml", "default:\n  PLUGIN_SETTINGS:\n    reports:\n      retries: 7\n", folder="settings")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__REPORTS__URL", "http://b")
+    with project.client() as client:
+        assert client.get("/reports").json()[:2] == ["http://b", 7]
+
+
+def test_every_mistake_of_every_plugin_is_reported_at_once(project: Project) -> None:
+    for name in ("one", "two"):
+        project.plugin(f"{name}.py", "from opa import PluginSettings\nclass S(PluginSettings):\n  number: int\n")
+    project.settings(PLUGIN_SETTINGS={"one": {"number": "x", "nmber": 1}, "tow": {}})
+    found = mistakes(project)
+    assert len(found) == 4
+    assert any(line.startswith("PLUGIN_SETTINGS.one.number: ") and "00-test.json" in line for line in found)
+    assert any(line.startswith("PLUGIN_SETTINGS.one.nmber: is no setting of this plugin") for line in found)
+    assert any(line.startswith("PLUGIN_SETTINGS.two.number: Field required") for line in found)
+    assert any(line.startswith("PLUGIN_SETTINGS.tow: there is no plugin of this name") for line in found)
+
+
+def test_a_secret_is_in_no_message(project: Project) -> None:
+    project.plugin("one.py", "from opa import PluginSettings\nclass S(PluginSettings):\n  password: int\n")
+    project.settings(PLUGIN_SETTINGS={"one": {"password": "hunter2"}})
+    assert "hunter2" not in "".join(mistakes(project))
+
+
+def test_two_models_in_one_plugin_are_an_error(project: Project) -> None:
+    project.plugin(
+        "one.py", "from opa import PluginSettings\nclass A(PluginSettings): pass\nclass B(PluginSettings): pass\n"
+    )
+    with pytest.raises(RegistrationError, match="plugin 'one' declares two models for its settings: A, B"):
+        project.prepare()

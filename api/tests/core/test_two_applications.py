@@ -1,0 +1,71 @@
+"""Two applications in one process."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.project import Project
+
+PLUGIN = """
+from opa import (
+    Driver, Hook, HookDefinition, PluginSettings, call_hook, get_instance, get_plugins, get_router, register, task,
+)
+
+router = get_router()
+
+class {name}_hook(HookDefinition):
+    pass
+
+class fill(Hook):
+    name = "{name}_hook"
+    def run(self): return "{name}"
+
+class Mine(PluginSettings):
+    value: str = "none"
+
+class Fake(Driver):
+    name = "fake"
+    def connect(self): self.instance = "{name}"
+
+@register("things")
+def {name}_thing(): pass
+
+@task(name="{name}.task")
+def work(): pass
+
+@router.get("/what")
+def what():
+    hooks = []
+    for name in ("a", "b"):
+        try:
+            hooks.append(call_hook(name + "_hook"))
+        except KeyError:
+            pass
+    from opa import get_plugin_manager
+    tasks = [name for name in get_plugin_manager().celery.tasks if name.endswith(".task")]
+    return [hooks, list(get_plugins("things")), Mine.current().value, get_instance("thing"), tasks]
+"""
+
+
+@pytest.mark.parametrize("running_at_once", [True, False])
+def test_do_not_see_each_others_plugins_hooks_groups_settings_components_or_tasks(
+    project: Project, running_at_once: bool
+) -> None:
+    project.component("THING", "fake")
+    apps = {}
+    for name in ("a", "b"):
+        project.plugin(f"{name}_plugin.py", PLUGIN.format(name=name), folder=name)
+        project.settings(PLUGIN_PATHS=[name], PLUGIN_SETTINGS={f"{name}_plugin": {"value": name}})
+        apps[name] = project.app()
+        project.settings(PLUGIN_SETTINGS={})
+    expected = {name: [[name], [f"{name}_plugin.{name}_thing"], name, name, [f"{name}.task"]] for name in apps}
+    if running_at_once:
+        with TestClient(apps["a"]) as a, TestClient(apps["b"]) as b:
+            for _ in range(2):
+                assert a.get("/what").json() == expected["a"]
+                assert b.get("/what").json() == expected["b"]
+    else:
+        for name, app in apps.items():
+            with TestClient(app) as client:
+                assert client.get("/what").json() == expected[name]
