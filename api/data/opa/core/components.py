@@ -145,7 +145,7 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
             _note(manager, state, NOT_LOADED, "LOAD is no")
         return
     if state.load == "auto":
-        missing = await missing_host(component, manager.config.COMPONENT_DNS_TIMEOUT)
+        missing = await missing_host(component.hosts(), manager.config.COMPONENT_DNS_TIMEOUT)
         if missing:
             _note(manager, state, NOT_LOADED, f"{missing}, LOAD is auto")
             return
@@ -172,14 +172,14 @@ def _note(manager: PluginManager, state: ComponentState, status: str, reason: st
     log.debug(f"component '{state.name}' is {state}")
 
 
-async def missing_host(component: Driver, time_limit: float) -> str:
+async def missing_host(services: Iterable[tuple[str, ...]], time_limit: float) -> str:
     """Which service's hosts do not resolve, in words; empty where each service has one that does.
 
     Args:
-        component: the driver that knows the hosts.
+        services: for each, the hosts of which one is enough.
         time_limit: seconds for each look-up.
     """
-    for alternatives in component.hosts():
+    for alternatives in services:
         for host in alternatives:
             if await in_thread(lambda host=host: resolves(host, time_limit), name=f"look-up-{host}"):  # type: ignore[misc]
                 break
@@ -220,7 +220,7 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
 
 
 async def _try_once(component: Driver, dns_limit: float) -> bool:
-    if component.load == "yes" and (missing := await missing_host(component, dns_limit)):
+    if component.load == "yes" and (missing := await missing_host(component.hosts(), dns_limit)):
         raise ConnectionError(missing)
     if await _call(component.connect, component) is False:
         if component.load == "yes":

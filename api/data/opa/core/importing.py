@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from opa.core.discover import PACKAGE_FOLDER, PluginFile
-from opa.core.errors import PluginImportError
+from opa.core.errors import OpaError, PluginImportError
 from opa.core.roster import Roster
 from opa.core.watchdog import TimeLimitError, Watchdog
 
@@ -156,6 +156,9 @@ def _refuse_name_of_installed_module(plugin: PluginFile) -> None:
 def _import_error(
     what: str, plugin: PluginFile, file: Path, error: BaseException, folders: Iterable[Path]
 ) -> PluginImportError:
+    if isinstance(error, OpaError) and error.where:
+        # It says where by itself, and what to do.
+        return PluginImportError(f"{what} does not import: {error.problem}", where=error.where, hint=error.hint)
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
         hint = "Mend the syntax"

@@ -65,6 +65,7 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
         StartError: no component does; the message says why.
     """
     from opa.core.components import missing_host
+    from opa.core.drivers import Driver
 
     reasons = []
     for state in manager.component_states.values():
@@ -72,8 +73,9 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
             continue
         if state.driver is None:
             reasons.append(f"component '{state.name}' is not loaded: LOAD is no")
+        # Not the driver's own: in a worker it waits for no host, so that its tasks have the component in any case.
         elif state.load == "auto" and (
-            reason := asyncio.run(missing_host(state.driver, manager.config.COMPONENT_DNS_TIMEOUT))
+            reason := asyncio.run(missing_host(Driver.hosts(state.driver), manager.config.COMPONENT_DNS_TIMEOUT))
         ):
             reasons.append(f"component '{state.name}' is not loaded: {reason}, LOAD is auto")
         else:
