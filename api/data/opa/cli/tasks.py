@@ -48,7 +48,7 @@ def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
     celery = manager.celery
     celery.finalize()
     schedules: dict[str, list[str]] = {}
-    for entry in celery.conf.beat_schedule.values():
+    for entry in {**celery.schedules, **celery.conf.beat_schedule}.values():
         schedules.setdefault(entry["task"], []).append(_schedule_text(entry["schedule"]))
     return [
         {

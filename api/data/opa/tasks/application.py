@@ -103,7 +103,9 @@ class TaskApplication(Celery):
     def where(self, name: str) -> str:
         """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
         function = self._functions.get(name)
-        return where_is_function(function) if function else ""
+        if function is None or function.__module__.startswith("celery."):
+            return ""
+        return where_is_function(function)
 
     def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         options = dict(options)

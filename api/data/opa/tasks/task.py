@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from celery import Task as CeleryTask
 from celery._state import get_current_task
 from celery.app.task import Context
-from celery.exceptions import Retry, SoftTimeLimitExceeded, TimeLimitExceeded
+from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
@@ -55,7 +56,10 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     def bind(cls, app: Any) -> Any:
         """Called by Celery when the task is made."""
         cls._from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
-        return super().bind(app)
+        with warnings.catch_warnings():
+            # Celery 6 will no longer read `queue` and `priority` in a decorator; which Celery is used is ours to say.
+            warnings.simplefilter("ignore", CDeprecationWarning)
+            return super().bind(app)
 
     @classmethod
     def configure(cls) -> None:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from typer.testing import CliRunner
+
+from opa.cli import app
+from tests.project import Project
+
+REPORTS = """
+from opa import task
+
+@task(schedule="0 3 * * 1-5")
+def build():
+    pass
+
+@task(queue="slow", name="mail", schedule=90)
+async def send():
+    pass
+
+@task
+def plain():
+    pass
+"""
+
+
+def rows() -> dict[str, dict[str, Any]]:
+    result = CliRunner().invoke(app, ["tasks", "list", "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return {row["task"]: row for row in json.loads(result.stdout)}
+
+
+def test_it_shows_each_task_with_its_place_queue_and_schedule(project: Project) -> None:
+    file = project.plugin("reports.py", REPORTS)
+    project.component("CELERY", "celery", BROKER_URL="pyamqp://rabbit.invalid", BACKEND_URL="redis://redis.invalid")
+    assert rows() == {
+        "reports.build": {
+            "task": "reports.build",
+            "queue": "celery",
+            "schedule": "0 3 * * 1-5",
+            "where": f"{file}:4",
+        },
+        "mail": {"task": "mail", "queue": "slow", "schedule": "every 90 s", "where": f"{file}:8"},
+        "reports.plain": {"task": "reports.plain", "queue": "celery", "schedule": None, "where": f"{file}:12"},
+    }
+
+
+def test_the_settings_count(project: Project) -> None:
+    project.plugin("reports.py", REPORTS)
+    project.component("CELERY", "celery", BROKER_URL="pyamqp://rabbit.invalid", BACKEND_URL="redis://redis.invalid")
+    project.settings(
+        CELERY_TASK_DEFAULT_QUEUE="jobs",
+        CELERY_TASK_ROUTES={"reports.*": {"queue": "nightly"}},
+        CELERY_BEAT_SCHEDULE={"mine": {"task": "reports.build", "schedule": 60}},
+    )
+    found = rows()
+    assert (found["reports.build"]["queue"], found["mail"]["queue"]) == ("nightly", "slow")
+    assert found["reports.build"]["schedule"] == "0 3 * * 1-5, every 60 s"
+
+
+def test_the_table_shows_the_same(project: Project) -> None:
+    file = project.plugin("reports.py", REPORTS)
+    result = CliRunner().invoke(app, ["tasks", "list"], catch_exceptions=False)
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["task", "queue", "schedule", "where"]
+    assert ["reports.plain", "celery", "-", f"{file}:12"] in lines
+
+
+def test_it_needs_no_broker(project: Project) -> None:
+    project.plugin("reports.py", REPORTS)
+    assert rows()["mail"]["schedule"] == "every 90 s"
+
+
+def test_without_tasks_there_are_none(project: Project) -> None:
+    assert rows() == {}
