@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opa as package
+from opa.serve.listen import listening_socket
+from tests.project import Project
+from tests.serve.process import free_port, wait_until
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, Worker, task_project
+
+HEALTH_CHECK = Path(package.__file__).with_name("healthcheck.py")
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Flower:
+    """`opa start` with `MODE=flower`, as a process of its own."""
+
+    def __init__(self, tasks: TaskProject, **environ: str) -> None:
+        self.port = free_port()
+        self.process: Worker = tasks.start(MODE="flower", OPA_FLOWER_PORT=str(self.port), **environ)
+
+    def status(self, path: str, user: str = "") -> int:
+        """The status of the answer; 0 where there is none."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        if user:
+            request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            return 0
+
+    def wait_until_up(self) -> None:
+        def up() -> bool:
+            assert self.process.process.poll() is None, self.process.log
+            return self.status("/healthcheck") == 200
+
+        wait_until(up, seconds=60, what="flower answers")
+
+    def json(self, path: str, user: str = "") -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+
+@pytest.fixture
+def tasks(project: Project, start_redis: Callable[[], Server]) -> Iterator[TaskProject]:
+    url = start_redis().url
+    with task_project(project, broker=f"{url}/1", backend=f"{url}/2") as tasks:
+        yield tasks
+
+
+def is_healthy(flower: Flower) -> bool:
+    command = [sys.executable, "-I", str(HEALTH_CHECK)]
+    environ = {"HEALTH_FILE": str(flower.process.health_file)}
+    return subprocess.run(command, env=environ, check=False, timeout=20).returncode == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_on_loopback_it_may_be_without_a_password(tasks: TaskProject, host: str) -> None:
+    # An empty variable, as compose files make them, is none.
+    flower = Flower(tasks, OPA_HOST=host, FLOWER_BASIC_AUTH="")
+    flower.wait_until_up()
+    assert flower.status("/") == 200
+    assert is_healthy(flower)
+    assert flower.process.stop() == 0
+    assert not is_healthy(flower)
+
+
+def test_elsewhere_nothing_is_shown_without_the_password(tasks: TaskProject) -> None:
+    flower = Flower(tasks, OPA_HOST="0.0.0.0", FLOWER_BASIC_AUTH="mary:hunter2")
+    flower.wait_until_up()
+    for path in ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/workers", "/api/tasks"):
+        assert flower.status(path) == 401, path
+        assert flower.status(path, "mary:wrong") == 401, path
+        assert flower.status(path, "mary:hunter2") == 200, path
+    assert is_healthy(flower)
+    assert "hunter2" not in flower.process.log
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+def test_elsewhere_it_does_not_start_without_a_password(tasks: TaskProject, host: str) -> None:
+    process = tasks.start(MODE="flower", OPA_HOST=host)
+    assert process.wait() == 1
+    assert process.log.count("\n") == 1
+    assert process.log.startswith(f"error: flower would be open to everybody who reaches {host}")
+    assert "FLOWER_BASIC_AUTH" in process.log
+
+
+@pytest.mark.parametrize("password", ["mary", "mary:", ":secret", "mary:secret,john"])
+def test_a_user_without_a_password_is_refused_and_nothing_is_shown_of_it(tasks: TaskProject, password: str) -> None:
+    process = tasks.start(MODE="flower", OPA_HOST="0.0.0.0", FLOWER_BASIC_AUTH=password)
+    assert process.wait() == 1
+    assert process.log.startswith("error: FLOWER_BASIC_AUTH has no password in it")
+    assert "secret" not in process.log
+
+
+def test_it_shows_workers_and_what_became_of_tasks(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")
+    flower = Flower(tasks, FLOWER_BASIC_AUTH="mary:hunter2")
+    flower.wait_until_up()
+    tasks.worker("-c 1")
+    with tasks.sending():
+        double = tasks.module("jobs").double
+
+        def seen() -> bool:
+            # Flower asks the workers for events every five seconds; what they do before is not seen.
+            sent = double.delay(4)
+            assert sent.get(timeout=30) == 8
+            found = flower.json("/api/tasks", "mary:hunter2")
+            return any(task["name"] == "jobs.double" and task["state"] == "SUCCESS" for task in found.values())
+
+        wait_until(seen, seconds=60, what="flower shows the task")
+    assert flower.json("/api/workers?refresh=1", "mary:hunter2")
+
+
+def test_it_writes_no_file(tasks: TaskProject) -> None:
+    before = {file.name for file in tasks.folder.rglob("*")}
+    flower = Flower(tasks)
+    flower.wait_until_up()
+    assert flower.process.stop() == 0
+    after = {file.name for file in tasks.folder.rglob("*")}
+    assert after - before <= {"worker-1.log", "worker-1-health.json", "__pycache__"}
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tasks: TaskProject) -> None:
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        process = tasks.start(MODE="flower", OPA_FLOWER_PORT=str(port))
+        assert process.wait() == 1
+    assert f"error: flower cannot listen on 127.0.0.1 port {port}: Address already in use" in process.log
+
+
+def test_a_variable_of_kubernetes_does_no_harm(tasks: TaskProject) -> None:
+    flower = Flower(tasks, FLOWER_PORT="tcp://10.0.0.1:5555")
+    flower.wait_until_up()
+
+
+def test_under_a_prefix_it_is_healthy_too(tasks: TaskProject) -> None:
+    flower = Flower(tasks, FLOWER_URL_PREFIX="watch")
+    wait_until(lambda: flower.status("/watch/healthcheck") == 200, seconds=60)
+    assert is_healthy(flower)
