@@ -64,6 +64,24 @@ def test_a_proxy_in_the_environment_is_not_asked(opa: Opa) -> None:
     assert check(OPA_PORT=str(opa.port), http_proxy=nowhere, HTTP_PROXY=nowhere).returncode == 0
 
 
+def test_flower_is_asked_where_flower_answers() -> None:
+    # What is there accepts a connection and says nothing; the reason names the path.
+    with listening_socket("127.0.0.1", 0) as listener:
+        port = str(listener.getsockname()[1])
+        assert f"127.0.0.1:{port}/healthcheck: " in check(MODE=" Flower ", OPA_FLOWER_PORT=port).stdout
+
+
+@pytest.mark.parametrize("mode", ["worker", "beat"])
+def test_what_cannot_be_asked_is_healthy_while_its_last_sign_of_life_is_recent(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / "health.json"
+    file.write_text(json.dumps({"mode": mode, "until": time.time() + 60}))
+    assert check(HEALTH_FILE=str(file)).returncode == 0
+    file.write_text(json.dumps({"mode": mode, "until": time.time() - 1}))
+    assert check(HEALTH_FILE=str(file)).stdout == f"{mode}: no sign of life for too long\n"
+    file.write_text(json.dumps({"mode": mode, "until": 0, "reason": "redis: refused"}))
+    assert check(HEALTH_FILE=str(file)).stdout == f"{mode}: redis: refused\n"
+
+
 @pytest.mark.parametrize("mode", ["rocket"])
 def test_a_mode_without_a_check_is_not_healthy(mode: str) -> None:
     assert check(MODE=mode).returncode == 1
