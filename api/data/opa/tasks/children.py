@@ -12,7 +12,7 @@ from celery.worker.state import maybe_shutdown
 from opa.core.errors import OpaError
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
-from opa.serve.start_failures import StartFailures
+from opa.serve.start_failures import LONGEST, StartFailures
 from opa.tasks.loop import start_process_loop, stop_process_loop
 
 PAUSE = 0.1
@@ -26,6 +26,7 @@ class Children:
         self._failures = StartFailures()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
+        self._left_out = Messages()
 
     def start(self, **_: object) -> None:
         """Connect the components and run the setups; where that fails the worker stops, and says why."""
@@ -36,6 +37,8 @@ class Children:
             os.kill(self._worker, signal.SIGTERM)
             # The worker says why; an exit status would make Celery say that a child is gone, too.
             raise SystemExit(0) from error
+        for name, broken in get_plugin_manager().roster.left_out.items():
+            self._left_out.write(f"{name}\t{broken}")
         try:
             os.write(self._writer, b"u")
         except BlockingIOError:
@@ -60,9 +63,39 @@ class Children:
             if readable:
                 count -= len(os.read(self._reader, count))
 
+    def left_out(self) -> dict[str, str]:
+        """The plugins that children have left out by now, and why; each is told once."""
+        return dict(line.partition("\t")[::2] for line in self._left_out.read())
+
     def failure(self) -> str | None:
         """Why a child could not start; None where all could."""
         return self._failures.first()
+
+
+class Messages:
+    """A pipe for short lines, made before the fork."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    def write(self, line: str) -> None:
+        """Write a line, in one piece; where nobody has read for long, it is dropped."""
+        try:
+            os.write(self._writer, line.replace("\n", " ").encode()[: LONGEST - 1] + b"\n")
+        except BlockingIOError:
+            return
+
+    def read(self) -> list[str]:
+        """All lines that are there."""
+        told = b""
+        try:
+            while part := os.read(self._reader, LONGEST):
+                told += part
+        except BlockingIOError:
+            pass
+        return told.decode(errors="replace").splitlines()
 
 
 def reason(error: Exception) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -20,6 +22,7 @@ from celery.concurrency.thread import TaskPool as CeleryThreadPool
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
+from opa.core.errors import LifecycleError
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.serve.workers import available_cpus
@@ -90,6 +93,9 @@ class Worker(celery_worker.Worker):
         if isinstance(self.pool, ThreadPool) and self.pool.has_left_threads:
             sys.stdout.flush()
             os._exit(self.exitcode or EX_OK)
+        if self.exitcode:
+            # Celery's command would lose it: `celery.start()` gives nothing back.
+            raise SystemExit(self.exitcode)
 
     def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
         """Take no more tasks, and end as soon as those that run are done, or have had their time."""
@@ -118,7 +124,8 @@ class Worker(celery_worker.Worker):
         if self._has_stopped.wait(CLEANUP_LIMIT):
             return
         for child in children_of(self.pool):
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
         if self._has_stopped.wait(CLEANUP_LIMIT):
             return
         log.error("the worker does not end by itself")
@@ -144,6 +151,11 @@ class ChildrenUp(bootsteps.StartStopStep):
         """Called when the pool has forked them."""
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
+        # What a child has left out has no tasks there; the worker must not take them either.
+        manager = get_plugin_manager()
+        for name, problem in w.children.left_out().items():
+            if name in manager.roster:
+                manager.leave_out(name, LifecycleError(problem, plugin=name))
 
 
 def children_of(pool: Any) -> list[Any]:
