@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ import kombu.pools
 import redis.exceptions
 from amqp.exceptions import AccessRefused, NotAllowed
 from celery import Celery
+from celery._state import get_current_task
 from celery.app.defaults import SETTING_KEYS
 from celery.backends import redis as redis_backend
 from celery.exceptions import ImproperlyConfigured
@@ -19,6 +21,7 @@ from kombu.utils.collections import eqhash
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
 from opa.core.errors import SettingsError
+from opa.tasks.outages import pauses
 from opa.tasks.schedules import parse_entries
 
 SETTING_PREFIX = "CELERY_"
@@ -230,7 +233,7 @@ class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, n
 
 
 class RedisBackend(redis_backend.RedisBackend):
-    """Celery's backend, without a subscription for each task that is sent.
+    """Celery's backend, without a subscription for each task that is sent, and with patience in the process of a task.
 
     Celery's own subscribes to the result when the task is sent, and ends that when the `AsyncResult` is collected:
     two more calls to the server for each task, in the request and in the garbage collector. `get()` subscribes by
@@ -241,6 +244,24 @@ class RedisBackend(redis_backend.RedisBackend):
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""
+
+    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
+
+        The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
+        failed, and go on with the next, which would be no better off. Time limits hold meanwhile.
+        """
+        is_first, pause = True, pauses()
+        while True:
+            try:
+                return super().store_result(task_id, result, state, *args, **kwargs)
+            except CeleryDriver.connection_errors as error:
+                if get_current_task() is None:
+                    raise
+                if is_first:
+                    log.warning(f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})")
+            is_first = False
+            time.sleep(next(pause))
 
 
 RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:RedisBackend")

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
+from opa.core.drivers import Driver
 from opa.core.lifespan import running
 from opa.core.log import log
 from opa.core.manager import PluginManager
+from opa.tasks.outages import Outages
 
 Result = TypeVar("Result")
 
 CLEANUP_LIMIT = 5.0
 """Seconds that a coroutine has to end in when it is cancelled, and the loop beyond what disconnecting may take."""
+LIMIT_EXTRA = 1.0
+"""Seconds after its time limit at which a coroutine that goes on all the same is cancelled once more."""
 
 
 class GivenBackError(BaseException):
@@ -61,6 +66,7 @@ class ProcessLoop:
     """The event loop of this process, with the components connected on it."""
 
     def __init__(self, manager: PluginManager) -> None:
+        self.outages = Outages()
         self._manager = manager
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -77,12 +83,16 @@ class ProcessLoop:
         self._thread.start()
         self._started.result()
 
-    def wait_for(self, coroutine: Coroutine[Any, Any, Result], task_id: str) -> Result:
+    def wait_for(self, coroutine: Coroutine[Any, Any, Result], task_id: str, time_limit: float | None) -> Result:
         """Run `coroutine` on the loop, for the task `task_id`, and wait for it in the thread that calls.
+
+        Args:
+            time_limit: seconds after which it ends by itself, or is left alone.
 
         Raises:
             GivenBackError: `give_back` was called for the task.
             RuntimeError: it is the loop itself that calls.
+            TimeLimitExceeded: it does not end by itself.
         """
         loop = self._loop
         assert loop is not None  # noqa: S101 - start() has been called
@@ -94,19 +104,24 @@ class ProcessLoop:
         try:
             # In a copy of this thread's context, which has the request of the task.
             loop.call_soon_threadsafe(run.begin, coroutine)
-            result: Result = _result(run.done)
+            result: Result = _result(run.done, time_limit)
             return result
         except CancelledError:
             if run.is_given_back:
                 raise GivenBackError(task_id) from None
             raise
         except BaseException:
-            if not run.done.done():  # the process is told to end
+            if not run.done.done():  # the process is told to end, or the coroutine does not
                 loop.call_soon_threadsafe(run.cancel)
                 _wait(run.done)
             raise
         finally:
             self._runs.discard(run)
+
+    def outlast(self, components: list[Driver]) -> bool:
+        """Wait in the thread that calls until all `components` answer; whether one did not. See `Outages`."""
+        assert self._loop is not None  # noqa: S101 - start() has been called
+        return asyncio.run_coroutine_threadsafe(self.outages.end(components), self._loop).result()
 
     def give_back(self, task_id: str | None) -> None:
         """Cancel the coroutine of a task, or of all, because another worker is to run it."""
@@ -150,10 +165,15 @@ async def _harmless(coroutine: Coroutine[Any, Any, Result]) -> Result:
         raise RuntimeError(f"the task raised {error!r}") from error
 
 
-def _result(done: Future[Result]) -> Result:
+def _result(done: Future[Result], time_limit: float | None) -> Result:
+    deadline = None if time_limit is None else time.monotonic() + time_limit + LIMIT_EXTRA
     while True:
         try:
-            return done.result()
+            return done.result(None if deadline is None else deadline - time.monotonic())
+        except TimeoutError:
+            if done.done():
+                raise
+            raise TimeLimitExceeded(time_limit) from None
         except SoftTimeLimitExceeded as error:
             # Celery raises it in this thread, by a signal. The coroutine holds the same limit by itself, and must not
             # be cancelled a second time while it cleans up.
@@ -200,16 +220,21 @@ def stop_process_loop() -> None:
         _process_loop = None
 
 
+def current_loop() -> ProcessLoop | None:
+    """The loop of this process; None outside a worker."""
+    return _process_loop
+
+
 def give_back(task_id: str | None = None) -> None:
     """Cancel the coroutine of a task, or of all, because another worker is to run it; see `GivenBackError`."""
     if _process_loop is not None:
         _process_loop.give_back(task_id)
 
 
-def wait_for(coroutine: Coroutine[Any, Any, Result], task_id: str) -> Result:
+def wait_for(coroutine: Coroutine[Any, Any, Result], task_id: str, time_limit: float | None) -> Result:
     """Run `coroutine` on the loop of this process, or, outside a worker, on one of its own, and wait for it."""
     if _process_loop is not None:
-        return _process_loop.wait_for(coroutine, task_id)
+        return _process_loop.wait_for(coroutine, task_id, time_limit)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

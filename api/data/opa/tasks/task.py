@@ -18,7 +18,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
 from opa.core.errors import TaskArgumentError
-from opa.tasks import loop
+from opa.tasks import loop, outages
 from opa.tasks.result import TaskResult
 
 P = ParamSpec("P")
@@ -49,6 +49,8 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     """
 
     abstract = True
+    waits_for_components: bool = True
+    """Whether a task that fails because a component is gone waits until it is back, and runs again."""
     from_config: Any
     _from_settings: tuple[str, ...] = ()
 
@@ -157,29 +159,64 @@ def _origin() -> dict[str, Any]:
 
 
 def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What Celery runs for `function`: itself, or for an `async def` something that awaits it on the process's loop."""
-    if not inspect.iscoroutinefunction(function):
-        return function
+    """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop."""
+    wrapper = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
+    # Celery checks arguments when a task is sent, by the signature that it finds.
+    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return wrapper
 
+
+def _calling(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        coroutine = function(*args, **kwargs)
+        tries = outages.TRIES
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                task, process = get_current_task(), loop.current_loop()
+                gone = outages.behind(error, task) if task and process and tries else []
+                if not gone or process is None:
+                    raise
+            if not process.outlast(gone):
+                tries -= 1
+
+    return run
+
+
+def _awaiting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
         task = get_current_task()
         if task is None or task.request.called_directly:
-            return coroutine  # it is called as a function, by code that awaits it
+            return function(*args, **kwargs)  # it is called as a function, by code that awaits it
         request = task.request
         token = _request.set(request)
+        coroutine = _outlasting(task, functools.partial(function, *args, **kwargs))
         try:
-            return loop.wait_for(_within_limits(coroutine, *_limits(task)), str(request.id))
+            hard, soft = _limits(task)
+            return loop.wait_for(_within_limits(coroutine, hard, soft), str(request.id), hard)
         except RetryLater as error:
             later = error
         finally:
             _request.reset(token)
         return task.retry(*later.arguments, **later.options)
 
-    # Celery checks arguments when a task is sent, by the signature that it finds.
-    run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return run
+
+
+async def _outlasting(task: Any, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    tries = outages.TRIES
+    while True:
+        try:
+            return await function()
+        except Exception as error:
+            process = loop.current_loop()
+            gone = outages.behind(error, task) if process and tries else []
+            if not gone or process is None:
+                raise
+        if not await process.outages.end(gone):
+            tries -= 1
 
 
 def _limits(task: Any) -> tuple[float | None, float | None]:
