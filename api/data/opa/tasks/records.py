@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from billiard.util import get_logger as billiard_logger
+
 LOGGERS = ("celery.app.trace", "celery.worker.strategy")
 
 
@@ -18,8 +20,13 @@ class WithoutArguments(logging.Filter):
         return True
 
 
-def shorten_records() -> None:
-    """Let Celery's records of single tasks pass through `WithoutArguments`."""
+def lead_records() -> None:
+    """Lead the warnings of billiard, which runs Celery's processes, into the log, and what Celery says of single tasks.
+
+    billiard's would go to standard error as they are.
+    """
+    billiard_logger().propagate = True
+    billiard_logger().setLevel(logging.WARNING)
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(found, WithoutArguments) for found in logger.filters):

@@ -28,7 +28,7 @@ from opa.core.running import get_plugin_manager
 from opa.serve.workers import available_cpus
 from opa.tasks.children import Children, reason
 from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
-from opa.tasks.records import shorten_records
+from opa.tasks.records import lead_records
 from opa.tasks.stopping import Stopping
 from opa.tasks.threads import ThreadPool
 
@@ -56,7 +56,7 @@ class Worker(celery_worker.Worker):
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # type: ignore[override]  # as Celery uses it
         """Leave the log as opa-stack has set it up, and standard output alone; true says that this was done."""
-        shorten_records()
+        lead_records()
         return True
 
     def emit_banner(self) -> None:
