@@ -24,9 +24,11 @@ format: $(VENV)/.dev
 # A hello route of the stack beside the same route in a bare FastAPI application, under the same server.
 bench: $(VENV)/.dev
 	cd api && ../$(BIN)/python -m bench --at-least 0.97 $(ARGS)
+	cd api && ../$(BIN)/python -m bench.model --at-most 0.1
 
 bench-quick: $(VENV)/.dev
 	cd api && ../$(BIN)/python -m bench --rounds 5 --seconds 0.3 $(ARGS)
+	cd api && ../$(BIN)/python -m bench.model --plugins 100 --rounds 2
 
 # Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
 LOCK := $(BIN)/uv pip compile api/pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \

@@ -25,9 +25,10 @@ def arguments_for(
         SetupError: it asks for something that there is not, and has no default for it.
         ComponentUnavailableError: a component that it asks for is not there.
     """
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_argcount + code.co_kwonlyargcount:
+        return {}  # most functions of plugins, at once
     parameters = inspect.signature(function).parameters
-    if not parameters:
-        return {}
     arguments: dict[str, Any] = {}
     hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
     for parameter in parameters.values():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import pkgutil
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib.machinery import FileFinder
 from pathlib import Path
 
 from opa.core.errors import MetadataError, PluginError, PluginPathError
@@ -44,7 +43,7 @@ class PluginFile:
     @property
     def match_path(self) -> str:
         """What the filters match: path and name, such as `/plugins/hello`; the dotted name of an installed one."""
-        return self.module if self.folder is None else str(self.folder / self.name)
+        return self.module if self.folder is None else f"{self.folder}/{self.name}"
 
     @property
     def is_built_in(self) -> bool:
@@ -109,12 +108,28 @@ def _inside_package(path: str) -> Path:
 
 def find_plugins(folders: Iterable[Path]) -> tuple[PluginFile, ...]:
     """The plugins in `folders`, by folder and then by name."""
-    return tuple(_plugin(folder, *module) for folder in folders for module in _modules(folder))
+    return tuple(plugin for folder in folders for plugin in _plugins_in(folder))
 
 
-def _plugin(folder: Path, name: str, file: Path, is_package: bool) -> PluginFile:
-    module = f"{BUILT_IN_PACKAGE}.{name}" if folder == BUILT_IN_FOLDER else name
-    return with_metadata(PluginFile(name, folder, file, is_package, module))
+def _plugins_in(folder: Path) -> Iterator[PluginFile]:
+    """What Python could import from `folder`: modules, and folders with an `__init__.py`.
+
+    The folder is listed once, since asking for each file by itself would take longer than to import it.
+    """
+    with os.scandir(folder) as entries:
+        names = {entry.name: entry for entry in entries}
+    prefix = f"{BUILT_IN_PACKAGE}." if folder == BUILT_IN_FOLDER else ""
+    found: dict[str, PluginFile] = {}
+    for name, entry in names.items():
+        stem, dot, suffix = name.rpartition(".")
+        if suffix == "py" and dot and stem != "__init__" and "." not in stem and entry.is_file():
+            plugin = PluginFile(stem, folder, folder / name, False, prefix + stem)
+            # A package hides a module of its name, as it does for Python.
+            found.setdefault(stem, with_metadata(plugin) if f"{stem}-meta.json" in names else plugin)
+        elif not dot and os.path.isfile(f"{entry.path}/__init__.py"):  # noqa: PTH113 - a Path would cost more
+            file = folder / name / "__init__.py"
+            found[name] = with_metadata(PluginFile(name, folder, file, True, prefix + name))
+    return iter([found[name] for name in sorted(found)])
 
 
 def with_metadata(plugin: PluginFile) -> PluginFile:
@@ -137,13 +152,3 @@ def first_of_each_name(plugins: Iterable[PluginFile]) -> tuple[PluginFile, ...]:
         elif plugin.file != first.file:
             found[plugin.name] = replace(first, shadows=(*first.shadows, plugin.file))
     return tuple(found.values())
-
-
-def _modules(folder: Path) -> Iterator[tuple[str, Path, bool]]:
-    """Name, file and whether it is a package, of what Python could import from `folder`, sorted by name."""
-    for module in sorted(pkgutil.iter_modules([str(folder)]), key=lambda module: module.name):
-        if not isinstance(module.module_finder, FileFinder):
-            continue
-        file = folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py"
-        if file.is_file():
-            yield module.name, file, module.ispkg

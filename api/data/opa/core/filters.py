@@ -68,6 +68,8 @@ def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decis
         if tags & filters.blacklist_tags:
             yield f"tag '{min(tags & filters.blacklist_tags)}' is in PLUGIN_BLACKLIST_TAGS"
 
+    if filters == PluginFilters():
+        return tuple(Decision(plugin) for plugin in plugins)
     return tuple(Decision(plugin, tuple(refusals(plugin))) for plugin in plugins)
 
 

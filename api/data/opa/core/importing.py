@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -65,20 +66,21 @@ def import_plugins(roster: Roster, folders: Sequence[Path]) -> tuple[ImportedPlu
     _put_on_path(folders)
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
+    installed = _installed_names()
     with Watchdog().running() as watchdog:
         for plugin in sorted(roster.plugins, key=lambda plugin: not plugin.is_built_in):
             if plugin.name not in roster:
                 continue
             try:
                 with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
-                    imported[plugin.name] = _import_plugin(plugin, roster, folders)
+                    imported[plugin.name] = _import_plugin(plugin, roster, folders, installed)
             except PluginImportError as error:
                 roster.leave_out(plugin.name, error)
     return tuple(imported[plugin.name] for plugin in roster.plugins)
 
 
-def _import_plugin(plugin: PluginFile, roster: Roster, folders: Sequence[Path]) -> ImportedPlugin:
-    if plugin.folder is not None and not plugin.is_built_in:
+def _import_plugin(plugin: PluginFile, roster: Roster, folders: Sequence[Path], installed: Set[str]) -> ImportedPlugin:
+    if plugin.folder is not None and not plugin.is_built_in and plugin.name in installed:
         _refuse_name_of_installed_module(plugin)
     what, file = f"plugin '{plugin.name}'", plugin.file
     try:
@@ -135,6 +137,18 @@ def _forget(modules: Set[str]) -> None:
 def _with_parents(module: str) -> list[str]:
     parts = module.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def _installed_names() -> frozenset[str]:
+    """The names that a plugin may not have, and some more; asking Python for each plugin would take longer."""
+    names = set(sys.stdlib_module_names)
+    for entry in sys.path:
+        if not isinstance(entry, PluginFolder):
+            try:
+                names.update(name.partition(".")[0] for name in os.listdir(entry or "."))  # noqa: PTH208
+            except OSError:
+                continue  # archives, and folders that are not there
+    return frozenset(names)
 
 
 def _refuse_name_of_installed_module(plugin: PluginFile) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -104,7 +103,7 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
 
 
 def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
-    module = plugin.module
+    classes = _classes(plugin.module)
     router = plugin.attribute("router")
     if router is not None and not isinstance(router, APIRouter):
         raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
@@ -122,20 +121,20 @@ def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
         raise _wrong_type(plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler")
     return PluginObjects(
         plugin=plugin,
-        hook_definitions=tuple(_classes(module, HookDefinition)),
-        hooks=tuple(_classes(module, Hook)),
-        drivers=tuple(_classes(module, Driver)),
-        setups=tuple(_classes(module, Setup)),
+        hook_definitions=_subclasses(classes, HookDefinition),
+        hooks=_subclasses(classes, Hook),
+        drivers=_subclasses(classes, Driver),
+        setups=_subclasses(classes, Setup),
         router=router,
         middleware=tuple(middleware),
         exception_handlers=handlers,
         lifecycle=lifecycle_of(plugin),
-        settings=_settings_of(plugin),
+        settings=_settings_of(plugin, classes),
     )
 
 
-def _settings_of(plugin: ImportedPlugin) -> type[PluginSettings] | None:
-    found = list(_classes(plugin.module, PluginSettings))
+def _settings_of(plugin: ImportedPlugin, classes: Iterable[type]) -> type[PluginSettings] | None:
+    found = _subclasses(classes, PluginSettings)
     if len(found) > 1:
         raise RegistrationError(
             f"plugin '{plugin.name}' declares two models for its settings:"
@@ -156,18 +155,22 @@ def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hi
     )
 
 
-def _classes(module: ModuleType, base: type[Base]) -> Iterator[type[Base]]:
-    """The subclasses of `base` that the plugin itself defines, and not those that it imports from elsewhere.
+def _classes(module: ModuleType) -> list[type]:
+    """The classes that the plugin itself defines, and not those that it imports from elsewhere.
 
     A package may define them in its submodules and import them in its `__init__.py`. A name with a leading underscore
     is a base class of the plugin's own.
     """
-    own = (module.__name__, f"{module.__name__}.")
-    for name, value in dict(vars(module)).items():
-        if not inspect.isclass(value) or not issubclass(value, base) or value in BASES or name.startswith("_"):
-            continue
-        if value.__module__ == own[0] or value.__module__.startswith(own[1]):
-            yield value
+    own = f"{module.__name__}."
+    return [
+        value
+        for name, value in list(vars(module).items())
+        if isinstance(value, type) and not name.startswith("_") and f"{value.__module__}.".startswith(own)
+    ]
+
+
+def _subclasses(classes: Iterable[type], base: type[Base]) -> tuple[type[Base], ...]:
+    return tuple(cls for cls in classes if issubclass(cls, base) and cls not in BASES)
 
 
 def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDefinition]]:

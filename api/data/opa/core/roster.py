@@ -29,6 +29,7 @@ class Roster:
     def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:
         self.policy = policy
         self.plugins = tuple(plugins)
+        self._names = {plugin.name for plugin in plugins}
         self.left_out: dict[str, PluginError] = {}
         for plugin in plugins:
             if plugin.error is not None:
@@ -37,7 +38,7 @@ class Roster:
         self._put_in_order()
 
     def __contains__(self, name: str) -> bool:
-        return any(plugin.name == name for plugin in self.plugins)
+        return name in self._names
 
     def leave_out(self, name: str, error: PluginError) -> None:
         """Leave out the plugin `name` because of `error`, and every plugin that requires it.
@@ -50,6 +51,7 @@ class Roster:
         log.error(f"plugin '{name}' is left out: {error}")
         self.left_out[name] = error
         self.plugins = tuple(plugin for plugin in self.plugins if plugin.name != name)
+        self._names.discard(name)
         self._drop_unmet()
 
     def _drop_unmet(self) -> None:
