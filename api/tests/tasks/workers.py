@@ -15,10 +15,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
-from tests.project import Project
+from tests.project import Project, clean_imports
 from tests.serve.process import children_of, is_running, wait_until
+from tests.servers import redis_server
 
 OURS = ("OPA_", "CELERY_")
 
@@ -117,7 +119,11 @@ class TaskProject:
         self.backend = backend
         self._workers = ExitStack()
         self._number = 0
-        project.component("CELERY", "celery", BROKER_URL=broker, BACKEND_URL=backend)
+        self.component()
+
+    def component(self, **opts: Any) -> None:
+        """Add options of the component `celery`."""
+        self.project.component("CELERY", "celery", BROKER_URL=self.broker, BACKEND_URL=self.backend, **opts)
 
     @property
     def folder(self) -> Path:
@@ -144,8 +150,11 @@ class TaskProject:
         return worker
 
     def worker(self, params: str = "-c 1", **environ: str) -> Worker:
-        """Start a worker with `CELERY_PARAMS`, and wait until it takes tasks."""
-        worker = self.start(CELERY_PARAMS=params, **environ)
+        """Start a worker with `CELERY_PARAMS`, and wait until it takes tasks.
+
+        It does not look for other workers, for which it would wait a second.
+        """
+        worker = self.start(CELERY_PARAMS=f"{params} --without-mingle --without-gossip", **environ)
         worker.wait_until_ready()
         return worker
 
@@ -161,6 +170,22 @@ class TaskProject:
 
     def close(self) -> None:
         self._workers.close()
+
+
+@contextmanager
+def lasting_task_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskProject]:
+    """A project with a redis of its own, for a fixture that several tests share."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        clean_imports(),
+        redis_server(tmp_path_factory.mktemp("redis")) as server,
+        task_project(
+            Project(tmp_path_factory.mktemp("project"), monkeypatch),
+            broker=f"{server.url}/1",
+            backend=f"{server.url}/2",
+        ) as tasks,
+    ):
+        yield tasks
 
 
 @contextmanager

@@ -56,22 +56,31 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
 
     @classmethod
     def bind(cls, app: Any) -> Any:
-        """Called by Celery when the task is made."""
-        cls._from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
+        """Called by Celery when the task is made, and once more when all are."""
+        if "_from_settings" not in vars(cls):
+            cls._from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
         with warnings.catch_warnings():
             # Celery 6 will no longer read `queue` and `priority` in a decorator; which Celery is used is ours to say.
             warnings.simplefilter("ignore", CDeprecationWarning)
-            return super().bind(app)
+            super().bind(app)
+        cls._fit_limits()
+        return app
 
     @classmethod
     def configure(cls) -> None:
         """Take from the settings of the application what the decorator does not say."""
-        given = cls._from_settings
-        for name in given:
+        for name in cls._from_settings:
             setattr(cls, name, None)
         cls.bind(cls.app)
-        cls._from_settings = given
         cls.annotate()
+        cls._fit_limits()
+
+    @classmethod
+    def _fit_limits(cls) -> None:
+        soft, hard = cls.soft_time_limit, cls.time_limit
+        if soft and hard and soft >= hard and "soft_time_limit" in cls._from_settings:
+            # A shorter limit was chosen for this task; the soft one of all tasks has nothing to say any more.
+            cls.soft_time_limit = None
 
     async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Send the task to a worker, without holding the event loop. `delay` is the same for synchronous callers.

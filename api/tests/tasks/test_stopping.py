@@ -1,0 +1,274 @@
+"""A worker that is told to stop, and one whose processes die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.serve.process import is_running, wait_until
+from tests.tasks.workers import TaskProject, Worker
+
+JOBS = """
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from opa import task
+
+MAY_END = Path("may-end")
+
+
+def note(what):
+    with Path("runs.txt").open("a") as file:
+        file.write(f"{what} {os.getpid()}\\n")
+
+
+@task
+def work():
+    note("begins")
+    while not MAY_END.exists():
+        time.sleep(0.05)
+    return "done"
+
+
+@task
+async def work_async():
+    note("begins")
+    try:
+        while not MAY_END.exists():
+            await asyncio.sleep(0.05)
+    except asyncio.CancelledError:
+        note("is cancelled")
+        await asyncio.sleep(0.1)
+        note("has cleaned up")
+        raise
+    return "done"
+
+
+@task
+def stubborn():
+    note("begins")
+    while not MAY_END.exists():
+        try:
+            time.sleep(0.05)
+        except BaseException:
+            pass
+    return "done"
+
+
+@task
+def fails():
+    raise ValueError("no")
+"""
+PROCESSES, THREADS = "-c 1", "-P threads -c 4"
+
+
+def put_jobs_into(tasks: TaskProject) -> TaskProject:
+    tasks.plugin("jobs.py", JOBS)
+    # Celery waits for 10 s whether a process that is gone has left a result.
+    tasks.settings(CELERY_WORKER_LOST_WAIT=0.5)
+    return tasks
+
+
+@pytest.fixture
+def any_jobs(any_tasks: TaskProject) -> TaskProject:
+    return put_jobs_into(any_tasks)
+
+
+@pytest.fixture
+def jobs(tasks: TaskProject) -> TaskProject:
+    return put_jobs_into(tasks)
+
+
+@pytest.fixture
+def rabbit_jobs(rabbit_tasks: TaskProject) -> TaskProject:
+    return put_jobs_into(rabbit_tasks)
+
+
+def runs(jobs: TaskProject, what: str = "begins") -> list[str]:
+    """The lines of the tasks in the order in which they were written."""
+    file = jobs.folder / "runs.txt"
+    return [line for line in file.read_text().splitlines() if line.startswith(what)] if file.exists() else []
+
+
+def wait_for_run(jobs: TaskProject, number: int = 1) -> None:
+    wait_until(lambda: len(runs(jobs)) >= number, seconds=40, what=f"{number} runs have begun")
+
+
+def let_them_end(jobs: TaskProject) -> None:
+    (jobs.folder / "may-end").touch()
+
+
+def tell_to_stop(worker: Worker, number: int = signal.SIGTERM) -> None:
+    """And wait until it takes no more tasks."""
+    worker.process.send_signal(number)
+    wait_until(lambda: worker.says("of its tasks run"), what="it stops")
+
+
+def kill_at_once(worker: Worker) -> None:
+    worker.process.kill()
+    worker.process.wait()
+
+
+@pytest.mark.parametrize(("params", "name"), [(PROCESSES, "work"), (THREADS, "work"), (THREADS, "work_async")])
+def test_a_task_that_is_done_in_time_finishes_before_the_worker_ends(
+    any_jobs: TaskProject, params: str, name: str
+) -> None:
+    worker = any_jobs.worker(params)
+    with any_jobs.sending():
+        result = getattr(any_jobs.module("jobs"), name).delay()
+        wait_for_run(any_jobs)
+        tell_to_stop(worker)
+        let_them_end(any_jobs)
+        before = time.monotonic()
+        assert worker.wait() == 0
+        assert time.monotonic() - before < 5
+        assert result.get(timeout=1) == "done"
+        # It was acknowledged, and so it does not run again.
+        other = any_jobs.worker(params)
+        getattr(any_jobs.module("jobs"), name).delay().get(timeout=10)
+        assert other.stop() == 0
+    assert len(runs(any_jobs)) == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "name"), [(PROCESSES, "work"), (PROCESSES, "work_async"), (THREADS, "work"), (THREADS, "work_async")]
+)
+def test_a_task_that_takes_longer_than_the_grace_period_is_run_by_another_worker(
+    any_jobs: TaskProject, params: str, name: str
+) -> None:
+    any_jobs.settings(GRACEFUL_TIMEOUT=1)
+    worker = any_jobs.worker(params)
+    with any_jobs.sending():
+        result = getattr(any_jobs.module("jobs"), name).delay()
+        wait_for_run(any_jobs)
+        before = time.monotonic()
+        assert worker.stop() == 0
+        assert 1 < time.monotonic() - before < 10
+        assert not result.ready()
+        let_them_end(any_jobs)
+        any_jobs.worker(params)
+        assert result.get(timeout=15) == "done"
+    assert len(runs(any_jobs)) == 2
+
+
+@pytest.mark.parametrize("params", [PROCESSES, THREADS])
+def test_a_coroutine_that_is_given_back_can_clean_up(jobs: TaskProject, params: str) -> None:
+    jobs.settings(GRACEFUL_TIMEOUT=0)
+    worker = jobs.worker(params)
+    with jobs.sending():
+        jobs.module("jobs").work_async.delay()
+        wait_for_run(jobs)
+        assert worker.stop() == 0
+    assert len(runs(jobs, "has cleaned up")) == 1
+
+
+def test_a_task_that_cannot_be_interrupted_does_not_keep_the_worker(any_jobs: TaskProject) -> None:
+    any_jobs.settings(GRACEFUL_TIMEOUT=0)
+    worker = any_jobs.worker(PROCESSES)
+    with any_jobs.sending():
+        result = any_jobs.module("jobs").stubborn.delay()
+        wait_for_run(any_jobs)
+        before = time.monotonic()
+        assert worker.stop() == 0
+        assert time.monotonic() - before < 12
+        let_them_end(any_jobs)
+        any_jobs.worker(PROCESSES)
+        assert result.get(timeout=15) == "done"
+
+
+def test_no_task_is_taken_while_the_worker_stops(jobs: TaskProject) -> None:
+    worker = jobs.worker("-c 2")
+    with jobs.sending():
+        work = jobs.module("jobs").work
+        first = work.delay()
+        wait_for_run(jobs)
+        tell_to_stop(worker)
+        second = work.delay()
+        let_them_end(jobs)
+        assert worker.wait() == 0
+        assert first.get(timeout=1) == "done"
+        assert not second.ready()
+        jobs.worker()
+        assert second.get(timeout=10) == "done"
+
+
+@pytest.mark.parametrize("params", [PROCESSES, THREADS])
+def test_a_second_signal_gives_running_tasks_back_at_once(jobs: TaskProject, params: str) -> None:
+    worker = jobs.worker(params)
+    with jobs.sending():
+        jobs.module("jobs").work_async.delay()
+        wait_for_run(jobs)
+        tell_to_stop(worker, signal.SIGINT)
+        before = time.monotonic()
+        assert worker.stop(signal.SIGINT) == 0
+        assert time.monotonic() - before < 8
+
+
+def test_a_stop_leaves_no_process_behind_and_the_health_check_knows(jobs: TaskProject) -> None:
+    worker = jobs.worker("-c 3")
+    children = worker.children
+    assert len(children) == 3
+    assert worker.stop() == 0
+    assert not any(is_running(pid) for pid in children)
+    assert not worker.is_ready
+    assert "stopping" in worker.health["reason"]
+
+
+@pytest.mark.parametrize("params", [PROCESSES, THREADS])
+def test_every_line_of_its_log_is_in_our_format_from_the_start_to_the_end(jobs: TaskProject, params: str) -> None:
+    worker = jobs.worker(params)
+    with jobs.sending(), pytest.raises(ValueError, match="no"):
+        jobs.module("jobs").fails.delay().get(timeout=10)
+    assert worker.stop() == 0
+    assert {"INFO", "ERROR"} <= {line["level"] for line in worker.lines}
+
+
+@pytest.mark.parametrize("name", ["work", "work_async"])
+def test_a_task_whose_process_is_killed_runs_again(any_jobs: TaskProject, name: str) -> None:
+    worker = any_jobs.worker("-c 2")
+    with any_jobs.sending():
+        result = getattr(any_jobs.module("jobs"), name).delay()
+        wait_for_run(any_jobs)
+        os.kill(int(runs(any_jobs)[0].split()[-1]), signal.SIGKILL)
+        let_them_end(any_jobs)
+        assert result.get(timeout=20) == "done"
+    assert len(runs(any_jobs)) == 2
+    assert worker.stop() == 0
+
+
+@pytest.mark.docker
+def test_tasks_of_a_worker_that_is_killed_run_in_another_one(rabbit_jobs: TaskProject) -> None:
+    worker = rabbit_jobs.worker()
+    with rabbit_jobs.sending():
+        result = rabbit_jobs.module("jobs").work.delay()
+        wait_for_run(rabbit_jobs)
+        kill_at_once(worker)
+        let_them_end(rabbit_jobs)
+        rabbit_jobs.worker()
+        assert result.get(timeout=20) == "done"
+
+
+def test_on_redis_they_run_again_when_they_are_visible_again(jobs: TaskProject) -> None:
+    jobs.settings(CELERY_TASK_SOFT_TIME_LIMIT=1, CELERY_TASK_TIME_LIMIT=2, TASK_VISIBILITY_TIMEOUT=3)
+    # It is looked for such messages every 10 s, and not only every tenth time.
+    jobs.component(BROKER_TRANSPORT_OPTIONS={"unacked_restore_throttle": 1})
+    worker = jobs.worker()
+    with jobs.sending():
+        result = jobs.module("jobs").work.delay()
+        wait_for_run(jobs)
+        kill_at_once(worker)
+        let_them_end(jobs)
+        jobs.worker()
+        assert result.get(timeout=40) == "done"
+
+
+def test_the_children_end_with_a_worker_that_is_killed(jobs: TaskProject) -> None:
+    worker = jobs.worker("-c 2")
+    children = worker.children
+    kill_at_once(worker)
+    wait_until(lambda: not any(is_running(pid) for pid in children), what="the children are gone")

@@ -1,0 +1,652 @@
+"""What a task can do, in both pools; each test sends tasks to a real worker, which the tests of a pool share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery import chain, chord, group
+from celery.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
+from kombu.exceptions import EncodeError
+
+from opa.core.errors import TaskArgumentError
+from tests.project import Project
+from tests.serve.process import wait_until
+from tests.tasks.workers import lasting_task_project
+
+SHOP = """
+from opa import get_router
+from shop.tasks import add, add_async
+
+router = get_router()
+
+
+@router.post("/add/{a}/{b}")
+async def send(a: int, b: int) -> int:
+    return await (await add_async.send(a, b)).get(timeout=10)
+
+
+@router.post("/add-sync/{a}/{b}")
+def delay(a: int, b: int) -> int:
+    return add.delay(a, b).get(timeout=10)
+"""
+
+SHOP_TASKS = """
+import asyncio
+import threading
+import time
+from contextlib import suppress
+
+from celery import current_task
+from celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded
+
+from opa import task
+
+
+class SoldOutError(Exception):
+    pass
+
+
+@task
+def add(a, b=0):
+    return a + b
+
+
+@task
+async def add_async(a, b=0):
+    await asyncio.sleep(0.01)
+    return a + b
+
+
+@task
+def total(numbers):
+    return sum(numbers)
+
+
+@task(name="by.another.name", ignore_result=False)
+async def named():
+    return current_task is not None
+
+
+@task
+def sell():
+    raise SoldOutError("come back", 7)
+
+
+@task
+async def sell_async():
+    await asyncio.sleep(0)
+    raise SoldOutError("come back", 7)
+
+
+@task
+async def leave():
+    raise SystemExit(3)
+
+
+@task
+def unfit():
+    return object()
+
+
+@task(bind=True)
+def whoami(self, number):
+    return [self.name, self.request.id, number]
+
+
+@task(bind=True)
+async def whoami_async(self, number):
+    await asyncio.sleep(0.05)
+    in_thread = await asyncio.to_thread(lambda: self.request.id)
+    return [self.name, self.request.id, number, in_thread]
+
+
+@task(bind=True)
+def progress(self):
+    self.update_state(state="HALF", meta={"done": 50})
+    time.sleep(1)
+    return "done"
+
+
+@task(bind=True)
+async def progress_async(self):
+    self.update_state(state="HALF", meta={"done": 50})
+    await asyncio.sleep(1)
+    return "done"
+
+
+@task(bind=True, max_retries=3, default_retry_delay=0)
+def again(self, times):
+    if self.request.retries < times:
+        raise self.retry()
+    return self.request.retries
+
+
+@task(bind=True, max_retries=3, default_retry_delay=0)
+async def again_async(self, times):
+    await asyncio.sleep(0)
+    if self.request.retries < times:
+        raise self.retry()
+    return self.request.retries
+
+
+@task(bind=True, max_retries=1, default_retry_delay=0)
+async def again_with(self, error):
+    try:
+        raise SoldOutError(error)
+    except SoldOutError as exc:
+        raise self.retry(exc=exc)
+
+
+@task(bind=True, max_retries=1, default_retry_delay=0)
+async def gives_up(self):
+    try:
+        raise self.retry()
+    except MaxRetriesExceededError:
+        return "gave up"
+
+
+@task(bind=True, max_retries=3, default_retry_delay=0)
+async def again_otherwise(self, word):
+    if word == "first":
+        raise self.retry(args=["second"])
+    return word
+
+
+@task(bind=True, autoretry_for=(SoldOutError,), max_retries=2, default_retry_delay=0)
+def by_itself(self):
+    if self.request.retries < 2:
+        raise SoldOutError
+    return self.request.retries
+
+
+@task(bind=True, autoretry_for=(SoldOutError,), max_retries=2, default_retry_delay=0)
+async def by_itself_async(self):
+    await asyncio.sleep(0)
+    if self.request.retries < 2:
+        raise SoldOutError
+    return self.request.retries
+
+
+@task(soft_time_limit=0.5, time_limit=20)
+def slow():
+    try:
+        time.sleep(30)
+    except SoftTimeLimitExceeded:
+        return "cleaned up"
+
+
+@task(soft_time_limit=0.5, time_limit=20)
+async def slow_async():
+    await asyncio.sleep(30)
+
+
+@task(soft_time_limit=0.5, time_limit=20)
+async def slow_async_that_cleans_up():
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        await asyncio.sleep(1)
+        return "cleaned up"
+
+
+@task(time_limit=1, soft_time_limit=0.9)
+def endless():
+    while True:
+        with suppress(SoftTimeLimitExceeded):
+            time.sleep(1)
+
+
+@task(time_limit=1)
+async def endless_async():
+    await asyncio.sleep(30)
+
+
+@task(time_limit=1, soft_time_limit=0.9)
+async def stubborn_async():
+    for _ in range(100):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.3)
+
+
+@task
+async def without_limit(seconds):
+    await asyncio.sleep(seconds)
+
+
+@task
+def calls_directly():
+    return add(2, 3)
+
+
+@task
+async def calls_directly_async():
+    return await add_async(2, 3) + add(1, 1)
+
+
+@task
+def sends(a, b):
+    return add_async.delay(a, b).id
+
+
+@task(bind=True)
+async def sends_async(self, a, b):
+    inner = await add.send(a, b)
+    return [await inner.get(timeout=10), self.request.id]
+
+
+@task(bind=True)
+def family(self):
+    return [self.request.root_id, self.request.parent_id]
+
+
+@task
+async def parent():
+    return await (await family.send()).get(timeout=10)
+
+
+@task
+async def holds_itself_up():
+    return repr(add_async.apply((1, 2)).result)
+
+
+@task
+async def where():
+    return [threading.current_thread().name, id(asyncio.get_running_loop())]
+"""
+
+ORIGINAL = """
+from fastapi import BackgroundTasks
+
+from opa import Hook, get_instance, get_router
+from original.tasks import divide
+
+
+class Routes(Hook):
+    name = "driver.celery.setup"
+
+    def run(self, celery_app):
+        celery_app.conf.task_routes = {"original.tasks.divide": "celery"}
+        celery_app.conf.update(task_track_started=True)
+        return celery_app
+
+
+router = get_router()
+
+
+@router.get("/div/{a}/{b}")
+def div(a: int, b: int):
+    from original.tasks import divide as inner
+
+    assert inner is divide
+    return str(divide.delay(a, b))
+
+
+@router.get("/status/{task_id}")
+def status(task_id: str):
+    result = get_instance("celery").AsyncResult(task_id)
+    return {"state": result.state, "result": str(result.result)}
+"""
+
+ORIGINAL_TASKS = """
+from time import sleep
+
+from celery import current_task
+
+from opa import get_instance
+
+celery = get_instance("celery")
+
+
+@celery.task
+def divide(a, b):
+    current_task.update_state(state="PROGRESS", meta={"percent": 50})
+    return a / b
+
+
+@celery.task(bind=True)
+def wait(self):
+    state = self.AsyncResult(self.request.id).state
+    return state
+"""
+
+SINGLE = """
+from opa import task
+
+
+@task
+def shout(word: str) -> str:
+    return word.upper()
+"""
+
+
+PROCESSES, THREADS = "-c 3", "-P threads -c 8"
+in_processes = pytest.mark.parametrize("pool", [PROCESSES], ids=["processes"], indirect=True)
+"""For what a thread cannot do: it cannot be interrupted."""
+
+
+@pytest.fixture(scope="module", params=[PROCESSES, THREADS], ids=["processes", "threads"])
+def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A worker, and the api in this process that sends it tasks."""
+    with lasting_task_project(tmp_path_factory) as tasks:
+        tasks.plugin("shop/__init__.py", SHOP)
+        tasks.plugin("shop/tasks.py", SHOP_TASKS)
+        tasks.plugin("original/__init__.py", ORIGINAL)
+        tasks.plugin("original/tasks.py", ORIGINAL_TASKS)
+        tasks.plugin("single.py", SINGLE)
+        worker = tasks.worker(request.param)
+        with tasks.sending() as client:
+            yield SimpleNamespace(
+                client=client,
+                shop=tasks.module("shop.tasks"),
+                original=tasks.module("original.tasks"),
+                single=tasks.module("single"),
+                worker=worker,
+                celery=tasks.module("original.tasks").celery,
+                is_threads="threads" in request.param,
+            )
+
+
+def run(pool: SimpleNamespace, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a coroutine function on the event loop of the api."""
+    return pool.client.portal.call(function)
+
+
+def get(task: Any, *args: Any) -> Any:
+    return task.delay(*args).get(timeout=20)
+
+
+@pytest.mark.parametrize("name", ["add", "add_async"])
+def test_a_worker_runs_def_and_async_def(pool: SimpleNamespace, name: str) -> None:
+    assert get(getattr(pool.shop, name), 2, 3) == 5
+
+
+def test_a_task_may_stand_in_any_plugin(pool: SimpleNamespace) -> None:
+    assert get(pool.single.shout, "hey") == "HEY"
+
+
+def test_the_decorator_takes_options_of_celery(pool: SimpleNamespace) -> None:
+    assert pool.shop.named.name == "by.another.name"
+    assert "by.another.name" in pool.celery.tasks
+
+
+def test_a_route_uses_tasks_that_its_file_imports_at_the_top(pool: SimpleNamespace) -> None:
+    assert pool.client.post("/add/2/3").json() == 5
+    assert pool.client.post("/add-sync/2/3").json() == 5
+
+
+def test_tasks_of_the_original_opa_stack_run_unchanged(pool: SimpleNamespace) -> None:
+    task_id = pool.client.get("/div/8/2").json()
+    wait_until(lambda: pool.client.get(f"/status/{task_id}").json() == {"state": "SUCCESS", "result": "4.0"})
+    assert pool.original.divide.name == "original.tasks.divide"
+
+
+def test_the_setup_hook_changes_tasks_that_were_imported_before_it_was_called(pool: SimpleNamespace) -> None:
+    assert pool.original.divide.track_started
+    assert get(pool.original.wait) == "STARTED"
+
+
+def test_tasks_have_the_defaults_of_the_settings(pool: SimpleNamespace) -> None:
+    for task in (pool.shop.add, pool.shop.add_async, pool.original.divide, pool.single.shout):
+        assert task.acks_late
+        assert task.reject_on_worker_lost
+        assert (task.soft_time_limit, task.time_limit) == (1500, 1620)
+
+
+@pytest.mark.parametrize("name", ["sell", "sell_async"])
+def test_the_exception_of_a_task_is_raised_where_its_result_is_asked_for(pool: SimpleNamespace, name: str) -> None:
+    task = getattr(pool.shop, name)
+    with pytest.raises(pool.shop.SoldOutError) as caught:
+        task.delay().get(timeout=10)
+    assert caught.value.args == ("come back", 7)
+
+    async def from_the_event_loop() -> None:
+        await (await task.send()).get(timeout=10)
+
+    with pytest.raises(pool.shop.SoldOutError, match="come back"):
+        run(pool, from_the_event_loop)
+
+
+def test_an_async_task_that_exits_fails_and_the_worker_goes_on(pool: SimpleNamespace) -> None:
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        get(pool.shop.leave)
+    assert get(pool.shop.add_async, 1) == 1
+
+
+def test_a_result_that_is_not_json_fails_the_task(pool: SimpleNamespace) -> None:
+    with pytest.raises(EncodeError, match="object is not JSON"):
+        get(pool.shop.unfit)
+
+
+def test_a_bound_task_knows_its_request(pool: SimpleNamespace) -> None:
+    result = pool.shop.whoami.delay(1)
+    assert result.get(timeout=10) == ["shop.tasks.whoami", result.id, 1]
+
+
+def test_async_tasks_that_run_side_by_side_know_each_its_own_request(pool: SimpleNamespace) -> None:
+    results = [pool.shop.whoami_async.delay(number) for number in range(8)]
+    assert [result.get(timeout=10) for result in results] == [
+        ["shop.tasks.whoami_async", result.id, number, result.id] for number, result in enumerate(results)
+    ]
+
+
+@pytest.mark.parametrize("name", ["progress", "progress_async"])
+def test_a_task_tells_its_progress(pool: SimpleNamespace, name: str) -> None:
+    result = getattr(pool.shop, name).delay()
+    wait_until(lambda: result.state == "HALF", what="the progress is seen")
+    assert result.info == {"done": 50}
+    assert result.get(timeout=10) == "done"
+
+
+@pytest.mark.parametrize("name", ["again", "again_async"])
+def test_a_task_is_tried_again(pool: SimpleNamespace, name: str) -> None:
+    assert get(getattr(pool.shop, name), 2) == 2
+
+
+@pytest.mark.parametrize("name", ["again", "again_async"])
+def test_a_task_that_is_tried_too_often_fails(pool: SimpleNamespace, name: str) -> None:
+    with pytest.raises(MaxRetriesExceededError):
+        get(getattr(pool.shop, name), 99)
+
+
+def test_a_retry_in_a_coroutine_raises_the_given_exception_in_the_end(pool: SimpleNamespace) -> None:
+    with pytest.raises(pool.shop.SoldOutError, match="why"):
+        get(pool.shop.again_with, "why")
+
+
+def test_a_coroutine_can_catch_that_there_is_no_further_try(pool: SimpleNamespace) -> None:
+    assert get(pool.shop.gives_up) == "gave up"
+
+
+def test_a_retry_in_a_coroutine_may_change_the_arguments(pool: SimpleNamespace) -> None:
+    assert get(pool.shop.again_otherwise, "first") == "second"
+
+
+@pytest.mark.parametrize("name", ["by_itself", "by_itself_async"])
+def test_a_task_is_tried_again_for_the_exceptions_of_autoretry(pool: SimpleNamespace, name: str) -> None:
+    assert get(getattr(pool.shop, name)) == 2
+
+
+@in_processes
+def test_the_soft_time_limit_of_a_def_lets_it_clean_up(pool: SimpleNamespace) -> None:
+    assert get(pool.shop.slow) == "cleaned up"
+
+
+def test_the_soft_time_limit_cancels_a_coroutine(pool: SimpleNamespace) -> None:
+    before = time.monotonic()
+    with pytest.raises(SoftTimeLimitExceeded):
+        get(pool.shop.slow_async)
+    assert time.monotonic() - before < 5
+
+
+def test_a_coroutine_at_its_soft_time_limit_can_await_what_it_cleans_up(pool: SimpleNamespace) -> None:
+    assert get(pool.shop.slow_async_that_cleans_up) == "cleaned up"
+
+
+@in_processes
+def test_the_time_limit_ends_a_def(pool: SimpleNamespace) -> None:
+    with pytest.raises(TimeLimitExceeded):
+        get(pool.shop.endless)
+
+
+def test_the_time_limit_ends_a_coroutine(pool: SimpleNamespace) -> None:
+    with pytest.raises(TimeLimitExceeded):
+        get(pool.shop.endless_async)
+    assert get(pool.shop.add_async, 1) == 1
+
+
+def test_a_time_limit_of_its_own_replaces_the_soft_one_of_the_settings_if_that_is_longer(pool: SimpleNamespace) -> None:
+    assert pool.shop.endless_async.soft_time_limit is None
+    assert pool.shop.endless.soft_time_limit == 0.9
+
+
+def test_a_coroutine_that_will_not_end_fails_a_little_later(pool: SimpleNamespace) -> None:
+    with pytest.raises(TimeLimitExceeded):
+        get(pool.shop.stubborn_async)
+    assert get(pool.shop.add_async, 1) == 1
+
+
+def test_the_time_limit_may_be_given_when_the_task_is_sent(pool: SimpleNamespace) -> None:
+    with pytest.raises(SoftTimeLimitExceeded):
+        pool.shop.without_limit.apply_async((30,), soft_time_limit=0.5).get(timeout=10)
+
+
+def test_a_task_that_is_sent_by_name_alone_has_the_limits_of_its_decorator(pool: SimpleNamespace) -> None:
+    result = pool.celery.send_task("shop.tasks.slow_async", time_limit=None, soft_time_limit=None)
+    with pytest.raises(SoftTimeLimitExceeded):
+        result.get(timeout=10)
+
+
+def test_a_task_that_is_called_runs_here_and_now(pool: SimpleNamespace) -> None:
+    assert pool.shop.add(2, 3) == 5
+
+    async def call() -> Any:
+        return await pool.shop.add_async(2, 3)
+
+    assert run(pool, call) == 5
+
+
+@pytest.mark.parametrize(("name", "expected"), [("calls_directly", 5), ("calls_directly_async", 7)])
+def test_tasks_call_one_another_as_functions(pool: SimpleNamespace, name: str, expected: int) -> None:
+    assert get(getattr(pool.shop, name)) == expected
+
+
+def test_tasks_send_tasks(pool: SimpleNamespace) -> None:
+    inner = pool.celery.AsyncResult(get(pool.shop.sends, 2, 3))
+    assert inner.get(timeout=10) == 5
+    result = pool.shop.sends_async.delay(2, 3)
+    assert result.get(timeout=10) == [5, result.id]
+
+
+def test_a_task_that_a_coroutine_sends_knows_its_parent(pool: SimpleNamespace) -> None:
+    result = pool.shop.parent.delay()
+    assert result.get(timeout=10) == [result.id, result.id]
+
+
+def test_a_call_that_would_hold_the_event_loop_for_ever_is_an_error(pool: SimpleNamespace) -> None:
+    assert "await it instead" in get(pool.shop.holds_itself_up)
+
+
+def test_chains_groups_and_chords_of_celery_work(pool: SimpleNamespace) -> None:
+    add, add_async, total = pool.shop.add, pool.shop.add_async, pool.shop.total
+    assert chain(add_async.s(1, 2), add.s(3), add_async.s(4)).apply_async().get(timeout=20) == 10
+    assert group(add_async.s(number, 1) for number in range(4)).apply_async().get(timeout=20) == [1, 2, 3, 4]
+    assert chord((add_async.s(number, 1) for number in range(4)), total.s()).apply_async().get(timeout=20) == 10
+
+
+def test_all_async_tasks_of_a_process_share_one_loop(pool: SimpleNamespace) -> None:
+    results = [pool.shop.where.delay() for _ in range(6)]
+    places = [tuple(result.get(timeout=10)) for result in results]
+    assert {name for name, _ in places} == {"event-loop"}
+    if pool.is_threads:
+        assert len(set(places)) == 1
+
+
+@pytest.mark.parametrize("name", ["add", "add_async"])
+def test_sending_does_not_hold_the_event_loop(pool: SimpleNamespace, name: str) -> None:
+    async def send_many() -> tuple[list[int], float]:
+        longest, last = 0.0, time.monotonic()
+
+        async def watch() -> None:
+            nonlocal longest, last
+            while True:
+                await asyncio.sleep(0.001)
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+
+        watcher = asyncio.create_task(watch())
+        sent = await asyncio.gather(*(getattr(pool.shop, name).send(number, 1) for number in range(40)))
+        found = await asyncio.gather(*(result.get(timeout=20) for result in sent))
+        watcher.cancel()
+        return found, longest
+
+    found, longest = run(pool, send_many)
+    assert found == [number + 1 for number in range(40)]
+    assert longest < 0.5
+
+
+def test_a_task_may_be_sent_with_options_of_celery(pool: SimpleNamespace) -> None:
+    async def send() -> Any:
+        before = time.monotonic()
+        value = await (await pool.shop.add.send_with({"countdown": 1}, 2, b=3)).get(timeout=10)
+        return value, time.monotonic() - before
+
+    value, took = run(pool, send)
+    assert value == 5
+    assert took >= 1
+
+
+def test_a_fraction_of_a_second_is_a_countdown_too(pool: SimpleNamespace) -> None:
+    assert pool.shop.add.apply_async((2, 3), countdown=0.3).get(timeout=10) == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "said"),
+    [((1, object()), {}, r"argument number 2 \(object\)"), ((), {"a": 1, "b": {1}}, r"argument 'b' \(set\)")],
+)
+def test_an_argument_that_is_not_json_is_refused_at_the_call(
+    pool: SimpleNamespace, args: Any, kwargs: Any, said: str
+) -> None:
+    async def send() -> None:
+        await pool.shop.add.send(*args, **kwargs)
+
+    for call in (lambda: pool.shop.add.delay(*args, **kwargs), lambda: run(pool, send)):
+        with pytest.raises(TaskArgumentError, match=rf"'shop\.tasks\.add' is sent with {said}.*shop/tasks\.py:\d+"):
+            call()
+
+
+def test_arguments_that_celery_writes_as_json_are_not_blamed(pool: SimpleNamespace) -> None:
+    from datetime import UTC, datetime
+
+    with pytest.raises(TaskArgumentError, match="argument number 2"):
+        pool.shop.add.delay(datetime.now(UTC), object())
+
+
+def test_arguments_that_do_not_fit_the_function_are_refused_at_the_call(pool: SimpleNamespace) -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        pool.shop.add_async.delay()
+
+
+def test_a_retry_outside_of_a_worker_is_raised(pool: SimpleNamespace) -> None:
+    async def call() -> Any:
+        return await pool.shop.again_async(1)
+
+    with pytest.raises(Retry):
+        run(pool, call)
+
+
+def test_a_plugin_that_is_imported_by_hand_has_tasks_that_can_be_called(project: Project) -> None:
+    import importlib.util
+
+    file = project.plugin("alone.py", "from opa import task\n\n@task\nasync def double(n):\n    return 2 * n\n")
+    spec = importlib.util.spec_from_file_location("alone", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert asyncio.run(module.double(4)) == 8
+    assert module.double.apply((4,)).get() == 8
