@@ -1,7 +1,18 @@
-"""The life of a process, a module for each step, in this order:
+"""The life of a process, a module for each step, in the order in which they happen.
 
-settings, discover, metadata, filters, importing, register, manager, app, components, setups, lifespan.
+- settings (settings_files, settings_sources, settings_merge, settings_check): read, merged and checked
+- discover, installed, metadata: plugins are found in folders and among installed packages, without importing them
+- filters, policy, order, roster: which of them are in, in which order, and what to do where one is broken
+- importing (watchdog): they are imported
+- register, groups (uris), plugin_settings: what they define is collected and checked
+- manager: what was loaded; prepare runs the steps up to here
+- app (middleware, routes): the application is built
 
-Everything up to `app` needs no network and no event loop. Everything from `components` on happens in each
-serving process.
+Up to here there is no network and no event loop; `opa check` does as much. What follows happens in each serving
+process, and is undone in reverse: lifespan runs it.
+
+- components (drivers, hosts): they are connected
+- setups, lifecycle (arguments, depends): plugins are set up, and get ready
+
+`running` is the way for plugins to the application that they run in, and the only global state.
 """
