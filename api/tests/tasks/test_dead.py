@@ -14,7 +14,7 @@ import pytest
 import redis
 from kombu import Producer
 
-from opa.core.manager import get_plugin_manager
+from opa import get_plugin_manager
 from opa.tasks.application import TaskApplication
 from opa.tasks.dead import DeadLetter, dead_letters
 from opa.tasks.queues import DEAD_LETTER_QUEUE, dead_letter_queue
