@@ -9,6 +9,7 @@ import redis
 from celery.exceptions import SoftTimeLimitExceeded
 
 from tests.project import Project
+from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, task_project
@@ -160,3 +161,39 @@ def test_a_result_waits_until_it_can_be_stored(
             wait_until(lambda: worker.says("waits to be stored"))
             store.start()
             assert result.get(timeout=20) == "done"
+
+
+WAIT = """
+import asyncio
+
+from opa import log, task
+
+
+@task
+async def wait():
+    log.info("wait begins")
+    await asyncio.sleep(2)
+    log.info("wait is done")
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(180)
+def test_a_task_does_not_run_twice_at_a_time_where_broker_and_results_are_lost_together(
+    project: Project, start_rabbitmq: Callable[[], RabbitMQ], store: Server
+) -> None:
+    rabbitmq = start_rabbitmq()
+    with task_project(project, broker=rabbitmq.virtual_host(), backend=store.url) as tasks:
+        tasks.plugin("waiting.py", WAIT)
+        worker = tasks.worker("-P threads -c 2")
+        with tasks.sending():
+            result = tasks.module("waiting").wait.delay()
+            wait_until(lambda: worker.says("wait begins"))
+            store.kill()
+            rabbitmq.kill()
+            wait_until(lambda: worker.says("Connection to broker lost"))
+            store.start()
+            rabbitmq.start()
+            result.get(timeout=60)
+        assert worker.log.count("wait begins") == 2
+        assert worker.log.count("wait is done") == 1

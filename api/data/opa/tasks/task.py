@@ -49,6 +49,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     """
 
     abstract = True
+    Request = "opa.tasks.request:Request"
     waits_for_components: bool = True
     """Whether a task that fails because a component is gone waits until it is back, and runs again."""
     from_config: Any
