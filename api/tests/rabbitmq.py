@@ -42,7 +42,7 @@ class RabbitMQ:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        docker("stop", "--time", "20", self.name)
+        docker("stop", "--time", "3", self.name)
 
     def kill(self) -> None:
         docker("kill", self.name)

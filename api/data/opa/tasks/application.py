@@ -95,7 +95,12 @@ class TaskApplication(Celery):
         return decorate
 
     def configure_tasks(self) -> None:
-        """Give each task what the settings say of it: one that is used while plugins are imported comes before them."""
+        """Give each task what the settings say of it: one that is used while plugins are imported comes before them.
+
+        And be Celery's current application from now on, which `shared_task`, `AsyncResult` and the like belong to.
+        """
+        self.set_current()
+        self.set_default()
         self.__dict__.pop("annotations", None)
         for task in self._tasks.values():  # type: ignore[attr-defined]  # celery-types lacks it
             task.configure()

@@ -1,0 +1,69 @@
+"""The application that tasks belong to, before any worker."""
+
+from __future__ import annotations
+
+import pytest
+from celery import current_app
+from celery.result import AsyncResult
+
+from opa.core.errors import OpaError
+from tests.tasks.workers import TaskProject
+
+CALLED_EARLY = """
+from opa import task
+
+
+@task(acks_late=False)
+def early():
+    return 1
+
+
+signature = early.s()
+name = early.name
+"""
+
+
+def test_a_task_that_is_used_while_it_is_imported_has_the_settings_all_the_same(tasks: TaskProject) -> None:
+    tasks.settings(
+        CELERY_TASK_TIME_LIMIT=60, CELERY_TASK_SOFT_TIME_LIMIT=50, CELERY_TASK_ANNOTATIONS={"*": {"priority": 3}}
+    )
+    tasks.plugin("jobs.py", CALLED_EARLY)
+    tasks.project.prepare()
+    early = tasks.module("jobs").early
+    assert (early.time_limit, early.soft_time_limit) == (60, 50)
+    assert not early.acks_late
+    assert early.reject_on_worker_lost
+    assert early.priority == 3
+
+
+def test_celerys_own_tasks_have_the_settings_too(tasks: TaskProject) -> None:
+    manager = tasks.project.prepare()
+    assert manager.celery.tasks["celery.chord_unlock"].acks_late
+
+
+def test_two_applications_one_after_the_other_have_each_its_own_tasks(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", CALLED_EARLY)
+    first, second = (tasks.project.prepare().celery for _ in range(2))
+    assert first.tasks["jobs.early"] is not second.tasks["jobs.early"]
+    assert tasks.module("jobs").early.app is second
+
+
+def test_what_belongs_to_celerys_current_application_belongs_to_ours(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", "from celery import shared_task\n\n@shared_task\ndef shared():\n    return 1\n")
+    with tasks.sending() as client:
+        celery = tasks.module("jobs").shared.app
+        assert "jobs.shared" in celery.tasks
+        assert current_app._get_current_object() is celery
+
+        def in_another_thread() -> str:
+            return AsyncResult("nobody-knows").state
+
+        assert client.portal is not None
+        assert client.portal.call(in_another_thread) == "PENDING"
+
+
+@pytest.mark.parametrize("name", ["TASK_DEFAULT_QUEUE_TYPE", "TASK_ROUTES"])
+def test_a_wrong_setting_is_told_before_anything_starts(tasks: TaskProject, name: str) -> None:
+    tasks.settings(**{f"CELERY_{name}": "qourum"})
+    with pytest.raises(OpaError, match=f"CELERY_{name}"):
+        tasks.project.prepare()

@@ -1,0 +1,163 @@
+"""Waiting for results on an event loop; what a worker would have stored is stored by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+
+from opa.core.errors import OpaError
+from tests.project import Project
+from tests.servers import Server
+from tests.tasks.workers import TaskProject
+
+# Celery calls it, and outside of tests nobody sees the warning.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+
+JOBS = """
+from opa import task
+
+@task
+async def double(number):
+    return 2 * number
+
+"""
+
+
+@pytest.fixture
+def api(tasks: TaskProject) -> Iterator[SimpleNamespace]:
+    """The api in this process, without any worker."""
+    tasks.plugin("jobs.py", JOBS)
+    with tasks.sending() as client:
+        double = tasks.module("jobs").double
+        yield SimpleNamespace(client=client, double=double, backend=double.app.backend, url=tasks.backend)
+
+
+def run(api: SimpleNamespace, function: Callable[..., Any], *args: Any) -> Any:
+    return api.client.portal.call(function, *args)
+
+
+def sent(api: SimpleNamespace) -> Any:
+    return run(api, api.double.send, 4)
+
+
+def get(api: SimpleNamespace, result: Any, timeout: float) -> Any:
+    async def wait() -> Any:
+        return await result.get(timeout=timeout)
+
+    return run(api, wait)
+
+
+def test_a_result_is_waited_for(api: SimpleNamespace) -> None:
+    result = sent(api)
+
+    async def wait() -> Any:
+        waiting = asyncio.create_task(result.get(timeout=10))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await asyncio.to_thread(api.backend.store_result, result.id, 8, "SUCCESS")
+        return await waiting
+
+    assert run(api, wait) == 8
+
+
+def test_a_result_that_does_not_come_in_time_is_a_timeout_that_names_the_task(api: SimpleNamespace) -> None:
+    result = sent(api)
+    before = time.monotonic()
+    with pytest.raises(TimeoutError, match=rf"task {result.id} has no result after 0\.3 s"):
+        get(api, result, 0.3)
+    assert time.monotonic() - before < 3
+
+
+def test_after_a_timeout_it_can_be_waited_for_again(api: SimpleNamespace) -> None:
+    result = sent(api)
+    with pytest.raises(TimeoutError):
+        get(api, result, 0.1)
+    api.backend.store_result(result.id, 8, "SUCCESS")
+    assert get(api, result, 5) == 8
+
+
+def test_a_timeout_that_the_task_raised_is_the_tasks(api: SimpleNamespace) -> None:
+    result = sent(api)
+    api.backend.mark_as_failure(result.id, TimeoutError("the other side"))
+    with pytest.raises(TimeoutError, match="the other side"):
+        get(api, result, 5)
+
+
+def test_a_task_that_was_revoked_raises_that(api: SimpleNamespace) -> None:
+    from celery.exceptions import TaskRevokedError
+
+    result = sent(api)
+    api.backend.mark_as_revoked(result.id, "not wanted any more")
+    with pytest.raises(TaskRevokedError, match="not wanted"):
+        get(api, result, 5)
+
+
+def test_a_task_that_is_to_be_tried_again_has_no_result_yet(api: SimpleNamespace) -> None:
+    result = sent(api)
+    api.backend.mark_as_retry(result.id, ValueError("once more"))
+    with pytest.raises(TimeoutError):
+        get(api, result, 0.3)
+
+
+def test_its_state_can_be_asked_for(api: SimpleNamespace) -> None:
+    result = sent(api)
+    assert run(api, result.state) == "PENDING"
+    api.backend.store_result(result.id, {"done": 50}, "HALF")
+    assert run(api, result.state) == "HALF"
+
+
+def test_the_result_of_celery_is_at_hand(api: SimpleNamespace) -> None:
+    result = sent(api)
+    api.backend.store_result(result.id, {"done": 50}, "HALF")
+    assert result.celery.info == {"done": 50}
+
+
+def test_many_wait_side_by_side(api: SimpleNamespace) -> None:
+    async def wait() -> tuple[list[int], float]:
+        results = [await api.double.send(number) for number in range(60)]
+        waiting = asyncio.gather(*(result.get(timeout=20) for result in results))
+        before = time.monotonic()
+        for number, result in enumerate(results):
+            await asyncio.to_thread(api.backend.store_result, result.id, 2 * number, "SUCCESS")
+        return await waiting, time.monotonic() - before
+
+    found, took = run(api, wait)
+    assert found == [2 * number for number in range(60)]
+    assert took < 5
+
+
+def test_without_a_backend_the_error_says_what_to_set(project: Project, redis_url: str) -> None:
+    project.component("CELERY", "celery", BROKER_URL=f"{redis_url}/7", BACKEND_URL="")
+    project.plugin("jobs.py", JOBS)
+    with project.client() as client:
+        import importlib
+
+        api = SimpleNamespace(client=client, double=importlib.import_module("jobs").double)
+        with pytest.raises(OpaError, match="results of tasks are not kept.*Set BACKEND_URL"):
+            get(api, sent(api), 1)
+
+
+def test_when_the_backend_does_not_answer_that_is_raised(project: Project, start_redis: Callable[[], Server]) -> None:
+    broker, backend = start_redis(), start_redis()
+    tasks = TaskProject(project, broker=f"{broker.url}/1", backend=f"{backend.url}/2")
+    tasks.plugin("jobs.py", JOBS)
+    with tasks.sending() as client:
+        api = SimpleNamespace(client=client, double=tasks.module("jobs").double)
+        result = sent(api)
+        backend.kill()
+        with pytest.raises(redis.ConnectionError):
+            get(api, result, 5)
+
+
+def test_tasks_that_run_at_once_in_tests_have_a_result(tasks: TaskProject) -> None:
+    tasks.settings(CELERY_TASK_ALWAYS_EAGER=True)
+    tasks.plugin("jobs.py", JOBS)
+    with tasks.sending() as client:
+        api = SimpleNamespace(client=client, double=tasks.module("jobs").double)
+        assert get(api, sent(api), 5) == 8

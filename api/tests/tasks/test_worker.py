@@ -1,0 +1,222 @@
+"""How a worker starts, what reaches it, and what it does without its broker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opa.serve.workers import available_cpus
+from tests.project import Project
+from tests.rabbitmq import RabbitMQ
+from tests.serve.process import wait_until
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, Worker, task_project
+
+JOBS = """
+from opa import Hook, task
+
+
+@task
+def where(number=0):
+    from celery import current_task
+
+    return [current_task.request.hostname, current_task.request.delivery_info["routing_key"], number]
+
+
+@task(queue="math")
+def add(a, b):
+    return a + b
+"""
+
+HOOK = """
+from opa import Hook
+
+
+class Ours(Hook):
+    name = "driver.celery.setup"
+
+    def run(self, celery_app):
+        celery_app.conf.task_default_queue = "ours"
+        celery_app.conf.task_routes = {"jobs.add": "theirs"}
+        return celery_app
+"""
+
+
+@pytest.fixture
+def jobs(tasks: TaskProject) -> TaskProject:
+    tasks.plugin("jobs.py", JOBS)
+    return tasks
+
+
+def says(worker: Worker, text: str) -> None:
+    wait_until(lambda: worker.says(text), what=f"it says: {text}")
+
+
+def test_celery_params_reach_the_command_line(jobs: TaskProject) -> None:
+    worker = jobs.worker("-c 3 -Q math,celery -n 'us@%h'")
+    assert len(worker.children) == 3
+    assert "worker us@" in worker.log
+    assert "with 3 (prefork) takes tasks from math, celery" in worker.log
+    with jobs.sending():
+        module = jobs.module("jobs")
+        assert module.add.delay(1, 2).get(timeout=10) == 3
+        assert module.where.delay().get(timeout=10)[0].startswith("us@")
+
+
+def test_celery_command_takes_the_place_of_worker(jobs: TaskProject) -> None:
+    jobs.worker("-c 1 -n one@here")
+    inspect = jobs.start(CELERY_COMMAND="inspect", CELERY_PARAMS="ping")
+    assert inspect.wait() == 0
+    assert "one@here: OK" in inspect.log
+
+
+def test_the_command_of_celery_works_by_hand(jobs: TaskProject) -> None:
+    celery = str(Path(sys.executable).with_name("celery"))
+    worker = jobs.start(command=[celery, "-A", "opa.main", "worker", "-c", "1"])
+    worker.wait_until_ready()
+    with jobs.sending():
+        assert jobs.module("jobs").where.delay(7).get(timeout=10)[2] == 7
+    assert worker.stop() == 0
+    assert worker.lines
+
+
+def test_without_a_number_there_is_a_process_for_each_cpu(jobs: TaskProject) -> None:
+    assert len(jobs.worker("").children) == available_cpus()
+
+
+def test_the_settings_say_how_many_processes_and_which_queue(jobs: TaskProject) -> None:
+    jobs.settings(CELERY_WORKER_CONCURRENCY=3, CELERY_TASK_DEFAULT_QUEUE="small")
+    worker = jobs.worker("")
+    assert len(worker.children) == 3
+    with jobs.sending():
+        assert jobs.module("jobs").where.delay().get(timeout=10)[1] == "small"
+
+
+def test_the_settings_route_tasks_and_set_options_of_one(jobs: TaskProject) -> None:
+    jobs.settings(
+        CELERY_TASK_ROUTES={"jobs.where": {"queue": "special"}},
+        CELERY_TASK_ANNOTATIONS={"jobs.add": {"time_limit": 60}},
+    )
+    jobs.worker("-c 1 -Q special,math")
+    with jobs.sending():
+        module = jobs.module("jobs")
+        assert module.where.delay().get(timeout=10)[1] == "special"
+        assert module.add.delay(1, 2).get(timeout=10) == 3
+        assert (module.add.time_limit, module.where.time_limit) == (60, 1620)
+
+
+def test_a_queue_in_the_decorator_wins_over_the_routes(jobs: TaskProject) -> None:
+    jobs.settings(CELERY_TASK_ROUTES={"jobs.*": {"queue": "nobody-is-here"}})
+    jobs.worker("-c 1 -Q math")
+    with jobs.sending():
+        assert jobs.module("jobs").add.delay(1, 2).get(timeout=10) == 3
+
+
+def test_queues_may_be_listed_in_the_settings_and_then_a_worker_takes_from_all(jobs: TaskProject) -> None:
+    jobs.settings(CELERY_TASK_QUEUES={"celery": {}, "math": {}})
+    worker = jobs.worker("-c 1")
+    assert "takes tasks from celery, math" in worker.log
+    with jobs.sending():
+        assert jobs.module("jobs").add.delay(1, 2).get(timeout=10) == 3
+        assert jobs.module("jobs").where.delay().get(timeout=10)[1] == "celery"
+
+
+def test_the_setup_hook_changes_the_application_of_worker_and_api_alike(jobs: TaskProject) -> None:
+    jobs.plugin("ours.py", HOOK)
+    worker = jobs.worker("-c 1 -Q ours,theirs,math")
+    with jobs.sending():
+        assert jobs.module("jobs").where.delay().get(timeout=10)[1] == "ours"
+    assert worker.stop() == 0
+
+
+def test_a_worker_is_ready_when_it_takes_tasks_and_not_before(tasks: TaskProject) -> None:
+    tasks.plugin(
+        "slow.py", "import time\nfrom opa import Setup\n\nclass Slow(Setup):\n    run = lambda self: time.sleep(3)\n"
+    )
+    worker = tasks.start()
+    says(worker, "takes tasks from")
+    assert not worker.is_ready
+    assert worker.health["reason"] == "it is not connected to the broker yet"
+    worker.wait_until_ready()
+
+
+class Broker:
+    """A broker that goes away and comes back."""
+
+    def __init__(self, url: str, stop: Callable[[], None], start: Callable[[], None]) -> None:
+        self.url, self.stop, self.start = url, stop, start
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.docker)])
+def broker(request: pytest.FixtureRequest, start_redis: Callable[[], Server]) -> Broker:
+    if request.param == "redis":
+        server = start_redis()
+        return Broker(f"{server.url}/1", server.kill, server.start)
+    start_rabbitmq: Callable[[], RabbitMQ] = request.getfixturevalue("start_rabbitmq")
+    rabbitmq = start_rabbitmq()
+    return Broker(rabbitmq.virtual_host(), rabbitmq.stop, rabbitmq.start)
+
+
+@pytest.mark.timeout(180)
+def test_a_worker_waits_for_its_broker_and_works_soon_after_it_is_back(
+    project: Project, broker: Broker, redis_url: str
+) -> None:
+    """At start, and later; and nothing needs a restart, the sender neither."""
+    with task_project(project, broker=broker.url, backend=f"{redis_url}/2") as tasks:
+        tasks.plugin("jobs.py", JOBS)
+        with tasks.sending():
+            where = tasks.module("jobs").where
+            broker.stop()
+            worker = tasks.start(CELERY_PARAMS="-c 1")
+            says(worker, "Cannot connect to")
+            assert not worker.is_ready
+            broker.start()
+            wait_until(lambda: worker.is_ready, seconds=10, what="the worker works again")
+            assert where.delay(1).get(timeout=10)[2] == 1
+
+            broker.stop()
+            wait_until(lambda: not worker.is_ready, what="the worker knows that it has lost the broker")
+            assert worker.health["reason"] == "it has lost the broker, or it is stopping"
+            broker.start()
+            wait_until(lambda: worker.is_ready, seconds=10, what="the worker works again")
+            assert where.delay(2).get(timeout=10)[2] == 2
+        assert worker.stop() == 0
+        assert all(line["level"] for line in worker.lines)
+
+
+def test_a_worker_that_waits_for_its_broker_can_be_stopped(project: Project, start_redis: Callable[[], Server]) -> None:
+    server = start_redis()
+    with task_project(project, broker=f"{server.url}/1", backend=f"{server.url}/2") as tasks:
+        server.kill()
+        worker = tasks.start(CELERY_PARAMS="-c 1")
+        says(worker, "Cannot connect to")
+        assert worker.stop() == 0
+
+
+def test_a_wrong_password_of_the_broker_is_said_and_not_shown(
+    project: Project, start_redis: Callable[[], Server]
+) -> None:
+    import redis
+
+    server = start_redis()
+    with redis.Redis.from_url(server.url) as admin:
+        admin.config_set("requirepass", "right")
+    wrong = server.url.replace("//", "//:hunter2@")
+    with task_project(project, broker=f"{wrong}/1", backend=f"{wrong}/2") as tasks:
+        worker = tasks.start(CELERY_PARAMS="-c 1")
+        wait_until(lambda: "password" in worker.log.lower(), what="it says what is wrong")
+        worker.stop()
+        assert "hunter2" not in worker.log
+
+
+def test_the_log_has_no_arguments_of_tasks(jobs: TaskProject) -> None:
+    worker = jobs.worker("-c 1 -Q math")
+    with jobs.sending():
+        jobs.module("jobs").add.delay("hunter", 2).get(timeout=10, propagate=False)
+    assert worker.stop() == 0
+    lines = [line for line in worker.lines if "hunter" in line["message"] or "hunter" in str(line.get("extra"))]
+    assert lines == []
+    assert any(line.get("extra", {}).get("task") == "jobs.add" for line in worker.lines)
