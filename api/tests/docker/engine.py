@@ -62,9 +62,10 @@ class Answer:
     body: Any = None
 
 
-def get(url: str, *, timeout: float = 30) -> Answer:
+def get(url: str, *, timeout: float = 30, method: str = "GET") -> Answer:
+    request = urllib.request.Request(url, method=method)
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return Answer(answer.status, json.loads(answer.read()))
     except urllib.error.HTTPError as error:
         with error:
@@ -156,6 +157,8 @@ class Stack:
         self.name = unique(self.folder.name)
         self.port = free_port()
         self.debugger_port = free_port()
+        self.worker_debugger_port = free_port()
+        self.flower_port = free_port()
         self.plugins = self.folder / "plugins"
         for file in (COMPOSE_FILE, COMPOSE_DEV_FILE):
             shutil.copy(file, self.folder)
@@ -172,13 +175,20 @@ class Stack:
             "API_PORT": str(self.port),
             "RABBITMQ_MANAGEMENT_PORT": str(free_port()),
             "DEBUGPY_PORT": str(self.debugger_port),
+            "WORKER_DEBUGPY_PORT": str(self.worker_debugger_port),
+            "FLOWER_PORT": str(self.flower_port),
         } | self.environ
 
     def leave_out(self, *services: str) -> None:
         """Leave services out in the way that docs/containers.md shows."""
-        text = "services:\n" + "".join(f'  {name}:\n    profiles: ["off"]\n' for name in services)
-        (self.folder / "leave-out.yml").write_text(text)
-        self.environ["COMPOSE_FILE"] += ":leave-out.yml"
+        self.override(
+            "leave-out.yml", "services:\n" + "".join(f'  {name}:\n    profiles: ["off"]\n' for name in services)
+        )
+
+    def override(self, name: str, text: str) -> None:
+        """Add a compose file."""
+        (self.folder / name).write_text(textwrap.dedent(text))
+        self.environ["COMPOSE_FILE"] += f":{name}"
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         others = {name: value for name, value in os.environ.items() if not name.startswith(("OPA_", "COMPOSE_"))}
@@ -188,6 +198,9 @@ class Stack:
     def get(self, path: str, *, timeout: float = 30) -> Answer:
         return get(f"http://127.0.0.1:{self.port}{path}", timeout=timeout)
 
+    def post(self, path: str, *, timeout: float = 30) -> Answer:
+        return get(f"http://127.0.0.1:{self.port}{path}", timeout=timeout, method="POST")
+
     def wait_for(self, path: str, body: Any) -> None:
         wait_until(lambda: self.get(path, timeout=2) == Answer(200, body), what=f"{path} answers {body}")
 
@@ -196,7 +209,11 @@ class Stack:
         return self.compose("logs", "--no-color", "--no-log-prefix", "api")
 
     def inspect(self, service: str, template: str) -> str:
-        return docker("inspect", "-f", template, f"{self.name}-{service}-1").strip()
+        return docker("inspect", "-f", template, self.container(service)).strip()
+
+    def container(self, service: str, number: int = 1) -> str:
+        """The name of a container of a service."""
+        return f"{self.name}-{service}-{number}"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`docker compose up`: the api with redis, mongo and rabbitmq."""
+"""`docker compose up`: the api, a worker and a beat with redis, mongo and rabbitmq."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from opa.core.settings import load_settings
+from opa.serve import beat, server, worker
 from tests.docker.engine import HELLO, Answer, Stack, docker, running, write_plugin
 from tests.serve.process import wait_until
 
@@ -17,9 +19,19 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 SERVICES = """
 from typing import Annotated, Any
 
-from opa import Component, get_instance, get_router
+from opa import Component, get_instance, get_router, task
 
 router = get_router()
+
+
+@task
+async def double(number: int) -> int:
+    return 2 * number
+
+
+@task(schedule=1)
+def count_runs() -> None:
+    get_instance("walrus").incr("runs")
 
 
 @router.get("/walrus")
@@ -40,10 +52,17 @@ async def count_with_mongo(mongo: Annotated[Any, Component("mongodb")]) -> int:
 
 
 @router.get("/task")
-def send_task(celery: Annotated[Any, Component("celery")]) -> bool:
-    return bool(celery.send_task("nobody.takes.this").id)
+async def run_task() -> int:
+    result = await double.send(21)
+    return await result.get(timeout=10)
+
+
+@router.get("/runs")
+def runs() -> int:
+    return int(get_instance("walrus").get("runs") or 0)
 """
 
+OURS = ("api", "worker", "beat")
 ROUTES = {"redis": ("/walrus", "/aioredis"), "mongo": ("/mongo",), "rabbitmq": ("/task",)}
 LIMIT = 15  # seconds that a route may take to find out that its service is gone
 
@@ -76,11 +95,32 @@ def test_a_route_uses_the_service(stack: Stack, route: str) -> None:
     assert stack.get(route).status == 200
 
 
-def test_the_api_has_no_more_rights_than_it_needs(stack: Stack) -> None:
+def test_a_task_that_the_api_sends_is_run_by_the_worker(stack: Stack) -> None:
+    assert stack.get("/task") == Answer(200, 42)
+
+
+def test_beat_sends_the_tasks_of_the_schedule(stack: Stack) -> None:
+    before = stack.get("/runs").body
+    wait_until(lambda: stack.get("/runs").body > before + 1, what="the task of the schedule runs again and again")
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_of_ours_has_no_more_rights_than_it_needs(stack: Stack, service: str) -> None:
     template = "{{json .HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
-    assert stack.inspect("api", template) == "true [ALL] [no-new-privileges:true]"
-    assert stack.compose("exec", "api", "id", "-u").strip() != "0"
-    assert "Read-only file system" in stack.compose("exec", "api", "touch", "/plugins/new.py", check=False)
+    assert stack.inspect(service, template) == "true [ALL] [no-new-privileges:true]"
+    assert stack.compose("exec", service, "id", "-u").strip() != "0"
+    assert "Read-only file system" in stack.compose("exec", service, "touch", "/plugins/new.py", check=False)
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_of_ours_has_the_time_that_it_needs_to_stop(stack: Stack, service: str) -> None:
+    config = load_settings()
+    needed = {
+        "api": server.stop_limit(config),
+        "worker": config.GRACEFUL_TIMEOUT + worker.LAST_WORDS,
+        "beat": beat.STOP_LIMIT,
+    }
+    assert int(stack.inspect(service, "{{.Config.StopTimeout}}")) > needed[service]
 
 
 def test_services_want_a_password(stack: Stack) -> None:
@@ -88,13 +128,13 @@ def test_services_want_a_password(stack: Stack) -> None:
 
 
 def test_every_service_comes_up_again_by_itself(stack: Stack) -> None:
-    for service in ("api", *ROUTES):
+    for service in (*OURS, *ROUTES):
         assert stack.inspect(service, "{{.HostConfig.RestartPolicy.Name}}") == "unless-stopped"
 
 
 def test_only_the_api_and_the_management_pages_have_ports_and_on_loopback(stack: Stack) -> None:
     published = {
-        service: json.loads(stack.inspect(service, "{{json .HostConfig.PortBindings}}")) for service in ("api", *ROUTES)
+        service: json.loads(stack.inspect(service, "{{json .HostConfig.PortBindings}}")) for service in (*OURS, *ROUTES)
     }
     assert {service: list(ports) for service, ports in published.items() if ports} == {
         "api": ["8000/tcp"],
@@ -137,7 +177,7 @@ def test_without_a_service_its_routes_answer_503_and_recover_without_a_restart(
 
 def test_with_redis_and_mongo_left_out_the_api_serves_and_says_what_it_has_not(image: str, tmp_path: Path) -> None:
     stack = Stack(tmp_path, image)
-    stack.leave_out("redis", "mongo", "rabbitmq")
+    stack.leave_out("redis", "mongo", "rabbitmq", "worker", "beat")
     write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))
     write_plugin(stack.plugins, "services.py", SERVICES)
     with running(stack):

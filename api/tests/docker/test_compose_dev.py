@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -27,10 +30,30 @@ def double(number: int):
 LINE = DOUBLE.split("\n").index("    return answer  # {note}") + 1
 
 
+TASKS = """
+from opa import get_router, task
+
+router = get_router()
+
+
+@task
+def triple(number: int):
+    answer = 3 * number
+    return answer  # {note}
+
+
+@router.get("/triple")
+async def ask(number: int):
+    return [await (await triple.send(number)).get(timeout=10), "{note}"]
+"""
+TASK_LINE = TASKS.split("\n").index("    return answer  # {note}") + 1
+
+
 @pytest.fixture(scope="module")
 def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("dev"), image, dev=True)
-    stack.leave_out("redis", "mongo", "rabbitmq")
+    stack.leave_out("mongo")
+    write_plugin(stack.plugins, "tripling.py", TASKS.format(note="first"))
     write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))
     write_plugin(stack.plugins, "double.py", DOUBLE.format(note="first"))
     with running(stack):
@@ -70,31 +93,70 @@ def test_an_error_shows_the_values_of_variables(stack: Stack) -> None:
     assert "└ 4711" in stack.log
 
 
-def attached(stack: Stack) -> DapClient:
-    debugger = DapClient("127.0.0.1", stack.debugger_port)
+def attached(stack: Stack, port: int, file: str, line: int) -> DapClient:
+    debugger = DapClient("127.0.0.1", port)
     debugger.attach(
-        local_root=str(stack.plugins), remote_root="/plugins", breakpoints={str(stack.plugins / "double.py"): [LINE]}
+        local_root=str(stack.plugins), remote_root="/plugins", breakpoints={str(stack.plugins / file): [line]}
     )
     return debugger
 
 
-def assert_stops_and_shows_values(stack: Stack, debugger: DapClient) -> None:
+def assert_stops_and_shows_values(stack: Stack, debugger: DapClient, path: str, answer: int) -> list[Answer]:
     answers: list[Answer] = []
-    caller = threading.Thread(target=lambda: answers.append(stack.get("/double?number=21")))
+    caller = threading.Thread(target=lambda: answers.append(stack.get(f"{path}?number=21")))
     caller.start()
     variables = debugger.variables_where_stopped()
-    assert (variables["number"], variables["answer"]) == ("21", "42")
+    assert (variables["number"], variables["answer"]) == ("21", str(answer))
     debugger.resume()
     caller.join()
-    assert answers == [Answer(200, 42)]
+    return answers
 
 
 def test_a_debugger_stops_at_a_breakpoint_also_after_a_reload(stack: Stack) -> None:
-    with attached(stack) as debugger:
-        assert_stops_and_shows_values(stack, debugger)
+    place = (stack.debugger_port, "double.py", LINE)
+    with attached(stack, *place) as debugger:
+        assert assert_stops_and_shows_values(stack, debugger, "/double", 42) == [Answer(200, 42)]
         listens = stack.log.count("a debugger can attach on")
         write_plugin(stack.plugins, "double.py", DOUBLE.format(note="second"))
         wait_until(lambda: stack.log.count("a debugger can attach on") == listens + 1, what="it listens again")
         wait_until(lambda: stack.get("/readyz", timeout=2).status == 200)
-        with attached(stack) as again:
-            assert_stops_and_shows_values(stack, again)
+        with attached(stack, *place) as again:
+            assert assert_stops_and_shows_values(stack, again, "/double", 42) == [Answer(200, 42)]
+
+
+def test_a_changed_task_is_run_as_changed_without_a_restart(stack: Stack) -> None:
+    started = stack.inspect("worker", "{{.State.StartedAt}}")
+    stack.wait_for("/triple?number=2", [6, "first"])
+    write_plugin(stack.plugins, "tripling.py", TASKS.format(note="second").replace("3 * number", "number + 3"))
+    stack.wait_for("/triple?number=2", [5, "second"])
+    assert stack.inspect("worker", "{{.State.StartedAt}}") == started
+    write_plugin(stack.plugins, "tripling.py", TASKS.format(note="first"))
+    stack.wait_for("/triple?number=2", [6, "first"])
+
+
+def test_a_debugger_stops_in_a_task_of_the_worker(stack: Stack) -> None:
+    stack.wait_for("/triple?number=2", [6, "first"])
+    with attached(stack, stack.worker_debugger_port, "tripling.py", TASK_LINE) as debugger:
+        answers = assert_stops_and_shows_values(stack, debugger, "/triple", 63)
+    assert answers == [Answer(200, [63, "first"])]
+
+
+def flower(stack: Stack, path: str, password: str | None = None) -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{stack.flower_port}{path}")
+    if password:
+        request.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""
+
+
+def test_flower_shows_the_worker_to_those_who_have_the_password(stack: Stack) -> None:
+    assert flower(stack, "/workers")[0] == 401
+    assert flower(stack, "/workers", "flower:wrong")[0] == 401
+    host = stack.inspect("worker", "{{.Config.Hostname}}")
+    wait_until(
+        lambda: f"celery@{host}" in flower(stack, "/workers", "flower:flower")[1], what="flower shows the worker"
+    )
