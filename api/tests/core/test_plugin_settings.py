@@ -64,6 +64,35 @@ def test_a_secret_is_in_no_message(project: Project) -> None:
     assert "hunter2" not in "".join(mistakes(project))
 
 
+def test_what_the_model_marks_as_secret_is_shown_neither_in_a_mistake_nor_by_opa_config(project: Project) -> None:
+    from typer.testing import CliRunner
+
+    from opa.cli import app
+
+    project.plugin(
+        "one.py",
+        "from pydantic import SecretStr\nfrom opa import PluginSettings\n"
+        "class S(PluginSettings):\n  pin: SecretStr\n  color: str = ''\n",
+    )
+    project.settings(PLUGIN_SETTINGS={"one": {"pin": 4711}})
+    assert "4711" not in "".join(mistakes(project))
+    project.settings(PLUGIN_SETTINGS={"one": {"pin": "4711", "color": "green"}})
+    shown = CliRunner().invoke(app, ["config", "PLUGIN_SETTINGS"], catch_exceptions=False).stdout
+    assert "4711" not in shown
+    assert "green" in shown
+
+
+def test_where_the_plugins_do_not_load_opa_config_masks_all_their_settings(project: Project) -> None:
+    from typer.testing import CliRunner
+
+    from opa.cli import app
+
+    project.plugin("one.py", "1 / 0")
+    project.settings(PLUGIN_SETTINGS={"one": {"pin": "4711"}})
+    shown = CliRunner().invoke(app, ["config", "PLUGIN_SETTINGS"], catch_exceptions=False).stdout
+    assert "4711" not in shown
+
+
 def test_two_models_in_one_plugin_are_an_error(project: Project) -> None:
     project.plugin(
         "one.py", "from opa import PluginSettings\nclass A(PluginSettings): pass\nclass B(PluginSettings): pass\n"

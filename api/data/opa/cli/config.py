@@ -65,11 +65,38 @@ def _schema() -> dict[str, Any]:
 
 
 def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    """The same, with every secret masked."""
-    from opa.core.secrets import mask_setting
+    """The same, with every secret masked; which settings of plugins are secret, only their models say."""
+    from opa.core.plugin_settings import SETTING
+    from opa.core.secrets import MASK, mask_setting
 
+    public: set[str] | None = None
     for leaf in leaves:
-        yield leaf._replace(value=mask_setting(leaf.name, leaf.value))
+        value = mask_setting(leaf.name, leaf.value)
+        if leaf.name.startswith(f"{SETTING}."):
+            public = _public_settings_of_plugins() if public is None else public
+            value = value if ".".join(leaf.name.lower().split(".")[1:3]) in public else MASK
+        yield leaf._replace(value=value)
+
+
+def _public_settings_of_plugins() -> set[str]:
+    """`plugin.field` in lower case for each that no model marks as secret; none where the plugins do not load."""
+    from opa.core.errors import OpaError
+    from opa.core.log import log
+    from opa.core.plugin_settings import secret_fields
+    from opa.core.prepare import prepare
+
+    try:
+        objects = prepare().registry.objects
+    except OpaError as error:
+        log.debug(f"settings of plugins are masked, since the plugins do not load: {error}")
+        return set()
+    return {
+        f"{found.plugin.name}.{field}".lower()
+        for found in objects
+        if found.settings is not None
+        for field in found.settings.model_fields
+        if (field,) not in secret_fields(found.settings)
+    }
 
 
 def _print_table(rows: Iterable[Leaf]) -> None:

@@ -97,7 +97,7 @@ class PluginSettingsStore:
         try:
             return model.model_validate(self._values(model, plugin))
         except ValidationError as error:
-            mistakes = tuple(self._mistakes(plugin, error.errors(include_url=False)))
+            mistakes = tuple(self._mistakes(model, plugin, error.errors(include_url=False)))
             raise SettingsError("; ".join(mistakes), mistakes=mistakes) from None
 
     def _values(self, model: type[PluginSettings], plugin: str) -> dict[str, Any]:
@@ -108,11 +108,13 @@ class PluginSettingsStore:
             raise SettingsError(line, mistakes=(line,))
         return {fields.get(str(key).lower(), str(key)): value for key, value in values.items()}
 
-    def _mistakes(self, plugin: str, errors: list[ErrorDetails]) -> Iterator[str]:
+    def _mistakes(self, model: type[PluginSettings], plugin: str, errors: list[ErrorDetails]) -> Iterator[str]:
+        secrets = secret_fields(model)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
             problem = "is no setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
-            given = "" if detail["type"] == "missing" else f", not {mask_setting(path, detail['input'])!r}"
+            is_shown = detail["type"] not in ("missing", "extra_forbidden") and detail["loc"][:1] not in secrets
+            given = f", not {mask_setting(path, detail['input'])!r}" if is_shown else ""
             yield f"{path}: {problem}{given} ({self._source(plugin, detail)})"
 
     def _source(self, plugin: str, detail: ErrorDetails) -> str:
@@ -123,6 +125,15 @@ class PluginSettingsStore:
             return self._config.source(".".join(str(part) for part in (SETTING, key, *detail["loc"][:1])))
         except KeyError:
             return f"setting {SETTING}.{key}"
+
+
+def secret_fields(model: type[BaseModel]) -> set[tuple[str]]:
+    """The names of the fields that hold a `SecretStr` or `SecretBytes`, wherever inside; as the start of a path."""
+    return {
+        (name,)
+        for name, field in model.model_fields.items()
+        if any(word in repr(field.annotation) for word in ("SecretStr", "SecretBytes"))
+    }
 
 
 def _look_up(values: Mapping[str, Any], name: str) -> Any:
