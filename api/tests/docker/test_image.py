@@ -38,6 +38,19 @@ def test_it_runs_with_no_rights_at_all_as_any_user(run: Run) -> None:
     assert docker("exec", api.name, "id", "-u").strip() == "12345"
 
 
+@pytest.mark.parametrize("params", ["-c 2", "-P threads -c 20"])
+def test_a_worker_needs_no_rights_either_writes_json_and_stops_with_status_0(run: Run, params: str) -> None:
+    mode = ("--env=MODE=worker", f"--env={CELERY_MUST_LOAD}", f"--env=CELERY_PARAMS={params}")
+    worker = run(*HARDENED, "--user", "12345:12345", *mode)
+    wait_until(lambda: "Trying again" in worker.log, what="it looks for its broker")
+    assert "components connected: celery" in worker.log
+    assert worker.health != "healthy"
+    assert "superuser" not in worker.log
+    docker("stop", "--time", "30", worker.name)
+    assert worker.exit_code == 0
+    assert all(json.loads(line)["level"] for line in worker.log.splitlines())
+
+
 def test_it_is_not_root_and_kubernetes_can_tell(image: str) -> None:
     user = docker("inspect", "-f", "{{.Config.User}}", image).strip()
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from opa.core.errors import StartError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from opa.core.settings import Config
     from opa.tasks.application import TaskApplication
 
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - each container has its own
 LAST_WORDS = 20.0
 """Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
 
@@ -48,11 +50,21 @@ def run(config: Config) -> None:
     from opa.core.state import state
 
     state["runner"] = "celery"
+    _find_temporary_folder()
     manager = prepare(config)
     command = _words("CELERY_COMMAND", "worker")
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
     run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *_words("CELERY_PARAMS", "")])
+
+
+def _find_temporary_folder() -> None:
+    """Have one also where the root file system is read-only: a worker's processes share memory by files there."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        if os.access(SHARED_MEMORY, os.W_OK):
+            tempfile.tempdir = SHARED_MEMORY
 
 
 def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:

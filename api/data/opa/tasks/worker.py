@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from typing import Any
 
 from celery import bootsteps, signals
@@ -19,6 +20,7 @@ from celery.apps.worker import (  # type: ignore[attr-defined]  # celery-types l
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.thread import TaskPool as CeleryThreadPool
+from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
@@ -53,6 +55,14 @@ class Worker(celery_worker.Worker):
         self.concurrency = self.concurrency or available_cpus()
         if get_implementation(self.pool_cls) is CeleryThreadPool:
             self.pool_cls = ThreadPool
+
+    def on_before_init(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
+        """Called first; Celery checks by which user it runs."""
+        with warnings.catch_warnings():
+            if os.geteuid() != 0:
+                # It takes a user without a name for root, and such a one is what an orchestrator gives to a container.
+                warnings.simplefilter("ignore", SecurityWarning)
+            super().on_before_init(**options)
 
     def setup_logging(self, colorize: bool | None = None) -> bool:  # type: ignore[override]  # as Celery uses it
         """Leave the log as opa-stack has set it up, and standard output alone; true says that this was done."""
