@@ -122,10 +122,13 @@ def test_sent_again_it_has_all_its_deliveries_again(jobs: TaskProject) -> None:
     with sending(jobs) as app:
         jobs.worker("-c 1")
         sent = jobs.module("jobs").poison.delay()
-        wait_until(lambda: letters(app), seconds=90)
+        first = wait_until(lambda: letters(app), seconds=90)[0]
         done = opa_tasks("retry", sent.id)
         assert (done.returncode, done.stdout) == (0, "sent again: 1\n")
-        wait_until(lambda: len(runs(jobs)) == 4 and letters(app), seconds=90, what="it is given up once more")
+        second = wait_until(lambda: len(runs(jobs)) == 4 and letters(app), seconds=90, what="it is given up again")[0]
+        assert second.died is not None
+        assert first.died is not None
+        assert second.died > first.died
         (jobs.folder / "antidote").touch()
         assert opa_tasks("retry", "--all").returncode == 0
         assert sent.get(timeout=60) is None

@@ -13,9 +13,6 @@ from opa.core.errors import StartError
 from opa.tasks.dead import DeadLetter, Held, describe
 from opa.tasks.queues import DEAD_LETTER_QUEUE
 
-# What RabbitMQ adds to a message that dies or comes back.
-TRACES = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
-
 
 def held_messages(connection: Any, delivery_limit: int) -> Iterator[Held]:
     """The messages of the dead-letter queue; what is not acknowledged comes back when the connection closes.
@@ -48,10 +45,8 @@ class HeldMessage(Held):
         """Send it, with the count of deliveries from zero; acknowledge it when RabbitMQ has confirmed."""
         if not self._has_queue():
             return False
-        properties = dict(self._message.properties)
-        headers = properties.pop("application_headers", {})
-        fresh = {name: value for name, value in headers.items() if not name.startswith(TRACES)}
-        message = Message(self._message.body, application_headers=fresh, **properties)
+        # What RabbitMQ has noted in its headers counts for nothing when a client sends it.
+        message = Message(self._message.body, **self._message.properties)
         try:
             # It waits for the confirmation; see `confirm_publish` in the driver.
             self._channel.basic_publish(message, exchange="", routing_key=self.letter.queue, mandatory=True)
