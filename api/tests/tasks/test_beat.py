@@ -14,6 +14,7 @@ import redis
 
 from opa.tasks.beat import LOCK_KEY, LOCK_LIFE, SENT_KEY
 from tests.project import Project
+from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, Worker, task_project
@@ -281,3 +282,26 @@ def test_a_task_that_no_plugin_has_is_told_and_sent(beats: TaskProject, servers:
     wait_for_runs(beat, 1)
     assert beat.says("the schedule 'far' sends the task 'elsewhere.run', which no plugin here has")
     assert sent(servers)[0]["task"] == "elsewhere.run"
+
+
+@pytest.mark.docker
+def test_it_goes_on_when_rabbitmq_comes_back(
+    project: Project, servers: Servers, start_rabbitmq: Callable[[], RabbitMQ]
+) -> None:
+    rabbitmq = start_rabbitmq()
+    url = rabbitmq.virtual_host()
+    with task_project(project, broker=url, backend=f"{servers.backend.url}/2") as tasks:
+        # Longer than a sender waits for an answer: a connection at rest is no broken one.
+        tasks.plugin("jobs.py", "from opa import task\n\n@task(schedule=7)\ndef tick():\n    pass\n")
+        beat = start(tasks)
+        wait_for_runs(beat, 2)
+        assert "because of" not in beat.log
+        rabbitmq.kill()
+        wait_until(lambda: beat.says("because of the broker"), seconds=60)
+        rabbitmq.start()
+        wait_for_runs(beat, 1)
+        wait_until(lambda: beat.is_ready, seconds=60)
+        assert len({message["properties"]["correlation_id"] for message in rabbitmq.messages(url, "celery")}) == len(
+            runs(beat)
+        )
+        assert beat.stop() == 0
