@@ -154,6 +154,28 @@ def test_a_pickle_is_refused_by_the_worker_and_listed_as_what_cannot_be_read(job
         assert letters(app) == []
 
 
+REJECTING = """
+from celery.exceptions import Reject
+
+from opa import task
+
+@task
+def picky():
+    raise Reject("not this one", requeue=False)
+"""
+
+
+def test_what_a_task_rejects_and_tasks_that_nobody_has_are_kept(jobs: TaskProject) -> None:
+    jobs.plugin("picky.py", REJECTING)
+    with sending(jobs) as app:
+        jobs.worker("-c 1")
+        jobs.module("picky").picky.delay()
+        app.send_task("elsewhere.run")
+        found = wait_until(lambda: len(both := letters(app)) == 2 and both, seconds=60)
+    assert {letter.task for letter in found} == {"picky.picky", "elsewhere.run"}
+    assert {letter.reason for letter in found} == {"rejected"}
+
+
 def test_looking_takes_none_away_however_often(jobs: TaskProject) -> None:
     with sending(jobs) as app:
         for number in range(3):
