@@ -148,6 +148,42 @@ def test_a_plugin_that_is_dropped_into_an_empty_folder_is_served_with_redis_mong
     assert up.request("/demo/hello") is not None
 
 
+WORK = """
+from opa import get_instance, get_router, task
+
+router = get_router()
+
+@task
+async def double(number: int) -> int:
+    return 2 * number
+
+@task(schedule=1)
+def tick() -> None:
+    get_instance("walrus").incr("ticks")
+
+@router.get("/double/{number}")
+async def route(number: int) -> int:
+    return await (await double.send(number)).get(timeout=20)
+
+@router.get("/ticks")
+def ticks() -> int:
+    return int(get_instance("walrus").get("ticks") or 0)
+"""
+
+
+def test_a_worker_runs_tasks_and_a_beat_sends_those_that_are_scheduled(up: Up) -> None:
+    (up.folder / "plugins").mkdir()
+    (up.folder / "plugins" / "work.py").write_text(WORK)
+    up.start()
+    up.wait_until_ready()
+    wait_until(lambda: (up.request("/ticks") or 0) > 1, seconds=60, what="beat and worker run")
+    assert up.request("/double/21") == 42
+    up.processes = descendants(up.pid)
+    os.kill(up.pid, signal.SIGTERM)
+    assert up.end() == 0
+    assert up.nothing_is_left()
+
+
 def test_what_runs_where_is_printed(up: Up) -> None:
     debugger = free_port()
     up.environ |= {"OPA_DEBUGPY": "true", "OPA_DEBUGPY_PORT": str(debugger)}

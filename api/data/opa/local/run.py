@@ -30,7 +30,7 @@ STOP_MARGIN = 5.0
 
 
 def run(config: Config) -> None:
-    """Start the servers and the api in the current folder, and stop them when a signal comes.
+    """Start the servers, the api, a worker and a beat in the current folder, and stop them when a signal comes.
 
     Raises:
         StartError: something cannot be started, or has ended by itself.
@@ -51,6 +51,8 @@ def run(config: Config) -> None:
         print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
         print("Ctrl-C stops everything.", flush=True)
         supervisor.start(_process("api", config, project, environ))
+        if runs_tasks(config):
+            supervisor.start(*(_process(mode, config, project, environ) for mode in ("worker", "beat")))
         supervisor.watch()
 
 
@@ -76,9 +78,22 @@ def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) 
         name=mode,
         command=[sys.executable, "-P", "-m", "opa.cli", "start"],
         folder=project,
-        environ=environ | {"MODE": mode},
+        environ=environ | _debugger(mode, config) | {"MODE": mode},
         stop_limit=stop_limit(config) + STOP_MARGIN,
     )
+
+
+def _debugger(mode: str, config: Config) -> dict[str, str]:
+    """Where a debugger attaches to the process: each needs a port of its own, and beat runs no code of a plugin."""
+    if mode == "worker" and config.DEBUGPY:
+        return {f"{PREFIX}DEBUGPY_PORT": str(config.DEBUGPY_PORT + 1)}
+    return {f"{PREFIX}DEBUGPY": "false"} if mode == "beat" else {}
+
+
+def runs_tasks(config: Config) -> bool:
+    """Whether there is a component for tasks, so that a worker and a beat have something to do."""
+    components = config.OPTIONAL_COMPONENTS.values()
+    return any(options["DRIVER"].lower() == "celery" and options["LOAD"] != "no" for options in components)
 
 
 def _summary(
@@ -86,12 +101,16 @@ def _summary(
 ) -> Iterator[tuple[str, str, str]]:
     """What runs, where, and what for."""
     yield "api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""
+    if runs_tasks(config):
+        yield "worker, beat", "", "run the tasks of the plugins, and send those that are scheduled"
     for name, server in servers.items():
         data = os.path.relpath(server.data)
         used_by = names_of_components(targets, name)
         yield name, server.address, f"{server.program.name}, for {used_by}; its data: {data}"
     if config.DEBUGPY:
         yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT}", "attach to the api there"
+        if runs_tasks(config):
+            yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT + 1}", "attach to the worker there"
     served = "a Python file put there is served at once" if config.RELOAD else ""
     yield "plugins", ", ".join(_short(path) for path in paths), served
 
