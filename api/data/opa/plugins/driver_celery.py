@@ -20,7 +20,8 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
-from opa.core.errors import SettingsError
+from opa.core.errors import RegistrationError, SettingsError
+from opa.core.sources import where_is
 from opa.tasks.outages import pauses
 from opa.tasks.schedules import parse_entries
 
@@ -112,15 +113,26 @@ class CeleryDriver(Driver):
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
         if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
             # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
+            app.waits_in_broker = True
             app.conf.task_default_exchange_type = "topic"
             app.conf.task_create_missing_queue_exchange_type = "topic"
         app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
         app.configure_tasks()
+        self._check_queues()
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018
+
+    def _check_queues(self) -> None:
+        try:
+            self.app.amqp.queues  # noqa: B018 - they are made when they are first asked for
+        except ValueError as error:
+            if config.get("CELERY_TASK_QUEUES"):
+                raise SettingsError(str(error), where=config.source("CELERY_TASK_QUEUES")) from error
+            hook = type(self.pm.hooks["driver.celery.setup"])
+            raise RegistrationError(str(error), where=where_is(hook), hint="Mend it in the hook") from error
 
     def _scheduled_in_settings(self, app: Celery) -> dict[str, Any]:
         try:

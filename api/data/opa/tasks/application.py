@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from celery import Celery
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from opa.core.errors import RegistrationError
 from opa.core.sources import where_is_function
@@ -31,6 +33,7 @@ class TaskApplication(Celery):
             autofinalize=True,
         )
         self.delivery_limit = 5
+        self.waits_in_broker = False
         self.schedules: dict[str, dict[str, Any]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._discarded: set[str] = set()
@@ -93,6 +96,17 @@ class TaskApplication(Celery):
             return self._add(function, options)
 
         return decorate
+
+    def send_task(  # type: ignore[override]  # celery-types names all of them
+        self, name: str, args: Any = None, kwargs: Any = None, countdown: Any = None, eta: Any = None, **options: Any
+    ) -> Any:
+        """Celery's `send_task`. RabbitMQ counts whole seconds, so there a countdown is rounded up; Celery fails."""
+        if self.waits_in_broker and (countdown or eta):
+            if eta is not None:
+                point: Any = maybe_iso8601(eta)
+                countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
+            countdown, eta = max(0, math.ceil(countdown)), None
+        return super().send_task(name, args, kwargs, countdown, eta, **options)
 
     def configure_tasks(self) -> None:
         """Give each task what the settings say of it: one that is used while plugins are imported comes before them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import PreconditionFailed, ResourceLocked
 from celery import bootsteps
 from celery.exceptions import WorkerShutdown
 from celery.platforms import EX_FAILURE
@@ -28,6 +28,7 @@ class Consumer(CeleryConsumer):
     """Celery's consumer, which tries often enough to reach the broker, and throws away no message."""
 
     connection_errors: tuple[type[Exception], ...]
+    hostname: str
 
     def start(self) -> None:
         """Take tasks until the worker stops."""
@@ -37,6 +38,12 @@ class Consumer(CeleryConsumer):
             log.error(
                 f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
                 " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
+            )
+            raise WorkerShutdown(EX_FAILURE) from error
+        except ResourceLocked as error:
+            log.error(
+                f"another worker with the name {self.hostname} is connected to RabbitMQ."
+                " Give this one a name of its own, such as CELERY_PARAMS='-n second@%h'"
             )
             raise WorkerShutdown(EX_FAILURE) from error
 
@@ -76,7 +83,10 @@ class DeadLetters(bootsteps.StartStopStep):
 class Readiness(bootsteps.StartStopStep):
     """Tells the health check whether the worker takes tasks: from when it consumes until its connection is lost."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    requires = (
+        "celery.worker.consumer.tasks:Tasks",
+        "celery.worker.consumer.delayed_delivery:DelayedDelivery",
+    )
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)

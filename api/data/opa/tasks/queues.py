@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
+import amqp
+from amqp.exceptions import PreconditionFailed
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 
+from opa.core.log import log
+
+if TYPE_CHECKING:
+    from opa.tasks.delays import Delays
+
 DEAD_LETTER_QUEUE = "opa.dead"
+QUEUE_TYPES = ("quorum", "classic")
 CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
 
 
@@ -40,12 +48,42 @@ def dead_letter_queue() -> Queue:
     )
 
 
+class TaskQueue(Queue):
+    """A queue that may be there already with another delivery limit: RabbitMQ cannot change it, and it goes on."""
+
+    def queue_declare(self, nowait: bool = False, passive: bool = False, channel: Any = None) -> Any:
+        """Make the queue.
+
+        Raises:
+            PreconditionFailed: it is there, and differs in another way.
+        """
+        channel = channel or self.channel
+        is_amqp = isinstance(channel, amqp.Channel)
+        if passive or not is_amqp:
+            return super().queue_declare(nowait, passive, channel)
+        # On a channel of its own, since RabbitMQ closes the one on which it refuses.
+        trial: Any = channel.connection.channel()
+        try:
+            return super().queue_declare(nowait, passive, trial)
+        except PreconditionFailed as error:
+            if "'x-delivery-limit'" not in (error.reply_text or ""):
+                raise
+            log.warning(
+                f"a delivery limit does not change: {error.reply_text}. Delete the queue there once it is empty"
+            )
+            return super().queue_declare(nowait, True, channel)
+        finally:
+            trial.close()
+
+
 class TaskQueues(Queues):
-    """Celery's queues, with our arguments for those that do not say otherwise.
+    """Celery's queues, with our type and arguments for those that do not say otherwise.
 
     Args:
         delivery_limit: deliveries of a task after which a quorum queue gives it up.
     """
+
+    create_missing_queue_type: str | None
 
     def __init__(self, *args: Any, delivery_limit: int, **options: Any) -> None:
         self._delivery_limit = delivery_limit
@@ -54,12 +92,39 @@ class TaskQueues(Queues):
     def __setitem__(self, name: str, queue: Queue) -> None:
         super().__setitem__(name, queue)
         arguments = dict(queue.queue_arguments or {})
-        is_quorum = arguments.get("x-queue-type") == "quorum"
-        queue.queue_arguments = (queue_arguments(self._delivery_limit) if is_quorum else CLASSIC_ARGUMENTS) | arguments
+        kind = arguments.get("x-queue-type") or self.create_missing_queue_type or "classic"
+        if kind not in QUEUE_TYPES:
+            raise ValueError(f"queue '{name}' has the type '{kind}', which is none of {', '.join(QUEUE_TYPES)}")
+        ours = queue_arguments(self._delivery_limit) if kind == "quorum" else CLASSIC_ARGUMENTS
+        queue.queue_arguments = ours | arguments
+        if type(queue) is Queue:
+            # Celery goes on with the object that it has.
+            queue.__class__ = TaskQueue
 
 
 class Amqp(AMQP):
-    """Celery's queues and producers, with `TaskQueues`."""
+    """Celery's queues and producers, with `TaskQueues` and `Delays`."""
+
+    app: Any
+
+    @cached_property
+    def delays(self) -> Delays:
+        """What sends a task with a countdown on RabbitMQ."""
+        from opa.tasks.delays import Delays
+
+        return Delays(self.app)
+
+    def _create_task_sender(self) -> Any:
+        send = super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
+
+        def send_task_message(
+            producer: Any, name: str, message: Any, exchange: Any = None, expiration: Any = None, **options: Any
+        ) -> Any:
+            # Without `expiration`: a worker finds out what has expired, and RabbitMQ would keep it as a dead letter.
+            sending = partial(send, producer, name, message, exchange=exchange, **options)
+            return self.delays.send(sending) if self.delays.is_delayed(exchange) else sending()
+
+        return send_task_message
 
     @property
     def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it
@@ -71,4 +136,4 @@ class Amqp(AMQP):
     @property
     def queues_cls(self) -> Any:  # type: ignore[override]  # Celery only reads it
         """What makes the queues."""
-        return partial(TaskQueues, delivery_limit=self.app.delivery_limit)  # type: ignore[attr-defined]  # TaskApplication has it
+        return partial(TaskQueues, delivery_limit=self.app.delivery_limit)

@@ -1,0 +1,256 @@
+"""The queues on RabbitMQ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import kombu
+import pytest
+from kombu import Queue
+
+from opa.core.errors import OpaError
+from tests.rabbitmq import RabbitMQ
+from tests.serve.process import wait_until
+from tests.tasks.workers import TaskProject
+
+JOBS = """
+import time
+from pathlib import Path
+
+from opa import task
+
+
+@task
+def add(a, b):
+    return a + b
+
+
+@task
+def wait():
+    Path("waits").touch()
+    while not Path("may-end").exists():
+        time.sleep(0.05)
+    return "done"
+
+
+@task(bind=True)
+def again(self, pauses):
+    if self.request.retries < len(pauses):
+        raise self.retry(countdown=pauses[self.request.retries])
+    return self.request.retries
+"""
+
+
+@pytest.fixture
+def jobs(rabbit_tasks: TaskProject) -> Iterator[TaskProject]:
+    """The project, with the api of this process running."""
+    rabbit_tasks.plugin("jobs.py", JOBS)
+    with rabbit_tasks.sending():
+        yield rabbit_tasks
+
+
+def dead(jobs: TaskProject) -> list[str]:
+    """The ids of the dead letters."""
+    found = []
+    with kombu.Connection(jobs.broker) as connection:
+        queue = Queue("opa.dead", channel=connection.default_channel)
+        while message := queue.get():
+            found.append(message.headers["id"])
+    return found
+
+
+@pytest.mark.docker
+def test_the_queues_are_replicated_bounded_and_lose_nothing(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    jobs.worker()
+    queue = rabbitmq.queue(jobs.broker, "celery")
+    assert queue["type"] == "quorum"
+    assert queue["durable"]
+    assert queue["arguments"]["x-delivery-limit"] == 4
+    assert queue["arguments"]["x-dead-letter-routing-key"] == "opa.dead"
+    assert queue["arguments"]["x-dead-letter-strategy"] == "at-least-once"
+    assert rabbitmq.queue(jobs.broker, "opa.dead")["type"] == "quorum"
+
+
+@pytest.mark.docker
+def test_a_worker_holds_no_more_tasks_than_it_runs(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    jobs.worker("-c 1")
+    module = jobs.module("jobs")
+    module.wait.delay()
+    wait_until((jobs.folder / "waits").exists, what="it runs")
+    results = [module.add.delay(1, 2) for _ in range(3)]
+    wait_until(lambda: ready(jobs) == 3, what="the others wait in RabbitMQ")
+    (jobs.folder / "may-end").touch()
+    assert [result.get(timeout=10) for result in results] == [3, 3, 3]
+
+
+def ready(jobs: TaskProject, queue: str = "celery") -> int:
+    """How many messages wait in a queue."""
+    with kombu.Connection(jobs.broker) as connection:
+        count: int = Queue(queue, channel=connection.default_channel).queue_declare(passive=True).message_count
+    return count
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("options", [{}, {"queue": "slow"}], ids=["default queue", "another queue"])
+def test_a_countdown_that_is_sent_before_any_worker_has_run_is_not_lost(
+    jobs: TaskProject, options: dict[str, str]
+) -> None:
+    before = time.monotonic()
+    result = jobs.module("jobs").add.apply_async((1, 2), countdown=2, **options)
+    assert jobs.module("jobs").add.apply_async((1, 2), countdown=2, **options).id
+    jobs.worker("-c 1 -Q celery,slow")
+    assert result.get(timeout=15) == 3
+    assert time.monotonic() - before >= 2
+
+
+@pytest.mark.docker
+def test_a_countdown_for_a_queue_without_worker_waits_for_it_there(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    jobs.worker("-c 1 -Q celery")
+    result = jobs.module("jobs").add.apply_async((1, 2), countdown=1, queue="slow")
+    wait_until(lambda: ready(jobs, "slow") == 1, what="it has come to its queue")
+    jobs.worker("-c 1 -Q slow -n slow@%h")
+    assert result.get(timeout=10) == 3
+
+
+@pytest.mark.docker
+def test_a_countdown_waits_in_rabbitmq_and_not_in_a_worker(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    worker = jobs.worker()
+    jobs.module("jobs").add.apply_async((1, 2), countdown=60)
+    wait_until(lambda: ready(jobs, "celery_delayed_5") == 1, what="it waits its first 32 seconds")
+    assert "received" not in worker.log
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("countdown", [0.3, 1.2])
+def test_a_fraction_of_a_second_is_a_countdown_too(jobs: TaskProject, countdown: float) -> None:
+    jobs.worker()
+    before = time.monotonic()
+    assert jobs.module("jobs").add.apply_async((1, 2), countdown=countdown).get(timeout=10) == 3
+    assert time.monotonic() - before >= countdown
+
+
+@pytest.mark.docker
+def test_retries_may_wait_long_and_short_one_after_the_other(jobs: TaskProject) -> None:
+    jobs.worker()
+    assert jobs.module("jobs").again.delay([0.3, 2, 0]).get(timeout=20) == 3
+
+
+@pytest.mark.docker
+def test_a_task_may_be_sent_for_a_point_in_time(jobs: TaskProject) -> None:
+    jobs.worker()
+    for seconds in (1.5, 0.2, -10):
+        eta = datetime.now(UTC) + timedelta(seconds=seconds)
+        assert jobs.module("jobs").add.apply_async((1, 2), eta=eta).get(timeout=10) == 3
+        assert datetime.now(UTC) >= eta
+
+
+@pytest.mark.docker
+def test_a_task_that_expires_is_no_dead_letter(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    result = jobs.module("jobs").add.apply_async((1, 2), expires=1)
+    time.sleep(1.5)  # it is about time
+    jobs.worker()
+    wait_until(lambda: result.state == "REVOKED", what="a worker finds that it has expired")
+    assert dead(jobs) == []
+
+
+@pytest.mark.docker
+def test_what_no_worker_knows_is_kept_as_a_dead_letter(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    jobs.worker()
+    result = jobs.module("jobs").add.app.send_task("jobs.of_a_later_version", (1,))
+    wait_until(lambda: dead(jobs) == [result.id], what="it is a dead letter")
+    with pytest.raises(Exception, match="of_a_later_version"):
+        result.get(timeout=5)
+
+
+@pytest.mark.docker
+def test_classic_queues_work_as_well(rabbit_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
+    rabbit_tasks.plugin("jobs.py", JOBS)
+    rabbit_tasks.settings(CELERY_TASK_DEFAULT_QUEUE_TYPE="classic")
+    rabbit_tasks.worker()
+    with rabbit_tasks.sending():
+        module = rabbit_tasks.module("jobs")
+        assert module.add.delay(1, 2).get(timeout=10) == 3
+        assert module.add.apply_async((1, 2), countdown=0.5).get(timeout=10) == 3
+        result = module.add.app.send_task("jobs.unknown")
+        wait_until(lambda: dead(rabbit_tasks) == [result.id], what="it is a dead letter")
+    assert rabbitmq.queue(rabbit_tasks.broker, "celery")["type"] == "classic"
+
+
+@pytest.mark.docker
+def test_a_queue_that_is_there_with_other_properties_ends_the_worker_with_one_clear_line(jobs: TaskProject) -> None:
+    with kombu.Connection(jobs.broker) as connection:
+        Queue("celery", channel=connection.default_channel, durable=True).queue_declare()
+    worker = jobs.start()
+    assert worker.wait() == 1
+    errors = [line["message"] for line in worker.lines if line["level"] in ("ERROR", "CRITICAL")]
+    assert len(errors) == 1, worker.log
+    assert "queue 'celery'" in errors[0]
+    assert "Delete it" in errors[0]
+
+
+@pytest.mark.docker
+def test_a_second_worker_of_the_same_name_is_told_so_in_one_clear_line(jobs: TaskProject) -> None:
+    jobs.worker("-c 1 -n same@here")
+    worker = jobs.start(CELERY_PARAMS="-c 1 -n same@here")
+    assert worker.wait() == 1
+    errors = [line["message"] for line in worker.lines if line["level"] in ("ERROR", "CRITICAL")]
+    assert len(errors) == 1, worker.log
+    assert "another worker with the name same@here" in errors[0]
+
+
+@pytest.mark.docker
+def test_another_delivery_limit_takes_effect_for_new_queues_and_old_ones_go_on(
+    jobs: TaskProject, rabbitmq: RabbitMQ
+) -> None:
+    assert jobs.worker().stop() == 0
+    jobs.settings(TASK_DELIVERY_LIMIT=9)
+    jobs.worker("-c 1 -Q celery,other")
+    with jobs.sending():
+        assert jobs.module("jobs").add.delay(1, 2).get(timeout=10) == 3
+    assert rabbitmq.queue(jobs.broker, "celery")["arguments"]["x-delivery-limit"] == 4
+    assert rabbitmq.queue(jobs.broker, "other")["arguments"]["x-delivery-limit"] == 8
+
+
+@pytest.mark.docker
+def test_a_queue_with_its_own_arguments_keeps_them(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    jobs.settings(
+        CELERY_TASK_QUEUES={
+            "celery": {},
+            "short": {"queue_arguments": {"x-queue-type": "quorum", "x-delivery-limit": 1}},
+            "old": {"queue_arguments": {"x-queue-type": "classic"}},
+        }
+    )
+    jobs.worker()
+    assert rabbitmq.queue(jobs.broker, "short")["arguments"]["x-delivery-limit"] == 1
+    assert rabbitmq.queue(jobs.broker, "short")["arguments"]["x-dead-letter-routing-key"] == "opa.dead"
+    assert rabbitmq.queue(jobs.broker, "old")["type"] == "classic"
+    assert rabbitmq.queue(jobs.broker, "celery")["type"] == "quorum"
+
+
+TYPO = """
+from kombu import Queue
+
+from opa import Hook
+
+
+class Ours(Hook):
+    name = "driver.celery.setup"
+
+    def run(self, celery_app):
+        celery_app.conf.task_queues = [Queue("ours", queue_arguments={"x-queue-type": "qourum"})]
+        return celery_app
+"""
+
+
+def test_an_unknown_type_of_queue_in_a_hook_is_told_with_its_file(tasks: TaskProject) -> None:
+    file = tasks.plugin("ours.py", TYPO)
+    with pytest.raises(OpaError, match=rf"queue 'ours' has the type 'qourum'.*{file}:7"):
+        tasks.project.prepare()
+
+
+def test_an_unknown_type_of_queue_in_the_settings_is_told_with_its_file(tasks: TaskProject) -> None:
+    tasks.settings(CELERY_TASK_QUEUES={"ours": {"queue_arguments": {"x-queue-type": "qourum"}}})
+    with pytest.raises(OpaError, match=r"queue 'ours' has the type 'qourum'.*00-test\.json"):
+        tasks.project.prepare()
