@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
+from tests.project import Project
+from tests.rabbitmq import RabbitMQ
 from tests.serve.process import is_running, wait_until
-from tests.tasks.workers import TaskProject, Worker
+from tests.tasks.workers import TaskProject, Worker, task_project
 
 JOBS = """
 import asyncio
@@ -272,3 +275,28 @@ def test_the_children_end_with_a_worker_that_is_killed(jobs: TaskProject) -> Non
     children = worker.children
     kill_at_once(worker)
     wait_until(lambda: not any(is_running(pid) for pid in children), what="the children are gone")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("params", [PROCESSES, THREADS])
+def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again(
+    project: Project, start_rabbitmq: Callable[[], RabbitMQ], redis_url: str, params: str
+) -> None:
+    """RabbitMQ gives its task to any worker again: it would else run twice at the same time."""
+    rabbitmq = start_rabbitmq()
+    with task_project(project, broker=rabbitmq.virtual_host(), backend=f"{redis_url}/2") as tasks:
+        jobs = put_jobs_into(tasks)
+        worker = jobs.worker(params)
+        with jobs.sending():
+            result = jobs.module("jobs").work_async.delay()
+            wait_for_run(jobs)
+            rabbitmq.kill()
+            wait_until(lambda: len(runs(jobs, "has cleaned up")) == 1, what="it is cancelled")
+            assert not result.ready()
+            rabbitmq.start()
+            wait_for_run(jobs, 2)
+            let_them_end(jobs)
+            assert result.get(timeout=20) == "done"
+        assert worker.stop() == 0
+    assert len(runs(jobs)) == 2
