@@ -89,3 +89,14 @@ def test_a_path_that_is_no_folder_is_an_error_that_names_it(project: Project, pa
 
 def test_a_default_path_may_be_missing() -> None:
     assert plugin_folders(["/nowhere/at/all"], may_be_missing=["/nowhere/at/all"]) == (BUILT_IN_FOLDER,)
+
+
+def test_where_the_default_path_is_not_there_the_folder_plugins_takes_its_place(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opa.core import prepare
+
+    monkeypatch.setattr(prepare, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
+    project.plugin("hello.py")
+    project.settings(PLUGIN_PATHS=["/nowhere/plugins"])
+    assert project.prepare().decisions[0].plugin.file == project.plugins / "hello.py"

@@ -167,3 +167,12 @@ def test_functions_of_the_groups_startup_and_shutdown_belong_to_no_plugin(projec
     with project.client():
         assert notes == ["a ready", "a startup", "up"]
     assert notes[3:] == ["down", "a shutdown"]
+
+
+def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(project: Project) -> None:
+    from opa.core.errors import SetupError
+
+    file = project.plugin("p.py", "def ready(redis):\n    pass")
+    with pytest.raises(SetupError) as caught, project.client():
+        pass
+    assert str(caught.value).startswith(f"ready() of plugin 'p' asks for 'redis', which there is not ({file}:1)")

@@ -193,6 +193,8 @@ def _summary(error: BaseException) -> str:
 def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
+        if name in sys.modules:
+            return f"'{name}' is there, and has no module of that name: mend the import"
         known = {*sys.stdlib_module_names, *sys.modules}
         close = difflib.get_close_matches(error.name, known, n=1, cutoff=0.75)
         return f"Did you mean '{close[0]}'?" if close else f"Install the package that has '{name}', or mend the import"

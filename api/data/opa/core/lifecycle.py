@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from opa.core.arguments import arguments_for
-from opa.core.errors import LifecycleError, OpaError
+from opa.core.errors import LifecycleError, OpaError, SetupError
 from opa.core.hooks import is_async_function
 from opa.core.log import log
 from opa.core.sources import where_is_function
@@ -97,6 +97,9 @@ class LifecycleRunner:
                 await self._call(function, arguments)
         except (Exception, SystemExit) as error:
             late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
+            if isinstance(error, SetupError):  # it asks for what there is not, and says so itself
+                error.plugin, error.where = plugin, where_is_function(function)
+                raise
             problem = f"takes longer than {limit:g} s" if late else f"raised {_summary(error)}"
             raise LifecycleError(
                 f"{what} ({where_is_function(function)}) {problem}",

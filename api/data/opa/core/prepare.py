@@ -24,8 +24,9 @@ from opa.core.running import Loading, loading, set_running
 from opa.core.settings import Config
 from opa.tasks.application import TaskApplication
 
-# The default of PLUGIN_PATHS: it is there in the image, and on a laptop it need not be.
+# The default of PLUGIN_PATHS is there in the image; elsewhere the folder of the project takes its place.
 DEFAULT_PLUGIN_PATH = "/plugins"
+LOCAL_PLUGIN_PATH = "plugins"
 
 
 def prepare(config: Config | None = None) -> PluginManager:
@@ -58,7 +59,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _load(config: Config) -> PluginManager:
-    folders = plugin_folders(config.PLUGIN_PATHS, may_be_missing=[DEFAULT_PLUGIN_PATH])
+    folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
     decisions = decide(first_of_each_name(_found(config, folders)), _filters(config))
     for decision in decisions:
         _log(decision.plugin.match_path, decision.reasons)
@@ -75,6 +76,12 @@ def _load(config: Config) -> PluginManager:
     set_running(manager)
     prepare_components(manager)
     return manager
+
+
+def _plugin_paths(config: Config) -> list[str]:
+    """The plugin paths, with `./plugins` in the place of the default one where only that is there."""
+    instead = not Path(DEFAULT_PLUGIN_PATH).is_dir() and Path(LOCAL_PLUGIN_PATH).is_dir()
+    return [LOCAL_PLUGIN_PATH if path == DEFAULT_PLUGIN_PATH and instead else path for path in config.PLUGIN_PATHS]
 
 
 def _found(config: Config, folders: Iterable[Path]) -> Iterator[PluginFile]:
