@@ -1,8 +1,8 @@
 """What a `console` block says: commands behind `$`, and below each what it prints.
 
 `...` stands for any text, and one or more spaces for any white space, since how a table is laid out is not what a page
-is about. An ObjectId in what is printed stands for the one that is really printed there, and from then on for that one
-in all that follows on the page.
+is about. An ObjectId or a UUID in what is printed stands for the one that is really printed there, and from then on for
+that one in all that follows on the page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from tests.docs.blocks import Block
 COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*)\n?(?P<output>(?:(?!\$ ).*\n?)*)", re.MULTILINE)
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)")
-SPECIAL = re.compile(r"(?P<any>\.\.\.)|(?P<id>\b[0-9a-f]{24}\b)|(?P<space> +)")
+OBJECT_ID = "[0-9a-f]{24}"
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+SPECIAL = re.compile(rf"(?P<any>\.\.\.)|\b(?P<id>{OBJECT_ID}|{UUID})\b|(?P<space> +)")
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,19 @@ class Shell:
             if match[0] in self.ids:
                 return self.ids[match[0]]
             if match[0] in new_ids:
-                return f"(?P=id_{match[0]})"
+                return f"(?P={group(match[0])})"
             new_ids.append(match[0])
-            return f"(?P<id_{match[0]}>[0-9a-f]{{24}})"
+            return f"(?P<{group(match[0])}>{UUID if '-' in match[0] else OBJECT_ID})"
 
         found = re.fullmatch(replace(SPECIAL, pattern, command.expected), printed.strip(), re.DOTALL)
         if found:
-            self.ids |= {written: found[f"id_{written}"] for written in new_ids}
+            self.ids |= {written: found[group(written)] for written in new_ids}
         return found is not None
+
+
+def group(written: str) -> str:
+    """The name of the group that finds what an id of the page stands for."""
+    return f"id_{written.replace('-', '_')}"
 
 
 def replace(special: re.Pattern[str], by: Callable[[re.Match[str]], str], text: str) -> str:

@@ -11,6 +11,7 @@ from tests.docs.page import ProjectReader
 from tests.project import Project
 
 ID, OTHER = "6744e7c04c4b8d1f2a9b3c5d", "0123456789abcdef01234567"
+UUID, OTHER_UUID = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 
 def is_expected(expected: str, printed: str) -> bool:
@@ -25,6 +26,7 @@ def is_expected(expected: str, printed: str) -> bool:
         ("name loaded", "name      loaded"),
         ("", "anything"),
         (f'"{ID}" and "{ID}"', f'"{OTHER}" and "{OTHER}"'),
+        (f'"{UUID}" and "{UUID}"', f'"{OTHER_UUID}" and "{OTHER_UUID}"'),
     ],
 )
 def test_what_is_printed_fits(expected: str, printed: str) -> None:
@@ -40,6 +42,8 @@ def test_what_is_printed_fits(expected: str, printed: str) -> None:
         ("...loaded...", "left out"),
         (f'"{ID}"', '"an-id"'),
         (f'"{ID}" and "{ID}"', f'"{OTHER}" and "{ID}"'),
+        (f'"{UUID}" and "{UUID}"', f'"{OTHER_UUID}" and "{UUID}"'),
+        (f'"{UUID}"', f'"{ID}"'),
     ],
 )
 def test_what_is_printed_does_not_fit(expected: str, printed: str) -> None:

@@ -24,6 +24,7 @@ class ExampleStack:
     image: str
     port: int = field(default_factory=free_port)
     debugger_port: int = field(default_factory=free_port)
+    flower_port: int = field(default_factory=free_port)
 
     def compose(self, *arguments: str, check: bool = True, environ: Mapping[str, str] | None = None) -> str:
         ours = {
@@ -31,6 +32,7 @@ class ExampleStack:
             "API_IMAGE": self.image,
             "API_PORT": str(self.port),
             "DEBUGPY_PORT": str(self.debugger_port),
+            "FLOWER_PORT": str(self.flower_port),
         }
         return docker(
             "compose", *arguments, check=check, cwd=self.folder, env={**os.environ, **ours, **(environ or {})}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,9 @@ from tests.docs.page import ProjectReader
 from tests.examples.examples import EXAMPLES, ROOT
 from tests.project import Project
 from tests.stores import use_stores
+from tests.tasks.workers import task_project
+
+CELERY_PARAMS = re.compile(r"^ +CELERY_PARAMS: (.+)$", re.MULTILINE)
 
 
 def put_into(project: Project, example: Path, request: pytest.FixtureRequest) -> None:
@@ -19,11 +25,26 @@ def put_into(project: Project, example: Path, request: pytest.FixtureRequest) ->
     use_stores(project, "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py")), request)
 
 
+@contextmanager
+def workers_of(example: Path, project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The workers that its compose file has, as processes, with redis as broker."""
+    found = CELERY_PARAMS.findall((example / "docker-compose.yml").read_text())
+    if not found:
+        yield
+        return
+    url = request.getfixturevalue("start_redis")().url
+    with task_project(project, broker=f"{url}/1", backend=f"{url}/2") as tasks:
+        for number, params in enumerate(found):
+            tasks.worker(f"{params} -n worker-{number}@%h")
+        yield
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_does_what_its_readme_says(example: Path, project: Project, request: pytest.FixtureRequest) -> None:
     put_into(project, example, request)
     reader = ProjectReader(project)
-    reader.read(example / "README.md")
+    with workers_of(example, project, request):
+        reader.read(example / "README.md")
     assert any(command.startswith("curl") for command in reader.done)
 
 

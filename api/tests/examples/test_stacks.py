@@ -18,11 +18,15 @@ from tests.docs.blocks import blocks
 from tests.docs.console import commands
 from tests.examples.examples import EXAMPLES
 from tests.examples.stack import ExampleStack, StackReader, cleaned_up
+from tests.serve.process import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900), pytest.mark.usefixtures("docker")]
 
 NO_KEEP_ALIVE = httpx2.Limits(max_keepalive_connections=0)
 """A connection does not outlive the container at its other end."""
+
+MODELS = {"api": "api", "worker": "worker", "flower": "beat"}
+"""Which service of the repository's stack has the rights that a container of a mode should have."""
 
 
 @pytest.fixture
@@ -73,19 +77,35 @@ def test_a_debugger_attaches_to_the_development_set_up(
     assert answers == ["February"]
 
 
+@pytest.mark.parametrize("example", [ROOT / "examples/celery-task"], ids=["celery-task"])
+def test_flower_shows_the_workers_to_who_knows_the_password(example: Path, stack: ExampleStack) -> None:
+    stack.compose("up", "-d", "--wait", "flower", "worker-math", "worker-counter")
+    with httpx2.Client(base_url=f"http://127.0.0.1:{stack.flower_port}") as flower:
+        assert flower.get("/workers").status_code == 401
+        flower.auth = ("flower", "flower")
+        wait_until(
+            lambda: flower.get("/workers?json=1").text.count('"status": true') == 2, seconds=30, what="both are seen"
+        )
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_is_as_hardened_as_the_stack_of_the_repository(example: Path) -> None:
-    api, model = services(example)["api"], services(ROOT)["api"]
-    for key in ("restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop", "security_opt", "image", "build"):
-        assert api[key] == model[key], key
-    assert all(volume["read_only"] for volume in api["volumes"])
+    ours, models = services(example), services(ROOT)
+    assert "api" in ours
+    for name, service in ours.items():
+        if "build" not in service:
+            continue
+        model = models[MODELS[service.get("environment", {}).get("MODE", "api")]]
+        for key in ("restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop", "security_opt", "image", "build"):
+            assert service[key] == model[key], (name, key)
+        assert all(volume["read_only"] for volume in service["volumes"])
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_opens_no_port_but_on_this_machine_alone(example: Path) -> None:
     for name, service in services(example).items():
         addresses = [port["host_ip"] for port in service.get("ports", [])]
-        assert addresses == (["127.0.0.1"] if name == "api" else [])
+        assert addresses == (["127.0.0.1"] if name in ("api", "flower") else [])
 
 
 def services(folder: Path) -> dict[str, dict[str, Any]]:
