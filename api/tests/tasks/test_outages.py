@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +16,9 @@ from tests.servers import Server
 from tests.tasks.workers import TaskProject, task_project
 
 COUNT = """
+import asyncio
+import time
+
 from redis.exceptions import ConnectionError
 
 from opa import get_instance, log, task
@@ -57,6 +61,12 @@ def count_with_retries():
 def fails_with_its_own_error():
     log.info("fails begins")
     raise ConnectionError("somebody else's")
+
+
+@task
+async def wait_until(moment):
+    await asyncio.sleep(moment - time.time())
+    return True
 
 
 @task
@@ -161,6 +171,15 @@ def test_a_result_waits_until_it_can_be_stored(
             wait_until(lambda: worker.says("waits to be stored"))
             store.start()
             assert result.get(timeout=20) == "done"
+
+
+def test_more_tasks_than_connections_can_store_their_results(tasks: TaskProject) -> None:
+    worker = tasks.worker("-P threads -c 250")
+    with tasks.sending():
+        soon = time.time() + 2
+        results = [tasks.module("counting").wait_until.delay(soon) for _ in range(250)]
+        assert all(result.get(timeout=30) for result in results)
+    assert "waits to be stored" not in worker.log
 
 
 WAIT = """

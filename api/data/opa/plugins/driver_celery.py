@@ -31,6 +31,9 @@ CONNECT_TIMEOUT = 3
 ANSWER_TIMEOUT = 5
 """Seconds. A server that refuses is noticed at once; one that hangs costs a request three times this at most."""
 
+MAX_CONNECTIONS = 100
+"""To the result backend, in each process; Celery's setting `redis_max_connections` wins."""
+
 DEFAULTS: dict[str, Any] = {
     "accept_content": ["json"],
     "result_accept_content": ["json"],
@@ -253,6 +256,11 @@ class RedisBackend(redis_backend.RedisBackend):
     """
 
     ResultConsumer = QuietResultConsumer
+    max_connections = MAX_CONNECTIONS
+
+    def _get_pool(self, **params: Any) -> Any:
+        """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
+        return redis.BlockingConnectionPool(timeout=ANSWER_TIMEOUT, **params)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""
