@@ -115,3 +115,19 @@ def test_one_that_swallows_the_lifespan_is_named_and_stops_the_start(plugins: Pr
     with pytest.raises(RegistrationError) as caught, plugins.client():
         pass
     assert f"middleware 'mw.{name}' ({plugins.plugins}/mw.py) does not pass the lifespan on" in str(caught.value)
+
+
+def test_one_that_raises_while_the_application_starts_stops_the_start(plugins: Project) -> None:
+    plugins.plugin(
+        "bad.py",
+        """
+        from mw import Base
+
+        class Bad(Base):
+            async def __call__(self, scope, receive, send):
+                raise ValueError("no")
+        """,
+    )
+    plugins.settings(MIDDLEWARE=["bad.Bad"])
+    with pytest.raises(ValueError, match="no"), plugins.client():
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -91,9 +92,12 @@ class Api(FastAPI):
                 await super().__call__(scope, inner.receive, inner.send)
                 if not self._inner_started:
                     raise await self._swallowed()
-        except OpaError as error:
-            phase = "shutdown" if inner.is_started else "startup"
-            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+        except BaseException as error:
+            # The server must hear of it, or it would take the end for a mistake in the protocol. That it was told to
+            # stop while it was starting needs no words.
+            if not inner.has_failed:
+                phase = "shutdown" if inner.is_started else "startup"
+                await send({"type": f"lifespan.{phase}.failed", "message": _words_for(error)})
             raise
         if inner.last_word is not None:
             await send(inner.last_word)
@@ -115,6 +119,7 @@ class _InnerLifespan:
         self._receive = receive
         self._send = send
         self.is_started = False
+        self.has_failed = False
         self.last_word: Message | None = None
 
     async def receive(self) -> Message:
@@ -128,7 +133,15 @@ class _InnerLifespan:
             self.last_word = message
             return
         self.is_started = message["type"] == "lifespan.startup.complete"
+        self.has_failed = message["type"] == "lifespan.startup.failed"
         await self._send(message)
+
+
+def _words_for(error: BaseException) -> str:
+    """One line for a mistake that somebody can mend, the stack trace for what nobody foresaw."""
+    if isinstance(error, OpaError):
+        return str(error)
+    return "".join(traceback.format_exception(error)) if isinstance(error, Exception) else ""
 
 
 def build_app(manager: PluginManager) -> Api:
