@@ -9,8 +9,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 run: $(VENV)/.run
 	$(BIN)/opa up
 
+# Two processes, since most tests wait for servers. ARGS='-n 0 -k name' runs some in one.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest api/tests -c api/pyproject.toml $(ARGS)
+	$(BIN)/python -m pytest api/tests -c api/pyproject.toml -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples
@@ -21,14 +22,17 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format --config api/pyproject.toml api examples
 	$(BIN)/ruff check --fix --config api/pyproject.toml api examples
 
-# A hello route of the stack beside the same route in a bare FastAPI application, under the same server.
+# A hello route of the stack beside the same route in a bare FastAPI application, under the same server; what a plugin
+# costs at the start; and no-op tasks beside a bare Celery application, under the same broker and settings.
 bench: $(VENV)/.dev
 	cd api && ../$(BIN)/python -m bench --at-least 0.97 $(ARGS)
 	cd api && ../$(BIN)/python -m bench.model --at-most 0.1
+	cd api && ../$(BIN)/python -m bench.tasks --at-least 0.97
 
 bench-quick: $(VENV)/.dev
 	cd api && ../$(BIN)/python -m bench --rounds 5 --seconds 0.3 $(ARGS)
 	cd api && ../$(BIN)/python -m bench.model --plugins 100 --rounds 2
+	cd api && ../$(BIN)/python -m bench.tasks --rounds 3 --tasks 50
 
 # Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
 LOCK := $(BIN)/uv pip compile api/pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \
