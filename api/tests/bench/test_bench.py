@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.project import Project
 
 API = Path(__file__).parents[2]
 
@@ -29,3 +32,30 @@ def test_it_measures_both_applications_and_writes_what_it_found(tmp_path: Path) 
     assert found["ratio"] == pytest.approx(stack["per_second"] / bare["per_second"])
     assert found["versions"]["fastapi"]
     assert found["machine"]["python"]
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_the_tasks_of_both_applications() -> None:
+    options = ["--rounds", "2", "--tasks", "5"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.tasks", *options],
+        cwd=API,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, bare, stack, ratio = (line.rsplit(maxsplit=3) for line in done.stdout.splitlines())
+    assert [bare[0], stack[0], ratio[0]] == ["bare Celery", "opa-stack", "ratio"]
+    assert all(float(number.replace(",", "")) > 0 for number in bare[1:] + stack[1:] + ratio[1:])
+
+
+def test_both_applications_have_the_same_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_BROKER", "redis://127.0.0.1/0")
+    monkeypatch.setenv("BENCH_BACKEND", "redis://127.0.0.1/1")
+    bare = importlib.import_module("bench.bare_tasks")
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1/2", BACKEND_URL="redis://127.0.0.1/3")
+    stack = project.prepare().celery.conf
+    assert {name: stack[name] for name in bare.SETTINGS} == bare.SETTINGS
+    assert bare.TRANSPORT.items() <= stack.broker_transport_options.items()

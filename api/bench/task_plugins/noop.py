@@ -1,0 +1,8 @@
+"""The plugin: what bare_tasks.py does, in the stack."""
+
+from opa import task
+
+
+@task
+def noop() -> None:
+    """Nothing."""
