@@ -49,6 +49,23 @@ async def ask(number: int):
 TASK_LINE = TASKS.split("\n").index("    return answer  # {note}") + 1
 
 
+TICK = """
+from opa import get_instance, get_router, task
+
+router = get_router()
+
+
+@task(schedule=1)
+def {word}():
+    get_instance("walrus").incr("{word}")
+
+
+@router.get("/ticks/{{word}}")
+def ticks(word: str) -> int:
+    return int(get_instance("walrus").get(word) or 0)
+"""
+
+
 @pytest.fixture(scope="module")
 def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("dev"), image, dev=True)
@@ -132,6 +149,20 @@ def test_a_changed_task_is_run_as_changed_without_a_restart(stack: Stack) -> Non
     assert stack.inspect("worker", "{{.State.StartedAt}}") == started
     write_plugin(stack.plugins, "tripling.py", TASKS.format(note="first"))
     stack.wait_for("/triple?number=2", [6, "first"])
+
+
+def has_run(stack: Stack, word: str) -> bool:
+    answer = stack.get(f"/ticks/{word}")
+    return answer.status == 200 and answer.body > 0
+
+
+def test_a_changed_schedule_holds_without_a_restart(stack: Stack) -> None:
+    started = stack.inspect("beat", "{{.State.StartedAt}}")
+    write_plugin(stack.plugins, "ticking.py", TICK.format(word="tick"))
+    wait_until(lambda: has_run(stack, "tick"), seconds=40, what="the schedule of the new plugin holds")
+    write_plugin(stack.plugins, "ticking.py", TICK.format(word="tock"))
+    wait_until(lambda: has_run(stack, "tock"), seconds=40, what="the changed schedule holds")
+    assert stack.inspect("beat", "{{.State.StartedAt}}") == started
 
 
 def test_a_debugger_stops_in_a_task_of_the_worker(stack: Stack) -> None:
