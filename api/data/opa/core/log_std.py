@@ -19,7 +19,18 @@ TRACE = 5
 
 # At level debug these write a line for each command, look-up or look at a file, some with the user's data.
 # They are heard at level trace.
-CHATTY = ("amqp", "asyncio", "kombu", "markdown_it", "parso", "pymongo", "watchfiles")
+CHATTY = (
+    "amqp",
+    "asyncio",
+    "celery.bootsteps",
+    "celery.pool",
+    "celery.utils.functional",
+    "kombu",
+    "markdown_it",
+    "parso",
+    "pymongo",
+    "watchfiles",
+)
 
 # What every record has, besides `extra`. `color_message` is uvicorn's message once more, with escape codes.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {

@@ -18,6 +18,7 @@ from celery.app.defaults import SETTING_KEYS
 from celery.backends import redis as redis_backend
 from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
+from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
 from opa.core.errors import RegistrationError, SettingsError
@@ -260,7 +261,8 @@ class RedisBackend(redis_backend.RedisBackend):
 
     def _get_pool(self, **params: Any) -> Any:
         """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
-        return redis.BlockingConnectionPool(timeout=ANSWER_TIMEOUT, **params)  # type: ignore[no-untyped-call]
+        options = {"timeout": ANSWER_TIMEOUT, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+        return redis.BlockingConnectionPool(**options, **params)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""
