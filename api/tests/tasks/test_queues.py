@@ -116,7 +116,7 @@ def test_a_countdown_for_a_queue_without_worker_waits_for_it_there(jobs: TaskPro
 
 @pytest.mark.docker
 def test_a_countdown_waits_in_rabbitmq_and_not_in_a_worker(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
-    worker = jobs.worker()
+    worker = jobs.worker(OPA_LOGLEVEL="debug")
     jobs.module("jobs").add.apply_async((1, 2), countdown=60)
     wait_until(lambda: ready(jobs, "celery_delayed_5") == 1, what="it waits its first 32 seconds")
     assert "received" not in worker.log

@@ -212,6 +212,17 @@ def test_a_wrong_password_of_the_broker_is_said_and_not_shown(
         assert "hunter2" not in worker.log
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_task_has_a_line_in_the_log_when_it_is_done_and_at_debug_one_when_it_has_come(
+    jobs: TaskProject, level: str
+) -> None:
+    worker = jobs.worker(OPA_LOGLEVEL=level)
+    with jobs.sending():
+        task_id = jobs.module("jobs").where.delay().id
+        wait_until(lambda: worker.says(f"[{task_id}] succeeded"), what="it is done")
+    assert (f"[{task_id}] received" in worker.log) == (level == "debug")
+
+
 def test_the_log_has_no_arguments_of_tasks(jobs: TaskProject) -> None:
     worker = jobs.worker("-c 1 -Q math")
     with jobs.sending():
