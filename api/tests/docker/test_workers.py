@@ -223,7 +223,7 @@ def sending(run: Run, numbers: range, *, every: float, seconds: float) -> Iterat
 
 
 def test_no_task_is_lost_when_processes_workers_rabbitmq_and_redis_go_away(
-    run: Run, stack: Stack, capsys: pytest.CaptureFixture[str]
+    run: Run, stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     workers = scale(stack, 2)
     began = time.monotonic()
@@ -245,12 +245,12 @@ def test_no_task_is_lost_when_processes_workers_rabbitmq_and_redis_go_away(
 
     begun = Counter(note.number for note in run.begun())
     done = Counter(note.number for note in run.done())
-    with capsys.disabled():
-        print(
-            f"\n{TASKS} tasks; {', '.join(events)}: every id is there after {time.monotonic() - began:.0f} s;"
-            f" {sum(times > 1 for times in begun.values())} began more than once,"
-            f" {sum(times > 1 for times in done.values())} were done more than once"
-        )
+    record_property(
+        "measured",
+        f"{TASKS} tasks; {', '.join(events)}: every id is there after {time.monotonic() - began:.0f} s;"
+        f" {sum(times > 1 for times in begun.values())} began more than once,"
+        f" {sum(times > 1 for times in done.values())} were done more than once",
+    )
     assert set(done) == set(range(TASKS))
     # Four run at a time, and each event ends no more than those.
     assert sum(begun.values()) - TASKS <= 4 * len(events)
@@ -296,7 +296,7 @@ def test_what_a_worker_cannot_finish_is_run_by_another_one(run: Run, stack: Stac
 
 
 def test_a_thousand_waiting_tasks_run_side_by_side_in_one_process(
-    run: Run, stack: Stack, capsys: pytest.CaptureFixture[str]
+    run: Run, stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     name = f"{stack.name}-many"
     params = "CELERY_PARAMS=-P threads -c 400 -Q many"
@@ -308,8 +308,7 @@ def test_a_thousand_waiting_tasks_run_side_by_side_in_one_process(
         run.wait_until_done(1000)
         begun, done = run.begun(), run.done()
         seconds = max(note.at for note in done) - min(note.at for note in begun)
-        with capsys.disabled():
-            print(f"\n1000 asynchronous tasks of one second in one process: {seconds:.1f} s")
+        record_property("measured", f"1000 asynchronous tasks of one second in one process: {seconds:.1f} s")
         assert len(begun) == len(done) == 1000
         assert seconds <= 8
         assert len(docker("top", name, "-eo", "pid").splitlines()) == 1 + 1 + 1  # heading, init, worker
