@@ -272,7 +272,8 @@ def test_an_api_that_does_not_start_is_said_and_ends_everything(up: Up) -> None:
     assert up.end() == 1
     assert "plugin 'broken' does not import" in up.output
     assert re.search(
-        r"error: api \(process \d+\) ended by itself with exit status \d. Its messages stand above", up.output
+        r"error: (api|worker|beat) \(process \d+\) ended by itself with exit status \d. Its messages stand above",
+        up.output,
     )
 
 

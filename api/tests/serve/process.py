@@ -22,7 +22,7 @@ T = TypeVar("T")
 COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float = 20, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str = "") -> T:
     """Wait until `condition` gives something true, and give that."""
     deadline = time.monotonic() + seconds
     while True:
