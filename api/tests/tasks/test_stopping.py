@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import is_running, wait_until
+from tests.servers import Server
 from tests.tasks.workers import TaskProject, Worker, task_project
 
 JOBS = """
@@ -277,26 +277,63 @@ def test_the_children_end_with_a_worker_that_is_killed(jobs: TaskProject) -> Non
     wait_until(lambda: not any(is_running(pid) for pid in children), what="the children are gone")
 
 
-@pytest.mark.docker
+class Broker:
+    """A broker of the test's own."""
+
+    def __init__(self, url: str, server: Server | RabbitMQ) -> None:
+        self.url = url
+        self.kill, self.start = server.kill, server.start
+
+
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.docker)])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    if request.param == "redis":
+        server: Server = request.getfixturevalue("start_redis")()
+        return Broker(f"{server.url}/1", server)
+    rabbitmq: RabbitMQ = request.getfixturevalue("start_rabbitmq")()
+    return Broker(rabbitmq.virtual_host(), rabbitmq)
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("params", [PROCESSES, THREADS])
-def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again(
-    project: Project, start_rabbitmq: Callable[[], RabbitMQ], redis_url: str, params: str
+def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again_at_once(
+    project: Project, broker: Broker, redis_url: str, params: str
 ) -> None:
     """RabbitMQ gives its task to any worker again: it would else run twice at the same time."""
-    rabbitmq = start_rabbitmq()
-    with task_project(project, broker=rabbitmq.virtual_host(), backend=f"{redis_url}/2") as tasks:
+    with task_project(project, broker=broker.url, backend=f"{redis_url}/2") as tasks:
         jobs = put_jobs_into(tasks)
         worker = jobs.worker(params)
         with jobs.sending():
             result = jobs.module("jobs").work_async.delay()
             wait_for_run(jobs)
-            rabbitmq.kill()
+            broker.kill()
             wait_until(lambda: len(runs(jobs, "has cleaned up")) == 1, what="it is cancelled")
             assert not result.ready()
-            rabbitmq.start()
+            broker.start()
             wait_for_run(jobs, 2)
             let_them_end(jobs)
             assert result.get(timeout=20) == "done"
         assert worker.stop() == 0
     assert len(runs(jobs)) == 2
+
+
+@pytest.mark.timeout(180)
+def test_a_thread_goes_on_without_its_broker_and_does_no_harm(project: Project, broker: Broker, redis_url: str) -> None:
+    """It cannot be ended; so the task runs twice at a time, and its first run can no longer be acknowledged."""
+    with task_project(project, broker=broker.url, backend=f"{redis_url}/2") as tasks:
+        jobs = put_jobs_into(tasks)
+        worker = jobs.worker(THREADS)
+        with jobs.sending():
+            work = jobs.module("jobs").work
+            result = work.delay()
+            wait_for_run(jobs)
+            broker.kill()
+            wait_until(lambda: not worker.is_ready, what="it has noticed")
+            broker.start()
+            wait_for_run(jobs, 2)
+            let_them_end(jobs)
+            assert result.get(timeout=20) == "done"
+            assert work.delay().get(timeout=20) == "done"
+        assert worker.stop() == 0
+    assert len(runs(jobs)) == 3
+    assert not [line for line in worker.lines if line["level"] == "CRITICAL" or "Traceback" in str(line)], worker.log

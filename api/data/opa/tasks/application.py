@@ -44,7 +44,7 @@ class TaskApplication(Celery):
         from opa.tasks import consumer, worker
 
         self.steps["worker"].add(worker.ChildrenUp)
-        self.steps["consumer"].update({consumer.DeadLetters, consumer.Readiness})
+        self.steps["consumer"].update({consumer.DeadLetters, consumer.GiveBack, consumer.Readiness})
         self.conf.worker_consumer = f"{consumer.Consumer.__module__}:{consumer.Consumer.__name__}"
         return self.subclass_with_self(worker.Worker)
 

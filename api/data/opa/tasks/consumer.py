@@ -27,6 +27,7 @@ LONGEST_RETRY_PAUSE = 5
 class Consumer(CeleryConsumer):
     """Celery's consumer, which tries often enough to reach the broker, and throws away no message."""
 
+    connection: Any
     connection_errors: tuple[type[Exception], ...]
     hostname: str
 
@@ -57,6 +58,11 @@ class Consumer(CeleryConsumer):
         conn.ensure_connection = with_short_pauses  # type: ignore[method-assign]
         return super().ensure_connected(conn)
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """End the tasks that run, because the broker gives them to another worker."""
+        self.held = _take_held_on_redis(self.connection)
+        super().on_connection_error_after_connected(exc)
+
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """A message that cannot be read, such as one that is not JSON, is refused: it goes to the dead-letter queue."""
         queue = (message.delivery_info or {}).get("routing_key")
@@ -66,6 +72,33 @@ class Consumer(CeleryConsumer):
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
         """A message that is no task is refused as well; its content may be secret, and is not logged."""
         self.on_decode_error(message, exc)
+
+
+def _take_held_on_redis(connection: Any) -> list[str]:
+    """The delivery tags of the messages that this worker has not acknowledged.
+
+    Kombu would give them back as it closes the connection; that is lost, and the worker would end with an error.
+    """
+    if connection.transport.driver_type != "redis":
+        return []
+    held = []
+    for channel in connection.transport.channels:
+        if channel._qos is not None:
+            held += [tag for tag in channel._qos._delivered if tag not in channel._qos._dirty]
+            channel._qos._delivered.clear()
+    return held
+
+
+class GiveBack(bootsteps.StartStopStep):
+    """Redis does not notice that a worker was gone, and would keep its tasks back for `TASK_VISIBILITY_TIMEOUT`."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, c: Any) -> None:
+        """Called after each connect."""
+        held, c.held = getattr(c, "held", []), []
+        for tag in held:
+            c.task_consumer.channel.qos.restore_by_tag(tag)
 
 
 class DeadLetters(bootsteps.StartStopStep):

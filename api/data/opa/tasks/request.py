@@ -18,3 +18,5 @@ class Request(CeleryRequest):
         connection to the broker; and where the backend is gone as well, the task would go on, and run twice at a time.
         """
         super().cancel(pool, signal=signal, emit_retry=emit_retry and not self.task.acks_late)
+        # A thread goes on. The connection on which its end could be acknowledged is gone, and to try would be an error.
+        self.acknowledged = True
