@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from unittest import mock
 
@@ -93,15 +94,16 @@ class Reader(ABC):
 
 
 class ProjectReader(Reader):
-    """Reads in a project folder; the application made from it runs in this process.
+    """Reads in a project folder; the application made from it runs in this process, and beside it what `worker` starts.
 
     `opa` and `python` run in the folder, also where they are meant to run in the container of the api. Otherwise
     `docker compose up` only says with which variables the application starts; other programs are not run.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, worker: Callable[[], AbstractContextManager[object]] | None = None) -> None:
         super().__init__()
         self.project = project
+        self._worker = worker
         self._environ: dict[str, str] = {}
         self._running = ExitStack()
         self._client: httpx2.Client | None = None
@@ -118,6 +120,8 @@ class ProjectReader(Reader):
     def client(self) -> httpx2.Client:
         if self._client is None:
             self._running.enter_context(mock.patch.dict(os.environ, self._environ))
+            if self._worker:
+                self._running.enter_context(self._worker())
             self._client = self._running.enter_context(served(self.project.app()))
         return self._client
 
