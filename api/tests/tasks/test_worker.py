@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,27 @@ def where(number=0):
 @task(queue="math")
 def add(a, b):
     return a + b
+"""
+
+WAITS = """
+import asyncio
+
+from opa import task
+
+here = 0
+all_are_here = asyncio.Event()
+
+
+@task
+async def meet(number):
+    global here
+    here += 1
+    if here == number:
+        all_are_here.set()
+    await asyncio.wait_for(all_are_here.wait(), 15)
+    return here
+
+
 """
 
 HOOK = """
@@ -81,6 +103,22 @@ def test_the_command_of_celery_works_by_hand(jobs: TaskProject) -> None:
         assert jobs.module("jobs").where.delay(7).get(timeout=10)[2] == 7
     assert worker.stop() == 0
     assert worker.lines
+
+
+def test_a_pool_of_threads_runs_as_many_tasks_side_by_side_in_one_process(tasks: TaskProject) -> None:
+    tasks.plugin("waits.py", WAITS)
+    worker = tasks.worker("-P threads -c 100")
+    assert worker.children == []
+    with tasks.sending() as client:
+        meet = tasks.module("waits").meet
+
+        async def all_meet() -> list[int]:
+            sent = [await meet.send(100) for _ in range(100)]
+            return await asyncio.gather(*(result.get(timeout=20) for result in sent))
+
+        assert client.portal is not None
+        # Each waits until all the others run.
+        assert client.portal.call(all_meet) == [100] * 100
 
 
 def test_without_a_number_there_is_a_process_for_each_cpu(jobs: TaskProject) -> None:
