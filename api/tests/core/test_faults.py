@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opa.core.errors import OpaError
+from opa.core.errors import HookCallError, OpaError
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from tests.project import Project
@@ -138,6 +138,8 @@ def nothing_of(name: str, manager: PluginManager) -> None:
     assert name not in [found.plugin.name for found in manager.registry.objects]
     assert f"{name}_definition" not in manager.hook_definitions
     assert f"{name}_definition" not in manager.hooks
+    with pytest.raises(HookCallError):
+        manager.call(f"{name}_definition")
     assert name not in manager.drivers
     assert name not in manager.optional_components
     assert f"{name}.{name}_task" not in manager.celery.tasks

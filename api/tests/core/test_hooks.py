@@ -45,6 +45,17 @@ def test_a_hook_of_another_plugin_is_called_with_the_arguments_as_given(project:
     assert call_hook("fullname", 1, [2], name="n", x=None) == ((1, [2]), {"name": "n", "x": None})
 
 
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((), {}), ((None,), {}), ((1, 2), {}), ((), {"argument": 1}), ((1,), {"name": 2})]
+)
+def test_a_hook_gets_the_arguments_that_were_given_and_no_others(
+    project: Project, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    project.plugin("filler.py", DEFINITION + hook(result="(args, kwargs)"))
+    project.prepare()
+    assert call_hook("fullname", *args, **kwargs) == (args, kwargs)
+
+
 def test_an_asynchronous_hook_is_awaited(project: Project) -> None:
     project.plugin(
         "both.py",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -69,3 +72,44 @@ def test_do_not_see_each_others_plugins_hooks_groups_settings_components_or_task
         for name, app in apps.items():
             with TestClient(app) as client:
                 assert client.get("/what").json() == expected[name]
+
+
+HOOK = """
+from opa import Hook, HookDefinition, call_hook
+
+try:
+    found = call_hook("who")
+except Exception as error:
+    found = type(error).__name__
+
+class Who(HookDefinition):
+    name = "who"
+
+class Fill(Hook):
+    name = "who"
+    def run(self): return "{name}"
+"""
+
+ONE_AFTER_ANOTHER = """
+import os, sys
+from opa import call_hook
+from opa.core.prepare import prepare
+from opa.core.running import belonging_to
+
+managers = {}
+for name in ("a", "b"):
+    os.environ["OPA_PLUGIN_PATHS"] = name
+    managers[name] = prepare()
+    print(sys.modules[f"{name}_plugin"].found, call_hook("who"))
+with belonging_to(managers["a"]):
+    print(call_hook("who"))
+"""
+
+
+def test_an_application_that_was_alone_keeps_its_hooks_when_another_one_comes(project: Project) -> None:
+    """In a process of its own, since others that were prepared in this one may still be there."""
+    for name in ("a", "b"):
+        project.plugin(f"{name}_plugin.py", HOOK.format(name=name), folder=name)
+    done = subprocess.run([sys.executable, "-c", ONE_AFTER_ANOTHER], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["NotRunningError", "a", "NotRunningError", "b", "a"]

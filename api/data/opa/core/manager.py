@@ -47,6 +47,8 @@ class PluginManager:
         registry: what the loaded plugins define.
         hook_definitions: by name.
         hooks: the hook that is called, by name.
+        sync_hooks: the bound `run` of those that are synchronous, by name: a call is a look-up and a call.
+        async_hooks: the same for those that are asynchronous.
         drivers: driver classes, by name in lower case.
         component_states: every configured component, by name in lower case.
         optional_components: the drivers of the components that are connected, by name in lower case.
@@ -68,6 +70,8 @@ class PluginManager:
         self.optional_components: dict[str, Driver] = {}
         self.status: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.hooks: Mapping[str, Hook] = {}
+        self.sync_hooks: dict[str, Callable[..., Any]] = {}
+        self.async_hooks: dict[str, Callable[..., Awaitable[Any]]] = {}
         self._adopt(register_plugins(loaded.plugins, self.roster))
         self.component_states: dict[str, ComponentState] = configured_components(self)
         self.store: dict[str, Any] = {
@@ -82,10 +86,11 @@ class PluginManager:
         # Hooks that were there before keep what they have stored.
         before = {type(hook): hook for hook in self.hooks.values()}
         self.hooks = {name: before.get(type(hook), hook) for name, hook in registry.hooks.items()}
-        self._sync: dict[str, Callable[..., Any]] = {}
-        self._async: dict[str, Callable[..., Awaitable[Any]]] = {}
         for name, hook in self.hooks.items():
-            (self._async if is_async_function(hook.run) else self._sync)[name] = hook.run
+            (self.async_hooks if is_async_function(hook.run) else self.sync_hooks)[name] = hook.run
+        for bound in (self.sync_hooks, self.async_hooks):
+            for name in bound.keys() - self.hooks.keys():
+                del bound[name]
 
     def leave_out(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
         """Leave out a plugin that failed after it was registered, and those that require it or its hooks.
@@ -119,9 +124,9 @@ class PluginManager:
             HookCallError: no plugin defines or fills the hook, or it is asynchronous.
         """
         try:
-            run = self._sync[name]
+            run = self.sync_hooks[name]
         except KeyError:
-            raise self._call_error(name) from None
+            raise self.call_error(name) from None
         return run(*args, **kwargs)
 
     async def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -131,17 +136,18 @@ class PluginManager:
             HookCallError: no plugin defines or fills the hook, or it is not asynchronous.
         """
         try:
-            run = self._async[name]
+            run = self.async_hooks[name]
         except KeyError:
-            raise self._call_error(name) from None
+            raise self.call_error(name) from None
         return await run(*args, **kwargs)
 
-    def _call_error(self, name: str) -> HookCallError:
-        if name in self._async:
+    def call_error(self, name: str) -> HookCallError:
+        """Why the hook `name` cannot be called in the way that was tried."""
+        if name in self.async_hooks:
             return HookCallError(
                 f"hook '{name}' is asynchronous", hint=f"Call it with: await call_hook_async({name!r}, …)"
             )
-        if name in self._sync:
+        if name in self.sync_hooks:
             return HookCallError(f"hook '{name}' is not asynchronous", hint=f"Call it with: call_hook({name!r}, …)")
         if name in self.hook_definitions:
             return HookCallError(

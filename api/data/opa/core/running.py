@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 from opa.core.errors import NotRunningError
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
@@ -41,12 +42,21 @@ _running: PluginManager | None = None
 _loading: Loading | None = None
 # Which of several applications in one process a request, or a task on the event loop, belongs to.
 _current: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
+# Every manager that code in this process may belong to. While there is one only, no call of a hook has to ask which:
+# its hooks stand in `_only_hooks`, which is empty otherwise.
+_managers: WeakSet[PluginManager] = WeakSet()
+_only_hooks: Mapping[str, Callable[..., Any]] = {}
+_NOTHING: Final[Any] = object()
 
 
 def set_running(manager: PluginManager | None) -> None:
     """Make `manager` the one that this process runs."""
-    global _running  # noqa: PLW0603 - the one piece of global state
-    _running = manager
+    global _running, _only_hooks  # noqa: PLW0603 - the one piece of global state
+    _running, _only_hooks = manager, {}
+    if manager is not None:
+        _managers.add(manager)
+        if len(_managers) == 1:
+            _only_hooks = manager.sync_hooks
 
 
 @contextmanager
@@ -64,8 +74,9 @@ def belonging_to(manager: PluginManager) -> Iterator[None]:
 @contextmanager
 def loading(what: Loading) -> Iterator[None]:
     """While plugins are imported, no manager runs; this is what they have instead."""
-    global _running, _loading  # noqa: PLW0603
-    _running, _loading = None, what
+    global _loading  # noqa: PLW0603
+    set_running(None)
+    _loading = what
     try:
         yield
     finally:
@@ -148,14 +159,27 @@ def get_util(name: str) -> Any:
     return get_plugin_manager().get_component(name).util  # type: ignore[attr-defined]
 
 
-def call_hook(name: str, /, *args: Any, **kwargs: Any) -> Any:
+def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
     """Call a hook of the running application; see `PluginManager.call`."""
-    return get_plugin_manager().call(name, *args, **kwargs)
+    try:
+        run = (_only_hooks or get_plugin_manager().sync_hooks)[name]
+    except KeyError:
+        raise get_plugin_manager().call_error(name) from None
+    # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
+    if argument is _NOTHING:
+        return run(**named)
+    if more or named:
+        return run(argument, *more, **named)
+    return run(argument)
 
 
 async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Await a hook of the running application; see `PluginManager.call_async`."""
-    return await get_plugin_manager().call_async(name, *args, **kwargs)
+    try:
+        run = get_plugin_manager().async_hooks[name]
+    except KeyError:
+        raise get_plugin_manager().call_error(name) from None
+    return await run(*args, **kwargs)
 
 
 def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Registered]:
