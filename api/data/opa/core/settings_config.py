@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -57,7 +58,8 @@ class Config:
         self._load = load
         self._sources = dict(sources or {})
         for name, value in (values or {}).items():
-            self.__dict__[name] = DataDict(value) if isinstance(value, Mapping) else value
+            # Python takes its short ways to an attribute only where the name is interned, as those in code are.
+            self.__dict__[sys.intern(name)] = DataDict(value) if isinstance(value, Mapping) else value
 
     def __getattr__(self, name: str) -> Any:
         # Python comes here for names alone that are not in __dict__.
