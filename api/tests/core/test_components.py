@@ -242,23 +242,24 @@ def test_a_connect_that_hangs_ends_at_the_limit(project: Project) -> None:
         assert "did not connect within 0.3 s (1 try)" in failure(project.prepare())
 
 
-def test_components_connect_side_by_side(project: Project) -> None:
+@pytest.mark.parametrize(("connect", "pause"), [("def", "time.sleep"), ("async def", "await asyncio.sleep")])
+def test_components_connect_side_by_side(project: Project, connect: str, pause: str) -> None:
     """Each waits until all have begun: one after another they would never be done."""
     project.plugin(
         "fake.py",
         driver(
-            """
-def connect(self):
+            f"""
+{connect} connect(self):
     self.calls.append(1)
-    while len(self.calls) < 20:
-        time.sleep(0.001)
+    while len(self.calls) < 40:
+        {pause}(0.001)
     self.instance = 1
 """
         ),
     )
-    for number in range(20):
+    for number in range(40):
         project.component(f"THING{number}", "fake")
-    assert len(connected(project.prepare())) == 20
+    assert len(connected(project.prepare())) == 40
 
 
 def test_the_event_loop_goes_on_while_a_synchronous_driver_connects(project: Project) -> None:
