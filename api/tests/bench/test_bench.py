@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,31 @@ def test_it_measures_the_tasks_of_both_applications() -> None:
     *_, bare, stack, ratio = (line.rsplit(maxsplit=3) for line in done.stdout.splitlines())
     assert [bare[0], stack[0], ratio[0]] == ["bare Celery", "opa-stack", "ratio"]
     assert all(float(number.replace(",", "")) > 0 for number in bare[1:] + stack[1:] + ratio[1:])
+
+
+def run(module: str, *options: str) -> dict[str, float]:
+    """What a module says in its last lines, by the words before the number."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *options], cwd=API, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [re.fullmatch(r"(.*\S)\s+([\d.]+)( s)?", line) for line in done.stdout.splitlines()]
+    return {line[1]: float(line[2]) for line in lines if line}
+
+
+def test_it_measures_calls_of_hooks_and_reads_of_settings() -> None:
+    found = run("bench.calls", "--rounds", "3")
+    assert found["pluggy by hook"] > 1
+    assert found["hook by plain call"] > 1
+    assert found["setting by attribute"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_a_start_with_components() -> None:
+    found = run("bench.components", "--components", "2", "--rounds", "1")
+    assert found["start with 1 component"] > 1
+    assert found["start with  2 components"] > 1
+    assert found["ratio"] < 2
 
 
 def test_both_applications_have_the_same_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,153 @@
+"""What a hook and a setting cost in a route: beside pluggy and a plain call, and beside a plain attribute.
+
+Each statement is timed by `timeit`, with the few nanoseconds of its loop; a round times all of them, one right after
+the other. A ratio is the median of those of single rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from timeit import Timer
+from typing import TYPE_CHECKING, Any
+
+from bench.servers import STACK
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+
+FOLDER = Path(__file__).parent
+PLUGINS = FOLDER / "call_plugins"
+TIME_LIMIT = 300.0
+# Runs of a statement in a round: so few that a round takes milliseconds, and what disturbs it hits all statements.
+RUNS = 2000
+
+STATEMENTS = {
+    "call": "run(1)",
+    "hook": "call_hook('answer', 1)",
+    "hook by keyword": "call_hook('answer', arg=1)",
+    "pluggy": "pm.hook.answer(arg=1)",
+    "attribute": "plain.PROJECT_NAME",
+    "setting": "config.PROJECT_NAME",
+}
+
+
+@dataclass(frozen=True)
+class CallCost:
+    """What calls and reads cost.
+
+    Attributes:
+        nanoseconds: the median of each statement.
+        pluggy_by_hook: how many times as long as `call_hook` a call by pluggy takes, with one implementation.
+        hook_by_call: how many times as long as a plain call `call_hook` takes.
+        setting_by_attribute: how many times as long as an attribute of a plain object, which has them all, a setting
+            takes.
+    """
+
+    nanoseconds: Mapping[str, float]
+    pluggy_by_hook: float
+    hook_by_call: float
+    setting_by_attribute: float
+
+
+def measure(rounds: int) -> CallCost:
+    """Measure in a fresh process, with the hook and the settings of an application that is prepared in it.
+
+    Raises:
+        RuntimeError: the process failed; the message has what it said.
+    """
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("OPA_")}
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-c", f"from bench.calls import time_here; time_here({rounds})"],
+        cwd=FOLDER.parent,
+        env={**outer, **STACK.environment, "ENV": "bench", "OPA_PLUGIN_PATHS": str(PLUGINS), "OPA_LOGLEVEL": "warning"},
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"measuring calls failed:\n{done.stderr}")
+    found: dict[str, list[float]] = json.loads(done.stdout)
+
+    def ratio(one: str, other: str) -> float:
+        return statistics.median(mine / its for mine, its in zip(found[one], found[other], strict=True))
+
+    return CallCost(
+        nanoseconds={name: statistics.median(times) for name, times in found.items()},
+        pluggy_by_hook=ratio("pluggy", "hook"),
+        hook_by_call=ratio("hook", "call"),
+        setting_by_attribute=ratio("setting", "attribute"),
+    )
+
+
+def time_here(rounds: int) -> None:
+    """Prepare an application in this process, and print the nanoseconds of each round by statement, as JSON."""
+    from opa import call_hook, config, get_plugin_manager
+    from opa.core.prepare import prepare
+
+    prepare()
+    names = {
+        "run": get_plugin_manager().hooks["answer"].run,
+        "call_hook": call_hook,
+        "config": config,
+        "plain": Plain(config),
+        "pm": _pluggy(),
+    }
+    timers = {name: Timer(statement, globals=names) for name, statement in STATEMENTS.items()}
+    found: dict[str, list[float]] = {name: [] for name in timers}
+    for number in range(rounds + 1):
+        for name, timer in timers.items():
+            seconds = timer.timeit(RUNS)
+            if number:  # the first one finds cold caches
+                found[name].append(1e9 * seconds / RUNS)
+    print(json.dumps(found))
+
+
+class Plain:
+    """A plain object with the settings as its attributes."""
+
+    def __init__(self, settings: Config) -> None:
+        for name in settings:
+            setattr(self, name, settings[name])
+
+
+def _pluggy() -> Any:
+    import pluggy
+
+    class Answer:
+        @pluggy.HookspecMarker("bench")
+        def answer(self, arg: Any) -> Any:
+            """As the hook of the plugin."""
+
+    class Fill:
+        @pluggy.HookimplMarker("bench")
+        def answer(self, arg: Any) -> Any:
+            return arg
+
+    pm = pluggy.PluginManager("bench")
+    pm.add_hookspecs(Answer)
+    pm.register(Fill())
+    return pm
+
+
+def main(rounds: int = 300) -> None:
+    """Print what calls and reads cost."""
+    cost = measure(rounds)
+    for name, nanoseconds in cost.nanoseconds.items():
+        print(f"{name:<16} {nanoseconds:8.1f} ns   {STATEMENTS[name]}")
+    print(f"pluggy by hook         {cost.pluggy_by_hook:6.2f}")
+    print(f"hook by plain call     {cost.hook_by_call:6.2f}")
+    print(f"setting by attribute   {cost.setting_by_attribute:6.2f}")
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)
