@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Lifespan, Message, Receive, Scope, Send
 
 from opa.core.errors import OpaError, PluginError, RegistrationError
+from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
@@ -21,6 +22,9 @@ from opa.core.middleware import middleware_of_group, swallower
 from opa.core.register import PluginObjects
 from opa.core.routes import add_routes
 from opa.core.running import belonging_to
+
+# What a router has that was given no lifespan: it runs its `on_startup` and `on_shutdown`.
+DEFAULT_LIFESPAN = type(APIRouter().lifespan_context)
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Contributions:
     routes: list[BaseRoute] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
     exception_handlers: list[Any] = field(default_factory=list)
+    lifespans: list[Lifespan[Any]] = field(default_factory=list)
 
 
 class Api(FastAPI):
@@ -43,12 +48,34 @@ class Api(FastAPI):
         super().__init__(lifespan=self._inner_lifespan, **options)
         self.manager = manager
         self._contributions: dict[str, Contributions] = {}
+        self._lifespans: list[Lifespan[Any]] = []
         self._inner_started = False
 
     @asynccontextmanager
-    async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+    async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
+        """Run the lifespans of the plugins' routers, and give their states together; of two with a key the first."""
         self._inner_started = True
-        yield
+        state: dict[str, Any] = {}
+        async with AsyncExitStack() as started:
+            for lifespan in self._lifespans:
+                given = await started.enter_async_context(cast("AbstractAsyncContextManager[Any]", lifespan(self)))
+                state = {**(given or {}), **state}
+            yield state or None
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Do what FastAPI does; the lifespans of routers run one after another.
+
+        FastAPI puts that of each router into that of the next. From some 490 routers on that is deeper than Python goes,
+        and the application does not start.
+
+        Raises:
+            FastAPIError: FastAPI refuses a route, such as one with an empty path.
+        """
+        before = self.router.lifespan_context
+        super().include_router(router, **options)
+        self.router.lifespan_context = before
+        if not isinstance(router.lifespan_context, DEFAULT_LIFESPAN) or router.on_startup or router.on_shutdown:
+            self._lifespans.append(router.lifespan_context)
 
     @contextmanager
     def contributed_by(self, plugin: str) -> Iterator[None]:
@@ -57,7 +84,7 @@ class Api(FastAPI):
             yield
             return
         routes, middleware = {id(route) for route in self.router.routes}, {id(item) for item in self.user_middleware}
-        handlers = set(self.exception_handlers)
+        handlers, lifespans = set(self.exception_handlers), len(self._lifespans)
         try:
             yield
         finally:
@@ -65,6 +92,7 @@ class Api(FastAPI):
             mine.routes += [route for route in self.router.routes if id(route) not in routes]
             mine.middleware += [item for item in self.user_middleware if id(item) not in middleware]
             mine.exception_handlers += [key for key in self.exception_handlers if key not in handlers]
+            mine.lifespans += self._lifespans[lifespans:]
 
     def remove_contributions_of(self, plugin: str) -> None:
         """Take out what `plugin` has added."""
@@ -73,6 +101,7 @@ class Api(FastAPI):
         self.user_middleware[:] = [item for item in self.user_middleware if item not in mine.middleware]
         for key in mine.exception_handlers:
             self.exception_handlers.pop(key, None)
+        self._lifespans = [lifespan for lifespan in self._lifespans if lifespan not in mine.lifespans]
         self.openapi_schema = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,6 +195,13 @@ def build_app(manager: PluginManager) -> Api:
     )
     # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
     app.root_path = config.OPENAPI_PREFIX
+    with no_collection():
+        _add_all(app)
+    return app
+
+
+def _add_all(app: Api) -> None:
+    manager = app.manager
     routers: set[int] = set()
     for found in manager.registry.objects:
         if found.plugin.name not in manager.roster:
@@ -176,7 +212,6 @@ def build_app(manager: PluginManager) -> Api:
         except PluginError as error:
             for gone in manager.leave_out(found.plugin.name, error):
                 app.remove_contributions_of(gone.plugin.name)
-    return app
 
 
 def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from opa.core import settings
@@ -12,6 +10,7 @@ from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import SettingsError
 from opa.core.filters import PluginFilters, decide
+from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
@@ -42,20 +41,8 @@ def prepare(config: Config | None = None) -> PluginManager:
         config = settings.load_settings()
     settings.config.adopt(config)
     setup_logging(config)
-    with _no_collection():
+    with no_collection():
         return _load(config)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let the garbage collector rest: what is made here stays, and to look for garbage in it costs half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _load(config: Config) -> PluginManager:
