@@ -12,7 +12,7 @@ import pytest
 from opa.serve.workers import available_cpus
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
-from tests.serve.process import wait_until
+from tests.serve.process import own_memory, wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, Worker, task_project
 
@@ -123,6 +123,12 @@ def test_a_pool_of_threads_runs_as_many_tasks_side_by_side_in_one_process(tasks:
 
 def test_without_a_number_there_is_a_process_for_each_cpu(jobs: TaskProject) -> None:
     assert len(jobs.worker("").children) == available_cpus()
+
+
+def test_the_processes_of_a_worker_share_the_memory_of_the_plugins(tasks: TaskProject) -> None:
+    tasks.plugin("large.py", "things = [[str(number)] for number in range(300_000)]")
+    worker = tasks.worker("-c 2")
+    assert max(own_memory(pid) for pid in worker.children) < 30, "the things alone take more than 40 MB"
 
 
 def test_the_settings_say_how_many_processes_and_which_queue(jobs: TaskProject) -> None:

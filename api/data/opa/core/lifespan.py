@@ -61,7 +61,7 @@ class _Process:
 
     async def set_up(self) -> None:
         """Run the setups, in load order; where there is no application, those that need it are left out."""
-        for found in self._manager.registry.objects:
+        for found in self._manager.registry.starting:
             for setup in found.setups:
                 if self._app is None and asks_for("app", setup):
                     continue
@@ -75,7 +75,7 @@ class _Process:
 
     async def start(self) -> None:
         """Run `ready` of all plugins, then `startup` of all, then the group `startup`."""
-        for found in self._manager.registry.objects:
+        for found in self._manager.registry.starting:
             if found.plugin.name in self._manager.roster and await self._step("ready", found):
                 self._started.append(found)
         for found in list(self._started):

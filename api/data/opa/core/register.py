@@ -46,6 +46,8 @@ class Registry:
 
     Attributes:
         objects: what each plugin defines, in load order.
+        starting: those of them that have something to run when a process starts or stops. Each process walks over these
+            alone: to look at an object is to write to its memory, which it shares with the others until then.
         hook_definitions: by hook name.
         hooks: the hook that is called, by hook name.
         drivers: by driver name in lower case.
@@ -54,6 +56,7 @@ class Registry:
     """
 
     objects: tuple[PluginObjects, ...]
+    starting: tuple[PluginObjects, ...]
     hook_definitions: Mapping[str, type[HookDefinition]]
     hooks: Mapping[str, Hook]
     drivers: Mapping[str, type[Driver]]
@@ -90,6 +93,7 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
     _require_hooks(objects, definitions, hooks)
     return Registry(
         objects=objects,
+        starting=tuple(found for found in objects if found.setups or found.lifecycle.functions),
         hook_definitions=definitions,
         hooks=hooks,
         drivers=_drivers(objects),

@@ -216,6 +216,7 @@ class Settings(BaseModel):
     PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
     GRACEFUL_TIMEOUT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0)]
     WORKERS: CountOrNone
+    PRELOAD: bool
     RELOAD: bool
     RELOAD_POLLING: YesNoAuto
 

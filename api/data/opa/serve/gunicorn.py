@@ -7,14 +7,15 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from uvicorn_worker import UvicornWorker
 
-from opa.core.errors import StartError
+from opa.core.errors import OpaError, StartError
+from opa.core.garbage import kept_for_forks
 from opa.core.log import log
 from opa.core.log_gunicorn import LogLogger
 from opa.serve.application import load_app
@@ -23,6 +24,7 @@ from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
 from opa.serve.start_failures import StartFailures
 
 if TYPE_CHECKING:
+    from opa.core.app import Api
     from opa.core.settings import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
@@ -35,21 +37,32 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each container has its own
 def serve(config: Config, *, workers: int) -> None:
     """Serve with `workers` processes until SIGTERM or SIGINT.
 
-    The application is built here, before the fork; components connect in each worker.
+    With `PRELOAD` the application is built here, before the fork, and else in each worker. Components connect in each
+    worker.
 
     Raises:
         OpaError: it cannot be started, a worker's component does not connect among the reasons.
         SystemExit: it ended with another status than 0.
     """
-    app = load_app()
+    app = None
+    if config.PRELOAD:
+        with kept_for_forks():
+            app = load_app()
     listener = listening_socket(config.HOST, config.PORT)
     Application(config, app, listener, workers).run()
 
 
 class Application(BaseApplication):  # type: ignore[misc]
-    """What gunicorn runs, and how."""
+    """What gunicorn runs, and how.
 
-    def __init__(self, config: Config, app: Any, listener: socket.socket, workers: int) -> None:
+    Args:
+        config: the settings.
+        app: the application; None where each worker is to load its own.
+        listener: the socket that all workers accept from.
+        workers: how many.
+    """
+
+    def __init__(self, config: Config, app: Api | None, listener: socket.socket, workers: int) -> None:
         self.config = config
         self.app = app
         self.failures = StartFailures()
@@ -66,7 +79,7 @@ class Application(BaseApplication):  # type: ignore[misc]
             "workers": self._workers,
             "worker_class": ApiWorker,
             "logger_class": LogLogger,
-            "preload_app": True,
+            "preload_app": self.app is not None,
             "proc_name": "opa",
             "timeout": STUCK,
             "graceful_timeout": round(stop_limit(self.config)),
@@ -76,8 +89,8 @@ class Application(BaseApplication):  # type: ignore[misc]
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Any:
-        return self.app
+    def load(self) -> Api:
+        return load_app() if self.app is None else self.app
 
     def run(self) -> None:
         """Run until it is told to stop.
@@ -141,6 +154,12 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
+    def load_wsgi(self) -> None:
+        try:
+            super().load_wsgi()
+        except OpaError as error:
+            self._fail(error)
+
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         server = Server(self.config, alone=False)
@@ -149,10 +168,14 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         try:
             await server.serve(sockets=[listener.sock for listener in self.sockets])
         except StartError as error:
-            self.app.failures.note(str(error))
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+            self._fail(error)
         finally:
             beat.cancel()
+
+    def _fail(self, error: OpaError) -> NoReturn:
+        """End, and let the master say why: once, however many workers it is true for."""
+        self.app.failures.note(str(error))
+        raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 
     async def _beat(self, server: Server) -> None:
         """Show the master that the event loop turns, also while components connect and while requests end.

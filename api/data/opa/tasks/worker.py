@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -86,6 +87,8 @@ class Worker(celery_worker.Worker):
             self.app.conf.worker_proc_alive_timeout = config.COMPONENT_CONNECT_TIMEOUT + SETUP_LIMIT
             signals.worker_process_init.connect(self.children.start, weak=False)
             signals.worker_process_shutdown.connect(self.children.stop, weak=False)
+            # The children share the memory of the plugins with this process, until one of them looks there for garbage.
+            gc.freeze()
         else:
             _start_or_exit()
 
