@@ -20,6 +20,7 @@ _TEXT = (
     "<level>{message}</level><dim>{_extra}</dim>\n{_exception}"
 )
 _JSON = "{_line}\n"
+_ENCODER = json.JSONEncoder(allow_nan=False)  # made once: `json.dumps` makes one for each line
 
 
 def safe_repr(value: Any) -> str:
@@ -94,22 +95,22 @@ def _shown(name: str, value: Any) -> str:
 def _to_json(fields: Mapping[str, Any]) -> str:
     extra = fields.get("extra")
     if extra is None:
-        return json.dumps(fields)
+        return _ENCODER.encode(fields)
     try:
-        return json.dumps({**fields, "extra": _for_json("", extra)}, allow_nan=False)
+        return _ENCODER.encode({**fields, "extra": _for_json("", extra)})
     except (ValueError, RecursionError):  # NaN, or an object that holds itself
-        return json.dumps({**fields, "extra": {name: _shown(name, value) for name, value in extra.items()}})
+        return _ENCODER.encode({**fields, "extra": {name: _shown(name, value) for name, value in extra.items()}})
 
 
 def _for_json(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return MASK if looks_secret(name) else _mask(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # a look at an abstract class takes long
         return {str(key): _for_json(str(key), item) for key, item in value.items()}
     if looks_secret(name):
         return MASK
-    if isinstance(value, str):
-        return _mask(value)
     if isinstance(value, list | tuple):
         return [_for_json(name, item) for item in value]
     return _mask(safe_repr(value))

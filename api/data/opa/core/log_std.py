@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os.path
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -41,6 +41,8 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 
 
+_LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
+
 # How warnings.formatwarning begins: the record itself says only that the module `warnings` wrote it.
 _WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
 
@@ -56,17 +58,23 @@ class LeadIntoLog(logging.Handler):
             line["name"] = record.name
             line["function"] = record.funcName or "<unknown>"
             line["line"] = number
-            line["file"] = type(line["file"])(Path(path).name, path)  # type: ignore[call-arg]
+            line["file"] = type(line["file"])(os.path.basename(path), path)  # type: ignore[call-arg]  # noqa: PTH119
+            for key in vars(record).keys() - _OWN_ATTRIBUTES:
+                line["extra"][key] = vars(record)[key]
 
         try:
-            extra = {key: value for key, value in vars(record).items() if key not in _OWN_ATTRIBUTES}
-            lead = logger.patch(as_its_caller).bind(**extra).opt(exception=record.exc_info)
+            # A worker writes a line for each task, so this takes what is quick: no `bind`, no `opt` without need, no Path.
+            lead = logger.patch(as_its_caller)
+            if record.exc_info:
+                lead = lead.opt(exception=record.exc_info)
             lead.log(_level(record), _text(record))
         except Exception:  # noqa: BLE001  as every handler of the standard library: it reports, and the caller goes on
             self.handleError(record)
 
 
 def _level(record: logging.LogRecord) -> str | int:
+    if record.levelname in _LEVELS_OF_BOTH:
+        return record.levelname
     try:
         return logger.level(record.levelname).name
     except ValueError:  # a level of the library's own
