@@ -65,7 +65,7 @@ class Api(FastAPI):
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Do what FastAPI does; the lifespans of routers run one after another.
 
-        FastAPI puts that of each router into that of the next. From some 490 routers on that is deeper than Python goes,
+        FastAPI puts that of each router into that of the next. From some 490 on that is deeper than Python goes,
         and the application does not start.
 
         Raises:
