@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from opa import get_plugin_manager
 from tests.project import Project
 
 PLUGIN = """
@@ -72,6 +75,18 @@ def test_do_not_see_each_others_plugins_hooks_groups_settings_components_or_task
         for name, app in apps.items():
             with TestClient(app) as client:
                 assert client.get("/what").json() == expected[name]
+
+
+def test_code_that_calls_one_of_them_does_not_belong_to_it_afterwards(project: Project) -> None:
+    """As the middleware or the application around it does."""
+    a, b = project.app(), project.app()
+
+    async def request() -> None:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(a), base_url="http://a") as client:
+            assert (await client.get("/healthz")).status_code == 200
+        assert get_plugin_manager() is b.manager
+
+    asyncio.run(request())
 
 
 HOOK = """

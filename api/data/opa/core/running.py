@@ -41,7 +41,7 @@ class Loading:
 _running: PluginManager | None = None
 _loading: Loading | None = None
 # Which of several applications in one process a request, or a task on the event loop, belongs to.
-_current: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
+current_manager: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
 # Every manager that code in this process may belong to. While there is one only, no call of a hook has to ask which:
 # its hooks stand in `_only_hooks`, which is empty otherwise.
 _managers: WeakSet[PluginManager] = WeakSet()
@@ -62,13 +62,13 @@ def set_running(manager: PluginManager | None) -> None:
 @contextmanager
 def belonging_to(manager: PluginManager) -> Iterator[None]:
     """What runs in the block, and what it starts, belongs to `manager`, whichever was made running last."""
-    before = _current.get()
-    _current.set(manager)
+    before = current_manager.get()
+    current_manager.set(manager)
     try:
         yield
     finally:
         # Not by a token: what starts an application may stop it in another context, as `opa shell` does.
-        _current.set(before)
+        current_manager.set(before)
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def get_plugin_manager() -> PluginManager:
     Raises:
         NotRunningError: no application was prepared in this process.
     """
-    manager = _current.get() or _running
+    manager = current_manager.get() or _running
     if manager is None:
         raise NotRunningError(
             "no application runs in this process yet",
