@@ -109,6 +109,21 @@ def test_what_is_no_middleware_class_stops_the_start(plugins: Project) -> None:
         plugins.app()
 
 
+def test_a_class_that_takes_no_application_stops_the_start_and_is_named(plugins: Project) -> None:
+    plugins.plugin("limits.py", "class Limit:\n    def __init__(self): pass")
+    plugins.settings(MIDDLEWARE=["limits.Limit"])
+    with pytest.raises(
+        GroupError, match="'limits.Limit' in the group middleware cannot be called with the appl.*too many"
+    ):
+        plugins.app()
+
+
+def test_opts_that_a_class_does_not_take_stop_the_start(plugins: Project) -> None:
+    plugins.settings(MIDDLEWARE=[{"URI": "mw.First", "OPTS": {"nmae": "x"}}])
+    with pytest.raises(GroupError, match="'mw.First' .* the application and its OPTS: .*'nmae'"):
+        plugins.app()
+
+
 @pytest.mark.parametrize("name", ["Swallows", "Answers"])
 def test_one_that_swallows_the_lifespan_is_named_and_stops_the_start(plugins: Project, name: str) -> None:
     plugins.settings(MIDDLEWARE=["mw.First", f"mw.{name}", "mw.Second"])
@@ -131,3 +146,28 @@ def test_one_that_raises_while_the_application_starts_stops_the_start(plugins: P
     plugins.settings(MIDDLEWARE=["bad.Bad"])
     with pytest.raises(ValueError, match="no"), plugins.client():
         pass
+
+
+REGISTERED = """
+from opa import register
+from mw import Base
+
+@register("middleware")
+class Registered(Base): pass
+"""
+
+
+def test_what_a_plugin_registers_comes_behind_what_the_settings_name(plugins: Project) -> None:
+    plugins.plugin("registering.py", REGISTERED)
+    plugins.settings(MIDDLEWARE=["mw.First"])
+    with plugins.client() as client:
+        assert client.get("/seen").json() == ["First", "Registered"]
+
+
+@pytest.mark.parametrize("breaks", ["def ready(): raise ValueError", "register('middleware')(Limit)"])
+def test_what_a_plugin_has_registered_goes_with_it_when_it_is_left_out(plugins: Project, breaks: str) -> None:
+    plugins.plugin("registering.py", f"{REGISTERED}\nclass Limit:\n    def __init__(self): pass\n{breaks}")
+    plugins.settings(MIDDLEWARE=["mw.First"], PLUGIN_FAILURE="skip")
+    with plugins.client() as client:
+        assert client.get("/seen").json() == ["First"]
+        assert "registering" in client.app.manager.roster.left_out  # type: ignore[attr-defined]

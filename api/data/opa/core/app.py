@@ -18,7 +18,7 @@ from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
-from opa.core.middleware import middleware_of_group, swallower
+from opa.core.middleware import middleware_of, swallower
 from opa.core.register import PluginObjects
 from opa.core.routes import add_routes
 from opa.core.running import current_manager
@@ -189,10 +189,11 @@ def _words_for(error: BaseException) -> str:
 def build_app(manager: PluginManager) -> Api:
     """The application with the routes, middleware and exception handlers of all plugins, in load order.
 
-    The group `middleware` of the settings is the outermost.
+    The group `middleware` is the outermost.
 
     Raises:
-        PluginError: a router, middleware or exception handler of a plugin that may not be left out cannot be added.
+        PluginError: a member of the group is no middleware, or a router, middleware or exception handler cannot be
+            added, and does not belong to a plugin that may be left out.
     """
     config = manager.config
     app = Api(
@@ -204,7 +205,6 @@ def build_app(manager: PluginManager) -> Api:
         docs_url=None,
         redoc_url=None,
         debug=config.DEBUG,
-        middleware=middleware_of_group(manager.groups.members(MIDDLEWARE)),
     )
     # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
     app.root_path = config.OPENAPI_PREFIX
@@ -215,16 +215,33 @@ def build_app(manager: PluginManager) -> Api:
 
 def _add_all(app: Api) -> None:
     manager = app.manager
+    for member in manager.groups.members(MIDDLEWARE):
+        plugin = manager.plugin_of_module(member.module) if member.module else None
+        if plugin is None:
+            app.user_middleware.append(middleware_of(member))
+        elif plugin in manager.roster:
+            with _added_by(plugin, app):
+                app.user_middleware.append(middleware_of(member))
     routers: set[int] = set()
     for found in manager.registry.objects:
-        if found.plugin.name not in manager.roster:
-            continue
-        try:
-            with app.contributed_by(found.plugin.name):
+        if found.plugin.name in manager.roster:
+            with _added_by(found.plugin.name, app):
                 _add(app, found, routers)
-        except PluginError as error:
-            for gone in manager.leave_out(found.plugin.name, error):
-                app.remove_contributions_of(gone.plugin.name)
+
+
+@contextmanager
+def _added_by(plugin: str, app: Api) -> Iterator[None]:
+    """What is added in the block belongs to `plugin`, which is left out where that fails.
+
+    Raises:
+        PluginError: it fails, and the plugin may not be left out.
+    """
+    try:
+        with app.contributed_by(plugin):
+            yield
+    except PluginError as error:
+        for gone in app.manager.leave_out(plugin, error):
+            app.remove_contributions_of(gone.plugin.name)
 
 
 def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:

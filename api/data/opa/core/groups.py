@@ -151,20 +151,24 @@ def _member(group: str, entry: Entry) -> Member:
         return Member(entry.uri, value(**entry.opts))
     if group == MIDDLEWARE:
         return Member(entry.uri, value, entry.opts)
-    return Member(entry.uri, _configured(value, entry) if entry.opts else value)
+    return Member(entry.uri, configured(value, entry.opts) if entry.opts else value)
 
 
-def _configured(value: Any, entry: Entry) -> Any:
-    """The object with the settings of its URI: by its `configure`; a class without one is instantiated with them."""
+def configured(value: Any, opts: Mapping[str, Any]) -> Any:
+    """The object with the settings of its URI: by its `configure`; a class without one is instantiated with them.
+
+    Raises:
+        UriError: it takes none.
+    """
     if inspect.isclass(value):
         if not hasattr(value, "configure"):
-            return value(**entry.opts)
+            return value(**opts)
         value = value()
     elif not hasattr(value, "configure"):
         raise UriError(
             f"has OPTS, and a {type(value).__name__} without configure() takes none; FACTORY: true would call it"
         )
-    value.configure(**entry.opts)
+    value.configure(**opts)
     return value
 
 

@@ -111,6 +111,13 @@ class PluginManager:
         forget_components(self, drivers, f"the plugin of its driver is left out: {error.problem}")
         return gone
 
+    def plugin_of_module(self, module: str) -> str | None:
+        """The name of the plugin that `module` is, or is inside of."""
+        names = {found.plugin.file.module: found.plugin.name for found in self.registry.objects}
+        while module and module not in names:
+            module = module.rpartition(".")[0]
+        return names.get(module)
+
     def _discard_what_is_not_registered(self) -> None:
         for decision in self.decisions:
             if decision.plugin.name in self.roster.left_out:

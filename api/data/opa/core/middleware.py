@@ -1,15 +1,17 @@
-"""ASGI middleware from the group `middleware`, and finding the one that swallows the lifespan."""
+"""Middleware from the group `middleware`, and finding the one that swallows the lifespan."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opa.core.errors import GroupError
 from opa.core.groups import Member
+from opa.core.processors import RequestProcessor, processor_of
+from opa.core.uris import UriError
 
 
 class BaseMiddleware:
@@ -26,23 +28,45 @@ class BaseMiddleware:
         await self.app(scope, receive, send)
 
 
-def middleware_of_group(members: Iterable[Member]) -> list[Middleware]:
-    """The members as Starlette's middleware, the first outermost.
+def middleware_of(member: Member) -> Middleware:
+    """A member of the group as Starlette's middleware.
 
     Raises:
-        GroupError: a member is no class, nor a factory that takes the application.
+        GroupError: it is neither a class or factory that takes the application, nor a request processor.
     """
-    middleware = []
-    for member in members:
-        if not callable(member.value):
-            raise GroupError(
-                f"'{member.uri}' in the group middleware is a {type(member.value).__name__},"
-                " not an ASGI middleware class",
-                where="setting PLUGINS",
-                hint="Name a class whose __init__ takes the application",
-            )
-        middleware.append(Middleware(member.value, **member.opts))
-    return middleware
+    try:
+        process = processor_of(member)
+    except Exception as error:
+        text = str(error) if isinstance(error, UriError) else f"raised {type(error).__name__}: {error}"
+        raise _no_middleware(member, text) from error
+    if process is not None:
+        return Middleware(RequestProcessor, process=process, name=member.uri)
+    if not callable(member.value):
+        raise _no_middleware(member, f"is a {type(member.value).__name__}, not an ASGI middleware class")
+    if problem := _cannot_take_application(member):
+        given = "the application and its OPTS" if member.opts else "the application"
+        raise _no_middleware(member, f"cannot be called with {given}: {problem}")
+    return Middleware(member.value, **member.opts)
+
+
+def _cannot_take_application(member: Member) -> str | None:
+    """What is wrong with the parameters of an ASGI middleware class, as Python says it."""
+    try:
+        inspect.signature(member.value).bind(None, **member.opts)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # a builtin, which has no signature
+        return None
+    return None
+
+
+def _no_middleware(member: Member, problem: str) -> GroupError:
+    return GroupError(
+        f"'{member.uri}' in the group middleware {problem}",
+        where=f"registered in {member.module}" if member.module else "setting PLUGINS",
+        hint="Name a class whose __init__ takes the application, or what has process(request); other things belong"
+        " into a group of another name",
+    )
 
 
 async def swallower(middleware: Sequence[Middleware]) -> str:
