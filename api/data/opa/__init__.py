@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opa.core.depends import Component
     from opa.core.drivers import Driver
     from opa.core.errors import ComponentUnavailableError, OpaError
+    from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.log import log
     from opa.core.manager import PluginManager
@@ -41,11 +42,13 @@ __all__ = [
     "Component",
     "ComponentUnavailableError",
     "Driver",
+    "Framework",
     "Hook",
     "HookDefinition",
     "OpaError",
     "PluginManager",
     "PluginSettings",
+    "Schema",
     "Setup",
     "call_hook",
     "call_hook_async",
@@ -69,11 +72,13 @@ _HOME = {
     "Component": "core.depends",
     "ComponentUnavailableError": "core.errors",
     "Driver": "core.drivers",
+    "Framework": "core.framework",
     "Hook": "core.hooks",
     "HookDefinition": "core.hooks",
     "OpaError": "core.errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
+    "Schema": "core.framework",
     "Setup": "core.setups",
     "call_hook": "core.running",
     "call_hook_async": "core.running",

@@ -31,7 +31,8 @@ class ImportedPlugin:
     Attributes:
         file: the plugin as it lies on disk.
         module: its module, or its package.
-        parts: those of the submodules `tasks`, `apps` and `lifecycle` that the package has.
+        parts: those of the submodules `tasks`, `apps`, `lifecycle`, and others that were asked for, that the package
+            has.
     """
 
     file: PluginFile
@@ -49,7 +50,9 @@ class ImportedPlugin:
         return None if isinstance(value, ModuleType) else value
 
 
-def import_plugins(roster: Roster, folders: Sequence[Path]) -> tuple[ImportedPlugin, ...]:
+def import_plugins(
+    roster: Roster, folders: Sequence[Path], submodules: Sequence[str] = ()
+) -> tuple[ImportedPlugin, ...]:
     """Import the plugins of `roster` afresh and give them in its order.
 
     Every folder is put at the end of `sys.path`, so that plugins can import from one another and none can stand before
@@ -57,6 +60,11 @@ def import_plugins(roster: Roster, folders: Sequence[Path]) -> tuple[ImportedPlu
     that both names mean one module however a user's plugin spells it.
 
     A plugin that cannot be imported is left out, with those that require it.
+
+    Args:
+        roster: the plugins.
+        folders: the plugin paths.
+        submodules: more submodules or subpackages that are imported with each package which has them.
 
     Raises:
         PluginImportError: a plugin that may not be left out does not import, takes too long, or has the name of an
@@ -73,13 +81,15 @@ def import_plugins(roster: Roster, folders: Sequence[Path]) -> tuple[ImportedPlu
                 continue
             try:
                 with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
-                    imported[plugin.name] = _import_plugin(plugin, roster, folders, installed)
+                    imported[plugin.name] = _import_plugin(plugin, roster, folders, installed, submodules)
             except PluginImportError as error:
                 roster.leave_out(plugin.name, error)
     return tuple(imported[plugin.name] for plugin in roster.plugins)
 
 
-def _import_plugin(plugin: PluginFile, roster: Roster, folders: Sequence[Path], installed: Set[str]) -> ImportedPlugin:
+def _import_plugin(
+    plugin: PluginFile, roster: Roster, folders: Sequence[Path], installed: Set[str], submodules: Sequence[str]
+) -> ImportedPlugin:
     if plugin.folder is not None and not plugin.is_built_in and plugin.name in installed:
         _refuse_name_of_installed_module(plugin)
     what, file = f"plugin '{plugin.name}'", plugin.file
@@ -89,8 +99,10 @@ def _import_plugin(plugin: PluginFile, roster: Roster, folders: Sequence[Path], 
         if plugin.is_built_in:
             sys.modules[plugin.name] = module
         parts = {}
-        for part in PARTS if plugin.is_package else ():
+        for part in (*PARTS, *submodules) if plugin.is_package else ():
             file = plugin.file.with_name(f"{part}.py")
+            if part in submodules and not file.is_file():
+                file = plugin.file.parent / part / "__init__.py"
             if file.is_file():
                 what = f"{file.name} of plugin '{plugin.name}'"
                 parts[part] = importlib.import_module(f"{plugin.module}.{part}")

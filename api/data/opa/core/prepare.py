@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opa.core import settings
@@ -28,11 +28,12 @@ DEFAULT_PLUGIN_PATH = "/plugins"
 LOCAL_PLUGIN_PATH = "plugins"
 
 
-def prepare(config: Config | None = None) -> PluginManager:
+def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> PluginManager:
     """Load the plugins, and make the plugin manager that results the running one. Needs no network.
 
     Args:
         config: the settings; by default they are loaded from their usual places.
+        submodules: more submodules of plugins that are imported with them.
 
     Raises:
         OpaError: a mistake in settings or plugins; which subclass says in which step.
@@ -42,10 +43,10 @@ def prepare(config: Config | None = None) -> PluginManager:
     settings.config.adopt(config)
     setup_logging(config)
     with no_collection():
-        return _load(config)
+        return _load(config, submodules)
 
 
-def _load(config: Config) -> PluginManager:
+def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
     decisions = decide(first_of_each_name(_found(config, folders)), _filters(config))
     for decision in decisions:
@@ -56,7 +57,7 @@ def _load(config: Config) -> PluginManager:
         config, {decision.plugin.module: decision.plugin.name for decision in decisions}
     )
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
-        plugins = import_plugins(roster, folders)
+        plugins = import_plugins(roster, folders, submodules)
         groups.add_from_settings(_groups(config))
     manager = PluginManager(Loaded(config, decisions, roster, plugins, celery, groups, plugin_settings))
     _check_settings(manager)

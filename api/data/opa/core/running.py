@@ -129,6 +129,23 @@ def get_plugin_manager() -> PluginManager:
     return manager
 
 
+def refuse_inside_application(what: str, instead: str) -> None:
+    """Let nobody make another application from within one, which would forget the plugins that run.
+
+    Args:
+        what: is about to be made.
+        instead: what to use.
+
+    Raises:
+        NotRunningError: plugins are being imported, or this code runs for an application.
+    """
+    if _loading is not None or _current.get() is not None:
+        raise NotRunningError(
+            f"{what} cannot be made inside an application that is there already",
+            hint=f"Take {instead} in a route, hook, task, setup or ready(), or make it in a program of its own",
+        )
+
+
 def get_component(name: str) -> Driver:
     """The driver instance of the component `name`; case does not matter.
 
