@@ -6,7 +6,7 @@
 - importing (watchdog): they are imported
 - register, groups (uris), plugin_settings: what they define is collected and checked
 - manager: what was loaded; prepare runs the steps up to here
-- app (middleware, routes, telemetry): the application is built
+- app (middleware, processors, routes, telemetry): the application is built
 
 Up to here there is no network and no event loop; `opa check` does as much. What follows happens in each serving
 process, and is undone in reverse: lifespan runs it.

@@ -139,7 +139,7 @@ def refuse_inside_application(what: str, instead: str) -> None:
     Raises:
         NotRunningError: plugins are being imported, or this code runs for an application.
     """
-    if _loading is not None or _current.get() is not None:
+    if _loading is not None or current_manager.get() is not None:
         raise NotRunningError(
             f"{what} cannot be made inside an application that is there already",
             hint=f"Take {instead} in a route, hook, task, setup or ready(), or make it in a program of its own",
