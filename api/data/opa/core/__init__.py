@@ -14,5 +14,6 @@ process, and is undone in reverse: lifespan runs it.
 - components (drivers, hosts): they are connected
 - setups, lifecycle (arguments, depends): plugins are set up, and get ready
 
-`running` is the way for plugins to the application that they run in, and the only global state.
+`running` is the way for plugins to the application that they run in, and the only global state;
+`framework` shows the same to programs that were written for SPOC.
 """
