@@ -24,11 +24,13 @@ def start_api() -> Api:
         OpaError: a mistake in settings or plugins.
     """
     from opa.core.app import build_app
+    from opa.core.garbage import frozen
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "uvicorn"
-    return build_app(prepare())
+    with frozen():
+        return build_app(prepare())
 
 
 def start_celery() -> TaskApplication:

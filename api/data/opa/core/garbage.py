@@ -20,12 +20,13 @@ def no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def kept_for_forks() -> Iterator[None]:
-    """What is made in the block is never looked at by the garbage collector, here or in a fork of this process.
+def frozen() -> Iterator[None]:
+    """What is made in the block is out of the garbage collector's sight from then on, in this process and in its forks.
 
-    To look at an object is to write to its memory, and a fork shares memory with its parent until one of them writes.
-    There is no collection first: the pages that it frees are written to by the next objects, in each process by others
-    (https://docs.python.org/3/library/gc.html#gc.freeze).
+    A full collection looks at everything: with a thousand plugins that is a second in which nothing is served. And to
+    look at an object is to write to its memory, which a fork shares with its parent until one of them writes. There is
+    no collection first: it frees pages among those of what stays, and the next objects in them are written to, in each
+    fork for itself (https://docs.python.org/3/library/gc.html#gc.freeze).
     """
     with no_collection():
         yield

@@ -15,7 +15,6 @@ from gunicorn.errors import HaltServer
 from uvicorn_worker import UvicornWorker
 
 from opa.core.errors import OpaError, StartError
-from opa.core.garbage import kept_for_forks
 from opa.core.log import log
 from opa.core.log_gunicorn import LogLogger
 from opa.serve.application import load_app
@@ -44,10 +43,7 @@ def serve(config: Config, *, workers: int) -> None:
         OpaError: it cannot be started, a worker's component does not connect among the reasons.
         SystemExit: it ended with another status than 0.
     """
-    app = None
-    if config.PRELOAD:
-        with kept_for_forks():
-            app = load_app()
+    app = load_app() if config.PRELOAD else None
     listener = listening_socket(config.HOST, config.PORT)
     Application(config, app, listener, workers).run()
 

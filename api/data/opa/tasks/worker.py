@@ -83,12 +83,12 @@ class Worker(celery_worker.Worker):
         self.children = Children()
         self._has_stopped = threading.Event()
         super().on_start()
+        # A collection would look at all plugins, and in a child copy the memory that it shares with this process.
+        gc.freeze()
         if issubclass(self.pool_cls, PreforkPool):
             self.app.conf.worker_proc_alive_timeout = config.COMPONENT_CONNECT_TIMEOUT + SETUP_LIMIT
             signals.worker_process_init.connect(self.children.start, weak=False)
             signals.worker_process_shutdown.connect(self.children.stop, weak=False)
-            # The children share the memory of the plugins with this process, until one of them looks there for garbage.
-            gc.freeze()
         else:
             _start_or_exit()
 
