@@ -17,11 +17,15 @@ from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests that need Docker in one process: they share an image, stacks and the machine."""
+    """Run the tests that share a stack or a RabbitMQ in one process each, and these long runs first."""
     for item in items:
         if item.get_closest_marker("docker"):
-            item.add_marker(pytest.mark.xdist_group("docker"))
+            module = item.nodeid.partition("::")[0]
+            has_stack = "/docker/" in module or "/examples/" in module
+            item.add_marker(pytest.mark.xdist_group(module if has_stack else "rabbitmq"))
+    items.sort(key=lambda item: item.get_closest_marker("docker") is None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

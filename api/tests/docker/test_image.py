@@ -20,14 +20,17 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 Run = Callable[..., Container]
 
 CELERY_MUST_LOAD = "OPA_OPTIONAL_COMPONENTS__CELERY__LOAD=yes"
+# Nothing waits for anything, so even a slow machine is far from when Docker kills.
+LATE, AT_ONCE = "60", 30
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
 def processes(container: Container) -> int:
     """How many processes of opa run in it."""
-    heading, init, *others = docker("top", container.name, "-eo", "pid,args").splitlines()
+    heading, *found = docker("top", container.name, "-eo", "pid,args").splitlines()
     assert "PID" in heading
-    assert "tini" in init
+    others = [line for line in found if "tini" not in line]
+    assert len(others) == len(found) - 1
     return len(others)
 
 
@@ -134,8 +137,8 @@ def test_it_stops_at_once_when_nothing_is_going_on(run: Run) -> None:
     api = run()
     api.wait_until_healthy()
     began = time.monotonic()
-    docker("stop", "--time", "30", api.name)
-    assert time.monotonic() - began < 5
+    docker("stop", "--time", LATE, api.name)
+    assert time.monotonic() - began < AT_ONCE
     assert api.exit_code == 0
 
 
@@ -145,10 +148,12 @@ def test_it_stops_at_once_also_when_it_has_only_just_started(
 ) -> None:
     for pause in (0, 0, 0, 0.1, 0.2, 0.4, 0.8):
         with container(image, tmp_path, *options) as started:
+            # The kernel drops a signal to the first process of a container that has no handler yet.
+            wait_until(lambda: "tini" in docker("top", started.name, "-eo", "pid,args"), what="tini runs")
             time.sleep(pause)  # nothing tells from outside whether Python has a handler for the signal yet
             began = time.monotonic()
-            docker("stop", "--time", "30", started.name)
-            assert time.monotonic() - began < 10, started.log
+            docker("stop", "--time", LATE, started.name)
+            assert time.monotonic() - began < AT_ONCE, started.log
             assert started.exit_code == 0, started.log
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from opa.serve.workers import available_cpus
 from tests.project import Project
-from tests.rabbitmq import RabbitMQ
 from tests.serve.process import own_memory, wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, Worker, task_project
@@ -187,29 +186,13 @@ def test_a_worker_is_ready_when_it_takes_tasks_and_not_before(tasks: TaskProject
     worker.wait_until_ready()
 
 
-class Broker:
-    """A broker that goes away and comes back."""
-
-    def __init__(self, url: str, stop: Callable[[], None], start: Callable[[], None]) -> None:
-        self.url, self.stop, self.start = url, stop, start
-
-
-@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.docker)])
-def broker(request: pytest.FixtureRequest, start_redis: Callable[[], Server]) -> Broker:
-    if request.param == "redis":
-        server = start_redis()
-        return Broker(f"{server.url}/1", server.kill, server.start)
-    start_rabbitmq: Callable[[], RabbitMQ] = request.getfixturevalue("start_rabbitmq")
-    rabbitmq = start_rabbitmq()
-    return Broker(rabbitmq.virtual_host(), rabbitmq.stop, rabbitmq.start)
-
-
 @pytest.mark.timeout(180)
 def test_a_worker_waits_for_its_broker_and_works_soon_after_it_is_back(
-    project: Project, broker: Broker, redis_url: str
+    project: Project, start_redis: Callable[[], Server], redis_url: str
 ) -> None:
-    """At start, and later; and nothing needs a restart, the sender neither."""
-    with task_project(project, broker=broker.url, backend=f"{redis_url}/2") as tasks:
+    """At start, and later; and nothing needs a restart, the sender neither (docker/test_workers.py: RabbitMQ)."""
+    broker = start_redis()
+    with task_project(project, broker=f"{broker.url}/1", backend=f"{redis_url}/2") as tasks:
         tasks.plugin("jobs.py", JOBS)
         with tasks.sending():
             where = tasks.module("jobs").where

@@ -63,7 +63,7 @@ class LeadIntoLog(logging.Handler):
                 line["extra"][key] = vars(record)[key]
 
         try:
-            # A worker writes a line for each task, so this takes what is quick: no `bind`, no `opt` without need, no Path.
+            # A worker writes a line for each task: no `bind`, no `opt` without need, no Path, for they cost time.
             lead = logger.patch(as_its_caller)
             if record.exc_info:
                 lead = lead.opt(exception=record.exc_info)

@@ -6,8 +6,8 @@ import ast
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,8 @@ def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
     with app.connection_for_write() as connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=app.conf.broker_connection_timeout)
-            yield _reader(app, connection)
+            with closing(_reader(app, connection)) as found:
+                yield found
         except (OperationalError, *connection.recoverable_connection_errors) as error:
             raise StartError(
                 f"the broker {connection.as_uri()} does not answer: {mask_url(str(error))}",
@@ -89,7 +90,7 @@ def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
             ) from None
 
 
-def _reader(app: TaskApplication, connection: Any) -> Iterator[Held]:
+def _reader(app: TaskApplication, connection: Any) -> Generator[Held]:
     if connection.transport.driver_type == "amqp":
         from opa.tasks.dead_amqp import held_messages
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
 from datetime import UTC
 from typing import Any
 
@@ -13,9 +14,13 @@ from opa.core.errors import StartError
 from opa.tasks.dead import DeadLetter, Held, describe
 from opa.tasks.queues import DEAD_LETTER_QUEUE
 
+BACK_LIMIT = 2.0
+BACK_PAUSE = 0.02
+"""Seconds in which messages that were only looked at are back in the queue, and between two looks at that."""
 
-def held_messages(connection: Any, delivery_limit: int) -> Iterator[Held]:
-    """The messages of the dead-letter queue; what is not acknowledged comes back when the connection closes.
+
+def held_messages(connection: Any, delivery_limit: int) -> Generator[Held]:
+    """The messages of the dead-letter queue; what is not acknowledged is back there when the iterator is closed.
 
     Args:
         delivery_limit: the deliveries after which the queues give up a message.
@@ -25,11 +30,27 @@ def held_messages(connection: Any, delivery_limit: int) -> Iterator[Held]:
         count = channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count
     except NotFound:
         return
-    for _ in range(count):
-        message = channel.basic_get(DEAD_LETTER_QUEUE)
-        if message is None:
-            return
-        yield HeldMessage(connection, channel, message, delivery_limit)
+    held: list[HeldMessage] = []
+    try:
+        for _ in range(count):
+            message = channel.basic_get(DEAD_LETTER_QUEUE)
+            if message is None:
+                return
+            held.append(HeldMessage(connection, channel, message, delivery_limit))
+            yield held[-1]
+    finally:
+        channel.close()
+        _wait_until_back(connection, sum(not message.is_gone for message in held))
+
+
+def _wait_until_back(connection: Any, count: int) -> None:
+    """RabbitMQ puts them back a moment later, and who looks in that moment would find none."""
+    channel = connection.channel()
+    deadline = time.monotonic() + BACK_LIMIT
+    while channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count < count:
+        if time.monotonic() > deadline:
+            return  # somebody else looks at them
+        time.sleep(BACK_PAUSE)
 
 
 class HeldMessage(Held):
@@ -39,6 +60,7 @@ class HeldMessage(Held):
         self._connection = connection
         self._channel = channel
         self._message = message
+        self.is_gone = False
         self.letter = _letter(message, delivery_limit)
 
     def send_again(self) -> bool:
@@ -61,6 +83,7 @@ class HeldMessage(Held):
     def drop(self) -> None:
         """Acknowledge it."""
         self._channel.basic_ack(self._message.delivery_tag)
+        self.is_gone = True
 
     def _has_queue(self) -> bool:
         # On a channel of its own: RabbitMQ closes it when the queue is not there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ return 1
 """
 
 
-def listed_messages(connection: Any) -> Iterator[Held]:
+def listed_messages(connection: Any) -> Generator[Held]:
     """The messages of the list; they stay there."""
     channel = connection.default_channel
     key = f"{channel.global_keyprefix}{DEAD_LETTER_QUEUE}"
