@@ -16,9 +16,6 @@ from tests.project import Project
 from tests.servers import Server
 from tests.tasks.workers import TaskProject
 
-# Celery calls it, and outside of tests nobody sees the warning.
-pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
-
 JOBS = """
 from opa import task
 
@@ -110,6 +107,31 @@ def test_its_state_can_be_asked_for(api: SimpleNamespace) -> None:
     assert run(api, result.state) == "PENDING"
     api.backend.store_result(result.id, {"done": 50}, "HALF")
     assert run(api, result.state) == "HALF"
+
+
+def test_a_success_stays_and_anything_else_is_replaced(api: SimpleNamespace) -> None:
+    """A worker that was thought to be lost may store a failure after another one has done the task."""
+    task = "some-id"
+    for result, state, stays in (
+        (None, "STARTED", "STARTED"),
+        (ValueError("no"), "FAILURE", "FAILURE"),
+        ({"status": "fine", "nested": [None, {"a": "é"}]}, "SUCCESS", "SUCCESS"),
+        (ValueError("late"), "FAILURE", "SUCCESS"),
+        (3, "SUCCESS", "SUCCESS"),
+    ):
+        api.backend.store_result(task, result, state)
+        assert api.double.AsyncResult(task).state == stays
+    assert api.double.AsyncResult(task).result == {"status": "fine", "nested": [None, {"a": "é"}]}
+
+
+def test_results_expire_when_the_settings_say(api: SimpleNamespace) -> None:
+    key = api.backend.get_key_for_task("some-id")
+    with redis.Redis.from_url(api.url) as client:
+        api.backend.store_result("some-id", 1, "STARTED")
+        assert 86000 < client.ttl(key) <= 86400
+        api.backend.expires = None
+        api.backend.store_result("some-id", 1, "SUCCESS")
+        assert client.ttl(key) == -1
 
 
 def test_the_result_of_celery_is_at_hand(api: SimpleNamespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,27 +12,21 @@ import kombu.pools
 import redis.exceptions
 from amqp.exceptions import AccessRefused, NotAllowed
 from celery import Celery
-from celery._state import get_current_task
 from celery.app.defaults import SETTING_KEYS
-from celery.backends import redis as redis_backend
+from celery.backends.redis import RedisBackend
 from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
-from redis.maint_notifications import MaintNotificationsConfig
 
-from opa import Driver, Hook, HookDefinition, call_hook, config, log, state
+from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa.core.errors import RegistrationError, SettingsError
 from opa.core.sources import where_is
-from opa.tasks.outages import pauses
+from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 
 SETTING_PREFIX = "CELERY_"
 
 CONNECT_TIMEOUT = 3
-ANSWER_TIMEOUT = 5
-"""Seconds. A server that refuses is noticed at once; one that hangs costs a request three times this at most."""
-
-MAX_CONNECTIONS = 100
-"""To the result backend, in each process; Celery's setting `redis_max_connections` wins."""
+"""Seconds. A server that refuses is noticed at once; one that hangs costs a request three ANSWER_TIMEOUT at most."""
 
 DEFAULTS: dict[str, Any] = {
     "accept_content": ["json"],
@@ -161,7 +154,7 @@ class CeleryDriver(Driver):
                 timeout=CONNECT_TIMEOUT,
                 reraise_as_library_errors=False,
             )
-        if isinstance(self.app.backend, redis_backend.RedisBackend):
+        if isinstance(self.app.backend, RedisBackend):
             self.app.backend.client.ping()
 
     def disconnect(self) -> None:
@@ -171,7 +164,7 @@ class CeleryDriver(Driver):
         if pool := kombu.pools.connections.pop(key, None):
             pool.force_close_all()
         self.app.amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
-        if isinstance(self.app.backend, redis_backend.RedisBackend):
+        if isinstance(self.app.backend, RedisBackend):
             self.app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
             self.app.backend.client.connection_pool.disconnect()
         self.app.close()
@@ -222,68 +215,3 @@ def readable_url_errors(option: str) -> Iterator[None]:
             f"{option} cannot be used: it starts with a scheme that Celery knows, its port is a number, "
             "and / ? # @ in a password are percent-encoded"
         ) from None
-
-
-class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, name-defined]  # celery-types lacks it
-    """Raises the connection error itself where Celery's own says that the process must be restarted.
-
-    It need not be: the next call connects anew.
-    """
-
-    @contextmanager
-    def reconnect_on_error(self) -> Iterator[None]:
-        """Connect anew, once, if the connection was lost."""
-        try:
-            yield
-        except TimeoutError:
-            raise
-        except self._connection_errors:
-            self._reconnect()
-
-    def cancel_for(self, task_id: str) -> None:
-        """End the subscription to a result; also called when an `AsyncResult` is collected."""
-        try:
-            super().cancel_for(task_id)
-        except self._connection_errors as error:
-            log.debug("The subscription to the result of task {} ended with its connection: {}", task_id, error)
-
-
-class RedisBackend(redis_backend.RedisBackend):
-    """Celery's backend, without a subscription for each task that is sent, and with patience in the process of a task.
-
-    Celery's own subscribes to the result when the task is sent, and ends that when the `AsyncResult` is collected:
-    two more calls to the server for each task, in the request and in the garbage collector. `get()` subscribes by
-    itself.
-    """
-
-    ResultConsumer = QuietResultConsumer
-    max_connections = MAX_CONNECTIONS
-
-    def _get_pool(self, **params: Any) -> Any:
-        """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
-        options = {"timeout": ANSWER_TIMEOUT, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
-        return redis.BlockingConnectionPool(**options, **params)  # type: ignore[no-untyped-call]
-
-    def on_task_call(self, producer: Any, task_id: str) -> None:
-        """Called before a task is sent."""
-
-    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
-        """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
-
-        The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
-        failed, and go on with the next, which would be no better off. Time limits hold meanwhile.
-        """
-        is_first, pause = True, pauses()
-        while True:
-            try:
-                return super().store_result(task_id, result, state, *args, **kwargs)
-            except CeleryDriver.connection_errors as error:
-                if get_current_task() is None:
-                    raise
-                if is_first:
-                    log.warning(f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})")
-            is_first = False
-            time.sleep(next(pause))
-
-
-RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:RedisBackend")

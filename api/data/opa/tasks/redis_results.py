@@ -1,0 +1,134 @@
+"""Results of tasks in redis: one call for each, no needless subscription, and patience where the server is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import redis
+from celery import states
+from celery._state import get_current_task
+from celery.backends import redis as redis_backend
+from celery.exceptions import BackendStoreError
+from kombu.utils.encoding import bytes_to_str
+from redis.maint_notifications import MaintNotificationsConfig
+
+from opa.core.log import log
+from opa.tasks.outages import pauses
+
+ANSWER_TIMEOUT = 5
+"""Seconds that the server may take to answer."""
+
+MAX_CONNECTIONS = 100
+"""In each process; Celery's setting `redis_max_connections` wins."""
+
+GONE = (redis.ConnectionError, redis.TimeoutError)
+
+# A success stays: a worker that was thought to be lost may store a failure later on. Whoever waits is told of the rest.
+STORE = """
+local found = redis.call('get', KEYS[1])
+if found then
+    local is_json, meta = pcall(cjson.decode, found)
+    if is_json and meta['status'] == 'SUCCESS' then
+        return 0
+    end
+end
+if ARGV[2] == '' then
+    redis.call('set', KEYS[1], ARGV[1])
+else
+    redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
+end
+redis.call('publish', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, name-defined]  # celery-types lacks it
+    """Raises the connection error itself where Celery's own says that the process must be restarted.
+
+    It need not be: the next call connects anew.
+    """
+
+    @contextmanager
+    def reconnect_on_error(self) -> Iterator[None]:
+        """Connect anew, once, if the connection was lost."""
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except self._connection_errors:
+            self._reconnect()
+
+    def cancel_for(self, task_id: str) -> None:
+        """End the subscription to a result; also called when an `AsyncResult` is collected."""
+        try:
+            super().cancel_for(task_id)
+        except self._connection_errors as error:
+            log.debug("The subscription to the result of task {} ended with its connection: {}", task_id, error)
+
+
+_CeleryBackend: Any = redis_backend.RedisBackend  # celery-types lacks most of it
+
+
+class RedisBackend(_CeleryBackend):  # type: ignore[misc]
+    """Celery's backend, without a subscription for each task that is sent, and with patience in the process of a task.
+
+    Celery's own subscribes to the result when the task is sent, and ends that when the `AsyncResult` is collected:
+    two more calls to the server for each task, in the request and in the garbage collector. `get()` subscribes by
+    itself.
+    """
+
+    ResultConsumer = QuietResultConsumer
+    max_connections = MAX_CONNECTIONS
+
+    def _get_pool(self, **params: Any) -> Any:
+        """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
+        options = {"timeout": ANSWER_TIMEOUT, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+        return redis.BlockingConnectionPool(**options, **params)  # type: ignore[no-untyped-call]
+
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Called before a task is sent."""
+
+    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
+
+        The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
+        failed, and go on with the next, which would be no better off. Time limits hold meanwhile.
+        """
+        is_first, pause = True, pauses()
+        while True:
+            try:
+                return super().store_result(task_id, result, state, *args, **kwargs)
+            except GONE as error:
+                if get_current_task() is None:
+                    raise
+                if is_first:
+                    log.warning(f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})")
+            is_first = False
+            time.sleep(next(pause))
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
+    ) -> Any:
+        """What each backend of Celery does in its own way; Celery's for redis looks and writes in two calls."""
+        if self.serializer != "json":  # the script reads nothing else
+            return super()._store_result(task_id, result, state, traceback, request, **kwargs)
+        meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+        value = self.encode({**meta, "task_id": bytes_to_str(task_id)})
+        if len(value) > self._MAX_STR_VALUE_SIZE:
+            raise BackendStoreError(  # type: ignore[call-arg]
+                "the value is too large for redis", state=state, task_id=task_id
+            )
+        expires = self.failure_expires if state == states.FAILURE else self.expires
+        self.ensure(self._store, ([self.get_key_for_task(task_id)], [value, expires or ""]))
+        return result
+
+    @cached_property
+    def _store(self) -> Any:
+        return self.client.register_script(STORE)
+
+
+RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:{RedisBackend.__name__}")
