@@ -195,7 +195,7 @@ def ratio(found: Mapping[str, list[Speed]], part: str) -> float:
 
 
 def main(rounds: int = 60, tasks: int = 100, concurrency: int = 1, at_least: float = 0.0) -> None:
-    """Print both; exit with 1 where the stack does less than `at_least` times what the bare application does."""
+    """Print both; exit with 1 where the stack runs, or sends and runs, fewer than `at_least` times those of the bare one."""
     for name in [name for name in os.environ if name.startswith(("OPA_", "CELERY_"))]:
         del os.environ[name]
     found = measure(rounds, tasks, concurrency, print)
@@ -205,7 +205,7 @@ def main(rounds: int = 60, tasks: int = 100, concurrency: int = 1, at_least: flo
         print(f"{side.title:<12} " + " ".join(f"{speed:8,.0f}" for speed in speeds))
     ratios = [ratio(found, part) for part in PARTS]
     print("ratio        " + " ".join(f"{one:8.3f}" for one in ratios))
-    if ratios[-1] < at_least:
+    if min(ratios[1:]) < at_least:
         print(f"that is less than {at_least:g}")
         sys.exit(1)
 
