@@ -195,7 +195,7 @@ def ratio(found: Mapping[str, list[Speed]], part: str) -> float:
 
 
 def main(rounds: int = 60, tasks: int = 100, concurrency: int = 1, at_least: float = 0.0) -> None:
-    """Print both; exit with 1 where the stack runs, or sends and runs, fewer than `at_least` times those of the bare one."""
+    """Print both; exit with 1 where the stack runs, or sends and runs, fewer than `at_least` times as many."""
     for name in [name for name in os.environ if name.startswith(("OPA_", "CELERY_"))]:
         del os.environ[name]
     found = measure(rounds, tasks, concurrency, print)
