@@ -64,12 +64,14 @@ CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def main() -> int:
-    """Check what runs here, and print why it is not healthy."""
+    """Check what runs here, and print why it is not healthy, or which plugins a healthy worker has left out."""
     target = read_target()
     check = CHECKS.get(target["mode"])
     reason = check(target) if check else f"mode '{target['mode']}' has no health check"
     if reason:
         print(reason)
+    for plugin in target.get("plugins", ()):
+        print(f"plugin '{plugin['name']}' is left out: {plugin['reason']}")
     return 1 if reason else 0
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import opa as package
 from tests.serve.process import wait_until
 from tests.tasks.workers import TaskProject
 
+SCRIPT = Path(package.__file__).with_name("healthcheck.py")
 GOOD = """
 from opa import get_router, task
 
@@ -68,3 +74,30 @@ def test_with_skip_a_worker_does_not_take_the_tasks_of_a_plugin_whose_ready_fail
         assert tasks.module("good").good.delay().get(timeout=20) == "good"
         wait_until(lambda: worker.says("bad.bad"), what="the worker has refused the task")
     assert not worker.says("bad.bad succeeded")
+    assert [plugin["name"] for plugin in worker.health["plugins"]] == ["bad"]
+    checked = subprocess.run(
+        [sys.executable, "-I", str(SCRIPT)],
+        env={"HEALTH_FILE": str(worker.health_file)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert checked.stdout.startswith("plugin 'bad' is left out: ")
+
+
+def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_another_is_left_out_then(
+    tasks: TaskProject,
+) -> None:
+    tasks.plugin("good.py", GOOD)
+    tasks.plugin("bad.py", TASK + "from pathlib import Path\n\ndef ready():\n    Path('broken').exists() and 1 / 0")
+    tasks.settings(PLUGIN_FAILURE="skip")
+    worker = tasks.worker()
+    with tasks.sending():
+        assert tasks.module("bad").bad.delay().get(timeout=20) == "bad"
+        (tasks.folder / "broken").touch()
+        (child,) = worker.children
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: worker.health.get("plugins"), what="the worker tells of it")
+        tasks.module("bad").bad.delay()
+        assert tasks.module("good").good.delay().get(timeout=20) == "good"
+        wait_until(lambda: worker.says("Received unregistered task"), what="the worker has refused the task")

@@ -54,6 +54,10 @@ class Roster:
         self._names.discard(name)
         self._drop_unmet()
 
+    def left_out_as_told(self) -> list[dict[str, str]]:
+        """Name, status and reason of each plugin that is not in, without the paths of this machine."""
+        return [{"name": name, "status": "left out", "reason": error.problem} for name, error in self.left_out.items()]
+
     def _drop_unmet(self) -> None:
         named = by_name(self.plugins)
         for plugin in self.plugins:

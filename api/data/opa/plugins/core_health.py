@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from opa import PluginManager, config, get_plugin_manager, get_router
+from opa import config, get_plugin_manager, get_router
 
 router = get_router(include_in_schema=False)
 
@@ -32,17 +32,12 @@ async def ready() -> JSONResponse:
     states = manager.component_states.values()
     is_ready = all(state.status in {"connected", "not loaded"} for state in states)
     components = [_shown(state) for state in states]
+    left_out = manager.roster.left_out_as_told()
     return JSONResponse(
-        {"status": "ready" if is_ready else "not ready", "components": components, "plugins": _left_out(manager)},
+        {"status": "ready" if is_ready else "not ready", "components": components, "plugins": left_out},
         status_code=200 if is_ready else 503,
         headers=NEVER_STORED,
     )
-
-
-def _left_out(manager: PluginManager) -> list[dict[str, str]]:
-    """The plugins that are broken and were left out, and why, without the paths of this machine."""
-    broken = manager.roster.left_out.items()
-    return [{"name": name, "status": "left out", "reason": error.problem} for name, error in broken]
 
 
 def _shown(state: Any) -> dict[str, str]:

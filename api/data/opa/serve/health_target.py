@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,14 @@ def note_web_target(mode: str, host: str, port: int, path: str | None) -> None:
     _note({"mode": mode, "host": EVERY_ADDRESS.get(host, host), "port": port, "path": path})
 
 
-def note_alive(mode: str) -> None:
-    """Say that the process is at work; it must say so again within `ALIVE_FOR` seconds."""
-    _note({"mode": mode, "until": time.time() + ALIVE_FOR})
+def note_alive(mode: str, *, left_out: Sequence[Mapping[str, str]] = ()) -> None:
+    """Say that the process is at work; it must say so again within `ALIVE_FOR` seconds.
+
+    Args:
+        mode: `worker` or `beat`.
+        left_out: the broken plugins, as the readiness answer of the api shows them.
+    """
+    _note({"mode": mode, "until": time.time() + ALIVE_FOR, "plugins": list(left_out)})
 
 
 def note_not_ready(mode: str, reason: str) -> None:

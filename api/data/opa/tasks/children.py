@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from celery.worker.state import maybe_shutdown
 
-from opa.core.errors import OpaError
+from opa.core.errors import LifecycleError, OpaError
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.serve.start_failures import LONGEST, StartFailures
@@ -63,9 +63,12 @@ class Children:
             if readable:
                 count -= len(os.read(self._reader, count))
 
-    def left_out(self) -> dict[str, str]:
-        """The plugins that children have left out by now, and why; each is told once."""
-        return dict(line.partition("\t")[::2] for line in self._left_out.read())
+    def leave_out_what_they_did(self) -> None:
+        """Leave out in the worker the plugins that a child has left out: it has no tasks of theirs."""
+        manager = get_plugin_manager()
+        for name, problem in (line.partition("\t")[::2] for line in self._left_out.read()):
+            if name in manager.roster:
+                manager.leave_out(name, LifecycleError(problem, plugin=name))
 
     def failure(self) -> str | None:
         """Why a child could not start; None where all could."""

@@ -14,6 +14,7 @@ from celery.worker.state import maybe_shutdown
 from kombu import Connection
 
 from opa.core.log import log
+from opa.core.running import get_plugin_manager
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.queues import dead_letter_queue
 
@@ -129,8 +130,15 @@ class Readiness(bootsteps.StartStopStep):
     def start(self, c: Any) -> None:
         """Called when the worker begins to consume."""
         maybe_shutdown()  # before Celery finds out that a child is gone, and calls that an error of its own
-        note_alive("worker")
-        self._timer = c.timer.call_repeatedly(HEARTBEAT, note_alive, ("worker",))
+        self._note(c)
+        self._timer = c.timer.call_repeatedly(HEARTBEAT, self._note, (c,))
+
+    def _note(self, c: Any) -> None:
+        # A child that took the place of another may have left out a plugin that the first ones could start.
+        c.controller.children.leave_out_what_they_did()
+        for name in c.strategies.keys() - c.app.tasks.keys():
+            del c.strategies[name]
+        note_alive("worker", left_out=get_plugin_manager().roster.left_out_as_told())
 
     def stop(self, c: Any) -> None:
         """Called when the connection is lost, and when the worker stops."""

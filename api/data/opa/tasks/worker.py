@@ -25,7 +25,6 @@ from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
-from opa.core.errors import LifecycleError
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.serve.workers import available_cpus
@@ -164,11 +163,7 @@ class ChildrenUp(bootsteps.StartStopStep):
         """Called when the pool has forked them."""
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
-        # What a child has left out has no tasks there; the worker must not take them either.
-        manager = get_plugin_manager()
-        for name, problem in w.children.left_out().items():
-            if name in manager.roster:
-                manager.leave_out(name, LifecycleError(problem, plugin=name))
+        w.children.leave_out_what_they_did()
 
 
 def children_of(pool: Any) -> list[Any]:
