@@ -1,7 +1,9 @@
-"""What a request costs in the stack, beside a bare FastAPI application. Run it with `make bench`.
+"""What opa-stack costs, beside what it is made of. Run it with `make bench`.
 
-bare, plugins/hello: the two applications. servers: both under the same server and settings. load: the client.
-compare: rounds, taken in turns, and what they show. report: the table and the file. model: what plugins cost at the
-start. tasks: no-op tasks a second, of task_plugins/noop and of bare_tasks, which task_sender sends. calls: a hook and
-a setting, of call_plugins/answer. components: a start with those of component_plugins/slow.
+bare, bare_many, bare_tasks, plugins, task_plugins, call_plugins, component_plugins: the applications that are measured, and
+many, which writes plugins without number. servers: all of them under the same server and settings; load: a client.
+compare: the hello route. startup, memory, growth: many plugins. calls: hooks and settings. components: a start with slow ones.
+tasks, task_sender: no-op tasks. model: what a plugin costs at the start, beyond importing it.
+parts: how large each measurement is, and the rows that come out. goals: what is to be reached. report, plot: the page and its
+plots. machine: what it was measured on.
 """

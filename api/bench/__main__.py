@@ -3,40 +3,71 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from bench.compare import compare
-from bench.report import as_json, as_table
+from bench.goals import Row
+from bench.machine import machine, versions
+from bench.parts import FULL, PARTS, QUICK, Found
+from bench.report import (
+    as_json,
+    as_markdown,
+    as_table,
+    growth_as_markdown,
+    measured_on,
+    write_page,
+)
 
 
 def main(
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds for each application.")] = 40,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of a round.")] = 0.5,
-    connections: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 32,
-    at_least: Annotated[float, typer.Option(help="Exit with 1 when the ratio is lower.")] = 0.0,
-    file: Annotated[Path, typer.Option(help="Where the JSON file goes.")] = Path("../.opa/bench.json"),
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all where none is named.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Show that it works; the numbers say nothing.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a goal is missed.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where the report goes, when all parts are measured.")] = Path(
+        "../.opa/bench"
+    ),
 ) -> None:
-    """Measure a hello route of the stack beside the same route in a bare FastAPI application.
-
-    Many short rounds in turns: what else the machine does hits both alike, and medians leave the worst out.
-    """
-    console = Console()
-    try:
-        comparison = compare(rounds, seconds, connections, lambda line: console.print(line, highlight=False))
-    except RuntimeError as error:
-        console.print(str(error), markup=False, highlight=False)
-        raise typer.Exit(1) from None
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(as_json(comparison, seconds=seconds, connections=connections), indent=2) + "\n")
-    console.print(as_table(comparison))
-    console.print(f"ratio of medians (opa-stack / bare): {comparison.ratio:.3f}", highlight=False)
-    if comparison.ratio < at_least:
-        console.print(f"that is less than {at_least:g}", highlight=False)
+    """Measure what opa-stack costs beside what it is made of, and say which goals are reached."""
+    console = Console(highlight=False)
+    chosen = parts or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        raise typer.BadParameter(f"{', '.join(unknown)}: there is {', '.join(PARTS)}")
+    about = {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    console.print(measured_on(about), markup=False)
+    found: dict[str, Found] = {}
+    for name in chosen:
+        console.rule(name)
+        found[name] = PARTS[name](QUICK if quick else FULL, lambda line: console.print(line, markup=False))
+    rows = [row for one in found.values() for row in one.rows]
+    console.rule("too little was measured to judge by this" if quick else "goals")
+    console.print(as_table(rows))
+    if not parts:
+        write_report(folder, about, found, rows)
+        console.print(f"the report is in {folder}")
+    if strict and not all(row.is_reached for row in rows):
         raise typer.Exit(1)
+
+
+def write_report(folder: Path, about: dict[str, Any], found: dict[str, Found], rows: list[Row]) -> None:
+    """The page, the plots and the file with every number."""
+    from bench.plot import plot_goals, plot_growth
+
+    folder.mkdir(parents=True, exist_ok=True)
+    growth = found["growth"].details
+    blocks = {"measured": measured_on(about), "goals": as_markdown(rows), "growth": growth_as_markdown(growth)}
+    write_page(folder / "performance.md", blocks)
+    plot_goals(rows, folder / "performance-goals.svg")
+    plot_growth(growth, folder / "performance-growth.svg")
+    details = {name: one.details for name, one in found.items()}
+    (folder / "performance.json").write_text(json.dumps(as_json(rows, details, about), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -57,11 +57,11 @@ def compare(rounds: int, seconds: float, connections: int, progress: Callable[[s
     """
     server_core, client_core = _cores()
     found: dict[str, list[Load]] = {BARE.name: [], STACK.name: []}
-    with serving(BARE, server_core) as bare_port, serving(STACK, server_core) as stack_port:
-        turns = [(BARE, bare_port), (STACK, stack_port)]
+    with serving(BARE, server_core) as bare, serving(STACK, server_core) as stack:
+        turns = [(BARE, bare), (STACK, stack)]
         for number in range(rounds):
-            for app, port in turns:
-                load = _load(port, seconds, connections, client_core)
+            for app, server in turns:
+                load = _load(server.port, seconds, connections, client_core)
                 found[app.name].append(load)
                 progress(f"round {number + 1} of {rounds}  {app.name:<14} {load.per_second:9,.0f} requests/s")
             turns.reverse()
@@ -89,3 +89,23 @@ def _load(port: int, seconds: float, connections: int, core: int | None) -> Load
     if client.returncode:
         raise RuntimeError(f"the client failed:\n{client.stderr}")
     return Load(**json.loads(client.stdout))
+
+
+def main(rounds: int = 40, seconds: float = 0.5, connections: int = 32) -> None:
+    """Print how many requests a second both answer, and how long one takes."""
+    found = compare(rounds, seconds, connections, print)
+    print(f"{'GET /hello':<14} {'requests/s':>10} {'lowest':>8} {'highest':>8} {'median ms':>10} {'p99 ms':>8}")
+    for one in (found.bare, found.stack):
+        speeds = [load.per_second for load in one.rounds]
+        times = [statistics.median(getattr(load, name) for load in one.rounds) for name in ("median_ms", "p99_ms")]
+        print(
+            f"{one.app.name:<14} {one.per_second:10,.0f} {min(speeds):8,.0f} {max(speeds):8,.0f}"
+            f" {times[0]:10.2f} {times[1]:8.2f}"
+        )
+    print(f"ratio of medians {found.ratio:.3f}")
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

@@ -1,4 +1,4 @@
-"""Run an application under gunicorn with one uvicorn worker, as the stack does in production."""
+"""Run an application under gunicorn with uvicorn workers, as the stack does in production."""
 
 from __future__ import annotations
 
@@ -14,58 +14,75 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-START_LIMIT = 30.0
-STOP_LIMIT = 10.0
+# Of an application with thousands of plugins, on a machine that has other things to do.
+START_LIMIT = 300.0
+STOP_LIMIT = 30.0
+PAUSE = 0.01
 
 
 @dataclass(frozen=True)
 class App:
-    """An application to measure: what it is called, where a server finds it, and its environment."""
+    """An application to measure.
+
+    Attributes:
+        name: what it is called.
+        target: where gunicorn's command finds it; None is the stack's own command, `opa start`.
+        environment: its environment variables.
+        path: of a route that answers as soon as it serves.
+    """
 
     name: str
-    target: str
+    target: str | None
     environment: Mapping[str, str]
+    path: str = "/hello"
 
 
+@dataclass(frozen=True)
+class Server:
+    """An application that serves: the process id of the master, and the port on loopback."""
+
+    pid: int
+    port: int
+
+
+# The last one, where it is set, would have each start compile every module again.
+NOT_PASSED_ON = ("OPA_", "GUNICORN_", "PYTHONDONTWRITEBYTECODE")
+# Neither application talks to a service.
+WITHOUT_SERVICES = {
+    f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+}
 BARE = App("bare FastAPI", "bench.bare:app", {})
-STACK = App(
-    "opa-stack",
-    "opa.main:app",
-    {
-        "OPA_PLUGIN_PATHS": str(FOLDER / "plugins"),
-        # Neither application talks to a service.
-        **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")},
-    },
-)
+STACK = App("opa-stack", "opa.main:app", {"OPA_PLUGIN_PATHS": str(FOLDER / "plugins"), **WITHOUT_SERVICES})
 
 
 @contextmanager
-def serving(app: App, core: int | None) -> Iterator[int]:
-    """Serve `app` on a free loopback port, on one core if there are several; gives the port.
+def serving(app: App, core: int | None = None, *, workers: int = 1) -> Iterator[Server]:
+    """Serve `app` on a free loopback port.
+
+    Args:
+        app: what to serve.
+        core: the one that its processes run on; None is any.
+        workers: processes that serve.
 
     Raises:
         RuntimeError: the server ended or did not answer in time; the message has what it said.
     """
     port = _free_port()
-    command = [
-        *(sys.executable, "-m", "gunicorn", app.target),
-        *("--worker-class", "uvicorn_worker.UvicornWorker", "--workers", "1"),
-        *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--no-control-socket"),
-    ]
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(("OPA_", "GUNICORN_"))}
-    process = subprocess.Popen(  # noqa: S603 - gunicorn, with the two applications of this module
-        command,
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+    own = {"ENV": "bench", "OPA_PORT": str(port), "OPA_LOGLEVEL": "warning", "WEB_CONCURRENCY": str(workers)}
+    process = subprocess.Popen(  # noqa: S603 - gunicorn, or our own command
+        _command(app, port),
         cwd=FOLDER.parent,
-        env={**outer, "ENV": "bench", **app.environment},
+        env={**outer, **own, **app.environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
         if core is not None:
-            os.sched_setaffinity(process.pid, {core})  # its worker, forked later, inherits it
+            os.sched_setaffinity(process.pid, {core})  # its workers, forked later, inherit it
         _wait_until_it_answers(process, port, app)
-        yield port
+        yield Server(process.pid, port)
     finally:
         process.terminate()
         try:
@@ -73,6 +90,17 @@ def serving(app: App, core: int | None) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def _command(app: App, port: int) -> list[str]:
+    if app.target is None:
+        return [sys.executable, "-m", "opa.cli", "start"]
+    return [
+        *(sys.executable, "-m", "gunicorn", app.target, "--worker-class", "uvicorn_worker.UvicornWorker"),
+        *("--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--no-control-socket"),
+        # A worker that has not loaded the application by then is killed.
+        *("--timeout", f"{START_LIMIT:g}"),
+    ]
 
 
 def _free_port() -> int:
@@ -89,19 +117,19 @@ def _wait_until_it_answers(process: subprocess.Popen[str], port: int, app: App) 
         if process.poll() is not None:
             raise RuntimeError(f"the server of {app.name} ended at once:\n{process.communicate()[1]}")
         try:
-            status = _status(port)
+            status = _status(port, app.path)
         except OSError as error:
             status = repr(error)
         if status == 200:
             return
-        time.sleep(0.05)
+        time.sleep(PAUSE)
     raise RuntimeError(f"the server of {app.name} does not answer with 200 after {START_LIMIT:g} s: {status}")
 
 
-def _status(port: int) -> int:
+def _status(port: int, path: str) -> int:
     connection = HTTPConnection("127.0.0.1", port, timeout=START_LIMIT)
     try:
-        connection.request("GET", "/hello")
+        connection.request("GET", path)
         return connection.getresponse().status
     finally:
         connection.close()

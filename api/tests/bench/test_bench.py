@@ -1,38 +1,27 @@
 from __future__ import annotations
 
 import importlib
-import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench import growth, memory
+from bench.many import many
 from tests.project import Project
 
 API = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(120)
-def test_it_measures_both_applications_and_writes_what_it_found(tmp_path: Path) -> None:
+def test_it_measures_requests_to_both_applications() -> None:
     """No more than that it works: what it measures here, beside other tests, says nothing."""
-    file = tmp_path / "new" / "bench.json"
-    options = ["--rounds", "2", "--seconds", "0.1", "--connections", "4", "--file", str(file)]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *options], cwd=API, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "ratio of medians (opa-stack / bare): " in done.stdout
-    found = json.loads(file.read_text())
-    assert [app["name"] for app in found["applications"]] == ["bare FastAPI", "opa-stack"]
-    for app in found["applications"]:
-        assert len(app["rounds"]) == 2
-        assert app["per_second"] > 0
-    bare, stack = found["applications"]
-    assert found["ratio"] == pytest.approx(stack["per_second"] / bare["per_second"])
-    assert found["versions"]["fastapi"]
-    assert found["machine"]["python"]
+    found = run("bench.compare", "--rounds", "2", "--seconds", "0.1", "--connections", "4")
+    assert found["ratio of medians"] > 0
 
 
 @pytest.mark.timeout(120)
@@ -67,6 +56,54 @@ def test_it_measures_calls_of_hooks_and_reads_of_settings() -> None:
     assert found["pluggy by hook"] > 1
     assert found["hook by plain call"] > 1
     assert found["setting by attribute"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_a_start_with_plugins() -> None:
+    found = run("bench.startup", "--plugins", "2", "--rounds", "1")
+    assert found["opa-stack"] > 0
+    assert found["bare FastAPI"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_what_more_plugins_cost() -> None:
+    with many(2, 3) as modules:
+        for app in (modules.stack, modules.bare):
+            point = growth.measure_once(app, modules, 0.1)
+            assert min(point.start, point.megabytes, point.last, point.missing) > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_the_memory_of_workers() -> None:
+    found = memory.measure(2, 3, (1, 2), print)
+    assert found.idle[1] < found.idle[2] < 2 * found.idle[1]
+    assert found.busy[2] > found.busy[1]
+    assert 0 < found.share < 1
+
+
+FORKED = """
+import os, signal
+large = bytearray(os.urandom(100 * 2**20))
+if os.fork():
+    print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_what_processes_share_counts_once() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", FORKED], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert parent.stdout
+        parent.stdout.readline()
+        assert len(memory.children_of(parent.pid)) == 1
+        assert 100 < memory.megabytes(parent.pid) < 150
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.communicate()
+
+
+def test_each_further_worker_adds_a_share_of_what_the_first_takes() -> None:
+    assert memory.share_of_further({1: 100.0, 3: 120.0}) == pytest.approx(0.1)
 
 
 @pytest.mark.timeout(120)

@@ -1,0 +1,184 @@
+"""The measurements of `make bench`, and how large each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench import calls, compare, components, growth, memory, model, startup, tasks
+from bench.goals import Bound, Figure, Row
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured. What judges goals takes 10 minutes at most on 2 cores, what only shows that it works one.
+
+    Attributes:
+        plugins: of the measurements with many plugins; 10 routes each.
+        growth: the numbers of plugins over which growth is shown.
+        rounds: of what takes seconds for each.
+        hello: rounds of the hello route.
+        tasks: rounds of tasks.
+        calls: rounds of calls of a hook.
+        seconds: for which a client sends requests in a round.
+        workers: the numbers of workers whose memory is measured.
+        components: that take a second each to connect.
+    """
+
+    plugins: int
+    growth: tuple[int, ...]
+    rounds: int
+    hello: int
+    tasks: int
+    calls: int
+    seconds: float
+    workers: tuple[int, ...]
+    components: int
+
+
+FULL = Sizes(
+    plugins=1000,
+    growth=(1, 10, 100, 1000, 3000),
+    rounds=3,
+    hello=40,
+    tasks=40,
+    calls=300,
+    seconds=0.5,
+    workers=(1, 2, 4),
+    components=8,
+)
+QUICK = Sizes(
+    plugins=20,
+    growth=(1, 20),
+    rounds=1,
+    hello=2,
+    tasks=2,
+    calls=20,
+    seconds=0.1,
+    workers=(1, 2),
+    components=2,
+)
+ROUTES = 10
+CONNECTIONS = 32
+TASKS_IN_A_ROUND = 50
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a measurement showed.
+
+    Attributes:
+        details: a dataclass, or what JSON has, for the file.
+        rows: of the report.
+    """
+
+    details: Any
+    rows: tuple[Row, ...] = ()
+
+
+def _hello(sizes: Sizes, say: Say) -> Found:
+    found = compare.compare(sizes.hello, sizes.seconds, CONNECTIONS, say)
+    ratio = Figure("requests/s", found.ratio, Bound.AT_LEAST, 1.0)
+    row = Row("hello route, 1 plugin, through gunicorn", "bare FastAPI, same server and settings", (ratio,))
+    applications = {
+        rounds.app.name: {"per_second": rounds.per_second, "rounds": [asdict(load) for load in rounds.rounds]}
+        for rounds in (found.bare, found.stack)
+    }
+    return Found({"ratio": found.ratio, "applications": applications}, (row,))
+
+
+def _startup(sizes: Sizes, say: Say) -> Found:
+    found = startup.measure(sizes.plugins, ROUTES, sizes.rounds, say)
+    row = Row(
+        f"start to first answer, {_plugins(sizes)}",
+        "bare FastAPI, the same modules imported and included by hand",
+        (Figure("time", found.ratio, Bound.AT_MOST, 1.05),),
+    )
+    return Found(found, (row,))
+
+
+def _memory(sizes: Sizes, say: Say) -> Found:
+    found = memory.measure(sizes.plugins, ROUTES, sizes.workers, say)
+    row = Row(
+        f"memory (PSS) that each further api worker adds, {_plugins(sizes)}",
+        "what one worker alone takes",
+        (
+            Figure("idle", 100 * found.idle_share, Bound.AT_MOST, 15, "%"),
+            Figure("after requests", 100 * found.share, Bound.AT_MOST, 15, "%"),
+        ),
+    )
+    return Found(found, (row,))
+
+
+def _calls(sizes: Sizes, say: Say) -> Found:
+    found = calls.measure(sizes.calls)
+    for name, nanoseconds in found.nanoseconds.items():
+        say(f"{name:<16} {nanoseconds:8.1f} ns")
+    hook = Row(
+        "`call_hook`, one argument",
+        "pluggy, one implementation; a plain function call",
+        (
+            Figure("speed beside pluggy", found.pluggy_by_hook, Bound.AT_LEAST, 5),
+            Figure("time beside the call", found.hook_by_call, Bound.AT_MOST, 5),
+        ),
+    )
+    setting = Row(
+        "a settings read in a route (`config.X`)",
+        "an attribute of a plain object",
+        (Figure("time", found.setting_by_attribute, Bound.AT_MOST, 3),),
+    )
+    return Found(found, (hook, setting))
+
+
+def _components(sizes: Sizes, say: Say) -> Found:
+    found = components.measure(sizes.components, sizes.rounds, say)
+    row = Row(
+        f"start-up with {sizes.components} components that take 1 s each to connect",
+        "one such component",
+        (Figure("time", found.ratio, Bound.AT_MOST, 1.2),),
+    )
+    return Found(found, (row,))
+
+
+def _tasks(sizes: Sizes, say: Say) -> Found:
+    found = tasks.measure(sizes.tasks, TASKS_IN_A_ROUND, 1, say)
+    row = Row(
+        "no-op tasks, sent and run",
+        "bare Celery, same broker, settings and worker",
+        (Figure("tasks/s", tasks.ratio(found, "both"), Bound.AT_LEAST, 0.97),),
+    )
+    return Found({name: [asdict(speed) for speed in speeds] for name, speeds in found.items()}, (row,))
+
+
+def _model(sizes: Sizes, say: Say) -> Found:
+    found = model.measure(sizes.plugins, sizes.rounds, say)
+    row = Row(
+        "a plugin with `ready`: found, ordered, registered and run",
+        "importing it by hand",
+        (Figure("more", 1000 * found.per_plugin, Bound.AT_MOST, 0.1, "ms"),),
+    )
+    return Found(found, (row,))
+
+
+def _growth(sizes: Sizes, say: Say) -> Found:
+    return Found(growth.measure(sizes.growth, ROUTES, sizes.rounds, sizes.seconds, say))
+
+
+def _plugins(sizes: Sizes) -> str:
+    return f"{sizes.plugins:,} plugins of {ROUTES} routes"
+
+
+PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
+    "hello": _hello,
+    "startup": _startup,
+    "memory": _memory,
+    "calls": _calls,
+    "components": _components,
+    "tasks": _tasks,
+    "model": _model,
+    "growth": _growth,
+}
+"""By name, in the order of the report."""
