@@ -13,12 +13,14 @@ from rich.console import Console
 from bench.goals import Row
 from bench.machine import machine, versions
 from bench.parts import FULL, PARTS, QUICK, Found
+from bench.profile import rows_of_request, rows_of_start
 from bench.report import (
     as_json,
     as_markdown,
     as_table,
     growth_as_markdown,
     measured_on,
+    profile_as_markdown,
     write_page,
 )
 
@@ -61,8 +63,14 @@ def write_report(folder: Path, about: dict[str, Any], found: dict[str, Found], r
     from bench.plot import plot_goals, plot_growth
 
     folder.mkdir(parents=True, exist_ok=True)
-    growth = found["growth"].details
-    blocks = {"measured": measured_on(about), "goals": as_markdown(rows), "growth": growth_as_markdown(growth)}
+    growth, profile = found["growth"].details, found["profile"].details
+    blocks = {
+        "measured": measured_on(about),
+        "goals": as_markdown(rows),
+        "growth": growth_as_markdown(growth),
+        "profile of a start": profile_as_markdown("start, ms", rows_of_start(profile)),
+        "profile of a request": profile_as_markdown("request, µs", rows_of_request(profile)),
+    }
     write_page(folder / "performance.md", blocks)
     plot_goals(rows, folder / "performance-goals.svg")
     plot_growth(growth, folder / "performance-growth.svg")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import calls, compare, components, growth, memory, model, startup, tasks
+from bench import calls, compare, components, growth, memory, model, profile, startup, tasks
 from bench.goals import Bound, Figure, Row
 
 Say = Callable[[str], None]
@@ -167,6 +167,10 @@ def _growth(sizes: Sizes, say: Say) -> Found:
     return Found(growth.measure(sizes.growth, ROUTES, sizes.rounds, sizes.seconds, say))
 
 
+def _profile(sizes: Sizes, _: Say) -> Found:
+    return Found(profile.measure(sizes.plugins, ROUTES, 10 * sizes.seconds))
+
+
 def _plugins(sizes: Sizes) -> str:
     return f"{sizes.plugins:,} plugins of {ROUTES} routes"
 
@@ -179,6 +183,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "components": _components,
     "tasks": _tasks,
     "model": _model,
+    "profile": _profile,
     "growth": _growth,
 }
 """By name, in the order of the report."""

@@ -62,6 +62,14 @@ def _numbers(point: Point) -> list[str]:
     return [f"{point.start:.2f}", f"{point.megabytes:.0f}", *milliseconds]
 
 
+def profile_as_markdown(unit: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """Whose code ran for how long, for the page."""
+    headings = (unit, "all", *rows[0][1])
+    return _markdown(
+        headings, [(name, *(f"{number:,.0f}" for number in (sum(by.values()), *by.values()))) for name, by in rows]
+    )
+
+
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import growth, memory
+from bench import growth, memory, profile
 from bench.many import many
 from tests.project import Project
 
@@ -71,6 +71,16 @@ def test_it_measures_what_more_plugins_cost() -> None:
         for app in (modules.stack, modules.bare):
             point = growth.measure_once(app, modules, 0.1)
             assert min(point.start, point.megabytes, point.last, point.missing) > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_tells_whose_code_runs_at_a_start_and_in_a_request() -> None:
+    found = profile.measure(20, 10, 0.5)
+    assert found.start["import the plugins"]["FastAPI"] > 0
+    assert found.request["FastAPI"] > 0
+    for bare in (found.bare_start, found.bare_request):
+        assert bare["FastAPI"] > 0
+        assert "opa-stack" not in bare
 
 
 @pytest.mark.timeout(120)
