@@ -6,7 +6,8 @@
 - importing (watchdog): they are imported
 - register, groups (uris), plugin_settings: what they define is collected and checked
 - manager: what was loaded; prepare runs the steps up to here
-- app (middleware, processors, routes, telemetry): the application is built
+- app (middleware, processors, telemetry): the application is built
+- indexed_router (route_index, route_shape, route_list, included_routes): it finds the route of a request
 
 Up to here there is no network and no event loop; `opa check` does as much. What follows happens in each serving
 process, and is undone in reverse: lifespan runs it.

@@ -16,11 +16,11 @@ from starlette.types import Lifespan, Message, Receive, Scope, Send
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
+from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from opa.core.middleware import middleware_of, swallower
 from opa.core.register import PluginObjects
-from opa.core.routes import add_routes
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
 
@@ -47,6 +47,7 @@ class Api(FastAPI):
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
         super().__init__(lifespan=self._inner_lifespan, **options)
+        self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
         self._telemetry_watch = TelemetryWatch(self)
         self._contributions: dict[str, Contributions] = {}
@@ -57,6 +58,7 @@ class Api(FastAPI):
     async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
         """Run the lifespans of the plugins' routers, and give their states together; of two with a key the first."""
         self._inner_started = True
+        self.router.build_index()  # with what the plugins have added since the application was built
         state: dict[str, Any] = {}
         async with AsyncExitStack() as started:
             for lifespan in self._lifespans:
@@ -210,6 +212,7 @@ def build_app(manager: PluginManager) -> Api:
     app.root_path = config.OPENAPI_PREFIX
     with no_collection():
         _add_all(app)
+        app.router.build_index()
     return app
 
 
@@ -262,7 +265,7 @@ def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping
 
 def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
     try:
-        add_routes(app, router)
+        app.include_router(router)
     except Exception as error:
         raise RegistrationError(
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",

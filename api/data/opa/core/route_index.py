@@ -1,0 +1,125 @@
+"""Which of many routes can match a path: an index over the segments of their paths.
+
+It leaves out what cannot match, and never says that something does: that is for the routes themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What all paths have in common that something matches; slashes at their ends aside.
+
+    Attributes:
+        segments: the texts between slashes, from the first slash on; `None` where it may be any text without a slash.
+        is_open: whether more may follow them.
+    """
+
+    segments: tuple[str | None, ...]
+    is_open: bool = False
+
+
+ANY = Shape((), is_open=True)
+
+
+class _Node(Generic[T]):
+    """Where a leading part of shapes ends.
+
+    Attributes:
+        literals: the nodes one segment on, by its text.
+        any: the one for any text.
+        closed: what ends here, by its number in the order of adding.
+        open: what goes on with anything.
+    """
+
+    __slots__ = ("any", "closed", "literals", "open")
+
+    def __init__(self) -> None:
+        # Most nodes have one of these alone; empty ones would be most of the index.
+        self.literals: dict[str, _Node[T]] | None = None
+        self.any: _Node[T] | None = None
+        self.closed: dict[int, T] | None = None
+        self.open: dict[int, T] | None = None
+
+    def under(self, segment: str | None) -> _Node[T]:
+        """The node one segment on, made where there is none."""
+        if segment is None:
+            self.any = self.any or _Node()
+            return self.any
+        if self.literals is None:
+            self.literals = {}
+        return self.literals.get(segment) or self.literals.setdefault(segment, _Node())
+
+
+class RouteIndex(Generic[T]):
+    """Things with a shape, found by path in the order in which they were added.
+
+    One thread may add while others look: they find what was there before, and perhaps what is being added.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self._count = 0
+
+    def add(self, shape: Shape, thing: T) -> None:
+        """Put `thing` behind those that are there."""
+        node = self._root
+        for segment in shape.segments:
+            node = node.under(segment)
+        if shape.is_open:
+            node.open = node.open or {}
+            node.open[self._count] = thing
+        else:
+            node.closed = node.closed or {}
+            node.closed[self._count] = thing
+        self._count += 1
+
+    def candidates(self, path: str, other: str | None = None) -> list[T]:
+        """All things that may match `path`, or `other`, however many slashes it ends with, and some that do not."""
+        ends: list[dict[int, T]] = []
+        key = path.rstrip("/")
+        _find(self._root, key.split("/"), 1, ends)
+        if other is not None or key[-1:] == "\n":
+            for rare in _rare_keys(key, other):
+                _find(self._root, rare.split("/"), 1, ends)
+        if len(ends) == 1:
+            return list(ends[0].values())
+        found: dict[int, T] = {}
+        for end in ends:
+            found.update(end)
+        return [found[number] for number in sorted(found)]
+
+
+def _rare_keys(key: str, other: str | None) -> Iterator[str]:
+    """What else to look for than `key`."""
+    keys = [key] if other is None else [key, other.rstrip("/")]
+    yield from keys[1:]
+    for each in keys:
+        if each.endswith("\n"):  # `$` in a pattern is also true before a line break at the end
+            yield each[:-1].rstrip("/")
+
+
+def _find(node: _Node[T], segments: list[str], place: int, ends: list[dict[int, T]]) -> None:
+    """Collect what ends under `node` for the segments from `place` on."""
+    for segment in segments[place:]:
+        place += 1
+        if node.open:
+            ends.append(node.open)
+        below = node.literals.get(segment) if node.literals else None
+        if node.any:
+            if below:
+                _find(below, segments, place, ends)
+            below = node.any
+        if not below:
+            return
+        node = below
+    if node.open:
+        ends.append(node.open)
+    if node.closed:
+        ends.append(node.closed)
