@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import growth, memory, profile
+from bench import growth, memory, profile, routes
 from bench.many import many
 from tests.project import Project
 
@@ -56,6 +56,15 @@ def test_it_measures_calls_of_hooks_and_reads_of_settings() -> None:
     assert found["pluggy by hook"] > 1
     assert found["hook by plain call"] > 1
     assert found["setting by attribute"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_routes_among_many() -> None:
+    cost = routes.measure(plugins=2, routes=2, rounds=2)
+    assert cost.routes == 4
+    assert cost.index > 0
+    assert len(cost.ratios) == 7
+    assert all(min(found.values()) > 0 for found in (cost.microseconds, cost.bare, cost.ratios))
 
 
 @pytest.mark.timeout(120)

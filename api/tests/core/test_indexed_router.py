@@ -280,6 +280,9 @@ def test_what_is_added_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert read.times == 101
     included.get("/newer")(hello)
     assert status(ours, get("/newer")) == 200
+    read.times = 0
+    assert status(ours, get("/newer")) == 200
+    assert read.times == 0
 
 
 def test_the_index_is_there_before_the_first_request(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
