@@ -20,7 +20,7 @@ from bench.servers import App, Server, serving
 CLIENTS = 16
 # Requests to each worker: one to each of as many plugins.
 REQUESTS = 250
-TIME_LIMIT = 60.0
+TIME_LIMIT = 120.0
 # The memory has come to rest when it has not changed by more than this part of it for so many seconds.
 REST, REST_FOR = 0.002, 0.5
 
@@ -69,10 +69,9 @@ def measure(plugins: int, routes: int, workers: Iterable[int], say: Callable[[st
     with many(plugins, routes) as modules:
         for count in workers:
             with serving(modules.stack, workers=count) as server:
-                _wait_for_workers(server, count)
-                idle[count] = megabytes_at_rest(server.pid)
+                idle[count] = megabytes_at_rest(server.pid, count)
                 _ask_many(server, modules, REQUESTS * count)
-                busy[count] = megabytes_at_rest(server.pid)
+                busy[count] = megabytes_at_rest(server.pid, count)
             say(f"{count} workers  {idle[count]:6.1f} MB, after requests {busy[count]:6.1f} MB")
     return Memory(plugins, routes, idle, busy)
 
@@ -83,8 +82,13 @@ def megabytes_of(app: App) -> float:
         return megabytes_at_rest(server.pid)
 
 
-def megabytes_at_rest(pid: int) -> float:
-    """What a process and its children take, when it does not change any more."""
+def megabytes_at_rest(pid: int, workers: int = 1) -> float:
+    """What a process and its workers take, when it does not change any more.
+
+    Raises:
+        RuntimeError: they do not become so many.
+    """
+    wait_for_workers(pid, workers)
     deadline = time.monotonic() + TIME_LIMIT
     before, now = 0.0, megabytes(pid)
     while abs(now - before) > REST * now and time.monotonic() < deadline:
@@ -109,11 +113,16 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
-def _wait_for_workers(server: Server, count: int) -> None:
+def wait_for_workers(pid: int, count: int) -> None:
+    """Wait until a process has so many children: its workers, and no more the one that builds the OpenAPI document.
+
+    Raises:
+        RuntimeError: it takes too long.
+    """
     deadline = time.monotonic() + TIME_LIMIT
-    while len(children_of(server.pid)) < count:
+    while len(children_of(pid)) != count:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{count} workers have not started after {TIME_LIMIT:g} s")
+            raise RuntimeError(f"there are {len(children_of(pid))} processes after {TIME_LIMIT:g} s, and not {count}")
         time.sleep(REST_FOR / 10)
 
 

@@ -20,6 +20,8 @@ from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from opa.core.middleware import middleware_of, swallower
+from opa.core.openapi_answer import answers_with
+from opa.core.openapi_keeper import DocumentKeeper
 from opa.core.register import PluginObjects
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
@@ -43,9 +45,14 @@ class Api(FastAPI):
 
     The lifespan of the middleware and of the routers runs inside that of the plugins. A mistake at start is reported to
     the server as one line instead of a stack trace.
+
+    Attributes:
+        manager: the plugins.
+        document: the OpenAPI document.
     """
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
+        self.document = DocumentKeeper(self)
         super().__init__(lifespan=self._inner_lifespan, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
@@ -53,6 +60,11 @@ class Api(FastAPI):
         self._contributions: dict[str, Contributions] = {}
         self._lifespans: list[Lifespan[Any]] = []
         self._inner_started = False
+
+    def setup(self) -> None:
+        """Add the route of the OpenAPI document; FastAPI calls it. That of FastAPI would build it in the event loop."""
+        if self.openapi_url:
+            self.add_route(self.openapi_url, answers_with(self.document), include_in_schema=False)
 
     @asynccontextmanager
     async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[Any]:

@@ -17,6 +17,7 @@ from uvicorn_worker import UvicornWorker
 from opa.core.errors import OpaError, StartError
 from opa.core.log import log
 from opa.core.log_gunicorn import LogLogger
+from opa.serve import openapi_early
 from opa.serve.application import load_app
 from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
@@ -36,14 +37,16 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each container has its own
 def serve(config: Config, *, workers: int) -> None:
     """Serve with `workers` processes until SIGTERM or SIGINT.
 
-    With `PRELOAD` the application is built here, before the fork, and else in each worker. Components connect in each
-    worker.
+    With `PRELOAD` the application is built here, before the fork, and its OpenAPI document beside the workers; else
+    each worker builds both. Components connect in each worker.
 
     Raises:
         OpaError: it cannot be started, a worker's component does not connect among the reasons.
         SystemExit: it ended with another status than 0.
     """
     app = load_app() if config.PRELOAD else None
+    if app is not None and config.OPENAPI_EARLY:
+        app.document.early = openapi_early.begin(app)
     listener = listening_socket(config.HOST, config.PORT)
     Application(config, app, listener, workers).run()
 
