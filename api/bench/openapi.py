@@ -194,9 +194,7 @@ def _get(server: Server, path: str) -> bytes:
 
 
 def _words(asked: Asked) -> str:
-    numbers = " ".join(
-        f"{name} {1000 * getattr(asked, name):8.1f} ms " for name in ("first", "again", "held", "idle")
-    )
+    numbers = " ".join(f"{name} {1000 * getattr(asked, name):8.1f} ms " for name in ("first", "again", "held", "idle"))
     return f"{numbers}{asked.size / 1e6:6.2f} MB"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import calls, compare, components, growth, memory, model, profile, startup, tasks
+from bench import calls, compare, components, growth, memory, model, openapi, profile, startup, tasks
 from bench.goals import Bound, Figure, Row
 
 Say = Callable[[str], None]
@@ -113,6 +113,19 @@ def _memory(sizes: Sizes, say: Say) -> Found:
     return Found(found, (row,))
 
 
+def _openapi(sizes: Sizes, say: Say) -> Found:
+    found = openapi.measure(sizes.plugins, ROUTES, sizes.rounds, say)
+    row = Row(
+        f"first `/openapi.json`, {_plugins(sizes)}",
+        "–",
+        (
+            Figure("answer", 1000 * found.built.first, Bound.AT_MOST, 50, "ms"),
+            Figure("event loop held", 1000 * found.held, Bound.AT_MOST, 20, "ms"),
+        ),
+    )
+    return Found(found, (row,))
+
+
 def _calls(sizes: Sizes, say: Say) -> Found:
     found = calls.measure(sizes.calls)
     for name, nanoseconds in found.nanoseconds.items():
@@ -179,6 +192,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "hello": _hello,
     "startup": _startup,
     "memory": _memory,
+    "openapi": _openapi,
     "calls": _calls,
     "components": _components,
     "tasks": _tasks,

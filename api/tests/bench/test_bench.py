@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import growth, memory, profile, routes
+from bench import growth, memory, openapi, profile, routes
 from bench.many import many
 from tests.project import Project
 
@@ -141,3 +141,13 @@ def test_both_applications_have_the_same_settings(project: Project, monkeypatch:
     stack = project.prepare().celery.conf
     assert {name: stack[name] for name in bare.SETTINGS} == bare.SETTINGS
     assert bare.TRANSPORT.items() <= stack.broker_transport_options.items()
+
+
+@pytest.mark.timeout(120)
+def test_it_measures_the_openapi_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi, "SETTLE", 0.1)
+    found = openapi.measure(11, 10, 1, print)
+    for asked in (found.built, found.at_once, found.changed, found.bare):
+        assert min(asked.first, asked.again, asked.held, asked.idle) > 0
+    assert found.bare.size > found.built.size == found.at_once.size > 0
+    assert found.changed.size != found.built.size

@@ -10,6 +10,19 @@ import pytest
 
 from tests.project import Project
 
+UNDESCRIBED = """
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Body
+
+from opa import get_router
+
+router = get_router()
+
+@router.post("/call")
+def call(body: Annotated[Callable[[], int], Body()]) -> None: ...
+"""
 HOOK = "from opa import Hook\nclass h(Hook):\n  def run(self): pass\n"
 DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
 
@@ -49,6 +62,7 @@ def test_a_project_without_mistakes_is_ok(project: Project) -> None:
         ),
         ({"a.py": DEFINITION.format("required = True")}, "hook 'h' of plugin 'a' is required"),
         ({"a.py": "", "a-meta.json": "{"}, "plugin metadata is not valid JSON: "),
+        ({"a.py": UNDESCRIBED}, "the OpenAPI document cannot be built for the route POST /call: Pydantic"),
     ],
 )
 def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_line: str) -> None:
@@ -58,6 +72,12 @@ def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_li
     assert result.returncode == 1
     line = result.stderr.splitlines()[0].replace(str(project.plugins), "…")
     assert line.startswith(f"error: {first_line}")
+
+
+def test_routes_need_no_description_where_nobody_can_ask_for_it(project: Project) -> None:
+    project.plugin("a.py", UNDESCRIBED)
+    project.settings(OPENAPI_URL=None, DOCS_URL=None, REDOC_URL=None)
+    assert check().returncode == 0
 
 
 @pytest.mark.parametrize(

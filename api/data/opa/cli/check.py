@@ -1,4 +1,4 @@
-"""`opa check`: load settings and plugins and build the application, without serving and without a network."""
+"""`opa check`: load settings and plugins, build the application and describe it, without serving or a network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from opa.cli import app
 def check() -> None:
     """Load settings and plugins as a start would, and say what is wrong; exit status 1 where something is."""
     from opa.core.app import build_app
+    from opa.core.openapi import build
     from opa.core.prepare import prepare
 
     manager = prepare()
-    build_app(manager)
+    application = build_app(manager)
+    if application.openapi_url:
+        build(application)
     loaded = sum(decision.load for decision in manager.decisions)
     print(f"ok: {loaded} plugins loaded, {len(manager.decisions) - loaded} left out")

@@ -8,6 +8,7 @@
 - manager: what was loaded; prepare runs the steps up to here
 - app (middleware, processors, telemetry): the application is built
 - indexed_router (route_index, route_shape, route_list, included_routes): it finds the route of a request
+- openapi (openapi_document, openapi_state, openapi_keeper, openapi_answer): its description is made and kept
 
 Up to here there is no network and no event loop; `opa check` does as much. What follows happens in each serving
 process, and is undone in reverse: lifespan runs it.

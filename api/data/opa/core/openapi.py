@@ -2,8 +2,8 @@
 
 It is the one that `app.openapi()` gives, made by the same functions of FastAPI, with the same content in the same
 order. FastAPI makes one tree of Python objects, checks it, and turns it into text, each in one piece. With 10,000
-routes two of these pieces hold every other thread for half a second, and the tree takes 120 MB as long as the process
-lives. Here each path goes through by itself.
+routes such a piece holds every other thread for 0.25 s, and the tree takes 120 MB as long as the process lives. Here
+each path goes through by itself.
 """
 
 from __future__ import annotations
