@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +48,9 @@ def main(
     found: dict[str, Found] = {}
     for name in chosen:
         console.rule(name)
+        started = time.monotonic()
         found[name] = PARTS[name](QUICK if quick else FULL, lambda line: console.print(line, markup=False))
+        console.print(f"{name} took {time.monotonic() - started:.0f} s")
     rows = [row for one in found.values() for row in one.rows]
     console.rule("too little was measured to judge by this" if quick else "goals")
     console.print(as_table(rows))
