@@ -94,18 +94,25 @@ class Api(FastAPI):
             self._lifespans.append(router.lifespan_context)
 
     @contextmanager
-    def contributed_by(self, plugin: str) -> Iterator[None]:
-        """What is added to the application in the block belongs to `plugin`."""
+    def contributed_by(self, plugin: str, *, at_end: bool = False) -> Iterator[None]:
+        """What is added to the application in the block belongs to `plugin`.
+
+        Args:
+            plugin: its name.
+            at_end: routes are added behind those that there are, so that nobody has to look at these.
+        """
         if not self.manager.roster.policy.skips(plugin):
             yield
             return
-        routes, middleware = {id(route) for route in self.router.routes}, {id(item) for item in self.user_middleware}
+        count = len(self.router.routes) if at_end else 0
+        routes = set() if at_end else {id(route) for route in self.router.routes}
+        middleware = {id(item) for item in self.user_middleware}
         handlers, lifespans = set(self.exception_handlers), len(self._lifespans)
         try:
             yield
         finally:
             mine = self._contributions.setdefault(plugin, Contributions())
-            mine.routes += [route for route in self.router.routes if id(route) not in routes]
+            mine.routes += [route for route in self.router.routes[count:] if id(route) not in routes]
             mine.middleware += [item for item in self.user_middleware if id(item) not in middleware]
             mine.exception_handlers += [key for key in self.exception_handlers if key not in handlers]
             mine.lifespans += self._lifespans[lifespans:]
@@ -252,7 +259,7 @@ def _added_by(plugin: str, app: Api) -> Iterator[None]:
         PluginError: it fails, and the plugin may not be left out.
     """
     try:
-        with app.contributed_by(plugin):
+        with app.contributed_by(plugin, at_end=True):
             yield
     except PluginError as error:
         for gone in app.manager.leave_out(plugin, error):
