@@ -15,7 +15,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from bench.many import Many, many
-from bench.servers import App, Server, serving
+from bench.servers import Server, serving
 
 CLIENTS = 16
 # Requests to each worker: one to each of as many plugins.
@@ -74,12 +74,6 @@ def measure(plugins: int, routes: int, workers: Iterable[int], say: Callable[[st
                 busy[count] = megabytes_at_rest(server.pid, count)
             say(f"{count} workers  {idle[count]:6.1f} MB, after requests {busy[count]:6.1f} MB")
     return Memory(plugins, routes, idle, busy)
-
-
-def megabytes_of(app: App) -> float:
-    """What an application takes with one worker that has answered a request."""
-    with serving(app) as server:
-        return megabytes_at_rest(server.pid)
 
 
 def megabytes_at_rest(pid: int, workers: int = 1) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import calls, compare, components, growth, memory, model, openapi, profile, startup, tasks
+from bench import calls, compare, components, growth, memory, model, openapi, profile, routes, startup, tasks
 from bench.goals import Bound, Figure, Row
 
 Say = Callable[[str], None]
@@ -21,6 +21,7 @@ class Sizes:
         growth: the numbers of plugins over which growth is shown.
         rounds: of what takes seconds for each.
         hello: rounds of the hello route.
+        routes: rounds of requests in process.
         tasks: rounds of tasks.
         calls: rounds of calls of a hook.
         seconds: for which a client sends requests in a round.
@@ -32,6 +33,7 @@ class Sizes:
     growth: tuple[int, ...]
     rounds: int
     hello: int
+    routes: int
     tasks: int
     calls: int
     seconds: float
@@ -43,7 +45,8 @@ FULL = Sizes(
     plugins=1000,
     growth=(1, 10, 100, 1000, 3000),
     rounds=3,
-    hello=40,
+    hello=30,
+    routes=100,
     tasks=40,
     calls=300,
     seconds=0.5,
@@ -55,6 +58,7 @@ QUICK = Sizes(
     growth=(1, 20),
     rounds=1,
     hello=2,
+    routes=3,
     tasks=2,
     calls=20,
     seconds=0.1,
@@ -90,25 +94,36 @@ def _hello(sizes: Sizes, say: Say) -> Found:
     return Found({"ratio": found.ratio, "applications": applications}, (row,))
 
 
+def _routes(sizes: Sizes, say: Say) -> Found:
+    found = routes.measure(sizes.plugins, ROUTES, sizes.routes)
+    for kind, ratio in found.ratios.items():
+        say(f"{kind:<24} {found.microseconds[kind]:8.1f} µs, bare {found.bare[kind]:8.1f} µs, {ratio:.3f} ×")
+
+    def row(work: str, against: str, goal: float, *kinds: str) -> Row:
+        figures = tuple(Figure(kind, found.ratios[kind], Bound.AT_MOST, goal) for kind in kinds)
+        return Row(work, against, figures)
+
+    among = f"among {found.routes:,} routes, in process"
+    return Found(
+        found,
+        (
+            row(f"the last route {among}", "the only route of a bare app", 1.1, "last route", "last nested route"),
+            row(
+                f"a 404, a 405, a redirected slash {among}",
+                "the same in a bare app of one route",
+                1.5,
+                *("404", "404 deep in the paths", "405", "redirected slash"),
+            ),
+        ),
+    )
+
+
 def _startup(sizes: Sizes, say: Say) -> Found:
     found = startup.measure(sizes.plugins, ROUTES, sizes.rounds, say)
     row = Row(
         f"start to first answer, {_plugins(sizes)}",
         "bare FastAPI, the same modules imported and included by hand",
         (Figure("time", found.ratio, Bound.AT_MOST, 1.05),),
-    )
-    return Found(found, (row,))
-
-
-def _memory(sizes: Sizes, say: Say) -> Found:
-    found = memory.measure(sizes.plugins, ROUTES, sizes.workers, say)
-    row = Row(
-        f"memory (PSS) that each further api worker adds, {_plugins(sizes)}",
-        "what one worker alone takes",
-        (
-            Figure("idle", 100 * found.idle_share, Bound.AT_MOST, 15, "%"),
-            Figure("after requests", 100 * found.share, Bound.AT_MOST, 15, "%"),
-        ),
     )
     return Found(found, (row,))
 
@@ -121,6 +136,19 @@ def _openapi(sizes: Sizes, say: Say) -> Found:
         (
             Figure("answer", 1000 * found.built.first, Bound.AT_MOST, 50, "ms"),
             Figure("event loop held", 1000 * found.held, Bound.AT_MOST, 20, "ms"),
+        ),
+    )
+    return Found(found, (row,))
+
+
+def _memory(sizes: Sizes, say: Say) -> Found:
+    found = memory.measure(sizes.plugins, ROUTES, sizes.workers, say)
+    row = Row(
+        f"memory (PSS) that each further api worker adds, {_plugins(sizes)}",
+        "what one worker alone takes",
+        (
+            Figure("idle", 100 * found.idle_share, Bound.AT_MOST, 15, "%"),
+            Figure("after requests", 100 * found.share, Bound.AT_MOST, 15, "%"),
         ),
     )
     return Found(found, (row,))
@@ -190,9 +218,10 @@ def _plugins(sizes: Sizes) -> str:
 
 PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "hello": _hello,
+    "routes": _routes,
     "startup": _startup,
-    "memory": _memory,
     "openapi": _openapi,
+    "memory": _memory,
     "calls": _calls,
     "components": _components,
     "tasks": _tasks,
