@@ -260,14 +260,25 @@ def test_what_a_plugin_changes_in_its_routes_before_they_are_included_counts() -
     endpoint.endpoint = another
     model.response_model = str
     path.path = "/changed/{x}"
+    plain = Route("/plain", PlainTextResponse("plain"))
+    plain.path = "/changed-too"
+    router.routes.append(plain)
+    statuses = {
+        "/depends": 403,
+        "/endpoint": 200,
+        "/model": 500,
+        "/path": 404,
+        "/changed/1": 200,
+        "/same": 200,
+        "/plain": 404,
+        "/changed-too": 200,
+    }
     theirs = FastAPI()
     theirs.include_router(router)
     for app in (theirs, app_with(router)):
         client = TestClient(app, raise_server_exceptions=False)
-        answers = {
-            path: client.get(path) for path in ("/depends", "/endpoint", "/model", "/path", "/changed/1", "/same")
-        }
-        assert [each.status_code for each in answers.values()] == [403, 200, 500, 404, 200, 200]
+        answers = {path: client.get(path) for path in statuses}
+        assert {path: each.status_code for path, each in answers.items()} == statuses
         assert answers["/endpoint"].json() == 5
 
 

@@ -228,8 +228,10 @@ def test_a_change_of_the_routes_holds_for_the_next_request(name: str) -> None:
 def test_the_routes_of_the_application_are_those_of_the_router() -> None:
     _, ours = both_with_paths("/a")
     assert ours.routes is ours.router.routes
-    ours.routes.append(plain("/b"))
-    assert status(ours, get("/b")) == 200
+    held = ours.routes
+    ours.router.routes += [plain("/b")]
+    held.append(plain("/c"))
+    assert [status(ours, get(path)) for path in ("/a", "/b", "/c")] == [200] * 3
 
 
 def test_an_assigned_list_replaces_the_routes() -> None:

@@ -227,17 +227,20 @@ NESTED_TABLES = st.lists(st.one_of(leaves(), nested("include", 1), nested("route
 
 
 def typical(entries: Iterable[Entry], prefixes: Iterable[str] = ("",)) -> list[Asked]:
-    """Requests for each path, with and without a slash, which most often match."""
+    """Requests for each path, which most often match, and for what is near to it."""
     filled = [prefix + fill(path, lambda values: values[0]) for prefix in prefixes for path in all_paths(entries)]
+    return [asked for path in filled for asked in near(path)]
+
+
+def near(path: str) -> list[Asked]:
     return [
-        Asked(kind, method, path)
-        for path in filled
-        for kind, method, path in (
-            ("http", "GET", path),
-            ("http", "POST", path),
-            ("http", "GET", path.rstrip("/") if path.endswith("/") else path + "/"),
-            ("websocket", "GET", path),
-        )
+        Asked("http", "GET", path),
+        Asked("http", "POST", path),
+        Asked("websocket", "GET", path),
+        Asked("http", "GET", path + "/"),
+        Asked("http", "GET", path.rstrip("/") + "\n"),
+        Asked("http", "GET", path + "/\n"),
+        Asked("http", "GET", f"/a{path}//", "/a/"),
     ]
 
 
