@@ -151,6 +151,33 @@ def test_when_the_process_that_builds_is_killed_a_worker_builds(opa: Opa) -> Non
     assert opa.stop() == 0
 
 
+QUICK = """
+import os
+import time
+
+forks = []
+
+
+def wait_for_the_first():
+    forks.append(0)
+    if len(forks) == 1:
+        # Ended, and still there for whoever asks how.
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+
+
+os.register_at_fork(after_in_parent=wait_for_the_first)
+"""
+
+
+def test_nothing_of_it_stays_when_it_is_done_before_the_workers_start(opa: Opa) -> None:
+    opa.plugin("many.py", MANY)
+    opa.plugin("quick.py", QUICK)
+    opa.start(WEB_CONCURRENCY="1")
+    opa.wait_until_ready()
+    assert len(opa.children()) == 1
+    assert opa.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_stays_when_it_is_stopped_while_it_builds(opa: Opa, number: int) -> None:
     opa.plugin("many.py", MANY)

@@ -115,6 +115,11 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
 
     _stopping = False
 
+    def init_signals(self) -> None:
+        super().init_signals()
+        # The process that builds the OpenAPI document may have ended when nobody was there to hear of it.
+        self.reap_workers()
+
     def spawn_worker(self) -> int:
         # A worker begins with the master's handlers, which only note a signal. One that came before the worker has its
         # own would be lost, and the worker stay until it is killed.
