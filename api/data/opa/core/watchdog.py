@@ -13,6 +13,9 @@ from opa.core.log import log
 
 LOOK = 0.02
 """Seconds between two looks at the clock."""
+AGAIN = 1.0
+"""Seconds after which code that has caught `TimeLimitError` is interrupted once more. What it runs meanwhile to clean
+up, and to leave the block, is left in peace."""
 
 
 class TimeLimitError(BaseException):
@@ -31,6 +34,7 @@ class Watchdog:
         self._thread_id = threading.get_ident()
         self._watched: tuple[str, float, float] | None = None
         self._warned = False
+        self._next_interrupt = 0.0
         self._stopped = threading.Event()
 
     @contextmanager
@@ -44,12 +48,16 @@ class Watchdog:
         Raises:
             TimeLimitError: the block took longer.
         """
-        self._warned = False
-        self._watched = (what, time.monotonic(), limit)
+        since = time.monotonic()
+        self._warned, self._next_interrupt = False, since + limit
+        self._watched = (what, since, limit)
         try:
             yield
         finally:
-            self._watched = None
+            try:
+                self._watched = None
+            finally:  # the interrupt may come at the very end of the block
+                self._watched = None
 
     @contextmanager
     def running(self) -> Iterator[Watchdog]:
@@ -75,10 +83,11 @@ class Watchdog:
             if passed > limit / 3 and not self._warned:
                 self._warned = True
                 log.warning(f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s")
-            if passed > limit and self._is_main:
+            if time.monotonic() > self._next_interrupt and self._is_main:
                 signal.pthread_kill(self._thread_id, signal.SIGALRM)
 
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         # It may come late, when what it was meant for is over.
-        if self._watched is not None and time.monotonic() - self._watched[1] > self._watched[2]:
+        if self._watched is not None and time.monotonic() > self._next_interrupt:
+            self._next_interrupt = time.monotonic() + AGAIN
             raise TimeLimitError

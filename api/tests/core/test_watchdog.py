@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from opa.core import watchdog
+from opa.core.watchdog import TimeLimitError, Watchdog
+
+
+def hang() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "AGAIN", 60.0)
+    cleaned_up = []
+    with Watchdog().running() as dog:
+        with pytest.raises(TimeLimitError), dog.watch("it", 0.05):
+            try:
+                hang()
+            finally:
+                time.sleep(10 * watchdog.LOOK)
+                cleaned_up.append(True)
+        assert cleaned_up
+        time.sleep(10 * watchdog.LOOK)  # nothing is watched any more
+
+
+def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "AGAIN", 0.05)
+    caught = 0
+    with Watchdog().running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
+        while caught < 3:
+            try:
+                hang()
+            except TimeLimitError:
+                caught += 1
+        hang()
+    assert caught == 3
+
+
+def test_what_is_done_in_time_is_left_alone() -> None:
+    with Watchdog().running() as dog:
+        with dog.watch("it", 60.0):
+            time.sleep(5 * watchdog.LOOK)
+        time.sleep(5 * watchdog.LOOK)
