@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 from urllib.parse import quote
@@ -79,8 +80,17 @@ class RabbitMQ:
         return json.loads(content) if content else None
 
     def queue(self, url: str, name: str) -> Any:
-        """What the management interface knows of a queue in the virtual host of `url`."""
-        return self.api("GET", f"/queues/{quote(url.rpartition('/')[2], safe='')}/{quote(name, safe='')}")
+        """What the management interface knows of a queue in the virtual host of `url`, as soon as it knows it."""
+        path = f"/queues/{quote(url.rpartition('/')[2], safe='')}/{quote(name, safe='')}"
+        return wait_until(lambda: self._known(path), what=f"RabbitMQ knows the queue {name}")
+
+    def _known(self, path: str) -> Any:
+        try:
+            return self.api("GET", path)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return None
 
     def messages(self, url: str, queue: str) -> list[Any]:
         """The messages that wait in a queue, and leave them there."""

@@ -120,6 +120,8 @@ class Readiness(bootsteps.StartStopStep):
     requires = (
         "celery.worker.consumer.tasks:Tasks",
         "celery.worker.consumer.delayed_delivery:DelayedDelivery",
+        DeadLetters,
+        GiveBack,
     )
 
     def __init__(self, c: Any, **kwargs: Any) -> None:
