@@ -7,24 +7,19 @@ the other. A ratio is the median of those of single rounds.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from timeit import Timer
 from typing import TYPE_CHECKING, Any
 
-from bench.servers import STACK
+from bench.fresh import found_by
+from bench.servers import FOLDER, STACK
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
-FOLDER = Path(__file__).parent
 PLUGINS = FOLDER / "call_plugins"
-TIME_LIMIT = 300.0
 # Runs of a statement in a round: so few that a round takes milliseconds, and what disturbs it hits all statements.
 RUNS = 2000
 
@@ -62,19 +57,9 @@ def measure(rounds: int) -> CallCost:
     Raises:
         RuntimeError: the process failed; the message has what it said.
     """
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("OPA_")}
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-c", f"from bench.calls import time_here; time_here({rounds})"],
-        cwd=FOLDER.parent,
-        env={**outer, **STACK.environment, "ENV": "bench", "OPA_PLUGIN_PATHS": str(PLUGINS), "OPA_LOGLEVEL": "warning"},
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"measuring calls failed:\n{done.stderr}")
-    found: dict[str, list[float]] = json.loads(done.stdout)
+    environment = {**STACK.environment, "OPA_PLUGIN_PATHS": str(PLUGINS)}
+    program = f"from bench.calls import time_here; time_here({rounds})"
+    found: dict[str, list[float]] = found_by(program, environment)
 
     def ratio(one: str, other: str) -> float:
         return statistics.median(mine / its for mine, its in zip(found[one], found[other], strict=True))

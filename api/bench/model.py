@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.fresh import found_by
+from bench.servers import WITHOUT_SERVICES
 
 PLUGIN = '"""A trivial plugin."""\n\ncalls = []\n\n\nasync def ready() -> None:\n    calls.append("ready")\n'
 
@@ -89,19 +91,8 @@ def measure(plugins: int, rounds: int, say: Callable[[str], None]) -> ModelCost:
 
 
 def _run(program: str, folder: str, plugins: Path) -> float:
-    environ = {
-        "PATH": "/usr/bin:/bin",
-        "OPA_PLUGIN_PATHS": str(plugins),
-        "OPA_LOGLEVEL": "warning",
-        "PYTHONPYCACHEPREFIX": f"{folder}/cache",
-        **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")},
-    }
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return float(done.stdout)
+    environment = {"OPA_PLUGIN_PATHS": str(plugins), "PYTHONPYCACHEPREFIX": f"{folder}/cache", **WITHOUT_SERVICES}
+    return float(found_by(program, environment))
 
 
 def main(plugins: int = 1000, rounds: int = 5, at_most: float = 0.0) -> None:

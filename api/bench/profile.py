@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from bench.asgi import Caller, scope_of, started
+from bench.fresh import found_by
 from bench.many import many
-from bench.servers import FOLDER, NOT_PASSED_ON, App
+from bench.servers import App
 
 INTERVAL = 0.001
-TIME_LIMIT = 300.0
 WARM_UP = 100
 
 PACKAGES = Path(sysconfig.get_path("purelib"))
@@ -84,10 +80,10 @@ def measure(plugins: int, routes: int, seconds: float) -> Profile:
         RuntimeError: a process failed; the message has what it said.
     """
     with many(plugins, routes) as modules, many(1, 1) as single:
-        start = _run("start", modules.stack)
-        bare_start = _run("start", modules.bare)
-        request = _run("request", modules.stack, seconds)
-        bare_request = _run("request", single.bare, seconds)
+        start = _found(modules.stack, "profile_start")
+        bare_start = _found(modules.bare, "profile_start")
+        request = _found(modules.stack, "profile_requests", modules.last_path, seconds)
+        bare_request = _found(single.bare, "profile_requests", single.last_path, seconds)
     return Profile(plugins, routes, start, _together(bare_start), _together(request), _together(bare_request))
 
 
@@ -98,21 +94,10 @@ def _together(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return dict(total)
 
 
-def _run(what: str, app: App, seconds: float = 0) -> dict[str, dict[str, float]]:
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+def _found(app: App, what: str, *arguments: object) -> dict[str, dict[str, float]]:
     module = "opa.main" if app.target is None else app.target.partition(":")[0]
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "bench.profile", what, module, app.path, str(seconds)],
-        cwd=FOLDER.parent,
-        env={**outer, **app.environment, "ENV": "bench", "OPA_LOGLEVEL": "warning"},
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"the profile of a {what} failed:\n{done.stderr}")
-    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    words = ", ".join(map(repr, (module, *arguments)))
+    found: dict[str, dict[str, float]] = found_by(f"from bench.profile import {what}; {what}({words})", app.environment)
     return found
 
 
@@ -171,14 +156,15 @@ class Samples:
         return PLUGINS if path.stem[1:].isdecimal() else PYTHON
 
 
-def _profile_start(module: str) -> dict[str, dict[str, float]]:
+def profile_start(module: str) -> None:
+    """Load the application of a module in this process, start it where it is that of the stack, and print as JSON."""
     samples = Samples()
     before = time.process_time()
     with samples.taken():
         app = import_module(module).app
         if module == "opa.main":
             asyncio.run(_start_and_stop(app))
-    return samples.seconds(time.process_time() - before)
+    print(json.dumps(samples.seconds(time.process_time() - before)))
 
 
 async def _start_and_stop(app: Any) -> None:
@@ -186,71 +172,25 @@ async def _start_and_stop(app: Any) -> None:
         pass
 
 
-async def _profile_requests(module: str, path: str, seconds: float) -> dict[str, dict[str, float]]:
-    samples = Samples()
-    app = import_module(module).app
+def profile_requests(module: str, path: str, seconds: float) -> None:
+    """Make requests to the application of a module in this process, and print as JSON."""
+    print(json.dumps(asyncio.run(_profile_requests(import_module(module).app, path, seconds))))
+
+
+async def _profile_requests(app: Any, path: str, seconds: float) -> dict[str, dict[str, float]]:
+    samples, caller = Samples(), Caller(app)
     async with started(app):
         for _ in range(WARM_UP):
-            await _request(app, path)
+            await caller.request(scope_of(path))
         count, before, end = 0, time.process_time(), time.perf_counter() + seconds
         with samples.taken():
             while time.perf_counter() < end:
-                await _request(app, path)
+                await caller.request(scope_of(path))
                 count += 1
-        return samples.seconds((time.process_time() - before) / max(count, 1))
-
-
-async def _request(app: Any, path: str) -> None:
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost")],
-        "server": ("localhost", 80),
-        "client": ("localhost", 1),
-        "state": {},
-    }
-    status = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        status.append(message.get("status"))
-
-    await app(scope, receive, send)
-    if status[0] != 200:
-        raise RuntimeError(f"{path} answers {status[0]}")
-
-
-@asynccontextmanager
-async def started(app: Any) -> AsyncIterator[None]:
-    """Start an ASGI application, and stop it in the end."""
-    messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    is_started = asyncio.Event()
-
-    async def send(message: dict[str, str]) -> None:
-        if message["type"] == "lifespan.startup.failed":
-            raise RuntimeError(message.get("message", "the application did not start"))
-        is_started.set()
-
-    messages.put_nowait({"type": "lifespan.startup"})
-    serving = asyncio.create_task(
-        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, messages.get, send)
-    )
-    waiting = asyncio.create_task(is_started.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    try:
-        yield
-    finally:
-        messages.put_nowait({"type": "lifespan.shutdown"})
-        await serving
+        used = time.process_time() - before
+    if caller.statuses != {200}:
+        raise RuntimeError(f"{path} answers {caller.statuses}")
+    return samples.seconds(used / max(count, 1))
 
 
 def rows_of_start(profile: Profile) -> list[tuple[str, dict[str, float]]]:
@@ -275,21 +215,9 @@ def _in(unit: float, name: str, by_owner: Mapping[str, float]) -> tuple[str, dic
     return name, known
 
 
-def main(
-    what: Annotated[str, typer.Argument()] = "",
-    module: Annotated[str, typer.Argument()] = "",
-    path: Annotated[str, typer.Argument()] = "",
-    seconds: Annotated[float, typer.Argument()] = 2,
-    plugins: int = 1000,
-) -> None:
-    """Print both profiles; with arguments, one of them as JSON, of this process."""
-    if what == "start":
-        print(json.dumps(_profile_start(module)))
-        return
-    if what == "request":
-        print(json.dumps(asyncio.run(_profile_requests(module, path, seconds))))
-        return
-    profile = measure(plugins, 10, seconds)
+def main(plugins: int = 1000, routes: int = 10, seconds: float = 5) -> None:
+    """Print both profiles."""
+    profile = measure(plugins, routes, seconds)
     for unit, rows in (("start, ms", rows_of_start(profile)), ("request, µs", rows_of_request(profile))):
         print(f"{unit:<40} {'all':>8} " + " ".join(f"{column[:9]:>9}" for column in COLUMNS))
         for name, numbers in rows:
@@ -299,4 +227,6 @@ def main(
 
 
 if __name__ == "__main__":
+    import typer
+
     typer.run(main)

@@ -9,24 +9,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.asgi import Caller, scope_of
+from bench.fresh import found_by
 from bench.many import many
-from bench.servers import NOT_PASSED_ON
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-FOLDER = Path(__file__).parent
-TIME_LIMIT = 300.0
 # Requests of a kind in a round: so few that a round takes milliseconds, and what disturbs it hits both.
 REQUESTS = 50
 # Before those: the code of another kind of request is in no cache of the processor.
@@ -82,20 +77,8 @@ def measure(plugins: int, routes: int, rounds: int) -> RouteCost:
         RuntimeError: the process failed; the message has what it said.
     """
     with many(plugins, routes) as modules:
-        outer = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
         program = f"from bench.routes import time_here; time_here({plugins}, {routes}, {rounds})"
-        done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-c", program],
-            cwd=FOLDER.parent,
-            env={**outer, **modules.stack.environment, "ENV": "bench", "OPA_LOGLEVEL": "warning"},
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"measuring routes failed:\n{done.stderr}")
-    found = json.loads(done.stdout)
+        found = found_by(program, modules.stack.environment)
     kinds: dict[str, list[tuple[float, float]]] = found["kinds"]
     return RouteCost(
         routes=plugins * routes,
@@ -172,42 +155,15 @@ async def _time(app: Any, bare: Any, kinds: Mapping[str, Request], rounds: int) 
 
 
 async def _seconds(app: Any, path: str, request: Request) -> float:
-    statuses: list[int] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
-
-    scopes = [_scope(path, request.method) for _ in range(WARM_UP + REQUESTS)]
-    for scope in scopes[:WARM_UP]:
-        await app(scope, receive, send)
+    caller = Caller(app)
+    scopes = [scope_of(path, request.method) for _ in range(REQUESTS)]
     started = time.perf_counter()
-    for scope in scopes[WARM_UP:]:
-        await app(scope, receive, send)
+    for scope in scopes:
+        await caller.request(scope)
     seconds = time.perf_counter() - started
-    if set(statuses) != {request.status}:
-        raise RuntimeError(f"{request.method} {path} answers {set(statuses)} instead of {request.status}")
+    if caller.statuses != {request.status}:
+        raise RuntimeError(f"{request.method} {path} answers {caller.statuses} instead of {request.status}")
     return seconds / REQUESTS
-
-
-def _scope(path: str, method: str) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"accept", b"*/*")],
-        "server": ("localhost", 80),
-        "client": ("localhost", 1),
-    }
 
 
 def main(plugins: int = 1000, routes: int = 10, rounds: int = 100) -> None:
