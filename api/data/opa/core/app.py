@@ -23,11 +23,9 @@ from opa.core.middleware import middleware_of, swallower
 from opa.core.openapi_answer import answers_with
 from opa.core.openapi_keeper import DocumentKeeper
 from opa.core.register import PluginObjects
+from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
-
-# What a router has that was given no lifespan: it runs its `on_startup` and `on_shutdown`.
-DEFAULT_LIFESPAN = type(APIRouter().lifespan_context)
 
 
 @dataclass
@@ -90,7 +88,7 @@ class Api(FastAPI):
         before = self.router.lifespan_context
         super().include_router(router, **options)
         self.router.lifespan_context = before
-        if not isinstance(router.lifespan_context, DEFAULT_LIFESPAN) or router.on_startup or router.on_shutdown:
+        if has_lifespan(router) or router.on_startup or router.on_shutdown:
             self._lifespans.append(router.lifespan_context)
 
     @contextmanager

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute
 
+from opa.core.routers import has_lifespan
 from opa.core.setups import asks_for
 
 if TYPE_CHECKING:
@@ -97,13 +98,9 @@ def plugins_get_the_application(manager: PluginManager) -> bool:
     return (
         any(asks_for("app", setup) for found in objects for setup in found.setups)
         or any(_names_app(function) for function in [*functions, *manager.groups.get("startup").values()])
-        or any(found.router is not None and _has_lifespan(found.router) for found in objects)
+        or any(found.router is not None and has_lifespan(found.router) for found in objects)
     )
 
 
 def _names_app(function: Callable[..., Any]) -> bool:
     return "app" in inspect.signature(function).parameters
-
-
-def _has_lifespan(router: APIRouter) -> bool:
-    return not isinstance(router.lifespan_context, type(APIRouter().lifespan_context))
