@@ -93,7 +93,10 @@ def megabytes_at_rest(pid: int, workers: int = 1) -> float:
 
 def megabytes(pid: int) -> float:
     """What a process and its children take now."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has ended since its parent named it
     kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return kilobytes / 1024 + sum(map(megabytes, children_of(pid)))
 
