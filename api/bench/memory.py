@@ -95,10 +95,11 @@ def megabytes(pid: int) -> float:
     """What a process and its children take now."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        children = children_of(pid)
     except (FileNotFoundError, ProcessLookupError):
         return 0.0  # it has ended since its parent named it
     kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return kilobytes / 1024 + sum(map(megabytes, children_of(pid)))
+    return kilobytes / 1024 + sum(map(megabytes, children))
 
 
 def children_of(pid: int) -> list[int]:
