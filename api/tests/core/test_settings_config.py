@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,28 @@ def test_a_setting_that_nobody_wrote_comes_from_the_default(folder: SettingsFold
 
 
 def test_a_config_can_be_copied(config: Config) -> None:
-    assert copy.deepcopy(config).as_dict() == config.as_dict()
+    for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        twin.THING.inner.List.append(2)
+        assert twin.source("PORT") == "one"
+        assert config.THING.inner.List == [1]
+
+
+def test_a_setting_can_be_replaced_for_a_while(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "PORT", 2)
+    assert config.PORT == config.port == config["PORT"] == config.as_dict()["PORT"] == 2
+
+    monkeypatch.undo()
+    assert config.PORT == config["PORT"] == 1
+
+
+def test_what_a_console_offers_are_settings_and_methods(config: Config) -> None:
+    assert {"PORT", "THING", "as_dict", "source"} <= set(dir(config))
+
+
+def test_only_settings_are_found(config: Config) -> None:
+    """Python 3.11 needs a name of its own among the attributes."""
+    assert "__getattr__" not in config
+    assert list(config.as_dict()) == ["PORT", "THING", "EMPTY"]
 
 
 # The one of the process

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from dynaconf.nodes import DataDict
 
 from opa.core.errors import MissingSettingError
+from opa.core.late_attributes import LateAttributes, own_attributes
 from opa.core.settings_schema import ALIASES
 from opa.core.settings_sources import FOLDER_VARIABLE, PREFIX
 
@@ -34,7 +35,7 @@ class Leaf(NamedTuple):
     source: str
 
 
-class Config:
+class Config(LateAttributes):
     """The effective settings. `config.NAME` is a plain attribute; another case costs a look-up.
 
     Nested settings are dicts with attribute access: `config.OPTIONAL_COMPONENTS.WALRUS.OPTS.URL`.
@@ -46,7 +47,7 @@ class Config:
     """
 
     # Only settings live in __dict__, so that no setting can collide with a private name.
-    __slots__ = ("__dict__", "__weakref__", "_load", "_sources")
+    __slots__ = ("_load", "_sources")
 
     def __init__(
         self,
@@ -55,14 +56,14 @@ class Config:
         *,
         load: Callable[[], Config] | None = None,
     ) -> None:
+        super().__init__()
         self._load = load
         self._sources = dict(sources or {})
         for name, value in (values or {}).items():
             # Python takes its short ways to an attribute only where the name is interned, as those in code are.
             self.__dict__[sys.intern(name)] = DataDict(value) if isinstance(value, Mapping) else value
 
-    def __getattr__(self, name: str) -> Any:
-        # Python comes here for names alone that are not in __dict__.
+    def _late(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
@@ -77,11 +78,13 @@ class Config:
         return isinstance(name, str) and self.get(name, _ABSENT) is not _ABSENT
 
     def __iter__(self) -> Iterator[str]:
-        self._load_once()
-        return iter(self.__dict__)
+        return iter(self._loaded())
 
     def __repr__(self) -> str:
-        return f"<Config: {'not loaded' if self._load else f'{len(self.__dict__)} settings'}>"
+        return f"<Config: {'not loaded' if self._load else f'{len(own_attributes(self))} settings'}>"
+
+    def __reduce__(self) -> tuple[type[Config], tuple[dict[str, Any], dict[KeyPath, str]]]:
+        return type(self), (self._loaded(), self._sources)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The setting `name`, which may be dotted (`OPTIONAL_COMPONENTS.WALRUS.LOAD`), or `default`."""
@@ -90,8 +93,7 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """A deep copy in plain dicts and lists."""
-        self._load_once()
-        return {name: _plain(value) for name, value in self.__dict__.items()}
+        return {name: _plain(value) for name, value in self._loaded().items()}
 
     def source(self, name: str) -> str:
         """Where the setting `name`, which may be dotted, came from; several sources are separated by commas.
@@ -108,8 +110,7 @@ class Config:
             MissingSettingError: there is no setting `name`.
         """
         if name is None:
-            self._load_once()
-            for key, value in self.__dict__.items():
+            for key, value in self._loaded().items():
                 yield from self._leaves((key,), value)
             return
         found = self._find(name)
@@ -119,9 +120,9 @@ class Config:
 
     def adopt(self, other: Config) -> None:
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""
-        other._load_once()
-        self.__dict__.update(other.__dict__)
-        for name in self.__dict__.keys() - other.__dict__.keys():
+        settings = other._loaded()
+        self.__dict__.update(settings)
+        for name in own_attributes(self).keys() - settings.keys():
             del self.__dict__[name]
         self._sources = other._sources
         self._load = None
@@ -135,17 +136,18 @@ class Config:
             yield Leaf(".".join(path), value, self._sources.get(known, "default"))
 
     def _find(self, name: str) -> tuple[KeyPath, Any] | None:
-        self._load_once()
         first, *rest = name.split(".")
         first = ALIASES.get(first.upper(), first.upper())
-        return _find_in(self.__dict__, (first, *rest))
+        return _find_in(self._loaded(), (first, *rest))
 
-    def _load_once(self) -> None:
+    def _loaded(self) -> dict[str, Any]:
+        """The settings by name, read now if they were not yet."""
         if self._load is not None:
             self.adopt(self._load())
+        return own_attributes(self)
 
     def _missing(self, name: str) -> MissingSettingError:
-        close = difflib.get_close_matches(name.upper(), list(_names(self.__dict__)), n=1)
+        close = difflib.get_close_matches(name.upper(), list(_names(own_attributes(self))), n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         folder = self.__dict__.get(FOLDER_SETTING, "the settings folder")
         places = f"default-settings.yaml, the files in {folder}, and environment variables {PREFIX}…"
