@@ -130,11 +130,7 @@ class PluginManager:
         Raises:
             HookCallError: no plugin defines or fills the hook, or it is asynchronous.
         """
-        try:
-            run = self.sync_hooks[name]
-        except KeyError:
-            raise self.call_error(name) from None
-        return run(*args, **kwargs)
+        return self.sync_hook(name)(*args, **kwargs)
 
     async def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Await the asynchronous hook `name` and return what it returns.
@@ -142,14 +138,31 @@ class PluginManager:
         Raises:
             HookCallError: no plugin defines or fills the hook, or it is not asynchronous.
         """
-        try:
-            run = self.async_hooks[name]
-        except KeyError:
-            raise self.call_error(name) from None
-        return await run(*args, **kwargs)
+        return await self.async_hook(name)(*args, **kwargs)
 
-    def call_error(self, name: str) -> HookCallError:
-        """Why the hook `name` cannot be called in the way that was tried."""
+    def sync_hook(self, name: str) -> Callable[..., Any]:
+        """`run` of the hook `name`.
+
+        Raises:
+            HookCallError: as `call` does.
+        """
+        try:
+            return self.sync_hooks[name]
+        except KeyError:
+            raise self._call_error(name) from None
+
+    def async_hook(self, name: str) -> Callable[..., Any]:
+        """`run` of the asynchronous hook `name`.
+
+        Raises:
+            HookCallError: as `call_async` does.
+        """
+        try:
+            return self.async_hooks[name]
+        except KeyError:
+            raise self._call_error(name) from None
+
+    def _call_error(self, name: str) -> HookCallError:
         if name in self.async_hooks:
             return HookCallError(
                 f"hook '{name}' is asynchronous", hint=f"Call it with: await call_hook_async({name!r}, …)"

@@ -43,7 +43,7 @@ _loading: Loading | None = None
 # Which of several applications in one process a request, or a task on the event loop, belongs to.
 current_manager: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
 # Every manager that code in this process may belong to. While there is one only, no call of a hook has to ask which:
-# its hooks stand in `_only_hooks`, which is empty otherwise.
+# its hooks stand in `_only_hooks`, which is empty otherwise; a look in vain there costs less than to ask first.
 _managers: WeakSet[PluginManager] = WeakSet()
 _only_hooks: Mapping[str, Callable[..., Any]] = {}
 _NOTHING: Final[Any] = object()
@@ -179,9 +179,9 @@ def get_util(name: str) -> Any:
 def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
     """Call a hook of the running application; see `PluginManager.call`."""
     try:
-        run = (_only_hooks or get_plugin_manager().sync_hooks)[name]
+        run = _only_hooks[name]
     except KeyError:
-        raise get_plugin_manager().call_error(name) from None
+        run = get_plugin_manager().sync_hook(name)
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
     if argument is _NOTHING:
         return run(**named)
@@ -192,11 +192,7 @@ def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) 
 
 async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Await a hook of the running application; see `PluginManager.call_async`."""
-    try:
-        run = get_plugin_manager().async_hooks[name]
-    except KeyError:
-        raise get_plugin_manager().call_error(name) from None
-    return await run(*args, **kwargs)
+    return await get_plugin_manager().async_hook(name)(*args, **kwargs)
 
 
 def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Registered]:
