@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Host, Match, Mount, Route, WebSocketRoute, compile_path
+from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound, Route, WebSocketRoute, compile_path
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
@@ -265,6 +265,26 @@ def test_only_routes_that_can_match_are_tried(monkeypatch: pytest.MonkeyPatch) -
         tried.times = 0
         status(ours, get(path))
         assert tried.times == times, path
+
+
+def test_a_url_asks_only_routes_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, ours = both()
+    for number in range(200):
+        ours.get(f"/p{number}/{{x}}", name=f"n{number}")(hello)
+    ours.router.build_index()  # type: ignore[attr-defined]
+    tried = Counted(monkeypatch, Route, "url_path_for")
+    assert ours.url_path_for("n199", x="1") == "/p199/1"
+    assert tried.times == 1
+
+
+def test_a_route_is_found_by_a_name_that_it_got_later() -> None:
+    _, ours = both()
+    ours.get("/here", name="first")(hello)
+    assert ours.url_path_for("first") == "/here"
+    ours.router.routes[0].name = "second"  # type: ignore[attr-defined]
+    assert ours.url_path_for("second") == "/here"
+    with pytest.raises(NoMatchFound):
+        ours.url_path_for("first")
 
 
 def test_what_is_added_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Request, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import _IncludedRouter
 from hypothesis import HealthCheck, Phase, given, settings
@@ -115,29 +115,29 @@ def add_api(router: Any, entry: Entry, name: str) -> None:
     async def endpoint(request: Request) -> Any:
         return json.loads(seen(request.scope, name))
 
-    router.add_api_route(entry.path, endpoint, methods=list(entry.methods))
+    router.add_api_route(entry.path, endpoint, methods=list(entry.methods), name=name[-1])
 
 
 def add_api_socket(router: Any, entry: Entry, name: str) -> None:
     async def endpoint(websocket: WebSocket) -> None:
         await websocket.close(1000, seen(websocket.scope, name).decode())
 
-    router.add_api_websocket_route(entry.path, endpoint)
+    router.add_api_websocket_route(entry.path, endpoint, name=name[-1])
 
 
 def add_plain(router: Router, entry: Entry, name: str) -> None:
     app: Any = type("App", (), {"__call__": staticmethod(answering(name))})()
-    router.routes.append(Route(entry.path, app, methods=entry.methods))
+    router.routes.append(Route(entry.path, app, methods=entry.methods, name=name[-1]))
 
 
 def add_any_method(router: Router, entry: Entry, name: str) -> None:
     app: Any = type("App", (), {"__call__": staticmethod(answering(name))})()
-    router.routes.append(Route(entry.path, app))
+    router.routes.append(Route(entry.path, app, name=name[-1]))
 
 
 def add_socket(router: Router, entry: Entry, name: str) -> None:
     app: Any = type("App", (), {"__call__": staticmethod(answering(name))})()
-    router.routes.append(WebSocketRoute(entry.path, app))
+    router.routes.append(WebSocketRoute(entry.path, app, name=name[-1]))
 
 
 def add_changed(router: Router, entry: Entry, name: str) -> None:
@@ -157,7 +157,7 @@ def add_ignoring_case(router: Router, entry: Entry, name: str) -> None:
 
 def add_prefixed(router: Router, entry: Entry, name: str) -> None:
     app: Any = type("App", (), {"__call__": staticmethod(answering(name))})()
-    router.routes.append(Prefixed(entry.path, app))
+    router.routes.append(Prefixed(entry.path, app, name=name[-1]))
 
 
 def add_relative(router: Any, entry: Entry, name: str) -> None:
@@ -168,7 +168,7 @@ def add_relative(router: Any, entry: Entry, name: str) -> None:
 def add_router(router: Router, entry: Entry, name: str) -> None:
     inner = Router()
     add(inner, entry.inner, name)
-    router.routes.append(Mount(entry.path, inner))
+    router.routes.append(Mount(entry.path, inner, name=name[-1] if len(entry.inner) > 2 else None))
 
 
 def add_include(router: Any, entry: Entry, name: str) -> None:
@@ -190,7 +190,7 @@ ADD: dict[str, Callable[[Any, Entry, str], None]] = {
     "relative": add_relative,
     "picky": lambda router, entry, name: router.routes.append(Picky(entry.path[-1], answering(name))),
     "mount": lambda router, entry, name: router.routes.append(Mount(entry.path.rstrip("/"), answering(name))),
-    "host": lambda router, entry, name: router.routes.append(Host("{x}.example.com", answering(name))),
+    "host": lambda router, entry, name: router.routes.append(Host("{x}.example.com", answering(name), name="1")),
     "router": add_router,
     "include": add_include,
 }
@@ -305,6 +305,32 @@ def test_a_nested_table_answers_as_with_fastapis_router(data: st.DataObject) -> 
     for app in (theirs, ours):
         add(app.router, table)
     hold_together(theirs, ours, [*typical(table), *data.draw(st.lists(requests(table), max_size=10))])
+
+
+@same_each_time(100)
+@given(data=st.data())
+def test_names_lead_to_the_urls_that_fastapis_router_gives(data: st.DataObject) -> None:
+    table = data.draw(NESTED_TABLES)
+    theirs, ours = both()
+    for app in (theirs, ours):
+        add(app.router, table)
+    for path in all_paths(table):
+        parameters = dict.fromkeys(re.findall(r"{(\w+)", path), "1")
+        for name in NAMES:
+            for given_parameters in (parameters, {**parameters, "path": "/p"}, {**parameters, "x": "1"}):
+                assert url(ours, name, given_parameters) == url(theirs, name, given_parameters), (name, path)
+
+
+NAMES = ["0", "1", "2", "1:0", "2:1", "nobody"]
+"""Of routes, which have the last letter of that by which `add` knows them, and of routes in a mounted router."""
+
+
+def url(app: FastAPI, name: str, parameters: dict[str, str]) -> tuple[str, ...]:
+    try:
+        found = app.url_path_for(name, **parameters)
+    except Exception as error:  # most often that there is none
+        return (repr(error),)
+    return found, found.protocol, found.host
 
 
 # Changes

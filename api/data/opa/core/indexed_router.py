@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, cast
@@ -10,12 +11,14 @@ from typing import Any, cast
 from fastapi import APIRouter
 from fastapi.routing import _EffectiveRouteContext, _IncludedRouter
 from starlette._utils import get_route_path
-from starlette.routing import BaseRoute
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from opa.core.included_routes import Inclusion
 from opa.core.route_index import ANY, RouteIndex
 from opa.core.route_list import Alarm, RouteList
+from opa.core.route_names import RouteNames
 from opa.core.route_shape import shape_of
 
 _OPTIONS = (
@@ -48,6 +51,7 @@ class _Table:
     version: object
     count: int = 0
     index: RouteIndex[BaseRoute] = field(default_factory=RouteIndex)
+    names: RouteNames = field(default_factory=RouteNames)
     inclusions: list[tuple[_IncludedRouter, Inclusion | None]] = field(default_factory=list)
 
 
@@ -114,6 +118,17 @@ class IndexedRouter(APIRouter):
             candidates = table.index.candidates(scope["path"])
         return APIRouter.app(cast("APIRouter", _Narrowed(self, candidates)), scope, receive, send)
 
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the first route of that name with these parameters.
+
+        Raises:
+            NoMatchFound: there is none.
+        """
+        for route in self._current().names.candidates(name):
+            with suppress(NoMatchFound):
+                return route.url_path_for(name, **path_params)
+        return super().url_path_for(name, **path_params)  # a route may have got another name
+
     def _iter_low_priority_routes(self) -> Iterator[BaseRoute | _EffectiveRouteContext]:
         # FastAPI's own goes through all routes, to find the included routers.
         yield from self._low_priority_routes
@@ -133,6 +148,7 @@ class IndexedRouter(APIRouter):
             table = _Table(routes.version)
         new = routes[table.count :]
         for route in new:
+            table.names.add(route)
             if isinstance(route, _IncludedRouter):
                 inclusion = known.get(id(route)) or self._included_by(route)
                 table.inclusions.append((route, inclusion))
