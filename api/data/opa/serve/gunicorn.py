@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
@@ -21,6 +20,7 @@ from opa.serve import openapi_early
 from opa.serve.application import load_app
 from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
+from opa.serve.shared_memory import shared_memory
 from opa.serve.start_failures import StartFailures
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 STUCK = 60
 HEARTBEAT = 5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each container has its own
 
 
 def serve(config: Config, *, workers: int) -> None:
@@ -83,7 +82,7 @@ class Application(BaseApplication):  # type: ignore[misc]
             "timeout": STUCK,
             "graceful_timeout": round(stop_limit(self.config)),
             "control_socket_disable": True,
-            "worker_tmp_dir": str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None,
+            "worker_tmp_dir": shared_memory(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)

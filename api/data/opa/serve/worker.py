@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from opa.core.errors import StartError
 from opa.core.log import log
 from opa.serve.development import runs_in_development
+from opa.serve.shared_memory import shared_memory
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.core.settings import Config
     from opa.tasks.application import TaskApplication
 
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - each container has its own
 LAST_WORDS = 20.0
 """Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
 
@@ -63,8 +63,7 @@ def _find_temporary_folder() -> None:
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
-        if os.access(SHARED_MEMORY, os.W_OK):
-            tempfile.tempdir = SHARED_MEMORY
+        tempfile.tempdir = shared_memory()
 
 
 def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
