@@ -23,6 +23,11 @@ def test_the_folder_is_made_and_git_ignores_it(tmp_path: Path) -> None:
         assert (folder / ".gitignore").read_text() == "*\n"
 
 
+def test_no_other_user_looks_into_it(tmp_path: Path) -> None:
+    with locked_folder(tmp_path) as (folder, _):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_second_run_in_the_folder_is_refused_and_told_which_process_has_it(tmp_path: Path) -> None:
     with locked_folder(tmp_path), pytest.raises(StartError, match=rf"already \(process {os.getpid()}\)"):  # noqa: SIM117
         with locked_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""The folder `.opa`, where the servers of `opa up` keep their data."""
+"""The folder `.opa`, where the servers of `opa up` keep their data. No other user looks into it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
         StartError: another run has the lock.
     """
     folder = project / NAME
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     file = folder / "lock"
     lock = os.open(file, os.O_RDWR | os.O_CREAT)
