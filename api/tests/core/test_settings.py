@@ -8,6 +8,7 @@ import pytest
 
 from opa.core.errors import SettingsError
 from opa.core.settings import load_settings
+from opa.core.settings_handed import handing_variable
 from tests.settings_folder import SettingsFolder
 
 
@@ -86,6 +87,28 @@ def test_base_is_not_changed_by_loading(folder: SettingsFolder) -> None:
 
 def test_base_has_the_name_that_its_giver_wants(folder: SettingsFolder) -> None:
     assert load_settings({"PORT": 1}, base_name="opa up").source("PORT") == "opa up"
+
+
+def test_what_is_handed_down_wins_over_the_defaults_alone_and_keeps_its_name(folder: SettingsFolder) -> None:
+    folder.variables(
+        **handing_variable("opa up", {"PORT": 1, "FLOWER_PORT": 1, "OPTIONAL_COMPONENTS.WALRUS.LOAD": "no"})
+    )
+    folder.file("a.yaml", "default: {PORT: 2}")
+
+    config = folder.load()
+
+    assert (config.PORT, config.FLOWER_PORT, config.OPTIONAL_COMPONENTS.WALRUS.LOAD) == (2, 1, "no")
+    assert config.source("FLOWER_PORT") == config.source("OPTIONAL_COMPONENTS.WALRUS.LOAD") == "opa up"
+    assert config.source("OPTIONAL_COMPONENTS.WALRUS.OPTS") == "default-settings.yaml [default]"
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", "{}"])
+def test_what_nobody_has_handed_down_is_a_mistake(folder: SettingsFolder, text: str) -> None:
+    folder.variables(OPA_UP_SETTINGS=text)
+
+    assert folder.mistakes() == [
+        "OPA_UP_SETTINGS: is for opa-stack's own processes, do not set it (environment variable)"
+    ]
 
 
 # Envs

@@ -31,8 +31,8 @@ logger = logging.getLogger("opa.settings")
 def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "the program") -> Config:
     """Read, merge and check all settings, for the env in the environment variable `ENV`.
 
-    Later sources win: default-settings.yaml, `base`, the files of the settings folder in the order of their
-    names, the environment variables `OPA_…`.
+    Later sources win: default-settings.yaml, what `opa up` says of its servers, `base`, the files of the settings
+    folder in the order of their names, the environment variables `OPA_…`.
 
     Args:
         base: settings of the program that starts opa-stack, such as the addresses of servers that it runs.

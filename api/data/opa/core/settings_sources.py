@@ -11,6 +11,7 @@ from typing import Any
 
 from opa.core.errors import SettingsError
 from opa.core.settings_files import DEFAULT_SECTION, read_sections, settings_files
+from opa.core.settings_handed import HANDED_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
 
 DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
@@ -52,7 +53,7 @@ class Sources:
 
 
 def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
-    """Collect the layers: default-settings.yaml, `base`, and the files of the settings folder.
+    """Collect the layers: default-settings.yaml, what was handed down, `base`, and the files of the settings folder.
 
     Environment variables are not among them, since reading those depends on what the settings are.
 
@@ -62,6 +63,10 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     sources = Sources(settings_folder(), current_envs())
     seen = {DEFAULT_SECTION, GLOBAL_SECTION}
     sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources, seen)
+    try:
+        sources.layers.append(Layer(*handed_settings()))
+    except ValueError as error:
+        sources.mistakes.append(f"{error} (environment variable)")
     if base:
         sources.layers.append(Layer(base_name, base))
     if sources.folder.is_dir():
@@ -107,7 +112,7 @@ def setting_variables() -> list[tuple[str, str]]:
     return sorted(
         (name.removeprefix(PREFIX), value)
         for name, value in os.environ.items()
-        if name.startswith(PREFIX) and name not in (PREFIX, FOLDER_VARIABLE)
+        if name.startswith(PREFIX) and name not in (PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE)
     )
 
 

@@ -1,0 +1,39 @@
+"""Settings that a process hands down to those that it starts, such as `opa up` the addresses of its servers.
+
+They come before the files and variables of the user, which therefore win, and keep the name of who gave them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+HANDED_VARIABLE = "OPA_UP_SETTINGS"
+
+
+def handing_variable(source: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """The environment variable that hands settings down.
+
+    Args:
+        source: what to call whoever gives them, as a source.
+        settings: by name, which may be dotted.
+    """
+    return {HANDED_VARIABLE: json.dumps({"source": source, "settings": dict(settings)})}
+
+
+def handed_settings() -> tuple[str, Mapping[str, Any]]:
+    """Who has handed settings down to this process, and which.
+
+    Raises:
+        ValueError: the variable was written by somebody else.
+    """
+    text = os.environ.get(HANDED_VARIABLE)
+    if not text:
+        return "", {}
+    try:
+        handed = json.loads(text)
+        return str(handed["source"]), dict(handed["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{HANDED_VARIABLE}: is for opa-stack's own processes, do not set it") from error
