@@ -18,6 +18,7 @@ from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
 
 SHARE_SERVERS = (
+    "/cli/test_beside_up.py",
     "/docker/test_compose.py",
     "/docker/test_compose_dev.py",
     "/docker/test_image.py",
@@ -28,7 +29,7 @@ SHARE_SERVERS = (
 
 
 class SharedServers(LoadScopeScheduling):
-    """Runs the tests that share a stack or a RabbitMQ in one process each, the largest such groups first.
+    """Runs the tests that share a stack, an `opa up` or a RabbitMQ in one process each, the largest such groups first.
 
     The mark `xdist_group` would say it more plainly; pytest-xdist 3.8 does not see it under pytest 9.2.
     """

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import json
 import os
 import pty
 import re
@@ -11,20 +8,15 @@ import socket
 import subprocess
 import sys
 import textwrap
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.serve.process import children_of, free_port, is_running, wait_until
+from tests.local.up import HAS_MONGO, Up, descendants, up_in
+from tests.serve.process import free_port, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-
-# There is none for Python 3.14 yet.
-HAS_MONGO = importlib.util.find_spec("secantus") is not None
 
 COUNTER = """
 from opa import get_instance, get_router
@@ -53,87 +45,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-class Up:
-    """`opa up` in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.log = folder.parent / f"{folder.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.processes: set[int] = set()
-        own = {"ENV", "MODE", "WEB_CONCURRENCY"}
-        self.environ = {
-            name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name not in own
-        } | {"OPA_DEBUGPY": "false", "OPA_LOG_FORMAT": "text"}
-
-    def start(self, *options: str, wrapper: Sequence[str] = (), **more: Any) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*wrapper, Path(sys.executable).with_name("opa"), "up", "--port", str(self.port), *options],
-                cwd=self.folder,
-                env=self.environ,
-                **{"stdout": log, "stderr": log} | more,
-            )
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def request(self, path: str, method: str = "GET") -> Any:
-        """The JSON answer, or None where there is none yet."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return json.loads(answer.read())
-        except OSError:
-            assert self.process is not None
-            assert self.process.poll() is None, self.output
-            return None
-
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: self.request("/readyz"), seconds=60, what="opa up is ready")
-        self.processes = descendants(self.pid)
-        assert len(self.processes) >= 3 + HAS_MONGO, "Valkey, SecantusDB, the api and its reloader"
-
-    def end(self) -> int:
-        """Wait for the end, and give the exit status."""
-        assert self.process is not None
-        return self.process.wait(60)
-
-    def nothing_is_left(self) -> bool:
-        return not any(is_running(pid) for pid in self.processes)
-
-    def child(self, name: str) -> int:
-        """The process id of a child whose command line has `name` in it."""
-        return next(pid for pid in children_of(self.pid) if name in Path(f"/proc/{pid}/cmdline").read_text())
-
-
-def descendants(pid: int) -> set[int]:
-    found = set(children_of(pid))
-    for child in list(found):
-        found |= descendants(child)
-    return found
-
-
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    up = Up(folder)
-    yield up
-    if up.process is not None and up.process.poll() is None:
-        left = descendants(up.pid)
-        up.process.kill()
-        up.process.wait()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    with up_in(tmp_path / "project") as up:
+        yield up
 
 
 def test_a_plugin_that_is_dropped_into_an_empty_folder_is_served_with_redis_mongo_and_tasks(up: Up) -> None:
@@ -226,6 +141,7 @@ def test_sigterm_stops_everything_in_order(up: Up) -> None:
     os.kill(up.pid, signal.SIGTERM)
     assert up.end() == 0
     assert up.nothing_is_left()
+    assert not (up.folder / ".opa" / "running.json").exists()
     assert "did not disconnect" not in up.output
     assert "Traceback" not in up.output
 

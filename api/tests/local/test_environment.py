@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from opa.core.settings import Config, load_settings
-from opa.local.environment import component_variables, open_targets, plugin_paths
+from opa.core.settings_handed import handing_variable
+from opa.local.environment import component_settings, open_targets, plugin_paths
 
 ADDRESSES = {"redis": "127.0.0.1:1", "mongo": "127.0.0.1:2"}
 
@@ -20,16 +21,18 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "settings.yaml"
 
 
-def variables(config: Config) -> dict[str, str]:
-    return component_variables(open_targets(config), ADDRESSES)
+def pointed(config: Config) -> dict[str, str]:
+    return component_settings(open_targets(config), ADDRESSES)
 
 
 def test_the_components_of_the_default_settings_are_pointed_at_the_servers(
     settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in variables(load_settings()).items():
+    for name, value in handing_variable("opa up", pointed(load_settings())).items():
         monkeypatch.setenv(name, value)
-    components = load_settings().OPTIONAL_COMPONENTS
+    config = load_settings()
+    assert config.source("OPTIONAL_COMPONENTS.WALRUS.OPTS.URL") == "opa up"
+    components = config.OPTIONAL_COMPONENTS
     assert components.WALRUS.OPTS.URL == "redis://127.0.0.1:1"
     assert components.AIOREDIS.OPTS.URL == "redis://127.0.0.1:1"
     assert components.CELERY.OPTS.BROKER_URL == "redis://127.0.0.1:1/1"
@@ -47,22 +50,22 @@ def test_the_components_of_the_default_settings_are_pointed_at_the_servers(
 )
 def test_a_component_with_an_address_of_the_users_and_one_that_is_off_are_left_alone(settings: Path, text: str) -> None:
     settings.write_text(text)
-    assert "OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL" not in variables(load_settings())
+    assert "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL" not in pointed(load_settings())
 
 
 def test_an_address_in_an_environment_variable_is_left_alone(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL", "mongodb://mine/opa")
-    assert "OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL" not in variables(load_settings())
-    assert "OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL" in variables(load_settings())
+    assert "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL" not in pointed(load_settings())
+    assert "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL" in pointed(load_settings())
 
 
 def test_another_driver_for_a_default_component_still_gets_the_address(settings: Path) -> None:
     settings.write_text("default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, MONGODB: {DRIVER: mongodb-pymongo}}}")
-    assert "OPA_OPTIONAL_COMPONENTS__MONGODB__OPTS__URL" in variables(load_settings())
+    assert "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL" in pointed(load_settings())
 
 
 def test_a_server_that_does_not_run_changes_nothing(settings: Path) -> None:
-    without_mongo = component_variables(open_targets(load_settings()), {"redis": "127.0.0.1:1"})
+    without_mongo = component_settings(open_targets(load_settings()), {"redis": "127.0.0.1:1"})
     assert not [name for name in without_mongo if "MONGODB" in name]
 
 

@@ -8,11 +8,12 @@ from opa.cli import app
 @app.command()
 def check() -> None:
     """Load settings and plugins as a start would, and say what is wrong; exit status 1 where something is."""
+    from opa.cli.beside_up import load_beside_up
     from opa.core.app import build_app
     from opa.core.openapi import build
     from opa.core.prepare import prepare
 
-    manager = prepare()
+    manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)
     if application.openapi_url:
         build(application)

@@ -27,13 +27,13 @@ def config(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the effective settings and where each comes from, or every mistake in them."""
-    from opa.core.settings import load_settings
+    from opa.cli.beside_up import load_beside_up
 
     if name == "schema":
         print(json.dumps(_schema(), indent=2))
         return
     try:
-        settings = load_settings()
+        settings = load_beside_up()
     except SettingsError as error:
         for mistake in error.mistakes:
             typer.echo(mistake, err=True)
@@ -48,13 +48,14 @@ def config(
 
 def _schema() -> dict[str, Any]:
     """The JSON Schema of all settings, with the model of each plugin under `PLUGIN_SETTINGS`."""
+    from opa.cli.beside_up import load_beside_up
     from opa.core.prepare import prepare
     from opa.core.settings_schema import Settings
 
     schema = Settings.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     properties = {}
-    for found in prepare().registry.objects:
+    for found in prepare(load_beside_up(quiet=True)).registry.objects:
         if found.settings is not None:
             name = f"PLUGIN_SETTINGS.{found.plugin.name}"
             model = found.settings.model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")

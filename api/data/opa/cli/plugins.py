@@ -22,10 +22,11 @@ def plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
+    from opa.cli.beside_up import load_beside_up
     from opa.core.app import build_app
     from opa.core.prepare import prepare
 
-    manager = prepare()
+    manager = prepare(load_beside_up(quiet=True))
     build_app(manager)
     rows = plugin_rows(manager)
     if name is not None:

@@ -29,11 +29,12 @@ def shell(
     """
     import asyncio
 
+    from opa.cli.beside_up import load_beside_up
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "ipython"
-    manager = prepare()
+    manager = prepare(load_beside_up(quiet=True))
     if code is None and sys.stdin.isatty():
         from IPython.core.async_helpers import get_asyncio_loop
 

@@ -24,6 +24,7 @@ def up(
     """Run everything on this machine, without Docker: servers for redis and mongo, and the api with ./plugins.
 
     Components whose URL you have set are left alone, and so are servers that nobody needs. Data are kept in ./.opa.
+    The other commands find the servers while this runs, in the same folder.
     ENV is dev unless you set it.
     """
     options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload}
@@ -31,6 +32,9 @@ def up(
     os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})
     os.environ.setdefault("ENV", DEV)
     from opa.core.settings import load_settings
+    from opa.core.settings_handed import HANDED_VARIABLE
     from opa.local.run import run
 
+    # Of an `opa shell` that this was started from.
+    os.environ.pop(HANDED_VARIABLE, None)
     run(load_settings())

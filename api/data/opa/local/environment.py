@@ -50,23 +50,27 @@ def open_targets(config: Config) -> tuple[Target, ...]:
 
 
 def _is_open(config: Config, target: Target) -> bool:
-    load = config.get(".".join([*target.setting.split(".")[:2], "LOAD"]))
-    return target.setting in config and load != "no" and _is_default(config, target.setting)
+    return target.setting in config and is_loaded(config, target) and _is_default(config, target.setting)
+
+
+def is_loaded(config: Config, target: Target) -> bool:
+    """Whether the component that has the option is not turned off."""
+    return bool(config.get(".".join([*target.setting.split(".")[:2], "LOAD"])) != "no")
 
 
 def _is_default(config: Config, setting: str) -> bool:
     return all(source.startswith(DEFAULTS_FILE.name) for source in config.source(setting).split(", "))
 
 
-def component_variables(targets: tuple[Target, ...], addresses: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that point components at servers.
+def component_settings(targets: tuple[Target, ...], addresses: Mapping[str, str]) -> dict[str, str]:
+    """The settings that point components at servers, by dotted name.
 
     Args:
         targets: the options to set.
         addresses: `host:port` by the name of a server; what is not there stays as it is.
     """
     return {
-        PREFIX + target.setting.replace(".", "__"): target.url.format(address=addresses[target.server])
+        target.setting: target.url.format(address=addresses[target.server])
         for target in targets
         if target.server in addresses
     }

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from opa.cli.tables import print_table
 from opa.core.settings import Config
-from opa.core.settings_sources import PREFIX
+from opa.core.settings_handed import handing_variable
+from opa.core.settings_sources import ENV_VARIABLE, PREFIX
 from opa.local.environment import (
     PLUGINS,
     Target,
-    component_variables,
+    component_settings,
     names_of_components,
     open_targets,
     plugin_paths,
     plugin_variables,
 )
 from opa.local.folder import locked_folder
+from opa.local.running import Running, current_network, published
 from opa.local.servers import LocalServer, free_port, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
 from opa.serve.listen import address_of, listening_socket
@@ -47,13 +49,26 @@ def run(config: Config) -> None:
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))
         addresses = {name: server.address for name, server in servers.items()}
-        environ = component_variables(targets, addresses) | plugin_variables(paths) | {f"{PREFIX}PORT": str(port)}
-        print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
-        print("Ctrl-C stops everything.", flush=True)
-        supervisor.start(_process("api", config, project, environ))
-        if runs_tasks(config):
-            supervisor.start(*(_process(mode, config, project, environ) for mode in ("worker", "beat")))
-        supervisor.watch()
+        running = Running(
+            process=os.getpid(),
+            env=os.environ.get(ENV_VARIABLE, ""),
+            settings=component_settings(targets, addresses),
+            network=current_network(),
+        )
+        environ = (
+            handing_variable(running.source, running.settings) | plugin_variables(paths) | {f"{PREFIX}PORT": str(port)}
+        )
+        # Taken back before anything is stopped.
+        with published(running, folder):
+            print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
+            print(
+                "opa shell, opa tasks and the like find these servers in this folder. Ctrl-C stops everything.",
+                flush=True,
+            )
+            supervisor.start(_process("api", config, project, environ))
+            if runs_tasks(config):
+                supervisor.start(*(_process(mode, config, project, environ) for mode in ("worker", "beat")))
+            supervisor.watch()
 
 
 def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, LocalServer]:

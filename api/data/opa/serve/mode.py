@@ -58,8 +58,11 @@ def chosen_mode(environ: Mapping[str, str]) -> str:
     return mode
 
 
-def start() -> None:
+def start(load: Callable[[], Config] | None = None) -> None:
     """Run what `MODE` says until it is told to stop.
+
+    Args:
+        load: gives the settings; by default they are read from their usual places.
 
     Raises:
         OpaError: it cannot be started; a mistake in settings or plugins, or a component that does not
@@ -69,7 +72,7 @@ def start() -> None:
     from opa.core import settings
     from opa.core.log import setup_logging
 
-    config = settings.load_settings()
+    config = (load or settings.load_settings)()
     settings.config.adopt(config)
     setup_logging(config)
     MODES[mode](config)

@@ -1,0 +1,61 @@
+"""The settings of a command that is given beside an `opa up` in the same folder: its servers are found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+    from opa.local.running import Running
+
+# ENV=dev logs each plugin that is loaded, of which the other terminal is full.
+QUIET = {"LOGLEVEL": "info"}
+
+
+def load_beside_up(*, quiet: bool = False) -> Config:
+    """The settings. Where an `opa up` runs in this folder they have its servers and its env, and one line says so.
+
+    What the user has set, also `ENV`, wins.
+
+    Args:
+        quiet: whether an env that is that of `opa up` leaves the log at level info.
+
+    Raises:
+        SettingsError: settings are wrong.
+    """
+    from opa.core.settings import load_settings
+    from opa.core.settings_handed import HANDED_VARIABLE, handing_variable
+    from opa.core.settings_sources import ENV_VARIABLE
+    from opa.local.running import find_running
+
+    # Of a shell that this command was given in.
+    os.environ.pop(HANDED_VARIABLE, None)
+    running = find_running(Path())
+    if running is None:
+        return load_settings()
+    os.environ |= handing_variable(running.source, running.settings)
+    takes_env = bool(running.env) and ENV_VARIABLE not in os.environ
+    os.environ.setdefault(ENV_VARIABLE, running.env)
+    config = load_settings(QUIET if takes_env and quiet else None, base_name="this command")
+    env = f", {ENV_VARIABLE}={running.env}" if takes_env else ""
+    typer.echo(f"beside {running.source}{env}: {_uses(config, running)}", err=True)
+    return config
+
+
+def _uses(config: Config, running: Running) -> str:
+    """Which servers are used, and by which components."""
+    from opa.local.environment import TARGETS, is_loaded, names_of_components
+
+    used = tuple(
+        target
+        for target in TARGETS
+        if target.setting in config and is_loaded(config, target) and config.source(target.setting) == running.source
+    )
+    servers = dict.fromkeys(target.server for target in used)
+    if not servers:
+        return "none of its servers is used, other addresses are set"
+    return "; ".join(f"its {server} for {names_of_components(used, server)}" for server in servers)

@@ -1,0 +1,106 @@
+"""Which `opa up` runs in a folder, and where its servers are: told to the commands of another terminal.
+
+It stands in `.opa/running.json`. The process holds a lock on the file as long as it lives, and the kernel takes the
+lock away when it ends, however that comes about. A file without the lock is left over, and never believed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from opa.local.folder import NAME
+
+FILE = "running.json"
+NETWORK = Path("/proc/self/ns/net")
+
+logger = logging.getLogger("opa.local")
+
+
+@dataclass(frozen=True)
+class Running:
+    """An `opa up`, as others may know it.
+
+    Attributes:
+        process: its process id.
+        env: its environment variable `ENV`.
+        settings: the options that it points at its servers, by dotted name.
+        network: where its loopback addresses mean something, see `current_network`.
+    """
+
+    process: int
+    env: str
+    settings: Mapping[str, str]
+    network: str
+
+    @property
+    def source(self) -> str:
+        """What it is called as a source of settings."""
+        return f"opa up (process {self.process})"
+
+
+@contextmanager
+def published(running: Running, folder: Path) -> Iterator[None]:
+    """Let `find_running` find it, while the block runs.
+
+    Args:
+        folder: the folder `.opa`, whose lock this process has.
+    """
+    file, new = folder / FILE, folder / f"{FILE}.new"
+    new.unlink(missing_ok=True)
+    # Not inherited by the servers, which may live for a moment longer.
+    lock = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(lock, json.dumps(asdict(running)).encode())
+        # Whoever opens the file finds it whole and locked.
+        new.replace(file)
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def find_running(project: Path) -> Running | None:
+    """The `opa up` that runs in the folder `project`, if one does, and if this process can reach its servers.
+
+    One of another user is left alone, with a warning: whose servers they are is theirs to say.
+    """
+    file = project / NAME / FILE
+    try:
+        with file.open("rb") as opened:
+            if os.fstat(opened.fileno()).st_uid != os.geteuid():
+                raise PermissionError
+            if not _is_locked(opened.fileno()):
+                return None
+            running = Running(**json.load(opened))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        logger.warning("%s is of another user; the servers of that opa up are not used", file)
+        return None
+    return running if running.network == current_network() else None
+
+
+def current_network() -> str:
+    """What tells the network of this process from that of a container with the same files; empty where unknown."""
+    try:
+        return str(NETWORK.readlink())
+    except OSError:
+        return ""
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
