@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 from opa.core.depends import component_in
@@ -25,12 +25,11 @@ def arguments_for(
         SetupError: it asks for something that there is not, and has no default for it.
         ComponentUnavailableError: a component that it asks for is not there.
     """
-    code = getattr(function, "__code__", None)
-    if code is not None and not code.co_argcount + code.co_kwonlyargcount:
+    if _has_no_parameters(function):
         return {}  # most functions of plugins, at once
     parameters = inspect.signature(function).parameters
     arguments: dict[str, Any] = {}
-    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    hints = _hints(function)
     for parameter in parameters.values():
         if parameter.name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -46,3 +45,27 @@ def arguments_for(
                 hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',
             )
     return arguments
+
+
+def components_of(function: Callable[..., Any]) -> Iterator[str]:
+    """The names of the components that the parameters of `function` are annotated with.
+
+    Raises:
+        NameError: an annotation names what there is not.
+    """
+    if _has_no_parameters(function):
+        return
+    hints = _hints(function)
+    for parameter in inspect.signature(function).parameters:
+        component = component_in(hints.get(parameter))
+        if component is not None:
+            yield component.name
+
+
+def _has_no_parameters(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_argcount + code.co_kwonlyargcount
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}

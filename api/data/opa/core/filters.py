@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opa.core.discover import PluginFile
 from opa.core.errors import FilterError
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,18 @@ class PluginFilters:
     blacklist_list: frozenset[str] = frozenset()
     blacklist_re: str = ""
     blacklist_tags: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, config: Config) -> PluginFilters:
+        """The filters of the settings."""
+        return cls(
+            whitelist_list=frozenset(config.PLUGIN_WHITELIST_LIST),
+            whitelist_re=config.PLUGIN_WHITELIST_RE,
+            whitelist_tags=frozenset(config.PLUGIN_WHITELIST_TAGS),
+            blacklist_list=frozenset(config.PLUGIN_BLACKLIST_LIST),
+            blacklist_re=config.PLUGIN_BLACKLIST_RE,
+            blacklist_tags=frozenset(config.PLUGIN_BLACKLIST_TAGS),
+        )
 
 
 @dataclass(frozen=True)

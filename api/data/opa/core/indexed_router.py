@@ -99,6 +99,18 @@ class IndexedRouter(APIRouter):
                 self._routes.exchange_last(inclusion.routes)
                 self._included.append(inclusion)
 
+    def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
+        """The routes in the order in which they are tried, each with the router that was included with it in it."""
+        table = self._current()
+        whose = {id(route): each.included.original_router for each in self._included for route in each.routes}
+        inclusions = {id(included): inclusion for included, inclusion in table.inclusions if inclusion}
+        for route in self.routes:
+            inclusion = inclusions.get(id(route))
+            if inclusion is None:
+                yield route, whose.get(id(route))
+            else:
+                yield from ((direct, inclusion.included.original_router) for direct in inclusion.routes)
+
     def build_index(self) -> None:
         """Do now what the next request would wait for."""
         self._current()

@@ -14,6 +14,8 @@ from opa.core.hooks import Hook, HookDefinition, is_async_function
 from opa.core.register import PluginObjects, Registry, register_plugins
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opa.core.errors import PluginError
     from opa.core.filters import Decision
     from opa.core.groups import Groups
@@ -29,6 +31,7 @@ class Loaded:
     """What the steps up to the import of the plugins have made."""
 
     config: Config
+    folders: tuple[Path, ...]
     decisions: tuple[Decision, ...]
     roster: Roster
     plugins: tuple[ImportedPlugin, ...]
@@ -42,6 +45,7 @@ class PluginManager:
 
     Attributes:
         config: its settings.
+        folders: the plugin paths, the built-in one last.
         decisions: every plugin that was found, and whether the filters let it through.
         roster: the plugins that are in, and those that were left out because they are broken.
         registry: what the loaded plugins define.
@@ -61,6 +65,7 @@ class PluginManager:
 
     def __init__(self, loaded: Loaded) -> None:
         self.config = loaded.config
+        self.folders = loaded.folders
         self.decisions = loaded.decisions
         self.roster = loaded.roster
         self.celery = loaded.celery

@@ -48,7 +48,7 @@ def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> 
 
 def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
-    decisions = decide(first_of_each_name(_found(config, folders)), _filters(config))
+    decisions = decide(first_of_each_name(_found(config, folders)), PluginFilters.of(config))
     for decision in decisions:
         _log(decision.plugin.match_path, decision.reasons)
     roster = Roster([decision.plugin for decision in decisions if decision.load], Policy.of(config))
@@ -59,7 +59,7 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
         groups.add_from_settings(_groups(config))
-    manager = PluginManager(Loaded(config, decisions, roster, plugins, celery, groups, plugin_settings))
+    manager = PluginManager(Loaded(config, folders, decisions, roster, plugins, celery, groups, plugin_settings))
     _check_settings(manager)
     set_running(manager)
     prepare_components(manager)
@@ -110,17 +110,6 @@ def _celery_components(config: Config) -> frozenset[str]:
     """The names by which plugins of the original opa-stack get the Celery application while they are imported."""
     components = config.OPTIONAL_COMPONENTS.items()
     return frozenset(name.lower() for name, options in components if options["DRIVER"].lower() == "celery")
-
-
-def _filters(config: Config) -> PluginFilters:
-    return PluginFilters(
-        whitelist_list=frozenset(config.PLUGIN_WHITELIST_LIST),
-        whitelist_re=config.PLUGIN_WHITELIST_RE,
-        whitelist_tags=frozenset(config.PLUGIN_WHITELIST_TAGS),
-        blacklist_list=frozenset(config.PLUGIN_BLACKLIST_LIST),
-        blacklist_re=config.PLUGIN_BLACKLIST_RE,
-        blacklist_tags=frozenset(config.PLUGIN_BLACKLIST_TAGS),
-    )
 
 
 def _log(path: str, reasons: tuple[str, ...]) -> None:

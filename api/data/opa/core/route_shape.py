@@ -34,6 +34,11 @@ def shape_of(route: BaseRoute) -> Shape:
     return shape if _has_pattern(route, pattern) else ANY
 
 
+def is_found_by_its_path(route: BaseRoute) -> bool:
+    """Whether the path of `route`, and nothing else, says which requests it matches."""
+    return shape_of(route) is not ANY
+
+
 def fits_its_path(route: Route | WebSocketRoute) -> bool:
     """Whether the pattern of `route` is still what Starlette makes of its path."""
     return _has_pattern(route, _read(route.path)[1])
