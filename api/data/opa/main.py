@@ -23,6 +23,7 @@ def start_api() -> Api:
     Raises:
         OpaError: a mistake in settings or plugins.
     """
+    from opa.checks import warn_of_mistakes
     from opa.core.app import build_app
     from opa.core.garbage import frozen
     from opa.core.prepare import prepare
@@ -30,7 +31,9 @@ def start_api() -> Api:
 
     state["runner"] = "uvicorn"
     with frozen():
-        return build_app(prepare())
+        app = build_app(prepare())
+        warn_of_mistakes(app.manager, app)
+        return app
 
 
 def start_celery() -> TaskApplication:

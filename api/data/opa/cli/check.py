@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from opa.cli import app
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
 
 
 @app.command()
 def check() -> None:
     """Load settings and plugins as a start would, and say what is wrong; exit status 1 where something is."""
+    from opa.checks import mistakes_in_application, mistakes_in_plugins
     from opa.cli.beside_up import load_beside_up
     from opa.core.app import build_app
+    from opa.core.garbage import no_collection
     from opa.core.openapi import build
     from opa.core.prepare import prepare
 
     manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)
+    with no_collection():
+        warnings = [*map(str, mistakes_in_plugins(manager)), *map(str, mistakes_in_application(application))]
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    _start_without_components(application)
     if application.openapi_url:
         build(application)
     loaded = sum(decision.load for decision in manager.decisions)
-    print(f"ok: {loaded} plugins loaded, {len(manager.decisions) - loaded} left out")
+    told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
+    print(f"ok: {loaded} plugins loaded, {len(manager.decisions) - loaded} left out{told}")
+
+
+def _start_without_components(application: Api) -> None:
+    """Find what would fail when the process starts, without the components that it starts with.
+
+    Raises:
+        SetupError: a setup or a step of a plugin that may not be left out.
+    """
+    from opa.checks.components import unknown_components_at_start
+
+    manager = application.manager
+    for plugin, error in list(unknown_components_at_start(manager)):
+        if plugin in manager.roster:
+            for gone in manager.leave_out(plugin, error):
+                application.remove_contributions_of(gone.plugin.name)

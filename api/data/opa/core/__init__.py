@@ -10,8 +10,8 @@
 - indexed_router (route_index, route_shape, route_list, included_routes): it finds the route of a request
 - openapi (openapi_document, openapi_state, openapi_keeper, openapi_answer): its description is made and kept
 
-Up to here there is no network and no event loop; `opa check` does as much. What follows happens in each serving
-process, and is undone in reverse: lifespan runs it.
+Up to here there is no network and no event loop; `opa check` does as much, and then `opa.checks` looks for mistakes
+that stop nothing. What follows happens in each serving process, and is undone in reverse: lifespan runs it.
 
 - components (drivers, hosts): they are connected
 - setups, lifecycle (arguments, depends): plugins are set up, and get ready

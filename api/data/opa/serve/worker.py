@@ -46,12 +46,14 @@ def run(config: Config) -> None:
         OpaError: it cannot be started.
         SystemExit: Celery ended, with its status.
     """
+    from opa.checks import warn_of_mistakes
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "celery"
     _find_temporary_folder()
     manager = prepare(config)
+    warn_of_mistakes(manager)
     command = _words("CELERY_COMMAND", "worker")
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []

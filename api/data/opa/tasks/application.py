@@ -12,6 +12,7 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from opa.core.errors import RegistrationError
 from opa.core.sources import where_is_function
+from opa.tasks.options import unknown_options
 from opa.tasks.queues import Amqp
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
@@ -35,6 +36,7 @@ class TaskApplication(Celery):
         self.delivery_limit = 5
         self.waits_in_broker = False
         self.schedules: dict[str, dict[str, Any]] = {}
+        self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._discarded: set[str] = set()
 
@@ -66,6 +68,7 @@ class TaskApplication(Celery):
         for name in self.tasks_of(module):
             del self._functions[name]
             self.schedules.pop(name, None)
+            self.unknown_options.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
             self._discarded.add(name)
         if self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
@@ -137,6 +140,8 @@ class TaskApplication(Celery):
                 hint="Rename one of them, or give it another name=…",
             )
         self._functions[name] = function
+        if unknown := unknown_options(options):
+            self.unknown_options[name] = (function, unknown)
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.

@@ -1,0 +1,51 @@
+"""Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
+
+A module each: folders, filters, task_options look at what was loaded; routers, paths, components at the application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opa.core.log import log
+
+if TYPE_CHECKING:
+    from opa.checks.mistake import Mistake
+    from opa.core.app import Api
+    from opa.core.manager import PluginManager
+
+DEVELOPMENT = "dev"
+
+
+def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
+    """What can be told of the plugins in any mode, and costs a start next to nothing."""
+    from opa.checks.filters import entries_without_plugin
+    from opa.checks.folders import folders_without_init
+    from opa.checks.task_options import misspelt_options
+
+    yield from folders_without_init(manager)
+    yield from entries_without_plugin(manager)
+    yield from misspelt_options(manager)
+
+
+def mistakes_in_application(app: Api) -> Iterator[Mistake]:
+    """What can be told of an application that is built and not started; it looks at each route."""
+    from opa.checks.components import unknown_components_in_routes
+    from opa.checks.paths import shadowed_paths
+    from opa.checks.routers import unserved_routers
+
+    yield from unserved_routers(app)
+    yield from shadowed_paths(app)
+    yield from unknown_components_in_routes(app)
+
+
+def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:
+    """Log what can be told when a process starts: of the application where `ENV` is dev, and only there."""
+    from opa.core.settings_sources import current_envs
+
+    for mistake in mistakes_in_plugins(manager):
+        log.warning(str(mistake))
+    if app is not None and DEVELOPMENT in current_envs():
+        for mistake in mistakes_in_application(app):
+            log.warning(str(mistake))

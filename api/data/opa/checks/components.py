@@ -1,0 +1,84 @@
+"""Names in `Component("…")` that are no component of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from fastapi.dependencies.models import Dependant
+
+from opa.checks.mistake import Mistake
+from opa.checks.owners import Owners
+from opa.checks.suggestions import nearest
+from opa.core.arguments import components_of
+from opa.core.depends import ComponentDependency
+from opa.core.errors import SetupError
+from opa.core.sources import where_is, where_is_function
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
+    from opa.core.manager import PluginManager
+    from opa.core.register import PluginObjects
+
+_NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
+
+
+def unknown_components_in_routes(app: Api) -> Iterator[Mistake]:
+    """A mistake for each plugin and name; such a route answers 503, whatever happens."""
+    known = app.manager.component_states
+    routes: dict[tuple[str | None, str], list[Any]] = {}
+    owners = Owners(app)
+    for route, owner in owners.routes():
+        for name in _components(getattr(route, "dependant", None)):
+            if name.lower() not in known:
+                routes.setdefault((owner, name), []).append(route)
+    for (owner, name), found in routes.items():
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        yield Mistake(
+            f"{owners.words_for(found[0], owner)} asks for the component '{name}', {_NOT_THERE}, and answers 503{more}",
+            plugin=owner,
+            where=where_is_function(found[0].endpoint),
+            hint=_hint(name, app.manager),
+        )
+
+
+def unknown_components_at_start(manager: PluginManager) -> Iterator[tuple[str, SetupError]]:
+    """Setups, `ready`, `startup` and `shutdown` that cannot be called for the lack of a component: plugin and error."""
+    for found in manager.registry.starting:
+        plugin = found.plugin.name
+        for function, what, where in _functions(found):
+            try:
+                names = list(components_of(function))
+            except Exception as error:  # noqa: BLE001 - annotations are code, and the start fails with the same
+                problem = f"{what} of plugin '{plugin}' has annotations that cannot be read: {type(error).__name__}"
+                yield plugin, SetupError(f"{problem}: {error}", plugin=plugin, where=where, hint="Mend them")
+                continue
+            for name in names:
+                if name.lower() not in manager.component_states:
+                    problem = f"{what} of plugin '{plugin}' asks for the component '{name}', {_NOT_THERE}"
+                    yield plugin, SetupError(problem, plugin=plugin, where=where, hint=_hint(name, manager))
+
+
+def _functions(found: PluginObjects) -> Iterator[tuple[Callable[..., Any], str, str]]:
+    for setup in found.setups:
+        for function in (setup.__init__, getattr(setup, "run", None)):
+            if function is not None:
+                yield function, f"setup {setup.__name__}", where_is(setup)
+    for step, function in found.lifecycle.functions.items():
+        yield function, f"{step}()", where_is_function(function)
+
+
+def _components(dependant: Dependant | None) -> Iterator[str]:
+    if dependant is None:
+        return
+    if isinstance(dependant.call, ComponentDependency):
+        yield dependant.call.name
+    for each in dependant.dependencies:
+        yield from _components(each)
+
+
+def _hint(name: str, manager: PluginManager) -> str:
+    near = nearest(name.lower(), manager.component_states)
+    if near is not None:
+        return f"Did you mean '{near}'?"
+    return f"Add it there, or take one of these: {', '.join(manager.component_states) or 'none'}"

@@ -1,0 +1,57 @@
+"""Entries of `PLUGIN_WHITELIST_LIST` and `PLUGIN_BLACKLIST_LIST` that name no plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opa.checks.mistake import Mistake
+from opa.checks.suggestions import nearest
+from opa.core.installed import NamedPlugin
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+SETTINGS = ("PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST")
+
+
+def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each entry that chooses nothing.
+
+    One that names a plugin which is there, and is not looked for in this env, is as it should be.
+    """
+    entries = [(setting, entry) for setting in SETTINGS for entry in manager.config.get(setting)]
+    if not entries:
+        return
+    plugins = [decision.plugin for decision in manager.decisions]
+    known = {plugin.match_path for plugin in plugins}
+    known |= {NamedPlugin.of(entry).module for entry in manager.config.INSTALLED_PLUGINS}
+    by_name = {plugin.name: plugin.match_path for plugin in reversed(plugins)}
+    for setting, entry in entries:
+        path = Path(entry).absolute()
+        if entry in known or _is_there(path, manager.folders):
+            continue
+        yield Mistake(
+            f"{setting} has '{entry}', and no plugin of this path and name was found",
+            where=manager.config.source(setting),
+            hint=_hint(entry, by_name),
+        )
+
+
+def _is_there(path: Path, folders: Collection[Path]) -> bool:
+    """Whether it is a plugin all the same, or a folder that the entry keeps from being taken for one."""
+    return (
+        Path(f"{path}.py").is_file() or (path / "__init__.py").is_file() or (path.parent in folders and path.is_dir())
+    )
+
+
+def _hint(entry: str, by_name: Mapping[str, str]) -> str:
+    path = entry.rstrip("/").removesuffix("/__init__.py").removesuffix(".py")
+    name = path.rpartition("/")[2].rpartition(".")[2]
+    near = nearest(name, by_name)
+    return (
+        f"Did you mean '{by_name[near]}'?"
+        if near
+        else "Write it as 'opa plugins' shows its file, without .py or /__init__.py"
+    )

@@ -1,0 +1,89 @@
+"""Folders in a plugin path that have Python files and no `__init__.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opa.checks.mistake import Mistake
+from opa.core.discover import BUILT_IN_FOLDER, PluginFile
+from opa.core.filters import PluginFilters, decide
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+_TESTS = ("test_*.py", "*_test.py", "conftest.py", "setup.py")
+# A folder of data may have a million files; a start does not read all their names.
+_LOOKED_AT = 1000
+_SHOWN = 3
+
+
+def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each folder that looks like a package and is none, where no plugin imports its files either.
+
+    Hidden folders, those whose name starts with an underscore, those that are plugin paths themselves, those with
+    nothing but tests, and those that a filter would leave out are as they should be.
+    """
+    known = {
+        (decision.plugin.folder, decision.plugin.name) for decision in manager.decisions if decision.plugin.is_package
+    }
+    filters = PluginFilters.of(manager.config)
+    for path in manager.folders:
+        if path == BUILT_IN_FOLDER:
+            continue
+        for name in _folders_in(path):
+            if (path, name) in known:
+                continue
+            folder = path / name
+            if folder in manager.folders or _is_imported(folder):
+                continue
+            files = _python_files(folder)
+            if files and _would_be_loaded(folder, filters):
+                yield _mistake(folder, files)
+
+
+def _folders_in(path: Path) -> list[str]:
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir())
+
+
+def _is_imported(folder: Path) -> bool:
+    """Whether some plugin imports from it: without an `__init__.py` it is what Python calls a namespace package."""
+    module = sys.modules.get(folder.name)
+    return str(folder) in list(getattr(module, "__path__", ()))
+
+
+def _python_files(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name.endswith(".py")]
+    except PermissionError:
+        return []  # a folder of somebody else's
+    return [] if "__init__.py" in names else sorted(name for name in names if not _is_test(name))
+
+
+def _is_test(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _TESTS)
+
+
+def _would_be_loaded(folder: Path, filters: PluginFilters) -> bool:
+    name = folder.name
+    (decision,) = decide([PluginFile(name, folder.parent, folder / "__init__.py", True, name)], filters)
+    return decision.load
+
+
+def _mistake(folder: Path, files: list[str]) -> Mistake:
+    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    return Mistake(
+        f"folder '{folder.name}' is no plugin, since it has no __init__.py, and nothing imports what is in it:"
+        f" {', '.join(files[:_SHOWN])}{more}",
+        plugin=folder.name,
+        where=str(folder),
+        hint="Add an __init__.py; where each file is a plugin, add the folder to PLUGIN_PATHS; where it is something"
+        " else, let its name start with an underscore",
+    )

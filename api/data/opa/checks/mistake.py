@@ -1,0 +1,27 @@
+"""What a check tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opa.core.errors import OpaError
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something that does not stop the start, and is probably not what its author meant.
+
+    Attributes:
+        problem: what is wrong, naming the plugin or the setting.
+        where: file, `file:line` or the source of the setting.
+        hint: what to do about it.
+        plugin: whose mistake it is; None where it is in the settings.
+    """
+
+    problem: str
+    where: str
+    hint: str
+    plugin: str | None = None
+
+    def __str__(self) -> str:
+        return str(OpaError(self.problem, where=self.where, hint=self.hint))

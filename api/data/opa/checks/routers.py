@@ -1,0 +1,134 @@
+"""Routers in plugins whose routes are not in the application."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from fastapi.routing import _IncludedRouter
+from starlette.routing import BaseRoute, Host, Mount
+
+from opa.checks.mistake import Mistake
+from opa.core.sources import where_is_function
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
+    from opa.core.manager import PluginManager
+
+CONVENTION = "router"
+
+
+@dataclass
+class _Suspect:
+    """A router none of whose routes is served, and the names that it has, each with its plugin and module."""
+
+    router: APIRouter
+    names: list[tuple[str, ModuleType, str]] = field(default_factory=list)
+
+
+def unserved_routers(app: Api) -> Iterator[Mistake]:
+    """A mistake for each router of a plugin with routes that are reachable from nowhere.
+
+    One that some code hands on, to `include_router` or to anything else, may be included under a condition, or when
+    the process starts; it is as it should be. So is one whose name starts with an underscore.
+    """
+    served = {id(answer) for answer in _answers(app.router.routes)}
+    modules = list(_modules(app.manager))
+    suspects: dict[int, _Suspect] = {}
+    for plugin, module in modules:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, APIRouter) and value.routes:
+                suspects.setdefault(id(value), _Suspect(value)).names.append((plugin, module, name))
+    for suspect in suspects.values():
+        answers = [id(answer) for answer in _answers(suspect.router.routes)]
+        if answers and served.isdisjoint(answers) and not _is_meant(suspect, modules, app.manager):
+            yield _mistake(suspect)
+
+
+def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
+    """The functions and applications that answer, also behind what is mounted, and what decorators have wrapped."""
+    for route in routes:
+        if isinstance(route, _IncludedRouter):
+            yield from _answers(route.original_router.routes)
+        elif isinstance(route, Mount | Host):
+            application: Any = route.app
+            while application is not None:
+                yield application
+                yield from _answers(getattr(application, "routes", None) or ())
+                application = getattr(application, "app", None)
+        else:
+            endpoint = getattr(route, "endpoint", None)
+            while endpoint is not None:
+                yield endpoint
+                endpoint = getattr(endpoint, "__wrapped__", None)
+
+
+def _modules(manager: PluginManager) -> Iterator[tuple[str, ModuleType]]:
+    """The modules of the plugins that are in, each with the name of its plugin; not those that come with opa-stack."""
+    plugins = {
+        found.plugin.file.module: found.plugin.name
+        for found in manager.registry.objects
+        if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
+    }
+    # A module may stand in for itself with an object of another kind.
+    modules = {name: module for name, module in sys.modules.items() if isinstance(module, ModuleType)}
+    for name, module in sorted(modules.items()):
+        parent = name
+        while parent and parent not in plugins:
+            parent = parent.rpartition(".")[0]
+        if parent:
+            yield plugins[parent], module
+
+
+def _is_meant(suspect: _Suspect, modules: list[tuple[str, ModuleType]], manager: PluginManager) -> bool:
+    if all(name.startswith("_") for _, _, name in suspect.names):
+        return True
+    if any(
+        member is suspect.router for group in manager.groups.names() for member in manager.groups.get(group).values()
+    ):
+        return True
+    names = {name for _, _, name in suspect.names}
+    homes = {id(module) for _, module, _ in suspect.names}
+    own = {plugin for plugin, _, _ in suspect.names}
+    return any(
+        _hands_on(module, names)
+        for plugin, module in modules
+        if plugin in own or any(id(value) in homes for value in vars(module).values())
+    )
+
+
+def _hands_on(module: ModuleType, names: set[str]) -> bool:
+    """Whether the code of `module` does more with one of `names` than to call its methods."""
+    try:
+        tree = ast.parse(Path(str(module.__file__)).read_bytes())
+    except (OSError, SyntaxError):
+        return True  # who knows
+    called = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "routes"}
+    return any(
+        (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
+        for node in ast.walk(tree)
+        if id(node) not in called and isinstance(getattr(node, "ctx", None), ast.Load)
+    )
+
+
+def _mistake(suspect: _Suspect) -> Mistake:
+    first = suspect.router.routes[0]
+    endpoint = getattr(first, "endpoint", None)
+    home = getattr(endpoint, "__module__", "")
+    plugin, module, name = next((each for each in suspect.names if each[1].__name__ == home), suspect.names[0])
+    methods = ",".join(sorted(getattr(first, "methods", None) or ()))
+    more = f" and {len(suspect.router.routes) - 1} more" if len(suspect.router.routes) > 1 else ""
+    route = f"{methods} {getattr(first, 'path', '')}".strip()
+    return Mistake(
+        f"plugin '{plugin}' has routes in '{name}' that are in no application: {route}{more}",
+        plugin=plugin,
+        where=where_is_function(endpoint) if endpoint else str(module.__file__),
+        hint=f"Only the router of the name '{CONVENTION}' at the top of a plugin is served: rename this one, or write"
+        f" {CONVENTION}.include_router({name})",
+    )

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.checks.components import unknown_components_at_start, unknown_components_in_routes
+from tests.project import Project
+
+ROUTE = """
+from typing import Annotated
+from fastapi import Depends, WebSocket
+from opa import Component, get_router
+
+router = get_router()
+
+def repository(redis: Annotated[object, Component("{name}")]):
+    return redis
+
+@router.{method}("/x")
+def answer({parameter}):
+    pass
+"""
+START = """
+from typing import Annotated
+from opa import Component, Setup
+
+class Made(Setup):
+    {setup}
+
+{functions}
+"""
+
+
+def told(project: Project) -> list[str]:
+    return [str(mistake).replace(str(project.plugins), "…") for mistake in unknown_components_in_routes(project.app())]
+
+
+def told_at_start(project: Project) -> list[str]:
+    errors = unknown_components_at_start(project.prepare())
+    return [str(error).replace(str(project.plugins), "…") for _, error in errors]
+
+
+def test_an_unknown_component_of_a_route_is_told_with_plugin_route_place_and_the_name_that_was_meant(
+    project: Project,
+) -> None:
+    project.plugin(
+        "a.py",
+        ROUTE.format(method="get", name="aioredsi", parameter="redis: Annotated[object, Component('aioredsi')]"),
+    )
+    assert told(project) == [
+        "GET /x of plugin 'a' asks for the component 'aioredsi', which OPTIONAL_COMPONENTS does not have, "
+        "and answers 503 (…/a.py:11). Did you mean 'aioredis'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "parameter"),
+    [
+        ("get", "redis=Component('nowhere')"),
+        ("get", "found=Depends(repository)"),
+        ("websocket", "socket: WebSocket, found=Depends(repository)"),
+    ],
+)
+def test_it_is_found_in_each_place_where_a_route_may_ask_for_it(project: Project, method: str, parameter: str) -> None:
+    project.plugin("a.py", ROUTE.format(method=method, name="nowhere", parameter=parameter))
+    (line,) = told(project)
+    assert "/x of plugin 'a' asks for the component 'nowhere'" in line
+    assert line.endswith(". Add it there, or take one of these: mongodb, walrus, aioredis, celery")
+
+
+def test_it_is_found_in_the_dependencies_of_an_included_router_and_told_once_a_plugin(project: Project) -> None:
+    project.plugin(
+        "a.py",
+        """
+        from opa import Component, get_router
+
+        inner = get_router()
+        inner.get("/1")(lambda: 1)
+        inner.get("/2")(lambda: 2)
+        router = get_router()
+        router.include_router(inner, prefix="/in", dependencies=[Component("nowhere")])
+        """,
+    )
+    (line,) = told(project)
+    assert line.startswith("GET /in/1 of plugin 'a' asks for the component 'nowhere'")
+    assert "and answers 503 (and 1 more)" in line
+
+
+@pytest.mark.parametrize("name", ["aioredis", "AioRedis"])
+def test_a_component_that_is_configured_and_not_loaded_is_as_it_should_be(project: Project, name: str) -> None:
+    project.plugin("a.py", ROUTE.format(method="get", name=name, parameter="found=Depends(repository)"))
+    assert told(project) == []
+
+
+@pytest.mark.parametrize(
+    ("setup", "functions", "what"),
+    [
+        ("def __init__(self, r: Annotated[object, Component('aioredsi')]): pass", "", "setup Made"),
+        ("async def run(self, r: Annotated[object, Component('aioredsi')]): pass", "", "setup Made"),
+        ("pass", "def ready(r: Annotated[object, Component('aioredsi')]): pass", "ready()"),
+        ("pass", "async def startup(r: Annotated[object, Component('aioredsi')]): pass", "startup()"),
+        ("pass", "def shutdown(r: Annotated[object, Component('aioredsi')]): pass", "shutdown()"),
+    ],
+)
+def test_an_unknown_component_of_what_runs_at_start_is_an_error(
+    project: Project, setup: str, functions: str, what: str
+) -> None:
+    project.plugin("a.py", START.format(setup=setup, functions=functions))
+    (line,) = told_at_start(project)
+    assert line.startswith(
+        f"{what} of plugin 'a' asks for the component 'aioredsi', which OPTIONAL_COMPONENTS does not have (…/a.py:"
+    )
+    assert line.endswith(". Did you mean 'aioredis'?")
+
+
+def test_annotations_with_which_the_start_fails_are_an_error(project: Project) -> None:
+    project.plugin("a.py", START.format(setup="def __init__(self, r: 'Missing'): pass", functions=""))
+    (line,) = told_at_start(project)
+    assert "setup Made of plugin 'a' has annotations that cannot be read: NameError: name 'Missing'" in line
+
+
+def test_what_runs_at_start_with_known_components_is_as_it_should_be(project: Project) -> None:
+    project.plugin(
+        "a.py",
+        START.format(
+            setup="def __init__(self, app, r: Annotated[object, Component('Walrus')]): pass",
+            functions="def ready() -> 'Missing': pass\ndef startup(pm, config): pass",
+        ),
+    )
+    assert told_at_start(project) == []

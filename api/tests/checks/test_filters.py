@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.checks.filters import entries_without_plugin
+from tests.project import Project
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    """A project with the plugins `shop` and `orders`, a package."""
+    project.plugin("shop.py")
+    project.plugin("orders/__init__.py")
+    return project
+
+
+def told(project: Project) -> list[str]:
+    return [str(mistake).replace(str(project.folder), "…") for mistake in entries_without_plugin(project.prepare())]
+
+
+@pytest.mark.parametrize("setting", ["PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST"])
+def test_a_name_without_its_path_is_told_with_the_setting_its_source_and_what_it_should_be(
+    shop: Project, setting: str
+) -> None:
+    shop.settings(**{setting: ["shop"]})
+    assert told(shop) == [
+        f"{setting} has 'shop', and no plugin of this path and name was found (…/settings/00-test.json [default]). "
+        "Did you mean '…/plugins/shop'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "meant"),
+    [
+        ("plugins/shop.py", "shop"),
+        ("plugins/orders/__init__.py", "orders"),
+        ("elsewhere/orders", "orders"),
+        ("plugins/oders", "orders"),
+        ("acme.shop", "shop"),
+    ],
+)
+def test_the_plugin_that_was_meant_is_named(shop: Project, entry: str, meant: str) -> None:
+    shop.settings(PLUGIN_BLACKLIST_LIST=[entry])
+    (line,) = told(shop)
+    assert line.endswith(f". Did you mean '…/plugins/{meant}'?")
+
+
+def test_where_nothing_is_near_it_says_how_an_entry_is_written(shop: Project) -> None:
+    shop.settings(PLUGIN_BLACKLIST_LIST=["/nowhere/to/be/found"])
+    (line,) = told(shop)
+    assert line.endswith(". Write it as 'opa plugins' shows its file, without .py or /__init__.py")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["plugins/shop", "plugins/orders", "plugins/orders/", "elsewhere/later", "plugins/scripts", "acme.reports"],
+)
+def test_an_entry_for_something_that_is_there_is_as_it_should_be(shop: Project, entry: str) -> None:
+    shop.plugin("later.py", folder="elsewhere")  # such as a plugin path of another env
+    shop.plugin("scripts/load.py")
+    shop.settings(PLUGIN_BLACKLIST_LIST=[entry], INSTALLED_PLUGINS=[{"NAME": "acme.reports", "OPTIONAL": True}])
+    assert told(shop) == []
+
+
+def test_a_built_in_plugin_may_be_named(shop: Project) -> None:
+    from opa.core.discover import BUILT_IN_FOLDER
+
+    shop.settings(PLUGIN_BLACKLIST_LIST=[f"{BUILT_IN_FOLDER}/core_docs"])
+    assert told(shop) == []
