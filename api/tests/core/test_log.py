@@ -347,10 +347,11 @@ def test_the_level_of_the_settings_holds_for_both(capsys: pytest.CaptureFixture[
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["yes", "yes"]
 
 
-def test_chatty_libraries_are_heard_at_trace_alone(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("library", ["pymongo.command", "celery.beat", "redis.connection"])
+def test_chatty_libraries_are_heard_at_trace_alone(capsys: pytest.CaptureFixture[str], library: str) -> None:
     for level in ("debug", "trace"):
         setup_logging(settings(level))
-        logging.getLogger("pymongo.command").debug("a command with data")
+        logging.getLogger(library).debug("a command with data")
         logging.getLogger("library").debug("anything")
     messages = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
     assert messages == ["anything", "a command with data", "anything"]

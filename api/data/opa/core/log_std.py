@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 
 TRACE = 5
 
-# At level debug these write a line for each command, look-up or look at a file, some with the user's data.
-# They are heard at level trace.
+# At level debug these write a line for each command, connection, look-up or look at a file, some with the user's data,
+# or one every few seconds, as celery.beat does. They are heard at level trace.
 CHATTY = (
     "amqp",
     "asyncio",
+    "celery.beat",
     "celery.bootsteps",
     "celery.pool",
     "celery.utils.functional",
+    "celery.worker.consumer",
     "kombu",
     "markdown_it",
     "parso",
     "pymongo",
+    "redis",
     "watchfiles",
 )
 

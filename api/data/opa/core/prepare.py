@@ -9,7 +9,7 @@ from opa.core import settings
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import SettingsError
-from opa.core.filters import PluginFilters, decide
+from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
@@ -50,7 +50,7 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
     decisions = decide(first_of_each_name(_found(config, folders)), PluginFilters.of(config))
     for decision in decisions:
-        _log(decision.plugin.match_path, decision.reasons)
+        _log(decision)
     roster = Roster([decision.plugin for decision in decisions if decision.load], Policy.of(config))
     celery, groups = TaskApplication(), Groups()
     plugin_settings = PluginSettingsStore(
@@ -112,5 +112,8 @@ def _celery_components(config: Config) -> frozenset[str]:
     return frozenset(name.lower() for name, options in components if options["DRIVER"].lower() == "celery")
 
 
-def _log(path: str, reasons: tuple[str, ...]) -> None:
-    log.debug(f"plugin {path}: {'left out, ' + ', '.join(reasons) if reasons else 'loaded'}")
+def _log(decision: Decision) -> None:
+    # That a built-in plugin is there, as always, is said to nobody who has not asked for everything.
+    level = "TRACE" if decision.load and decision.plugin.is_built_in else "DEBUG"
+    what = "left out, " + ", ".join(decision.reasons) if decision.reasons else "loaded"
+    log.log(level, f"plugin {decision.plugin.match_path}: {what}")
