@@ -39,6 +39,7 @@ def test_what_opa_offers() -> None:
         "get_instance",
         "get_plugin_manager",
         "get_plugins",
+        "get_request_id",
         "get_router",
         "get_util",
         "log",

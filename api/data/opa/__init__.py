@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.core.middleware import BaseMiddleware
     from opa.core.plugin_settings import PluginSettings
+    from opa.core.request_id import get_request_id
     from opa.core.routers import get_router
     from opa.core.running import (
         call_hook,
@@ -57,6 +58,7 @@ __all__ = [
     "get_instance",
     "get_plugin_manager",
     "get_plugins",
+    "get_request_id",
     "get_router",
     "get_util",
     "log",
@@ -87,6 +89,7 @@ _HOME = {
     "get_instance": "core.running",
     "get_plugin_manager": "core.running",
     "get_plugins": "core.running",
+    "get_request_id": "core.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
     "log": "core.log",

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
@@ -22,6 +23,7 @@ from opa.core.manager import PluginManager
 from opa.core.middleware import middleware_of, swallower
 from opa.core.openapi_answer import answers_with
 from opa.core.openapi_keeper import DocumentKeeper
+from opa.core.outermost import Outermost
 from opa.core.register import PluginObjects
 from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
@@ -136,12 +138,20 @@ class Api(FastAPI):
             if self._telemetry_watch.is_set_up():
                 await super().__call__(scope, receive, send)
             else:
-                # All else that FastAPI does here.
+                # All else that FastAPI and Starlette do here.
                 if self.root_path:
                     scope["root_path"] = self.root_path
-                await super(FastAPI, self).__call__(scope, receive, send)
+                scope["app"] = self
+                if self.middleware_stack is None:
+                    self.middleware_stack = self.build_middleware_stack()
+                await self.middleware_stack(scope, receive, send)
         finally:
             current_manager.set(before)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Build it as FastAPI does; Starlette calls it."""
+        stack = super().build_middleware_stack()
+        return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         startup = await receive()

@@ -18,9 +18,10 @@ from opa.core import exceptions
 from opa.core.errors import SettingsError
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import lead_std_logging
+from opa.core.request_id import get_request_id
 
 if TYPE_CHECKING:
-    from loguru import Logger
+    from loguru import Logger, Record
 
     from opa.core.settings import Config
 
@@ -200,6 +201,13 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     _sink = added
 
 
+def _add_request_id(line: Record) -> None:
+    request_id = get_request_id()
+    if request_id is not None:
+        line["extra"].setdefault("request_id", request_id)
+
+
+logger.configure(patcher=_add_request_id)
 _sink = 0  # the one that loguru makes when it is imported
 _write_to_stderr(
     LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from opa.core.failed_request import in_words, take_note
 from opa.core.log_lines import safe_repr, safe_str
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class LeadIntoLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. What it holds may be wrong, such as arguments that do not fit its message."""
+        # A server writes its line about an exception when the request has ended.
+        note = take_note(record.exc_info[1]) if record.exc_info else {}
 
         def as_its_caller(line: Record) -> None:
             path, number = _place(record)
@@ -64,13 +67,14 @@ class LeadIntoLog(logging.Handler):
             line["file"] = type(line["file"])(os.path.basename(path), path)  # type: ignore[call-arg]  # noqa: PTH119
             for key in vars(record).keys() - _OWN_ATTRIBUTES:
                 line["extra"][key] = vars(record)[key]
+            line["extra"].update(note)
 
         try:
             # A worker writes a line for each task: no `bind`, no `opt` without need, no Path, for they cost time.
             lead = logger.patch(as_its_caller)
             if record.exc_info:
                 lead = lead.opt(exception=record.exc_info)
-            lead.log(_level(record), _text(record))
+            lead.log(_level(record), f"{_text(record)}: {in_words(note)}" if note else _text(record))
         except Exception:  # noqa: BLE001  as every handler of the standard library: it reports, and the caller goes on
             self.handleError(record)
 

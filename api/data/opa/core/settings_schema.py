@@ -212,6 +212,7 @@ class Settings(BaseModel):
     ]
     LOG_FORMAT: Annotated[Literal["auto", "json", "text"], BeforeValidator(_lower)]
     ACCESS_LOG: bool
+    REQUEST_ID: bool
 
     HOST: Annotated[str, Field(min_length=1)]
     PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]

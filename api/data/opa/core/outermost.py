@@ -1,0 +1,103 @@
+"""What stands around all middleware: it gives a request its id, answers 500, and says which request has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from opa.core.failed_request import note_request
+from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
+
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class Outermost(ServerErrorMiddleware):
+    """Starlette's middleware for errors that nothing caught, which also knows of request ids.
+
+    They are no middleware of their own, since that would stand inside of this one, whose answers and errors need the id
+    most; and one around it would take twice the time.
+
+    Args:
+        original: what Starlette has built; it is replaced.
+        api: whose requests it handles.
+    """
+
+    def __init__(self, original: ServerErrorMiddleware, api: Api) -> None:
+        super().__init__(original.app, original.handler, original.debug)
+        if type(original.app) is ExceptionTelemetryMiddleware:  # it does nothing until there is an error; see `_answer`
+            self.app = original.app.app
+        self._api = api
+        self._has_ids = bool(api.manager.config.REQUEST_ID)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        request_id = request_id_of(scope["headers"]) if self._has_ids else None
+        has_started = False
+
+        # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
+        def send_on(message: Message) -> Awaitable[None]:
+            nonlocal has_started
+            if message["type"] in _STARTS:
+                has_started = True
+                if request_id is not None:
+                    message = _with_id(message, request_id)
+            return send(message)
+
+        before = current_request_id.get()
+        current_request_id.set(request_id)
+        try:
+            await self.app(scope, receive, send_on)
+        except BaseException as error:
+            note_request(error, scope, self._api)
+            if not isinstance(error, Exception):  # the server stops, and waits no longer
+                raise
+            await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
+        finally:
+            current_request_id.set(before)
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, has_started: bool) -> None:
+        """Answer as Starlette does, and raise `error` again.
+
+        Args:
+            has_started: whether an answer is on its way already: handlers still hear of the error.
+        """
+
+        async def again(_scope: Scope, _receive: Receive, inner_send: Send) -> None:
+            if has_started:
+                await inner_send({"type": "http.response.start"})
+            raise error
+
+        await _Answer(ExceptionTelemetryMiddleware(again), self.handler, self.debug)(scope, receive, send)
+
+
+class _Answer(ServerErrorMiddleware):
+    def error_response(self, request: Request, exc: Exception) -> Response:
+        answer = super().error_response(request, exc)
+        request_id = get_request_id()
+        if request_id is None:
+            return answer
+        return PlainTextResponse(f"{bytes(answer.body).decode()}\nrequest id: {request_id}", answer.status_code)
+
+
+def _with_id(message: Message, request_id: bytes) -> Message:
+    """The same message; one that has an id already keeps it."""
+    headers = message.get("headers") or ()
+    for name, _ in headers:
+        if name == HEADER:
+            return message
+    return {**message, "headers": [*headers, (HEADER, request_id)]}
+
+
+async def _nowhere(_message: Message) -> None:
+    """Stands for `send` where there is an answer already."""

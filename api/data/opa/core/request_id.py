@@ -1,0 +1,59 @@
+"""The id of a request: it stands in each line of the log that is written while the request is handled."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+HEADER = b"x-request-id"
+LONGEST = 128
+
+# What cannot break a line of a log, nor a header, nor be taken for anything but an id.
+_FIT = re.compile(rb"[\w.+/=:@-]{1,%d}" % LONGEST)
+
+# New ids, made many at a time: to ask the system for each would take a hundredth of a small request.
+_new: list[bytes] = []
+_AT_A_TIME = 256
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new.clear)  # or else all workers would give the same ones
+
+current_request_id: ContextVar[bytes | None] = ContextVar("opa_request_id", default=None)
+
+
+def get_request_id() -> str | None:
+    """The id of the request that this code runs for; in a task, that of the request that has sent it.
+
+    Returns:
+        The header `X-Request-ID` of the request, or a new one where it has none that can be used. None outside of
+        requests, and where the setting REQUEST_ID is false.
+    """
+    request_id = current_request_id.get()
+    return None if request_id is None else request_id.decode()
+
+
+@contextmanager
+def belonging_to_request(request_id: str) -> Iterator[None]:
+    """What runs in the block, and what it starts, belongs to the request with this id."""
+    token = current_request_id.set(request_id.encode())
+    try:
+        yield
+    finally:
+        current_request_id.reset(token)
+
+
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The id in the headers of a request; a new one where there is none, or one with which a client could do harm."""
+    for name, value in headers:
+        if name == HEADER:
+            if _FIT.fullmatch(value):
+                return value
+            break
+    try:
+        return _new.pop()
+    except IndexError:
+        digits = os.urandom(8 * _AT_A_TIME).hex().encode()
+        _new.extend(digits[start : start + 16] for start in range(16, len(digits), 16))
+        return digits[:16]
