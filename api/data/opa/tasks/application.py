@@ -14,6 +14,7 @@ from opa.core.errors import RegistrationError
 from opa.core.sources import where_is_function
 from opa.tasks.options import unknown_options
 from opa.tasks.queues import Amqp
+from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
 
@@ -103,12 +104,16 @@ class TaskApplication(Celery):
     def send_task(  # type: ignore[override]  # celery-types names all of them
         self, name: str, args: Any = None, kwargs: Any = None, countdown: Any = None, eta: Any = None, **options: Any
     ) -> Any:
-        """Celery's `send_task`. RabbitMQ counts whole seconds, so there a countdown is rounded up; Celery fails."""
+        """Celery's `send_task`. RabbitMQ counts whole seconds, so there a countdown is rounded up; Celery fails.
+
+        The id of the request that sends the task goes with it.
+        """
         if self.waits_in_broker and (countdown or eta):
             if eta is not None:
                 point: Any = maybe_iso8601(eta)
                 countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
             countdown, eta = max(0, math.ceil(countdown)), None
+        options["headers"] = with_request_id(options.get("headers"))
         return super().send_task(name, args, kwargs, countdown, eta, **options)
 
     def configure_tasks(self) -> None:

@@ -6,18 +6,25 @@ import logging
 
 from billiard.util import get_logger as billiard_logger
 
+from opa.tasks.request_ids import request_id_of_task
+
 RECEIVED, RUN = "celery.worker.strategy", "celery.app.trace"
 """The loggers that write a line when a task has come, and when it is done."""
 
 
 class WithoutArguments(logging.Filter):
-    """Leaves id and name of the task, and none of its arguments: they may be secret, and every task would log them."""
+    """Leaves id and name of the task, and none of its arguments: they may be secret, and every task would log them.
+
+    The id of the request that has sent it is added.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change what a record has besides its message."""
         data = record.__dict__.pop("data", None)
         if isinstance(data, dict):
             record.task, record.task_id = data.get("name"), data.get("id")
+        if request_id := request_id_of_task():
+            record.request_id = request_id
         return True
 
 

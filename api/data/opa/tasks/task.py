@@ -19,6 +19,7 @@ from kombu.utils.json import dumps
 
 from opa.core.errors import TaskArgumentError
 from opa.tasks import loop, outages
+from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
 
 P = ParamSpec("P")
@@ -182,7 +183,8 @@ def _calling(function: Callable[..., Any]) -> Callable[..., Any]:
         tries = outages.TRIES
         while True:
             try:
-                return function(*args, **kwargs)
+                with belonging_to_its_request():
+                    return function(*args, **kwargs)
             except Exception as error:
                 task, process = get_current_task(), loop.current_loop()
                 gone = outages.behind(error, task) if task and process and tries else []
@@ -205,7 +207,8 @@ def _awaiting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[...
         coroutine = _outlasting(task, functools.partial(function, *args, **kwargs))
         try:
             hard, soft = _limits(task)
-            return loop.wait_for(_within_limits(coroutine, hard, soft), str(request.id), hard)
+            with belonging_to_its_request():
+                return loop.wait_for(_within_limits(coroutine, hard, soft), str(request.id), hard)
         except RetryLater as error:
             later = error
         finally:
