@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from opa.core.app import Api, build_app
-from opa.core.importing import MARK
+from opa.core.importing import forget_plugins
 from opa.core.manager import PluginManager
 from opa.core.prepare import prepare
 from opa.core.running import set_running
@@ -85,8 +85,6 @@ def clean_imports() -> Iterator[None]:
     try:
         yield
     finally:
+        forget_plugins()
         sys.path[:] = path
-        marked = {name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())}
-        for name in [name for name in sys.modules if name.partition(".")[0] in marked]:
-            del sys.modules[name]
         set_running(None)

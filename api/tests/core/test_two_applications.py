@@ -128,3 +128,14 @@ def test_an_application_that_was_alone_keeps_its_hooks_when_another_one_comes(pr
     done = subprocess.run([sys.executable, "-c", ONE_AFTER_ANOTHER], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["NotRunningError", "a", "NotRunningError", "b", "a"]
+
+
+@pytest.mark.parametrize("helper", ["_prices.py", "_prices/__init__.py"])
+def test_each_imports_what_lies_beside_its_own_plugins(project: Project, helper: str) -> None:
+    for name in ("a", "b"):
+        project.plugin(helper, f"OWNER = {name!r}", folder=name)
+        project.plugin("rates/euro.py", f"OWNER = {name!r}", folder=name)
+        project.plugin("shop.py", "from _prices import OWNER as one\nfrom rates.euro import OWNER as two", folder=name)
+        project.settings(PLUGIN_PATHS=[name])
+        project.prepare()
+        assert (sys.modules["shop"].one, sys.modules["shop"].two) == (name, name)

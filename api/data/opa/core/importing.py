@@ -20,6 +20,7 @@ from opa.core.roster import Roster
 from opa.core.watchdog import TimeLimitError, Watchdog
 
 MARK = "__opa_plugin__"
+PACKAGE = __name__.partition(".")[0]
 PARTS = ("tasks", "apps", "lifecycle")
 """Submodules of a package that mean something to opa-stack, and are imported with it."""
 
@@ -70,7 +71,7 @@ def import_plugins(
         PluginImportError: a plugin that may not be left out does not import, takes too long, or has the name of an
             installed module.
     """
-    _forget_earlier_plugins()
+    forget_plugins()
     _put_on_path(folders)
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
@@ -134,10 +135,20 @@ def _put_on_path(folders: Iterable[Path]) -> None:
     sys.path[:] = others + [PluginFolder(folder) for folder in folders if str(folder) not in others]
 
 
-def _forget_earlier_plugins() -> None:
-    """Take the plugins of an application that was prepared earlier out of `sys.modules`: this one gets its own."""
+def forget_plugins() -> None:
+    """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
+    folders = {str(entry) for entry in sys.path if isinstance(entry, PluginFolder)}
     # Not getattr: some modules import others when they are asked for an attribute.
-    _forget({name for name, module in sys.modules.items() if MARK in getattr(module, "__dict__", ())})
+    modules = {name: getattr(module, "__dict__", {}) for name, module in sys.modules.items()}
+    _forget({name for name, values in modules.items() if MARK in values or _lies_in(folders, name, values)})
+
+
+def _lies_in(folders: Set[str], name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a module with these attributes is a file or folder in one of `folders` itself."""
+    if not folders or "." in name or name == PACKAGE:
+        return False
+    places = list(values.get("__path__") or ()) or [values.get("__file__")]
+    return any(isinstance(place, str) and os.path.dirname(place) in folders for place in places)  # noqa: PTH120
 
 
 def _forget(modules: Set[str]) -> None:
