@@ -1,19 +1,20 @@
 """What more and more plugins cost: the start, the memory of one worker, a request to the last route, and a 404.
 
-Beside a bare application with the same modules. Requests go over one connection, one after another, so their times have
-those of the client, the server and the kernel in them, which are the same for both.
+Beside a bare application with the same modules. Starts and memory are measured with one application alone. For requests
+all run at once and are asked in turns, so that what else the machine does hits all alike; they go over one connection,
+one after another, and their times have those of the client, the server and the kernel in them.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 
-from bench.many import Many, many
+from bench.many import many
 from bench.memory import megabytes_at_rest
 from bench.servers import App, Server, serving
 
@@ -21,6 +22,7 @@ REQUEST_LIMIT = 60.0
 MISSING = "/nothing/of/this/name"
 # Plugins up to which an application starts in a second or so, and is started several times.
 FEW = 100
+TURNS = 10
 
 
 @dataclass(frozen=True)
@@ -64,41 +66,60 @@ def measure(plugins: Iterable[int], routes: int, rounds: int, seconds: float, sa
         plugins: the numbers, from few to many.
         routes: of each plugin.
         rounds: of a start with few plugins; with more than that there is one.
-        seconds: for which requests of one kind are sent.
+        seconds: for which requests of one kind are sent to an application, in all.
         say: is told what was measured, a line for each application and number.
 
     Raises:
         RuntimeError: a server does not start, or does not answer as it should.
     """
     numbers = tuple(plugins)
-    stack: list[Point] = []
-    bare: list[Point] = []
-    for number in numbers:
-        with many(number, routes) as modules:
-            for app, points in ((modules.stack, stack), (modules.bare, bare)):
-                points.append(_point(app, modules, rounds if number <= FEW else 1, seconds))
-                say(f"{number:5} plugins  {app.name:<14} {_words(points[-1])}")
-    return Growth(numbers, routes, tuple(stack), tuple(bare))
+    with ExitStack() as running:
+        modules = [running.enter_context(many(number, routes)) for number in numbers]
+        apps = [(each.plugins, app) for each in modules for app in (each.stack, each.bare)]
+        starts = []
+        for number, app in apps:
+            start, megabytes = _start(app, rounds if number <= FEW else 1)
+            starts.append((start, megabytes))
+            say(f"{number:5} plugins  {app.name:<14} start {start:6.2f} s, {megabytes:6.0f} MB")
+        servers = [(_at_rest(running.enter_context(serving(app))), app.path) for _, app in apps]
+        times = _in_turns(servers, seconds)
+        for (number, app), (last, missing) in zip(apps, times, strict=True):
+            words = f"last route {1000 * last:7.2f} ms, 404 {1000 * missing:7.2f} ms"
+            say(f"{number:5} plugins  {app.name:<14} {words}")
+    points = tuple(Point(*start, *time) for start, time in zip(starts, times, strict=True))
+    return Growth(numbers, routes, stack=points[::2], bare=points[1::2])
 
 
-def _point(app: App, modules: Many, rounds: int, seconds: float) -> Point:
-    found = [measure_once(app, modules, seconds) for _ in range(rounds)]
-    return Point(
-        *(statistics.median(getattr(one, name) for one in found) for name in ("start", "megabytes", "last", "missing"))
-    )
+def _start(app: App, rounds: int) -> tuple[float, float]:
+    """Seconds and megabytes."""
+    starts, megabytes = [], []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        with serving(app) as server:
+            starts.append(time.perf_counter() - started)
+            megabytes.append(megabytes_at_rest(server.pid))
+    return statistics.median(starts), statistics.median(megabytes)
 
 
-def measure_once(app: App, modules: Many, seconds: float) -> Point:
-    """Start an application, and measure it."""
-    started = time.perf_counter()
-    with serving(app) as server:
-        start = time.perf_counter() - started
-        return Point(
-            start,
-            megabytes_at_rest(server.pid),
-            last=seconds_of_request(server, modules.last_path, 200, seconds),
-            missing=seconds_of_request(server, MISSING, 404, seconds),
-        )
+def _at_rest(server: Server) -> Server:
+    megabytes_at_rest(server.pid)
+    return server
+
+
+def _in_turns(servers: Sequence[tuple[Server, str]], seconds: float) -> list[tuple[float, float]]:
+    """Seconds of a request to the last route, and of a 404, of each server with the path of its last route."""
+    each = seconds / TURNS
+    turns = [
+        [
+            (seconds_of_request(server, path, 200, each), seconds_of_request(server, MISSING, 404, each))
+            for server, path in servers
+        ]
+        for _ in range(TURNS)
+    ]
+    return [
+        (statistics.median(last for last, _ in found), statistics.median(missing for _, missing in found))
+        for found in zip(*turns, strict=True)
+    ]
 
 
 def seconds_of_request(server: Server, path: str, status: int, seconds: float) -> float:
@@ -119,13 +140,6 @@ def seconds_of_request(server: Server, path: str, status: int, seconds: float) -
             if answer.status != status:
                 raise RuntimeError(f"{path} answers {answer.status}, not {status}")
     return statistics.median(times[1:])
-
-
-def _words(point: Point) -> str:
-    return (
-        f"start {point.start:6.2f} s, {point.megabytes:6.0f} MB,"
-        f" last route {1000 * point.last:7.2f} ms, 404 {1000 * point.missing:7.2f} ms"
-    )
 
 
 def main(most: int = 3000, routes: int = 10, rounds: int = 3, seconds: float = 2) -> None:

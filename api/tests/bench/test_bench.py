@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bench import growth, memory, openapi, profile, routes
-from bench.many import many
 from tests.project import Project
 
 API = Path(__file__).parents[2]
@@ -76,10 +75,11 @@ def test_it_measures_a_start_with_plugins() -> None:
 
 @pytest.mark.timeout(120)
 def test_it_measures_what_more_plugins_cost() -> None:
-    with many(2, 3) as modules:
-        for app in (modules.stack, modules.bare):
-            point = growth.measure_once(app, modules, 0.1)
-            assert min(point.start, point.megabytes, point.last, point.missing) > 0
+    found = growth.measure([1, 2], routes=3, rounds=1, seconds=0.1, say=print)
+    assert (found.plugins, found.routes) == ((1, 2), 3)
+    assert len(found.stack) == len(found.bare) == 2
+    for point in (*found.stack, *found.bare):
+        assert min(point.start, point.megabytes, point.last, point.missing) > 0
 
 
 @pytest.mark.timeout(120)
