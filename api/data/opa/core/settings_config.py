@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from dynaconf.nodes import DataDict
 
 from opa.core.errors import MissingSettingError
-from opa.core.late_attributes import LateAttributes, own_attributes
+from opa.core.late_attributes import LateAttributes
 from opa.core.settings_schema import ALIASES
 from opa.core.settings_sources import FOLDER_VARIABLE, PREFIX
 
@@ -81,7 +81,7 @@ class Config(LateAttributes):
         return iter(self._loaded())
 
     def __repr__(self) -> str:
-        return f"<Config: {'not loaded' if self._load else f'{len(own_attributes(self))} settings'}>"
+        return f"<Config: {'not loaded' if self._load else f'{len(self._own())} settings'}>"
 
     def __reduce__(self) -> tuple[type[Config], tuple[dict[str, Any], dict[KeyPath, str]]]:
         return type(self), (self._loaded(), self._sources)
@@ -122,7 +122,7 @@ class Config(LateAttributes):
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""
         settings = other._loaded()
         self.__dict__.update(settings)
-        for name in own_attributes(self).keys() - settings.keys():
+        for name in self._own().keys() - settings.keys():
             del self.__dict__[name]
         self._sources = other._sources
         self._load = None
@@ -144,10 +144,10 @@ class Config(LateAttributes):
         """The settings by name, read now if they were not yet."""
         if self._load is not None:
             self.adopt(self._load())
-        return own_attributes(self)
+        return self._own()
 
     def _missing(self, name: str) -> MissingSettingError:
-        close = difflib.get_close_matches(name.upper(), list(_names(own_attributes(self))), n=1)
+        close = difflib.get_close_matches(name.upper(), list(_names(self._own())), n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         folder = self.__dict__.get(FOLDER_SETTING, "the settings folder")
         places = f"default-settings.yaml, the files in {folder}, and environment variables {PREFIX}…"
