@@ -135,7 +135,7 @@ class PluginManager:
         Raises:
             HookCallError: no plugin defines or fills the hook, or it is asynchronous.
         """
-        return self.sync_hook(name)(*args, **kwargs)
+        return self.hook(name)(*args, **kwargs)
 
     async def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Await the asynchronous hook `name` and return what it returns.
@@ -143,27 +143,16 @@ class PluginManager:
         Raises:
             HookCallError: no plugin defines or fills the hook, or it is not asynchronous.
         """
-        return await self.async_hook(name)(*args, **kwargs)
+        return await self.hook(name, is_async=True)(*args, **kwargs)
 
-    def sync_hook(self, name: str) -> Callable[..., Any]:
+    def hook(self, name: str, *, is_async: bool = False) -> Callable[..., Any]:
         """`run` of the hook `name`.
 
         Raises:
-            HookCallError: as `call` does.
+            HookCallError: no plugin defines or fills the hook, or it is of the other kind.
         """
         try:
-            return self.sync_hooks[name]
-        except KeyError:
-            raise self._call_error(name) from None
-
-    def async_hook(self, name: str) -> Callable[..., Any]:
-        """`run` of the asynchronous hook `name`.
-
-        Raises:
-            HookCallError: as `call_async` does.
-        """
-        try:
-            return self.async_hooks[name]
+            return (self.async_hooks if is_async else self.sync_hooks)[name]
         except KeyError:
             raise self._call_error(name) from None
 

@@ -181,7 +181,7 @@ def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) 
     try:
         run = _only_hooks[name]
     except KeyError:
-        run = get_plugin_manager().sync_hook(name)
+        run = get_plugin_manager().hook(name)
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
     if argument is _NOTHING:
         return run(**named)
@@ -192,7 +192,7 @@ def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) 
 
 async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Await a hook of the running application; see `PluginManager.call_async`."""
-    return await get_plugin_manager().async_hook(name)(*args, **kwargs)
+    return await get_plugin_manager().hook(name, is_async=True)(*args, **kwargs)
 
 
 def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Registered]:
