@@ -287,13 +287,18 @@ def same_each_time(examples: int) -> settings:
     )
 
 
+def both_with(table: Iterable[Entry]) -> tuple[FastAPI, FastAPI]:
+    theirs, ours = both()
+    for app in (theirs, ours):
+        add(app.router, table)
+    return theirs, ours
+
+
 @same_each_time(100)
 @given(data=st.data())
 def test_a_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
     table = data.draw(TABLES)
-    theirs, ours = both()
-    for app in (theirs, ours):
-        add(app.router, table)
+    theirs, ours = both_with(table)
     hold_together(theirs, ours, [*typical(table), *data.draw(st.lists(requests(table), max_size=10))])
 
 
@@ -301,9 +306,7 @@ def test_a_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_a_nested_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
     table = data.draw(NESTED_TABLES)
-    theirs, ours = both()
-    for app in (theirs, ours):
-        add(app.router, table)
+    theirs, ours = both_with(table)
     hold_together(theirs, ours, [*typical(table), *data.draw(st.lists(requests(table), max_size=10))])
 
 
@@ -311,9 +314,7 @@ def test_a_nested_table_answers_as_with_fastapis_router(data: st.DataObject) -> 
 @given(data=st.data())
 def test_names_lead_to_the_urls_that_fastapis_router_gives(data: st.DataObject) -> None:
     table = data.draw(NESTED_TABLES)
-    theirs, ours = both()
-    for app in (theirs, ours):
-        add(app.router, table)
+    theirs, ours = both_with(table)
     for path in all_paths(table):
         parameters = dict.fromkeys(re.findall(r"{(\w+)", path), "1")
         for name in NAMES:

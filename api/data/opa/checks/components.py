@@ -9,11 +9,11 @@ from fastapi.dependencies.models import Dependant
 
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
-from opa.checks.suggestions import nearest
 from opa.core.arguments import components_of
 from opa.core.depends import ComponentDependency
 from opa.core.errors import SetupError
 from opa.core.sources import where_is, where_is_function
+from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
     from opa.core.app import Api

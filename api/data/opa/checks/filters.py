@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.checks.suggestions import nearest
 from opa.core.installed import NamedPlugin
+from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

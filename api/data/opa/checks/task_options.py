@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opa.checks.mistake import Mistake
-from opa.checks.suggestions import nearest
 from opa.core.sources import where_is_function
+from opa.core.suggestions import nearest
 from opa.tasks.options import METHODS, OPTIONS
 
 if TYPE_CHECKING:

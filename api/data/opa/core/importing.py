@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 from opa.core.discover import PACKAGE_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
 from opa.core.roster import Roster
+from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
 
 MARK = "__opa_plugin__"
@@ -219,8 +219,8 @@ def _hint(error: BaseException) -> str:
         if name in sys.modules:
             return f"'{name}' is there, and has no module of that name: mend the import"
         known = {*sys.stdlib_module_names, *sys.modules}
-        close = difflib.get_close_matches(error.name, known, n=1, cutoff=0.75)
-        return f"Did you mean '{close[0]}'?" if close else f"Install the package that has '{name}', or mend the import"
+        close = nearest(error.name, known)
+        return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or mend the import"
     return "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 from types import ModuleType
 from typing import Any
+
+from opa.core.suggestions import nearest
 
 
 class UriError(Exception):
@@ -69,5 +70,5 @@ def _kind(value: Any) -> str:
 
 
 def _suggestion(value: Any, name: str) -> str:
-    close = difflib.get_close_matches(name, dir(value), n=1, cutoff=0.75)
-    return f", did you mean '{close[0]}'?" if close else ""
+    close = nearest(name, dir(value))
+    return f", did you mean '{close}'?" if close else ""
