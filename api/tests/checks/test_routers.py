@@ -130,3 +130,10 @@ def test_a_plugin_that_is_left_out_has_no_routes_to_be_served(project: Project) 
     project.settings(PLUGIN_FAILURE="skip")
     project.plugin("a.py", API + "import opa\nclass stray(opa.Hook):\n    def run(self): pass\n")
     assert told(project) == []
+
+
+@pytest.mark.parametrize("helper", ["", "from shop.parts import prices\n"])
+def test_a_folder_without_code_beside_it_hides_nothing(project: Project, helper: str) -> None:
+    project.plugin("shop/__init__.py", helper + API)
+    project.plugin("shop/parts/prices.py")
+    assert len(told(project)) == 1

@@ -105,9 +105,12 @@ def _is_meant(suspect: _Suspect, modules: list[tuple[str, ModuleType]], manager:
 
 def _hands_on(module: ModuleType, names: set[str]) -> bool:
     """Whether the code of `module` does more with one of `names` than to call its methods."""
+    file = getattr(module, "__file__", None)
+    if file is None:  # a folder without an __init__.py has no code
+        return False
     try:
-        tree = ast.parse(Path(str(module.__file__)).read_bytes())
-    except (OSError, SyntaxError):
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):  # compiled, or gone since it was imported
         return True  # who knows
     called = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "routes"}
     return any(
