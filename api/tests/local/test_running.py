@@ -99,6 +99,18 @@ def test_one_of_another_user_is_left_alone_with_a_warning(
     assert f"{folder / FILE} is of another user; the servers of that opa up are not used" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "text", ["{}", '{"process": 1, "env": "", "settings": {}, "network": "", "new": 1}', "[", "[]"]
+)
+def test_one_of_another_version_is_left_alone_with_a_warning(
+    folder: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with published(RUNNING, folder):
+        (folder / FILE).write_text(text)
+        assert find_running(folder.parent) is None
+    assert "is of another version of opa-stack" in caplog.text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a container does not see the lock")
 def test_in_a_container_with_the_same_files_it_is_not_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with published(RUNNING, folder):

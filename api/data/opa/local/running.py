@@ -72,7 +72,8 @@ def published(running: Running, folder: Path) -> Iterator[None]:
 def find_running(project: Path) -> Running | None:
     """The `opa up` that runs in the folder `project`, if one does, and if this process can reach its servers.
 
-    One of another user is left alone, with a warning: whose servers they are is theirs to say.
+    One of another user is left alone, with a warning: whose servers they are is theirs to say. So is one of another
+    version of opa-stack, which went on running when this one was installed.
     """
     file = project / NAME / FILE
     try:
@@ -86,6 +87,9 @@ def find_running(project: Path) -> Running | None:
         return None
     except PermissionError:
         logger.warning("%s is of another user; the servers of that opa up are not used", file)
+        return None
+    except (ValueError, TypeError):
+        logger.warning("%s is of another version of opa-stack; its servers are found after a new start", file)
         return None
     return running if running.network == current_network() else None
 
