@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -85,6 +86,22 @@ def runs(*beats: Worker) -> list[float]:
     return sorted(datetime.fromisoformat(line["timestamp"]).timestamp() for line in lines)
 
 
+def halt_between_runs(beat: Worker, servers: Servers) -> None:
+    """Halt the beat of `jobs.tick` where it is sending nothing, and has noted all that it has sent."""
+
+    def halt() -> bool:
+        beat.process.send_signal(signal.SIGSTOP)
+        os.waitpid(beat.process.pid, os.WUNTRACED)
+        with memory(servers) as client:
+            noted = float(client.hget(SENT_KEY, "jobs.tick") or 0)
+        if noted < time.time() < noted + 0.8:  # the next is due after 1 s
+            return True
+        beat.process.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until(halt, seconds=60)
+
+
 def wait_for_runs(beat: Worker, number: int) -> None:
     before = len(runs(beat))
     wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=f"{number} runs\n{beat.log}")
@@ -138,6 +155,7 @@ def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
     wait_for_runs(first, 3)
     assert second.is_ready
     assert runs(second) == []
+    halt_between_runs(first, servers)
     first.process.kill()
     first.process.wait()
     with memory(servers) as client:
@@ -150,6 +168,23 @@ def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
     both = runs(first, second)
     assert len({message["id"] for message in sent(servers)}) == len(sent(servers)) == len(both)
     assert all(later - earlier > 0.8 for earlier, later in pairwise(both))
+
+
+def test_a_run_that_was_sent_and_not_noted_is_sent_again_under_the_same_id(
+    beats: TaskProject, servers: Servers
+) -> None:
+    beats.plugin("more.py", NIGHTLY)
+    two_days_ago = time.time() - 2 * 86400
+    for _ in range(2):
+        with memory(servers) as client:
+            client.hset(SENT_KEY, "more.nightly", str(two_days_ago))  # as one leaves it that is killed in between
+            client.delete(LOCK_KEY)
+        beat = start(beats)
+        wait_for_runs(beat, 1)
+        beat.process.kill()
+        beat.process.wait()
+    first, again = sent(servers)
+    assert first["id"] == again["id"]
 
 
 def test_a_beat_that_is_stopped_makes_way_at_once(beats: TaskProject) -> None:
@@ -169,7 +204,7 @@ def test_a_beat_that_hung_until_another_took_over_sends_no_more(beats: TaskProje
     wait_for_runs(first, 2)
     second = start(beats)
     wait_until(lambda: second.says("beat waits"), seconds=60)
-    first.process.send_signal(signal.SIGSTOP)
+    halt_between_runs(first, servers)
     with memory(servers) as client:
         client.delete(LOCK_KEY)  # as it will be when its time has run out
     wait_for_runs(second, 2)
