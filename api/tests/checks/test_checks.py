@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opa.checks import mistakes_in_application, mistakes_in_plugins
-from opa.checks.components import unknown_components_at_start
+from opa.checks.components import mistakes_at_start
 from tests.examples.examples import EXAMPLES
 from tests.project import Project
 
@@ -125,4 +125,4 @@ def test_the_examples_and_the_demo_plugins_have_none(project: Project, plugins: 
     project.settings(PLUGIN_PATHS=[plugins])
     app = project.app()
     assert [*mistakes_in_plugins(app.manager), *mistakes_in_application(app)] == []
-    assert list(unknown_components_at_start(app.manager)) == []
+    assert list(mistakes_at_start(app.manager)) == []

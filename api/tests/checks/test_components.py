@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.components import unknown_components_at_start, unknown_components_in_routes
+from opa.checks.components import mistakes_at_start, unknown_components_in_routes
+from opa.core.arguments import OFFERED
 from tests.project import Project
 
 ROUTE = """
@@ -35,8 +36,8 @@ def told(project: Project) -> list[str]:
 
 
 def told_at_start(project: Project) -> list[str]:
-    errors = unknown_components_at_start(project.prepare())
-    return [str(error).replace(str(project.plugins), "…") for _, error in errors]
+    errors = mistakes_at_start(project.prepare())
+    return [str(error).replace(str(project.plugins), "…") for error in errors]
 
 
 def test_an_unknown_component_of_a_route_is_told_with_plugin_route_place_and_the_name_that_was_meant(
@@ -96,6 +97,7 @@ def test_a_component_that_is_configured_and_not_loaded_is_as_it_should_be(projec
     [
         ("def __init__(self, r: Annotated[object, Component('aioredsi')]): pass", "", "setup Made"),
         ("async def run(self, r: Annotated[object, Component('aioredsi')]): pass", "", "setup Made"),
+        ("def __init__(self, r=Component('aioredsi')): pass", "", "setup Made"),
         ("pass", "def ready(r: Annotated[object, Component('aioredsi')]): pass", "ready()"),
         ("pass", "async def startup(r: Annotated[object, Component('aioredsi')]): pass", "startup()"),
         ("pass", "def shutdown(r: Annotated[object, Component('aioredsi')]): pass", "shutdown()"),
@@ -110,6 +112,52 @@ def test_an_unknown_component_of_what_runs_at_start_is_an_error(
         f"{what} of plugin 'a' asks for the component 'aioredsi', which OPTIONAL_COMPONENTS does not have (…/a.py:"
     )
     assert line.endswith(". Did you mean 'aioredis'?")
+
+
+@pytest.mark.parametrize("group", ["startup", "shutdown"])
+def test_an_unknown_component_of_a_function_in_a_group_is_an_error(project: Project, group: str) -> None:
+    project.plugin(
+        "a.py",
+        f"""
+        from typing import Annotated
+        from opa import Component, register
+
+        @register("{group}", uri="warm")
+        def warm_up(pm, redis: Annotated[object, Component("aioredsi")]):
+            pass
+        """,
+    )
+    assert told_at_start(project) == [
+        f"'warm' in the group {group} asks for the component 'aioredsi', which OPTIONAL_COMPONENTS does not have "
+        "(…/a.py:5). Did you mean 'aioredis'?"
+    ]
+
+
+@pytest.mark.parametrize("parameter", ["redis", "redis=Depends(str)"])
+def test_a_parameter_that_nothing_fits_is_an_error(project: Project, parameter: str) -> None:
+    project.plugin(
+        "a.py",
+        f"""
+        from fastapi import Depends
+        from opa import Setup
+
+        class Made(Setup):
+            def __init__(self, {parameter}):
+                pass
+        """,
+    )
+    assert told_at_start(project) == [
+        "setup Made of plugin 'a' asks for 'redis', which there is not (…/a.py:5). Name one of app, config, "
+        'plugin_manager, pm, or annotate it with Annotated[…, Component("…")]'
+    ]
+
+
+def test_what_the_check_takes_for_offered_is_what_the_start_offers(project: Project) -> None:
+    names = ", ".join(OFFERED)
+    project.plugin("a.py", START.format(setup=f"def __init__(self, {names}): pass", functions=f"def ready({names}): 1"))
+    assert told_at_start(project) == []
+    with project.client() as client:
+        assert client.get("/").status_code == 404
 
 
 def test_annotations_with_which_the_start_fails_are_an_error(project: Project) -> None:

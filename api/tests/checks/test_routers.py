@@ -47,6 +47,30 @@ def test_a_router_in_another_file_of_a_package_is_told_once(project: Project) ->
     assert "(…/a/routes.py:7)" in line
 
 
+@pytest.mark.parametrize("rest", ["", "if __name__ == '__main__':\n    import uvicorn\n    uvicorn.run(api)\n"])
+def test_an_application_that_nothing_serves_is_told_with_its_own_routes(project: Project, rest: str) -> None:
+    project.plugin("shop.py", API.replace("get_router()", "FastAPI()") + rest)
+    assert told(project) == [
+        "plugin 'shop' has the application 'api', which nothing serves: GET /x (…/shop.py:7). Only the router of the "
+        "name 'router' at the top of a plugin is served: make this one a get_router() of that name, or mount it: "
+        "router.mount('/shop', api)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "router = get_router()\nrouter.mount('/shop', api)",
+        "class Later(Setup):\n    def __init__(self, app):\n        app.mount('/shop', api)",
+        "def client():\n    return httpx.AsyncClient(transport=httpx.ASGITransport(api))",
+        "api = FastAPI()",
+    ],
+)
+def test_an_application_that_is_served_handed_on_or_empty_is_as_it_should_be(project: Project, rest: str) -> None:
+    project.plugin("shop.py", API.replace("get_router()", "FastAPI()", 1) + rest)
+    assert told(project) == []
+
+
 @pytest.mark.parametrize(
     "rest",
     [

@@ -65,10 +65,11 @@ def test_a_setup_gets_what_it_names(project: Project) -> None:
     assert (kept.same, kept.other) == (True, "default")
 
 
-def test_a_setup_gets_a_component_that_an_annotation_names(project: Project) -> None:
+@pytest.mark.parametrize("thing", ["thing: Annotated[str, Component('THING')]", "thing: str = Component('THING')"])
+def test_a_setup_gets_a_component_that_a_parameter_names(project: Project, thing: str) -> None:
     project.plugin(
         "a.py",
-        """
+        f"""
         from typing import Annotated
         from opa import Component, Driver, Setup
 
@@ -78,7 +79,7 @@ def test_a_setup_gets_a_component_that_an_annotation_names(project: Project) -> 
                 self.instance = "client"
 
         class Keep(Setup):
-            def __init__(self, thing: Annotated[str, Component("THING")]):
+            def __init__(self, {thing}):
                 self.thing = thing
         """,
     )

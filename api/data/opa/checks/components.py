@@ -1,4 +1,4 @@
-"""Names in `Component("…")` that are no component of the settings."""
+"""Names in `Component("…")` that are no component of the settings, and parameters that nothing fits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.dependencies.models import Dependant
 
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
-from opa.core.arguments import components_of
+from opa.core.arguments import OFFERED, nothing_offered, parameters_of
 from opa.core.depends import ComponentDependency
 from opa.core.errors import SetupError
 from opa.core.sources import where_is, where_is_function
@@ -18,8 +18,8 @@ from opa.core.suggestions import nearest
 if TYPE_CHECKING:
     from opa.core.app import Api
     from opa.core.manager import PluginManager
-    from opa.core.register import PluginObjects
 
+GROUP_STEPS = ("startup", "shutdown")
 _NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
 
 
@@ -42,30 +42,41 @@ def unknown_components_in_routes(app: Api) -> Iterator[Mistake]:
         )
 
 
-def unknown_components_at_start(manager: PluginManager) -> Iterator[tuple[str, SetupError]]:
-    """Setups, `ready`, `startup` and `shutdown` that cannot be called for the lack of a component: plugin and error."""
+def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
+    """Setups, `ready`, `startup` and `shutdown` that cannot be called, for they ask for what there is not.
+
+    So are the functions of the groups `startup` and `shutdown`, which belong to no plugin that could be left out.
+    """
+    for function, what, where, plugin in _functions(manager):
+        try:
+            asked = list(parameters_of(function))
+        except Exception as error:  # noqa: BLE001 - annotations are code, and the start fails with the same
+            problem = f"{what} has annotations that cannot be read: {type(error).__name__}"
+            yield SetupError(f"{problem}: {error}", plugin=plugin, where=where, hint="Mend them")
+            continue
+        for parameter in asked:
+            if parameter.component is not None:
+                name = parameter.component.name
+                if name.lower() not in manager.component_states:
+                    problem = f"{what} asks for the component '{name}', {_NOT_THERE}"
+                    yield SetupError(problem, plugin=plugin, where=where, hint=_hint(name, manager))
+            elif parameter.is_required and parameter.name not in OFFERED:
+                yield nothing_offered(parameter.name, OFFERED, what, where=where, plugin=plugin)
+
+
+def _functions(manager: PluginManager) -> Iterator[tuple[Callable[..., Any], str, str, str | None]]:
+    """What is called when a process starts and stops: with its name, its place, and its plugin."""
     for found in manager.registry.starting:
         plugin = found.plugin.name
-        for function, what, where in _functions(found):
-            try:
-                names = list(components_of(function))
-            except Exception as error:  # noqa: BLE001 - annotations are code, and the start fails with the same
-                problem = f"{what} of plugin '{plugin}' has annotations that cannot be read: {type(error).__name__}"
-                yield plugin, SetupError(f"{problem}: {error}", plugin=plugin, where=where, hint="Mend them")
-                continue
-            for name in names:
-                if name.lower() not in manager.component_states:
-                    problem = f"{what} of plugin '{plugin}' asks for the component '{name}', {_NOT_THERE}"
-                    yield plugin, SetupError(problem, plugin=plugin, where=where, hint=_hint(name, manager))
-
-
-def _functions(found: PluginObjects) -> Iterator[tuple[Callable[..., Any], str, str]]:
-    for setup in found.setups:
-        for function in (setup.__init__, getattr(setup, "run", None)):
-            if function is not None:
-                yield function, f"setup {setup.__name__}", where_is(setup)
-    for step, function in found.lifecycle.functions.items():
-        yield function, f"{step}()", where_is_function(function)
+        for setup in found.setups:
+            for function in (setup.__init__, getattr(setup, "run", None)):
+                if function is not None:
+                    yield function, f"setup {setup.__name__} of plugin '{plugin}'", where_is(setup), plugin
+        for step, function in found.lifecycle.functions.items():
+            yield function, f"{step}() of plugin '{plugin}'", where_is_function(function), plugin
+    for group in GROUP_STEPS:
+        for uri, function in manager.groups.get(group).items():
+            yield function, f"'{uri}' in the group {group}", where_is_function(function), None
 
 
 def _components(dependant: Dependant | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Routers in plugins whose routes are not in the application."""
+"""Routers and applications in plugins whose routes are not in the application."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from fastapi.routing import _IncludedRouter
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
 from opa.checks.mistake import Mistake
@@ -26,14 +27,23 @@ CONVENTION = "router"
 
 @dataclass
 class _Suspect:
-    """A router none of whose routes is served, and the names that it has, each with its plugin and module."""
+    """A router or an application none of whose routes is served, and its names, each with its plugin and module."""
 
-    router: APIRouter
+    router: APIRouter | Starlette
     names: list[tuple[str, ModuleType, str]] = field(default_factory=list)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Its routes, without those for the document of an application."""
+        return [
+            route
+            for route in self.router.routes
+            if isinstance(self.router, APIRouter) or getattr(route, "include_in_schema", True)
+        ]
 
 
 def unserved_routers(app: Api) -> Iterator[Mistake]:
-    """A mistake for each router of a plugin with routes that are reachable from nowhere.
+    """A mistake for each router or application of a plugin with routes that are reachable from nowhere.
 
     One that some code hands on, to `include_router` or to anything else, may be included under a condition, or when
     the process starts; it is as it should be. So is one whose name starts with an underscore.
@@ -43,10 +53,10 @@ def unserved_routers(app: Api) -> Iterator[Mistake]:
     suspects: dict[int, _Suspect] = {}
     for plugin, module in modules:
         for name, value in list(vars(module).items()):
-            if isinstance(value, APIRouter) and value.routes:
+            if isinstance(value, APIRouter | Starlette):
                 suspects.setdefault(id(value), _Suspect(value)).names.append((plugin, module, name))
     for suspect in suspects.values():
-        answers = [id(answer) for answer in _answers(suspect.router.routes)]
+        answers = [id(answer) for answer in _answers(suspect.routes)]
         if answers and served.isdisjoint(answers) and not _is_meant(suspect, modules, app.manager):
             yield _mistake(suspect)
 
@@ -112,6 +122,7 @@ def _hands_on(module: ModuleType, names: set[str]) -> bool:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):  # compiled, or gone since it was imported
         return True  # who knows
+    tree.body = [statement for statement in tree.body if not _is_for_a_script(statement)]
     called = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "routes"}
     return any(
         (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
@@ -120,18 +131,33 @@ def _hands_on(module: ModuleType, names: set[str]) -> bool:
     )
 
 
+def _is_for_a_script(statement: ast.stmt) -> bool:
+    """Whether it is `if __name__ == …`, where a file serves its own application when it is run by hand."""
+    return (
+        isinstance(statement, ast.If)
+        and isinstance(statement.test, ast.Compare)
+        and isinstance(statement.test.left, ast.Name)
+        and statement.test.left.id == "__name__"
+    )
+
+
 def _mistake(suspect: _Suspect) -> Mistake:
-    first = suspect.router.routes[0]
+    first, *others = suspect.routes
     endpoint = getattr(first, "endpoint", None)
     home = getattr(endpoint, "__module__", "")
     plugin, module, name = next((each for each in suspect.names if each[1].__name__ == home), suspect.names[0])
     methods = ",".join(sorted(getattr(first, "methods", None) or ()))
-    more = f" and {len(suspect.router.routes) - 1} more" if len(suspect.router.routes) > 1 else ""
+    more = f" and {len(others)} more" if others else ""
     route = f"{methods} {getattr(first, 'path', '')}".strip()
+    if isinstance(suspect.router, APIRouter):
+        problem = f"has routes in '{name}' that are in no application"
+        remedy = f"rename this one, or write {CONVENTION}.include_router({name})"
+    else:
+        problem = f"has the application '{name}', which nothing serves"
+        remedy = f"make this one a get_router() of that name, or mount it: {CONVENTION}.mount('/{plugin}', {name})"
     return Mistake(
-        f"plugin '{plugin}' has routes in '{name}' that are in no application: {route}{more}",
+        f"plugin '{plugin}' {problem}: {route}{more}",
         plugin=plugin,
         where=where_is_function(endpoint) if endpoint else str(module.__file__),
-        hint=f"Only the router of the name '{CONVENTION}' at the top of a plugin is served: rename this one, or write"
-        f" {CONVENTION}.include_router({name})",
+        hint=f"Only the router of the name '{CONVENTION}' at the top of a plugin is served: {remedy}",
     )

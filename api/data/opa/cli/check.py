@@ -41,10 +41,12 @@ def _start_without_components(application: Api) -> None:
     Raises:
         SetupError: a setup or a step of a plugin that may not be left out.
     """
-    from opa.checks.components import unknown_components_at_start
+    from opa.checks.components import mistakes_at_start
 
     manager = application.manager
-    for plugin, error in list(unknown_components_at_start(manager)):
-        if plugin in manager.roster:
-            for gone in manager.leave_out(plugin, error):
+    for error in list(mistakes_at_start(manager)):
+        if error.plugin is None:
+            raise error
+        if error.plugin in manager.roster:
+            for gone in manager.leave_out(error.plugin, error):
                 application.remove_contributions_of(gone.plugin.name)

@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_type_hints
 
-from opa.core.depends import component_in
+from fastapi import params
+
+from opa.core.depends import ComponentDependency, component_in, component_of
 from opa.core.errors import SetupError
+
+OFFERED: Final = ("app", "pm", "plugin_manager", "config")
+"""What a setup and a step of a plugin can name; `app` only where there is one."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a function of a plugin asks for.
+
+    Attributes:
+        name: its name.
+        component: the component that it names, in its annotation or as its default, as in a route.
+        is_required: whether the function cannot be called without it.
+    """
+
+    name: str
+    component: ComponentDependency | None
+    is_required: bool
+
+
+def parameters_of(function: Callable[..., Any]) -> Iterator[Parameter]:
+    """What `function` asks for.
+
+    Raises:
+        NameError: an annotation names what there is not.
+    """
+    if _has_no_parameters(function):
+        return  # most functions of plugins, at once
+    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        default = parameter.default
+        yield Parameter(
+            parameter.name,
+            component_in(hints.get(parameter.name)) or component_of(default),
+            # A `Depends` would do nothing here, and be handed over as it is.
+            is_required=default is parameter.empty or isinstance(default, params.Depends),
+        )
 
 
 def arguments_for(
     function: Callable[..., Any], offers: Mapping[str, Any], what: str, *, where: str | None = None
 ) -> dict[str, Any]:
-    """The arguments for `function`: by the names of its parameters from `offers`, or the component of an annotation.
+    """The arguments for `function`: by the names of its parameters from `offers`, or the components that they name.
 
     Args:
         function: of a plugin.
@@ -25,47 +67,29 @@ def arguments_for(
         SetupError: it asks for something that there is not, and has no default for it.
         ComponentUnavailableError: a component that it asks for is not there.
     """
-    if _has_no_parameters(function):
-        return {}  # most functions of plugins, at once
-    parameters = inspect.signature(function).parameters
     arguments: dict[str, Any] = {}
-    hints = _hints(function)
-    for parameter in parameters.values():
-        if parameter.name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        component = component_in(hints.get(parameter.name))
-        if component is not None:
-            arguments[parameter.name] = component.get()
+    for parameter in parameters_of(function):
+        if parameter.component is not None:
+            arguments[parameter.name] = parameter.component.get()
         elif parameter.name in offers:
             arguments[parameter.name] = offers[parameter.name]
-        elif parameter.default is parameter.empty:
-            raise SetupError(
-                f"{what} asks for '{parameter.name}', which there is not",
-                where=where,
-                hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',
-            )
+        elif parameter.is_required:
+            raise nothing_offered(parameter.name, offers, what, where=where)
     return arguments
 
 
-def components_of(function: Callable[..., Any]) -> Iterator[str]:
-    """The names of the components that the parameters of `function` are annotated with.
-
-    Raises:
-        NameError: an annotation names what there is not.
-    """
-    if _has_no_parameters(function):
-        return
-    hints = _hints(function)
-    for parameter in inspect.signature(function).parameters:
-        component = component_in(hints.get(parameter))
-        if component is not None:
-            yield component.name
+def nothing_offered(
+    name: str, offers: Collection[str], what: str, *, where: str | None = None, plugin: str | None = None
+) -> SetupError:
+    """The error for a parameter that nothing fits."""
+    return SetupError(
+        f"{what} asks for '{name}', which there is not",
+        plugin=plugin,
+        where=where,
+        hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',
+    )
 
 
 def _has_no_parameters(function: Callable[..., Any]) -> bool:
     code = getattr(function, "__code__", None)
     return code is not None and not code.co_argcount + code.co_kwonlyargcount
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}

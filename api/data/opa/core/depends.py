@@ -42,6 +42,13 @@ def component_in(annotation: Any) -> ComponentDependency | None:
     """The component that an `Annotated` type names, if it does."""
     if get_origin(annotation) is Annotated:
         for extra in get_args(annotation)[1:]:
-            if isinstance(extra, params.Depends) and isinstance(extra.dependency, ComponentDependency):
-                return extra.dependency
+            if component := component_of(extra):
+                return component
+    return None
+
+
+def component_of(marker: Any) -> ComponentDependency | None:
+    """The component that stands behind what `Component(…)` gives; none behind anything else."""
+    if isinstance(marker, params.Depends) and isinstance(marker.dependency, ComponentDependency):
+        return marker.dependency
     return None
