@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -23,6 +24,8 @@ MISSING = "/nothing/of/this/name"
 # Plugins up to which an application starts in a second or so, and is started several times.
 FEW = 100
 TURNS = 10
+# Applications that start side by side, where the time of the start is not measured.
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,10 @@ def measure(plugins: Iterable[int], routes: int, rounds: int, seconds: float, sa
             start, megabytes = _start(app, rounds if number <= FEW else 1)
             starts.append((start, megabytes))
             say(f"{number:5} plugins  {app.name:<14} start {start:6.2f} s, {megabytes:6.0f} MB")
-        servers = [(_at_rest(running.enter_context(serving(app))), app.path) for _, app in apps]
-        times = _in_turns(servers, seconds)
+        with ThreadPoolExecutor(AT_ONCE) as starting:
+            servers = list(starting.map(lambda each: _at_rest(running.enter_context(serving(each[1]))), apps))
+        paths = [app.path for _, app in apps]
+        times = _in_turns(list(zip(servers, paths, strict=True)), seconds)
         for (number, app), (last, missing) in zip(apps, times, strict=True):
             words = f"last route {1000 * last:7.2f} ms, 404 {1000 * missing:7.2f} ms"
             say(f"{number:5} plugins  {app.name:<14} {words}")

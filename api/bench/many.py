@@ -39,8 +39,8 @@ class Many:
 
     @property
     def last_path(self) -> str:
-        """What the last of all routes answers."""
-        return self.path(self.plugins - 1, self.routes - 1)
+        """What the last of all routes answers. The modules are taken in the order of their names: p10 is before p9."""
+        return self.path(max(range(self.plugins), key=str), self.routes - 1)
 
     def path(self, plugin: int, route: int) -> str:
         """What a route of a plugin answers."""
