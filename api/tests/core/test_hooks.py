@@ -216,11 +216,28 @@ def test_calling_a_synchronous_hook_asynchronously_says_how_to_call_it(project: 
         asyncio.run(call_hook_async("fullname"))
 
 
-def test_what_a_hook_raises_reaches_the_caller_as_it_is(project: Project) -> None:
-    project.plugin("a.py", DEFINITION + hook(result="{}['missing']"))
+@pytest.mark.parametrize("args", [(), (1,)])
+def test_what_a_hook_raises_reaches_the_caller_as_it_is_and_it_ran_once(
+    project: Project, args: tuple[int, ...]
+) -> None:
+    project.plugin("a.py", "ran = []\n" + DEFINITION + hook(result="ran.append(1) or {}['missing']"))
     project.prepare()
-    with pytest.raises(KeyError, match="^'missing'$"):
-        call_hook("fullname")
+    with pytest.raises(KeyError, match="^'missing'$") as caught:
+        call_hook("fullname", *args)
+    assert sys.modules["a"].ran == [1]
+    assert [entry.name for entry in caught.traceback][1:] == ["call_hook", "run"]
+
+
+@pytest.mark.parametrize("args", [(), (1,)])
+def test_the_error_for_a_hook_that_there_is_not_has_no_other_one_before_it(
+    project: Project, args: tuple[int, ...]
+) -> None:
+    project.plugin("a.py", DEFINITION)
+    project.prepare()
+    with pytest.raises(HookCallError) as caught:
+        call_hook("other", *args)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_names_of_the_original_module_still_import(project: Project) -> None:

@@ -178,16 +178,16 @@ def get_util(name: str) -> Any:
 
 def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
     """Call a hook of the running application; see `PluginManager.call`."""
-    try:
-        run = _only_hooks[name]
-    except KeyError:
-        run = get_plugin_manager().hook(name)
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
-    if argument is _NOTHING:
-        return run(**named)
-    if more or named:
-        return run(argument, *more, **named)
-    return run(argument)
+    if named or more or argument is _NOTHING:
+        run = _only_hooks.get(name) or get_plugin_manager().hook(name)
+        return run(**named) if argument is _NOTHING else run(argument, *more, **named)
+    try:
+        return _only_hooks[name](argument)
+    except KeyError:
+        if name in _only_hooks:
+            raise  # by the hook itself
+    return get_plugin_manager().hook(name)(argument)
 
 
 async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
