@@ -1,7 +1,8 @@
 """What a hook and a setting cost in a route: beside pluggy and a plain function, and beside a plain attribute.
 
 Each statement is timed by `timeit`, with the few nanoseconds of its loop; a round times all of them, one right after
-the other. A ratio is the median of those of single rounds.
+the other. What lies where in the memory changes a call by a tenth, from process to process: so there are several, each
+with the median of its rounds, and what counts is the median of the processes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PLUGINS = FOLDER / "call_plugins"
 # Runs of a statement in a round: so few that a round takes milliseconds, and what disturbs it hits all statements.
 RUNS = 2000
+ROUNDS = 50
 
 STATEMENTS = {
     "call": "answer(1)",
@@ -38,7 +40,7 @@ class CallCost:
     """What calls and reads cost.
 
     Attributes:
-        nanoseconds: the median of each statement.
+        nanoseconds: of each statement.
         pluggy_by_hook: how many times as long as `call_hook` a call by pluggy takes, with one implementation.
         hook_by_call: how many times as long as a call of a plain function `call_hook` takes.
         setting_by_attribute: how many times as long as an attribute of a plain object, which has them all, a setting
@@ -51,28 +53,31 @@ class CallCost:
     setting_by_attribute: float
 
 
-def measure(rounds: int) -> CallCost:
-    """Measure in a fresh process, with the hook and the settings of an application that is prepared in it.
+def measure(processes: int) -> CallCost:
+    """Measure in fresh processes, with the hook and the settings of an application that is prepared in each.
 
     Raises:
-        RuntimeError: the process failed; the message has what it said.
+        RuntimeError: a process failed; the message has what it said.
     """
     environment = {**STACK.environment, "OPA_PLUGIN_PATHS": str(PLUGINS)}
-    program = f"from bench.calls import time_here; time_here({rounds})"
-    found: dict[str, list[float]] = found_by(program, environment)
+    found: list[dict[str, list[float]]] = [
+        found_by("from bench.calls import time_here; time_here()", environment) for _ in range(processes)
+    ]
 
     def ratio(one: str, other: str) -> float:
-        return statistics.median(mine / its for mine, its in zip(found[one], found[other], strict=True))
+        return statistics.median(
+            statistics.median(mine / its for mine, its in zip(times[one], times[other], strict=True)) for times in found
+        )
 
     return CallCost(
-        nanoseconds={name: statistics.median(times) for name, times in found.items()},
+        nanoseconds={name: statistics.median(statistics.median(times[name]) for times in found) for name in STATEMENTS},
         pluggy_by_hook=ratio("pluggy", "hook"),
         hook_by_call=ratio("hook", "call"),
         setting_by_attribute=ratio("setting", "attribute"),
     )
 
 
-def time_here(rounds: int) -> None:
+def time_here() -> None:
     """Prepare an application in this process, and print the nanoseconds of each round by statement, as JSON."""
     from opa import call_hook, config
     from opa.core.prepare import prepare
@@ -87,7 +92,7 @@ def time_here(rounds: int) -> None:
     }
     timers = {name: Timer(statement, globals=names) for name, statement in STATEMENTS.items()}
     found: dict[str, list[float]] = {name: [] for name in timers}
-    for number in range(rounds + 1):
+    for number in range(ROUNDS + 1):
         for name, timer in timers.items():
             seconds = timer.timeit(RUNS)
             if number:  # the first one finds cold caches
@@ -127,9 +132,9 @@ def _pluggy() -> Any:
     return pm
 
 
-def main(rounds: int = 300) -> None:
+def main(processes: int = 15) -> None:
     """Print what calls and reads cost."""
-    cost = measure(rounds)
+    cost = measure(processes)
     for name, nanoseconds in cost.nanoseconds.items():
         print(f"{name:<16} {nanoseconds:8.1f} ns   {STATEMENTS[name]}")
     print(f"pluggy by hook         {cost.pluggy_by_hook:6.2f}")

@@ -23,7 +23,7 @@ class Sizes:
         hello: rounds of the hello route.
         routes: rounds of requests in process.
         tasks: rounds of tasks.
-        calls: rounds of calls of a hook.
+        calls: processes in which a hook is called.
         seconds: for which a client sends requests in a round.
         workers: the numbers of workers whose memory is measured.
         components: that take a second each to connect.
@@ -48,7 +48,7 @@ FULL = Sizes(
     hello=30,
     routes=100,
     tasks=40,
-    calls=300,
+    calls=15,
     seconds=0.5,
     workers=(1, 2, 4),
     components=8,
@@ -60,7 +60,7 @@ QUICK = Sizes(
     hello=2,
     routes=3,
     tasks=2,
-    calls=20,
+    calls=2,
     seconds=0.1,
     workers=(1, 2),
     components=2,
