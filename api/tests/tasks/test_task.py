@@ -567,12 +567,15 @@ def test_all_async_tasks_of_a_process_share_one_loop(pool: SimpleNamespace) -> N
         assert len(set(places)) == 1
 
 
-def test_sending_does_not_hold_the_event_loop(pool: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["add", "add_async"])
+def test_sending_does_not_hold_the_event_loop(
+    pool: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     waiting = Waiting(pool.celery.send_task)
 
     async def send() -> Any:
         monkeypatch.setattr(pool.celery, "send_task", waiting)
-        sending = asyncio.create_task(pool.shop.add.send(2, 3))
+        sending = asyncio.create_task(getattr(pool.shop, name).send(2, 3))
         await waiting.let_go()
         return await (await sending).get(timeout=20)
 
