@@ -31,6 +31,26 @@ async def collect():
     gc.collect()
     return os.getpid()
 """
+CONNECTING = """
+import os
+
+from opa import Driver, get_instance, get_router
+
+router = get_router()
+importer = os.getpid()
+
+
+class Line(Driver):
+    name = "line"
+
+    def connect(self):
+        self.instance = os.getpid()
+
+
+@router.get("/connected")
+async def connected():
+    return {"mine": os.getpid(), "importer": importer, "connected": get_instance("line")}
+"""
 MEMORY_OF_THINGS = 40
 """Megabytes, and some more: the rest of a worker's memory is less than 20."""
 
@@ -67,6 +87,15 @@ def test_the_setting_says_who_imports_the_plugins(opa: Opa, preload: str) -> Non
     found = opa.get("/importer")
     assert opa.process is not None
     assert found["importer"] == (opa.process.pid if preload == "true" else found["mine"])
+    assert opa.stop() == 0
+
+
+def test_components_connect_in_the_worker_and_not_where_the_plugins_are_imported(opa: Opa) -> None:
+    opa.plugin("connecting.py", CONNECTING)
+    opa.start(WEB_CONCURRENCY="1", OPA_OPTIONAL_COMPONENTS__LINE__DRIVER="line")
+    opa.wait_until_ready()
+    found = opa.get("/connected")
+    assert found["connected"] == found["mine"] != found["importer"]
     assert opa.stop() == 0
 
 
