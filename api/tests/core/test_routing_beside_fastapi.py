@@ -349,9 +349,7 @@ def test_changes_of_the_list_are_followed(data: st.DataObject) -> None:
     table = data.draw(st.lists(leaves(), min_size=1, max_size=6))
     added = data.draw(st.lists(leaves(), min_size=1, max_size=4))
     everything = typical([*table, *added])
-    theirs, ours = both()
-    for app in (theirs, ours):
-        add(app.router, table)
+    theirs, ours = both_with(table)
     hold_together(theirs, ours, everything)
     for number, entry in enumerate(added):
         change = data.draw(st.sampled_from(sorted(CHANGES)))
