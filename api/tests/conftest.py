@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -39,6 +40,12 @@ class SharedServers(LoadScopeScheduling):
         if "[rabbitmq" in nodeid:
             return "rabbitmq"
         return module if module.endswith(SHARE_SERVERS) else nodeid
+
+
+def pytest_configure() -> None:
+    """Let programs be interrupted, as in a terminal: what a shell starts in the background ignores SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServers:
