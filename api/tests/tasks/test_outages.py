@@ -72,6 +72,11 @@ async def wait_until(moment):
 @task
 def nothing():
     return "done"
+
+
+@task(soft_time_limit=1)
+def nothing_within_limit():
+    return "done"
 """
 
 
@@ -159,16 +164,17 @@ def test_a_task_whose_component_is_there_is_run_again_some_times_only(tasks: Tas
     assert worker.log.count("fails begins") == 4
 
 
-def test_a_result_waits_until_it_can_be_stored(
-    project: Project, start_redis: Callable[[], Server], store: Server
+@pytest.mark.parametrize(("name", "said"), [("nothing", ""), ("nothing_within_limit", "Soft time limit (1s) exceeded")])
+def test_a_result_waits_until_it_can_be_stored_also_beyond_the_soft_limit_of_the_task(
+    project: Project, start_redis: Callable[[], Server], store: Server, name: str, said: str
 ) -> None:
     with task_project(project, broker=start_redis().url, backend=store.url) as tasks:
         tasks.plugin("counting.py", COUNT)
         worker = tasks.worker()
         with tasks.sending():
             store.kill()
-            result = tasks.module("counting").nothing.delay()
-            wait_until(lambda: worker.says("waits to be stored"))
+            result = getattr(tasks.module("counting"), name).delay()
+            wait_until(lambda: worker.says("waits to be stored") and worker.says(said))
             store.start()
             assert result.get(timeout=20) == "done"
 

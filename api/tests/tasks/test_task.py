@@ -45,7 +45,7 @@ from contextlib import suppress
 from celery import current_task
 from celery.exceptions import MaxRetriesExceededError, SoftTimeLimitExceeded
 
-from opa import task
+from opa import log, task
 
 
 class SoldOutError(Exception):
@@ -212,6 +212,32 @@ async def stubborn_async():
     for _ in range(100):
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(0.3)
+
+
+def note(self, *_):
+    time.sleep(1.5)
+    log.info(f"what follows {self.name} is done")
+
+
+@task(soft_time_limit=0.5, time_limit=20, on_success=note)
+def ends_early():
+    pass
+
+
+@task(soft_time_limit=0.5, time_limit=20, on_success=note)
+async def ends_early_async():
+    pass
+
+
+@task(soft_time_limit=0.5, time_limit=20, on_failure=note)
+async def ends_at_its_limit_async():
+    await asyncio.sleep(30)
+
+
+@task(soft_time_limit=0.5, time_limit=20)
+def calls_others_and_is_slow():
+    add.run(2, 3)
+    time.sleep(30)
 
 
 @task
@@ -482,6 +508,19 @@ def test_the_soft_time_limit_cancels_a_coroutine(pool: SimpleNamespace) -> None:
     with pytest.raises(SoftTimeLimitExceeded):
         get(pool.shop.slow_async)
     assert time.monotonic() - before < 5
+
+
+@in_processes
+@pytest.mark.parametrize("name", ["ends_early", "ends_early_async", "ends_at_its_limit_async"])
+def test_the_soft_time_limit_does_not_interrupt_what_follows_a_task(pool: SimpleNamespace, name: str) -> None:
+    getattr(pool.shop, name).delay().get(timeout=20, propagate=False)
+    wait_until(lambda: pool.worker.says(f"what follows shop.tasks.{name} is done"))
+
+
+@in_processes
+def test_the_soft_time_limit_holds_for_a_task_after_it_has_called_another(pool: SimpleNamespace) -> None:
+    with pytest.raises(SoftTimeLimitExceeded):
+        get(pool.shop.calls_others_and_is_slow)
 
 
 def test_a_coroutine_at_its_soft_time_limit_can_await_what_it_cleans_up(pool: SimpleNamespace) -> None:

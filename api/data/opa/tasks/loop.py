@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
+from celery.exceptions import TimeLimitExceeded
 
 from opa.core.drivers import Driver
 from opa.core.lifespan import running
@@ -166,19 +165,12 @@ async def _harmless(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _result(done: Future[Result], time_limit: float | None) -> Result:
-    deadline = None if time_limit is None else time.monotonic() + time_limit + LIMIT_EXTRA
-    while True:
-        try:
-            return done.result(None if deadline is None else deadline - time.monotonic())
-        except TimeoutError:
-            if done.done():
-                raise
-            raise TimeLimitExceeded(time_limit) from None
-        except SoftTimeLimitExceeded as error:
-            # Celery raises it in this thread, by a signal. The coroutine holds the same limit by itself, and must not
-            # be cancelled a second time while it cleans up.
-            if done.done() and done.exception() is error:
-                raise
+    try:
+        return done.result(None if time_limit is None else time_limit + LIMIT_EXTRA)
+    except TimeoutError:
+        if done.done():
+            raise
+        raise TimeLimitExceeded(time_limit) from None
 
 
 def _wait(done: Future[Any]) -> None:

@@ -96,7 +96,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
         """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
 
         The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
-        failed, and go on with the next, which would be no better off. Time limits hold meanwhile.
+        failed, and go on with the next, which would be no better off. The hard time limit holds meanwhile.
         """
         is_first, pause = True, pauses()
         while True:

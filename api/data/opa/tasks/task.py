@@ -18,7 +18,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
 from opa.core.errors import TaskArgumentError
-from opa.tasks import loop, outages
+from opa.tasks import loop, outages, soft_limit
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
 
@@ -180,6 +180,10 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
 def _calling(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
+        with soft_limit.interruptible():
+            return outlasting(*args, **kwargs)
+
+    def outlasting(*args: Any, **kwargs: Any) -> Any:
         tries = outages.TRIES
         while True:
             try:
@@ -203,6 +207,7 @@ def _awaiting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[...
         if task is None or task.request.called_directly:
             return function(*args, **kwargs)  # it is called as a function, by code that awaits it
         request = task.request
+        soft_limit.spare(request.id)  # the coroutine holds the limit
         token = _request.set(request)
         coroutine = _outlasting(task, functools.partial(function, *args, **kwargs))
         try:

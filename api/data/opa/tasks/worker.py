@@ -30,6 +30,7 @@ from opa.core.running import get_plugin_manager
 from opa.serve.workers import available_cpus
 from opa.tasks.children import Children, reason
 from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
+from opa.tasks.prefork import ProcessPool
 from opa.tasks.records import lead_records
 from opa.tasks.stopping import Stopping
 from opa.tasks.threads import ThreadPool
@@ -37,6 +38,8 @@ from opa.tasks.threads import ThreadPool
 SETUP_LIMIT = 60.0
 """Seconds that the setups of a child may take, once its components have connected; then Celery starts another one."""
 PAUSE = 0.5
+POOLS = {PreforkPool: ProcessPool, CeleryThreadPool: ThreadPool}
+"""What runs tasks where Celery's own is asked for."""
 
 
 class Worker(celery_worker.Worker):
@@ -53,8 +56,7 @@ class Worker(celery_worker.Worker):
         """Choose the pool and its size; by default one process for each CPU that the container may use."""
         super().setup_defaults(**options)
         self.concurrency = self.concurrency or available_cpus()
-        if get_implementation(self.pool_cls) is CeleryThreadPool:
-            self.pool_cls = ThreadPool
+        self.pool_cls = POOLS.get(get_implementation(self.pool_cls), self.pool_cls)
 
     def on_before_init(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
         """Called first; Celery checks by which user it runs."""

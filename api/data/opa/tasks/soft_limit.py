@@ -1,0 +1,69 @@
+"""Celery's soft time limit in a process of its own: it interrupts the function of a task, and nothing after it.
+
+It is a signal, whose handler raises an exception between any two lines of what the main thread does. Where that is the
+storing of the result, the result would be lost; and in the middle of connecting to redis it would leave a connection
+behind that all later tasks of the process fail with.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from celery._state import get_current_task
+from celery.exceptions import SoftTimeLimitExceeded
+
+
+class _State(threading.local):
+    """Of the main thread, where the handler runs; a function that is called in another thread changes nothing there."""
+
+    is_in_function = False
+    spared: str | None = None
+    """The id of the task that is not interrupted any more."""
+
+
+_state = _State()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Around the function of a task: what Celery does when that has ended is not interrupted."""
+    is_outermost = not _state.is_in_function  # a task may call others, as functions
+    _state.is_in_function = True
+    if is_outermost:
+        _state.spared = None  # the same task may have run here before
+    try:
+        yield
+    finally:
+        if is_outermost:
+            _state.is_in_function = False
+            spare(_current_id())
+
+
+def spare(task_id: str | None) -> None:
+    """Do not interrupt this task from now on: it has ended, or is a coroutine that holds its limit by itself."""
+    if not _state.is_in_function:
+        _state.spared = task_id
+
+
+def listen() -> None:
+    """Called in a new process, once it handles signals as Celery has it."""
+    signal.signal(signal.SIGUSR1, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    task_id = _current_id()
+    if task_id is None or task_id == _state.spared:
+        return
+    # It comes once for each task. What it interrupts may be the lines above that end a function.
+    _state.is_in_function = False
+    _state.spared = task_id
+    raise SoftTimeLimitExceeded
+
+
+def _current_id() -> str | None:
+    task = get_current_task()
+    return None if task is None else task.request.id
