@@ -43,9 +43,10 @@ class SharedServers(LoadScopeScheduling):
 
 
 def pytest_configure() -> None:
-    """Let programs be interrupted, as in a terminal: what a shell starts in the background ignores SIGINT."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let programs be interrupted, as in a terminal: SIGINT is ignored in the background, and SIGHUP under `nohup`."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServers:
