@@ -240,6 +240,11 @@ def calls_others_and_is_slow():
     time.sleep(30)
 
 
+@task(soft_time_limit=0.5, time_limit=20)
+def calls_a_slow_one():
+    return slow()
+
+
 @task
 async def without_limit(seconds):
     await asyncio.sleep(seconds)
@@ -518,7 +523,8 @@ def test_the_soft_time_limit_does_not_interrupt_what_follows_a_task(pool: Simple
 
 
 @in_processes
-def test_the_soft_time_limit_holds_for_a_task_after_it_has_called_another(pool: SimpleNamespace) -> None:
+def test_the_soft_time_limit_holds_while_a_task_calls_another_and_after_it(pool: SimpleNamespace) -> None:
+    assert get(pool.shop.calls_a_slow_one) == "cleaned up"
     with pytest.raises(SoftTimeLimitExceeded):
         get(pool.shop.calls_others_and_is_slow)
 

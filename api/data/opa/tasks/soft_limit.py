@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 from celery._state import get_current_task
@@ -28,17 +26,18 @@ class _State(threading.local):
 _state = _State()
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Around the function of a task: what Celery does when that has ended is not interrupted."""
-    is_outermost = not _state.is_in_function  # a task may call others, as functions
-    _state.is_in_function = True
-    if is_outermost:
-        _state.spared = None  # the same task may have run here before
-    try:
-        yield
-    finally:
-        if is_outermost:
+class Interruptible:
+    """A context around the function of a task: what Celery does when that has ended is not interrupted."""
+
+    # No generator: one that is interrupted on its way out would end when it is collected, in the midst of another task.
+    def __enter__(self) -> None:
+        self._is_outermost = not _state.is_in_function  # a task may call others, as functions
+        _state.is_in_function = True
+        if self._is_outermost:
+            _state.spared = None  # the same task may have run here before
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_outermost:
             _state.is_in_function = False
             spare(_current_id())
 
@@ -55,10 +54,10 @@ def listen() -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    task_id = _current_id()
-    if task_id is None or task_id == _state.spared:
+    task_id = _current_id()  # that of a task that is called as a function is None
+    if not _state.is_in_function and task_id in (None, _state.spared):
         return
-    # It comes once for each task. What it interrupts may be the lines above that end a function.
+    # It comes once for each task, and what it interrupts may be the end of an `Interruptible`.
     _state.is_in_function = False
     _state.spared = task_id
     raise SoftTimeLimitExceeded

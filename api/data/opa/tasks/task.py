@@ -180,7 +180,7 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
 def _calling(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with soft_limit.interruptible():
+        with soft_limit.Interruptible():
             return outlasting(*args, **kwargs)
 
     def outlasting(*args: Any, **kwargs: Any) -> Any:
