@@ -112,6 +112,15 @@ def test_a_client_that_has_another_one_gets_it(hello: Project) -> None:
         assert client.get("/openapi.json", headers={"if-none-match": 'W/"other"'}).status_code == 200
 
 
+def test_a_header_in_several_lines_counts_as_a_whole(hello: Project) -> None:
+    with hello.client() as client:
+        etag = client.get("/openapi.json").headers["etag"]
+        tags = [("if-none-match", '"other"'), ("if-none-match", etag)]
+        assert client.get("/openapi.json", headers=tags).status_code == 304
+        codings = [("accept-encoding", "br"), ("accept-encoding", "gzip")]
+        assert client.get("/openapi.json", headers=codings).headers["content-encoding"] == "gzip"
+
+
 def test_head_has_the_headers_of_get(hello: Project) -> None:
     with hello.client() as client:
         head, get = client.head("/openapi.json"), client.get("/openapi.json")

@@ -21,7 +21,7 @@ def text(schema: Any) -> bytes:
     return json.dumps(schema, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize("schema", [{}, SCHEMA, {"a": []}, {"paths": {200: {}, None: {}}}], ids=str)
+@pytest.mark.parametrize("schema", [{}, SCHEMA, {"a": []}, {"paths": {200: {}, None: {}}}, {5: [], True: {}}], ids=str)
 def test_it_is_the_text_of_a_json_response(schema: dict[str, Any]) -> None:
     document = encode(schema)
     assert document.body == text(schema)

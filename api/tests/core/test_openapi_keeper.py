@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from opa.core import openapi_keeper
@@ -132,7 +133,15 @@ def a_webhook(app: FastAPI) -> None:
     app.webhooks.add_api_route("new", lambda: None)
 
 
-@pytest.mark.parametrize("change", [a_route, a_router, a_list, a_title, a_webhook])
+def another_route_of_the_same_path_and_function(app: FastAPI) -> None:
+    place, route = next((place, route) for place, route in enumerate(app.routes) if isinstance(route, APIRoute))
+    app.router.routes[place] = APIRoute(route.path, route.endpoint, methods=route.methods, summary="New")
+
+
+CHANGES = [a_route, a_router, a_list, another_route_of_the_same_path_and_function, a_title, a_webhook]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_it_is_built_again_when_something_has_changed(
     app: Api, builds: Builds, change: Callable[[FastAPI], None]
 ) -> None:
@@ -240,6 +249,45 @@ def test_a_route_that_cannot_be_described_is_500_with_its_name_and_in_the_log_on
         assert paths_of(client) == ["/hello"]
 
 
+FAILS_AT_FIRST = """
+from pydantic import BaseModel
+
+from opa import get_router
+
+router = get_router()
+catalogue = []
+
+
+class Item(BaseModel):
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema, handler):
+        return {"enum": [catalogue[0]]}
+
+
+@router.post("/item")
+def item(item: Item) -> None: ...
+
+
+@router.post("/catalogue")
+def load() -> None:
+    catalogue.append("lamp")
+"""
+
+
+def test_what_could_not_be_built_is_tried_again_after_a_pause(
+    project: Project, builds: Builds, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.plugin("fails.py", FAILS_AT_FIRST)
+    with project.client() as client:
+        assert [client.get("/openapi.json").status_code for _ in range(2)] == [500, 500]
+        assert len(builds.threads) == 1  # not for each who asks
+        monkeypatch.setattr(openapi_keeper, "RETRY_PAUSE", 0)
+        assert client.get("/openapi.json").status_code == 500
+        assert capsys.readouterr().err.count("cannot be built for the route POST /item: IndexError") == 1
+        client.post("/catalogue")
+        assert paths_of(client) == ["/item", "/catalogue"]
+
+
 class Early:
     """A document that is there already, of an application as it was."""
 
@@ -272,11 +320,10 @@ def test_what_was_built_early_of_other_routes_is_not_taken(app: Api) -> None:
         assert "/new" in paths_of(client)
 
 
-def test_what_could_not_be_built_early_is_500_too(app: Api, builds: Builds) -> None:
+def test_what_could_not_be_built_early_is_tried_in_this_process(app: Api) -> None:
     app.document.early = Early(app, None)
     with TestClient(app) as client:
-        assert client.get("/openapi.json").json() == {"detail": "it could not be built"}
-    assert builds.threads == []
+        assert paths_of(client) == ["/hello"]
 
 
 def test_a_root_path_gets_what_has_changed_too(app: Api) -> None:
@@ -284,6 +331,13 @@ def test_a_root_path_gets_what_has_changed_too(app: Api) -> None:
         assert paths_of(client) == ["/hello"]
         a_route(app)
         assert paths_of(client) == ["/hello", "/new"]
+
+
+def test_all_who_ask_below_a_root_path_get_the_same_one(app: Api) -> None:
+    async def ask() -> list[Document]:
+        return await asyncio.gather(*(app.document.document("/api") for _ in range(5)))
+
+    assert len({id(document) for document in asyncio.run(ask())}) == 1
 
 
 def test_the_switch_interval_and_the_collector_are_as_before() -> None:

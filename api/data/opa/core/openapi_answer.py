@@ -22,14 +22,19 @@ def answers_with(keeper: DocumentKeeper) -> Callable[[Request], Awaitable[Respon
             raise HTTPException(500, error.problem) from error
         # A browser keeps it, and asks each time whether it is still the one.
         headers = {"ETag": document.etag, "Vary": "Accept-Encoding", "Cache-Control": "no-cache"}
-        if _has(request.headers.get("if-none-match", ""), document.etag):
+        if _has(_field(request, "if-none-match"), document.etag):
             return Response(status_code=304, headers=headers)
-        if _accepts_gzip(request.headers.get("accept-encoding", "")):
+        if _accepts_gzip(_field(request, "accept-encoding")):
             headers["Content-Encoding"] = "gzip"
             return Response(bytes(document.compressed), media_type="application/json", headers=headers)
         return Response(bytes(document.body), media_type="application/json", headers=headers)
 
     return openapi
+
+
+def _field(request: Request, name: str) -> str:
+    """The value of a header, which may stand in several lines (RFC 9110, 5.3)."""
+    return ",".join(request.headers.getlist(name))
 
 
 def _has(if_none_match: str, etag: str) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI
 
@@ -22,6 +23,11 @@ from opa.core.openapi_document import Document, encode
 from opa.core.openapi_state import Routes
 from opa.core.threads import in_thread
 
+Result = TypeVar("Result")
+
+RETRY_PAUSE = 5.0
+"""Seconds after which a document that could not be built is tried again, when somebody asks: what was missing may be
+there, such as a catalogue that a model reads."""
 ROOT_PATHS = 16
 """Documents that are kept; a middleware may take the root path from a header, and so from anybody."""
 SWITCH_INTERVAL = 0.0005
@@ -52,12 +58,20 @@ class _Kept:
     """A document that is there or being built.
 
     Attributes:
-        routes: what it describes; None as long as nobody has looked.
         future: the document, or why there is none. Not the error, which would keep all that was made before it.
+        routes: what it describes; None as long as nobody has looked.
+        failed: when it was clear that there is none, as `time.monotonic` has it.
     """
 
+    future: Future[Document | str] = field(init=False)
     routes: Routes | None = None
-    future: Future[Document | str] = field(default_factory=Future)
+    failed: float | None = None
+
+    def is_of(self, app: FastAPI) -> bool:
+        """Whether it need not be built anew."""
+        if self.failed is not None and time.monotonic() - self.failed >= RETRY_PAUSE:
+            return False
+        return self.routes is None or self.routes.are_those_of(app)
 
 
 class DocumentKeeper:
@@ -74,14 +88,16 @@ class DocumentKeeper:
         self.early: EarlyDocument | None = None
         self._kept: _Kept | None = None
         self._changed: tuple[dict[str, Any], Document] | None = None
-        self._below: tuple[Document, dict[str, Document]] | None = None
+        self._below: tuple[Document, dict[str, Future[Document]]] | None = None
+        self._logged = ""
         self._choosing = threading.Lock()
 
     async def document(self, root_path: str = "") -> Document:
         """The document for a client that reaches the application below `root_path`.
 
         Raises:
-            OpenApiError: it cannot be built. The log has it once; it is tried again when routes change.
+            OpenApiError: it cannot be built. The log has it once; it is tried again when routes change, and after
+                a pause.
         """
         if is_fastapis_own(self._app):
             found = await asyncio.wrap_future(self._current().future)
@@ -97,29 +113,27 @@ class DocumentKeeper:
     def _current(self) -> _Kept:
         with self._choosing:
             kept = self._kept
-            if kept is None or (kept.routes is not None and not kept.routes.are_those_of(self._app)):
+            if kept is None or not kept.is_of(self._app):
                 kept = self._kept = _Kept()
-                kept.future.set_running_or_notify_cancel()  # a client that leaves does not end it
                 early, self.early = self.early, None
-                work = contextvars.copy_context().run
-                threading.Thread(target=work, args=(self._make, kept, early), name="openapi", daemon=True).start()
+                kept.future = _begun(functools.partial(self._make, kept, early))
             return kept
 
-    def _make(self, kept: _Kept, early: EarlyDocument | None) -> None:
-        try:
-            document = None
-            if early is not None and early.routes.are_those_of(self._app):
-                kept.routes = early.routes
-                document = early.wait(self._app)
-            if document is None:
-                with _beside_the_event_loop():
-                    kept.routes = Routes.of(self._app)
-                    document = build_and_log(self._app)
-            kept.future.set_result(document)
-        except OpenApiError as error:
-            kept.future.set_result(error.problem)
-        except BaseException as error:  # noqa: BLE001 - it is handed to whoever awaits
-            kept.future.set_exception(error)
+    def _make(self, kept: _Kept, early: EarlyDocument | None) -> Document | str:
+        if early is not None and early.routes.are_those_of(self._app):
+            kept.routes = early.routes
+            try:
+                if document := early.wait(self._app):
+                    return document
+            except OpenApiError as error:  # which does not say that it cannot be built here
+                self._logged = error.problem
+        with _beside_the_event_loop():
+            kept.routes = Routes.of(self._app)
+            try:
+                return build_and_log(self._app, self._logged)
+            except OpenApiError as error:
+                self._logged, kept.failed = error.problem, time.monotonic()
+                return error.problem
 
     def _of_somebodys_own(self) -> Document:
         """FastAPI calls `app.openapi()` for each request, and so does this; it is encoded when it is another object."""
@@ -136,8 +150,29 @@ class DocumentKeeper:
         if root_path not in known:
             while len(known) >= ROOT_PATHS:
                 del known[next(iter(known))]
-            known[root_path] = await in_thread(lambda: document.below(root_path), name="openapi")
-        return known[root_path]
+            known[root_path] = _begun(functools.partial(_below, document, root_path))
+        return await asyncio.wrap_future(known[root_path])
+
+
+def _begun(function: Callable[[], Result]) -> Future[Result]:
+    """What `function` returns in a thread of its own; a client that waits for it and leaves does not end it."""
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - it is handed to whoever awaits
+            future.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name="openapi", daemon=True).start()
+    return future
+
+
+def _below(document: Document, root_path: str) -> Document:
+    with _beside_the_event_loop():
+        return document.below(root_path)
 
 
 @contextmanager
@@ -152,8 +187,11 @@ def _beside_the_event_loop() -> Iterator[None]:
             sys.setswitchinterval(before)
 
 
-def build_and_log(app: FastAPI) -> Document:
+def build_and_log(app: FastAPI, logged: str = "") -> Document:
     """Build the document, and say in the log how that went.
+
+    Args:
+        logged: a problem that the log has already.
 
     Raises:
         OpenApiError: it cannot be built.
@@ -162,7 +200,8 @@ def build_and_log(app: FastAPI) -> Document:
     try:
         document = build(app)
     except OpenApiError as error:
-        log.error(str(error))
+        if error.problem != logged:
+            log.error(str(error))
         raise
     took, size = time.monotonic() - began, len(document.body) / 1e6
     log.debug(f"OpenAPI document built in {took:.1f} s: {size:.1f} MB, {len(document.compressed) / 1e6:.1f} compressed")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute
 
+from opa.core.route_list import RouteList
 from opa.core.routers import has_lifespan
 from opa.core.setups import asks_for
 
@@ -43,37 +44,53 @@ class Routes:
     """The routes of an application at one moment, with those of routers in it, and what it says about itself.
 
     Attributes:
-        lists: the lists of routes, and a copy of each.
+        routers: the routers, each with what its list of routes was.
         about: title, servers, tags and so on.
     """
 
-    lists: tuple[tuple[list[BaseRoute], list[BaseRoute]], ...]
+    routers: tuple[tuple[APIRouter, _Listed], ...]
     about: str
 
     @classmethod
     def of(cls, app: FastAPI) -> Routes:
         """Those of now; for any thread."""
-        lists: list[tuple[list[BaseRoute], list[BaseRoute]]] = [(app.router.routes, []), (app.webhooks.routes, [])]
-        for routes, copied in lists:  # which grows meanwhile
-            # Not `list(routes)`: in a fork each route brings a page of memory to copy, and other threads would wait for
-            # all of them.
-            for route in routes:
-                copied.append(route)
-                router = getattr(route, "original_router", None)  # FastAPI has no public name for what it includes
-                if router is not None and not any(router.routes is known for known, _ in lists):
-                    lists.append((router.routes, []))
-        return cls(tuple(lists), repr(_about(app)))
+        routers, listed = [app.router, app.webhooks], []
+        for router in routers:  # which grows meanwhile
+            listed.append(_Listed.of(router.routes))
+            for route in router.routes:
+                included = getattr(route, "original_router", None)  # FastAPI has no public name for what it includes
+                if included is not None and not any(included is known for known in routers):
+                    routers.append(included)
+        return cls(tuple(zip(routers, listed, strict=True)), repr(_about(app)))
 
     def are_those_of(self, app: FastAPI) -> bool:
-        """Whether no route has come or gone since.
-
-        To compare two lists of the same objects does not touch these, so that processes go on to share their memory.
-        """
+        """Whether no route has come, gone or been replaced since."""
         return (
-            self.lists[0][0] is app.router.routes
-            and all(routes == before for routes, before in self.lists)
+            self.routers[0][0] is app.router
+            and all(listed.is_still(router.routes) for router, listed in self.routers)
             and self.about == repr(_about(app))
         )
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What a list of routes was.
+
+    A list that tells when it has changed is not read again: in a fork each route that is touched brings a page of
+    memory to copy. Routes are compared by identity, since Starlette takes two of one path and function for equal.
+    """
+
+    state: tuple[object, int] | None
+    routes: tuple[BaseRoute, ...] = ()
+
+    @classmethod
+    def of(cls, routes: list[BaseRoute]) -> _Listed:
+        return cls(routes.state) if isinstance(routes, RouteList) else cls(None, tuple(routes))
+
+    def is_still(self, routes: list[BaseRoute]) -> bool:
+        if isinstance(routes, RouteList):
+            return routes.state == self.state
+        return self.state is None and len(routes) == len(self.routes) and all(map(is_, routes, self.routes))
 
 
 def fingerprint(app: FastAPI) -> int:
