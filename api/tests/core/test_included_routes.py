@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -34,6 +35,10 @@ def number_of(query: str = "") -> int:
 
 def number() -> int:
     return 1
+
+
+def refuse() -> None:
+    raise HTTPException(403)
 
 
 def app_with(*routers: APIRouter) -> FastAPI:
@@ -151,9 +156,6 @@ def test_the_schema_of_nested_routers_is_that_of_include_router() -> None:
 def test_each_option_of_include_router_counts() -> None:
     """Alone, since a router that is included without any is not analysed once more."""
 
-    def refuse() -> None:
-        raise HTTPException(403)
-
     def included_in(app: FastAPI, **options: Any) -> Any:
         app.include_router(hello_router(), **options)
         client = TestClient(app, raise_server_exceptions=False)
@@ -190,9 +192,6 @@ def test_an_application_may_be_lax_about_content_types() -> None:
 
 
 def test_dependencies_and_overrides_count_in_nested_routers() -> None:
-    def refuse() -> None:
-        raise HTTPException(403)
-
     for options in ({}, {"prefix": "/v1"}):
         outer = APIRouter()
         outer.include_router(hello_router(), prefix="/open")
@@ -246,9 +245,6 @@ def test_a_route_is_analysed_once() -> None:
 
 
 def test_what_a_plugin_changes_in_its_routes_before_they_are_included_counts() -> None:
-    def refuse() -> None:
-        raise HTTPException(403)
-
     async def another() -> int:
         return 5
 
@@ -280,6 +276,56 @@ def test_what_a_plugin_changes_in_its_routes_before_they_are_included_counts() -
         answers = {path: client.get(path) for path in statuses}
         assert {path: each.status_code for path, each in answers.items()} == statuses
         assert answers["/endpoint"].json() == 5
+
+
+def refuse_b(scopes: SecurityScopes) -> None:
+    if "b" in scopes.scopes:
+        raise HTTPException(403)
+
+
+def test_a_dependency_that_a_nested_router_gets_counts_where_that_was_included_before() -> None:
+    inner, outer = hello_router(), APIRouter()
+    outer.include_router(inner, prefix="/outer")
+    app_with(outer)
+    inner.routes[0].dependencies.append(Depends(refuse))  # type: ignore[attr-defined]
+    assert TestClient(app_with(outer)).get("/outer/greet/hello").status_code == 403
+
+
+def test_other_scopes_of_a_dependency_count() -> None:
+    router = APIRouter()
+    router.add_api_route("/hello", number, dependencies=[Security(refuse_b, scopes=["a"])])
+    assert TestClient(app_with(router)).get("/hello").status_code == 200
+    router.routes[0].dependencies[0] = Security(refuse_b, scopes=["b"])  # type: ignore[attr-defined]
+    assert TestClient(app_with(router)).get("/hello").status_code == 403
+
+
+def test_a_route_that_was_made_before_its_router_has_the_defaults_of_that() -> None:
+    def add(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    for options in ({"default_response_class": PlainTextResponse}, {"strict_content_type": False}):
+        routes = [APIRoute("/text", lambda: "text"), APIRoute("/add", add, methods=["POST"])]
+        router = APIRouter(routes=routes, **options)  # type: ignore[arg-type]
+        theirs = FastAPI()
+        theirs.include_router(router)
+        answers = []
+        for app in (theirs, app_with(router)):
+            client = TestClient(app)
+            answers.append((client.get("/text").text, client.post("/add", content="[1, 2]").status_code))
+        assert answers[0] == answers[1]
+
+
+def test_what_another_router_with_the_same_route_gets_does_not_come_in_its_place() -> None:
+    first, between = APIRouter(), APIRouter()
+    first.add_route("/plain", lambda _: PlainTextResponse("plain"))
+    second = APIRouter(routes=first.routes)
+    between.add_api_route("/x/{y}", lambda: "between")
+    client = TestClient(app_with(first, between, second))
+    second.add_api_route("/x/b", lambda: "second")
+    assert client.get("/x/b").json() == "between"
+    second.routes.clear()
+    second.add_api_route("/x/b", lambda: "second")
+    assert client.get("/plain").text == "plain"
 
 
 # What comes later

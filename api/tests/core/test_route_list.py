@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import gc
 
 import pytest
@@ -59,3 +60,10 @@ def test_alarms_that_nobody_holds_are_gone() -> None:
     changing.watch(kept)
     gc.collect()
     assert len(changing._alarms) == 1
+
+
+def test_a_copy_is_another_list() -> None:
+    first = routes("/a")
+    second = copy.copy(first)
+    assert second == first
+    assert second.state != first.state

@@ -360,26 +360,61 @@ def test_changes_of_the_list_are_followed(data: st.DataObject) -> None:
         hold_together(theirs, ours, everything)
 
 
-@same_each_time(30)
-@given(data=st.data())
-def test_what_included_routers_get_later_is_followed(data: st.DataObject) -> None:
+@dataclass(frozen=True)
+class Included:
+    """Two applications that include the same routers."""
+
+    theirs: FastAPI
+    ours: FastAPI
+    routers: list[APIRouter]
+    prefixes: list[str]
+    entries: list[Entry]
+
+    def hold_together(self, added: list[Entry]) -> None:
+        hold_together(self.theirs, self.ours, typical([*self.entries, *added], self.prefixes))
+
+
+@st.composite
+def included(draw: st.DrawFn) -> Included:
     theirs, ours = both()
-    tables = data.draw(st.lists(st.lists(nested("include", 2), max_size=3), min_size=1, max_size=3))
+    tables = draw(st.lists(st.lists(nested("include", 2), max_size=3), min_size=1, max_size=3))
     routers, prefixes = [], set()
     for number, table in enumerate(tables):
-        router = APIRouter(prefix=data.draw(st.sampled_from(["", "/a"])))
+        router = APIRouter(prefix=draw(st.sampled_from(["", "/a"])))
         add(router, table, f"router {number}")
-        prefix = data.draw(st.sampled_from(["", "/b"]))
+        prefix = draw(st.sampled_from(["", "/b"]))
         for app in (theirs, ours):
             app.include_router(router, prefix=prefix)
         prefixes.add(prefix + router.prefix)
         routers += [router, *(route.original_router for route in router.routes if isinstance(route, _IncludedRouter))]
-    entries = [entry for table in tables for entry in table]
-    # Of other kinds FastAPI does not see either that an included router has got them.
+    return Included(theirs, ours, routers, sorted(prefixes), [entry for table in tables for entry in table])
+
+
+@same_each_time(30)
+@given(data=st.data())
+def test_what_included_routers_get_later_is_followed(data: st.DataObject) -> None:
+    both_apps = data.draw(included())
+    # Of other kinds FastAPI does not see that an included router has got them once it has looked.
     later = leaves().filter(lambda entry: entry.kind in {"api", "api socket"})
     added = data.draw(st.lists(st.one_of(later, nested("include", 3)), min_size=1, max_size=3))
-    everything = typical([*entries, *added], sorted(prefixes))
-    hold_together(theirs, ours, everything)
+    both_apps.hold_together(added)
     for number, entry in enumerate(added):
-        add(data.draw(st.sampled_from(routers)), [entry], f"added {number}")
-        hold_together(theirs, ours, everything)
+        add(data.draw(st.sampled_from(both_apps.routers)), [entry], f"added {number}")
+        both_apps.hold_together(added)
+
+
+@same_each_time(60)
+@given(data=st.data())
+def test_what_becomes_of_included_routers_before_the_first_request_is_followed(data: st.DataObject) -> None:
+    both_apps = data.draw(included())
+    added = data.draw(st.lists(st.one_of(leaves(), nested("include", 3)), min_size=1, max_size=3))
+    for number, entry in enumerate(added):
+        router = data.draw(st.sampled_from(both_apps.routers))
+        change = data.draw(st.sampled_from(["add", "insert", "clear"]))
+        if change == "insert":
+            router.routes.insert(0, made(entry, f"added {number}"))
+        else:
+            if change == "clear":
+                router.routes.clear()
+            add(router, [entry], f"added {number}")
+    both_apps.hold_together(added)

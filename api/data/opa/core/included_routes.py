@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.datastructures import DefaultPlaceholder
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Depends
 from fastapi.routing import (
     APIRoute,
     _EffectiveRouteContext,
@@ -96,14 +98,18 @@ def _list_of(router: APIRouter) -> RouteList:
 
 def _routes(included: _IncludedRouter) -> Iterator[BaseRoute]:
     if not _adds_nothing(included.include_context):
-        yield from map(_worked_out, included.effective_route_contexts())
+        yield from _all_worked_out(included.original_router, included.include_context)
         return
     for route in included.original_router.routes:
         if isinstance(route, _IncludedRouter):
-            for context in route.effective_route_contexts():
-                yield from _direct(_worked_out(context), included)
+            yield from _all_worked_out(route.original_router, included.include_context.combine(route.include_context))
         else:
             yield from _direct(route, included)
+
+
+def _all_worked_out(router: APIRouter, context: _RouterIncludeContext) -> Iterator[BaseRoute]:
+    # By a new one, since FastAPI's keep what they have worked out, and do not hear of `mount` and changes of the list.
+    return map(_worked_out, _IncludedRouter(router, context).effective_route_contexts())
 
 
 def _adds_nothing(context: _RouterIncludeContext) -> bool:
@@ -129,28 +135,55 @@ def _worked_out(context: _EffectiveRouteContext) -> BaseRoute:
 
 
 def _direct(route: BaseRoute, included: _IncludedRouter) -> Iterator[BaseRoute]:
-    """The route in the application whose `dependency_overrides` count; nothing where FastAPI leaves it out."""
-    if isinstance(route, APIRoute) and _is_as_made(route):
+    """The route in the application whose `dependency_overrides` count; nothing where FastAPI leaves it out.
+
+    Always another object: the same router may be included twice.
+    """
+    if isinstance(route, APIRoute) and _is_as_made(route, included.original_router):
         direct = copy.copy(route)
         direct.dependency_overrides_provider = included.include_context.dependency_overrides_provider
         direct.app = request_response(direct.get_route_handler())
         yield direct
-    elif type(route) in {Route, WebSocketRoute} and fits_its_path(route):  # type: ignore[arg-type]
-        yield route  # FastAPI makes another one, without the middleware
+    elif type(route) in {Route, WebSocketRoute} and _is_plain_as_made(route):  # type: ignore[arg-type]
+        yield copy.copy(route)  # FastAPI makes a new one, without the middleware
     elif context := included._build_effective_context(route):
         yield _worked_out(context)
 
 
-def _is_as_made(route: APIRoute) -> bool:
-    """Whether what FastAPI has worked out of the attributes is still what it would work out now.
+def _is_as_made(route: APIRoute, router: APIRouter) -> bool:
+    """Whether what FastAPI has worked out of the attributes is still what it would work out now, in `router`.
 
     A plugin may change the routes of its router, such as their dependencies: FastAPI reads them when it includes them.
     """
-    added = [each.call for each in route.dependant.dependencies if each.name is None]
+    added = [each for each in route.dependant.dependencies if each.name is None]
     model = route.response_field.field_info.annotation if route.response_field else None
     return (
         fits_its_path(route)
         and route.dependant.call is route.endpoint
-        and added == [each.dependency for each in route.dependencies]
+        and len(added) == len(route.dependencies)
+        and all(map(_is_made_of, added, route.dependencies))
         and model is (route.response_model or None)
+        and all(map(str.isupper, route.methods or ()))
+        and not _gets(route.response_class, router.default_response_class)
+        and not _gets(route.generate_unique_id_function, router.generate_unique_id_function)
+        and not _gets(route.strict_content_type, router.strict_content_type)
     )
+
+
+def _is_made_of(dependant: Dependant, depends: Depends) -> bool:
+    return (
+        dependant.call is depends.dependency
+        and dependant.scope == depends.scope
+        and dependant.concurrency is depends._concurrency
+        and list(dependant.own_oauth_scopes or ()) == list(getattr(depends, "scopes", None) or ())
+    )
+
+
+def _gets(value: object, default: object) -> bool:
+    """Whether a router gives its default to a route that was not made by it."""
+    return isinstance(value, DefaultPlaceholder) and not isinstance(default, DefaultPlaceholder)
+
+
+def _is_plain_as_made(route: Route | WebSocketRoute) -> bool:
+    methods = getattr(route, "methods", None) or set()
+    return fits_its_path(route) and all(map(str.isupper, methods)) and ("GET" not in methods or "HEAD" in methods)

@@ -44,6 +44,9 @@ class RouteList(list[BaseRoute]):
         self.version = object()
         self._alarms: tuple[ref[Alarm], ...] = ()
 
+    def __copy__(self) -> RouteList:
+        return RouteList(self)  # which goes a way of its own from here
+
     @property
     def state(self) -> tuple[object, int]:
         """Equal as long as nothing has changed."""
