@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -34,11 +35,13 @@ class ImportedPlugin:
         module: its module, or its package.
         parts: those of the submodules `tasks`, `apps`, `lifecycle`, and others that were asked for, that the package
             has.
+        threads: the names of the threads that it has started meanwhile, and that still run.
     """
 
     file: PluginFile
     module: ModuleType
     parts: Mapping[str, ModuleType] = field(default_factory=dict)
+    threads: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,6 +97,7 @@ def _import_plugin(
     if plugin.folder is not None and not plugin.is_built_in and plugin.name in installed:
         _refuse_name_of_installed_module(plugin)
     what, file = f"plugin '{plugin.name}'", plugin.file
+    before = threading.enumerate()
     try:
         module = importlib.import_module(plugin.module)
         setattr(module, MARK, True)
@@ -121,7 +125,8 @@ def _import_plugin(
     except BaseException as error:
         _forget({plugin.module})
         raise _import_error(what, plugin, file, error, [*folders, plugin.file.parent]) from error
-    return ImportedPlugin(plugin, module, parts)
+    threads = tuple(thread.name for thread in threading.enumerate() if thread not in before)
+    return ImportedPlugin(plugin, module, parts, threads)
 
 
 class PluginFolder(str):
