@@ -57,6 +57,8 @@ class Routes:
         routers, listed = [app.router, app.webhooks], []
         for router in routers:  # which grows meanwhile
             listed.append(_Listed.of(router.routes))
+            # In a fork each route that is touched first brings a page of memory to copy. A loop lets other threads in
+            # meanwhile; whatever takes all of them in one go comes after it.
             for route in router.routes:
                 included = getattr(route, "original_router", None)  # FastAPI has no public name for what it includes
                 if included is not None and not any(included is known for known in routers):
