@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opa.core.depends import Component
     from opa.core.drivers import Driver
-    from opa.core.errors import ComponentUnavailableError, OpaError
+    from opa.core.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
     from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.log import log
@@ -51,6 +51,7 @@ __all__ = [
     "PluginSettings",
     "Schema",
     "Setup",
+    "TaskTooLargeError",
     "call_hook",
     "call_hook_async",
     "config",
@@ -82,6 +83,7 @@ _HOME = {
     "PluginSettings": "core.plugin_settings",
     "Schema": "core.framework",
     "Setup": "core.setups",
+    "TaskTooLargeError": "core.errors",
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "core.settings",

@@ -136,6 +136,17 @@ def test_an_entry_that_cannot_be_sent_is_told_and_the_others_go_on(beats: TaskPr
     assert beat.is_ready
 
 
+def test_an_entry_with_more_than_a_task_can_carry_is_told_and_the_others_go_on(beats: TaskProject) -> None:
+    beats.plugin("jobs.py", TICKING)
+    beats.plugin("more.py", "from opa import task\n\n@task\ndef take(what): ...\n")
+    entry = {"task": "more.take", "schedule": 1, "args": ["x" * 200]}
+    beats.settings(TASK_MAX_BYTES=200, CELERY_BEAT_SCHEDULE={"large": entry})
+    beat = start(beats)
+    wait_for_runs(beat, 2)
+    assert beat.says("task 'more.take' cannot be sent with its arguments: it takes ")
+    assert beat.is_ready
+
+
 def test_without_a_redis_for_its_lock_it_does_not_start(project: Project, servers: Servers) -> None:
     with task_project(project, broker=f"{servers.broker.url}/1", backend="rpc://") as tasks:
         beat = start(tasks)

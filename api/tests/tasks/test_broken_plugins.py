@@ -100,4 +100,7 @@ def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_anoth
         wait_until(lambda: worker.health.get("plugins"), what="the worker tells of it")
         tasks.module("bad").bad.delay()
         assert tasks.module("good").good.delay().get(timeout=20) == "good"
-        wait_until(lambda: worker.says("Received unregistered task"), what="the worker has refused the task")
+        wait_until(
+            lambda: worker.says("no plugin of this worker has the task 'bad.bad'"),
+            what="the worker has refused the task",
+        )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import kombu
 import pytest
 import redis
 from kombu import Producer
@@ -322,3 +323,68 @@ def test_a_prefix_for_all_keys_holds_for_the_dead_letters_too(tasks: TaskProject
         assert opa_tasks("retry", "--all").returncode == 0
         tasks.worker("-c 1")
         wait_until(lambda: runs(tasks) == ["good 1"], seconds=60)
+
+
+def put_bad_letters(tasks: TaskProject) -> int:
+    """Put letters among the dead ones that nobody could read; how many."""
+    if tasks.broker.startswith("redis"):
+        client = redis.Redis.from_url(tasks.broker)
+        bad: list[bytes] = [
+            b"not JSON",
+            b"5",
+            b"{}",
+            b'{"headers": {}}',
+            b"\xff\x1b[2J",
+            b"[" * 5000,
+            b'{"body": 5, "headers": 5}',
+        ]
+        return [client.lpush(DEAD_LETTER_QUEUE, item) for item in bad] and len(bad)
+    headers: list[dict[str, Any]] = [
+        {"x-death": 5},
+        {"x-death": [5]},
+        {"id": {}, "task": []},
+        {"argsrepr": 5, "kwargsrepr": {"a": 1}},
+        {"argsrepr": "(" * 5000, "task": "a", "id": "b"},
+        {"compression": "nobody"},
+    ]
+    with kombu.Connection(tasks.broker) as connection:
+        producer = Producer(connection)
+        for one in headers:
+            producer.publish(b"\xff", routing_key=DEAD_LETTER_QUEUE, headers=one, content_type="application/json")
+    return len(headers)
+
+
+def test_a_letter_that_cannot_be_read_is_shown_as_that_and_holds_up_no_other(jobs: TaskProject) -> None:
+    with sending(jobs) as app:
+        kept = jobs.module("jobs").good.delay(1)
+        refuse(app)
+        count = put_bad_letters(jobs)
+        last = jobs.module("jobs").good.delay(2)
+        refuse(app)
+        rows = listed()
+        assert len(rows) == count + 2
+        assert sum(bool(row["problem"]) for row in rows) == count
+        assert all(row["id"] for row in rows)
+        done = opa_tasks("retry", "--all")
+        assert (done.returncode, done.stdout) == (1, "sent again: 2\n")
+        assert sorted(waiting(jobs.broker, "celery")) == sorted([kept.id, last.id])
+        assert opa_tasks("drop", rows[1]["id"], "--yes").returncode == 0
+        assert opa_tasks("drop", "--all", "--yes").stdout == f"thrown away: {count - 1}\n"
+        assert letters(app) == []
+
+
+def test_more_letters_than_are_read_at_a_time_are_all_there(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", JOBS)
+    with sending(tasks) as app:
+        client = redis.Redis.from_url(tasks.broker)
+        for number in range(120):
+            client.lpush(DEAD_LETTER_QUEUE, f"letter {number}")
+        with dead_letters(app) as held:
+            for number, one in enumerate(held):
+                if number % 3 == 0:
+                    client.lpush(DEAD_LETTER_QUEUE, "came meanwhile")
+                    one.drop()
+        left: Any = client.lrange(DEAD_LETTER_QUEUE, 0, -1)
+        assert sorted(left) == sorted(
+            [*[b"letter %d" % number for number in range(120) if number % 3], *[b"came meanwhile"] * 40]
+        )

@@ -148,7 +148,7 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
         with dead_letters(_application(command)) as held:
             for one in _chosen(held, wanted, every):
                 found.add(one.letter.id)
-                if reason := settle(one):
+                if reason := _settled(one, settle):
                     stay.append(f"{one.letter.id} {one.letter.task} {reason}")
                 else:
                     settled += 1
@@ -159,6 +159,16 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
         typer.echo(line, err=True)
     if stay:
         raise typer.Exit(1)
+
+
+def _settled(held: Held, settle: Callable[[Held], str]) -> str:
+    """What `settle` says; a letter that the broker refuses stays, and holds up no other."""
+    from opa.core.errors import OpaError
+
+    try:
+        return settle(held)
+    except OpaError as error:
+        return f"stays, since {error.problem}"
 
 
 def _chosen(held: Iterator[Held], wanted: set[str], every: bool) -> Iterator[Held]:

@@ -137,5 +137,9 @@ class TaskArgumentError(OpaError, TypeError):
     """A task was sent with an argument that is not JSON."""
 
 
+class TaskTooLargeError(TaskArgumentError):
+    """A task was sent with more than TASK_MAX_BYTES, or nested deeper than TASK_MAX_DEPTH; a route answers 413."""
+
+
 class TaskResultError(OpaError):
     """The result of a task was asked for, and results are not kept."""

@@ -34,6 +34,11 @@ def get_request_id() -> str | None:
     return None if request_id is None else request_id.decode()
 
 
+def is_request_id(text: object) -> bool:
+    """Whether `text` can be the id of a request: one with which nobody can do harm."""
+    return isinstance(text, str) and text.isascii() and _FIT.fullmatch(text.encode()) is not None
+
+
 @contextmanager
 def belonging_to_request(request_id: str) -> Iterator[None]:
     """What runs in the block, and what it starts, belongs to the request with this id."""

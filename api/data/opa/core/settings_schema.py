@@ -23,6 +23,9 @@ ALIASES = {"PTVSD": "DEBUGPY"}
 
 COMPONENT_KEYS = ("LOAD", "DRIVER", "OPTS")
 
+MAX_TASK_DEPTH = 200
+"""Levels of an argument: from some 300 on Python cannot hand it from one process of a worker to another."""
+
 
 def split_list(value: Any) -> Any:
     """A string as the list that it stands for, split at commas; a list without space around its items."""
@@ -229,6 +232,8 @@ class Settings(BaseModel):
     CELERY_TASK_DEFAULT_QUEUE: Annotated[str, Field(min_length=1)]
     CELERY_TASK_DEFAULT_QUEUE_TYPE: Annotated[Literal["quorum", "classic"], BeforeValidator(_lower)]
     TASK_DELIVERY_LIMIT: Count
+    TASK_MAX_BYTES: Count
+    TASK_MAX_DEPTH: Annotated[Count, Field(le=MAX_TASK_DEPTH)]
     CELERY_TASK_TIME_LIMIT: SecondsOrNone
     CELERY_TASK_SOFT_TIME_LIMIT: SecondsOrNone
     TASK_VISIBILITY_TIMEOUT: Seconds

@@ -1,4 +1,4 @@
-"""What a client is told when a component is not there: 503 and the reason, never a stack trace or a URL."""
+"""What a client is told when a component is not there (503), or what it sent is too much for a task (413)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,14 +7,17 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from opa import ComponentUnavailableError, OpaError, PluginManager, log
+from opa import ComponentUnavailableError, OpaError, PluginManager, TaskTooLargeError, log
+
+WEBSOCKET_CODES = {413: 1009, 503: 1013}
+"""What a websocket is closed with: message too big, and try again later."""
 
 Handler = Callable[[HTTPConnection, Any], Awaitable[Response | None]]
 
 
 def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
-    """A handler for components that are not loaded, and one for each error that says a server is gone."""
-    handlers: dict[type[Exception], Handler] = {ComponentUnavailableError: _not_loaded}
+    """Handlers for components that are not loaded, for the errors that say a server is gone, and for large tasks."""
+    handlers: dict[type[Exception], Handler] = {ComponentUnavailableError: _not_loaded, TaskTooLargeError: _too_large}
     names: dict[type[Exception], list[str]] = {}
     for name, driver in sorted(pm.drivers.items()):
         for error in driver.connection_errors:
@@ -32,21 +35,26 @@ def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
 
 async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableError) -> Response | None:
     log.warning("{!r} needs a component that is not there: {}", connection.url.path, error.problem)
-    return await _unavailable(connection, error.problem)
+    return await _refused(connection, 503, error.problem)
+
+
+async def _too_large(connection: HTTPConnection, error: TaskTooLargeError) -> Response | None:
+    log.warning("{!r}: {}", connection.url.path, error.problem)
+    return await _refused(connection, 413, "this is too large, or nested too deeply, for the task that it starts")
 
 
 def _gone(drivers: str) -> Handler:
     async def gone(connection: HTTPConnection, error: Exception) -> Response | None:
         detail = f"component of driver {drivers} does not answer"
         log.warning("{!r}: {} ({}: {})", connection.url.path, detail, type(error).__name__, error)
-        return await _unavailable(connection, detail)
+        return await _refused(connection, 503, detail)
 
     return gone
 
 
-async def _unavailable(connection: HTTPConnection, detail: str) -> Response | None:
+async def _refused(connection: HTTPConnection, status: int, detail: str) -> Response | None:
     if isinstance(connection, WebSocket):
         reason = detail.encode()[:123].decode(errors="ignore")  # the protocol allows no more
-        await connection.close(code=1013, reason=reason)  # try again later
+        await connection.close(code=WEBSOCKET_CODES[status], reason=reason)
         return None
-    return JSONResponse({"detail": detail}, status_code=503)
+    return JSONResponse({"detail": detail}, status_code=status)

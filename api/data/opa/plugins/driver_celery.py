@@ -20,6 +20,8 @@ from kombu.utils.collections import eqhash
 from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa.core.errors import RegistrationError, SettingsError
 from opa.core.sources import where_is
+from opa.tasks.amqp_broker import MAX_BYTES
+from opa.tasks.codec import Limits
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 
@@ -115,6 +117,7 @@ class CeleryDriver(Driver):
             app.conf.task_create_missing_queue_exchange_type = "topic"
         app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
+        app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
         app.configure_tasks()
         self._check_queues()
@@ -194,6 +197,8 @@ def transport_options(transport: str) -> dict[str, Any]:
         # A worker waits for messages as long as it takes; heartbeats tell it that the broker is gone.
         for name in ("read_timeout", "write_timeout", "socket_timeout"):
             options.pop(name, None)
+    if transport in ("amqp", "redis"):
+        options[MAX_BYTES] = config.TASK_MAX_BYTES
     if transport == "redis":
         options["visibility_timeout"] = config.TASK_VISIBILITY_TIMEOUT
         options["delivery_limit"] = config.TASK_DELIVERY_LIMIT

@@ -9,9 +9,11 @@ from typing import Any
 
 from celery import Celery
 from celery.utils.time import maybe_iso8601, maybe_make_aware
+from kombu.exceptions import EncodeError
 
-from opa.core.errors import RegistrationError
+from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.core.sources import where_is_function
+from opa.tasks.codec import Limits, TooLargeError, encode
 from opa.tasks.options import unknown_options
 from opa.tasks.queues import Amqp
 from opa.tasks.request_ids import with_request_id
@@ -35,6 +37,7 @@ class TaskApplication(Celery):
             autofinalize=True,
         )
         self.delivery_limit = 5
+        self.limits = Limits()
         self.waits_in_broker = False
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
@@ -106,7 +109,11 @@ class TaskApplication(Celery):
     ) -> Any:
         """Celery's `send_task`. RabbitMQ counts whole seconds, so there a countdown is rounded up; Celery fails.
 
-        The id of the request that sends the task goes with it.
+        The id of the request that sends the task goes with it. `delay`, `apply_async`, `send` and beat come here too.
+
+        Raises:
+            TaskArgumentError: an argument is not JSON.
+            TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
         """
         if self.waits_in_broker and (countdown or eta):
             if eta is not None:
@@ -114,7 +121,27 @@ class TaskApplication(Celery):
                 countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
             countdown, eta = max(0, math.ceil(countdown)), None
         options["headers"] = with_request_id(options.get("headers"))
-        return super().send_task(name, args, kwargs, countdown, eta, **options)
+        try:
+            return super().send_task(name, args, kwargs, countdown, eta, **options)
+        except EncodeError as error:
+            raise self._argument_error(name, args or (), kwargs or {}, error) from error
+
+    def _argument_error(self, name: str, args: Any, kwargs: Any, error: EncodeError) -> TaskArgumentError:
+        where = self.where(name) or None
+        if isinstance(cause := error.args[0] if error.args else None, TooLargeError):
+            return TaskTooLargeError(
+                f"task '{name}' cannot be sent with its arguments: {cause}",
+                where=where,
+                hint="Put what is large into a component or a file, and send its name",
+            )
+        named = [(f"number {number}", value) for number, value in enumerate(args, 1)]
+        named += [(f"'{key}'", value) for key, value in kwargs.items()]
+        which = next((f"argument {key} ({type(value).__name__})" for key, value in named if not _is_json(value)), "")
+        return TaskArgumentError(
+            f"task '{name}' is sent with {which or 'something'} that is not JSON: {error}",
+            where=where,
+            hint="Send numbers, texts, lists and dicts, and make objects from them in the task",
+        )
 
     def configure_tasks(self) -> None:
         """Give each task what the settings say of it: one that is used while plugins are imported comes before them.
@@ -151,6 +178,14 @@ class TaskApplication(Celery):
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.
         return super().task(synchronous(function), **{"shared": False, **options})
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,11 +15,13 @@ from kombu.exceptions import OperationalError
 
 from opa.core.errors import StartError
 from opa.core.secrets import mask_setting, mask_url
+from opa.tasks.codec import Limits
+from opa.tasks.messages import LONGEST_NAME, UnfitMessageError, check_headers, read_body
+from opa.tasks.unpacking import UnpackingError, unpack
 
 if TYPE_CHECKING:
     from opa.tasks.application import TaskApplication
 
-JSON = "application/json"
 LONGEST_ARGUMENTS = 200
 
 
@@ -33,7 +34,7 @@ class DeadLetter:
         task: its name; empty where the message does not say.
         arguments: as in a call, shortened, secrets masked.
         queue: from which it was taken.
-        reason: `delivery_limit`, `rejected`, or another of RabbitMQ's (`expired`, `maxlen`).
+        reason: `delivery_limit`, `rejected`, `malformed`, or another of RabbitMQ's (`expired`, `maxlen`).
         deliveries: how often it was given to a worker; None where the broker does not tell.
         died: when it was given up; None where the broker does not tell.
         problem: why no worker can read it; empty where one can.
@@ -94,11 +95,11 @@ def _reader(app: TaskApplication, connection: Any) -> Generator[Held]:
     if connection.transport.driver_type == "amqp":
         from opa.tasks.dead_amqp import held_messages
 
-        return held_messages(connection, app.delivery_limit)
+        return held_messages(connection, app.delivery_limit, app.limits)
     if connection.transport.driver_type == "redis":
         from opa.tasks.dead_redis import listed_messages
 
-        return listed_messages(connection)
+        return listed_messages(connection, app.limits)
     raise StartError(
         f"there are no dead letters on a broker of the kind '{connection.transport.driver_type}'",
         where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
@@ -108,29 +109,37 @@ def _reader(app: TaskApplication, connection: Any) -> Generator[Held]:
 
 def describe(
     headers: Mapping[str, Any],
-    content_type: str,
+    content_type: Any,
     body: bytes,
+    limits: Limits,
     *,
     queue: str,
     reason: str,
     deliveries: int | None,
     died: datetime | None,
 ) -> DeadLetter:
-    """What a message says of itself, with what the broker knows of its death."""
-    arguments = [
-        _shown(headers[key]) for key in ("argsrepr", "kwargsrepr") if headers.get(key) not in (None, "()", "{}")
-    ]
-    text = " ".join(arguments)
+    """What a message says of itself, with what the broker knows of its death; whatever it holds."""
+    arguments = [headers[key] for key in ("argsrepr", "kwargsrepr") if headers.get(key) not in (None, "()", "{}")]
+    text = " ".join(_shown(argument) for argument in arguments if isinstance(argument, str))
     return DeadLetter(
-        id=str(headers.get("id") or f"sha256:{hashlib.sha256(body).hexdigest()[:16]}"),
-        task=str(headers.get("task") or ""),
+        id=_text(headers.get("id")) or digest(body),
+        task=_text(headers.get("task")),
         arguments=text if len(text) <= LONGEST_ARGUMENTS else f"{text[:LONGEST_ARGUMENTS]}…",
         queue=queue,
         reason=reason,
         deliveries=deliveries,
         died=died,
-        problem=_problem(headers, content_type, body),
+        problem=_problem(headers, content_type, body, limits),
     )
+
+
+def digest(content: bytes) -> str:
+    """By what a message is called that has no id of its own."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
 
 
 def _shown(text: str) -> str:
@@ -143,13 +152,14 @@ def _shown(text: str) -> str:
     return repr(tuple(shown) if isinstance(value, tuple) else shown)
 
 
-def _problem(headers: Mapping[str, Any], content_type: str, body: bytes) -> str:
-    if content_type != JSON:
-        return f"it is {content_type or 'of no type'}, and a worker reads JSON alone"
-    if not headers.get("task"):
-        return "it names no task"
+def _problem(headers: Mapping[str, Any], content_type: Any, body: bytes, limits: Limits) -> str:
     try:
-        json.loads(body)
-    except ValueError:
-        return "its content is not JSON"
+        if compression := headers.get("compression"):
+            body = unpack(body, compression, limits.bytes)
+        check_headers(headers, limits)
+        read_body(headers, content_type, body, limits)
+    except UnpackingError as error:
+        return str(error)
+    except UnfitMessageError as error:
+        return error.problem
     return ""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
+from struct import error
 from typing import Any
 
 from amqp import Message
-from amqp.exceptions import ChannelError, MessageNacked, NotFound
+from amqp.exceptions import ChannelError, FrameSyntaxError, MessageNacked, NotFound
 
 from opa.core.errors import StartError
+from opa.tasks.amqp_broker import UNREADABLE
+from opa.tasks.codec import Limits
 from opa.tasks.dead import DeadLetter, Held, describe
 from opa.tasks.queues import DEAD_LETTER_QUEUE
 
@@ -19,11 +23,12 @@ BACK_PAUSE = 0.02
 """Seconds in which messages that were only looked at are back in the queue, and between two looks at that."""
 
 
-def held_messages(connection: Any, delivery_limit: int) -> Generator[Held]:
+def held_messages(connection: Any, delivery_limit: int, limits: Limits) -> Generator[Held]:
     """The messages of the dead-letter queue; what is not acknowledged is back there when the iterator is closed.
 
     Args:
         delivery_limit: the deliveries after which the queues give up a message.
+        limits: what a worker takes.
     """
     channel = connection.channel()
     try:
@@ -36,7 +41,7 @@ def held_messages(connection: Any, delivery_limit: int) -> Generator[Held]:
             message = channel.basic_get(DEAD_LETTER_QUEUE)
             if message is None:
                 return
-            held.append(HeldMessage(connection, channel, message, delivery_limit))
+            held.append(HeldMessage(connection, channel, message, delivery_limit, limits))
             yield held[-1]
     finally:
         channel.close()
@@ -56,12 +61,12 @@ def _wait_until_back(connection: Any, count: int) -> None:
 class HeldMessage(Held):
     """A message that was got and is not acknowledged."""
 
-    def __init__(self, connection: Any, channel: Any, message: Any, delivery_limit: int) -> None:
+    def __init__(self, connection: Any, channel: Any, message: Any, delivery_limit: int, limits: Limits) -> None:
         self._connection = connection
         self._channel = channel
         self._message = message
         self.is_gone = False
-        self.letter = _letter(message, delivery_limit)
+        self.letter = _letter(message, delivery_limit, limits)
 
     def send_again(self) -> bool:
         """Send it, with the count of deliveries from zero; acknowledge it when RabbitMQ has confirmed."""
@@ -69,12 +74,15 @@ class HeldMessage(Held):
             return False
         # What RabbitMQ has noted in its headers counts for nothing when a client sends it.
         message = Message(self._message.body, **self._message.properties)
+        # On a channel of its own, since RabbitMQ closes the one on which it refuses something.
+        channel = self._connection.channel()
         try:
             # It waits for the confirmation; see `confirm_publish` in the driver.
-            self._channel.basic_publish(message, exchange="", routing_key=self.letter.queue, mandatory=True)
-        except (ChannelError, MessageNacked) as error:
+            channel.basic_publish(message, exchange="", routing_key=self.letter.queue, mandatory=True)
+            channel.close()
+        except (ChannelError, FrameSyntaxError, MessageNacked, OverflowError, TypeError, ValueError, error) as problem:
             raise StartError(
-                f"the broker does not take the task {self.letter.id} for the queue '{self.letter.queue}': {error!r}",
+                f"the broker does not take the task {self.letter.id} for the queue '{self.letter.queue}': {problem!r}",
                 hint="It is still among the dead letters",
             ) from None
         self.drop()
@@ -96,19 +104,29 @@ class HeldMessage(Held):
         return True
 
 
-def _letter(message: Any, delivery_limit: int) -> DeadLetter:
+def _letter(message: Any, delivery_limit: int, limits: Limits) -> DeadLetter:
     headers = message.headers or {}
     # The last death stands first; a countdown, which RabbitMQ makes of expiring messages, leaves entries behind it.
-    death: dict[str, Any] = next(iter(headers.get("x-death", [])), {})
-    reason = death.get("reason", "")
+    deaths = headers.get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else None
+    death: dict[str, Any] = first if isinstance(first, dict) else {}
+    reason = _text(death.get("reason"))
     died = death.get("time")
-    return describe(
+    letter = describe(
         headers,
-        message.properties.get("content_type", ""),
+        message.properties.get("content_type"),
         message.body if isinstance(message.body, bytes) else message.body.encode(),
-        queue=death.get("queue", ""),
+        limits,
+        queue=_text(death.get("queue")),
         reason=reason,
         # The header with the count is lost when the dead-letter queue is read.
         deliveries=delivery_limit if reason == "delivery_limit" else None,
-        died=died.replace(tzinfo=UTC) if died else None,
+        died=died.replace(tzinfo=UTC) if isinstance(died, datetime) else None,
     )
+    if UNREADABLE in headers:
+        return replace(letter, problem=f"its properties cannot be read ({_text(headers[UNREADABLE])})")
+    return letter
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -11,6 +11,8 @@ from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 
 from opa.core.log import log
+from opa.tasks.codec import Limited
+from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
 if TYPE_CHECKING:
     from opa.tasks.delays import Delays
@@ -116,20 +118,25 @@ class Amqp(AMQP):
 
     def _create_task_sender(self) -> Any:
         send = super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
+        default_compression = self.app.conf.task_compression
 
         def send_task_message(
             producer: Any, name: str, message: Any, exchange: Any = None, expiration: Any = None, **options: Any
         ) -> Any:
+            compression = options.get("compression") or default_compression
+            if compression and not can_unpack(compression):
+                raise ValueError(f"task '{name}' cannot be sent with compression '{compression}': {CAN_UNPACK}")
             # Without `expiration`: a worker finds out what has expired, and RabbitMQ would keep it as a dead letter.
             sending = partial(send, producer, name, message, exchange=exchange, **options)
-            return self.delays.send(sending) if self.delays.is_delayed(exchange) else sending()
+            with Limited(self.app.limits):
+                return self.delays.send(sending) if self.delays.is_delayed(exchange) else sending()
 
         return send_task_message
 
     @property
     def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it
         """What connects to the broker."""
-        from opa.tasks.redis_broker import Connection
+        from opa.tasks.broker import Connection
 
         return Connection
 

@@ -2,27 +2,101 @@
 
 from __future__ import annotations
 
+import base64
+import sys
 import time
+from queue import Empty
 from typing import Any
+from uuid import uuid4
 
-import kombu
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis import Redis
+from redis.exceptions import DataError, RedisError
 
+from opa.core.log import log
+from opa.tasks.amqp_broker import MAX_BYTES
+from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE
+from opa.tasks.unpacking import unpack
 
 RETURNS = "x-delivery-count"
 """The header, by RabbitMQ's name, that counts how often a message came back."""
 DEATH = "x-opa-death"
 """The header that says how a message came to the dead letters: `queue`, `reason`, `time` and `deliveries`."""
+MALFORMED = "malformed"
+"""The reason of what is no message at all: the body of its letter is what stood in the queue."""
+
+_BODY_ENCODINGS = (None, "base64", "utf-8")
+
+
+class MalformedError(ValueError):
+    """What stands in a queue is no message; the text does not repeat what it holds."""
+
+
+class Message(virtual.Message):
+    """A message that is what kombu takes for granted, and is unpacked within limits.
+
+    Raises:
+        MalformedError: it is not.
+    """
+
+    body: Any
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        _check_envelope(payload)
+        compression = (payload.get("headers") or {}).get("compression")
+        if compression:
+            self.errors = [None]  # kombu leaves a message alone that has an error already
+        super().__init__(payload, channel, **kwargs)
+        if compression:
+            self.errors = []
+            try:
+                body = self.body.encode() if isinstance(self.body, str) else self.body or b""
+                self.body = unpack(body, compression, channel.max_bytes)
+            except ValueError:
+                self.errors.append(sys.exc_info())
+
+
+def _check_envelope(payload: Any) -> None:
+    """Whether `payload` has all that kombu needs to hold it, to give it back and to acknowledge it.
+
+    Raises:
+        MalformedError: it has not; the message says what.
+    """
+    if not isinstance(payload, dict):
+        raise MalformedError(f"it is a {type(payload).__name__}, not a message")
+    properties = payload.get("properties")
+    delivery = properties.get("delivery_info") if isinstance(properties, dict) else None
+    if not isinstance(properties, dict) or not isinstance(delivery, dict):
+        raise MalformedError("it has no properties of a message")
+    texts = (properties.get("delivery_tag"), delivery.get("exchange"), delivery.get("routing_key"))
+    if not all(isinstance(text, str) for text in texts) or not texts[0]:
+        raise MalformedError("it does not say how it is delivered")
+    if not isinstance(payload.get("headers"), dict | None):
+        raise MalformedError("its headers are no dict")
+    if not isinstance(payload.get("body"), str | None):
+        raise MalformedError("its body is no text")
+    if properties.get("body_encoding") not in _BODY_ENCODINGS:
+        raise MalformedError("its body has an encoding that there is not")
 
 
 class QoS(redis.QoS):
     """Keeps what is refused, where kombu throws it away."""
 
     channel: Channel
+    unacked_key: str
+    _delivered: Any
     _remove_from_indices: Any
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Hold a message that was taken from its queue; from now on it is not lost."""
+        if delivery_tag in self._delivered:
+            # The same message once more: it would take the place of the first.
+            message.delivery_tag = delivery_tag = str(uuid4())
+        super().append(message, delivery_tag)
+        self.channel.taken = None
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Called for a message that is given back, or refused."""
@@ -42,24 +116,117 @@ class QoS(redis.QoS):
             client.transaction(bury, self.unacked_key)
         virtual.QoS.ack(self, delivery_tag)
 
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message that was not acknowledged back into its queue; what is none goes to the dead letters."""
+        try:
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            cause = error
+
+            def bury(pipe: Any) -> None:
+                held = pipe.hget(self.unacked_key, tag)
+                pipe.multi()
+                self._remove_from_indices(tag, pipe)
+                if held:
+                    self.channel.bury_raw(held, self.unacked_key, cause, pipe)
+
+            with self.channel.conn_or_acquire(client) as connected:
+                connected.transaction(bury, self.unacked_key)
+
 
 class Channel(redis.Channel):
-    """Counts how often a message comes back, and gives it up at the limit.
+    """Counts how often a message comes back, gives it up at the limit, and keeps what is no message.
 
     Each message that comes back, from a worker that gives it back or from one that is gone, passes
     `_do_restore_message`, in one transaction with its removal from the messages in delivery. A message that never comes
     back costs nothing.
+
+    Attributes:
+        taken: the key of a queue, and what was taken from it and is not held yet.
+        unplaced: the same, where redis could not hold it; it is to be put back.
     """
 
     QoS = QoS
+    Message = Message
     delivery_limit: int | None = None
-    from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit")
+    max_bytes: int = Limits.bytes
+    from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit", MAX_BYTES)
+    conn_or_acquire: Any
+    connection_errors: tuple[type[Exception], ...]
+    global_keyprefix: str
+    pool: Any
+    sep: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.taken: tuple[bytes, bytes] | None = None
+        self.unplaced: list[tuple[bytes, bytes]] = []
+        super().__init__(*args, **kwargs)
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        client = super()._create_client(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+        if asynchronous:
+            client.set_response_callback("BRPOP", self._take)
+        return client
+
+    def _take(self, response: Any, **_: Any) -> Any:
+        self.taken = tuple(response) if response else None
+        return response
+
+    def _brpop_read(self, **options: Any) -> Any:
+        self.taken = None
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # celery-types lacks it
+        except Empty:
+            raise
+        except Exception as error:
+            taken = self._let_go()
+            if taken is None:
+                raise  # the connection, or what was done with a message that is held
+            if isinstance(error, RedisError) and not isinstance(error, DataError):
+                self.unplaced.append(taken)
+                raise
+            self._bury_taken(taken, error)
+            return True
+
+    def _let_go(self) -> tuple[bytes, bytes] | None:
+        taken, self.taken = self.taken, None
+        return taken
+
+    def _bury_taken(self, taken: tuple[bytes, bytes], error: Exception) -> None:
+        queue = taken[0].decode().removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+        log.error(f"what stands in queue '{queue}' is no message, and is kept among the dead letters: {_reason(error)}")
+        try:
+            with self.conn_or_acquire() as client:
+                self.bury_raw(taken[1], queue, error, client)
+        except RedisError:
+            self.unplaced.append(taken)
+            raise
+
+    def put_back(self, unplaced: list[tuple[bytes, bytes]]) -> None:
+        """Put what could not be held back into its queue, to be taken next."""
+        # A plain client: kombu's puts the prefix of all keys before these once more.
+        client = Redis(connection_pool=self.pool)
+        while unplaced:
+            client.rpush(*unplaced[-1])
+            unplaced.pop()
+
+    def _receive_one(self, client: Any) -> Any:
+        """Read a message that is sent to all workers, such as a command; what is none is dropped with a line."""
+        try:
+            return super()._receive_one(client)  # type: ignore[misc]  # celery-types lacks it
+        except Empty:
+            raise
+        except Exception as error:
+            if isinstance(error, self.connection_errors):
+                raise
+            log.warning(f"a message for all workers is dropped: {_reason(error)}")
+            raise Empty from error
 
     def _do_restore_message(
         self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
     ) -> None:
-        headers = payload.setdefault("headers", {})
-        headers[RETURNS] = headers.get(RETURNS, 0) + 1
+        headers = payload["headers"] = payload.get("headers") or {}
+        headers[RETURNS] = _returns(headers) + 1
         if self.delivery_limit and headers[RETURNS] >= self.delivery_limit:
             self.bury(payload, exchange, routing_key, "delivery_limit", pipe)
         else:
@@ -69,23 +236,38 @@ class Channel(redis.Channel):
 
     def bury(self, payload: Any, exchange: str, routing_key: str, reason: str, pipe: Any) -> None:
         """Add a message to the dead letters, by a command on `pipe`."""
-        headers = payload.setdefault("headers", {})
-        deliveries = headers.pop(RETURNS, 0) + (reason == "rejected")
+        headers = payload["headers"] = payload.get("headers") or {}
+        deliveries = _returns(headers) + (reason == "rejected")
+        headers.pop(RETURNS, None)
         queue = next(iter(self._lookup(exchange, routing_key)), routing_key)
         headers[DEATH] = {"queue": queue, "reason": reason, "time": time.time(), "deliveries": deliveries}
         pipe.lpush(DEAD_LETTER_QUEUE, dumps(payload))
+
+    def bury_raw(self, item: bytes, queue: str, error: Exception, pipe: Any) -> None:
+        """Add what is no message to the dead letters, byte for byte, by a command on `pipe`."""
+        death = {"queue": queue, "reason": MALFORMED, "time": time.time(), "deliveries": 1, "problem": _reason(error)}
+        letter = {
+            "body": base64.b64encode(item).decode(),
+            "content-type": "application/octet-stream",
+            "content-encoding": "binary",
+            "headers": {DEATH: death},
+            "properties": {"body_encoding": "base64", "delivery_tag": str(uuid4())},
+        }
+        pipe.lpush(DEAD_LETTER_QUEUE, dumps(letter))
+
+
+def _returns(headers: dict[str, Any]) -> int:
+    """How often a message came back; a sender may have written anything there."""
+    found = headers.get(RETURNS, 0)
+    return found if type(found) is int and found > 0 else 0
+
+
+def _reason(error: Exception) -> str:
+    """Why something is no message, without what it holds: the text of an error of Python's may repeat that."""
+    return str(error) if isinstance(error, MalformedError) else f"it cannot be read ({type(error).__name__})"
 
 
 class Transport(redis.Transport):
     """Kombu's, with our channel."""
 
     Channel = Channel
-
-
-class Connection(kombu.Connection):
-    """A connection that gives up messages on redis too; to other brokers it is kombu's."""
-
-    def get_transport_cls(self) -> Any:
-        """Called once, to connect."""
-        found = super().get_transport_cls()
-        return Transport if found is redis.Transport else found

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
+from celery.exceptions import Ignore, Reject
 from celery.worker.request import Request as CeleryRequest
+from celery.worker.state import task_ready
+
+from opa.core.log import log
+
+
+class OutOfMemoryError(Exception):
+    """A task could not get the memory that it asked for; Celery's worker would end where a task raises MemoryError."""
 
 
 class Request(CeleryRequest):
-    """Celery's request, whose cancellation needs no result backend."""
+    """Celery's request, whose cancellation needs no result backend, and whose end does not end the worker."""
+
+    _connection_errors: tuple[type[Exception], ...]
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """End the task when the connection to the broker is lost, or when the worker stops.
@@ -20,3 +31,46 @@ class Request(CeleryRequest):
         super().cancel(pool, signal=signal, emit_retry=emit_retry and not self.task.acks_late)
         # A thread goes on. The connection on which its end could be acknowledged is gone, and to try would be an error.
         self.acknowledged = True
+
+    def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        """Called when the task has run, whether it succeeded or raised."""
+        return self._ended(super().on_success, failed__retval__runtime, **kwargs)
+
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
+        """Called when the task has had its time."""
+        return self._ended(super().on_timeout, soft, timeout)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """Called when the task raised, or when what Celery does around it did."""
+        error = exc_info.exception
+        error = getattr(error, "exc", error)  # as it comes from another process
+        if exc_info.internal and not isinstance(error, Reject | Ignore):
+            cause = type(error).__name__
+            log.error(f"task {self.name}[{self.id}] cannot be run ({cause}), and is kept: `opa tasks dead` shows it")
+            self._give_up()
+            return None
+        if isinstance(error, MemoryError):
+            exc_info = _raised(OutOfMemoryError(str(error) or "there was not enough memory"))
+        return self._ended(super().on_failure, exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def _ended(self, what_celery_does: Any, *args: Any, **kwargs: Any) -> Any:
+        """Note the end of the task. Where that fails, as for a server that is gone, the message is kept."""
+        try:
+            return what_celery_does(*args, **kwargs)
+        except self._connection_errors:
+            raise
+        except Exception as error:  # noqa: BLE001 - the process holds the tasks of everybody
+            log.opt(exception=error).error(f"the end of task {self.name}[{self.id}] cannot be noted")
+            self._give_up()
+
+    def _give_up(self) -> None:
+        task_ready(self)
+        if not self.acknowledged:
+            self.reject(requeue=False)
+
+
+def _raised(error: Exception) -> ExceptionInfo:
+    try:
+        raise error
+    except type(error):
+        return ExceptionInfo()

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery._state import get_current_task
 
-from opa.core.request_id import belonging_to_request, get_request_id
+from opa.core.request_id import belonging_to_request, get_request_id, is_request_id
 
 HEADER = "request_id"
 """Of the message in which a task is sent."""
@@ -24,7 +24,7 @@ def request_id_of_task() -> str | None:
     """The id of the request that has sent the task which runs in this thread."""
     task: Any = get_current_task()
     request_id = (task.request.headers or {}).get(HEADER) if task else None
-    return request_id if isinstance(request_id, str) else None
+    return request_id if is_request_id(request_id) else None
 
 
 def belonging_to_its_request() -> AbstractContextManager[None]:

@@ -14,10 +14,7 @@ from celery import Task as CeleryTask
 from celery._state import get_current_task
 from celery.app.task import Context
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
-from kombu.exceptions import EncodeError
-from kombu.utils.json import dumps
 
-from opa.core.errors import TaskArgumentError
 from opa.tasks import loop, outages, soft_limit
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
@@ -89,6 +86,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
 
         Raises:
             TaskArgumentError: an argument is not JSON.
+            TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
             kombu.exceptions.OperationalError: the broker does not answer; a route answers 503.
         """
         return await self.send_with({}, *args, **kwargs)
@@ -97,28 +95,6 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
         """Send it with options of Celery's `apply_async`: `{"queue": "slow", "countdown": 60}`; else as `send`."""
         send = functools.partial(self.apply_async, args, kwargs, **{**_origin(), **options})
         return TaskResult(await asyncio.to_thread(send))
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
-        """Celery's `apply_async`; an argument that is not JSON is refused here and not in the worker.
-
-        Raises:
-            TaskArgumentError: an argument is not JSON.
-        """
-        try:
-            return super().apply_async(args, kwargs, *positional, **options)
-        except EncodeError as error:
-            raise self._argument_error(args or (), kwargs or {}, error) from error
-
-    def _argument_error(self, args: Any, kwargs: Any, error: Exception) -> TaskArgumentError:
-        named = [(f"number {number}", value) for number, value in enumerate(args, 1)]
-        named += [(f"'{name}'", value) for name, value in kwargs.items()]
-        which = next((f"argument {name} ({type(value).__name__})" for name, value in named if not _is_json(value)), "")
-        code = inspect.unwrap(self.run).__code__
-        return TaskArgumentError(
-            f"task '{self.name}' is sent with {which or 'something'} that is not JSON: {error}",
-            where=f"{code.co_filename}:{code.co_firstlineno}",
-            hint="Send numbers, texts, lists and dicts, and make objects from them in the task",
-        )
 
     def retry(  # noqa: PLR0917 - as Celery has it
         self,
@@ -145,14 +121,6 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
         """The request that this task answers; as Celery's, and right in a coroutine too."""
         request: Any = _request.get()
         return request if request is not None and request.task == self.name else super().request
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _is_in_coroutine() -> bool:

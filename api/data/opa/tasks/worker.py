@@ -126,6 +126,15 @@ class Worker(celery_worker.Worker):
         super().stop(in_sighandler, exitcode)
         self._has_stopped.set()
 
+    def _process_task(self, req: Any) -> None:
+        # Celery keeps the place in the pool of a task that could not be handed to it, and would wait for it for ever.
+        try:
+            super()._process_task(req)  # type: ignore[misc]  # celery-types lacks it
+        except Exception:
+            if release := getattr(self, "_quick_release", None):
+                release()
+            raise
+
     def _give_back(self) -> None:
         """End the tasks that have had their time, while the main thread waits for them."""
         while not self.stopping.wait(PAUSE):
