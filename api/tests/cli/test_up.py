@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pty
 import re
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.local.up import HAS_MONGO, Up, descendants, up_in
 from tests.serve.process import free_port, wait_until
@@ -99,11 +102,55 @@ def test_a_worker_runs_tasks_and_a_beat_sends_those_that_are_scheduled(up: Up) -
     assert up.nothing_is_left()
 
 
-def test_what_runs_where_is_printed(up: Up) -> None:
-    debugger = free_port()
-    up.environ |= {"OPA_DEBUGPY": "true", "OPA_DEBUGPY_PORT": str(debugger)}
+def passwords(up: Up) -> set[str]:
+    settings = json.loads((up.folder / ".opa" / "running.json").read_text())["settings"]
+    return {word for url in settings.values() for word in re.findall(r":([^:/]+)@", str(url))}
+
+
+def test_servers_have_passwords_of_this_start_that_other_users_see_nowhere(up: Up) -> None:
     up.start()
     up.wait_until_ready()
+    secrets = passwords(up)
+    assert len(secrets) == 1 + HAS_MONGO
+    assert min(map(len, secrets)) > 40
+    assert not [secret for secret in secrets if secret in up.output]
+    for pid in {up.pid, *descendants(up.pid)}:
+        with contextlib.suppress(FileNotFoundError):
+            line = Path(f"/proc/{pid}/cmdline").read_text()
+            assert not [secret for secret in secrets if secret in line]
+    (redis_port,) = re.findall(r"redis +127.0.0.1:(\d+)", up.output)
+    with redis.Redis(port=int(redis_port)) as client, pytest.raises(redis.AuthenticationError):
+        client.keys()
+    os.kill(up.pid, signal.SIGTERM)
+    assert up.end() == 0
+    up.start("--no-reload")
+    up.wait_until_ready()
+    assert not secrets & passwords(up)
+
+
+def test_no_debugger_listens_unless_it_is_asked_for(up: Up) -> None:
+    up.start()
+    up.wait_until_ready()
+    wait_until(lambda: re.search(r"worker \S+ with \d+ \(prefork\) takes tasks", up.output), what="the worker runs")
+    assert "debugger" not in up.output
+    assert not [pid for pid in descendants(up.pid) if "debugpy" in Path(f"/proc/{pid}/maps").read_text()]
+
+
+def test_a_debugger_can_be_asked_for_while_it_runs_in_the_settings_folder(up: Up) -> None:
+    (up.folder / "settings").mkdir()
+    up.start()
+    up.wait_until_ready()
+    port = free_port()
+    (up.folder / "settings" / "debug.yaml").write_text(f"dev: {{DEBUGPY: true, DEBUGPY_PORT: {port}}}")
+    wait_until(lambda: f"a debugger can attach on 127.0.0.1:{port}" in up.output, what="the api listens")
+
+
+def test_what_runs_where_is_printed(up: Up) -> None:
+    debugger = free_port()
+    up.environ |= {"OPA_DEBUGPY_PORT": str(debugger)}
+    up.start("--debug")
+    up.wait_until_ready()
+    wait_until(lambda: up.output.count("a debugger can attach on") == 2, what="both listen")
     patterns = [
         rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
         r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; its data: .opa/valkey",
@@ -250,5 +297,5 @@ def test_the_options_are_in_the_help() -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "opa.cli", "up", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    for option in ("--host", "--port", "--reload", "--no-reload"):
+    for option in ("--host", "--port", "--reload", "--no-reload", "--debug"):
         assert option in help_text

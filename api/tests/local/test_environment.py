@@ -8,7 +8,7 @@ from opa.core.settings import Config, load_settings
 from opa.core.settings_handed import handing_variable
 from opa.local.environment import component_settings, open_targets, plugin_paths
 
-ADDRESSES = {"redis": "127.0.0.1:1", "mongo": "127.0.0.1:2"}
+AUTHORITIES = {"redis": ":secret@127.0.0.1:1", "mongo": "opa:secret@127.0.0.1:2"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pointed(config: Config) -> dict[str, str]:
-    return component_settings(open_targets(config), ADDRESSES)
+    return component_settings(open_targets(config), AUTHORITIES)
 
 
 def test_the_components_of_the_default_settings_are_pointed_at_the_servers(
@@ -33,11 +33,11 @@ def test_the_components_of_the_default_settings_are_pointed_at_the_servers(
     config = load_settings()
     assert config.source("OPTIONAL_COMPONENTS.WALRUS.OPTS.URL") == "opa up"
     components = config.OPTIONAL_COMPONENTS
-    assert components.WALRUS.OPTS.URL == "redis://127.0.0.1:1"
-    assert components.AIOREDIS.OPTS.URL == "redis://127.0.0.1:1"
-    assert components.CELERY.OPTS.BROKER_URL == "redis://127.0.0.1:1/1"
-    assert components.CELERY.OPTS.BACKEND_URL == "redis://127.0.0.1:1/2"
-    assert components.MONGODB.OPTS.URL == "mongodb://127.0.0.1:2/opa"
+    assert components.WALRUS.OPTS.URL == "redis://:secret@127.0.0.1:1"
+    assert components.AIOREDIS.OPTS.URL == "redis://:secret@127.0.0.1:1"
+    assert components.CELERY.OPTS.BROKER_URL == "redis://:secret@127.0.0.1:1/1"
+    assert components.CELERY.OPTS.BACKEND_URL == "redis://:secret@127.0.0.1:1/2"
+    assert components.MONGODB.OPTS.URL == "mongodb://opa:secret@127.0.0.1:2/opa?authSource=admin"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from opa.core.errors import StartError
 from opa.local import folder as folder_module
-from opa.local.folder import locked_folder
+from opa.local.folder import locked_folder, write_private
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +45,49 @@ def test_a_process_that_keeps_the_lock_protects_its_data(tmp_path: Path) -> None
         server.kill()
     with locked_folder(tmp_path):
         pass
+
+
+def test_what_others_may_do_in_a_folder_that_is_there_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / ".opa").mkdir()
+    (tmp_path / ".opa").chmod(0o777)
+    with locked_folder(tmp_path) as (folder, _):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".opa").mkdir(mode=0o700)
+    os.chown(tmp_path / ".opa", 65534, 65534)
+    with pytest.raises(StartError, match=r"^\.opa belongs to another user \(uid 65534\).*Remove it"):  # noqa: SIM117
+        with locked_folder(tmp_path):
+            pass
+    assert not list((tmp_path / ".opa").iterdir())
+
+
+def test_a_link_and_a_file_in_its_place_are_refused_in_one_line(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / ".opa").symlink_to(elsewhere)
+    with pytest.raises(StartError, match=r"^\.opa is a link to another place"), locked_folder(tmp_path):
+        pass
+    assert not list(elsewhere.iterdir())
+    (tmp_path / ".opa").unlink()
+    (tmp_path / ".opa").touch()
+    with pytest.raises(StartError, match=r"^\.opa is no folder"), locked_folder(tmp_path):
+        pass
+
+
+def test_a_private_file_takes_the_place_of_a_link_and_of_a_file_that_others_may_read(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("as before")
+    file = tmp_path / "file"
+    file.symlink_to(other)
+    before = os.umask(0)
+    try:
+        write_private(file, "one")
+        file.chmod(0o666)
+        write_private(file, "two")
+    finally:
+        os.umask(before)
+    assert (file.read_text(), other.read_text()) == ("two", "as before")
+    assert file.stat().st_mode & 0o777 == 0o600

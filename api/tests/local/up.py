@@ -32,7 +32,7 @@ class Up:
         own = {"ENV", "MODE", "WEB_CONCURRENCY"}
         self.environ = {
             name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name not in own
-        } | {"OPA_DEBUGPY": "false", "OPA_LOG_FORMAT": "text"}
+        } | {"OPA_LOG_FORMAT": "text"}
 
     def start(self, *options: str, wrapper: Sequence[str] = (), **more: Any) -> None:
         with self.log.open("ab") as log:

@@ -20,6 +20,12 @@ def up(
         bool | None,
         typer.Option("--reload/--no-reload", help="Start the api anew when a file changes; setting RELOAD."),
     ] = None,
+    debug: Annotated[
+        bool | None,
+        typer.Option(
+            "--debug/--no-debug", help="Let a debugger attach to the api and the worker; setting DEBUGPY. Off by default."
+        ),
+    ] = None,
 ) -> None:
     """Run everything on this machine, without Docker: servers for redis and mongo, and the api with ./plugins.
 
@@ -27,14 +33,14 @@ def up(
     The other commands find the servers while this runs, in the same folder.
     ENV is dev unless you set it.
     """
-    options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload}
+    options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload, "OPA_DEBUGPY": debug}
     # The environment is how the processes that are started get the same settings.
     os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})
     os.environ.setdefault("ENV", DEV)
     from opa.core.settings import load_settings
     from opa.core.settings_handed import HANDED_VARIABLE
-    from opa.local.run import run
+    from opa.local.run import OWN_DEFAULTS, run
 
     # Of an `opa shell` that this was started from.
     os.environ.pop(HANDED_VARIABLE, None)
-    run(load_settings())
+    run(load_settings(OWN_DEFAULTS, base_name="opa up"))

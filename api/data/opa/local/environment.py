@@ -21,7 +21,7 @@ class Target:
     Attributes:
         server: `redis` or `mongo`.
         setting: the option's name.
-        url: its value, for a server at `{address}`.
+        url: its value, for a server at `{authority}`.
     """
 
     server: str
@@ -36,11 +36,11 @@ class Target:
 
 # Databases of their own for tasks and results, so that nobody's FLUSHDB takes them away.
 TARGETS = (
-    Target("redis", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL", "redis://{address}"),
-    Target("redis", "OPTIONAL_COMPONENTS.AIOREDIS.OPTS.URL", "redis://{address}"),
-    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL", "redis://{address}/1"),
-    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BACKEND_URL", "redis://{address}/2"),
-    Target("mongo", "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL", "mongodb://{address}/opa"),
+    Target("redis", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL", "redis://{authority}"),
+    Target("redis", "OPTIONAL_COMPONENTS.AIOREDIS.OPTS.URL", "redis://{authority}"),
+    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL", "redis://{authority}/1"),
+    Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BACKEND_URL", "redis://{authority}/2"),
+    Target("mongo", "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL", "mongodb://{authority}/opa?authSource=admin"),
 )
 
 
@@ -62,17 +62,17 @@ def _is_default(config: Config, setting: str) -> bool:
     return all(source.startswith(DEFAULTS_FILE.name) for source in config.source(setting).split(", "))
 
 
-def component_settings(targets: tuple[Target, ...], addresses: Mapping[str, str]) -> dict[str, str]:
+def component_settings(targets: tuple[Target, ...], authorities: Mapping[str, str]) -> dict[str, str]:
     """The settings that point components at servers, by dotted name.
 
     Args:
         targets: the options to set.
-        addresses: `host:port` by the name of a server; what is not there stays as it is.
+        authorities: `user:password@host:port` by the name of a server; what is not there stays as it is.
     """
     return {
-        target.setting: target.url.format(address=addresses[target.server])
+        target.setting: target.url.format(authority=authorities[target.server])
         for target in targets
-        if target.server in addresses
+        if target.server in authorities
     }
 
 

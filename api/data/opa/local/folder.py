@@ -1,9 +1,12 @@
-"""The folder `.opa`, where the servers of `opa up` keep their data. No other user looks into it."""
+"""The folder `.opa`, where the servers of `opa up` keep their data and passwords. No other user looks into it."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +15,8 @@ from pathlib import Path
 from opa.core.errors import StartError
 
 NAME = ".opa"
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
 # The servers of a run that has just ended may still be writing.
 LOCK_LIMIT = 5.0
 PAUSE = 0.1
@@ -25,13 +30,13 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
     after the process that started it was killed.
 
     Raises:
-        StartError: another run has the lock.
+        StartError: another run has the lock, or the folder is not one that only this user can enter.
     """
     folder = project / NAME
-    folder.mkdir(mode=0o700, exist_ok=True)
+    _make_private(folder)
     (folder / ".gitignore").write_text("*\n")
     file = folder / "lock"
-    lock = os.open(file, os.O_RDWR | os.O_CREAT)
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         _lock(lock, file)
         os.truncate(lock, 0)
@@ -39,6 +44,52 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
         yield folder, lock
     finally:
         os.close(lock)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only this user reads, in the place of one that may be there, whatever its mode."""
+    file.unlink(missing_ok=True)
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    with open(opened, "w") as new:
+        new.write(text)
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, or take away what others may do in one that is there.
+
+    Raises:
+        StartError: it is of another user, a link, or no folder.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=PRIVATE_FOLDER)
+    try:
+        # Opened once, so that what is checked and what is changed are the same.
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EACCES):
+            raise
+        raise _refusal(folder) from error
+    try:
+        status = os.fstat(opened)
+        if status.st_uid != os.geteuid():
+            raise _refusal(folder)
+        if stat.S_IMODE(status.st_mode) != PRIVATE_FOLDER:
+            os.fchmod(opened, PRIVATE_FOLDER)
+    finally:
+        os.close(opened)
+
+
+def _refusal(folder: Path) -> StartError:
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        problem = f"{NAME} is a link to another place"
+    elif not stat.S_ISDIR(status.st_mode):
+        problem = f"{NAME} is no folder"
+    elif status.st_uid != os.geteuid():
+        problem = f"{NAME} belongs to another user (uid {status.st_uid}), who could read the passwords of the servers"
+    else:
+        problem = f"{NAME} cannot be opened"
+    return StartError(problem, where=str(folder), hint="Remove it, or run opa up in another folder")
 
 
 def _lock(lock: int, file: Path) -> None:

@@ -22,11 +22,14 @@ from opa.local.environment import (
 )
 from opa.local.folder import locked_folder
 from opa.local.running import Running, current_network, published
-from opa.local.servers import LocalServer, free_port, secantusdb, valkey
+from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
 from opa.serve.listen import address_of, listening_socket
 from opa.serve.server import stop_limit
 
+# Other than ENV=dev says. Whoever reaches a debugger can run code, and on loopback that is every user of the machine: it listens
+# only where somebody asks for it. The files and variables of the user win.
+OWN_DEFAULTS = {"DEBUGPY": False}
 # Behind what the process itself allows its requests and components.
 STOP_MARGIN = 5.0
 
@@ -48,11 +51,11 @@ def run(config: Config) -> None:
     with locked_folder(project) as (folder, lock), Supervisor() as supervisor:
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))
-        addresses = {name: server.address for name, server in servers.items()}
+        authorities = {name: server.authority for name, server in servers.items()}
         running = Running(
             process=os.getpid(),
             env=os.environ.get(ENV_VARIABLE, ""),
-            settings=component_settings(targets, addresses),
+            settings=component_settings(targets, authorities) | OWN_DEFAULTS,
             network=current_network(),
         )
         environ = (
@@ -72,13 +75,13 @@ def run(config: Config) -> None:
 
 
 def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, LocalServer]:
-    """The servers that somebody needs, by name."""
+    """The servers that somebody needs, by name; each has a password that is made for this start."""
     wanted = {target.server for target in targets}
     servers: dict[str, LocalServer] = {}
     if "redis" in wanted:
-        servers["redis"] = valkey(folder, free_port(), keep_open=(lock,))
+        servers["redis"] = valkey(folder, free_port(), password=new_password(), keep_open=(lock,))
     if "mongo" in wanted:
-        mongo = secantusdb(folder, free_port(), keep_open=(lock,))
+        mongo = secantusdb(folder, free_port(), password=new_password(), keep_open=(lock,))
         if mongo is None:
             components = names_of_components(targets, "mongo")
             print(f"without {components}: SecantusDB is not installed, it has no release for Python 3.14 yet")

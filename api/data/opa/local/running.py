@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from opa.local.folder import NAME
 
@@ -30,13 +31,13 @@ class Running:
     Attributes:
         process: its process id.
         env: its environment variable `ENV`.
-        settings: the options that it points at its servers, by dotted name.
+        settings: what it hands down, by dotted name: the options that point at its servers, and defaults of its own.
         network: where its loopback addresses mean something, see `current_network`.
     """
 
     process: int
     env: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
     network: str
 
     @property

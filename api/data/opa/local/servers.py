@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import secrets
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 from opa.core.errors import StartError
+from opa.local import mongo
+from opa.local.folder import write_private
 from opa.local.supervisor import Program
 
 HOST = "127.0.0.1"
+# An option of Valkey that takes any text and, since it does not use syslog, does nothing.
+IDENTITY = "syslog-ident"
 ANSWER_LIMIT = 1.0
 
 
@@ -23,11 +29,23 @@ class LocalServer:
         program: how to run it.
         address: `host:port`.
         data: where its data lie.
+        login: what stands in a URL before the address, `user:password@`; empty where it asks for none.
     """
 
     program: Program
     address: str
     data: Path
+    login: str = field(default="", repr=False)
+
+    @property
+    def authority(self) -> str:
+        """What stands in a URL between the scheme and the path. It has the password."""
+        return f"{self.login}{self.address}"
+
+
+def new_password() -> str:
+    """A password that nobody guesses, of characters that mean nothing in a URL or a configuration file."""
+    return secrets.token_urlsafe()
 
 
 def free_port() -> int:
@@ -38,8 +56,14 @@ def free_port() -> int:
         return port
 
 
-def valkey(folder: Path, port: int, *, keep_open: tuple[int, ...] = ()) -> LocalServer:
+def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int, ...] = ()) -> LocalServer:
     """Valkey; its data survive in `folder`.
+
+    Args:
+        folder: where its data, its log and the file with its password are.
+        port: the port of the loopback interface.
+        password: what it asks everybody for; empty asks nobody, which is for tests and benchmarks.
+        keep_open: file descriptors that it keeps.
 
     Raises:
         StartError: it is not installed, or there is none for this machine.
@@ -62,54 +86,109 @@ def valkey(folder: Path, port: int, *, keep_open: tuple[int, ...] = ()) -> Local
     data = folder / "valkey"
     options = {"bind": HOST, "port": port, "dir": data, "appendonly": "yes", "save": ""}
     arguments = [item for name, value in options.items() for item in (f"--{name}", str(value))]
+    identity = secrets.token_urlsafe()
+    if password:
+        # In a file, since every user can read the command line of a process.
+        file = folder / "valkey.conf"
+        write_private(file, f"requirepass {password}\n{IDENTITY} {identity}\n")
+        arguments.insert(0, str(file))
     program = Program(
         name="Valkey",
         command=[str(binary), *arguments],
         folder=data,
         log=folder / "valkey.log",
-        is_ready=lambda: _says_pong(port),
+        is_ready=lambda: _is_valkey_ready(port, password, identity),
         keep_open=keep_open,
     )
-    return LocalServer(program, f"{HOST}:{port}", data)
+    return LocalServer(program, f"{HOST}:{port}", data, f":{password}@" if password else "")
 
 
-def secantusdb(folder: Path, port: int, *, keep_open: tuple[int, ...] = ()) -> LocalServer | None:
-    """SecantusDB; its data survive in `folder`. None where it is not installed: there is none for Python 3.14 yet."""
+def secantusdb(
+    folder: Path, port: int, *, password: str = "", keep_open: tuple[int, ...] = ()
+) -> LocalServer | None:
+    """SecantusDB; its data survive in `folder`. None where it is not installed: there is none for Python 3.14 yet.
+
+    Args:
+        folder: where its data and its log are.
+        port: the port of the loopback interface.
+        password: what its user is asked for; empty asks nobody, which is for tests.
+        keep_open: file descriptors that it keeps.
+    """
     if importlib.util.find_spec("secantus") is None:
         return None
     data = folder / "mongo"
-    options = ["--host", HOST, "--port", str(port), "--storage-path", str(data), "--log-level", "WARNING"]
     program = Program(
         name="SecantusDB",
-        # --standalone: no replica set, as the mongo of docker-compose.yml.
-        command=[sys.executable, "-P", "-m", "secantus", *options, "--standalone"],
+        command=[sys.executable, "-P", "-m", "opa.local.mongo", HOST, str(port), str(data)],
         folder=data,
+        # No other user can read it there.
+        environ={mongo.PASSWORD_VARIABLE: password},
         log=folder / "mongo.log",
-        is_ready=lambda: _answers_ping(port),
+        is_ready=lambda: _is_mongo_ready(port, password),
         keep_open=keep_open,
     )
-    return LocalServer(program, f"{HOST}:{port}", data)
+    return LocalServer(program, f"{HOST}:{port}", data, f"{mongo.USER}:{password}@" if password else "")
 
 
-def _says_pong(port: int) -> bool:
-    """Whether Valkey answers; while it loads its data it listens, and refuses."""
+def _is_valkey_ready(port: int, password: str, identity: str) -> bool:
+    """Whether Valkey answers; while it loads its data it listens, and refuses.
+
+    Raises:
+        StartError: what answers is not the Valkey that was started.
+    """
     try:
-        with socket.create_connection((HOST, port), timeout=ANSWER_LIMIT) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+        with (
+            socket.create_connection((HOST, port), timeout=ANSWER_LIMIT) as connection,
+            connection.makefile("rwb") as stream,
+        ):
+            if password:
+                _tell(stream, f"AUTH {password}")
+                if (said := stream.readline()) != b"+OK\r\n":
+                    if not said:
+                        return False
+                    raise _stranger("Valkey", port)
+            _tell(stream, "PING")
+            if not stream.readline().startswith(b"+PONG"):
+                return False
+            if password:
+                # Another process that has the port could take any password. Only ours has read the file.
+                _tell(stream, f"CONFIG GET {IDENTITY}")
+                if identity.encode() not in [stream.readline().strip() for _ in range(5)]:
+                    raise _stranger("Valkey", port)
+            return True
     except OSError:
         return False
 
 
-def _answers_ping(port: int) -> bool:
-    """Whether SecantusDB answers. That it listens is not enough: a SIGTERM that comes at once would make it hang."""
-    from pymongo import MongoClient
-    from pymongo.errors import ConnectionFailure
+def _tell(stream: IO[bytes], command: str) -> None:
+    stream.write(f"{command}\r\n".encode())
+    stream.flush()
 
-    milliseconds = int(ANSWER_LIMIT * 1000)
+
+def _is_mongo_ready(port: int, password: str) -> bool:
+    """Whether SecantusDB answers. With a password each side proves to the other that it knows it (SCRAM).
+
+    Raises:
+        StartError: what answers is not the SecantusDB that was started.
+    """
+    from pymongo import MongoClient
+    from pymongo.errors import ConnectionFailure, PyMongoError
+
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": int(ANSWER_LIMIT * 1000)}
+    if password:
+        options |= {"username": mongo.USER, "password": password, "authMechanism": "SCRAM-SHA-256"}
     try:
-        with MongoClient[dict[str, object]](HOST, port, serverSelectionTimeoutMS=milliseconds) as client:
+        with MongoClient[dict[str, object]](HOST, port, **options) as client:
             client.admin.command("ping")
     except ConnectionFailure:
         return False
+    except PyMongoError as error:
+        raise _stranger("SecantusDB", port) from error
     return True
+
+
+def _stranger(name: str, port: int) -> StartError:
+    return StartError(
+        f"what answers on {HOST}:{port} is not the {name} that was started: it does not know the password of this start",
+        hint="Another process has taken the port; start again",
+    )
