@@ -16,6 +16,7 @@ import pytest
 from opa.core.errors import StartError
 from opa.local.supervisor import Child, Program, Supervisor
 from tests.serve.process import is_running, wait_until
+from tests.signals import signal_at
 
 MakeProgram = Callable[..., Program]
 
@@ -192,3 +193,35 @@ def test_a_file_in_the_current_folder_does_not_stand_in_for_a_module(
         child.wait_until_ready()
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_signal_at_any_moment_of_the_waiting_ends_it(times: int) -> None:
+    for moment in range(50):
+        with Supervisor() as supervisor:
+            signal_at(moment, supervisor.watch, signal.SIGTERM, times=times)
+
+
+@pytest.mark.parametrize("pause", [0, 0.0005, 0.002])
+def test_signals_that_come_close_together_stop_it(pause: float, tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from opa.local.supervisor import Program, Supervisor
+        with Supervisor() as supervisor:
+            supervisor.start(Program("sleep", ["/bin/sleep", "60"], Path.cwd()))
+            print("runs", flush=True)
+            supervisor.watch()
+    """)
+    for _ in range(5):
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "runs\n"
+            for _ in range(3):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(pause)
+            try:
+                assert process.wait(30) == 0
+            finally:
+                process.kill()

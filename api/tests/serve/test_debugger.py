@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import socket
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+
+from opa.serve.debug_gate import PORT_VARIABLE
 from opa.serve.listen import listening_socket
 from tests.docker.dap import DapClient
 from tests.serve.process import Opa, free_port, wait_until
@@ -114,3 +122,89 @@ def test_the_former_name_of_the_setting_works(opa: Opa) -> None:
     opa.start(OPA_PTVSD="true", OPA_DEBUGPY_PORT=str(free_port()))
     opa.wait_until_ready()
     assert "a debugger can attach on" in opa.log
+
+
+INITIALIZE = {
+    "seq": 1,
+    "type": "request",
+    "command": "initialize",
+    "arguments": {"adapterID": "python", "pathFormat": "path"},
+}
+BODY = json.dumps(INITIALIZE).encode()
+# What a browser sends from any page, without asking anybody: fetch(…, {method: "POST", mode: "no-cors", body: …}).
+POST = (
+    b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nOrigin: https://example.com\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+)
+
+
+def answer(port: int, said: bytes) -> bytes:
+    """All that is said back until the other side closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(said)
+        try:
+            return b"".join(iter(lambda: connection.recv(4096), b""))
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.fixture(scope="module")
+def debugged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Opa, int]]:
+    """One for all that only looks at what is let in."""
+    opa = Opa(tmp_path_factory.mktemp("debugged"))
+    opa.plugin("double.py", PLUGIN.format(note=1))
+    port = start(opa)
+    yield opa, port
+    opa.stop()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        POST,
+        POST.replace(b"POST", b"Content-Length", 1),
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        b"content-length: 2\r\n\r\n{}",
+        b"\x16\x03\x01\x02\x00",
+        b"\r\n" + POST,
+        b"A" * 1_000_000,
+    ],
+    ids=["post", "method", "websocket", "lower", "tls", "empty-line", "huge"],
+)
+def test_a_request_of_a_web_page_is_not_taken_for_a_debugger(debugged: tuple[Opa, int], said: bytes) -> None:
+    opa, port = debugged
+    assert answer(port, said) == b""
+    assert opa.get("/double?number=3") == 6
+
+
+def test_many_that_say_nothing_or_half_a_word_do_not_keep_a_debugger_out(debugged: tuple[Opa, int]) -> None:
+    opa, port = debugged
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+    for number, connection in enumerate(silent):
+        with contextlib.suppress(OSError):
+            connection.sendall(b"Content-"[: number % 9])
+    try:
+        with attached(opa, port) as debugger:
+            assert_stops_and_shows_values(opa, debugger)
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_debugger_that_speaks_in_small_pieces_is_heard(debugged: tuple[Opa, int]) -> None:
+    _, port = debugged
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY):
+            connection.sendall(bytes([byte]))
+        heard = b""
+        while b'"command": "initialize"' not in heard:
+            chunk = connection.recv(4096)
+            assert chunk, heard
+            heard += chunk
+
+
+def test_the_environment_of_the_adapter_reaches_no_process_of_the_api(debugged: tuple[Opa, int]) -> None:
+    opa, _ = debugged
+    assert opa.process is not None
+    assert PORT_VARIABLE not in Path(f"/proc/{opa.process.pid}/environ").read_text()

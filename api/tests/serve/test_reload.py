@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from opa.core.flag import Flag
 from opa.core.settings import Config
-from opa.serve.reload import polls, watched_folders
+from opa.local.servers import valkey
+from opa.local.supervisor import Child
+from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, polls, watched_folders
+from opa.serve.reload import Child as ReloadChild
+from opa.serve.single import MISTAKE
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
 
@@ -145,16 +152,129 @@ def test_the_serving_process_ends_with_its_supervisor(opa: Opa) -> None:
     wait_until(lambda: not is_running(child))
 
 
-def test_a_component_that_does_not_connect_is_one_line_and_the_supervisor_waits(opa: Opa) -> None:
+def test_a_process_that_was_killed_is_started_again_after_a_pause(opa: Opa) -> None:
+    opa.hello("one")
+    start(opa)
+    wait_for_hello(opa, "one")
+    for _ in range(2):
+        (child,) = opa.children()
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: not is_running(child), what="it is gone")  # noqa: B023
+        wait_for_hello(opa, "one")
+        assert opa.children() != [child]
+    assert "the process has ended with signal SIGKILL; it starts again in 1 s, or when a file changes" in opa.log
+    assert "the process has ended with signal SIGKILL; it starts again in 2 s, or when a file changes" in opa.log
+    assert opa.log.count("the process has ended") == 2
+    assert opa.stop() == 0
+
+
+def test_a_change_of_a_file_does_not_wait_for_the_pause(opa: Opa) -> None:
+    ends = "import os\n\nfrom opa import get_router\n\nrouter = get_router()\nos._exit(0)\n"
+    opa.plugin("hello.py", ends)
+    start(opa)
+    wait_until(lambda: "ended with exit status 0; it starts again in 4 s" in opa.log, what=opa.log)
+    opa.hello("one")
+    wait_for_hello(opa, "one")
+
+
+def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa, tmp_path: Path) -> None:
+    port = free_port()
     start(
         opa,
         OPA_COMPONENT_CONNECT_TIMEOUT="1",
         OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD="yes",
-        OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://127.0.0.1:{free_port()}",
+        OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://127.0.0.1:{port}",
     )
-    wait_until(lambda: "starts again after the next change" in opa.log, what=opa.log)
-    assert len(re.findall(r"^error: component 'walrus'", opa.log, re.MULTILINE)) == 1
+    wait_until(lambda: "ended with exit status 1; it starts again in 2 s" in opa.log, what=opa.log)
+    (tmp_path / "redis").mkdir()
+    server = Child(valkey(tmp_path / "redis", port).program)
+    server.start()
+    try:
+        opa.wait_until_ready()
+        errors = len(re.findall(r"^error: component 'walrus'", opa.log, re.MULTILINE))
+        assert errors == opa.log.count("it starts again in")
+        assert opa.stop() == 0
+    finally:
+        server.stop()
+
+
+def test_a_signal_ends_the_pause(opa: Opa) -> None:
+    opa.plugin("hello.py", "import os\nos._exit(3)\n")
+    start(opa)
+    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=opa.log)
     assert opa.stop() == 0
+
+
+class FakeChild(ReloadChild):
+    """A process that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.starts = 0
+
+    def start(self) -> None:
+        self.status = None
+        self.starts += 1
+
+    def end(self) -> int | None:
+        return self.status
+
+
+def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
+    now = 0.0
+    child = FakeChild()
+    lives = Lives(child, Flag(), lambda: now)
+    pauses = []
+    for _ in range(9):
+        child.status = 1
+        lives.go_on()
+        began, starts = now, child.starts
+        while child.starts == starts:
+            now += 0.5
+            lives.go_on()
+        pauses.append(now - began)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    now += LONGEST_PAUSE
+    child.status = -9
+    lives.go_on()
+    now += FIRST_PAUSE
+    lives.go_on()
+    assert child.starts == 10
+
+
+def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:
+    now = 0.0
+    child = FakeChild()
+    lives = Lives(child, Flag(), lambda: now)
+    child.status = MISTAKE
+    for _ in range(1000):
+        now += 60
+        lives.go_on()
+    assert child.starts == 0
+
+
+def test_nothing_is_started_once_it_was_told_to_stop() -> None:
+    now = 0.0
+    child, stop = FakeChild(), Flag()
+    lives = Lives(child, stop, lambda: now)
+    child.status = 1
+    lives.go_on()
+    stop.set()
+    now += 1000
+    lives.go_on()
+    assert child.starts == 0
+
+
+@pytest.mark.parametrize("pause", [0, 0.0005, 0.002])
+def test_signals_that_come_close_together_stop_it(opa: Opa, pause: float) -> None:
+    start(opa)
+    assert opa.process is not None
+    # Also while the files are looked at, and while the process starts.
+    wait_until(lambda: "watching" in opa.log, what=opa.log)
+    for _ in range(3):
+        opa.process.send_signal(signal.SIGTERM)
+        time.sleep(pause)
+    assert opa.process.wait(60) == 0
 
 
 def test_more_workers_are_not_started(opa: Opa) -> None:

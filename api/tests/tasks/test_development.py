@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
+from celery.exceptions import TimeLimitExceeded
 
 from tests.docker.dap import DapClient
-from tests.serve.process import free_port, wait_until
+from tests.serve.process import children_of, free_port, is_running, wait_until
 from tests.tasks.workers import TaskProject
 
 RELOAD = {"OPA_RELOAD": "true", "OPA_RELOAD_POLLING": "yes"}
@@ -26,6 +30,17 @@ def slow():
     log.info("slow begins")
     time.sleep(3)
     return "{word}"
+"""
+
+LIMITED = """
+import time
+
+from opa import task
+
+
+@task(time_limit=1)
+def endless():
+    time.sleep(600)
 """
 
 DOUBLE = """
@@ -72,6 +87,28 @@ def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(tasks: Task
     file.write_text(WORD.format(word="two"))
     with tasks.sending():
         assert tasks.module("words").word.delay().get(timeout=20) == "two"
+
+
+def test_a_worker_that_was_killed_is_started_again_and_runs_tasks(tasks: TaskProject) -> None:
+    tasks.plugin("words.py", WORD.format(word="one"))
+    worker = tasks.worker(**RELOAD)
+    (child,) = children_of(worker.process.pid)
+    left = children_of(child)
+    assert left, "the processes of the worker"
+    os.kill(child, signal.SIGKILL)
+    with tasks.sending():
+        assert tasks.module("words").word.delay().get(timeout=60) == "one"
+    assert worker.says("ended with signal SIGKILL; it starts again in 1 s")
+    assert not any(map(is_running, left))
+    assert worker.stop() == 0
+
+
+def test_a_time_limit_ends_a_task_of_a_worker_that_reloads(tasks: TaskProject) -> None:
+    tasks.plugin("limited.py", LIMITED)
+    worker = tasks.worker(**RELOAD)
+    with tasks.sending(), pytest.raises(TimeLimitExceeded):
+        tasks.module("limited").endless.delay().get(timeout=60)
+    assert worker.stop() == 0
 
 
 @pytest.mark.parametrize("reload", ["true", "false"])

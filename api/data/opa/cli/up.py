@@ -23,7 +23,8 @@ def up(
     debug: Annotated[
         bool | None,
         typer.Option(
-            "--debug/--no-debug", help="Let a debugger attach to the api and the worker; setting DEBUGPY. Off by default."
+            "--debug/--no-debug",
+            help="Let a debugger attach to the api and the worker; setting DEBUGPY. Off by default.",
         ),
     ] = None,
 ) -> None:

@@ -50,7 +50,7 @@ def write_private(file: Path, text: str) -> None:
     """Write a file that only this user reads, in the place of one that may be there, whatever its mode."""
     file.unlink(missing_ok=True)
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    with open(opened, "w") as new:
+    with os.fdopen(opened, "w") as new:
         new.write(text)
 
 

@@ -1,7 +1,7 @@
 """SecantusDB as a process of its own, with one user: `python -m opa.local.mongo HOST PORT FOLDER`.
 
-Its own command cannot do that: it makes users only while everybody may connect, and so another user of the machine could be
-quicker. Nothing else of opa-stack imports it (its licence is GPL-2.0).
+Its own command cannot do that: it makes users only while everybody may connect, and so another user of the machine
+could be quicker. No other module imports SecantusDB (its licence is GPL-2.0).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DATABASE = "admin"
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT. Where `PASSWORD_VARIABLE` has a password, ask for it."""
-    # Taken by sigwait below: its stop() waits for threads, and in a handler it could wait for the one it has interrupted.
+    # Taken by sigwait below: stop() waits for threads, and in a handler it could wait for the one it has interrupted.
     stop_signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
     host, port, folder = sys.argv[1:]

@@ -27,8 +27,8 @@ from opa.local.supervisor import Program, Supervisor
 from opa.serve.listen import address_of, listening_socket
 from opa.serve.server import stop_limit
 
-# Other than ENV=dev says. Whoever reaches a debugger can run code, and on loopback that is every user of the machine: it listens
-# only where somebody asks for it. The files and variables of the user win.
+# Other than ENV=dev says. Whoever reaches a debugger can run code, and on loopback that is every user of the machine:
+# it listens only where somebody asks for it. The files and variables of the user win.
 OWN_DEFAULTS = {"DEBUGPY": False}
 # Behind what the process itself allows its requests and components.
 STOP_MARGIN = 5.0

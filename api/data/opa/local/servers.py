@@ -8,7 +8,7 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from opa.core.errors import StartError
 from opa.local import mongo
@@ -19,6 +19,7 @@ HOST = "127.0.0.1"
 # An option of Valkey that takes any text and, since it does not use syslog, does nothing.
 IDENTITY = "syslog-ident"
 ANSWER_LIMIT = 1.0
+LONGEST_LINE = 200
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     return LocalServer(program, f"{HOST}:{port}", data, f":{password}@" if password else "")
 
 
-def secantusdb(
-    folder: Path, port: int, *, password: str = "", keep_open: tuple[int, ...] = ()
-) -> LocalServer | None:
+def secantusdb(folder: Path, port: int, *, password: str = "", keep_open: tuple[int, ...] = ()) -> LocalServer | None:
     """SecantusDB; its data survive in `folder`. None where it is not installed: there is none for Python 3.14 yet.
 
     Args:
@@ -139,30 +138,25 @@ def _is_valkey_ready(port: int, password: str, identity: str) -> bool:
     try:
         with (
             socket.create_connection((HOST, port), timeout=ANSWER_LIMIT) as connection,
-            connection.makefile("rwb") as stream,
+            connection.makefile("rb") as stream,
         ):
             if password:
-                _tell(stream, f"AUTH {password}")
-                if (said := stream.readline()) != b"+OK\r\n":
+                connection.sendall(f"AUTH {password}\r\n".encode())
+                if (said := stream.readline(LONGEST_LINE)) != b"+OK\r\n":
                     if not said:
                         return False
                     raise _stranger("Valkey", port)
-            _tell(stream, "PING")
-            if not stream.readline().startswith(b"+PONG"):
+            connection.sendall(b"PING\r\n")
+            if not stream.readline(LONGEST_LINE).startswith(b"+PONG"):
                 return False
             if password:
                 # Another process that has the port could take any password. Only ours has read the file.
-                _tell(stream, f"CONFIG GET {IDENTITY}")
-                if identity.encode() not in [stream.readline().strip() for _ in range(5)]:
+                connection.sendall(f"CONFIG GET {IDENTITY}\r\n".encode())
+                if identity.encode() not in [stream.readline(LONGEST_LINE).strip() for _ in range(5)]:
                     raise _stranger("Valkey", port)
             return True
     except OSError:
         return False
-
-
-def _tell(stream: IO[bytes], command: str) -> None:
-    stream.write(f"{command}\r\n".encode())
-    stream.flush()
 
 
 def _is_mongo_ready(port: int, password: str) -> bool:
@@ -189,6 +183,6 @@ def _is_mongo_ready(port: int, password: str) -> bool:
 
 def _stranger(name: str, port: int) -> StartError:
     return StartError(
-        f"what answers on {HOST}:{port} is not the {name} that was started: it does not know the password of this start",
+        f"what answers on {HOST}:{port} is not the {name} that was started, it does not know the password",
         hint="Another process has taken the port; start again",
     )

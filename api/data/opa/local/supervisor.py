@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import IO, Self
 
 from opa.core.errors import StartError
+from opa.core.flag import Flag
 from opa.local.leash import leashed
 
 PAUSE = 0.05
@@ -160,7 +160,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.children: list[Child] = []
-        self._stop = threading.Event()
+        self._stop = Flag()
         self._hurry = False
         self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
@@ -214,5 +214,6 @@ class Supervisor:
             raise StopAskedError
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Nothing that takes a lock: the main thread may be anywhere, also in the middle of what would need it."""
         self._hurry = self._stop.is_set()
         self._stop.set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
 from typing import TYPE_CHECKING
 
 from opa.core.log import log
+from opa.serve.debug_gate import gated
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -18,7 +20,7 @@ PAUSE = 0.1
 
 
 def listen(config: Config) -> None:
-    """Listen on `DEBUGPY_HOST` and `DEBUGPY_PORT`; with `DEBUGPY_WAIT`, wait until a debugger attaches.
+    """Listen on `DEBUGPY_HOST` and `DEBUGPY_PORT`, for debuggers alone; with `DEBUGPY_WAIT`, wait until one attaches.
 
     A port that somebody else holds is logged, and the process goes on without a debugger.
     """
@@ -32,6 +34,8 @@ def listen(config: Config) -> None:
         return
     import debugpy
 
+    port = port or _free_port(host)
+    debugpy.configure(pythonEnv=gated(os.environ, port))
     try:
         debugpy.listen((host, port))
     except RuntimeError as error:
@@ -53,8 +57,18 @@ def _wait_until_free(host: str, port: int) -> str:
         time.sleep(PAUSE)
 
 
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=_family(host)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _try(host: str, port: int) -> tuple[str, bool]:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 from opa.core import settings
 from opa.core.discover import PACKAGE_FOLDER, plugin_folders
 from opa.core.errors import PluginPathError, SettingsError
+from opa.core.flag import Flag
 from opa.core.log import log
 from opa.serve import orphans
-from opa.serve.single import command
+from opa.serve.single import MISTAKE, command
 from opa.serve.watch import take_snapshot, wait_for_change
 
 if TYPE_CHECKING:
@@ -25,19 +25,24 @@ if TYPE_CHECKING:
 ORPHANS_GRACE = 1.0
 PAUSE = 0.05
 NAMED_FILES = 3
+# Seconds until a process that has ended by itself starts again; twice as long each time. When it has lived as long as
+# the longest, as at first.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
 
 
 def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None:
     """Run the process of the mode, and again after each change, until SIGTERM or SIGINT.
 
-    A process that ends by itself, such as over a mistake in a plugin, is started again after the next change.
+    A process that ends over a mistake in settings or plugins is started again after the next change. One that ends
+    otherwise, also where it could not connect or was killed, is started again after a pause.
 
     Args:
         config: reads `PLUGIN_PATHS` and `RELOAD_POLLING`.
         reload_limit: seconds that the process has to end before it is started again.
         stop_limit: seconds that it has to end when this one is told to stop.
     """
-    stop = threading.Event()
+    stop = Flag()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     orphans.adopt_orphans()
     child = Child(lambda: command(supervisor=os.getpid()))
@@ -49,7 +54,7 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None
             signal.signal(number, handler)
 
 
-def _reload_until(stop: threading.Event, config: Config, child: Child, reload_limit: float) -> None:
+def _reload_until(stop: Flag, config: Config, child: Child, reload_limit: float) -> None:
     polling = polls(config.RELOAD_POLLING)
     folders = watched_folders(config)
     log.info(f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}")
@@ -57,12 +62,57 @@ def _reload_until(stop: threading.Event, config: Config, child: Child, reload_li
         # Before the process starts, so that a change while it does is seen.
         snapshot = take_snapshot(folders)
         child.start()
-        changed = wait_for_change(folders, snapshot, polling=polling, stop=stop, meanwhile=child.notice_end)
+        lives = Lives(child, stop)
+        changed = wait_for_change(folders, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
         if changed:
             log.info(f"reload: {_named(changed)} changed")
             child.stop(reload_limit)
             config = _read_again(config)
             folders = watched_folders(config)
+
+
+class Lives:
+    """What becomes of the process between two changes of files: where it ends by itself, it gets another life.
+
+    Args:
+        child: the process, which was just started.
+        stop: when it is set, nothing is started any more.
+        clock: seconds, as `time.monotonic`.
+    """
+
+    def __init__(self, child: Child, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
+        self._child = child
+        self._stop = stop
+        self._clock = clock
+        self._began = clock()
+        self._pause = FIRST_PAUSE
+        self._next: float | None = None
+        self._needs_change = False
+
+    def go_on(self) -> None:
+        """Look at the process, and start it where it is time to; to be called every now and then."""
+        if self._needs_change or self._stop.is_set():
+            return
+        if self._next is None:
+            if (status := self._child.end()) is not None and not self._stop.is_set():
+                self._note_end(status)
+        elif self._clock() >= self._next:
+            self._next = None
+            self._began = self._clock()
+            self._child.start()
+
+    def _note_end(self, status: int) -> None:
+        if status == MISTAKE:
+            # It would end in the same way again.
+            self._needs_change = True
+            log.error("the process has ended; it starts again after the next change of a file")
+            return
+        if self._clock() - self._began >= LONGEST_PAUSE:
+            self._pause = FIRST_PAUSE
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        log.error(f"the process has ended with {how}; it starts again in {self._pause:g} s, or when a file changes")
+        self._next = self._clock() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
 class Child:
@@ -71,6 +121,7 @@ class Child:
     def __init__(self, make_command: Callable[[], list[str]]) -> None:
         self._make_command = make_command
         self._pid = 0
+        self._status = 0
 
     def start(self) -> None:
         """Start it."""
@@ -90,18 +141,23 @@ class Child:
                 time.sleep(PAUSE)
         orphans.end_orphans(grace=ORPHANS_GRACE)
 
-    def notice_end(self) -> None:
-        """Say so when it has ended by itself."""
-        if self._pid and not self._runs():
-            log.error("the process has ended; it starts again after the next change of a file")
+    def end(self) -> int | None:
+        """How it has ended by itself: its exit status, or minus the number of a signal. None while it runs.
+
+        Ends what it has left behind.
+        """
+        if self._runs():
+            return None
+        orphans.end_orphans(grace=ORPHANS_GRACE)
+        return self._status
 
     def _runs(self) -> bool:
         """Whether it runs. Adopted orphans that have ended are reaped on the way."""
         if not self._pid:
             return False
-        while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            if ended == self._pid:
-                self._pid = 0
+        while (found := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            if found[0] == self._pid:
+                self._pid, self._status = 0, os.waitstatus_to_exitcode(found[1])
                 return False
         return True
 

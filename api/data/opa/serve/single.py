@@ -12,10 +12,23 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from opa.core.errors import OpaError
+from opa.core.errors import (
+    ComponentConnectError,
+    ComponentUnavailableError,
+    LifecycleError,
+    OpaError,
+    SetupError,
+    StartError,
+)
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
+
+
+MISTAKE = os.EX_CONFIG
+"""Exit status under a supervisor of a process that ends in the same way each time, until a file changes."""
+# Raised from the step `connect` on: what is asked there may answer in a moment, such as a server that starts.
+PASSING = (StartError, ComponentConnectError, ComponentUnavailableError, LifecycleError, SetupError)
 
 
 def command(supervisor: int | None = None) -> list[str]:
@@ -87,7 +100,7 @@ MODES: dict[str, Callable[[Config], None]] = {"api": serve, "worker": run_worker
 
 
 def main() -> None:
-    """Load the settings and run the mode; a mistake that somebody can mend is one line and exit status 1."""
+    """Load the settings and run the mode; a mistake that somebody can mend is one line, and status 1 or `MISTAKE`."""
     from opa.cli.report import print_error
 
     # Ctrl-C while plugins are imported is an end and not a stack trace; later the server handles it.
@@ -107,4 +120,4 @@ def main() -> None:
         MODES[chosen_mode(os.environ)](config)
     except OpaError as error:
         print_error(error)
-        sys.exit(1)
+        sys.exit(MISTAKE if sys.argv[1:] and not isinstance(error, PASSING) else 1)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from watchfiles import watch
 
@@ -22,6 +22,15 @@ POLL_SECONDS = 0.4
 LOOK_AGAIN_SECONDS = 2.0
 QUIET_SECONDS = 0.1
 RESTLESS_SECONDS = 5.0
+
+
+class Stop(Protocol):
+    """What ends a wait: a `Flag`, or an event."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, seconds: float, /) -> object: ...
+
 
 Stamp = tuple[int, int, int]
 Snapshot = dict[str, Stamp]
@@ -67,7 +76,7 @@ def wait_for_change(
     before: Snapshot,
     *,
     polling: bool,
-    stop: threading.Event,
+    stop: Stop,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Wait until files differ from `before` and have been quiet for a moment.
@@ -92,7 +101,7 @@ def wait_for_change(
     return []
 
 
-def _when_quiet(folders: list[Path], last: Snapshot, stop: threading.Event) -> Snapshot:
+def _when_quiet(folders: list[Path], last: Snapshot, stop: Stop) -> Snapshot:
     """The snapshot after the last of many steps, as in a `git checkout`."""
     for _ in range(round(RESTLESS_SECONDS / QUIET_SECONDS)):
         if stop.wait(QUIET_SECONDS):
@@ -104,7 +113,7 @@ def _when_quiet(folders: list[Path], last: Snapshot, stop: threading.Event) -> S
     return last
 
 
-def _moments(folders: list[Path], polling: bool, stop: threading.Event) -> Iterator[None]:
+def _moments(folders: list[Path], polling: bool, stop: Stop) -> Iterator[None]:
     """Yield whenever it is time to look at the files, until `stop` is set."""
     while not stop.is_set():
         existing = [folder for folder in folders if folder.is_dir()]

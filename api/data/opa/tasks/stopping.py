@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from types import FrameType
 
 from celery.platforms import EX_OK
 from celery.worker import state
+
+from opa.core.flag import Flag
 
 FOREVER = 365 * 86400.0
 
@@ -24,7 +25,7 @@ class Stopping:
         self.limit = limit
         self._process = os.getpid()
         self._began: float | None = None
-        self._is_urgent = threading.Event()
+        self._is_urgent = Flag()
 
     def listen(self) -> None:
         """Handle the signals; called in the main thread."""
@@ -50,6 +51,7 @@ class Stopping:
         return FOREVER if self._began is None else self._began + self.limit - time.monotonic()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # Nothing here takes a lock: the main thread may be anywhere, also in the middle of what would need it.
         if os.getpid() != self._process:
             # A child that was only just forked, and has no handlers of its own yet.
             signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,47 @@
+"""A flag that a signal handler may set."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+
+
+class Flag:
+    """Once set it stays so, and wakes whoever waits.
+
+    What `threading.Event` is, without a lock: a handler of a signal runs in the main thread between any two of its
+    steps, and where that thread has the lock of an event, setting the event in the handler waits for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        # One byte is written and never read, so that everybody who waits sees it.
+        self._readable, self._writable = os.pipe()
+        os.set_blocking(self._writable, False)
+
+    def __del__(self) -> None:
+        for descriptor in (self._readable, self._writable):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it; may be called from a handler of a signal, and from any thread."""
+        self._is_set = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writable, b"x")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, no longer than `seconds`; gives whether it is."""
+        deadline = time.monotonic() + seconds
+        while not self._is_set:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            select.select([self._readable], [], [], remaining)
+        return self._is_set

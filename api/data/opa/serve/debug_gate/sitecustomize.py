@@ -1,0 +1,87 @@
+"""Inside the adapter of debugpy: a connection is only accepted when what comes first is a message of the protocol.
+
+A message begins with its length, and an HTTP request, a WebSocket or a TLS handshake begins otherwise. That is looked
+at and left there. Of debugpy it uses only that its listening socket is Python's. It imports nothing of opa-stack, which
+an adapter has no use for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from typing import Any
+
+BEGINNING = b"Content-Length:"
+LIMIT = 10.0
+"""Seconds that a connection may say nothing; a debugger speaks first."""
+MOST = 32
+"""Connections that may say nothing at the same time; then the oldest is closed."""
+PAUSE = 0.05
+
+PORT = int(os.environ.pop("OPA_DEBUG_GATE_PORT", "0"))
+Accepted = tuple[socket.socket, Any]
+
+_accept = socket.socket.accept
+_waiting: list[tuple[float, Accepted]] = []
+
+
+def accept(self: socket.socket) -> Accepted:
+    """As `socket.accept`; on the port of the debugger, the next connection that a debugger has made.
+
+    Raises:
+        OSError: the socket is closed.
+    """
+    if self.getsockname()[1] != PORT:
+        return _accept(self)
+    while True:
+        if self.fileno() < 0:
+            raise OSError("the socket is closed")
+        readable, _, _ = select.select([self, *(found[0] for _, found in _waiting)], [], [], 1.0)
+        if self in readable:
+            _waiting.append((time.monotonic(), _accept(self)))
+        if (debugger := _next_debugger()) is not None:
+            return debugger
+        if any(found[0] in readable for _, found in _waiting):
+            # It has said a part of the word, which stays readable.
+            time.sleep(PAUSE)
+
+
+def _next_debugger() -> Accepted | None:
+    """Close the connections that are no debugger's; give one that is."""
+    for item in list(_waiting):
+        since, found = item
+        verdict = _begins_well(found[0])
+        if verdict:
+            _waiting.remove(item)
+            return found
+        if verdict is False or time.monotonic() - since > LIMIT:
+            _close(item)
+    for item in _waiting[:-MOST]:
+        _close(item)
+    return None
+
+
+def _begins_well(connection: socket.socket) -> bool | None:
+    """Whether it begins as a message does; None while that is open."""
+    try:
+        said = connection.recv(len(BEGINNING), socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return False
+    if said == BEGINNING:
+        return True
+    return None if said and BEGINNING.startswith(said) else False
+
+
+def _close(item: tuple[float, Accepted]) -> None:
+    _waiting.remove(item)
+    with contextlib.suppress(OSError):
+        item[1][0].close()
+
+
+if PORT:
+    socket.socket.accept = accept  # type: ignore[method-assign]
