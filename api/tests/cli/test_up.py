@@ -145,6 +145,39 @@ def test_a_debugger_can_be_asked_for_while_it_runs_in_the_settings_folder(up: Up
     wait_until(lambda: f"a debugger can attach on 127.0.0.1:{port}" in up.output, what="the api listens")
 
 
+def process_of(up: Up, mode: str) -> int | None:
+    """The process of a mode, which is not the one that starts it again."""
+    for pid in descendants(up.pid):
+        with contextlib.suppress(FileNotFoundError):
+            environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            if b"opa.serve" in Path(f"/proc/{pid}/cmdline").read_bytes() and f"MODE={mode}".encode() in environ:
+                if b"opa.cli" in Path(f"/proc/{parent}/cmdline").read_bytes():
+                    return pid
+    return None
+
+
+@pytest.mark.timeout(300)
+def test_api_worker_and_beat_are_started_again_when_they_end(up: Up) -> None:
+    (up.folder / "plugins").mkdir()
+    (up.folder / "plugins" / "work.py").write_text(WORK)
+    up.start()
+    up.wait_until_ready()
+    wait_until(lambda: (up.request("/ticks") or 0) > 0, seconds=60, what="beat and worker run")
+    for mode in ("beat", "worker", "api"):
+        pid = process_of(up, mode)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: process_of(up, mode) not in (None, pid), what=f"{mode} runs again")  # noqa: B023
+    assert up.output.count("the process has ended with signal SIGKILL; it starts again in 1 s") == 3
+    ticks = wait_until(lambda: up.request("/ticks"), what="the api serves")
+    wait_until(lambda: up.request("/ticks") > ticks, seconds=60, what="beat and worker run again")
+    up.processes = descendants(up.pid)
+    os.kill(up.pid, signal.SIGTERM)
+    assert up.end() == 0
+    assert up.nothing_is_left()
+
+
 def test_what_runs_where_is_printed(up: Up) -> None:
     debugger = free_port()
     up.environ |= {"OPA_DEBUGPY_PORT": str(debugger)}

@@ -54,6 +54,15 @@ def test_what_others_may_do_in_a_folder_that_is_there_is_taken_away(tmp_path: Pa
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_file_system_without_permissions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".opa").mkdir()
+    (tmp_path / ".opa").chmod(0o777)
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: None)
+    with pytest.raises(StartError, match="cannot be closed to other users on this file system"):  # noqa: SIM117
+        with locked_folder(tmp_path):
+            pass
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_folder_of_another_user_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / ".opa").mkdir(mode=0o700)

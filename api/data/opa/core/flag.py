@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import time
@@ -39,9 +40,12 @@ class Flag:
     def wait(self, seconds: float) -> bool:
         """Wait until it is set, no longer than `seconds`; gives whether it is."""
         deadline = time.monotonic() + seconds
+        # select() would take no descriptor from 1024 on.
+        poll = select.poll()
+        poll.register(self._readable, select.POLLIN)
         while not self._is_set:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 break
-            select.select([self._readable], [], [], remaining)
+            poll.poll(math.ceil(remaining * 1000))
         return self._is_set

@@ -17,6 +17,7 @@ from opa.core.errors import StartError
 NAME = ".opa"
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+FOR_OTHERS = 0o077
 # The servers of a run that has just ended may still be writing.
 LOCK_LIMIT = 5.0
 PAUSE = 0.1
@@ -58,7 +59,7 @@ def _make_private(folder: Path) -> None:
     """Make the folder, or take away what others may do in one that is there.
 
     Raises:
-        StartError: it is of another user, a link, or no folder.
+        StartError: it is of another user, a link, or no folder, or the file system knows no permissions.
     """
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=PRIVATE_FOLDER)
@@ -74,7 +75,10 @@ def _make_private(folder: Path) -> None:
         if status.st_uid != os.geteuid():
             raise _refusal(folder)
         if stat.S_IMODE(status.st_mode) != PRIVATE_FOLDER:
-            os.fchmod(opened, PRIVATE_FOLDER)
+            with contextlib.suppress(PermissionError):
+                os.fchmod(opened, PRIVATE_FOLDER)
+            if os.fstat(opened).st_mode & FOR_OTHERS:
+                raise _refusal(folder)
     finally:
         os.close(opened)
 
@@ -87,6 +91,8 @@ def _refusal(folder: Path) -> StartError:
         problem = f"{NAME} is no folder"
     elif status.st_uid != os.geteuid():
         problem = f"{NAME} belongs to another user (uid {status.st_uid}), who could read the passwords of the servers"
+    elif status.st_mode & FOR_OTHERS:
+        problem = f"{NAME} cannot be closed to other users on this file system"
     else:
         problem = f"{NAME} cannot be opened"
     return StartError(problem, where=str(folder), hint="Remove it, or run opa up in another folder")
