@@ -146,14 +146,14 @@ def test_a_debugger_can_be_asked_for_while_it_runs_in_the_settings_folder(up: Up
 
 
 def process_of(up: Up, mode: str) -> int | None:
-    """The process of a mode, which is not the one that starts it again."""
+    """The process of a mode: the one below that which starts it again."""
     for pid in descendants(up.pid):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-            if b"opa.serve" in Path(f"/proc/{pid}/cmdline").read_bytes() and f"MODE={mode}".encode() in environ:
-                if b"opa.cli" in Path(f"/proc/{parent}/cmdline").read_bytes():
-                    return pid
+            is_supervised = b"opa.cli" in Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+            if is_supervised and f"MODE={mode}".encode() in environ and int(parent) != up.pid:
+                return pid
     return None
 
 
