@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import IO, Self
 
 from opa.core.errors import StartError
+from opa.core.exit_status import how_it_ended
 from opa.core.flag import Flag
 from opa.local.leash import leashed
 
@@ -127,9 +128,8 @@ class Child:
     def end_error(self) -> StartError:
         """The error that says how it ended."""
         status = self._process.wait() if self._process else 0
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return StartError(
-            f"{self.program.name} (process {self.pid}) ended by itself with {how}",
+            f"{self.program.name} (process {self.pid}) ended by itself with {how_it_ended(status)}",
             where=str(self.program.log or ""),
             hint=self._last_words(),
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from opa.core import settings
 from opa.core.discover import PACKAGE_FOLDER, plugin_folders
 from opa.core.errors import PluginPathError, SettingsError
+from opa.core.exit_status import how_it_ended
 from opa.core.flag import Flag
 from opa.core.log import log
 from opa.serve import orphans
@@ -109,8 +110,8 @@ class Lives:
             return
         if self._clock() - self._began >= LONGEST_PAUSE:
             self._pause = FIRST_PAUSE
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        log.error(f"the process has ended with {how}; it starts again in {self._pause:g} s, or when a file changes")
+        again = f"it starts again in {self._pause:g} s, or when a file changes"
+        log.error(f"the process has ended with {how_it_ended(status)}; {again}")
         self._next = self._clock() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
