@@ -210,18 +210,20 @@ def test_signals_that_come_close_together_stop_it(pause: float, tmp_path: Path) 
         from opa.local.supervisor import Program, Supervisor
         with Supervisor() as supervisor:
             supervisor.start(Program("sleep", ["/bin/sleep", "60"], Path.cwd()))
-            print("runs", flush=True)
+            print(supervisor.children[0].pid, flush=True)
             supervisor.watch()
     """)
     for _ in range(5):
         process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
         with process:
             assert process.stdout is not None
-            assert process.stdout.readline() == "runs\n"
+            child = int(process.stdout.readline())
             for _ in range(3):
                 process.send_signal(signal.SIGTERM)
                 time.sleep(pause)
             try:
-                assert process.wait(30) == 0
+                # The last one may come when everything is stopped, and the handlers are those from before.
+                assert process.wait(30) in (0, -signal.SIGTERM)
+                assert not is_running(child)
             finally:
                 process.kill()
