@@ -26,6 +26,7 @@ DEEPEST = MAX_TASK_DEPTH + 2
 
 _MARKED = {"__type__", "__value__"}
 _CONTAINERS = (dict, list, tuple)
+_TEXT = frozenset({str})
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -109,16 +110,17 @@ def deeper_than(limit: int, value: Any) -> bool:
 
 def _marked(value: Any, depth: int) -> Any:
     """`value` with dicts marked that would not arrive as they are; the same object where nothing is to be done."""
+    # Sets and `map` look at small values within a fraction of what a loop takes.
     if isinstance(value, dict):
         _check(depth)
-        if any(type(key) is not str for key in value) or value.keys() == _MARKED:
+        if not _TEXT.issuperset(map(type, value)) or value.keys() == _MARKED:
             return _marked_dict(value, depth)
-        if all(type(item) in _PLAIN for item in value.values()):
+        if _PLAIN.issuperset(map(type, value.values())):
             return value
         return {key: item if type(item) in _PLAIN else _marked(item, depth - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         _check(depth)
-        if all(type(item) in _PLAIN for item in value):
+        if _PLAIN.issuperset(map(type, value)):
             return value
         return [item if type(item) in _PLAIN else _marked(item, depth - 1) for item in value]
     return value  # kombu's encoder knows it, or refuses it

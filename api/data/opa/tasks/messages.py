@@ -44,8 +44,10 @@ def check(message: Message, limits: Limits) -> None:
     if message.errors:
         raise UnfitMessageError(str(message.errors[0][1]))
     check_headers(message.headers, limits)
-    if deeper_than(limits.depth, message.properties):
-        raise UnfitMessageError("its properties are nested too deeply")
+    properties: Mapping[str, Any] = message.properties
+    for name, value in properties.items():
+        if isinstance(value, dict | list) and name != "application_headers" and deeper_than(limits.depth, value):
+            raise UnfitMessageError("its properties are nested too deeply")
     read_body(message.headers, message.content_type, message.body, limits, read=lambda _: message.payload)
 
 
@@ -63,9 +65,10 @@ def check_headers(headers: Any, limits: Limits) -> None:
         raise UnfitMessageError(f"its headers are a {type(headers).__name__}")
     if "task" in headers:
         _check_fields(headers)
-        _check_embedded(headers)
+        if not _EMBEDDED.isdisjoint(headers):
+            _check_embedded(headers)
     for name, value in headers.items():
-        if isinstance(value, dict | list | tuple) and deeper_than(limits.depth, value):
+        if value and isinstance(value, dict | list | tuple) and deeper_than(limits.depth, value):
             raise UnfitMessageError(f"its header '{str(name)[:80]}' is nested too deeply")
 
 
@@ -206,6 +209,7 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+_EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 _NAMES = ("task", "id")
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "root_id": (_is_short_text, "a text"),
