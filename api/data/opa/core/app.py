@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
+from opa.core import strict_json
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
@@ -28,6 +30,7 @@ from opa.core.register import PluginObjects
 from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
+from opa.core.validation_answer import answer_invalid_request
 
 
 @dataclass
@@ -53,7 +56,9 @@ class Api(FastAPI):
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
         self.document = DocumentKeeper(self)
-        super().__init__(lifespan=self._inner_lifespan, **options)
+        strict_json.install()
+        handlers = {RequestValidationError: answer_invalid_request}
+        super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
         self._telemetry_watch = TelemetryWatch(self)

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 Formatter = Callable[[BaseException, bool], str]
 
 
+LINES_SHOWN = 400
+"""Lines of a traceback without values. One of endless recursion has thousands, and a client may be the cause of it."""
+
+
 def _without_values(error: BaseException, _colored: bool) -> str:
-    return "".join(traceback.format_exception(error))
+    lines = "".join(traceback.format_exception(error)).splitlines(keepends=True)
+    if len(lines) > LINES_SHOWN:
+        half = LINES_SHOWN // 2
+        lines[half:-half] = [f"  [{len(lines) - LINES_SHOWN} more lines]\n"]
+    return "".join(lines)
 
 
 _format: Formatter = _without_values

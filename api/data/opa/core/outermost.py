@@ -1,4 +1,7 @@
-"""What stands around all middleware: it gives a request its id, answers 500, and says which request has failed."""
+"""What stands around all middleware.
+
+It refuses what no plugin should see, gives a request its id, answers 500, and says which request has failed.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from opa.core.failed_request import note_request
+from opa.core import slash_redirect
+from opa.core.failed_request import in_words, note_request, take_note
+from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
+from opa.core.host_check import HostCheck
+from opa.core.log import log
+from opa.core.refusal import refuse
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
+from opa.core.websocket_origin import OriginCheck
 
 if TYPE_CHECKING:
     from opa.core.app import Api
@@ -36,7 +45,10 @@ class Outermost(ServerErrorMiddleware):
         if type(original.app) is ExceptionTelemetryMiddleware:  # it does nothing until there is an error; see `_answer`
             self.app = original.app.app
         self._api = api
-        self._has_ids = bool(api.manager.config.REQUEST_ID)
+        config = api.manager.config
+        self._has_ids = bool(config.REQUEST_ID)
+        self._hosts = HostCheck(config.TRUSTED_HOSTS, [url for url in (config.HEALTH_URL, config.READY_URL) if url])
+        self._origins = OriginCheck(config.ALLOW_ORIGINS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -44,12 +56,18 @@ class Outermost(ServerErrorMiddleware):
             return
         request_id = request_id_of(scope["headers"]) if self._has_ids else None
         has_started = False
+        websocket: WatchedWebSocket | None = None
+        if scope["type"] == "websocket":
+            websocket = WatchedWebSocket(receive, send)
+            receive, send = websocket.receive, websocket.send
 
         # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
         def send_on(message: Message) -> Awaitable[None]:
             nonlocal has_started
             if message["type"] in _STARTS:
                 has_started = True
+                if message.get("status") == slash_redirect.STATUS:
+                    message = slash_redirect.stays_here(message, scope)
                 if request_id is not None:
                     message = _with_id(message, request_id)
             return send(message)
@@ -57,14 +75,29 @@ class Outermost(ServerErrorMiddleware):
         before = current_request_id.get()
         current_request_id.set(request_id)
         try:
-            await self.app(scope, receive, send_on)
+            problem = self._hosts.problem(scope)
+            if problem is not None:
+                await refuse(scope, receive, send_on, status=400, detail=problem)
+            elif websocket is not None and (problem := self._origins.problem(scope)) is not None:
+                await refuse(scope, receive, send_on, status=403, detail=problem)
+            else:
+                await self.app(scope, receive, send_on)
         except BaseException as error:
+            if says_that_client_is_gone(error, scope, websocket):
+                log.opt(lazy=True).debug("the client is gone: {}", lambda: self._words_for(error, scope))
+                if websocket is not None:
+                    await websocket.end()
+                return
             note_request(error, scope, self._api)
             if not isinstance(error, Exception):  # the server stops, and waits no longer
                 raise
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             current_request_id.set(before)
+
+    def _words_for(self, error: BaseException, scope: Scope) -> str:
+        note_request(error, scope, self._api)
+        return in_words(take_note(error))
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, has_started: bool) -> None:
         """Answer as Starlette does, and raise `error` again.

@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from opa.core import settings_hosts
+
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
 
@@ -86,6 +88,8 @@ def _prefix(value: str) -> str:
 
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
 UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
+Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
+Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
 Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
@@ -187,7 +191,8 @@ class Settings(BaseModel):
     PLUGINS: dict[str, list[str | GroupEntry]]
     MIDDLEWARE: Annotated[list[str | GroupEntry], BeforeValidator(split_list)]
 
-    ALLOW_ORIGINS: TextList
+    TRUSTED_HOSTS: Hosts
+    ALLOW_ORIGINS: Origins
     ALLOW_CREDENTIALS: bool
     ALLOW_METHODS: TextList
     ALLOW_HEADERS: TextList
@@ -209,6 +214,7 @@ class Settings(BaseModel):
 
     HEALTH_URL: UrlPath
     READY_URL: UrlPath
+    READY_DETAILS: bool
 
     LOGLEVEL: Annotated[
         Literal["trace", "debug", "info", "success", "warning", "error", "critical"], BeforeValidator(_lower)
@@ -263,6 +269,10 @@ class Settings(BaseModel):
             raise ValueError(
                 'should be false while ALLOW_ORIGINS has "*", or any site could act with a user\'s cookies; '
                 "name the origins"
+            )
+        if value and "null" in info.data.get("ALLOW_ORIGINS", []):
+            raise ValueError(
+                'should be false while ALLOW_ORIGINS has "null", which is the origin of any page in a sandboxed frame'
             )
         return value
 

@@ -1,0 +1,95 @@
+"""Clients that go away: what an exception of Starlette's says about them is no error of anybody's.
+
+A request of which the client is gone ends with `ClientDisconnect`, a websocket with `WebSocketDisconnect`, or with an
+error of Starlette's about a connection that is closed. The plugin may handle them; where it does not, all that there is
+to do is done.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+try:
+    from starlette.websockets import WebSocketDisconnected as _Closed
+except ImportError:  # before Starlette 1.0 it was a RuntimeError like any other
+
+    class _Closed(RuntimeError):  # type: ignore[no-redef]
+        """Nobody raises it."""
+
+
+class ClientGoneError(OSError):
+    """What an ASGI server's `send` raises when the client is gone (ASGI 2.4)."""
+
+
+class WatchedWebSocket:
+    """A websocket's `receive` and `send`, which know whether it is closed.
+
+    To close one that the client has closed does nothing, and to send to one says that the client is gone, whatever the
+    server does there: the two ends cannot know which of them was first.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._is_answered = False
+        self._is_gone = False
+        self.is_closed = False
+
+    async def receive(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._is_gone = self.is_closed = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a message.
+
+        Raises:
+            ClientGoneError: there is nobody to get it.
+        """
+        is_close = message["type"] == "websocket.close"
+        if self._is_gone:
+            if is_close and self._is_answered:
+                return
+            raise ClientGoneError("the websocket is closed")
+        try:
+            await self._send(message)
+        except OSError as error:
+            self._is_gone = self.is_closed = True
+            raise ClientGoneError("the websocket is closed") from error
+        self._is_answered = True
+        self.is_closed = self.is_closed or is_close
+
+    async def end(self) -> None:
+        """Close it, where nobody has.
+
+        Raises:
+            OSError: the client has gone before it had an answer; the server knows that by this.
+        """
+        try:
+            await self._send({"type": "websocket.close", "code": 1000})
+        except RuntimeError:  # somebody has
+            return
+        except OSError:
+            if not self._is_answered:
+                raise
+
+
+def says_that_client_is_gone(error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> bool:
+    """Whether `error` says nothing else than that the client of this connection is gone.
+
+    Args:
+        error: what has ended the connection.
+        scope: that of the connection.
+        websocket: the connection, where it is a websocket.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(says_that_client_is_gone(inner, scope, websocket) for inner in error.exceptions)
+    if scope["type"] == "http":
+        return isinstance(error, ClientDisconnect)
+    if isinstance(error, WebSocketDisconnect | ClientGoneError):
+        return True
+    return isinstance(error, _Closed) and websocket is not None and websocket.is_closed

@@ -1,0 +1,79 @@
+"""What the settings TRUSTED_HOSTS and ALLOW_ORIGINS may hold. A browser's header is compared with them letter by letter."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def origins(values: list[str]) -> list[str]:
+    """The values, if each is an origin as a browser writes it, `*` or `null`.
+
+    Raises:
+        ValueError: one of them would never be equal to what a browser sends; the message says what to write.
+    """
+    for value in values:
+        if value not in ("*", "null") and (problem := _problem_of_origin(value)):
+            raise ValueError(f'should not have "{value}": {problem}')
+    return values
+
+
+def _problem_of_origin(value: str) -> str | None:
+    if not value:
+        return "it is empty; take it out"
+    if value != "".join(value.split()):
+        return "there is a space in it; write each origin as an item of its own"
+    if "*" in value:
+        return "there are no wildcards, name each origin; `*` alone is every origin"
+    scheme = _SCHEME.match(value)
+    if scheme is None:
+        return f'the scheme is missing; write "https://{_authority(value) or "example.com"}"'
+    authority = _authority(value[scheme.end() :])
+    name = scheme[0][:-3].lower()
+    meant = f"{name}://{authority}".lower().removesuffix(_DEFAULT_PORTS.get(name, ":"))
+    if not authority.isascii():
+        return f'a browser writes the name in ASCII; write "{name}://{_in_ascii(authority)}"'
+    if value != meant and _ORIGIN.fullmatch(meant):
+        return f'an origin is a scheme, a host and perhaps a port; write "{meant}"'
+    if not _ORIGIN.fullmatch(value) or not _has_port(value):
+        return 'it is no origin, such as "https://example.com" or "http://localhost:3000"'
+    return None
+
+
+def _authority(text: str) -> str:
+    return re.split(r"[/?#\\]", text, maxsplit=1)[0].rpartition("@")[2]
+
+
+def _in_ascii(authority: str) -> str:
+    try:
+        return authority.lower().encode("idna").decode()
+    except UnicodeError:
+        return "xn--…"
+
+
+def _has_port(origin: str) -> bool:
+    """Whether the port, where there is one, is one that there can be."""
+    try:
+        return urlsplit(origin).port != 0
+    except ValueError:
+        return False
+
+
+def hosts(values: list[str]) -> list[str]:
+    """The values, if each is the name of a host, `*.NAME` or `*`.
+
+    Raises:
+        ValueError: one of them is none; the message says what to write.
+    """
+    for value in values:
+        if value != "*" and not _HOST.fullmatch(value):
+            meant = _authority(value.partition("://")[2] or value).lower().strip().removesuffix(".")
+            meant = meant if meant.startswith("[") and meant.endswith("]") else re.sub(r":[0-9]*$", "", meant)
+            advice = f'write "{meant}"' if _HOST.fullmatch(meant) else 'write such as "example.com" or "*.example.com"'
+            raise ValueError(f'should not have "{value}": it is no name of a host, without scheme and port; {advice}')
+    return values

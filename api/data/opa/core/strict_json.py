@@ -1,0 +1,143 @@
+"""JSON as RFC 8259 has it, in requests and in answers, where Python's own reads and writes more.
+
+What a client sends and nobody could answer with is refused where it is read: FastAPI makes a 422 of it. What an answer has
+that JSON has not is replaced. `Request.json` and `JSONResponse.render` are the places for both: FastAPI calls them for
+every route, and plugins do too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+MAX_DEPTH = 200
+"""Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, in the middle of an answer."""
+
+_MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_BRACKETS = ("[", "{")
+_OUTER = (dict, list)
+
+
+class _RefusedError(ValueError):
+    """`args`: what is wrong, and the text that is."""
+
+
+def install() -> None:
+    """Read and write so from now on, in this process."""
+    Request.json = _read  # type: ignore[method-assign]
+    JSONResponse.render = _render  # type: ignore[method-assign]
+
+
+async def _read(self: Request[Any]) -> Any:
+    if not hasattr(self, "_json"):
+        self._json = loads(await self.body())
+    return self._json
+
+
+def loads(body: bytes) -> Any:
+    """What `body` says.
+
+    Raises:
+        JSONDecodeError: it is no JSON, or it holds what no answer could: see docs/security.md.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError as error:
+        before = body[: error.start].decode(error.encoding, "replace")
+        raise json.JSONDecodeError("The text is not UTF-8", before, len(before)) from None
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except _RefusedError as error:
+        problem, found = error.args
+        raise json.JSONDecodeError(problem, text, max(text.find(found), 0)) from None
+    except RecursionError:
+        raise _too_deep(text) from None
+    except ValueError:  # Python's limit for the digits of a whole number
+        digits = re.search(r"\d{4301}", text)
+        raise json.JSONDecodeError("A number has too many digits", text, digits.start() if digits else 0) from None
+    if sum(map(text.count, _BRACKETS)) > MAX_DEPTH and _is_too_deep(value):
+        raise _too_deep(text)
+    if (found := _MAYBE_SURROGATE.search(text)) and _has_surrogates(value):
+        raise json.JSONDecodeError("Half of a surrogate pair, which is no character", text, found.start())
+    return value
+
+
+def _too_deep(text: str) -> json.JSONDecodeError:
+    return json.JSONDecodeError(f"More than {MAX_DEPTH} levels of lists and objects", text, 0)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value] if type(value) in _OUTER else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _OUTER
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _has_surrogates(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _RefusedError(f"{name} is no number in JSON", name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _RefusedError("A number is too large", text)
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _render(self: JSONResponse, content: Any) -> bytes:
+    try:
+        return _encoder.encode(content).encode()
+    except ValueError as error:
+        return _encoder.encode(_mended(content, error, set())).encode()
+
+
+def _mended(value: Any, error: ValueError, around: set[int]) -> Any:
+    """A copy with `null` for what is no number, and U+FFFD for what is no character.
+
+    Args:
+        value: what JSON cannot hold.
+        error: raised where it is a circle.
+        around: the ids of the lists and dicts that it is in.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if id(value) in around:
+        raise error
+    around.add(id(value))
+    mended: Any
+    if isinstance(value, dict):
+        mended = {_mended(key, error, around): _mended(item, error, around) for key, item in value.items()}
+    else:
+        mended = [_mended(item, error, around) for item in value]
+    around.remove(id(value))
+    return mended

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.settings_folder import SettingsFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
+    return SettingsFolder(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("origin", "advice"),
+    [
+        ("https://a.example/", 'write "https://a.example"'),
+        ("https://a.example/path", 'write "https://a.example"'),
+        ("https://A.Example", 'write "https://a.example"'),
+        ("https://a.example:443", 'write "https://a.example"'),
+        ("http://a.example:80", 'write "http://a.example"'),
+        ("a.example", 'write "https://a.example"'),
+        ("localhost:3000", 'write "https://localhost:3000"'),
+        ("*.a.example", "name each origin"),
+        ("https://*.a.example", "name each origin"),
+        ("https://a.example https://b.example", "each origin as an item of its own"),
+        ("", "take it out"),
+        ("https://b\u00fccher.example", 'write "https://xn--bcher-kva.example"'),
+        ("https://a.example:99999", "it is no origin"),
+        ("https://", "it is no origin"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_a_mistake_at_start(
+    folder: SettingsFolder, origin: str, advice: str
+) -> None:
+    folder.variables(OPA_ALLOW_ORIGINS=f'@json ["{origin}"]')
+    (mistake,) = folder.mistakes()
+    assert mistake.startswith("ALLOW_ORIGINS: is ")
+    assert f'should not have "{origin}"' in mistake
+    assert advice in mistake
+
+
+@pytest.mark.parametrize("origin", ["https://a.example", "http://localhost:3000", "*", "null", "capacitor://localhost"])
+def test_an_origin_as_a_browser_sends_it_is_taken(folder: SettingsFolder, origin: str) -> None:
+    folder.variables(OPA_ALLOW_ORIGINS=origin if origin != "null" else '@json ["null"]')
+    assert folder.load().ALLOW_ORIGINS == [origin]
+
+
+def test_null_does_not_go_together_with_credentials(folder: SettingsFolder) -> None:
+    folder.variables(OPA_ALLOW_ORIGINS='@json ["null"]', OPA_ALLOW_CREDENTIALS="true")
+    (mistake,) = folder.mistakes()
+    assert 'should be false while ALLOW_ORIGINS has "null"' in mistake
+
+
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [
+        ("https://a.example", 'write "a.example"'),
+        ("a.example:8000", 'write "a.example"'),
+        ("A.example", 'write "a.example"'),
+        ("a.*", 'write such as "example.com"'),
+        ("", 'write such as "example.com"'),
+    ],
+)
+def test_a_trusted_host_that_is_none_is_a_mistake_at_start(folder: SettingsFolder, host: str, advice: str) -> None:
+    folder.variables(OPA_TRUSTED_HOSTS=f'@json ["{host}"]')
+    (mistake,) = folder.mistakes()
+    assert mistake.startswith("TRUSTED_HOSTS: is ")
+    assert advice in mistake
+
+
+@pytest.mark.parametrize("host", ["a.example", "*.a.example", "localhost", "127.0.0.1", "[::1]", "*"])
+def test_a_trusted_host_is_taken(folder: SettingsFolder, host: str) -> None:
+    folder.variables(OPA_TRUSTED_HOSTS=host)
+    assert folder.load().TRUSTED_HOSTS == [host]
