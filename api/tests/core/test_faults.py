@@ -159,7 +159,7 @@ def all_of(name: str, manager: PluginManager) -> None:
 def test_with_skip_the_api_serves_everything_else_and_nothing_of_it_stays_behind(
     broken: Project, notes: list[str]
 ) -> None:
-    broken.settings(PLUGIN_FAILURE="skip")
+    broken.settings(PLUGIN_FAILURE="skip", READY_DETAILS=True)
     app = broken.app()
     from starlette.testclient import TestClient
 

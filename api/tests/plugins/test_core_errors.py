@@ -55,13 +55,22 @@ def connect_to(counter: Project, server: Server) -> None:
     counter.component("WALRUS", "redis-walrus", URL=url)
 
 
-def test_a_component_that_is_not_there_is_503_and_says_why(counter: Project) -> None:
+def test_a_component_that_is_not_there_is_503_and_the_log_says_why(
+    counter: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     with counter.client() as client:
         for path, name in (("/async", "aioredis"), ("/sync", "walrus")):
             answer = client.get(path)
             assert answer.status_code == 503
-            assert answer.json() == {"detail": f"component '{name}' is not loaded: LOAD is no"}
+            assert answer.json() == {"detail": f"component '{name}' is not there"}
+            assert f"component '{name}' is not loaded: LOAD is no" in capsys.readouterr().err
         assert client.get("/other").status_code == 200
+
+
+def test_with_details_the_client_is_told_why(counter: Project) -> None:
+    counter.settings(READY_DETAILS=True)
+    with counter.client() as client:
+        assert client.get("/async").json() == {"detail": "component 'aioredis' is not loaded: LOAD is no"}
 
 
 def test_a_server_that_is_gone_is_503_and_recovers_when_it_is_back(
@@ -93,12 +102,12 @@ def test_a_server_that_is_gone_is_503_and_recovers_when_it_is_back(
         assert client.get("/sync").status_code == 200
 
 
-def test_a_websocket_without_its_component_is_closed_with_the_reason(counter: Project) -> None:
+def test_a_websocket_without_its_component_is_closed_with_its_name(counter: Project) -> None:
     with counter.client() as client, client.websocket_connect("/ws") as websocket:
         with pytest.raises(WebSocketDisconnect) as closed:
             websocket.receive_json()
         assert closed.value.code == 1013
-        assert closed.value.reason == "component 'aioredis' is not loaded: LOAD is no"
+        assert closed.value.reason == "component 'aioredis' is not there"
 
 
 def test_a_long_reason_is_cut_to_what_a_websocket_can_carry(project: Project) -> None:

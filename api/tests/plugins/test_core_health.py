@@ -27,6 +27,7 @@ def test_it_is_ready_with_the_components_that_there_are(project: Project) -> Non
     project.plugin("fake.py", DRIVER)
     project.component("HERE", "fake", URL="fake://user:hunter2@localhost")
     project.component("GONE", "fake", load="auto", URL="fake://user:hunter2@no-such-host.invalid")
+    project.settings(READY_DETAILS=True)
     with project.client() as client:
         answer = client.get("/readyz")
     assert answer.status_code == 200
@@ -37,6 +38,23 @@ def test_it_is_ready_with_the_components_that_there_are(project: Project) -> Non
     assert "'no-such-host.invalid' does not resolve" in components["gone"]["reason"]
     assert components["walrus"] == {"name": "walrus", "status": "not loaded", "reason": "LOAD is no"}
     assert "hunter2" not in answer.text
+
+
+def test_strangers_are_told_states_and_no_reasons(project: Project) -> None:
+    project.plugin("fake.py", DRIVER)
+    project.plugin("broken.py", "import nowhere_to_be_found")
+    project.component("HERE", "fake", URL="fake://localhost")
+    project.component("GONE", "fake", load="auto", URL="fake://no-such-host.invalid")
+    project.settings(PLUGIN_OPTIONS={"broken": {"FAILURE": "skip"}})
+    with project.client() as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 200
+    components = {found["name"]: found for found in answer.json()["components"]}
+    assert components["here"] == {"name": "here", "status": "connected"}
+    assert components["gone"] == {"name": "gone", "status": "not loaded"}
+    assert answer.json()["plugins"] == [{"name": "broken", "status": "left out"}]
+    assert "invalid" not in answer.text
+    assert "nowhere" not in answer.text
 
 
 def test_it_is_not_ready_before_its_components_are_connected(project: Project) -> None:

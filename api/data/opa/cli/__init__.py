@@ -46,4 +46,4 @@ def main() -> None:
         sys.exit(1)
 
 
-from opa.cli import check, config, plugins, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it
+from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it

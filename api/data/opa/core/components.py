@@ -172,6 +172,43 @@ def _note(manager: PluginManager, state: ComponentState, status: str, reason: st
     log.debug(f"component '{state.name}' is {state}")
 
 
+async def probe_components(manager: PluginManager, time_limit: float) -> None:
+    """Connect every component that is to be loaded once, and disconnect it: `manager.component_states` has the result.
+
+    Args:
+        manager: one of which nothing is connected.
+        time_limit: seconds for each component.
+    """
+    async with asyncio.TaskGroup() as group:
+        for state in manager.component_states.values():
+            group.create_task(_probe(manager, state, time_limit), name=f"probe-{state.name}")
+
+
+async def _probe(manager: PluginManager, state: ComponentState, time_limit: float) -> None:
+    component = state.driver
+    if component is None:
+        if state.load == "no":
+            _note(manager, state, NOT_LOADED, "LOAD is no")
+        return
+    try:
+        async with asyncio.timeout(time_limit):
+            missing = await missing_host(component.hosts(), manager.config.COMPONENT_DNS_TIMEOUT)
+            if missing:
+                status = NOT_LOADED if state.load == "auto" else FAILED
+                _note(manager, state, status, f"{missing}, LOAD is {state.load}")
+                return
+            there = await _try_once(component, manager.config.COMPONENT_DNS_TIMEOUT)
+    except TimeoutError:
+        _note(manager, state, FAILED, f"no answer within {time_limit:g} s")
+    except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is what was asked for
+        _note(manager, state, FAILED, _summary(error))
+    else:
+        status, reason = (CONNECTED, "") if there else (NOT_LOADED, "its driver says that it is not there")
+        _note(manager, state, status, reason)
+    finally:
+        await _close_quietly(component, manager.config.COMPONENT_DISCONNECT_TIMEOUT)
+
+
 async def missing_host(services: Iterable[tuple[str, ...]], time_limit: float) -> str:
     """Which service's hosts do not resolve, in words; empty where each service has one that does.
 

@@ -1,4 +1,7 @@
-"""What a client is told when a component is not there (503), or what it sent is too much for a task (413)."""
+"""What a client is told when a component is not there (503), or what it sent is too much for a task (413).
+
+Why a component is not there, in which a host may be named, is in the log; with READY_DETAILS the client is told too.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from opa import ComponentUnavailableError, OpaError, PluginManager, TaskTooLargeError, log
+from opa import ComponentUnavailableError, OpaError, PluginManager, TaskTooLargeError, config, log
 
 WEBSOCKET_CODES = {413: 1009, 503: 1013}
 """What a websocket is closed with: message too big, and try again later."""
@@ -35,7 +38,8 @@ def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
 
 async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableError) -> Response | None:
     log.warning("{!r} needs a component that is not there: {}", connection.url.path, error.problem)
-    return await _refused(connection, 503, error.problem)
+    told = error.problem if config.READY_DETAILS else f"component '{error.component}' is not there"
+    return await _refused(connection, 503, told)
 
 
 async def _too_large(connection: HTTPConnection, error: TaskTooLargeError) -> Response | None:

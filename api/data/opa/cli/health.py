@@ -1,0 +1,120 @@
+"""`opa health`: whether what runs here is ready, and the reasons, which the api tells nobody who asks it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opa.cli import app
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.core.settings_config import Config
+
+TIMEOUT = 5.0
+"""Seconds for the answer of the process, and for each component."""
+
+
+@app.command()
+def health(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Ask what runs here whether it is ready, and look for each component; exit status 1 where something is wrong.
+
+    The process is asked at the address of the settings, or of the file that HEALTH_FILE names. The components are
+    connected from here, with the same settings and plugins, so what it says of them is what a process that starts now
+    would find.
+    """
+    from opa.cli.beside_up import load_beside_up
+    from opa.core.components import probe_components
+    from opa.core.prepare import prepare
+    from opa.serve.mode import chosen_mode
+
+    config = load_beside_up(quiet=True)
+    mode = chosen_mode(os.environ)
+    problem, answer = _ask(mode, config)
+    manager = prepare(config)
+    asyncio.run(probe_components(manager, TIMEOUT))
+    found = {
+        "mode": mode,
+        "ready": not problem,
+        "reason": problem,
+        "components": _components(manager, answer),
+        "plugins": manager.roster.left_out_as_told(),
+    }
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+    if problem or any(component["status"] == "failed" for component in found["components"]):
+        raise typer.Exit(1)
+
+
+def _ask(mode: str, config: Config) -> tuple[str, dict[str, Any]]:
+    """Why the process is not ready, which is empty where it is, and what it answers."""
+    from opa import healthcheck
+    from opa.serve.health_target import EVERY_ADDRESS
+
+    target: dict[str, Any] = {}
+    if "HEALTH_FILE" in os.environ:
+        target = healthcheck.read_target()
+    if mode != "api":
+        if target.get("mode") != mode:
+            return f"there is no sign of life of a {mode}: HEALTH_FILE names no file of one", {}
+        return healthcheck.CHECKS[mode](target), {}
+    host = target.get("host") or EVERY_ADDRESS.get(config.HOST, config.HOST)
+    port = target.get("port") or config.PORT
+    if not config.READY_URL:
+        return healthcheck.check_web({"host": host, "port": port, "path": config.HEALTH_URL}), {}
+    return _ask_api(host, port, config.READY_URL)
+
+
+def _ask_api(host: str, port: int, path: str) -> tuple[str, dict[str, Any]]:
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    where = f"{host}:{port}{path}"
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        answer = json.loads(response.read(1_000_000))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{where}: {error or type(error).__name__}", {}
+    finally:
+        connection.close()
+    answer = answer if isinstance(answer, dict) else {}
+    if response.status == 200:
+        return "", answer
+    return f"{where} answers {response.status}, {answer.get('status', 'and says nothing else')}", answer
+
+
+def _components(manager: PluginManager, answer: dict[str, Any]) -> list[dict[str, str]]:
+    """Each component as it is from here, and as the process says that it is."""
+    there = {str(state.get("name")): str(state.get("status")) for state in answer.get("components", ())}
+    return [
+        {
+            "name": state.name,
+            "status": state.status,
+            "reason": state.reason,
+            "in_process": there.get(state.name, ""),
+        }
+        for state in manager.component_states.values()
+    ]
+
+
+def _show(found: dict[str, Any]) -> None:
+    from opa.cli.tables import print_table
+
+    print(f"{found['mode']}: {'ready' if found['ready'] else found['reason']}")
+    print_table(
+        ["component", "in the process", "from here", "reason"],
+        [
+            [each["name"], each["in_process"] or "-", each["status"], each["reason"] or "-"]
+            for each in found["components"]
+        ],
+    )
+    for plugin in found["plugins"]:
+        print(f"plugin '{plugin['name']}' is left out: {plugin['reason']}")
