@@ -321,11 +321,11 @@ def test_variables_of_other_programs_are_not_settings(folder: SettingsFolder, mo
 
 @pytest.mark.parametrize("written", ["/a", '"/a,/b"', '" /a , /b, "', "[/a, /b]", "[/a, /b, /a]"])
 def test_a_list_in_a_file_may_be_a_text_or_a_list(folder: SettingsFolder, written: str) -> None:
-    folder.file("a.yaml", f"default: {{PLUGIN_PATHS: {written}, ALLOW_ORIGINS: {written}}}")
+    folder.file("a.yaml", f"default: {{PLUGIN_PATHS: {written}, ALLOW_METHODS: {written}}}")
 
     config = folder.load()
 
-    assert config.PLUGIN_PATHS == config.ALLOW_ORIGINS == (["/a"] if written == "/a" else ["/a", "/b"])
+    assert config.PLUGIN_PATHS == config.ALLOW_METHODS == (["/a"] if written == "/a" else ["/a", "/b"])
 
 
 @pytest.mark.parametrize(

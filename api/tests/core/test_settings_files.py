@@ -238,7 +238,7 @@ def test_a_section_that_is_there_twice_is_a_mistake(folder: SettingsFolder) -> N
 def test_a_file_that_is_not_utf_8_is_a_mistake(folder: SettingsFolder) -> None:
     (folder.path / "a.yaml").write_bytes(b"default: {PROJECT_NAME: \xe4}")
 
-    assert folder.mistakes() == ["settings file is not UTF-8 text (a.yaml)"]
+    assert folder.mistakes() == ["settings file is not UTF-8 text, in line 1 (a.yaml)"]
 
 
 def test_a_file_that_cannot_be_read_is_a_mistake(folder: SettingsFolder) -> None:

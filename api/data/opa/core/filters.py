@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,16 @@ from typing import TYPE_CHECKING
 
 from opa.core.discover import PluginFile
 from opa.core.errors import FilterError
+from opa.core.watchdog import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
+
+
+TIME_LIMIT = 5.0
+"""Seconds for a regular expression, over all plugins."""
+SHOWN = 100
+"""Characters of an expression that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,11 @@ def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decis
     """Put each plugin through all filters.
 
     Raises:
-        FilterError: a regular expression of the settings does not compile.
+        FilterError: a regular expression of the settings does not compile, or takes too long.
     """
-    whitelist_re = _compiled("PLUGIN_WHITELIST_RE", filters.whitelist_re)
-    blacklist_re = _compiled("PLUGIN_BLACKLIST_RE", filters.blacklist_re)
+    plugins = tuple(plugins)
+    in_whitelist = _matches("PLUGIN_WHITELIST_RE", filters.whitelist_re, plugins)
+    in_blacklist = _matches("PLUGIN_BLACKLIST_RE", filters.blacklist_re, plugins)
     whitelist_list = _with_absolute(filters.whitelist_list)
     blacklist_list = _with_absolute(filters.blacklist_list)
 
@@ -73,14 +82,14 @@ def decide(plugins: Iterable[PluginFile], filters: PluginFilters) -> tuple[Decis
         if not plugin.is_built_in:
             if whitelist_list and path not in whitelist_list:
                 yield "not in PLUGIN_WHITELIST_LIST"
-            if whitelist_re and not whitelist_re.match(path):
-                yield f"PLUGIN_WHITELIST_RE '{whitelist_re.pattern}' does not match"
+            if filters.whitelist_re and path not in in_whitelist:
+                yield f"PLUGIN_WHITELIST_RE '{filters.whitelist_re}' does not match"
             if filters.whitelist_tags and not tags & filters.whitelist_tags:
                 yield "none of its tags is in PLUGIN_WHITELIST_TAGS"
         if path in blacklist_list:
             yield "in PLUGIN_BLACKLIST_LIST"
-        if blacklist_re and blacklist_re.match(path):
-            yield f"PLUGIN_BLACKLIST_RE '{blacklist_re.pattern}' matches"
+        if path in in_blacklist:
+            yield f"PLUGIN_BLACKLIST_RE '{filters.blacklist_re}' matches"
         if tags & filters.blacklist_tags:
             yield f"tag '{min(tags & filters.blacklist_tags)}' is in PLUGIN_BLACKLIST_TAGS"
 
@@ -94,14 +103,29 @@ def _with_absolute(entries: Iterable[str]) -> set[str]:
     return {path for entry in entries for path in (entry, str(Path(entry).absolute()))}
 
 
-def _compiled(setting: str, pattern: str) -> re.Pattern[str] | None:
+def _matches(setting: str, pattern: str, plugins: Iterable[PluginFile]) -> frozenset[str]:
+    """The paths of the plugins that the expression matches."""
     if not pattern:
-        return None
+        return frozenset()
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        with time_limit(TIME_LIMIT), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of what a later Python may read otherwise
+            expression = re.compile(pattern)
+            return frozenset(plugin.match_path for plugin in plugins if expression.match(plugin.match_path))
+    except TimeLimitError:
         raise FilterError(
-            f"{setting} '{pattern}' is not a regular expression: {error}",
+            f"{setting} '{_short(pattern)}' takes longer than {TIME_LIMIT:g} s",
+            where=f"setting {setting}",
+            hint="Repeat nothing that is repeated itself, such as (a+)+",
+        ) from None
+    except (re.error, OverflowError, RecursionError, MemoryError) as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error) or "it is too large"
+        raise FilterError(
+            f"{setting} '{_short(pattern)}' is not a regular expression: {problem}",
             where=f"setting {setting}",
             hint="Mend the expression; a literal dot or bracket needs a backslash before it",
-        ) from error
+        ) from None
+
+
+def _short(pattern: str) -> str:
+    return pattern if len(pattern) <= SHOWN else f"{pattern[:SHOWN]}…"

@@ -14,6 +14,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from opa.core.errors import MetadataError
+from opa.core.nesting import TOO_DEEP, NestingError, check_nesting
+from opa.core.reading import UnreadableError, read_text
+
+LONGEST = 1000
+"""Characters of a version or a requirement."""
 
 EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
 
@@ -71,12 +76,19 @@ def read_metadata(plugin: Path) -> Metadata:
 
 def _parsed(file: Path) -> Mapping[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise MetadataError(f"plugin metadata cannot be read: {error}", where=str(file)) from error
-    data = _toml(text, file) if file.suffix == ".toml" else _json(text, file)
+        text = read_text(file)
+    except UnreadableError as error:
+        if error.is_missing:
+            return {}
+        raise MetadataError(f"plugin metadata {error}", where=str(file), hint="Mend the file, or remove it") from None
+    try:
+        data = _toml(text, file) if file.suffix == ".toml" else _json(text, file)
+        check_nesting(data)
+    except (NestingError, RecursionError) as error:
+        problem = str(error) if isinstance(error, NestingError) else TOO_DEEP
+        raise MetadataError(f"plugin metadata cannot be used: {problem}", where=str(file), hint=EXAMPLE) from None
+    except ValueError:  # Python's limit for the digits of a whole number
+        raise MetadataError("plugin metadata has a number of too many digits", where=str(file), hint=EXAMPLE) from None
     if not isinstance(data, dict):
         raise MetadataError(f"plugin metadata is a {type(data).__name__}, not an object", where=str(file), hint=EXAMPLE)
     return data
@@ -90,16 +102,25 @@ def _json(text: str, file: Path) -> Any:
             f"plugin metadata is not valid JSON: {error.msg} in column {error.colno}",
             where=f"{file}:{error.lineno}",
             hint=EXAMPLE,
-        ) from error
+        ) from None
 
 
 def _toml(text: str, file: Path) -> Any:
     try:
-        return tomllib.loads(text).get("tool", {}).get("opa", {})
+        data: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MetadataError(
             f"plugin metadata is not valid TOML: {error}", where=str(file), hint="Mend the file"
-        ) from error
+        ) from None
+    for key in ("tool", "opa"):
+        if not isinstance(data, dict):
+            raise MetadataError(
+                f"plugin metadata has a {type(data).__name__} where the table [tool.opa] should be",
+                where=str(file),
+                hint="Write [tool.opa], and the keys below it",
+            )
+        data = data.get(key, {})
+    return data
 
 
 Found = Mapping[str, tuple[Any, Path]]
@@ -128,24 +149,30 @@ def _version(found: Found) -> Version | None:
     if text is None:
         return None
     try:
-        return Version(text)
-    except InvalidVersion as error:
-        raise _wrong("version", f"is no version: '{text}'", found["version"][1]) from error
+        return Version(_bounded("version", text, found))
+    except (InvalidVersion, ValueError):
+        raise _wrong("version", f"is no version: '{text}'", found["version"][1]) from None
 
 
 def _interface(found: Found) -> SpecifierSet:
     text = _text("opa", found) or ""
     try:
-        return SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise _wrong("opa", f"is no range of versions, such as '>=1,<2': '{text}'", found["opa"][1]) from error
+        return SpecifierSet(_bounded("opa", text, found))
+    except (InvalidSpecifier, ValueError):
+        raise _wrong("opa", f"is no range of versions, such as '>=1,<2': '{text}'", found["opa"][1]) from None
 
 
 def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
     requirements = []
     for text in _texts(key, found):
         try:
-            requirements.append(Requirement(text))
-        except InvalidRequirement as error:
-            raise _wrong(key, f"has '{text}', which is no requirement such as 'name>=1.0'", found[key][1]) from error
+            requirements.append(Requirement(_bounded(key, text, found)))
+        except (InvalidRequirement, RecursionError, ValueError):
+            raise _wrong(key, f"has '{text}', which is no requirement such as 'name>=1.0'", found[key][1]) from None
     return tuple(requirements)
+
+
+def _bounded(key: str, text: str, found: Found) -> str:
+    if len(text) > LONGEST:
+        raise _wrong(key, f"has a text of more than {LONGEST} characters: '{text[:50]}…'", found[key][1])
+    return text

@@ -68,8 +68,11 @@ def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) ->
 
 
 def _unmet_package(requirement: Requirement) -> str:
-    if requirement.marker is not None and not requirement.marker.evaluate():
-        return ""
+    try:
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            return ""
+    except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
+        return f"whose condition has no answer ({type(error).__name__})"
     try:
         version = distributions.version(requirement.name)
     except distributions.PackageNotFoundError:

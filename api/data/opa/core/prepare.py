@@ -8,8 +8,9 @@ from pathlib import Path
 from opa.core import settings
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
-from opa.core.errors import SettingsError
+from opa.core.errors import PluginPathError, SettingsError
 from opa.core.filters import Decision, PluginFilters, decide
+from opa.core.foreign_files import foreign_file
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
@@ -67,9 +68,26 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
 
 
 def _plugin_paths(config: Config) -> list[str]:
-    """The plugin paths, with `./plugins` in the place of the default one where only that is there."""
+    """The plugin paths, with `./plugins` in the place of the default one where only that is there.
+
+    Raises:
+        PluginPathError: that would make root run what another user has written.
+    """
     instead = not Path(DEFAULT_PLUGIN_PATH).is_dir() and Path(LOCAL_PLUGIN_PATH).is_dir()
+    if instead and DEFAULT_PLUGIN_PATH in config.PLUGIN_PATHS:
+        _refuse_foreign(Path(LOCAL_PLUGIN_PATH))
     return [LOCAL_PLUGIN_PATH if path == DEFAULT_PLUGIN_PATH and instead else path for path in config.PLUGIN_PATHS]
+
+
+def _refuse_foreign(folder: Path) -> None:
+    foreign = foreign_file(folder)
+    if foreign is not None:
+        path, owner = foreign
+        raise PluginPathError(
+            f"root does not run plugins that belong to {owner} only because they are in the current folder",
+            where=str(path.absolute()),
+            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or give it to root with chown",
+        )
 
 
 def _found(config: Config, folders: Iterable[Path]) -> Iterator[PluginFile]:

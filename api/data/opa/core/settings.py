@@ -22,10 +22,14 @@ from opa.core.settings_sources import (
     folder_source,
     setting_variables,
 )
+from opa.core.watchdog import TimeLimitError, time_limit
 
 __all__ = ["Config", "config", "load_settings"]
 
 logger = logging.getLogger("opa.settings")
+
+TIME_LIMIT = 30.0
+"""Seconds to put together what the files and variables say; a template (`@jinja`) can go on for ever."""
 
 
 def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "the program") -> Config:
@@ -43,14 +47,14 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     """
     sources = find_sources(base, base_name)
     merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
-    for layer in sources.layers:
-        merged.add(_tidied(layer, sources))
-    for name, text in setting_variables():
-        value = _variable_value(name, text, merged)
-        merged.add(_tidied(Layer(f"environment variable {PREFIX}{name}", {name: value}), sources))
-
-    values = merged.values()
-    checked = check(values, merged.sources, already_wrong=merged.mistakes.keys())
+    try:
+        with time_limit(TIME_LIMIT):
+            values = _merge(sources, merged)
+            checked = check(values, merged.sources, already_wrong=merged.mistakes.keys())
+    except TimeLimitError:
+        name, source = merged.at
+        mistake = f"{name}: putting the settings together takes longer than {TIME_LIMIT:g} s ({source})"
+        raise SettingsError(mistake, mistakes=(mistake,)) from None
     for warning in (*sources.warnings, *checked.warnings):
         logger.warning("%s", warning)
     if mistakes := (*sources.mistakes, *merged.mistakes.values(), *checked.mistakes):
@@ -58,6 +62,17 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
 
     folder = {FOLDER_SETTING: str(sources.folder)}
     return Config(values | checked.settings | folder, merged.sources | {(FOLDER_SETTING,): folder_source()})
+
+
+def _merge(sources: Sources, merged: MergedSettings) -> dict[str, Any]:
+    for layer in sources.layers:
+        merged.add(_tidied(layer, sources))
+    for name, text in setting_variables():
+        source = f"environment variable {PREFIX}{name}"
+        merged.at = (name, source)
+        value = _variable_value(name, text, merged)
+        merged.add(_tidied(Layer(source, {name: value}), sources))
+    return merged.values()
 
 
 def _variable_value(name: str, text: str, merged: MergedSettings) -> Any:

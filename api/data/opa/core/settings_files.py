@@ -6,14 +6,23 @@ import json
 import re
 import tomllib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from opa.core.errors import SettingsError
+from opa.core.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
+from opa.core.reading import UnreadableError, read_text
 from opa.core.secrets import mask_url
+from opa.core.watchdog import TimeLimitError, time_limit
 
 DEFAULT_SECTION = "default"
+
+TIME_LIMIT = 30.0
+"""Seconds for one file. A Python file may have to ask somebody for a password."""
+
+
+_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])&\S", re.MULTILINE)
 
 
 class _UnparsableError(Exception):
@@ -48,23 +57,40 @@ def read_sections(path: Path) -> dict[str, Any]:
     A Python file has no sections; its upper-case names come under `default`.
 
     Raises:
-        SettingsError: the file cannot be read or does not parse, or is no mapping; with file and line.
+        SettingsError: the file cannot be read or does not parse, takes too long, is nested too deeply, or is no
+            mapping; with file and line.
     """
     try:
-        text = path.read_text("utf-8-sig")
-        content = READERS[path.suffix.lower()](text, path)
-    except OSError as error:
-        raise _file_error(path, f"settings file cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise _file_error(path, "settings file is not UTF-8 text") from error
+        with time_limit(TIME_LIMIT):
+            content = READERS[path.suffix.lower()](read_text(path), path)
+            check_nesting(content)
+    except UnreadableError as error:
+        raise _file_error(path, f"settings file {error}") from error
     except _UnparsableError as error:
         raise _file_error(path, f"settings file does not parse: {error.problem}", error.line) from error.__cause__
+    except TimeLimitError:
+        raise _file_error(path, f"settings file takes longer than {TIME_LIMIT:g} s to read") from None
+    except NestingError as error:
+        raise _file_error(path, f"settings file cannot be used: {error}") from None
+    except RecursionError:
+        raise _file_error(path, f"settings file cannot be used: {TOO_DEEP}") from None
+    except Exception as error:  # noqa: BLE001 - parsers raise what they like where nobody has thought of the text
+        raise _file_error(path, f"settings file does not parse: {_words_for(error)}") from None
     if content is None:
         return {}
     if not isinstance(content, Mapping):
         kind = "list" if isinstance(content, list) else type(content).__name__
         raise _file_error(path, f"settings file has a {kind} at its top level instead of sections")
     return {str(key): value for key, value in content.items()}
+
+
+def _words_for(error: Exception) -> str:
+    """Never the message: it may quote the file."""
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return "a number has too many digits"
+    if isinstance(error, MemoryError):
+        return "it is too large, or nested too deeply"
+    return f"{type(error).__name__} while it was read"
 
 
 def _file_error(path: Path, problem: str, line: int | None = None) -> SettingsError:
@@ -80,6 +106,8 @@ def _read_yaml(text: str, path: Path) -> Any:
     from dynaconf.vendor.ruamel.yaml.reader import ReaderError
 
     try:
+        if _ANCHOR.search(text):
+            _check_aliases(YAML(typ="safe", pure=True).parse(text))
         return YAML(typ="safe", pure=True).load(text)
     except DuplicateKeyError as error:
         name = re.match(r'found duplicate key "([^"]*)"', error.problem or "")
@@ -93,6 +121,39 @@ def _read_yaml(text: str, path: Path) -> Any:
         raise _UnparsableError("a control character", line) from error
     except YAMLError as error:
         raise _UnparsableError("not valid YAML") from error
+
+
+def _check_aliases(events: Iterable[Any]) -> None:
+    """Count the values with each alias as what it stands for, before anything is made of them.
+
+    A few lines of aliases of aliases stand for billions of values, and `<<` makes them while the file is read.
+    """
+    from dynaconf.vendor.ruamel.yaml import events as kinds
+
+    sizes: dict[str, int] = {}
+    around: list[tuple[str | None, int]] = [(None, 0)]
+    for event in events:
+        if isinstance(event, kinds.CollectionStartEvent):
+            around.append((event.anchor, 1))
+            continue
+        if isinstance(event, kinds.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in around):
+                raise _UnparsableError(f"the alias *{event.anchor} is inside of what it stands for", _line(event.start_mark))
+            size = sizes.get(event.anchor, 1)
+        elif isinstance(event, kinds.ScalarEvent):
+            size = 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, kinds.CollectionEndEvent):
+            anchor, size = around.pop()
+            if anchor:
+                sizes[anchor] = size
+        else:
+            continue
+        outer, before = around[-1]
+        around[-1] = (outer, before + size)
+        if before + size > MAX_VALUES:
+            raise _UnparsableError(TOO_MANY, _line(event.start_mark))
 
 
 def _line(mark: Any) -> int | None:
@@ -125,7 +186,7 @@ def _read_ini(text: str, path: Path) -> Any:
         return ConfigObj(text.splitlines()).dict()
     except ConfigObjError as error:
         first = (getattr(error, "errors", None) or [error])[0]
-        raise _UnparsableError("not valid INI", first.line_number) from None
+        raise _UnparsableError("not valid INI", getattr(first, "line_number", None)) from None
 
 
 def _read_python(text: str, path: Path) -> Any:
@@ -134,6 +195,8 @@ def _read_python(text: str, path: Path) -> Any:
         exec(compile(text, str(path), "exec"), namespace)  # noqa: S102 - a settings file of the user's own
     except SyntaxError as error:
         raise _UnparsableError(error.msg, error.lineno if error.filename == str(path) else None) from error
+    except SystemExit as error:
+        raise _UnparsableError(f"it calls sys.exit({error.code!r})") from None
     except Exception as error:  # the user's code may raise anything; it is reported with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         message = f"{type(error).__name__}: {mask_url(str(error))}"

@@ -19,6 +19,7 @@ from dynaconf.utils import object_merge, upperfy
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
+from opa.core.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.core.secrets import looks_secret, mask_url
 from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_schema import without_doubles
@@ -27,6 +28,7 @@ from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
 KeyPath = tuple[str, ...]
 
 _MISSING: Final = object()
+_SHOWN = 100
 
 ALWAYS_MERGED = frozenset({"PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS"})
 """Settings to which each layer adds: their keys are groups and plugins, which a layer has no reason to take away."""
@@ -40,6 +42,7 @@ class MergedSettings:
 
     Attributes:
         sources: where each value came from; the key is the path of the value in upper case.
+        at: the value that is being looked at, and its source.
         mistakes: one line for each value that could not be merged or evaluated, by its path.
     """
 
@@ -63,6 +66,7 @@ class MergedSettings:
             VALIDATE_ON_UPDATE_FOR_DYNACONF=False,
         )
         self._names: dict[str, None] = {}
+        self.at = ("", "")
         self.sources: dict[KeyPath, str] = {}
         self.mistakes: dict[KeyPath, str] = {}
 
@@ -73,11 +77,22 @@ class MergedSettings:
     def add(self, layer: Layer) -> None:
         """Put the values of `layer` on top of what is there."""
         for key, written in layer.values.items():
+            self.at = (".".join(_path_of(str(key)[:_SHOWN])), layer.source)
             try:
+                self._check(str(key), written)
                 self._set(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
                 path = _path_of(str(key))
                 self._note_mistake(path, _reason(error, is_secret=looks_secret(".".join(path))), layer.source)
+
+    def _check(self, key: str, written: Any) -> None:
+        """Refuse what is nested so deeply that merging it would end in the middle."""
+        if len(_path_of(key)) > MAX_DEPTH:
+            raise NestingError(TOO_DEEP)
+        if isinstance(written, str) and written.count("[") + written.count("{") > MAX_DEPTH:
+            written = self.parse_variable(written)
+            written = written.unwrap() if isinstance(written, MetaValue) else written
+        check_nesting(written)
 
     def values(self) -> dict[str, Any]:
         """Plain dicts, lists and scalars; `@format`, `@read_file` and so on are evaluated."""
@@ -137,8 +152,11 @@ class MergedSettings:
             return [item for item in (self._evaluated(path, item) for item in value) if item is not empty]
         if not isinstance(value, Lazy):
             return value
+        self.at = (".".join(path), self.sources.get(path, "unknown source"))
         try:
-            return _copy(recursively_evaluate_lazy_format(value, self._dynaconf))
+            evaluated = recursively_evaluate_lazy_format(value, self._dynaconf)
+            check_nesting(evaluated)
+            return _copy(evaluated)
         except Exception as error:  # noqa: BLE001 - templates raise what they like
             # What stands behind @read_file is a path, whatever it leads to.
             is_secret = looks_secret(".".join(path)) and str(value.formatter) != "read_file"
@@ -287,7 +305,10 @@ _QUOTING_REASONS = {
 
 def _reason(error: Exception, is_secret: bool) -> str:
     """What is wrong with a value, without the value: what is around it may well be a password."""
+    if isinstance(error, RecursionError | NestingError):
+        return f"cannot be used: {TOO_DEEP if isinstance(error, RecursionError) else error}"
     text = " ".join(str(error).split()).removesuffix(".")
+    text = text if len(text) <= 5 * _SHOWN else f"{text[: 5 * _SHOWN]}…"
     for pattern, reason in _QUOTING_REASONS.items():
         if re.match(pattern, text):
             return reason

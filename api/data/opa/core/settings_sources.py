@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opa.core.errors import SettingsError
+from opa.core.foreign_files import foreign_file
 from opa.core.settings_files import DEFAULT_SECTION, read_sections, settings_files
 from opa.core.settings_handed import HANDED_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
@@ -58,7 +59,8 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     Environment variables are not among them, since reading those depends on what the settings are.
 
     Raises:
-        SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read.
+        SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read; or root would take the settings of
+            another user for its own, because of where it is.
     """
     sources = Sources(settings_folder(), current_envs())
     seen = {DEFAULT_SECTION, GLOBAL_SECTION}
@@ -70,6 +72,7 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     if base:
         sources.layers.append(Layer(base_name, base))
     if sources.folder.is_dir():
+        _refuse_foreign(sources.folder)
         for path in settings_files(sources.folder):
             sources.layers += _layers(path, str(path), sources, seen)
     for env in sources.envs:
@@ -94,6 +97,18 @@ def settings_folder() -> Path:
             raise SettingsError(problem, where=where, mistakes=(f"{problem} ({where})",))
         return folder
     return IMAGE_FOLDER if IMAGE_FOLDER.is_dir() else LOCAL_FOLDER
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder != LOCAL_FOLDER or os.environ.get(FOLDER_VARIABLE):
+        return
+    foreign = foreign_file(folder)
+    if foreign is not None:
+        path, owner = foreign
+        problem = f"root does not take settings that belong to {owner} only because they are in the current folder"
+        where = str(path.absolute())
+        hint = f"Name the folder to use it, {FOLDER_VARIABLE}={folder.absolute()}, or give it to root with chown"
+        raise SettingsError(problem, where=where, hint=hint, mistakes=(f"{problem} ({where}). {hint}",))
 
 
 def folder_source() -> str:

@@ -22,6 +22,38 @@ class TimeLimitError(BaseException):
     """Raised in the watched code; not an `Exception`, which that code may catch."""
 
 
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Interrupt the block when it takes longer.
+
+    The kernel keeps the time, since a regular expression that runs away lets no other thread of Python have a turn; it
+    does look for signals. Only the main thread can be interrupted: elsewhere there is no limit.
+
+    Raises:
+        TimeLimitError: the block took longer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    is_running = True
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if is_running:  # it may come late
+            raise TimeLimitError
+
+    since = time.monotonic()
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    try:
+        yield
+    finally:
+        is_running = False
+        # Whoever has set the timer before, such as a program around this one, gets it back.
+        left = max(left - (time.monotonic() - since), 0.001) if left else 0
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
+        signal.signal(signal.SIGALRM, previous)
+
+
 class Watchdog:
     """Watches one thing after another: a warning at a third of its limit, `TimeLimitError` in it at the limit.
 

@@ -1,0 +1,44 @@
+"""Read a small text file of a user's: whatever lies in its place is a problem in words, and never a hang."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+LARGEST = 10 * 1024 * 1024
+"""Bytes of a file that is read at start."""
+
+
+class UnreadableError(Exception):
+    """The message says what is wrong, without the name of the file. `is_missing`: there is none."""
+
+    def __init__(self, problem: str, *, is_missing: bool = False) -> None:
+        super().__init__(problem)
+        self.is_missing = is_missing
+
+
+def read_text(path: Path) -> str:
+    """The text of the file at `path`, without a byte-order mark.
+
+    Raises:
+        UnreadableError: there is no such file, it is no regular file, too large, or no UTF-8 text.
+    """
+    try:
+        # Before it is opened: that would wait for somebody who writes into a pipe.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableError("is no regular file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)  # the size that a system tells is 0 for some files
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", is_missing=True) from error
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # there is a NUL in the path
+        raise UnreadableError(f"cannot be read: {error}") from error
+    if len(content) > LARGEST:
+        raise UnreadableError(f"is larger than {LARGEST // 1024 // 1024} MB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(f"is not UTF-8 text, in line {line}") from error
