@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from opa.core import filters, foreign_files, settings_files
 from opa.core import settings as settings_module
+from opa.core.discover import find_plugins
 from opa.core.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError
 from opa.core.filters import PluginFilters, decide
-from opa.core.discover import find_plugins
 from opa.core.metadata import read_metadata
 from opa.core.order import unmet
 from opa.core.reading import LARGEST
@@ -28,7 +28,9 @@ from tests.project import Project
 from tests.settings_folder import SettingsFolder
 
 # More of them by hand: FUZZ_EXAMPLES=20000 python -m pytest …
-FUZZ = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 SUFFIXES = (".yaml", ".json", ".toml", ".ini")
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)
@@ -109,17 +111,13 @@ def test_a_file_that_takes_too_long_is_given_up(folder: SettingsFolder, monkeypa
     ]
 
 
-def test_a_template_that_goes_on_for_ever_is_given_up(
-    folder: SettingsFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_template_that_goes_on_for_ever_is_given_up(folder: SettingsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jinja2")
     monkeypatch.setattr(settings_module, "TIME_LIMIT", 1.0)
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     folder.variables(OPA_MINE=f"@jinja {loops}")
     (mistake,) = folder.mistakes()
-    assert mistake == (
-        "MINE: putting the settings together takes longer than 1 s (environment variable OPA_MINE)"
-    )
+    assert mistake == ("MINE: putting the settings together takes longer than 1 s (environment variable OPA_MINE)")
 
 
 @pytest.mark.parametrize(
@@ -147,8 +145,8 @@ def test_a_variable_is_taken_or_refused_in_one_line(folder: SettingsFolder, text
     try:
         folder.load()
     except SettingsError as error:
-        assert [mistake.startswith("MINE: ") for mistake in error.mistakes] == [True]
-        assert len(error.mistakes[0]) < 700
+        assert [mistake.startswith("MINE: ") for mistake in error.mistakes] == [True]  # noqa: PT017 - both ends are right
+        assert len(error.mistakes[0]) < 700  # noqa: PT017 - both ends are right
 
 
 def test_a_name_that_leads_too_deep_is_refused_in_one_line(folder: SettingsFolder) -> None:
@@ -176,8 +174,8 @@ def test_any_file_is_read_or_refused(tmp_path_factory: Any, suffix: str, content
     try:
         read_sections(file)
     except SettingsError as error:
-        assert str(file) in str(error)
-        assert "\n" not in str(error)
+        assert str(file) in str(error)  # noqa: PT017 - both ends are right
+        assert "\n" not in str(error)  # noqa: PT017 - both ends are right
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -208,7 +206,7 @@ def test_any_metadata_is_read_or_refused(tmp_path_factory: Any, data: Any) -> No
     try:
         read_metadata(folder)
     except MetadataError as error:
-        assert "meta.json" in str(error)
+        assert "meta.json" in str(error)  # noqa: PT017 - both ends are right
         return
     for plugin in find_plugins([folder.parent]):
         unmet(plugin, {})
@@ -267,7 +265,7 @@ def test_any_expression_is_taken_or_refused(expression: str) -> None:
         try:
             decide((), PluginFilters(blacklist_re=expression))
         except FilterError as error:
-            assert "\n" not in str(error)
+            assert "\n" not in str(error)  # noqa: PT017 - both ends are right
 
 
 @FUZZ
@@ -279,7 +277,7 @@ def test_any_uri_leads_to_something_or_is_refused(uri: str) -> None:
     try:
         resolve(uri)
     except UriError as error:
-        assert len(str(error)) < 11_000
+        assert len(str(error)) < 11_000  # noqa: PT017 - both ends are right
 
 
 def cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

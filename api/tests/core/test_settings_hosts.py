@@ -44,7 +44,7 @@ def test_an_origin_that_no_browser_sends_is_a_mistake_at_start(
 @pytest.mark.parametrize("origin", ["https://a.example", "http://localhost:3000", "*", "null", "capacitor://localhost"])
 def test_an_origin_as_a_browser_sends_it_is_taken(folder: SettingsFolder, origin: str) -> None:
     folder.variables(OPA_ALLOW_ORIGINS=origin if origin != "null" else '@json ["null"]')
-    assert folder.load().ALLOW_ORIGINS == [origin]
+    assert folder.load().as_dict()["ALLOW_ORIGINS"] == [origin]
 
 
 def test_null_does_not_go_together_with_credentials(folder: SettingsFolder) -> None:
@@ -73,4 +73,4 @@ def test_a_trusted_host_that_is_none_is_a_mistake_at_start(folder: SettingsFolde
 @pytest.mark.parametrize("host", ["a.example", "*.a.example", "localhost", "127.0.0.1", "[::1]", "*"])
 def test_a_trusted_host_is_taken(folder: SettingsFolder, host: str) -> None:
     folder.variables(OPA_TRUSTED_HOSTS=host)
-    assert folder.load().TRUSTED_HOSTS == [host]
+    assert folder.load().as_dict()["TRUSTED_HOSTS"] == [host]

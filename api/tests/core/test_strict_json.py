@@ -1,4 +1,4 @@
-"""What Python reads and writes as JSON and JSON has not: in requests, in answers, and in what is said about a request."""
+"""What Python reads and writes as JSON and JSON has not: in requests, in answers, and in errors about a request."""
 
 from __future__ import annotations
 
@@ -210,9 +210,7 @@ def test_forms_of_bad_bytes_are_answered(client: TestClient) -> None:
     ids=["many errors", "a long text", "a long list", "many keys", "a long key", "deep", "many digits"],
 )
 @pytest.mark.parametrize("path", ["/integers", "/mapping"])
-def test_what_is_said_about_a_request_is_short_however_long_that_is(
-    client: TestClient, path: str, body: bytes
-) -> None:
+def test_what_is_said_about_a_request_is_short_however_long_that_is(client: TestClient, path: str, body: bytes) -> None:
     answer = post(client, path, body)
     if answer.status_code == 422:
         assert len(answer.content) < 100_000
@@ -266,7 +264,7 @@ def test_whatever_python_writes_is_read_alike_or_refused(value: Any) -> None:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.binary() | st.text("[]{}\",:0123456789eE+-.\\ud8NaInfty \0").map(str.encode))
+@given(st.binary() | st.text('[]{}",:0123456789eE+-.\\ud8NaInfty \0').map(str.encode))
 @example(b"\xff\xfe[\x00")
 @example(b"")
 @example(b"\x00\x00\xfe\xff")

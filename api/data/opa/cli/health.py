@@ -1,4 +1,4 @@
-"""`opa health`: whether what runs here is ready, and the reasons, which the api tells nobody who asks it from outside."""
+"""`opa health`: whether what runs here is ready, and the reasons, which the api does not tell strangers."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 try:
-    from starlette.websockets import WebSocketDisconnected as _Closed
+    from starlette.websockets import WebSocketDisconnected as _ClosedError
 except ImportError:  # before Starlette 1.0 it was a RuntimeError like any other
 
-    class _Closed(RuntimeError):  # type: ignore[no-redef]
+    class _ClosedError(RuntimeError):  # type: ignore[no-redef]
         """Nobody raises it."""
 
 
@@ -92,4 +92,4 @@ def says_that_client_is_gone(error: BaseException, scope: Scope, websocket: Watc
         return isinstance(error, ClientDisconnect)
     if isinstance(error, WebSocketDisconnect | ClientGoneError):
         return True
-    return isinstance(error, _Closed) and websocket is not None and websocket.is_closed
+    return isinstance(error, _ClosedError) and websocket is not None and websocket.is_closed

@@ -1,4 +1,4 @@
-"""Which `Host` a request may have: always one that is well-formed, and of those in TRUSTED_HOSTS where there are any."""
+"""Which `Host` a request may have: one that is well-formed, and of those in TRUSTED_HOSTS where there are any."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 
 from starlette.types import Scope
 
-# RFC 9110, 7.2: a name, an IPv4 address or an IPv6 one in brackets, and perhaps a port. `_` is no part of a DNS name of a
-# host, and is one of many a container.
+# RFC 9110, 7.2: a name, an IPv4 address or an IPv6 one in brackets, and perhaps a port. `_` is no part of a host's DNS
+# name, and is one of many a container's.
 _FORM = re.compile(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _REMEMBERED = 256

@@ -6,6 +6,7 @@ It refuses what no plugin should see, gives a request its id, answers 500, and s
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
@@ -84,7 +85,7 @@ class Outermost(ServerErrorMiddleware):
                 await self.app(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
-                log.opt(lazy=True).debug("the client is gone: {}", lambda: self._words_for(error, scope))
+                log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
                 if websocket is not None:
                     await websocket.end()
                 return

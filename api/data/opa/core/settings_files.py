@@ -138,7 +138,9 @@ def _check_aliases(events: Iterable[Any]) -> None:
             continue
         if isinstance(event, kinds.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
-                raise _UnparsableError(f"the alias *{event.anchor} is inside of what it stands for", _line(event.start_mark))
+                raise _UnparsableError(
+                    f"the alias *{event.anchor} is inside of what it stands for", _line(event.start_mark)
+                )
             size = sizes.get(event.anchor, 1)
         elif isinstance(event, kinds.ScalarEvent):
             size = 1

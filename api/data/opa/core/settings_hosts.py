@@ -1,4 +1,4 @@
-"""What the settings TRUSTED_HOSTS and ALLOW_ORIGINS may hold. A browser's header is compared with them letter by letter."""
+"""What the settings TRUSTED_HOSTS and ALLOW_ORIGINS may hold: headers are compared with them letter by letter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def origins(values: list[str]) -> list[str]:
     return values
 
 
-def _problem_of_origin(value: str) -> str | None:
+def _problem_of_origin(value: str) -> str | None:  # noqa: PLR0911 - one for each mistake
     if not value:
         return "it is empty; take it out"
     if value != "".join(value.split()):

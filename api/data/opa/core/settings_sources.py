@@ -59,8 +59,8 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     Environment variables are not among them, since reading those depends on what the settings are.
 
     Raises:
-        SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read; or root would take the settings of
-            another user for its own, because of where it is.
+        SettingsError: OPA_SETTINGS_DIR names no folder, or the folder cannot be read; or root would take the settings
+            of another user for its own, because of where it is.
     """
     sources = Sources(settings_folder(), current_envs())
     seen = {DEFAULT_SECTION, GLOBAL_SECTION}

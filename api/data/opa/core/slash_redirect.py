@@ -1,7 +1,7 @@
 """The redirect to the same path with a slash at its end, or without: it does not lead where a forged `Host` says.
 
-Starlette and FastAPI put the `Host` of the request into it, in routers, mounted applications and static files. A client may
-write anything there, and a cache may keep the answer for others.
+Starlette and FastAPI put the `Host` of the request into it, in routers, mounted applications and static files. A client
+may write anything there, and a cache may keep the answer for others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """JSON as RFC 8259 has it, in requests and in answers, where Python's own reads and writes more.
 
-What a client sends and nobody could answer with is refused where it is read: FastAPI makes a 422 of it. What an answer has
-that JSON has not is replaced. `Request.json` and `JSONResponse.render` are the places for both: FastAPI calls them for
-every route, and plugins do too.
+What a client sends and nobody could answer with is refused where it is read: FastAPI makes a 422 of it. What an answer
+has that JSON has not is replaced. `Request.json` and `JSONResponse.render` are the places for both: FastAPI calls them
+for every route, and plugins do too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 MAX_DEPTH = 200
-"""Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, in the middle of an answer."""
+"""Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, amid an answer."""
 
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKETS = ("[", "{")

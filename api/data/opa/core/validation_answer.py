@@ -39,7 +39,9 @@ class _Budget:
 def _shortened(value: Any, budget: _Budget, level: int) -> Any:
     if isinstance(value, str | bytes):
         # A file that was sent need not be text.
-        return _shortened_text(value if isinstance(value, str) else value[: 4 * MAX_CHARACTERS].decode(errors="replace"))
+        return _shortened_text(
+            value if isinstance(value, str) else value[: 4 * MAX_CHARACTERS].decode(errors="replace")
+        )
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 3 * MAX_CHARACTERS:
         return "… (a number of many digits)"
     if not isinstance(value, Mapping | list | tuple):

@@ -1,7 +1,7 @@
 """Which pages may open a websocket: those of the host itself, and of the origins that ALLOW_ORIGINS names.
 
-A browser asks nobody before it opens one to another site, and sends that site's cookies along: without this check, a page
-of anybody could use a websocket as the user who looks at it.
+A browser asks nobody before it opens one to another site, and sends that site's cookies along: without this check, a
+page of anybody could use a websocket as the user who looks at it.
 """
 
 from __future__ import annotations

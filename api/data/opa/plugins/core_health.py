@@ -5,8 +5,8 @@ setups have run, and until it stops. A server that is gone for a while makes it 
 clients connect again by themselves, routes that do not need the server go on, and those that do answer 503.
 An orchestrator that took every replica out at once, or restarted them, would only make that worse.
 
-Anybody may ask, so the answer has states alone; the reasons name hosts and modules, and are for the operator: they are in
-the log, `opa health` shows them, and the setting READY_DETAILS puts them into the answer.
+Anybody may ask, so the answer has states alone. The reasons name hosts and modules, and are for the operator: they are
+in the log, `opa health` shows them, and the setting READY_DETAILS puts them into the answer.
 """
 
 from collections.abc import Mapping
@@ -34,9 +34,7 @@ async def ready() -> JSONResponse:
     manager = get_plugin_manager()
     states = manager.component_states.values()
     is_ready = all(state.status in {"connected", "not loaded"} for state in states)
-    components = [
-        _shown({"name": state.name, "status": state.status, "reason": state.reason}) for state in states
-    ]
+    components = [_shown({"name": state.name, "status": state.status, "reason": state.reason}) for state in states]
     left_out = [_shown(plugin) for plugin in manager.roster.left_out_as_told()]
     return JSONResponse(
         {"status": "ready" if is_ready else "not ready", "components": components, "plugins": left_out},
@@ -46,9 +44,7 @@ async def ready() -> JSONResponse:
 
 
 def _shown(state: Mapping[str, str]) -> dict[str, str]:
-    return {
-        key: value for key, value in state.items() if key != "reason" or (value and config.READY_DETAILS)
-    }
+    return {key: value for key, value in state.items() if key != "reason" or (value and config.READY_DETAILS)}
 
 
 if config.HEALTH_URL:
