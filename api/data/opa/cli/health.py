@@ -40,7 +40,7 @@ def health(
     problem, answer = _ask(mode, config)
     manager = prepare(config)
     asyncio.run(probe_components(manager, TIMEOUT))
-    found = {
+    found: dict[str, Any] = {
         "mode": mode,
         "ready": not problem,
         "reason": problem,

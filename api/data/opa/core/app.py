@@ -57,7 +57,7 @@ class Api(FastAPI):
     def __init__(self, manager: PluginManager, **options: Any) -> None:
         self.document = DocumentKeeper(self)
         strict_json.install()
-        handlers = {RequestValidationError: answer_invalid_request}
+        handlers: dict[int | type[Exception], Any] = {RequestValidationError: answer_invalid_request}
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
