@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.project import Project
-from tests.serve.process import free_port, opa_in, wait_until
+from tests.serve.process import free_port, opa_in
 
 DRIVER = """
     from opa import Driver
@@ -66,7 +66,6 @@ def test_it_tells_the_reasons_that_strangers_are_not_told(tmp_path: Path) -> Non
         assert table.returncode == 0
         assert table.stdout.splitlines()[0] == "api: ready"
         opa.stop()
-        wait_until(lambda: not opa.children(), what="it is gone")
     done = health(**opa.environ)
     assert done.returncode == 1
     assert done.stdout.startswith(f"api: 127.0.0.1:{opa.port}/readyz: ")
@@ -74,12 +73,12 @@ def test_it_tells_the_reasons_that_strangers_are_not_told(tmp_path: Path) -> Non
 
 def test_a_component_that_cannot_be_connected_from_here_is_told_without_its_password(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
-    project.component("THING", "fake", URL="fake://refused")
+    project.component("THING", "fake", URL="fake://localhost/refused")
     done = health("--json", OPA_PORT=str(free_port()))
     assert done.returncode == 1
     (thing,) = [each for each in json.loads(done.stdout)["components"] if each["name"] == "thing"]
     assert (thing["status"], thing["in_process"]) == ("failed", "")
-    assert thing["reason"].startswith("refused by fake://user:***@there") or "***" in thing["reason"]
+    assert thing["reason"] == "refused by fake://user:***@there"
     assert "hunter2" not in done.stdout + done.stderr
 
 
