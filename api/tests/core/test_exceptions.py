@@ -142,8 +142,8 @@ from opa.core.exceptions import install
 from opa.core.log import log
 
 install(SimpleNamespace(BETTER_EXCEPTIONS=True, BETTER_EXCEPTIONS_MAX_LENGTH=20))
-def half(secret_number):
-    return secret_number / "two"
+def half(number):
+    return number / "two"
 try:
     half(4711)
 except TypeError:

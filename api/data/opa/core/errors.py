@@ -5,6 +5,8 @@ All of them are `OpaError`; `str(error)` is one line that says what is wrong, wh
 
 from __future__ import annotations
 
+from opa.core.secrets import mask_text
+
 
 class OpaError(Exception):
     """A mistake that somebody can mend.
@@ -16,6 +18,8 @@ class OpaError(Exception):
     """
 
     def __init__(self, problem: str, *, where: str | None = None, hint: str | None = None) -> None:
+        # It quotes what a plugin or a server has said, and is shown in logs, in answers and on terminals.
+        problem = mask_text(problem)
         super().__init__(problem)
         self.problem = problem
         self.where = where
@@ -40,7 +44,7 @@ class SettingsError(OpaError):
         mistakes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(problem, where=where, hint=hint)
-        self.mistakes = mistakes
+        self.mistakes = tuple(map(mask_text, mistakes))
 
 
 class MissingSettingError(OpaError, AttributeError, KeyError):
@@ -98,7 +102,7 @@ class GroupError(PluginError):
         mistakes: tuple[str, ...] = (),
     ) -> None:
         super().__init__(problem, plugin=plugin, where=where, hint=hint)
-        self.mistakes = mistakes
+        self.mistakes = tuple(map(mask_text, mistakes))
 
 
 class HookCallError(OpaError, KeyError):

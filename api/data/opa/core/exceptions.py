@@ -8,8 +8,13 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from types import TracebackType
+from operator import itemgetter
+from secrets import token_hex
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
+
+from opa.core.printable import printable
+from opa.core.secrets import MASK, looks_secret_in_text, mask_text, masked
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -35,14 +40,18 @@ _format: Formatter = _without_values
 def format_exception(error: BaseException, *, colored: bool = False) -> str:
     """The traceback of `error` with its causes, and with the values of variables where `install` says so.
 
+    Secrets are masked, and control characters are shown as escapes.
+
     Args:
         error: the exception; it never raises, whatever the exception's own methods do.
         colored: with the escape codes of a terminal.
     """
     try:
-        return _format(error, colored)
+        text = _format(error, colored)
     except Exception as failure:  # noqa: BLE001  a value that cannot be shown must not hide `error`
-        return f"{_without_values(error, colored)}(no values: collecting them gave {failure!r})\n"
+        text = f"{_without_values(error, colored)}(no values: collecting them gave {failure!r})\n"
+    text = printable(mask_text(text))
+    return text.replace(_COLOR, "\x1b") if colored else text
 
 
 def install(config: Config) -> None:
@@ -65,6 +74,10 @@ def _report_what_nothing_caught() -> None:
 
 
 FRAMES_SHOWN = 100
+
+# In place of the escape character until the traceback, which may have escapes of its own, has been made printable: a text
+# that nobody else knows.
+_COLOR = f"<{token_hex(8)}>"
 
 
 def _with_values(max_length: int) -> Formatter:
@@ -91,6 +104,17 @@ def _with_values(max_length: int) -> Formatter:
         def colorize_tree(self, _tree: Any, source: str) -> str:
             return source  # its own uses ast.Str, which 3.14 does not have
 
+        def get_relevant_values(self, source: str, frame: FrameType, tree: Any) -> list[tuple[str, int, str]]:
+            # Its own hands on the values without their names.
+            scopes = (frame.f_locals, frame.f_globals)
+            values = [
+                (node.id, node.col_offset, _value_shown(node.id, scope[node.id], max_length))
+                for node in self.get_relevant_names(source, tree)
+                for scope in scopes
+                if node.id in scope and (scope is scopes[0] or node.id not in scopes[0])
+            ]
+            return sorted(values, key=itemgetter(1))
+
         def _format_exception(
             self, value: BaseException, tb: TracebackType | None, seen: set[int] | None = None
         ) -> Iterator[str]:
@@ -101,11 +125,36 @@ def _with_values(max_length: int) -> Formatter:
                     text = "".join(self._format_exception(inner, inner.__traceback__, seen))
                     yield f"  {number} of {len(value.exceptions)}:\n{textwrap.indent(text, '  | ')}"
 
+    theme = {name: _with_stand_in(paint) for name, paint in better_exceptions.THEME.items()}
+
     def format_with_values(error: BaseException, colored: bool) -> str:
-        formatter = ValuesFormatter(colored=colored, theme=better_exceptions.THEME, max_length=max_length)
+        formatter = ValuesFormatter(colored=colored, theme=theme, max_length=max_length)
         return "".join(formatter.format_exception(type(error), error, error.__traceback__))
 
     return format_with_values
+
+
+def _with_stand_in(paint: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: paint(text.replace("\x1b", "\\x1b")).replace("\x1b", _COLOR)
+
+
+_MASKED_IN_FULL = 4096
+"""So much of a value is masked beyond the part that is shown: a token that is cut off could not be told any more."""
+
+
+def _value_shown(name: str, value: Any, max_length: int | None) -> str:
+    if looks_secret_in_text(name) and not (value is None or isinstance(value, bool) or callable(value)):
+        return MASK
+    try:
+        text = repr(masked(value))
+    except RecursionError:  # it holds itself
+        text = repr(value)
+    except Exception:  # noqa: BLE001  whatever is wrong with a value, the others are shown
+        return f"<unprintable {type(value).__name__} object>"
+    if max_length is None:
+        return mask_text(text)
+    text = mask_text(text[: max_length + _MASKED_IN_FULL])
+    return text if len(text) <= max_length else f"{text[:max_length]}..."
 
 
 def _report_end_of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

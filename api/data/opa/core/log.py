@@ -10,14 +10,17 @@ import contextlib
 import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loguru import logger
 
 from opa.core import exceptions
 from opa.core.errors import SettingsError
+from opa.core.log_arguments import Shown, shown
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import lead_std_logging
+from opa.core.printable import encodable
 from opa.core.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -109,6 +112,12 @@ class Log:
         return getattr(self._wrapped, name)
 
     def _write(self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if args or kwargs:
+            show = _shown_late if self._options.get("lazy") else shown
+            args = tuple(show(value) for value in args)
+            kwargs = {name: show(value, name) for name, value in kwargs.items()}
+        elif not isinstance(message, str):
+            message = Shown(message)
         try:
             self._for_caller.log(level, message, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  whatever is wrong with a message, the caller goes on
@@ -117,10 +126,14 @@ class Log:
             self._for_caller.warning(f"{text}{what} (cannot be logged as asked: {safe_repr(failure)})")
 
 
+def _shown_late(make: Callable[[], Any], name: str = "") -> Callable[[], Any]:
+    return lambda: shown(make(), name)
+
+
 def _describe(obj: object) -> str:
     kind = type(obj)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"{name}: {safe_repr(obj)}"
+    return f"{name}: {safe_repr(Shown(obj))}"
 
 
 def level_number(level: str | int) -> int:
@@ -180,7 +193,10 @@ def _wants_colors() -> bool:
 
 def _to_stderr(line: str) -> None:
     if sys.stderr is not None:  # looked up at each line: it may be replaced, as by a test or a server
-        sys.stderr.write(line)
+        try:
+            sys.stderr.write(line)
+        except UnicodeEncodeError:  # it was replaced by one that refuses what its encoding does not have
+            sys.stderr.write(encodable(line, sys.stderr.encoding or "ascii"))
         sys.stderr.flush()
 
 
@@ -201,13 +217,19 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     _sink = added
 
 
-def _add_request_id(line: Record) -> None:
+def _complete(line: Record) -> None:
+    """Add the id of the request; and what stood for arguments in the message is the arguments themselves again."""
+    extra = line["extra"]
+    if extra:
+        for name, value in extra.items():
+            if type(value) is Shown:
+                extra[name] = value.value
     request_id = get_request_id()
     if request_id is not None:
-        line["extra"].setdefault("request_id", request_id)
+        extra.setdefault("request_id", request_id)
 
 
-logger.configure(patcher=_add_request_id)
+logger.configure(patcher=_complete)
 _sink = 0  # the one that loguru makes when it is imported
 _write_to_stderr(
     LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.exceptions import format_exception
-from opa.core.secrets import MASK, looks_secret, mask_url
+from opa.core.printable import INDENT, in_one_line, indented
+from opa.core.secrets import MASK, mask_text, masked
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -45,7 +45,7 @@ def json_line(record: Record) -> str:
         "timestamp": record["time"].astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "level": record["level"].name,
         "logger": record["name"],
-        "message": _mask(record["message"]),
+        "message": mask_text(record["message"]),
         "file": record["file"].path,
         "line": record["line"],
         "function": record["function"],
@@ -55,8 +55,8 @@ def json_line(record: Record) -> str:
     if error is not None:
         fields["exception"] = {
             "type": type(error).__name__,
-            "message": _mask(safe_str(error)),
-            "traceback": _mask(format_exception(error)),
+            "message": mask_text(safe_str(error)),
+            "traceback": format_exception(error),
         }
     if record["extra"]:
         fields["extra"] = record["extra"]
@@ -65,31 +65,38 @@ def json_line(record: Record) -> str:
 
 
 def text_line(record: Record, *, colored: bool) -> str:
-    """For loguru's `format`: puts extra values and traceback into the record and returns the template."""
+    """For loguru's `format`: puts extra values and traceback into the record and returns the template.
+
+    Only a line of the log begins at the margin: further lines of a message or a traceback are indented.
+    """
     error = _error_of(record)
-    record["message"] = _mask(record["message"])
+    record["message"] = indented(mask_text(record["message"]))
+    if not (record["name"] or "").isprintable():  # a logger of the standard library may have any name
+        record["name"] = in_one_line(record["name"] or "")
+    if not record["file"].name.isprintable():
+        record["file"].name = in_one_line(record["file"].name)
     cast("dict[str, Any]", record).update(
-        _extra="".join(f" {key}={_shown(key, value)}" for key, value in record["extra"].items()),
-        _exception=_mask(format_exception(error, colored=colored)) if error is not None else "",
+        _extra="".join(f" {in_one_line(key)}={_shown(key, value)}" for key, value in record["extra"].items()),
+        _exception=_traceback(error, colored) if error is not None else "",
     )
     return _TEXT
+
+
+def _traceback(error: BaseException, colored: bool) -> str:
+    text = format_exception(error, colored=colored).rstrip("\n").replace("\n", f"\n{INDENT}")
+    return f"{INDENT}{text}\n"
 
 
 def _error_of(record: Record) -> BaseException | None:
     return record["exception"].value if record["exception"] is not None else None
 
 
-def _mask(text: str) -> str:
-    return mask_url(text) if "=" in text or "://" in text else text
-
-
 def _shown(name: str, value: Any) -> str:
-    if looks_secret(name):
-        return MASK
-    if isinstance(value, Mapping | list | tuple):
-        with contextlib.suppress(RecursionError):  # an object that holds itself
-            value = _for_json(name, value)
-    return _mask(safe_repr(value))
+    try:
+        value = masked(value, name)
+    except RecursionError:  # an object that holds itself
+        pass
+    return MASK if value is MASK else in_one_line(mask_text(safe_repr(value)))
 
 
 def _to_json(fields: Mapping[str, Any]) -> str:
@@ -97,20 +104,17 @@ def _to_json(fields: Mapping[str, Any]) -> str:
     if extra is None:
         return _ENCODER.encode(fields)
     try:
-        return _ENCODER.encode({**fields, "extra": _for_json("", extra)})
+        return _ENCODER.encode({**fields, "extra": _for_json(masked(extra))})
     except (ValueError, RecursionError):  # NaN, or an object that holds itself
         return _ENCODER.encode({**fields, "extra": {name: _shown(name, value) for name, value in extra.items()}})
 
 
-def _for_json(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return MASK if looks_secret(name) else _mask(value)
-    if value is None or isinstance(value, bool | int | float):
+def _for_json(value: Any) -> Any:
+    """What JSON has for `value`, in which everything is masked but the `repr` of objects."""
+    if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, dict | Mapping):  # a look at an abstract class takes long
-        return {str(key): _for_json(str(key), item) for key, item in value.items()}
-    if looks_secret(name):
-        return MASK
+        return {str(key): _for_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_for_json(name, item) for item in value]
-    return _mask(safe_repr(value))
+        return [_for_json(item) for item in value]
+    return mask_text(safe_repr(value))

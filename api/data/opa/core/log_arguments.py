@@ -1,0 +1,70 @@
+"""Arguments of a message, masked while it is still known what belongs to which name, and only where the line is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opa.core.secrets import MASK, looks_secret, masked
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+class Shown:
+    """Stands for `value` in `str.format`: as a text it is masked. What is a plain value of no telling name needs none.
+
+    Args:
+        value: as it was given; a sink of the user's own finds it under `extra`.
+        name: of the argument.
+    """
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, value: Any, name: str = "") -> None:
+        self.value = value
+        self.name = name
+
+    def __format__(self, form: str) -> str:
+        shown = self._masked()
+        return MASK if shown is MASK else format(shown, form)
+
+    def __str__(self) -> str:
+        return str(self._masked())
+
+    def __repr__(self) -> str:
+        return repr(self._masked())
+
+    def __getitem__(self, key: Any) -> Any:  # `{0[key]}`
+        return shown(self.value[key], str(key))
+
+    def __getattr__(self, name: str) -> Any:  # `{0.name}`
+        return shown(getattr(self.value, name), name)
+
+    def _masked(self) -> Any:
+        try:
+            return masked(self.value, self.name)
+        except RecursionError:  # it holds itself: its text is masked when the line is written
+            return self.value
+
+
+def shown(value: Any, name: str = "") -> Any:
+    """What stands for `value` in a message."""
+    return value if type(value) in _PLAIN and not (name and looks_secret(name)) else Shown(value, name)
+
+
+def std_arguments(arguments: Any) -> Any:
+    """The arguments of a record of the standard library's logging, for `%`; the very same where they have no structure."""
+    if isinstance(arguments, Mapping):
+        return {name: _masked_or_same(value, str(name)) for name, value in arguments.items()}
+    if type(arguments) is tuple and any(type(value) not in _PLAIN for value in arguments):
+        return tuple(_masked_or_same(value) for value in arguments)
+    return arguments
+
+
+def _masked_or_same(value: Any, name: str = "") -> Any:
+    if type(value) in _PLAIN and not (name and looks_secret(name)):
+        return value
+    try:
+        return masked(value, name)
+    except RecursionError:
+        return value

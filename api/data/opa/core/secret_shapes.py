@@ -1,0 +1,161 @@
+"""Secrets that are known by their shape alone: tokens, keys and hashes with a prefix that their issuer has chosen.
+
+The table is written by hand after the rules of gitleaks (config/gitleaks.toml, version 8.28), the plugins of
+detect-secrets 1.5, and the list of patterns of GitHub's secret scanning, as they were in November 2026. It has what can be
+told by a prefix; what looks random and nothing more, such as 40 hexadecimal digits, may as well be a commit.
+
+To add one: a line in `_PREFIXED`, whose start has three or more fixed characters, and an example in
+`tests/core/planted.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from string import ascii_letters, digits
+
+MASK = "***"
+
+# Start, which is a regular expression without quantifiers and stands for a few texts, and what follows it.
+_PREFIXED: tuple[tuple[str, str], ...] = (
+    # forges and packages
+    ("gh[pousr]_", r"\w{30,255}"),
+    ("github_pat_", r"\w{22,255}"),
+    ("gl(?:pat|dt|rt|ft|agent|oas|soat|imt|cbt|ptt|rtr|ffct)-", r"[\w.-]{16,300}"),
+    ("npm_", r"[A-Za-z0-9]{30,}"),
+    ("pypi-", r"[\w-]{50,}"),
+    ("rubygems_", r"[a-f0-9]{40,}"),
+    ("CLOJARS_", r"[A-Za-z0-9]{50,}"),
+    ("dckr_(?:pat|oat)_", r"[\w-]{20,}"),
+    ("AKCp", r"[A-Za-z0-9]{60,}"),
+    ("AT(?:AT|CT)T3", r"[\w=-]{50,}"),
+    ("sgp_", r"\w{30,}"),
+    # clouds
+    ("(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    ("AIza", r"[\w-]{35}"),
+    ("ya29[.]", r"[\w-]{16,}"),
+    ("GOCSPX-", r"[\w-]{20,}"),
+    ("do[opr]_v1_", r"[a-f0-9]{40,}"),
+    ("HRKU-", r"[\w-]{30,}"),
+    ("dapi", r"[a-f0-9]{32}(?:-\d)?(?![A-Za-z0-9])"),
+    ("hv[sbr][.]", r"[\w-]{20,}"),
+    ("atlasv1[.]", r"[\w=-]{50,}"),
+    ("pul-", r"[a-f0-9]{40}"),
+    ("pscale_(?:tkn|pw|oauth)_", r"[\w=.-]{30,}"),
+    ("sbp_", r"[a-f0-9]{40}"),
+    ("dp[.](?:pt|st|ct|sa|scim|audit)[.]", r"[\w.-]{16,}"),
+    ("tskey-", r"[\w-]{16,}"),
+    ("fo1_", r"[\w-]{40,}"),
+    ("ops_eyJ", r"[\w=-]{100,}"),
+    ("AGE-SECRET-KEY-1", r"[0-9A-Z]{50,}"),
+    ("pnu_", r"[A-Za-z0-9]{30,}"),
+    # models
+    ("sk-(?:ant|proj|or|svcacct|admin)-", r"[\w-]{16,}"),
+    ("sk-", r"[A-Za-z0-9]{32,}"),
+    ("hf_", r"[A-Za-z]{30,}"),
+    ("r8_", r"[A-Za-z0-9]{30,}"),
+    ("gsk_", r"[A-Za-z0-9]{40,}"),
+    ("xai-", r"[A-Za-z0-9]{60,}"),
+    ("pplx-", r"[A-Za-z0-9]{40,}"),
+    # payment and shops
+    ("[sr]k_(?:live|test|prod)_", r"[A-Za-z0-9]{10,}"),
+    ("whsec_", r"[A-Za-z0-9+/=]{16,}"),
+    ("shp(?:at|ca|pa|ss)_", r"[a-fA-F0-9]{32}"),
+    ("sq0(?:atp|csp|idp)-", r"[\w-]{22,}"),
+    ("shippo_(?:live|test)_", r"[a-f0-9]{40}"),
+    # mail, chat, tickets
+    ("xox[abeoprs](?:[.]xox[bp])?-", r"[\w-]{10,}"),
+    ("xapp-", r"[\w-]{20,}"),
+    ("SG[.]", r"[\w-]{16,}[.][\w-]{16,}"),
+    ("key-", r"[a-f0-9]{32}(?![A-Za-z0-9])"),
+    ("xkeysib-", r"[a-f0-9]{60,}(?:-\w{16})?"),
+    ("lin_(?:api|oauth)_", r"[A-Za-z0-9]{30,}"),
+    ("ntn_", r"[A-Za-z0-9]{40,}"),
+    ("figd_", r"[\w-]{30,}"),
+    ("tfp_", r"[\w.-]{40,}"),
+    # watching
+    ("glsa_", r"[A-Za-z0-9]{32}_[a-fA-F0-9]{8}"),
+    ("glc_", r"[A-Za-z0-9+/=]{32,}"),
+    ("NRAK-", r"[A-Z0-9]{27}"),
+    ("sntry[su]_", r"[\w+/=]{40,}"),
+    ("PMAK-", r"[a-f0-9]{24}-[a-f0-9]{34}"),
+    ("dt0[a-z]01[.]", r"[A-Z0-9]{20,}[.][A-Z0-9]{40,}"),
+    ("CFPAT-", r"[\w-]{40,}"),
+    # standards: a JWT or JWE, and a key in the format of SSH's files
+    ("eyJ", r"[\w-]{10,}+[.][\w-]*+[.][\w-]*+(?:[.][\w-]*+){0,2}"),
+    ("b3BlbnNzaC1rZXk", r"[A-Za-z0-9+/=]{20,}"),
+)
+
+# The body of a key that is cut off, or that stands in one line with \n in it, is masked too.
+_PEM = (
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[\sA-Za-z0-9+/=\\:,.]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
+)
+_OTHERS = (
+    r"\b[0-9a-f]{32}-us\d{1,2}\b",  # Mailchimp
+    r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}",  # Azure's client secrets
+    r"(?<![\w-])\d{8,10}:AA[\w-]{32,33}(?![\w-])",  # Telegram
+    r"[$](?:2[abxy]|5|6|7|y|gy|argon2(?:id|i|d))[$][\w./$,=+-]{20,}",  # a hash of a password
+    r"(?<=hooks[.]slack[.]com/)(?:services|workflows|triggers)/[\w/-]+",
+    r"(?<=/api/webhooks/)\d+/[\w-]+",  # Discord
+    r"(?<=/webhookb2/)[\w@/-]+",  # Teams
+)
+# Not inside of a word; "\n" written as two characters stands before a word, and not in it.
+_START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
+_SHAPES = re.compile(
+    f"{_START}(?:{'|'.join(f'{start}{rest}' for start, rest in _PREFIXED)})|{_PEM}|{'|'.join(_OTHERS)}"
+)
+
+_SHORTEST = 16
+# A text in which each character of a word is an "a": whether there is a long word is then one search for a fixed text,
+# which is far cheaper than a regular expression.
+_WORDS_AS_A = bytes(ord("a" if chr(code) in f"{ascii_letters}{digits}_-~." else " ") for code in range(256))
+_LONG = b"a" * _SHORTEST
+
+
+def _texts_of(start: str) -> list[str]:
+    """Every text that the start of a shape stands for."""
+    parts = []
+    for alternatives, characters, one in re.findall(r"\(\?:([^)]*)\)[?]?|\[([^\]]*)\]|(.)", start):
+        if alternatives:
+            parts.append([text for option in alternatives.split("|") for text in _texts_of(option)])
+        elif characters:
+            parts.append(_characters(characters))
+        else:
+            parts.append([one])
+    return ["".join(chosen) for chosen in product(*parts)]
+
+
+def _characters(described: str) -> list[str]:
+    known = {"A-Z0-9": ascii_letters[26:] + digits, "a-z": ascii_letters[:26]}
+    return list(known.get(described, described))
+
+
+_TEXTS = [text for start, _ in _PREFIXED for text in _texts_of(start)]
+_HEADS = frozenset(text[:3].encode() for text in _TEXTS)
+
+
+def mask_shapes(text: str) -> str:
+    """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the length of the text."""
+    written = text.encode("utf-8", "replace")
+    words = written.translate(_WORDS_AS_A)
+    position = words.find(_LONG)
+    if position < 0 and "$" not in text:
+        return text
+    # What is not told by how a word begins.
+    if (
+        "$" in text
+        or "\\" in text
+        or "PRIVATE KEY" in text
+        or "hook" in text
+        or ":AA" in text
+        or "-us" in text
+        or "Q~" in text
+    ):
+        return _SHAPES.sub(MASK, text)
+    while position >= 0:
+        if written[position : position + 3] in _HEADS:
+            return _SHAPES.sub(MASK, text)
+        end = words.find(b" ", position)
+        position = words.find(_LONG, end) if end > 0 else -1
+    return text
