@@ -75,8 +75,8 @@ def _report_what_nothing_caught() -> None:
 
 FRAMES_SHOWN = 100
 
-# In place of the escape character until the traceback, which may have escapes of its own, has been made printable: a text
-# that nobody else knows.
+# In place of the escape character until the traceback, which may have escapes of its own, has been made printable:
+# a text that nobody else knows.
 _COLOR = f"<{token_hex(8)}>"
 
 

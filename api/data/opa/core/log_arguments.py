@@ -1,4 +1,4 @@
-"""Arguments of a message, masked while it is still known what belongs to which name, and only where the line is written."""
+"""Arguments of a message, masked while it is known what belongs to which name, and only where a line is written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def shown(value: Any, name: str = "") -> Any:
 
 
 def std_arguments(arguments: Any) -> Any:
-    """The arguments of a record of the standard library's logging, for `%`; the very same where they have no structure."""
+    """The arguments of a record of the standard library, for `%`; the very same where they have no structure."""
     if isinstance(arguments, Mapping):
         return {name: _masked_or_same(value, str(name)) for name, value in arguments.items()}
     if type(arguments) is tuple and any(type(value) not in _PLAIN for value in arguments):

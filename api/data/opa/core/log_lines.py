@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import UTC
@@ -92,10 +93,8 @@ def _error_of(record: Record) -> BaseException | None:
 
 
 def _shown(name: str, value: Any) -> str:
-    try:
+    with contextlib.suppress(RecursionError):  # an object that holds itself
         value = masked(value, name)
-    except RecursionError:  # an object that holds itself
-        pass
     return MASK if value is MASK else in_one_line(mask_text(safe_repr(value)))
 
 

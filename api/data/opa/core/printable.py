@@ -1,4 +1,4 @@
-"""Shows what came from outside so that it stays text: nothing in it moves a cursor, begins a line or turns the writing round.
+"""Shows what came from outside as mere text: nothing in it moves a cursor, begins a line or turns the writing round.
 
 Tabs and the newlines of a text that may have several lines stay; every other control character is shown as `\\x1b`, the
 marks of bidirectional text and whatever else ends a line as `\\u202e`.
@@ -31,7 +31,7 @@ def in_one_line(text: str) -> str:
 
 
 def indented(text: str) -> str:
-    """The same with every line but the first indented, so that none of them can be taken for the beginning of another text."""
+    """The same with every line but the first indented, so that none can be taken for the beginning of another text."""
     return text if text.isprintable() else _UNSAFE.sub(_escaped, text).replace("\n", f"\n{INDENT}")
 
 

@@ -1,8 +1,8 @@
 """Secrets that are known by their shape alone: tokens, keys and hashes with a prefix that their issuer has chosen.
 
 The table is written by hand after the rules of gitleaks (config/gitleaks.toml, version 8.28), the plugins of
-detect-secrets 1.5, and the list of patterns of GitHub's secret scanning, as they were in November 2026. It has what can be
-told by a prefix; what looks random and nothing more, such as 40 hexadecimal digits, may as well be a commit.
+detect-secrets 1.5, and the list of patterns of GitHub's secret scanning, as they were in November 2026. It has what can
+be told by a prefix; what looks random and nothing more, such as 40 hexadecimal digits, may as well be a commit.
 
 To add one: a line in `_PREFIXED`, whose start has three or more fixed characters, and an example in
 `tests/core/planted.py`.
@@ -136,7 +136,7 @@ _HEADS = frozenset(text[:3].encode() for text in _TEXTS)
 
 
 def mask_shapes(text: str) -> str:
-    """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the length of the text."""
+    """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the text's length."""
     written = text.encode("utf-8", "replace")
     words = written.translate(_WORDS_AS_A)
     position = words.find(_LONG)

@@ -1,0 +1,231 @@
+"""Masks what is secret in a text that was already made: by its place in a URL, by the name before it, by its shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import string
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from opa.core.secret_names import is_secret_header, looks_secret, looks_secret_in_text
+from opa.core.secret_shapes import MASK, mask_shapes
+
+_SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
+_PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")
+_QUERY_ITEM = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
+
+# A name and the sign behind it. Each repetition is possessive or short, so that it takes time in proportion to the text.
+_NAMED = re.compile(
+    r"""
+    (?P<quote>\\{0,4}["'])(?P<quoted>[\w.\- ]{1,80})(?P=quote)\s*+(?P<between>:(?!:)|=>|,)\s*+
+    | (?<![\w.\-])--(?P<option>[\w\-]++)(?:\s++|["'],\s{0,9}["'])(?!-)
+    | (?<![\w.\-])(?P<name>(?:(?:api|access|secret|private|auth)[ ](?=key))?[\w.\-]++)
+        \s*+(?P<sign>:?=(?![=~])|:(?![:/=]))\s*+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_QUOTED_VALUE = re.compile(r"""[bBrRuUfF]{0,2}(?P<open>["'])((?:\\.|(?!(?P=open))[^\\])++)\\?""", re.DOTALL)
+# Inside of a text that is itself quoted.
+_ESCAPED_VALUE = re.compile(r"""(?P<open>\\{1,4}["'])((?:(?!(?P=open)).)++)""", re.DOTALL)
+_PLAIN_VALUE = re.compile(r"[^&;#\s,]++")
+_VALUE_IN_MAPPING = re.compile(r"""[^\s,;}\])([{"']++""")
+_REST_OF_LINE = re.compile(r"[^\r\n]++")
+_REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
+_BRACKETS = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\])*+"?|'(?:\\.|[^'\\])*+'?)|(?P<open>[\[({])|(?P<close>[\])}])""", re.DOTALL
+)
+_NOTHING = re.compile(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
+
+_SCHEMES = re.compile(
+    r"\b(?P<scheme>bearer|basic|token|digest|negotiate|apikey)(?P<gap>[ ]++)(?P<given>[\w.~+/\-]{8,}+=*+)",
+    re.IGNORECASE,
+)
+_HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE)
+# Pydantic's messages show the value, shortened in its middle, and do not say in this line whose it is.
+_INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*?(?=, input_type=)")
+
+
+def mask_text(text: str) -> str:
+    """`text` with `***` for every secret that can be told: by the name before it, by its place in a URL, by its shape.
+
+    `text` may be one URL, several joined with `;` or `,`, or any text, like an error message or a printed dict. A
+    password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
+    time in proportion to the length of the text.
+    """
+    if "://" in text:
+        text = "".join(_masked_urls(text))
+    has_sign = "=" in text
+    if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
+        text = _QUERY_ITEM.sub(_mask_query_item, text)
+    lower = text.lower()
+    if (
+        "pass" in lower
+        or "token" in lower
+        or "secret" in lower
+        or "key" in lower
+        or "auth" in lower
+        or "cred" in lower
+        or "cookie" in lower
+        or "pwd" in lower
+        or "dsn" in lower
+    ):
+        text = _mask_named(text)
+        if "token " in lower:
+            text = _SCHEMES.sub(_mask_scheme, text)
+    if "bearer " in lower or "basic " in lower:
+        text = _SCHEMES.sub(_mask_scheme, text)
+    if has_sign and "input_value=" in text:
+        text = _INPUT_VALUE.sub(f"input_value={MASK}", text)
+    return mask_shapes(text)
+
+
+def _masked_urls(text: str) -> Iterator[str]:
+    first, *pieces = text.split("://")
+    yield first
+    body: list[str] = []
+    for number, piece in enumerate(pieces, start=1):
+        is_last = number == len(pieces)
+        end = len(piece) if is_last else len(piece.rstrip(_SCHEME_CHARACTERS))
+        # Without a scheme, or after ":" or "@", no other URL begins: it is a password that has "://" in it.
+        if is_last or (end < len(piece) and not piece[:end].endswith((":", "@"))):
+            yield f"://{_mask_body('://'.join([*body, piece[:end]]))}{piece[end:]}"
+            body = []
+        else:
+            body.append(piece)
+
+
+def _mask_body(body: str) -> str:
+    """What follows the `://` of a URL, and the text behind the URL, masked."""
+    url = body.split(maxsplit=1)[0] if body and not body[0].isspace() else ""
+    rest = body[len(url) :]
+    # A "/", "?" or "#" that stands unencoded in a password ends the authority too early, so the last "@" counts.
+    userinfo = url.rpartition("@")[0]
+    user, colon, password = userinfo.partition(":")
+    authority = re.split(r"[/?#]", url, maxsplit=1)[0]
+    if "@" not in authority and (
+        not colon or "/" in user or userinfo.startswith("[") or _PORT_AND_PATH.match(password)
+    ):
+        userinfo = ""
+    tail = url[len(userinfo) :]
+    user, colon, password = userinfo.partition(":")
+    if password:
+        userinfo = f"{user}:{MASK}"
+    return userinfo + _QUERY_ITEM.sub(_mask_query_item, tail) + rest
+
+
+def _mask_query_item(match: re.Match[str]) -> str:
+    value = match["value"]
+    if not value or not looks_secret(unquote(match["name"])):
+        return match[0]
+    joint = value[-1] if value[-1] in ",;" else ""
+    return f"{match['before']}{match['name']}={MASK}{joint}"
+
+
+def _mask_named(text: str) -> str:
+    """Mask what stands behind a secret's name: `name=value`, `"name": value`, `--name value`, `Name: value`."""
+    pieces = []
+    done = position = 0
+    while found := _NAMED.search(text, position):
+        position = found.end()
+        span = _value_behind(found, text)
+        if span is not None:
+            start, end = span
+            pieces += [text[done:start], MASK]
+            done = position = end
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _value_behind(found: re.Match[str], text: str) -> tuple[int, int] | None:
+    """Where the secret value begins and ends, or None where it is none."""
+    name = found["quoted"] or found["option"] or found["name"]
+    if not looks_secret_in_text(name):
+        return None
+    start = found.end()
+    if start == len(text) or _NOTHING.match(text, start):
+        return None
+    if value := _QUOTED_VALUE.match(text, start) or _ESCAPED_VALUE.match(text, start):
+        return None if found["between"] == "," and not is_secret_header(name) else _inside(value)
+    if text[start] in "\"'":
+        return None  # an empty text
+    if found["quoted"]:
+        return _value_in_mapping(found, text)
+    return _value_in_line(found, name, text)
+
+
+def _inside(value: re.Match[str]) -> tuple[int, int] | None:
+    return None if set(value[2]) == {"*"} else value.span(2)
+
+
+def _value_in_mapping(found: re.Match[str], text: str) -> tuple[int, int] | None:
+    """Of a printed dict or JSON; not of a sentence, as in "plugin 'tokens': 3 routes"."""
+    if found["between"] == "," or not _is_in_mapping(text, found.start()):
+        return None
+    start = found.end()
+    value = _VALUE_IN_MAPPING.match(text, start)
+    end = value.end() if value else start
+    end = _end_of_brackets(text, end) if text[end : end + 1] in ("(", "[", "{") else end
+    return (start, end) if end > start else None
+
+
+def _is_in_mapping(text: str, quote: int) -> bool:
+    before = text[max(0, quote - 80) : quote].rstrip()
+    return not before or before[-1] in "{,[("
+
+
+def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int] | None:
+    start = found.end()
+    if is_secret_header(name):
+        # Behind `=` the value ends with the word, unless it is one with a scheme before it.
+        has_scheme = _HAS_SCHEME.match(text, start)
+        is_cookie = found["sign"] == ":" and "=" in _REST_OF_LINE.match(text, start)[0]  # type: ignore[index]  # it is not empty
+        if has_scheme or (is_cookie and "COOKIE" in name.upper()):
+            digest = has_scheme and has_scheme[0].lower().startswith("digest")
+            return (_REST_OF_LINE if digest else _REST_OF_QUOTED_LINE).match(text, start).span()  # type: ignore[union-attr]
+    if text[start] in "[{(":
+        return (start, _end_of_brackets(text, start)) if found["sign"] == "=" else None
+    value = _PLAIN_VALUE.match(text, start)
+    if value is None or (name.upper().endswith("TOKENS") and value[0].isdecimal()):
+        return None
+    if found["sign"] == ":" and not _looks_random(value[0]):
+        return None
+    shown = value[0].rstrip(")]}'\">") if found["sign"] else value[0].rstrip("]'\"")
+    return None if not shown or shown == MASK else (start, start + len(shown))
+
+
+def _looks_random(word: str) -> bool:
+    """Whether what stands behind `name: ` is a secret, and not the next word of a sentence or a date."""
+    word = word.rstrip(".)]}'\"!?")
+    return len(word) >= 6 and "://" not in word and any(character in "0123456789!@$%^*+" for character in word)
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    """The end of what begins with a bracket at `start`; of the line, where it is cut off."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, start):
+        if found["open"]:
+            depth += 1
+        elif found["close"]:
+            depth -= 1
+            if depth == 0:
+                return found.end()
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _mask_scheme(match: re.Match[str]) -> str:
+    scheme, given = match["scheme"].lower(), match["given"]
+    if scheme == "basic":
+        is_secret = _is_user_and_password(given)
+    else:
+        has_digit = any(character.isdecimal() for character in given)
+        is_secret = (len(given) >= (20 if scheme == "token" else 8) and has_digit) or len(given) >= 32
+    return f"{match['scheme']}{match['gap']}{MASK}" if is_secret else match[0]
+
+
+def _is_user_and_password(text: str) -> bool:
+    try:
+        return b":" in base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        return False
