@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -39,6 +40,10 @@ def main() -> None:
     """Run the command; a mistake that somebody can mend is one line and exit status 1."""
     from opa.cli.report import print_error
 
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding does not have is shown as an escape, and ends no command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except OpaError as error:

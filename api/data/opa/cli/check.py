@@ -20,13 +20,15 @@ def check() -> None:
     from opa.core.garbage import no_collection
     from opa.core.openapi import build
     from opa.core.prepare import prepare
+    from opa.core.printable import in_one_line
+    from opa.core.secrets import mask_text
 
     manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)
     with no_collection():
         warnings = [*map(str, mistakes_in_plugins(manager)), *map(str, mistakes_in_application(application))]
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {in_one_line(mask_text(warning))}", file=sys.stderr)
     _start_without_components(application)
     if application.openapi_url:
         build(application)

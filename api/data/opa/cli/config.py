@@ -10,6 +10,7 @@ import typer
 
 from opa.cli import app
 from opa.core.errors import SettingsError
+from opa.core.printable import in_one_line, json_text
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Leaf
@@ -36,12 +37,12 @@ def config(
         settings = load_beside_up()
     except SettingsError as error:
         for mistake in error.mistakes:
-            typer.echo(mistake, err=True)
+            typer.echo(in_one_line(mistake), err=True)
         raise typer.Exit(1) from error
     rows = shown(settings.leaves(name))
     if as_json:
         by_name = {row.name: {"value": row.value, "source": row.source} for row in rows}
-        print(json.dumps(by_name, indent=2, ensure_ascii=False, default=str))
+        print(json_text(by_name))
     else:
         _print_table(rows)
 
@@ -68,35 +69,37 @@ def _schema() -> dict[str, Any]:
 def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """The same, with every secret masked; which settings of plugins are secret, only their models say."""
     from opa.core.plugin_settings import SETTING
-    from opa.core.secrets import MASK, mask_setting
+    from opa.core.secrets import MASK, mask_key, mask_setting
+    from opa.core.settings_config import Config
 
-    public: set[str] | None = None
+    of_plugins: Config | None = None
     for leaf in leaves:
-        value = mask_setting(leaf.name, leaf.value)
         if leaf.name.startswith(f"{SETTING}."):
-            public = _public_settings_of_plugins() if public is None else public
-            value = value if ".".join(leaf.name.lower().split(".")[1:3]) in public else MASK
-        yield leaf._replace(value=value)
+            of_plugins = Config({SETTING: _settings_of_plugins()}) if of_plugins is None else of_plugins
+            value = of_plugins.get(leaf.name, MASK)
+        else:
+            value = mask_setting(leaf.name, leaf.value)
+        yield leaf._replace(name=mask_key(leaf.name), value=value)
 
 
-def _public_settings_of_plugins() -> set[str]:
-    """`plugin.field` in lower case for each that no model marks as secret; none where the plugins do not load."""
+def _settings_of_plugins() -> dict[str, Any]:
+    """The settings of each plugin as its model lets them be shown; of none where the plugins do not load."""
     from opa.core.errors import OpaError
     from opa.core.log import log
-    from opa.core.plugin_settings import secret_fields
+    from opa.core.plugin_settings import SETTING
     from opa.core.prepare import prepare
+    from opa.core.secret_models import mask_by_type
 
     try:
-        objects = prepare().registry.objects
+        manager = prepare()
     except OpaError as error:
         log.debug(f"settings of plugins are masked, since the plugins do not load: {error}")
-        return set()
+        return {}
+    models = {found.plugin.name.lower(): found.settings for found in manager.registry.objects if found.settings}
     return {
-        f"{found.plugin.name}.{field}".lower()
-        for found in objects
-        if found.settings is not None
-        for field in found.settings.model_fields
-        if (field,) not in secret_fields(found.settings)
+        name: mask_by_type(models[name.lower()], values, f"{SETTING}.{name}")
+        for name, values in manager.config.as_dict()[SETTING].items()
+        if name.lower() in models
     }
 
 
@@ -105,5 +108,5 @@ def _print_table(rows: Iterable[Leaf]) -> None:
 
     print_table(
         ["setting", "value", "source"],
-        [[row.name, json.dumps(row.value, ensure_ascii=False, default=str), row.source] for row in rows],
+        [[row.name, json_text(row.value, indent=None), row.source] for row in rows],
     )

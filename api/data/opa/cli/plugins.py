@@ -9,6 +9,7 @@ import typer
 
 from opa.cli import app
 from opa.core.errors import StartError
+from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
     from opa.core.filters import Decision
@@ -116,14 +117,18 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         ["plugin", "status", "provides", "file"],
         [
             [
-                " ".join([row["name"], row["version"]]).strip(),
-                "\n".join([row["status"], *row["reasons"], *(f"hides {path}" for path in row["hides"])]),
-                "\n".join(row["provides"]) or "-",
-                row["file"],
+                in_one_line(" ".join([row["name"], row["version"]]).strip()),
+                _lines([row["status"], *row["reasons"], *(f"hides {path}" for path in row["hides"])]),
+                _lines(row["provides"]) or "-",
+                in_one_line(row["file"]),
             ]
             for row in rows
         ],
     )
+
+
+def _lines(texts: list[str]) -> str:
+    return "\n".join(map(in_one_line, texts))
 
 
 def _print_one(row: dict[str, Any]) -> None:
@@ -132,7 +137,7 @@ def _print_one(row: dict[str, Any]) -> None:
     print_table(
         [row["name"], ""],
         [
-            [key, "\n".join(value) if isinstance(value, list) else str(value)]
+            [key, _lines(value) if isinstance(value, list) else in_one_line(str(value))]
             for key, value in row.items()
             if key != "name" and value not in ("", [])
         ],

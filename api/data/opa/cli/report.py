@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from opa.core.discover import PACKAGE_FOLDER
 from opa.core.errors import OpaError, SettingsError
+from opa.core.printable import in_one_line, printable
+from opa.core.secrets import mask_text
 
 
 def print_error(error: OpaError) -> None:
@@ -15,11 +17,11 @@ def print_error(error: OpaError) -> None:
     if isinstance(error, SettingsError) and len(error.mistakes) > 1:
         print(f"error: {len(error.mistakes)} mistakes in the settings", file=sys.stderr)
         for mistake in error.mistakes:
-            print(f"  {mistake}", file=sys.stderr)
+            print(f"  {in_one_line(mistake)}", file=sys.stderr)
         return
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {in_one_line(str(error))}", file=sys.stderr)
     if error.__cause__ is not None and not isinstance(error.__cause__, OpaError):
-        print("".join(_trace(error.__cause__)), end="", file=sys.stderr)
+        print(printable(mask_text("".join(_trace(error.__cause__)))), end="", file=sys.stderr)
 
 
 def _trace(cause: BaseException) -> Iterator[str]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from opa.core.printable import printable
+
 UNLIMITED = 10_000
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; on a terminal its cells wrap, and where the output is piped no cell is cut or wrapped."""
+    """Print a table; on a terminal its cells wrap, and where the output is piped no cell is cut or wrapped.
+
+    A newline in a cell begins a line inside of it; other control characters are shown as escapes.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console() if sys.stdout.isatty() else Console(width=UNLIMITED)
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*map(printable, columns), box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
     console.print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa.cli import app
+from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -149,12 +150,12 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
             for one in _chosen(held, wanted, every):
                 found.add(one.letter.id)
                 if reason := _settled(one, settle):
-                    stay.append(f"{one.letter.id} {one.letter.task} {reason}")
+                    stay.append(in_one_line(f"{one.letter.id} {one.letter.task} {reason}"))
                 else:
                     settled += 1
     finally:
         print(f"{done}: {settled}")
-    stay += [f"{missing} is not among the dead letters" for missing in sorted(wanted - found)]
+    stay += [f"{in_one_line(missing)} is not among the dead letters" for missing in sorted(wanted - found)]
     for line in stay:
         typer.echo(line, err=True)
     if stay:
@@ -202,12 +203,12 @@ def _print_letters(letters: list[DeadLetter]) -> None:
         ["id", "task", "arguments", "queue", "deliveries", "reason", "died"],
         [
             [
-                letter.id,
-                letter.task or "-",
-                letter.arguments or "-",
-                letter.queue,
+                in_one_line(letter.id),
+                in_one_line(letter.task or "-"),
+                in_one_line(letter.arguments or "-"),
+                in_one_line(letter.queue),
                 "-" if letter.deliveries is None else str(letter.deliveries),
-                f"{letter.reason}: {letter.problem}" if letter.problem else letter.reason,
+                in_one_line(f"{letter.reason}: {letter.problem}" if letter.problem else letter.reason),
                 letter.died.isoformat(sep=" ", timespec="seconds") if letter.died else "-",
             ]
             for letter in letters

@@ -12,7 +12,7 @@ from opa.core.errors import ComponentConnectError, ComponentError, OpaError, Reg
 from opa.core.hooks import is_async_function
 from opa.core.hosts import resolves
 from opa.core.log import log
-from opa.core.secrets import mask_url
+from opa.core.secrets import mask_text
 from opa.core.threads import in_thread
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _failure(
 
 
 def _summary(error: BaseException) -> str:
-    text = mask_url(str(error)) or "no answer"
+    text = mask_text(str(error)) or "no answer"
     return text if type(error) is ConnectionError else f"{type(error).__name__}: {text}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from opa.core.errors import SettingsError
-from opa.core.secrets import mask_setting
+from opa.core.secret_models import mask_by_type
+from opa.core.secrets import MASK
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Config
@@ -94,10 +96,11 @@ class PluginSettingsStore:
 
     def _validated(self, model: type[Model]) -> Model:
         plugin = self.plugin_of(model)
+        values = self._values(model, plugin)
         try:
-            return model.model_validate(self._values(model, plugin))
+            return model.model_validate(values)
         except ValidationError as error:
-            mistakes = tuple(self._mistakes(model, plugin, error.errors(include_url=False)))
+            mistakes = tuple(self._mistakes(model, plugin, values, error.errors(include_url=False)))
             raise SettingsError("; ".join(mistakes), mistakes=mistakes) from None
 
     def _values(self, model: type[PluginSettings], plugin: str) -> dict[str, Any]:
@@ -108,14 +111,17 @@ class PluginSettingsStore:
             raise SettingsError(line, mistakes=(line,))
         return {fields.get(str(key).lower(), str(key)): value for key, value in values.items()}
 
-    def _mistakes(self, model: type[PluginSettings], plugin: str, errors: list[ErrorDetails]) -> Iterator[str]:
-        secrets = secret_fields(model)
+    def _mistakes(
+        self, model: type[PluginSettings], plugin: str, values: dict[str, Any], errors: list[ErrorDetails]
+    ) -> Iterator[str]:
+        shown = mask_by_type(model, values, f"{SETTING}.{plugin}")
+        hidden = sorted(_hidden(values, shown), key=len, reverse=True)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
             problem = "is no setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
-            is_shown = detail["type"] not in ("missing", "extra_forbidden") and detail["loc"][:1] not in secrets
-            given = f", not {mask_setting(path, detail['input'])!r}" if is_shown else ""
-            yield f"{path}: {problem}{given} ({self._source(plugin, detail)})"
+            is_shown = detail["type"] not in ("missing", "extra_forbidden")
+            given = f", not {_given(detail, values, shown)!r}" if is_shown else ""
+            yield _without(hidden, f"{path}: {problem}{given}") + f" ({self._source(plugin, detail)})"
 
     def _source(self, plugin: str, detail: ErrorDetails) -> str:
         if detail["type"] == "missing":
@@ -127,13 +133,39 @@ class PluginSettingsStore:
             return f"setting {SETTING}.{key}"
 
 
-def secret_fields(model: type[BaseModel]) -> set[tuple[str]]:
-    """The names of the fields that hold a `SecretStr` or `SecretBytes`, wherever inside; as the start of a path."""
-    return {
-        (name,)
-        for name, field in model.model_fields.items()
-        if any(word in repr(field.annotation) for word in ("SecretStr", "SecretBytes"))
-    }
+def _given(detail: ErrorDetails, values: Any, shown: Any) -> Any:
+    """What was given, as far as it may be shown: `***` for what a validator has made of it, which cannot be told."""
+    for part in detail["loc"]:
+        # Some parts of a location, such as the member of a union that was tried, are no keys.
+        inside = isinstance(values, Mapping) and part in values
+        if inside or (isinstance(values, list) and isinstance(part, int) and part < len(values)):
+            if not isinstance(shown, Mapping | list):
+                return MASK
+            values, shown = values[part], shown[part]  # type: ignore[index]  # a list has its number, a mapping its key
+    given = detail["input"]
+    return shown if values is given or values == given else MASK
+
+
+def _hidden(values: Any, shown: Any) -> Iterator[str]:
+    """Every text and number that is in `values` and masked in `shown`: a validator's message may repeat it."""
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _hidden(value, shown.get(key, MASK) if isinstance(shown, Mapping) else MASK)
+    elif isinstance(values, list | tuple):
+        for number, value in enumerate(values):
+            yield from _hidden(value, shown[number] if isinstance(shown, list) else MASK)
+    elif values not in (None, "", b"") and not isinstance(values, bool) and shown != values:
+        yield str(values)
+
+
+def _without(hidden: list[str], text: str) -> str:
+    """`text` without the values that are secret, however their letters are written."""
+    for value in hidden:
+        if value.casefold() in text.casefold():
+            text = re.sub(
+                rf"(?<!\w){re.escape(value)}(?!\w)" if len(value) < 4 else re.escape(value), MASK, text, flags=re.I
+            )
+    return text
 
 
 def _look_up(values: Mapping[str, Any], name: str) -> Any:

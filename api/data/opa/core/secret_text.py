@@ -16,7 +16,7 @@ _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")
 _QUERY_ITEM = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
 
-# A name and the sign behind it. Each repetition is possessive or short, so that it takes time in proportion to the text.
+# A name and the sign behind it. Each repetition is possessive or short: it takes time in proportion to the text.
 _NAMED = re.compile(
     r"""
     (?P<quote>\\{0,4}["'])(?P<quoted>[\w.\- ]{1,80})(?P=quote)\s*+(?P<between>:(?!:)|=>|,)\s*+
@@ -146,7 +146,8 @@ def _value_behind(found: re.Match[str], text: str) -> tuple[int, int] | None:
     if start == len(text) or _NOTHING.match(text, start):
         return None
     if value := _QUOTED_VALUE.match(text, start) or _ESCAPED_VALUE.match(text, start):
-        return None if found["between"] == "," and not is_secret_header(name) else _inside(value)
+        is_pair = found["between"] != "," or name.startswith("--") or is_secret_header(name)
+        return _inside(value) if is_pair else None
     if text[start] in "\"'":
         return None  # an empty text
     if found["quoted"]:

@@ -19,6 +19,7 @@ __all__ = [
     "is_secret_number",
     "looks_secret",
     "looks_secret_in_text",
+    "mask_key",
     "mask_setting",
     "mask_text",
     "mask_url",

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from opa.core.errors import SettingsError
+<<<<<<< HEAD
 from opa.core.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
 from opa.core.reading import UnreadableError, read_text
 from opa.core.secrets import mask_url
 from opa.core.watchdog import TimeLimitError, time_limit
+=======
+from opa.core.secrets import mask_text
+>>>>>>> b81b291 (What a plugin's model says is secret is masked wherever it is nested; what comes from outside is mere text in every output of the command)
 
 DEFAULT_SECTION = "default"
 
@@ -201,7 +205,7 @@ def _read_python(text: str, path: Path) -> Any:
         raise _UnparsableError(f"it calls sys.exit({error.code!r})") from None
     except Exception as error:  # the user's code may raise anything; it is reported with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        message = f"{type(error).__name__}: {mask_url(str(error))}"
+        message = f"{type(error).__name__}: {mask_text(str(error))}"
         raise _UnparsableError(message, lines[-1] if lines else None) from error
     values = {
         name: value for name, value in namespace.items() if name.split("__")[0].isupper() or name == "dynaconf_merge"

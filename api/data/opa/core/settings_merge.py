@@ -20,7 +20,7 @@ from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
 from opa.core.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
-from opa.core.secrets import looks_secret, mask_url
+from opa.core.secrets import looks_secret, mask_text
 from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_schema import without_doubles
 from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
@@ -313,4 +313,4 @@ def _reason(error: Exception, is_secret: bool) -> str:
         if re.match(pattern, text):
             return reason
     hidden = is_secret or not text
-    return f"cannot be read: {type(error).__name__ if hidden else mask_url(text)}"
+    return f"cannot be read: {type(error).__name__ if hidden else mask_text(text)}"

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from opa.core.errors import StartError
 from opa.core.log import log
-from opa.core.secrets import mask_url
+from opa.core.secrets import mask_text
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.lease import Lease
 
@@ -106,9 +106,9 @@ class Scheduler(beat.Scheduler):
         try:
             pause = self._tick()
         except RedisError as error:
-            self._report(f"redis: {mask_url(str(error))}")
+            self._report(f"redis: {mask_text(str(error))}")
         except OperationalError as error:
-            self._report(f"the broker: {mask_url(str(error))}")
+            self._report(f"the broker: {mask_text(str(error))}")
         else:
             if self._trouble:
                 log.info("beat goes on")

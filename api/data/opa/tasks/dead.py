@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.exceptions import OperationalError
 
 from opa.core.errors import StartError
-from opa.core.secrets import mask_setting, mask_url
+from opa.core.secrets import mask_setting, mask_text
 from opa.tasks.codec import Limits
 from opa.tasks.messages import LONGEST_NAME, UnfitMessageError, check_headers, read_body
 from opa.tasks.unpacking import UnpackingError, unpack
@@ -85,7 +85,7 @@ def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
                 yield found
         except (OperationalError, *connection.recoverable_connection_errors) as error:
             raise StartError(
-                f"the broker {connection.as_uri()} does not answer: {mask_url(str(error))}",
+                f"the broker {connection.as_uri()} does not answer: {mask_text(str(error))}",
                 where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
                 hint="Start it, or mend BROKER_URL",
             ) from None
@@ -123,7 +123,7 @@ def describe(
     text = " ".join(_shown(argument) for argument in arguments if isinstance(argument, str))
     return DeadLetter(
         id=_text(headers.get("id")) or digest(body),
-        task=_text(headers.get("task")),
+        task=mask_text(_text(headers.get("task"))),
         arguments=text if len(text) <= LONGEST_ARGUMENTS else f"{text[:LONGEST_ARGUMENTS]}…",
         queue=queue,
         reason=reason,
@@ -147,9 +147,9 @@ def _shown(text: str) -> str:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):  # as the documentation of literal_eval has them
-        return mask_url(text)
+        return mask_text(text)
     shown = mask_setting("", value)
-    return repr(tuple(shown) if isinstance(value, tuple) else shown)
+    return mask_text(repr(tuple(shown) if isinstance(value, tuple) else shown))
 
 
 def _problem(headers: Mapping[str, Any], content_type: Any, body: bytes, limits: Limits) -> str:
