@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa.cli import app
+from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +92,7 @@ def banner(manager: PluginManager) -> str:
             kind = type(manager.optional_components[name].get_instance())
             lines.append(f"  {name}: {kind.__module__}.{kind.__qualname__}")
         else:
-            lines.append(f"  {name}: {state}")
+            lines.append(f"  {in_one_line(name)}: {in_one_line(str(state))}")
     return "\n".join(lines) + "\n"
 
 

@@ -45,7 +45,7 @@ def _looks_secret(name: str, words: frozenset[str]) -> bool:
     if not words.isdisjoint(parts):
         return True
     joined = "_".join(part for part in parts if part)
-    return joined in _COOKIES or _SECRET_PAIR.search(joined) is not None
+    return upper.rpartition(".")[2].replace("-", "_") in _COOKIES or _SECRET_PAIR.search(joined) is not None
 
 
 def is_secret_number(name: str) -> bool:
@@ -56,5 +56,5 @@ def is_secret_number(name: str) -> bool:
 @lru_cache(maxsize=1024)
 def is_secret_header(name: str) -> bool:
     """Whether it is a header, or a field like one, that holds a way to log in."""
-    upper = name.upper().replace("-", "_")
+    upper = name.upper().rpartition(".")[2].replace("-", "_")
     return upper in _COOKIES or upper.endswith(("AUTHORIZATION", "API_KEY", "AUTH_TOKEN", "CSRF_TOKEN", "ACCESS_TOKEN"))

@@ -89,7 +89,7 @@ _PREFIXED: tuple[tuple[str, str], ...] = (
 # The body of a key that is cut off, or that stands in one line with \n in it, is masked too.
 _PEM = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[\sA-Za-z0-9+/=\\:,.]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
+    r"(?:[\sA-Za-z0-9+/=\\:,.|]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
 )
 _OTHERS = (
     r"\b[0-9a-f]{32}-us\d{1,2}\b",  # Mailchimp
@@ -132,7 +132,12 @@ def _characters(described: str) -> list[str]:
 
 
 _TEXTS = [text for start, _ in _PREFIXED for text in _texts_of(start)]
+_DOT = re.compile(rb"[.]")
 _HEADS = frozenset(text[:3].encode() for text in _TEXTS)
+
+
+def _begins_behind_a_dot(word: bytes) -> bool:
+    return any(word[dot.end() : dot.end() + 3] in _HEADS for dot in _DOT.finditer(word))
 
 
 def mask_shapes(text: str) -> str:
@@ -154,8 +159,9 @@ def mask_shapes(text: str) -> str:
     ):
         return _SHAPES.sub(MASK, text)
     while position >= 0:
-        if written[position : position + 3] in _HEADS:
-            return _SHAPES.sub(MASK, text)
         end = words.find(b" ", position)
+        word = written[position : end if end > 0 else None]
+        if word[:3] in _HEADS or (b"." in word and _begins_behind_a_dot(word)):
+            return _SHAPES.sub(MASK, text)
         position = words.find(_LONG, end) if end > 0 else -1
     return text

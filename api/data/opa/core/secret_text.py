@@ -26,9 +26,11 @@ _NAMED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_QUOTED_VALUE = re.compile(r"""[bBrRuUfF]{0,2}(?P<open>["'])((?:\\.|(?!(?P=open))[^\\])++)\\?""", re.DOTALL)
+# A quote that ends a value stands at the end of something. In a text that was quoted twice others have lost their sign.
+_ENDS = r"""(?P=open)(?=[\s,;:&)\]}>\\'"]|$)"""
+_QUOTED_VALUE = re.compile(rf"""[bBrRuUfF]{{0,2}}(?P<open>["'])((?:\\.|(?!{_ENDS})[^\\])++)\\?""", re.DOTALL)
 # Inside of a text that is itself quoted.
-_ESCAPED_VALUE = re.compile(r"""(?P<open>\\{1,4}["'])((?:(?!(?P=open)).)++)""", re.DOTALL)
+_ESCAPED_VALUE = re.compile(rf"""(?P<open>\\{{1,4}}["'])((?:(?!{_ENDS}).)++)""", re.DOTALL)
 _PLAIN_VALUE = re.compile(r"[^&;#\s,]++")
 _VALUE_IN_MAPPING = re.compile(r"""[^\s,;}\])([{"']++""")
 _REST_OF_LINE = re.compile(r"[^\r\n]++")
@@ -128,9 +130,10 @@ def _mask_named(text: str) -> str:
     pieces = []
     done = position = 0
     while found := _NAMED.search(text, position):
-        position = found.end()
         span = _value_behind(found, text)
-        if span is not None:
+        if span is None:  # what is in quotes may be a text of its own, with a name in it
+            position = found.end("quote") if found["quote"] else found.end()
+        else:
             start, end = span
             pieces += [text[done:start], MASK]
             done = position = end

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opa.core.log import log
+from opa.core.printable import in_one_line
+from opa.core.secrets import mask_text
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -42,12 +44,18 @@ def note_alive(mode: str, *, left_out: Sequence[Mapping[str, str]] = ()) -> None
         mode: `worker` or `beat`.
         left_out: the broken plugins, as the readiness answer of the api shows them.
     """
-    _note({"mode": mode, "until": time.time() + ALIVE_FOR, "plugins": list(left_out)})
+    plugins = [{key: _as_printed(text) for key, text in plugin.items()} for plugin in left_out]
+    _note({"mode": mode, "until": time.time() + ALIVE_FOR, "plugins": plugins})
 
 
 def note_not_ready(mode: str, reason: str) -> None:
     """Say that the process is not at work, and why."""
-    _note({"mode": mode, "until": 0, "reason": reason})
+    _note({"mode": mode, "until": 0, "reason": _as_printed(reason)})
+
+
+def _as_printed(text: str) -> str:
+    """The health check runs without the package: what it prints is made fit for that here."""
+    return in_one_line(mask_text(text))
 
 
 def _note(target: dict[str, Any]) -> None:
