@@ -39,7 +39,7 @@ def settings(form: str, *, values: bool = False) -> Any:
     )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The log and the standard library's logging as before."""
     monkeypatch.setattr(exceptions, "_format", exceptions._format)
@@ -136,6 +136,7 @@ def test_an_innocent_text_stays_as_it_is(text: str) -> None:
     assert mask_text(text) == text
 
 
+@pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("values", [False, True])
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_no_secret_is_in_the_log_at_any_level(capsys: pytest.CaptureFixture[str], form: str, values: bool) -> None:
@@ -151,6 +152,7 @@ def test_no_secret_is_in_the_log_at_any_level(capsys: pytest.CaptureFixture[str]
             assert secret not in written, (level, name, written[: written.index(secret) + 200][-600:])
 
 
+@pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_no_secret_comes_through_another_door_of_the_log(capsys: pytest.CaptureFixture[str], form: str) -> None:
     setup_logging(settings(form, values=True))
@@ -163,6 +165,7 @@ def test_no_secret_comes_through_another_door_of_the_log(capsys: pytest.CaptureF
         assert secret not in written, (name, written[: written.index(secret) + 200][-600:])
 
 
+@pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("form", ["json", "text"])
 @pytest.mark.parametrize(
     "write",
@@ -214,6 +217,7 @@ def test_what_is_masked_in_the_log_is_given_to_a_sink_of_the_users_own_and_to_th
     assert value == {"password": SECRET}
 
 
+@pytest.mark.usefixtures("undone")
 @pytest.mark.parametrize("text", INNOCENT)
 def test_an_innocent_text_is_logged_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
     setup_logging(settings("json"))
@@ -230,6 +234,7 @@ def test_an_innocent_text_is_logged_as_it_is(capsys: pytest.CaptureFixture[str],
     assert capsys.readouterr().err.endswith(f" {text}\n")
 
 
+@pytest.mark.usefixtures("undone")
 def test_a_variable_of_a_telling_name_is_masked_beside_its_line() -> None:
     exceptions.install(settings("text", values=True))
 
@@ -244,6 +249,7 @@ def test_a_variable_of_a_telling_name_is_masked_beside_its_line() -> None:
     assert "'authorization': '***'" in written
 
 
+@pytest.mark.usefixtures("undone")
 def test_a_token_that_is_cut_off_at_the_limit_is_masked_all_the_same() -> None:
     config: Any = SimpleNamespace(BETTER_EXCEPTIONS=True, BETTER_EXCEPTIONS_MAX_LENGTH=10)
     exceptions.install(config)
@@ -267,7 +273,7 @@ def opa(*arguments: str) -> str:
 def test_no_secret_is_in_what_opa_config_shows_of_the_users_own_settings(project: Project) -> None:
     project.settings(
         MINE={f"text{number}": [{"url": text}] for number, (text, _) in enumerate(PLANTED.values())},
-        KEYS_OF=[{"note": list(PLANTED.values())[0][0]}],
+        KEYS_OF=[{"note": next(iter(PLANTED.values()))[0]}],
         MY_TOKEN=SECRET,
         NAMED={token: 1 for _, token in list(PLANTED.values())[:40]},
     )

@@ -3,10 +3,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,11 +41,20 @@ ATTACK = f"x{ESC}[2J{ESC}]0;title{BEL}\x9b31m\x08\r\x0b\x0c\x85\u2028\u202e\u206
 FORGED = "2026-01-01 00:00:00.000 CRITICAL opa forged.py:1 nothing happened"
 
 
-@pytest.fixture(autouse=True)
-def undone() -> Iterator[None]:
+Start = Callable[..., None]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Sets the log up, and alone: pytest would send what is no Unicode to its other processes."""
     root = logging.getLogger()
     before = root.level, list(root.handlers)
-    yield
+
+    def set_up(form: str, *, values: bool = False) -> None:
+        root.handlers.clear()
+        setup_logging(settings(form, values=values))
+
+    yield set_up
     logging.captureWarnings(False)
     setup_logging(settings("text"))
     root.setLevel(before[0])
@@ -61,14 +71,14 @@ def is_harmless(text: str) -> bool:
     return not any(character in text for character in HARMFUL)
 
 
-@pytest.mark.parametrize("character", HARMFUL)
-def test_a_character_that_does_something_is_shown_as_an_escape(character: str) -> None:
-    escape = f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
-    for shown in (printable, in_one_line, indented):
-        assert shown(f"a{character}b") == f"a{escape}b"
-    written = json_text({"a": character})
-    assert is_harmless(written)
-    assert json.loads(written) == {"a": character}
+def test_a_character_that_does_something_is_shown_as_an_escape() -> None:
+    for character in HARMFUL:
+        escape = f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
+        for shown in (printable, in_one_line, indented):
+            assert shown(f"a{character}b") == f"a{escape}b"
+        written = json_text({"a": character})
+        assert is_harmless(written)
+        assert json.loads(written) == {"a": character}
 
 
 @pytest.mark.parametrize("text", ["", "plain", "a\tb", "naïve 日本語 🎉 👩‍💻", "\xa0", "شكرا"])
@@ -108,26 +118,26 @@ def write_everything(text: str) -> None:
 @pytest.mark.parametrize("values", [False, True])
 @pytest.mark.parametrize("colors", [False, True])
 def test_no_escape_sequence_reaches_the_terminal_through_the_text_log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, values: bool, colors: bool
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, values: bool, colors: bool, start: Start
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR" if colors else "NO_COLOR", "1")
     monkeypatch.delenv("NO_COLOR" if colors else "FORCE_COLOR", raising=False)
-    setup_logging(settings("text", values=values))
+    start("text", values=values)
     capsys.readouterr()
     write_everything(ATTACK)
     written = capsys.readouterr().err
     assert (f"{ESC}[" in written) is colors
     if colors:  # our own, which are colors and nothing else
-        import re
-
         written = re.sub(r"\x1b\[[0-9;]*m", "", written)
     assert is_harmless(written)
     assert "x\\x1b[2J\\x1b]0;title\\x07\\x9b31m" in written
 
 
 @pytest.mark.parametrize("values", [False, True])
-def test_no_text_makes_a_second_record_of_the_text_log(capsys: pytest.CaptureFixture[str], values: bool) -> None:
-    setup_logging(settings("text", values=values))
+def test_no_text_makes_a_second_record_of_the_text_log(
+    capsys: pytest.CaptureFixture[str], values: bool, start: Start
+) -> None:
+    start("text", values=values)
     capsys.readouterr()
     for newline in ("\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"):
         write_everything(f"a{newline}{FORGED}{newline}  {newline}{FORGED}")
@@ -137,8 +147,8 @@ def test_no_text_makes_a_second_record_of_the_text_log(capsys: pytest.CaptureFix
     assert any(FORGED in line for line in lines)
 
 
-def test_each_record_is_one_line_of_json_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
-    setup_logging(settings("json"))
+def test_each_record_is_one_line_of_json_whatever_is_in_it(capsys: pytest.CaptureFixture[str], start: Start) -> None:
+    start("json")
     capsys.readouterr()
     write_everything(ATTACK)
     write_everything(f"a\n{FORGED}")
@@ -152,17 +162,16 @@ def test_each_record_is_one_line_of_json_whatever_is_in_it(capsys: pytest.Captur
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_no_line_is_lost_where_standard_error_cannot_write_it(
-    monkeypatch: pytest.MonkeyPatch, encoding: str, form: str
+    monkeypatch: pytest.MonkeyPatch, encoding: str, form: str, start: Start
 ) -> None:
     written = io.BytesIO()
-    monkeypatch.setattr(
-        sys, "stderr", io.TextIOWrapper(written, encoding=encoding, errors="strict", write_through=True)
-    )
-    setup_logging(settings(form))
+    stream = io.TextIOWrapper(written, encoding=encoding, errors="strict", write_through=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    start(form)
     log.bind(note="日本\ud800").info("é 🎉 \udfff")
     monkeypatch.undo()
+    stream.flush()
     assert written.getvalue().count(b"\n") == 1
-    assert b"lost" not in written.getvalue()
 
 
 def test_a_table_and_the_commands_errors_show_escapes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +193,7 @@ def test_opa_config_and_opa_plugins_show_escapes(project: Project, monkeypatch: 
     attack = ATTACK.replace(NUL, "").replace("\ud800", "")
     project.plugin(
         "good.py",
-        f'__doc__ = "x"\nfrom opa import get_router\nrouter = get_router()\nrouter.add_api_route({f"/{ESC}[2J"!r}, list)\n',
+        f"from opa import get_router\nrouter = get_router()\nrouter.add_api_route({f'/{ESC}[2J'!r}, list)\n",
     )
     project.meta("good.json", {"description": attack, "tags": ["x\ny"]})
     project.settings(MINE={attack: [attack], "two": "a\nb"})
