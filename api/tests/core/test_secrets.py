@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opa.core.secrets import looks_secret, mask_setting, mask_url
+from opa.core.secrets import looks_secret, mask_setting, mask_text, mask_url
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,83 @@ def test_a_long_text_takes_no_more_than_its_length(text: str) -> None:
 
     # A quadratic pattern takes minutes here.
     assert time.process_time() - started < 5
+
+
+NEAR_MISSES = [
+    "ghp_",
+    "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaa ",
+    "eyJ",
+    "eyJaaaaaaaaaaaa.",
+    "eyJaaaaaaaaaaaa.a. eyJ",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY----",
+    "$2b$",
+    "$argon2id$a",
+    "12345678:AA",
+    "0123456789abcdef" * 2 + "-us",
+    "aQ~",
+    "hooks.slack.com/services",
+    "sk-ant-aaaa ",
+    "token ",
+    "token: ",
+    "token : ",
+    "token=(",
+    "token=(\n",
+    "'token', \"x",
+    "token='",
+    "token=\\'",
+    "'token': [",
+    "'token': {'",
+    "'token', ",
+    '\\"token\\": ',
+    "--token ",
+    "--token '",
+    "password==",
+    "password :",
+    "api key ",
+    "bearer ",
+    "basic aaaaaaa ",
+    "basic aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=",
+    "authorization: ",
+    "authorization: bearer\n",
+    "cookie: ",
+    "cookie:a\n",
+    "input_value=",
+    "input_value=a, input_type",
+    "?token",
+    "?a=",
+    "x://token:",
+    "\\",
+    '\\"',
+    "'",
+    "' token",
+    "a.",
+    "a-b_",
+    "key ",
+]
+
+
+@pytest.mark.parametrize("part", NEAR_MISSES)
+def test_many_near_misses_take_no_more_than_their_length(part: str) -> None:
+    def seconds(length: int) -> float:
+        text = part * (length // len(part))
+        started = time.thread_time()
+        mask_text(f"{text} token")
+        return time.thread_time() - started
+
+    few = min(seconds(5_000) for _ in range(3))
+    # Twenty times the length: where the time grew with its square it would be 400 times as much.
+    assert seconds(100_000) < 120 * max(few, 0.0002)
+
+
+def test_a_megabyte_of_all_of_them_takes_no_more_than_its_length() -> None:
+    def seconds(length: int) -> float:
+        text = "".join(part * (length // len(part) // len(NEAR_MISSES)) for part in NEAR_MISSES)
+        started = time.thread_time()
+        mask_text(text)
+        return time.thread_time() - started
+
+    assert seconds(1_000_000) < 200 * seconds(25_000)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from loguru import logger
 
 from opa.core import exceptions
 from opa.core.errors import SettingsError
-from opa.core.log_arguments import Shown, shown
+from opa.core.log_arguments import PLAIN, Shown, shown
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import lead_std_logging
 from opa.core.printable import encodable
 from opa.core.request_id import get_request_id
+from opa.core.secrets import looks_secret
 
 if TYPE_CHECKING:
     from loguru import Logger, Record
@@ -114,8 +115,11 @@ class Log:
     def _write(self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if args or kwargs:
             show = _shown_late if self._options.get("lazy") else shown
-            args = tuple(show(value) for value in args)
-            kwargs = {name: show(value, name) for name, value in kwargs.items()}
+            if not PLAIN.issuperset(map(type, args)):
+                args = tuple(map(show, args))
+            for name, value in kwargs.items():
+                if type(value) not in PLAIN or looks_secret(name):
+                    kwargs[name] = show(value, name)
         elif not isinstance(message, str):
             message = Shown(message)
         try:

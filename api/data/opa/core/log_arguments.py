@@ -7,7 +7,8 @@ from typing import Any
 
 from opa.core.secrets import MASK, looks_secret, masked
 
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What is formatted as it is, unless it has a telling name: the text is masked anyway."""
 
 
 class Shown:
@@ -49,21 +50,23 @@ class Shown:
 
 def shown(value: Any, name: str = "") -> Any:
     """What stands for `value` in a message."""
-    return value if type(value) in _PLAIN and not (name and looks_secret(name)) else Shown(value, name)
+    return value if type(value) in PLAIN and not (name and looks_secret(name)) else Shown(value, name)
 
 
 def std_arguments(arguments: Any) -> Any:
     """The arguments of a record of the standard library, for `%`; the very same where they have no structure."""
-    if isinstance(arguments, Mapping):
-        return {name: _masked_or_same(value, str(name)) for name, value in arguments.items()}
-    if type(arguments) is tuple and any(type(value) not in _PLAIN for value in arguments):
+    if type(arguments) is tuple:
+        if PLAIN.issuperset(map(type, arguments)):
+            return arguments
         return tuple(_masked_or_same(value) for value in arguments)
+    if isinstance(arguments, Mapping):
+        if not any(type(value) not in PLAIN or looks_secret(str(name)) for name, value in arguments.items()):
+            return arguments
+        return {name: _masked_or_same(value, str(name)) for name, value in arguments.items()}
     return arguments
 
 
 def _masked_or_same(value: Any, name: str = "") -> Any:
-    if type(value) in _PLAIN and not (name and looks_secret(name)):
-        return value
     try:
         return masked(value, name)
     except RecursionError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.exceptions import format_exception
 from opa.core.printable import INDENT, in_one_line, indented
-from opa.core.secrets import MASK, mask_text, masked
+from opa.core.secrets import MASK, is_secret_number, looks_secret, mask_key, mask_text, masked
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -93,6 +93,11 @@ def _error_of(record: Record) -> BaseException | None:
 
 
 def _shown(name: str, value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return MASK if value and looks_secret(name) else repr(mask_text(value))
+    if kind is int or kind is float:
+        return MASK if is_secret_number(name) else repr(value)
     with contextlib.suppress(RecursionError):  # an object that holds itself
         value = masked(value, name)
     return MASK if value is MASK else in_one_line(mask_text(safe_repr(value)))
@@ -103,9 +108,19 @@ def _to_json(fields: Mapping[str, Any]) -> str:
     if extra is None:
         return _ENCODER.encode(fields)
     try:
-        return _ENCODER.encode({**fields, "extra": _for_json(masked(extra))})
+        return _ENCODER.encode({**fields, "extra": {mask_key(name): _field(name, extra[name]) for name in extra}})
     except (ValueError, RecursionError):  # NaN, or an object that holds itself
         return _ENCODER.encode({**fields, "extra": {name: _shown(name, value) for name, value in extra.items()}})
+
+
+def _field(name: str, value: Any) -> Any:
+    """What JSON has for a value of `extra`. Nearly all are short texts and numbers, and each line has some."""
+    kind = type(value)
+    if kind is str:
+        return MASK if value and looks_secret(name) else mask_text(value)
+    if kind is int or kind is float:
+        return MASK if is_secret_number(name) else value
+    return value if value is None or kind is bool else _for_json(masked(value, name))
 
 
 def _for_json(value: Any) -> Any:

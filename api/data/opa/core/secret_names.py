@@ -24,17 +24,18 @@ _MEASURES = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def looks_secret(name: str) -> bool:
     """Whether a setting, option or parameter of this name is a secret; every part of a dotted name counts."""
     return _looks_secret(name, _SECRET_WORDS)
 
 
+@lru_cache(maxsize=4096)
 def looks_secret_in_text(name: str) -> bool:
     """The same for a name in a text or of a variable, where a `key` is mostly no secret."""
     return _looks_secret(name, _SECRET_WORDS_IN_TEXT)
 
 
-@lru_cache(maxsize=4096)
 def _looks_secret(name: str, words: frozenset[str]) -> bool:
     upper = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
     if upper in _NOT_SECRET or _MEASURES.search(re.sub(r"[^A-Z0-9]+", "_", upper)):
@@ -48,6 +49,7 @@ def _looks_secret(name: str, words: frozenset[str]) -> bool:
     return upper.rpartition(".")[2].replace("-", "_") in _COOKIES or _SECRET_PAIR.search(joined) is not None
 
 
+@lru_cache(maxsize=1024)
 def is_secret_number(name: str) -> bool:
     """Whether a number of this name is secret; that of a `key` is mostly one of many, and `tokens` are counted."""
     return looks_secret_in_text(name) and not name.upper().endswith("TOKENS")

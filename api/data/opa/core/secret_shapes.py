@@ -106,11 +106,12 @@ _SHAPES = re.compile(
     f"{_START}(?:{'|'.join(f'{start}{rest}' for start, rest in _PREFIXED)})|{_PEM}|{'|'.join(_OTHERS)}"
 )
 
-_SHORTEST = 16
+SHORTEST = 20
+"""How many characters a secret has that is known by its shape."""
 # A text in which each character of a word is an "a": whether there is a long word is then one search for a fixed text,
 # which is far cheaper than a regular expression.
 _WORDS_AS_A = bytes(ord("a" if chr(code) in f"{ascii_letters}{digits}_-~." else " ") for code in range(256))
-_LONG = b"a" * _SHORTEST
+_LONG = b"a" * SHORTEST
 
 
 def _texts_of(start: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from opa.core.secret_names import is_secret_header, looks_secret, looks_secret_in_text
-from opa.core.secret_shapes import MASK, mask_shapes
+from opa.core.secret_shapes import MASK, SHORTEST, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")
@@ -33,6 +33,7 @@ _QUOTED_VALUE = re.compile(rf"""[bBrRuUfF]{{0,2}}(?P<open>["'])((?:\\.|(?!{_ENDS
 _ESCAPED_VALUE = re.compile(rf"""(?P<open>\\{{1,4}}["'])((?:(?!{_ENDS}).)++)""", re.DOTALL)
 _PLAIN_VALUE = re.compile(r"[^&;#\s,]++")
 _VALUE_IN_MAPPING = re.compile(r"""[^\s,;}\])([{"']++""")
+_COOKIE = re.compile(r"[^\s=;,:\"']{1,200}=")
 _REST_OF_LINE = re.compile(r"[^\r\n]++")
 _REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
 _BRACKETS = re.compile(
@@ -49,6 +50,9 @@ _HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hm
 _INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*?(?=, input_type=)")
 
 
+_SHORTEST = len("pwd=x")
+
+
 def mask_text(text: str) -> str:
     """`text` with `***` for every secret that can be told: by the name before it, by its place in a URL, by its shape.
 
@@ -56,11 +60,15 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
+    if len(text) < _SHORTEST:
+        return text
     if "://" in text:
         text = "".join(_masked_urls(text))
     has_sign = "=" in text
     if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
         text = _QUERY_ITEM.sub(_mask_query_item, text)
+    if not has_sign and ":" not in text and " " not in text and "," not in text:
+        return mask_shapes(text) if len(text) >= SHORTEST else text  # one word
     lower = text.lower()
     if (
         "pass" in lower
@@ -146,11 +154,12 @@ def _value_behind(found: re.Match[str], text: str) -> tuple[int, int] | None:
     if not looks_secret_in_text(name):
         return None
     start = found.end()
-    if start == len(text) or _NOTHING.match(text, start):
+    is_name_in_list = found["between"] == "," and not name.startswith("--") and not is_secret_header(name)
+    # What is not masked may not be read far: many of it would take long.
+    if is_name_in_list or start == len(text) or _NOTHING.match(text, start):
         return None
     if value := _QUOTED_VALUE.match(text, start) or _ESCAPED_VALUE.match(text, start):
-        is_pair = found["between"] != "," or name.startswith("--") or is_secret_header(name)
-        return _inside(value) if is_pair else None
+        return _inside(value)
     if text[start] in "\"'":
         return None  # an empty text
     if found["quoted"]:
@@ -183,39 +192,48 @@ def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int
     if is_secret_header(name):
         # Behind `=` the value ends with the word, unless it is one with a scheme before it.
         has_scheme = _HAS_SCHEME.match(text, start)
-        is_cookie = found["sign"] == ":" and "=" in _REST_OF_LINE.match(text, start)[0]  # type: ignore[index]  # it is not empty
-        if has_scheme or (is_cookie and "COOKIE" in name.upper()):
+        is_cookie = found["sign"] == ":" and "COOKIE" in name.upper() and _COOKIE.match(text, start)
+        if has_scheme or is_cookie:
             digest = has_scheme and has_scheme[0].lower().startswith("digest")
             return (_REST_OF_LINE if digest else _REST_OF_QUOTED_LINE).match(text, start).span()  # type: ignore[union-attr]
     if text[start] in "[{(":
         return (start, _end_of_brackets(text, start)) if found["sign"] == "=" else None
+    if found["sign"] == ":" and not _looks_random(text[start : start + _WORD_LOOKED_AT]):
+        return None
     value = _PLAIN_VALUE.match(text, start)
     if value is None or (name.upper().endswith("TOKENS") and value[0].isdecimal()):
-        return None
-    if found["sign"] == ":" and not _looks_random(value[0]):
         return None
     shown = value[0].rstrip(")]}'\">") if found["sign"] else value[0].rstrip("]'\"")
     return None if not shown or shown == MASK else (start, start + len(shown))
 
 
-def _looks_random(word: str) -> bool:
-    """Whether what stands behind `name: ` is a secret, and not the next word of a sentence or a date."""
-    word = word.rstrip(".)]}'\"!?")
+_WORD_LOOKED_AT = 200
+
+
+def _looks_random(text: str) -> bool:
+    """Whether what stands behind `name: ` is a secret, and not the next word of a sentence."""
+    found = _PLAIN_VALUE.match(text)
+    word = (found[0] if found else "").rstrip(".)]}'\"!?")
     return len(word) >= 6 and "://" not in word and any(character in "0123456789!@$%^*+" for character in word)
+
+
+_LONGEST_OVER_LINES = 2000
+"""How many characters something in brackets may have that goes over several lines, such as a dict printed nicely."""
 
 
 def _end_of_brackets(text: str, start: int) -> int:
     """The end of what begins with a bracket at `start`; of the line, where it is cut off."""
+    line_end = text.find("\n", start)
+    line_end = len(text) if line_end < 0 else line_end
     depth = 0
-    for found in _BRACKETS.finditer(text, start):
+    for found in _BRACKETS.finditer(text, start, max(line_end, start + _LONGEST_OVER_LINES)):
         if found["open"]:
             depth += 1
         elif found["close"]:
             depth -= 1
             if depth == 0:
                 return found.end()
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
+    return line_end
 
 
 def _mask_scheme(match: re.Match[str]) -> str:

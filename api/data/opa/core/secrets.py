@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opa.core.secret_names import is_secret_number, looks_secret, looks_secret_in_text
-from opa.core.secret_shapes import MASK, mask_shapes
+from opa.core.secret_shapes import MASK, SHORTEST, mask_shapes
 from opa.core.secret_text import mask_text
 
 __all__ = [
@@ -48,7 +48,7 @@ def mask_setting(name: str, value: Any) -> Any:
 
 def mask_key(key: Any) -> Any:
     """A key as it may be shown: it may itself be a token."""
-    return mask_shapes(key) if isinstance(key, str) else key
+    return mask_shapes(key) if isinstance(key, str) and len(key) >= SHORTEST else key
 
 
 def mask_value(value: Any) -> Any:
