@@ -217,7 +217,7 @@ def _looks_random(text: str) -> bool:
     return len(word) >= 6 and "://" not in word and any(character in "0123456789!@$%^*+" for character in word)
 
 
-_LONGEST_OVER_LINES = 2000
+_LONGEST_OVER_LINES = 400
 """How many characters something in brackets may have that goes over several lines, such as a dict printed nicely."""
 
 
