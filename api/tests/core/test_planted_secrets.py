@@ -25,6 +25,7 @@ from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.core.secrets import mask_text
 from opa.core.settings_check import check
 from opa.core.settings_config import Config
+from opa.tasks.codec import Limits
 from opa.tasks.dead import describe
 from tests.core.planted import INNOCENT, PLANTED, SECRET
 from tests.project import Project
@@ -418,7 +419,9 @@ def test_no_secret_is_in_a_dead_letter(name: str) -> None:
     text, secret = PLANTED[name]
     for arguments in (repr((text, {"a": [text]})), f"(<object {text}>,)"):
         headers = {"id": "1", "task": f"a.{text}", "argsrepr": arguments, "kwargsrepr": repr({"token": secret})}
-        letter = describe(headers, "application/json", b"[]", queue="q", reason="rejected", deliveries=1, died=None)
+        letter = describe(
+            headers, "application/json", b"[]", Limits(), queue="q", reason="rejected", deliveries=1, died=None
+        )
         assert secret[:30] not in letter.arguments
         assert secret not in letter.task
 
