@@ -133,12 +133,7 @@ def _characters(described: str) -> list[str]:
 
 
 _TEXTS = [text for start, _ in _PREFIXED for text in _texts_of(start)]
-_DOT = re.compile(rb"[.]")
-_HEADS = frozenset(text[:3].encode() for text in _TEXTS)
-
-
-def _begins_behind_a_dot(word: bytes) -> bool:
-    return any(word[dot.end() : dot.end() + 3] in _HEADS for dot in _DOT.finditer(word))
+_HEADS = frozenset(text.partition(".")[0][:3].encode() for text in _TEXTS)
 
 
 def mask_shapes(text: str) -> str:
@@ -162,7 +157,7 @@ def mask_shapes(text: str) -> str:
     while position >= 0:
         end = words.find(b" ", position)
         word = written[position : end if end > 0 else None]
-        if word[:3] in _HEADS or (b"." in word and _begins_behind_a_dot(word)):
+        if word[:3] in _HEADS or (b"." in word and not _HEADS.isdisjoint([part[:3] for part in word.split(b".")])):
             return _SHAPES.sub(MASK, text)
         position = words.find(_LONG, end) if end > 0 else -1
     return text
