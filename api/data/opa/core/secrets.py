@@ -22,12 +22,8 @@ __all__ = [
     "mask_key",
     "mask_setting",
     "mask_text",
-    "mask_url",
     "masked",
 ]
-
-mask_url = mask_text
-"""The same, where the text is mostly a URL."""
 
 
 def mask_setting(name: str, value: Any) -> Any:

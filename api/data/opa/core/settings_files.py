@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from opa.core.errors import SettingsError
-<<<<<<< HEAD
 from opa.core.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
 from opa.core.reading import UnreadableError, read_text
-from opa.core.secrets import mask_url
-from opa.core.watchdog import TimeLimitError, time_limit
-=======
 from opa.core.secrets import mask_text
->>>>>>> b81b291 (What a plugin's model says is secret is masked wherever it is nested; what comes from outside is mere text in every output of the command)
+from opa.core.watchdog import TimeLimitError, time_limit
 
 DEFAULT_SECTION = "default"
 
