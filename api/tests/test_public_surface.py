@@ -42,6 +42,7 @@ def test_what_opa_offers() -> None:
         "get_request_id",
         "get_router",
         "get_util",
+        "limits",
         "log",
         "register",
         "run_group",

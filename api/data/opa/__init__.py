@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opa.core.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
     from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
+    from opa.core.limits import limits
     from opa.core.log import log
     from opa.core.manager import PluginManager
     from opa.core.middleware import BaseMiddleware
@@ -62,6 +63,7 @@ __all__ = [
     "get_request_id",
     "get_router",
     "get_util",
+    "limits",
     "log",
     "register",
     "run_group",
@@ -94,6 +96,7 @@ _HOME = {
     "get_request_id": "core.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
+    "limits": "core.limits",
     "log": "core.log",
     "register": "core.running",
     "run_group": "core.running",

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from opa.core import strict_json
+from opa.core.body_limits import BodyLimits, LimitedBody
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
@@ -61,6 +62,7 @@ class Api(FastAPI):
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
+        self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = TelemetryWatch(self)
         self._contributions: dict[str, Contributions] = {}
         self._lifespans: list[Lifespan[Any]] = []
@@ -136,6 +138,8 @@ class Api(FastAPI):
         if scope["type"] == "lifespan":
             await self._start_and_stop(scope, receive, send)
             return
+        if scope["type"] == "http":
+            receive = LimitedBody(receive, scope, self._body_limits)
         # As `belonging_to` does; a context manager would cost a fiftieth of a small request.
         before = current_manager.get()
         current_manager.set(self.manager)

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from opa.core import slash_redirect
+from opa.core.body_limits import RefusedBodyError, answer_refused
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.core.host_check import HostCheck
@@ -83,6 +84,10 @@ class Outermost(ServerErrorMiddleware):
                 await refuse(scope, receive, send_on, status=403, detail=problem)
             else:
                 await self.app(scope, receive, send_on)
+        except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
+            if has_started:
+                raise
+            await answer_refused(refused)(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
                 log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))

@@ -231,6 +231,19 @@ class Settings(BaseModel):
     RELOAD: bool
     RELOAD_POLLING: YesNoAuto
 
+    MAX_HEADER_BYTES: Annotated[Count, Field(ge=1024)]
+    MAX_HEADERS: CountOrNone
+    HEADER_TIMEOUT: SecondsOrNone
+    MAX_BODY_BYTES: CountOrNone
+    MAX_UPLOAD_BYTES: CountOrNone
+    BODY_TIMEOUT: SecondsOrNone
+    REQUEST_TIMEOUT: SecondsOrNone
+    IDLE_TIMEOUT: SecondsOrNone
+    MAX_CONNECTIONS: CountOrNone
+    MAX_REQUESTS: CountOrNone
+    WEBSOCKET_MAX_MESSAGE_BYTES: CountOrNone
+    WEBSOCKET_MAX_QUEUE: Count
+
     CELERY_TASK_ACKS_LATE: bool
     CELERY_TASK_REJECT_ON_WORKER_LOST: bool
     CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS: bool

@@ -1,0 +1,44 @@
+"""What is refused to clients, in the log: a line for each kind at intervals, not one for each request of an attack."""
+
+from __future__ import annotations
+
+import time
+
+from opa.core.log import log
+
+INTERVAL = 10.0
+"""Seconds between two lines of a kind."""
+
+
+class Refusals:
+    """Counts what is refused, by kind, and says so: the first of a kind at once, and those that follow together."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._next: dict[str, float] = {}
+
+    def note(self, kind: str) -> None:
+        """Something was refused.
+
+        Args:
+            kind: what, and by which setting, in words; nothing that a client has sent.
+        """
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._say(kind, time.monotonic())
+
+    def say_rest(self) -> None:
+        """Say what has been counted since the last line, where it is time; called now and then."""
+        now = time.monotonic()
+        for kind in list(self._counts):
+            self._say(kind, now)
+
+    def _say(self, kind: str, now: float) -> None:
+        if now < self._next.get(kind, 0.0):
+            return
+        count = self._counts.pop(kind)
+        self._next[kind] = now + INTERVAL
+        log.warning("refused: {}{}", kind, f" ({count} times since the last such line)" if count > 1 else "")
+
+
+refusals = Refusals()
+"""Those of this process."""

@@ -1,0 +1,39 @@
+"""An attack writes a few lines into the log, and not one for each request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from opa.core.log import log
+from opa.core.refusals import INTERVAL, Refusals
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    written: list[str] = []
+    sink = log.add(lambda message: written.append(message.record["message"]), level="WARNING")
+    yield written
+    log.remove(sink)
+
+
+def test_the_first_of_a_kind_is_said_at_once_and_the_others_together(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    refusals = Refusals()
+    for _ in range(100):
+        refusals.note("too large")
+    refusals.note("too slow")
+    refusals.say_rest()
+    assert lines == ["refused: too large", "refused: too slow"]
+    now += INTERVAL
+    refusals.say_rest()
+    refusals.say_rest()
+    assert lines[2:] == ["refused: too large (99 times since the last such line)"]
+    now += INTERVAL
+    refusals.note("too large")
+    assert lines[3:] == ["refused: too large"]
