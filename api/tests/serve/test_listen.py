@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 import sys
 
 import pytest
+import uvloop
 
 from opa.core.errors import StartError
-from opa.serve.listen import address_of, listening_socket, refuse_connections
+from opa.serve.listen import Listeners, address_of, listening_socket, refuse_connections
 
 
 def test_port_0_is_a_free_port() -> None:
@@ -51,3 +54,29 @@ def test_connections_that_wait_are_accepted_while_new_ones_are_refused() -> None
             with accepted:
                 waiting.sendall(b"request")
                 assert accepted.recv(7) == b"request"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not there")
+def test_a_listener_that_the_event_loop_has_given_up_is_brought_back() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        servers = []
+
+        async def listen(listener: socket.socket) -> None:
+            servers.append(await loop.create_server(asyncio.Protocol, sock=listener))
+
+        sockets = [listening_socket("127.0.0.1", 0)]
+        address = sockets[0].getsockname()
+        listeners = Listeners(sockets, listen)
+        os.close(sockets[0].detach())  # what uvloop does
+        await listeners.revive()
+        await listeners.revive()
+        with socket.create_connection(address, timeout=5) as client:
+            assert client.getpeername() == address
+        listeners.close()
+        (server,) = servers
+        server.close()
+        await server.wait_closed()
+
+    uvloop.run(main())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 
 from opa.core.errors import StartError
 from opa.core.log import log
+from opa.core.refusals import refusals
 
 BACKLOG = 2048
 
@@ -58,6 +60,41 @@ def refuse_connections(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
     except OSError as error:
         log.debug(f"connections go on coming until the listening socket is closed: {error}")
+
+
+class Listeners:
+    """Brings back a listening socket that the event loop has given up.
+
+    Where no descriptor is free, uvloop closes new connections, and in bad luck the socket that they come from, for good
+    and without a word. The process would live on, and nobody could reach it.
+
+    Args:
+        sockets: what it listens on; what is brought back takes the place of what is gone.
+        listen: begins to accept from a socket.
+    """
+
+    def __init__(self, sockets: list[socket.socket], listen: Callable[[socket.socket], Awaitable[None]]) -> None:
+        self._sockets = sockets
+        self._listen = listen
+        self._spares = [listener.dup() for listener in sockets]
+
+    async def revive(self) -> None:
+        """Begin anew with the sockets that are gone; called now and then."""
+        for place, spare in enumerate(self._spares):
+            if self._sockets[place].fileno() >= 0:
+                continue
+            try:
+                listener = spare.dup()
+            except OSError:
+                continue  # there is still no descriptor
+            refusals.note("the event loop gave up listening, since no file could be opened; it listens again")
+            self._sockets[place] = listener
+            await self._listen(listener)
+
+    def close(self) -> None:
+        """Keep no socket open."""
+        for spare in self._spares:
+            spare.close()
 
 
 def address_of(listener: socket.socket) -> str:

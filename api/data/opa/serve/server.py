@@ -14,14 +14,14 @@ from uvicorn.lifespan.on import LifespanOn
 
 from opa.core.errors import StartError
 from opa.serve import access
-from opa.serve.listen import refuse_connections
+from opa.serve.connections import Connections
+from opa.serve.listen import Listeners, refuse_connections
+from opa.serve.protocol import HttpProtocol
+from opa.serve.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
-# Longer than the idle time of common proxies (60 s), so that it is the proxy that closes an idle connection:
-# one that the server closes while a request is on its way is an error for the client.
-KEEP_ALIVE = 75
 # How long requests that are on their way have to arrive when the server stops: at least, since a handshake
 # may be under way, and at most, where clients keep connections open.
 DRAIN_SHORTEST = 0.2
@@ -29,6 +29,7 @@ DRAIN_LONGEST = 1.0
 PAUSE = 0.05
 # For what follows when GRACEFUL_TIMEOUT is over: cancelled requests end, and so does the process.
 LAST_WORDS = 2
+TICKS = 10
 
 
 class NotingLifespan(LifespanOn):
@@ -47,21 +48,26 @@ class ServerConfig(uvicorn.Config):
     """uvicorn's options from the settings.
 
     Args:
-        config: reads `ACCESS_LOG`, `HEALTH_URL`, `READY_URL` and `GRACEFUL_TIMEOUT`.
+        config: reads `ACCESS_LOG`, `HEALTH_URL`, `READY_URL`, `GRACEFUL_TIMEOUT` and the limits.
         app: the ASGI application; it may be set later, before the server starts.
+
+    Attributes:
+        connections: those of the process.
     """
 
     def __init__(self, config: Config, app: Any = None) -> None:
         self._health_urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
+        self.connections = Connections(config)
         super().__init__(
             app,
             loop="uvloop",
-            http="httptools",
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            ws_max_size=config.WEBSOCKET_MAX_MESSAGE_BYTES,
             lifespan="on",
             log_config=None,
             access_log=bool(config.ACCESS_LOG),
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=config.GRACEFUL_TIMEOUT,
             # Else uvicorn reads WEB_CONCURRENCY by itself; processes are not started here.
             workers=1,
@@ -85,6 +91,8 @@ class Server(uvicorn.Server):
         config: uvicorn's options.
         alone: no other process accepts from its sockets.
     """
+
+    config: ServerConfig
 
     def __init__(self, config: ServerConfig, *, alone: bool) -> None:
         super().__init__(config)
@@ -111,6 +119,26 @@ class Server(uvicorn.Server):
                 raise
             raise StartFailedError(failure) from None
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and listen."""
+        self.config.connections.open(self.server_state.connections)
+        await super().startup(sockets)
+        self._listeners = Listeners(sockets or [], self._listen)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections once a second; uvicorn calls it ten times as often."""
+        if counter % TICKS == 0:
+            self.config.connections.sweep(asyncio.get_running_loop().time())
+            await self._listeners.revive()
+        return await super().on_tick(counter)
+
+    async def _listen(self, listener: socket.socket) -> None:
+        def protocol() -> HttpProtocol:
+            return HttpProtocol(self.config, self.server_state, self.lifespan.state)
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(protocol, sock=listener, backlog=self.config.backlog))
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is on its way, then stop as uvicorn does: wait for requests, end the application."""
         if self._alone:
@@ -118,6 +146,7 @@ class Server(uvicorn.Server):
                 refuse_connections(listener)
         if not self.force_exit:
             await self._drain()
+        self._listeners.close()
         await super().shutdown(sockets)
 
     async def _drain(self) -> None:

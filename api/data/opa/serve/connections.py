@@ -1,0 +1,137 @@
+"""The connections of a process, all together: how many there are, which are looked after, and which must go."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Set
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from opa.core.limits import Limit, chosen
+from opa.core.refusals import refusals
+from opa.serve.file_limit import are_exhausted, most_connections
+
+if TYPE_CHECKING:
+    from opa.core.settings import Config
+    from opa.serve.protocol import HttpProtocol
+
+PAUSE = 0.1
+"""Seconds at least between two searches for idle connections, which look at all there are."""
+HELD_UP = 5.0
+"""Seconds without a look at the connections after which the process itself was held up, as at a breakpoint: then it is
+nobody's fault that nothing has gone on."""
+ROOM = 16
+"""Connections that are closed at once where the descriptors are exhausted."""
+
+
+class Connections:
+    """What the connections of a process share.
+
+    There is no timer for a connection or a request. `sweep` looks at all of them once a second, and each notes itself
+    what it was doing and since when. A limit in seconds may therefore be a second late.
+
+    Args:
+        config: reads the settings of the section "Limits".
+
+    Attributes:
+        newcomers: those that have not sent a whole request yet, the oldest first.
+        lingering: how many wait for their last answer to arrive.
+        websockets: how many have become one.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.header_bytes: int = config.MAX_HEADER_BYTES
+        self.headers = chosen(config.MAX_HEADERS, None)
+        self.header_time = chosen(config.HEADER_TIMEOUT, None)
+        self.body_time = chosen(config.BODY_TIMEOUT, None)
+        self.discarded_bytes = chosen(config.MAX_BODY_BYTES, None)
+        self.idle_time = chosen(config.IDLE_TIMEOUT, None)
+        self.requests = chosen(config.MAX_REQUESTS, None)
+        self.connections = chosen(config.MAX_CONNECTIONS, None)
+        self.queue: int = config.WEBSOCKET_MAX_QUEUE
+        self._request_time: float | None = config.REQUEST_TIMEOUT
+        urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
+        self._health = {(prefix + url).encode() for url in urls for prefix in ("", config.OPENAPI_PREFIX)}
+        self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
+        self.lingering = 0
+        self.websockets = 0
+        self._all: Set[object] = frozenset()
+        self._idle: deque[HttpProtocol] = deque()
+        self._found_idle = 0.0
+        self._swept = 0.0
+
+    def open(self, connections: Set[object]) -> None:
+        """Take the limit of open files into account; called in the process that serves.
+
+        Args:
+            connections: uvicorn's set of all connections, with websockets among them.
+        """
+        self._all = connections
+        most = most_connections()
+        if most is not None:
+            self.connections = min(self.connections, most)
+
+    def request_time(self, said: Limit) -> float:
+        """Seconds until an answer must have begun, of a route that says `said`."""
+        return chosen(said, self._request_time)
+
+    def time_of_body(self, said: Limit) -> float:
+        """Seconds for a body to arrive, or to get on, of a route that says `said`."""
+        return chosen(said, self.body_time)
+
+    def is_health(self, url: bytes) -> bool:
+        """Whether a request is for a health route, which is answered however much there is to do."""
+        return url.partition(b"?")[0] in self._health
+
+    def make_room(self) -> bool:
+        """Close a connection that no request is lost with, and say whether there was one.
+
+        One that has not sent a request goes first, the oldest of them, so that somebody who opens many and says nothing
+        takes the places of their own; then one that has been idle for longest.
+        """
+        # The newest is the one that room is made for.
+        if len(self.newcomers) > 1:
+            oldest, _ = self.newcomers.popitem(last=False)
+            oldest.drop()
+            refusals.note("more connections than MAX_CONNECTIONS or the limit of open files: silent ones are closed")
+            return True
+        if not self._idle and time.monotonic() - self._found_idle > PAUSE:
+            self._find_idle(self._ours())
+        while self._idle:
+            idle = self._idle.popleft()
+            if idle.is_idle():
+                idle.drop()
+                refusals.note("more connections than MAX_CONNECTIONS or the limit of open files: idle ones are closed")
+                return True
+        refusals.note("more connections than MAX_CONNECTIONS or the limit of open files (503)")
+        return False
+
+    def sweep(self, now: float) -> None:
+        """Look after each connection; called once a second.
+
+        Args:
+            now: time of the event loop.
+        """
+        ours = self._ours()
+        if self._swept and now - self._swept > HELD_UP:
+            for connection in ours:
+                connection.since += now - self._swept
+        self._swept = now
+        for connection in ours:
+            connection.look_after(now)
+        self._find_idle(ours)
+        if are_exhausted():
+            refusals.note("no more files can be opened, so new connections are closed; raise the limit (ulimit -n)")
+            for _ in range(ROOM):
+                self.make_room()
+        refusals.say_rest()
+
+    def _ours(self) -> list[HttpProtocol]:
+        from opa.serve.protocol import HttpProtocol
+
+        return [one for one in self._all if isinstance(one, HttpProtocol)]
+
+    def _find_idle(self, ours: list[HttpProtocol]) -> None:
+        self._idle = deque(sorted((one for one in ours if one.is_idle()), key=attrgetter("since")))
+        self._found_idle = time.monotonic()

@@ -1,0 +1,481 @@
+"""HTTP as the api speaks it: uvicorn's, with limits.
+
+What is private to uvicorn and used here: `_start_asgi_task`, `_should_upgrade`, `_unsupported_upgrade_warning`, and the
+attributes of its protocol and its cycle. `tests/serve/test_protocol.py` holds that they are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from opa.core.body_limits import SLOWEST
+from opa.core.limits import limits_of
+from opa.core.refusals import refusals
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+    from uvicorn._types import ASGI3Application
+    from uvicorn.server import ServerState
+
+    from opa.serve.connections import Connections
+    from opa.serve.server import ServerConfig
+
+PIPELINED = 100
+"""Requests at most that a client has sent before the answer to the one before them."""
+RESERVE = 16
+"""Connections above the limit that are there for long enough to be told so, or to ask for the health of the process."""
+LINGERING = 32
+"""Connections at most that have had their last answer and are read on for a moment, so that it arrives."""
+UNREAD = 1_048_576
+"""Bytes of a body at most that nobody has asked for. uvicorn stops reading at 64 KB, but a look at whether the client
+is still there makes it go on."""
+LINGER = 5.0
+"""Seconds that a client has to see its last answer while it still sends. Closed at once, the connection would be reset,
+and the answer lost."""
+LINGER_BYTES = 67_108_864
+"""What it may send in that time."""
+RETRY_AFTER = 1
+"""Seconds after which a client may try again that was refused because there is too much to do."""
+
+# What a connection is doing, for `look_after`.
+HEAD, BODY_NOBODY_WANTS, IDLE, REQUEST, ANSWER = "head", "body", "idle", "request", "answer"
+
+
+class _Doing(NamedTuple):
+    """What a connection is doing: nothing has gone on where this is the same as before.
+
+    Attributes:
+        name: one of those above.
+        cycle: the request.
+        unsent: bytes of an answer that the client has not read.
+        progress: how much of its body has come, in steps: a byte now and then is none.
+        is_whole: whether all of the body has.
+    """
+
+    name: str
+    cycle: RequestResponseCycle | None
+    unsent: int
+    progress: int
+    is_whole: bool
+
+
+class _Refused(Exception):  # noqa: N818 - it ends the parser, and nobody sees it
+    pass
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """A connection.
+
+    Args:
+        config: has the `connections` that it belongs to.
+        server_state: uvicorn's.
+        app_state: of the lifespan.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        shared = config.connections
+        self._shared: Connections = shared
+        self._most_header_bytes = shared.header_bytes
+        self._most_headers = shared.headers
+        self._most_requests = shared.requests
+        self.url = b""
+        # Bytes of the head that is arriving; between two requests, of what is sent there.
+        self._is_in_head = True
+        self._head_bytes = 0
+        # Whether all bytes of the head have been counted: one that begins behind another request has been seen in part.
+        self._is_counted = True
+        # Bytes since the last one of a body: extensions of chunks, and trailers.
+        self._between = 0
+        self._discarded = 0
+        self._is_new = True
+        self._is_above_limit = False
+        self._refusal: bytes | None = None
+        self._last_answer: bytes | None = None
+        self._is_done = False
+        self._lingering: TimerHandle | None = None
+        # The request that the application works on; `cycle` is the newest, which may wait behind it.
+        self._active: RequestResponseCycle | None = None
+        # For `look_after`: bytes of bodies that have come, and what it did when it was last looked at, since when.
+        self._body_bytes = 0
+        self.since = 0.0
+        self._doing: _Doing | None = None
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._shared.newcomers[self] = None
+        above = self._above_limit()
+        if above > 0 and not self._shared.make_room():
+            self._is_above_limit = True
+            if above > RESERVE:
+                self.drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._shared.newcomers.pop(self, None)
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+            self._shared.lingering -= 1
+        if self._active is not None and not self._active.response_complete:  # uvicorn tells the newest alone
+            self._active.disconnected = True
+            self._active.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_done:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.transport.close()
+            return
+        if self._is_in_head:
+            if not (self._is_counted or self._head_bytes) and self.cycle.scope is self.scope:
+                self._is_counted = True  # nothing of it came with the request before
+            if self._head_bytes + len(data) > self._most_header_bytes:
+                self._feed_in_parts(memoryview(data))
+                return
+            self._head_bytes += len(data)
+        else:
+            self._between += len(data)
+        self._feed(data)
+
+    def _feed_in_parts(self, data: memoryview) -> None:
+        """Never give the parser more of a head than it may have: what it keeps of one grows with a copy each time."""
+        while data and not self._is_done:
+            size = len(data)
+            if self._is_in_head:
+                size = min(size, self._most_header_bytes - self._head_bytes)
+                if not size:
+                    self._refuse_head()
+                    return
+                self._head_bytes += size
+            else:
+                self._between += size
+            self._feed(data[:size])
+            data = data[size:]
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            if self._refusal is None:
+                refusals.note("a request was not HTTP (400)")
+                self._refusal = self._answer(400, "Invalid HTTP request received.")
+            self._refuse(self._refusal)
+        except httptools.HttpParserUpgrade:
+            self._is_done = True  # the rest of the data belongs to nobody
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._is_done = False
+                self._unsupported_upgrade_warning()
+        else:
+            if not self._is_in_head:
+                self._part_of_body(len(data))
+
+    # What the parser calls.
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > self._most_headers:
+            refusals.note("a request had more headers than MAX_HEADERS (431)")
+            self._give_up(431, f"the request has more than {self._most_headers:.0f} headers")
+        if not self._is_counted:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self._most_header_bytes:
+                refusals.note("the head of a request was larger than MAX_HEADER_BYTES (431)")
+                self._give_up(431, f"the headers of the request have more than {self._most_header_bytes} bytes")
+            self._is_counted = True
+        if len(self.pipeline) >= PIPELINED:
+            refusals.note(f"a client sent more than {PIPELINED} requests before an answer (503)")
+            self._give_up(503, "too many requests before an answer")
+        if self._is_new:
+            self._is_new = False
+            self._shared.newcomers.pop(self, None)
+        self._between = 0
+        if self._is_above_limit or len(self.tasks) - self._shared.websockets >= self._most_requests:
+            self._begin_where_there_is_too_much()
+        else:
+            super().on_headers_complete()
+        self._is_in_head = False
+        if not self.parser.should_upgrade():
+            # Trailers come here too, when the headers have been looked at: they are dropped, as most servers do.
+            self.headers = []
+
+    def _begin_where_there_is_too_much(self) -> None:
+        """Begin with a request that is refused, but for one that asks how the process is."""
+        self._is_above_limit = self._is_above_limit and self._above_limit() > 0
+        is_busy = self._is_above_limit or len(self.tasks) - self._shared.websockets >= self._most_requests
+        if not is_busy or self._shared.is_health(self.url):
+            super().on_headers_complete()
+            return
+        if self.parser.should_upgrade():
+            self._give_up(503, "the server has too much to do")
+        if not self._is_above_limit:
+            refusals.note("more requests in flight than MAX_REQUESTS (503)")
+        app = self.app
+        self.app = _closing_busy if self._is_above_limit else _busy
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = app
+
+    def on_body(self, body: bytes) -> None:
+        self._between = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_in_head = True
+        self._is_counted = False
+        self._head_bytes = 0
+        self._discarded = 0
+
+    # What uvicorn calls.
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._active = cycle
+        task = self.loop.create_task(cycle.run_asgi(app))
+        cycle.task = task  # type: ignore[attr-defined]
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def on_response_complete(self) -> None:
+        """Go on with the connection. There is no timer for one that is idle, see `look_after`."""
+        self.server_state.total_requests += 1
+        if self._lingering is not None or self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._last_answer is not None:
+            self.transport.write(self._last_answer)
+            self.close_when_read()
+        else:
+            self.flow.resume_reading()
+
+    def end_answer(self) -> None:
+        """Close the connection behind an answer, the body of whose request may still be arriving."""
+        if self._is_in_head:
+            self.transport.close()
+        else:
+            self.close_when_read()
+
+    def _above_limit(self) -> float:
+        return len(self.connections) - self._shared.lingering - self._shared.connections
+
+    def _unsupported_upgrade_warning(self) -> None:
+        refusals.note("an upgrade to something other than a websocket; the request is answered without it")
+
+    # What is refused.
+
+    def _refuse_head(self) -> None:
+        if len(self.url) * 2 > self._most_header_bytes:
+            refusals.note("a URL was longer than MAX_HEADER_BYTES (414)")
+            answer = self._answer(414, f"the URL of the request has more than {len(self.url)} bytes")
+        else:
+            refusals.note("the head of a request was larger than MAX_HEADER_BYTES (431)")
+            answer = self._answer(431, f"the headers of the request have more than {self._most_header_bytes} bytes")
+        self._refuse(answer)
+
+    def _give_up(self, status: int, detail: str) -> None:
+        """Refuse the request that is being parsed, from inside of the parser."""
+        self._refusal = self._answer(status, detail)
+        raise _Refused
+
+    def _refuse(self, answer: bytes) -> None:
+        """Answer, in its turn, and read no more from this connection."""
+        self._is_done = True
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.write(answer)
+            self.close_when_read()
+        elif self._is_in_head:
+            self._last_answer = answer  # what has been asked for before is answered first
+            self.flow.pause_reading()
+        elif self.pipeline or cycle.response_started:
+            self.transport.close()
+        else:
+            self._cut_off(answer)
+
+    def _cut_off(self, answer: bytes) -> None:
+        """Answer in place of the application, which hears that the client is gone."""
+        self._is_done = True
+        self.pipeline.clear()
+        self.transport.write(answer)
+        if self._active is not None:
+            self._active.disconnected = True
+            self._active.message_event.set()
+        self.close_when_read()
+
+    def _answer(self, status: int, detail: str) -> bytes:
+        body = json.dumps({"detail": detail}).encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append((b"retry-after", str(RETRY_AFTER).encode()))
+        lines = [name + b": " + value for name, value in headers if name != b"connection"]
+        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
+        return b"\r\n".join([first, *lines, b"connection: close", b"", body])
+
+    def _part_of_body(self, size: int) -> None:
+        """Look at a body of which there is more to come."""
+        self._body_bytes += size
+        cycle = self.cycle
+        if cycle is None or (self.parser.should_upgrade() and self._should_upgrade()):
+            return
+        if self._between > self._most_header_bytes:
+            refusals.note("between the bytes of a body there was more than MAX_HEADER_BYTES (431)")
+            self._refusal = None
+            self._refuse(self._answer(431, "there is too much between the bytes of the body"))
+            return
+        if cycle.response_complete:
+            self._discarded += size
+            if self._discarded > self._shared.discarded_bytes:
+                self.close_when_read()
+        elif cycle.transport is self.transport:
+            cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment]
+        elif len(cycle.body) > UNREAD:
+            refusals.note("a client sent a body behind a request that is not answered yet")
+            self.transport.close()
+
+    def close_when_read(self) -> None:
+        """Close the connection; while the client is still sending, let it see first what it was told."""
+        if self._lingering is not None or self.transport.is_closing():
+            return
+        self._is_done = True
+        self._discarded = 0
+        if self._shared.lingering >= LINGERING:
+            self.transport.close()
+            return
+        self._shared.lingering += 1
+        self._lingering = self.loop.call_later(LINGER, self.transport.close)
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def drop(self) -> None:
+        """Close the connection at once, to make room."""
+        self._shared.newcomers.pop(self, None)
+        self._is_done = True
+        self.transport.abort()
+
+    # What `Connections` calls.
+
+    def is_idle(self) -> bool:
+        """Whether it waits for another request, of which nothing has come yet."""
+        cycle = self.cycle
+        return (
+            cycle is not None
+            and cycle.response_complete
+            and self._is_in_head
+            and not self._head_bytes
+            and not self._is_done
+            and cycle.scope is self.scope
+        )
+
+    def look_after(self, now: float) -> None:
+        """Close it, where it has been doing the same for too long."""
+        if self._lingering is not None:
+            return
+        doing = self._what_it_does()
+        if doing != self._doing:
+            self._doing = doing
+            self.since = now
+            return
+        name = doing.name
+        took = now - self.since
+        shared = self._shared
+        if doing.unsent and took > shared.idle_time:
+            refusals.note("a client did not read its answer, see IDLE_TIMEOUT")
+            self.transport.abort()
+        elif name == HEAD:
+            if took > shared.header_time:
+                self._end_slow_head()
+        elif name == IDLE:
+            if took > shared.idle_time:
+                self.transport.close()
+        elif name == BODY_NOBODY_WANTS:
+            if took > shared.body_time:
+                refusals.note("a body did not arrive in time, see BODY_TIMEOUT (408)")
+                self.close_when_read()
+        elif name == REQUEST:
+            self._end_slow_request(doing, took)
+
+    def _what_it_does(self) -> _Doing:
+        cycle, newest = self._active, self.cycle
+        if cycle is None or newest.response_complete:
+            waits = HEAD if self._is_in_head else BODY_NOBODY_WANTS
+            name = IDLE if self.is_idle() else waits
+        else:
+            name = ANSWER if cycle.response_started else REQUEST
+        progress = self._body_bytes // SLOWEST if name == REQUEST else 0
+        is_whole = cycle is None or not cycle.more_body
+        return _Doing(name, cycle, self.transport.get_write_buffer_size(), progress, is_whole)
+
+    def _end_slow_request(self, doing: _Doing, took: float) -> None:
+        cycle: Any = doing.cycle
+        said = limits_of(cycle.scope.get("endpoint"))
+        most = self._shared.request_time(said.time)
+        if not doing.is_whole:
+            most += self._shared.time_of_body(said.body_time)
+        if took > most:
+            refusals.note("an answer had not begun in time, see REQUEST_TIMEOUT (503)")
+            self._cut_off(self._answer(503, "the request took too long"))
+            cycle.task.cancel("REQUEST_TIMEOUT")
+
+    def _end_slow_head(self) -> None:
+        if self._head_bytes:
+            refusals.note("the head of a request did not arrive in time, see HEADER_TIMEOUT (408)")
+            self._refuse(self._answer(408, "the headers of the request did not arrive in time"))
+        else:
+            refusals.note("a connection was silent, see HEADER_TIMEOUT")
+            self.transport.close()
+
+
+class _ClosedWhenRead:
+    """The transport as the answer to a request sees it whose body is still arriving."""
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.end_answer()
+
+
+async def _busy(scope: Any, receive: Any, send: Any) -> None:
+    await _say_busy(send, [])
+
+
+async def _closing_busy(scope: Any, receive: Any, send: Any) -> None:
+    await _say_busy(send, [(b"connection", b"close")])
+
+
+async def _say_busy(send: Any, more: list[tuple[bytes, bytes]]) -> None:
+    body = b'{"detail":"the server has too much to do"}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(RETRY_AFTER).encode()),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

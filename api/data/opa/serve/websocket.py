@@ -1,0 +1,89 @@
+"""Websockets as the api speaks them: uvicorn's, with a limit of what waits in a connection.
+
+What is private to uvicorn and used here: attributes of its protocol. `tests/serve/test_protocol.py` holds that they
+are there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from opa.core.refusals import refusals
+
+if TYPE_CHECKING:
+    from asyncio.transports import BaseTransport
+
+    from uvicorn._types import ASGIReceiveEvent
+    from uvicorn.server import ServerState
+    from websockets.frames import Frame
+
+    from opa.serve.server import ServerConfig
+
+PART = 4096
+"""Bytes that are taken in before the queue is looked at again."""
+FRAGMENTS = 65_536
+"""Parts of a message at most: empty ones take memory too, and count for nothing in its size."""
+TOO_BIG = 1009
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A websocket. What arrives while the queue of messages is full stays as it is, and no more is read.
+
+    Args:
+        config: has the `connections` that it belongs to.
+        server_state: uvicorn's.
+        app_state: of the lifespan.
+    """
+
+    def __init__(self, config: ServerConfig, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self._shared = config.connections
+        self._held = b""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self._shared.websockets += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._shared.websockets -= 1
+        self._held = b""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._held:
+            self._held += data
+        elif len(data) <= PART and self.queue.empty():
+            super().data_received(data)
+        else:
+            self._take(data)
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next message; then take in what has been held back for it."""
+        message = await super().receive()
+        if self._held and self.queue.qsize() < self._shared.queue:
+            held, self._held = self._held, b""
+            self._take(held)
+        return message
+
+    def _take(self, data: bytes) -> None:
+        for start in range(0, len(data), PART):
+            if self.transport.is_closing():
+                return
+            if self.queue.qsize() >= self._shared.queue and not self.close_sent:
+                self._held = data[start:]
+                return
+            super().data_received(data[start : start + PART])
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > FRAGMENTS:
+            self.frames = []
+            self.conn.fail(TOO_BIG, "too many fragments")
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is not None and self.conn.close_sent.code == TOO_BIG:
+            refusals.note("a message of a websocket was larger than WEBSOCKET_MAX_MESSAGE_BYTES (1009)")
+        super().handle_parser_exception()

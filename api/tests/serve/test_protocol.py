@@ -1,0 +1,63 @@
+"""What is private to uvicorn and websockets, and used by the api's own protocols, is there."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import Server
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "handle_websocket_upgrade",
+        "on_body",
+        "on_headers_complete",
+        "on_message_complete",
+        "on_response_complete",
+        "_should_upgrade",
+        "_start_asgi_task",
+        "_unsupported_upgrade_warning",
+    ],
+)
+def test_the_methods_of_uvicorns_protocol(name: str) -> None:
+    assert inspect.isfunction(vars(HttpToolsProtocol)[name])
+
+
+def test_a_request_is_still_started_in_one_place() -> None:
+    there = inspect.getsource(HttpToolsProtocol._start_asgi_task).count("run_asgi(app)")
+    assert inspect.getsource(HttpToolsProtocol).count("run_asgi(app)") == there > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["body", "disconnected", "message_event", "response_complete", "response_started", "scope", "transport"],
+)
+def test_the_attributes_of_uvicorns_cycle(name: str) -> None:
+    assert f"self.{name} = " in inspect.getsource(RequestResponseCycle.__init__)
+
+
+@pytest.mark.parametrize("name", ["app", "connections", "cycle", "flow", "headers", "parser", "pipeline", "tasks"])
+def test_the_attributes_of_uvicorns_protocol(name: str) -> None:
+    assert f"self.{name}" in inspect.getsource(HttpToolsProtocol.__init__)
+
+
+@pytest.mark.parametrize("name", ["handle_cont", "handle_parser_exception", "receive", "data_received"])
+def test_the_methods_of_uvicorns_websocket(name: str) -> None:
+    assert inspect.isfunction(vars(WebSocketsSansIOProtocol)[name])
+
+
+@pytest.mark.parametrize("name", ["close_sent", "conn", "frames", "queue", "transport"])
+def test_the_attributes_of_uvicorns_websocket(name: str) -> None:
+    assert f"self.{name}" in inspect.getsource(WebSocketsSansIOProtocol.__init__)
+
+
+def test_uvicorn_looks_around_ten_times_a_second() -> None:
+    assert "asyncio.sleep(0.1)" in inspect.getsource(Server.main_loop)
+    assert list(inspect.signature(Server.on_tick).parameters) == ["self", "counter"]
