@@ -26,6 +26,7 @@ SHARE_SERVERS = (
     "/docker/test_workers.py",
     "/examples/test_stacks.py",
     "/tasks/test_queues.py",
+    "/tasks/test_server_states.py",
 )
 
 

@@ -67,6 +67,17 @@ class RabbitMQ:
         self.api("PUT", f"/permissions/{name}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
         return f"pyamqp://guest:guest@127.0.0.1:{self.port}/{name}"
 
+    def control(self, *arguments: str) -> None:
+        """Run `rabbitmqctl`."""
+        docker("exec", self.name, "rabbitmqctl", "--quiet", *arguments)
+
+    @property
+    def has_alarm(self) -> bool:
+        try:
+            return bool(self.api("GET", "/health/checks/local-alarms")["status"] != "ok")
+        except urllib.error.HTTPError:
+            return True
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """What the management interface answers; None where that is nothing."""
         request = urllib.request.Request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,8 @@ class Server:
     def __init__(self, server: LocalServer, scheme: str) -> None:
         self.url = f"{scheme}://{server.address}"
         self.port = int(server.address.rpartition(":")[2])
+        self.data = server.data
+        self._program = server.program
         self._child = Child(server.program)
 
     def __enter__(self) -> Self:
@@ -32,8 +35,14 @@ class Server:
         self.stop()
 
     def start(self) -> None:
+        self._child = Child(self._program)
         self._child.start()
         self._child.wait_until_ready()
+
+    def begin(self, *options: str) -> None:
+        """Start it with more options, and do not wait until it is ready."""
+        self._child = Child(replace(self._program, command=[*self._program.command, *options]))
+        self._child.start()
 
     def kill(self) -> None:
         """SIGKILL: it says good-bye to nobody."""

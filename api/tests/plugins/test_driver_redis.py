@@ -18,8 +18,9 @@ import walrus
 from opa import get_instance
 from opa.core.errors import ComponentError
 from opa.plugins.driver_redis import Aioredis, Walrus
+from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
 from tests.project import Project
-from tests.servers import Server, wait_until
+from tests.servers import Server, redis_server, wait_until
 
 DRIVERS = {"aioredis": "redis-aioredis", "walrus": "redis-walrus"}
 
@@ -309,3 +310,62 @@ def test_stopping_closes_every_connection(counter: Project, start_redis: Callabl
             client.get("/walrus")
             assert len(other.client_list()) >= 3
         wait_until(lambda: len(other.client_list()) == 1)
+
+
+STATES = {
+    "READONLY": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "OOM": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    "NOREPLICAS": (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+}
+
+
+def test_while_the_server_cannot_write_a_route_answers_503_and_then_works_again(
+    counter: Project, start_redis: Callable[[], Server]
+) -> None:
+    server = start_redis()
+    connect(counter, server.url)
+    with counter.client(raise_server_exceptions=False) as client, redis.Redis.from_url(server.url) as admin:
+        for begin, end in STATES.values():
+            admin.execute_command(*begin)
+            assert [client.get(f"/{name}").status_code for name in DRIVERS] == [503, 503], begin
+            admin.execute_command(*end)
+            assert [client.get(f"/{name}").status_code for name in DRIVERS] == [200, 200], end
+        admin.set("text", "no number")
+        assert [client.get(f"/{name}?key=text").status_code for name in DRIVERS] == [500, 500], (
+            "it is the plugin's error"
+        )
+
+
+def test_while_a_cluster_is_not_whole_a_route_answers_503(
+    counter: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = redis_server(tmp_path_factory.mktemp("cluster"))
+    server.begin("--cluster-enabled", "yes")
+    try:
+        connect(counter, server.url)
+        with redis.Redis.from_url(server.url) as admin:
+            wait_until(lambda: is_there(admin))
+            with counter.client(raise_server_exceptions=False) as client:
+                assert [client.get(f"/{name}").status_code for name in DRIVERS] == [503, 503]
+                admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+                wait_until(lambda: [client.get(f"/{name}").status_code for name in DRIVERS] == [200, 200])
+    finally:
+        server.stop()
+
+
+def is_there(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_the_errors_of_a_servers_state_are_told_apart_and_keep_their_text() -> None:
+    for parser in (StateParser, AsyncStateParser):
+        for code in ("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY"):
+            error = parser.parse_error(f"{code} it cannot")
+            assert isinstance(error, SERVER_STATES)
+            assert isinstance(error, redis.ResponseError)
+            assert str(error) == f"{code} it cannot"
+        assert not isinstance(parser.parse_error("BUSYGROUP there is one"), SERVER_STATES)
+        assert not isinstance(parser.parse_error("ERR syntax error"), SERVER_STATES)

@@ -173,19 +173,18 @@ class TaskProject:
 
 
 @contextmanager
-def lasting_task_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskProject]:
-    """A project with a redis of its own, for a fixture that several tests share."""
-    with (
-        pytest.MonkeyPatch.context() as monkeypatch,
-        clean_imports(),
-        redis_server(tmp_path_factory.mktemp("redis")) as server,
-        task_project(
-            Project(tmp_path_factory.mktemp("project"), monkeypatch),
-            broker=f"{server.url}/1",
-            backend=f"{server.url}/2",
-        ) as tasks,
-    ):
-        yield tasks
+def lasting_task_project(
+    tmp_path_factory: pytest.TempPathFactory, *, broker: str = "", backend: str = ""
+) -> Iterator[TaskProject]:
+    """A project for a fixture that several tests share, with a redis of its own where none is named."""
+    with ExitStack() as stack:
+        if not broker:
+            server = stack.enter_context(redis_server(tmp_path_factory.mktemp("redis")))
+            broker, backend = f"{server.url}/1", f"{server.url}/2"
+        monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
+        stack.enter_context(clean_imports())
+        project = Project(tmp_path_factory.mktemp("project"), monkeypatch)
+        yield stack.enter_context(task_project(project, broker=broker, backend=backend))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from opa.core.drivers import Driver
+from opa.core.drivers import Driver, is_permanent
 from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.core.hooks import is_async_function
 from opa.core.hosts import resolves
@@ -242,7 +242,7 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
                 return await _try_once(component, config.COMPONENT_DNS_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is reported or chained
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
-            permanent = isinstance(error, (*PERMANENT_ERRORS, *component.permanent_errors))
+            permanent = isinstance(error, PERMANENT_ERRORS) or is_permanent(error, component)
             if permanent or clock() + pause >= deadline:
                 # A try that the limit cut short says nothing; the one before it does.
                 cause = before if isinstance(error, TimeoutError) and before is not None else error

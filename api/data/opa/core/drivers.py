@@ -26,8 +26,10 @@ class Driver(BasePlugin):
         load: `LOAD` of the component: `auto`, `yes` or `no`.
         pm: the plugin manager that the component belongs to.
         component: the name of the component.
-        connection_errors: what the client raises when its server is gone; in a route they become a 503.
+        connection_errors: what the client raises when its server is gone, or cannot do for now what it is asked to; in
+            a route they become a 503.
         permanent_errors: what `connect` or `validate` raises when another try cannot help, such as a wrong password.
+            Of an error that is of both kinds, the more special class says which it is.
     """
 
     name: ClassVar[str]
@@ -67,3 +69,15 @@ class Driver(BasePlugin):
 
     def disconnect(self) -> Any:
         """Close what `connect` opened; may be `async def`. Called when the process stops, in reverse order."""
+
+
+def is_permanent(error: Exception, driver: Driver) -> bool:
+    """Whether another try cannot help."""
+    permanent, passing = driver.permanent_errors, driver.connection_errors
+    # `AuthenticationError` of redis is a `ConnectionError`, and its `ReadOnlyError` is a `ResponseError`.
+    return next((kind in permanent for kind in type(error).__mro__ if kind in permanent or kind in passing), False)
+
+
+def is_outage(error: Exception, driver: Driver) -> bool:
+    """Whether the server is gone, or cannot do for now what it is asked to."""
+    return isinstance(error, driver.connection_errors) and not is_permanent(error, driver)

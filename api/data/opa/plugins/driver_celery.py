@@ -24,6 +24,7 @@ from opa.tasks.amqp_broker import MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
+from opa.tasks.server_states import SERVER_STATES
 
 SETTING_PREFIX = "CELERY_"
 
@@ -44,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "interval_start": 0.2}},
     # One pool for all threads, so that all connections can be closed.
     "result_backend_thread_safe": True,
+    # A worker connects anew whatever the broker says to it; `opa.tasks.consumer` knows what ends one all the same.
+    "broker_channel_error_retry": True,
     "beat_scheduler": "opa.tasks.beat:Scheduler",
 }
 
@@ -78,6 +81,7 @@ class CeleryDriver(Driver):
         kombu.exceptions.OperationalError,
         redis.exceptions.ConnectionError,
         redis.exceptions.TimeoutError,
+        *SERVER_STATES,
     )
     permanent_errors = (
         AccessRefused,

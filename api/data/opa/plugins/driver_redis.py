@@ -23,6 +23,7 @@ from redis.exceptions import (
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
+from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
 
 DEFAULTS: dict[str, Any] = {
     # Seconds.
@@ -187,8 +188,9 @@ class _RedisDriver(Driver):
 
     client_class: ClassVar[Any]
     pool_class: ClassVar[Any]
+    parser_class: ClassVar[Any]
 
-    connection_errors = (ConnectionError, TimeoutError)
+    connection_errors = (ConnectionError, TimeoutError, *SERVER_STATES)
     permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
 
     def prepare(self) -> None:
@@ -212,7 +214,7 @@ class _RedisDriver(Driver):
             raise ValueError("OPTS has no URL")
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
-            pool = self.pool_class.from_url(url, **DEFAULTS | options)
+            pool = self.pool_class.from_url(url, **DEFAULTS | {"parser_class": self.parser_class} | options)
         except ValueError:
             raise ValueError(
                 "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
@@ -238,6 +240,7 @@ class Aioredis(_RedisDriver):
     name = "redis-aioredis"
     client_class = PatientRedis
     pool_class = AsyncPool
+    parser_class = AsyncStateParser
 
     async def connect(self) -> None:
         self.instance = self.new_client()
@@ -256,6 +259,7 @@ class Walrus(_RedisDriver):
     name = "redis-walrus"
     client_class = PatientDatabase
     pool_class = Pool
+    parser_class = StateParser
 
     def connect(self) -> None:
         self.instance = self.new_client()

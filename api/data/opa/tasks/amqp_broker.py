@@ -11,6 +11,7 @@ from amqp.method_framing import frame_handler
 from amqp.serialization import PROPERTY_CLASSES, dumps
 from kombu.transport import pyamqp
 
+from opa.tasks import refusals
 from opa.tasks.codec import Limits
 from opa.tasks.unpacking import unpack
 
@@ -47,13 +48,13 @@ def _as_bytes(body: Any) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 
-class Channel(pyamqp.Channel):
+class Channel(refusals.Channel):
     """Kombu's, with our messages."""
 
     Message = Message
 
 
-class Connection(pyamqp.Connection):
+class Connection(refusals.Connection):
     """A connection that goes on where the properties of a message cannot be read."""
 
     Channel = Channel

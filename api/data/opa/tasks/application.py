@@ -47,8 +47,9 @@ class TaskApplication(Celery):
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
-        from opa.tasks import consumer, worker
+        from opa.tasks import consumer, events, worker
 
+        self.events.dispatcher_cls = f"{events.EventDispatcher.__module__}:{events.EventDispatcher.__name__}"
         self.steps["worker"].add(worker.ChildrenUp)
         self.steps["consumer"].update({consumer.DeadLetters, consumer.GiveBack, consumer.Readiness})
         self.conf.worker_consumer = f"{consumer.Consumer.__module__}:{consumer.Consumer.__name__}"

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from amqp.exceptions import AMQPError
 from celery import beat, platforms
 from celery.apps.beat import Beat as CeleryBeat
 from celery.backends.redis import RedisBackend
@@ -107,7 +108,7 @@ class Scheduler(beat.Scheduler):
             pause = self._tick()
         except RedisError as error:
             self._report(f"redis: {mask_text(str(error))}")
-        except OperationalError as error:
+        except (OperationalError, AMQPError) as error:
             self._report(f"the broker: {mask_text(str(error))}")
         else:
             if self._trouble:

@@ -24,3 +24,21 @@ class Connection(kombu.Connection):
         """Called once, to connect."""
         found = super().get_transport_cls()
         return TRANSPORTS.get(found, found)
+
+    def Pool(self, limit: int | None = None, **options: Any) -> Any:  # noqa: N802 - kombu's name
+        """A pool of such connections."""
+        return ConnectionPool(self, limit, **options)
+
+
+class PooledConnection(kombu.connection.PooledConnection, Connection):  # type: ignore[misc]
+    """The same in a pool."""
+
+
+class ConnectionPool(kombu.connection.ConnectionPool):
+    """Kombu's makes connections of its own class."""
+
+    def new(self) -> Any:
+        """Make a connection."""
+        connection: Any = super().new()
+        connection.__class__ = PooledConnection
+        return connection

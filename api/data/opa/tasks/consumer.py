@@ -5,79 +5,109 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import PreconditionFailed, ResourceLocked
+from amqp.exceptions import AccessRefused, PreconditionFailed, ResourceLocked
 from celery import bootsteps, signals
 from celery.app.task import Context
-from celery.exceptions import NotRegistered, WorkerShutdown
+from celery.exceptions import NotRegistered, WorkerLostError, WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
+from kombu.asynchronous import set_event_loop
 
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
+from opa.core.secrets import mask_url
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.queues import dead_letter_queue
+from opa.tasks.reconnects import LONGEST_PAUSE, STEADY, Reconnects
+from opa.tasks.redis_debts import Debts
 from opa.tasks.unpacking import UnpackingError
 
 if TYPE_CHECKING:
     from kombu import Message
 
-LONGEST_RETRY_PAUSE = 5
-"""Seconds between two tries to reach the broker; Celery's own grow to 30."""
-
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, which tries often enough to reach the broker, and throws away no message."""
+    """Celery's consumer, which outlasts whatever becomes of the broker, and throws away no message."""
 
     connection: Any
     connection_errors: tuple[type[Exception], ...]
+    channel_errors: tuple[type[Exception], ...]
     hostname: str
+    hub: Any
     app: Any
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.held: list[str] = []
-        self.unplaced: list[tuple[bytes, bytes]] = []
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         if gossip := getattr(self, "gossip", None):
             gossip.on_message = _tolerant(gossip.on_message)
+        self.reconnects = Reconnects()
+        self.debts = Debts()
+        self.has_taken_tasks = False
+        self._foreseen = (*self.connection_errors, *self.channel_errors)
+        # With `broker_channel_error_retry` these make it connect anew, and no error ends it but those below.
+        self.channel_errors = (Exception,)
 
-    def start(self) -> None:
-        """Take tasks until the worker stops."""
-        try:
-            super().start()
-        except PreconditionFailed as error:
+    def connect(self) -> Any:
+        """Connect to the broker, for as long as it takes."""
+        self.reconnects.wait()
+        if self.hub is not None:
+            set_event_loop(self.hub)  # it forgets that after an error
+        return super().connect()
+
+    def ensure_connected(self, conn: Connection) -> Any:
+        """Wait until the broker answers."""
+        ensure_connection: Any = conn.ensure_connection
+
+        def with_short_pauses(errback: Any, *args: Any, **kwargs: Any) -> Any:
+            def on_error(error: Exception, interval: float) -> None:
+                self.reconnects.failed(error, f"Cannot connect to {conn.as_uri()}")
+
+            return ensure_connection(on_error, *args, **{"interval_max": LONGEST_PAUSE, **kwargs})
+
+        conn.ensure_connection = with_short_pauses  # type: ignore[assignment, method-assign]
+        return super().ensure_connected(conn)
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Called when the broker refuses the connection."""
+        self._end_where_it_is_of_no_use(exc)
+        self.reconnects.failed(exc, is_foreseen=isinstance(exc, self._foreseen))
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """End the tasks that run, because the broker gives them to another worker."""
+        self._end_where_it_is_of_no_use(exc)
+        self.reconnects.failed(exc, is_foreseen=isinstance(exc, self._foreseen))
+        is_redis = self.connection.transport.driver_type == "redis"
+        channels = list(self.connection.transport.channels) if is_redis else []
+        self.debts.take_over(channels)
+        super().on_connection_error_after_connected(exc)
+        self.debts.take_over(channels)  # a channel reads what was on its way while it is closed
+
+    def _end_where_it_is_of_no_use(self, error: Exception) -> None:
+        """Raise what ends the worker: a mistake in its settings, which would stay for ever."""
+        if isinstance(error, PreconditionFailed) and "inequivalent arg" in (error.reply_text or ""):
             log.error(
                 f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
                 " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
             )
             raise WorkerShutdown(EX_FAILURE) from error
-        except ResourceLocked as error:
+        if isinstance(error, ResourceLocked):
             log.error(
                 f"another worker with the name {self.hostname} is connected to RabbitMQ."
                 " Give this one a name of its own, such as CELERY_PARAMS='-n second@%h'"
             )
             raise WorkerShutdown(EX_FAILURE) from error
-
-    def ensure_connected(self, conn: Connection) -> Any:
-        """Wait until the broker answers."""
-        ensure_connection = conn.ensure_connection
-
-        def with_short_pauses(*args: Any, **kwargs: Any) -> Any:
-            return ensure_connection(*args, **{"interval_max": LONGEST_RETRY_PAUSE, **kwargs})
-
-        conn.ensure_connection = with_short_pauses  # type: ignore[method-assign]
-        return super().ensure_connected(conn)
-
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """End the tasks that run, because the broker gives them to another worker."""
-        held, unplaced = _take_held_on_redis(self.connection)
-        self.held += held
-        self.unplaced += unplaced
-        super().on_connection_error_after_connected(exc)
+        if isinstance(error, AccessRefused) and not self.has_taken_tasks:
+            log.error(
+                f"RabbitMQ refuses this worker: {mask_url(str(error))}. Check BROKER_URL, and what its user may do"
+            )
+            raise WorkerShutdown(EX_FAILURE) from error
+        if isinstance(error, WorkerLostError) or not (self.has_taken_tasks or isinstance(error, self._foreseen)):
+            raise error
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """What is called with each message. Whatever is wrong with one, that one is refused, and the worker goes on."""
@@ -158,36 +188,34 @@ def _tolerant(on_message: Callable[..., Any]) -> Callable[..., None]:
     return on_any_message
 
 
-def _take_held_on_redis(connection: Any) -> tuple[list[str], list[tuple[bytes, bytes]]]:
-    """The delivery tags of the messages that this worker has not acknowledged, and what redis could not hold for it.
-
-    Kombu would give them back as it closes the connection; that is lost, and the worker would end with an error.
-    """
-    held: list[str] = []
-    unplaced: list[tuple[bytes, bytes]] = []
-    if connection.transport.driver_type != "redis":
-        return held, unplaced
-    for channel in connection.transport.channels:
-        unplaced += getattr(channel, "unplaced", ())
-        if channel._qos is not None:
-            held += [tag for tag in channel._qos._delivered if tag not in channel._qos._dirty]
-            channel._qos._delivered.clear()
-    return held, unplaced
-
-
 class GiveBack(bootsteps.StartStopStep):
-    """Redis does not notice that a worker was gone, and would keep its tasks back for `TASK_VISIBILITY_TIMEOUT`."""
+    """Writes what could not be written when redis was gone, or could not write.
+
+    Redis itself does not notice that a worker was gone, and would keep its tasks back for `TASK_VISIBILITY_TIMEOUT`.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
+    def include_if(self, c: Any) -> bool:
+        """Called when the worker is made."""
+        return bool(c.conninfo.transport.driver_type == "redis")
+
     def start(self, c: Any) -> None:
         """Called after each connect."""
+        self._pay(c)
+        c.timer.call_repeatedly(HEARTBEAT, self._pay, (c,))
+
+    def _pay(self, c: Any) -> None:
         channel = c.task_consumer.channel
-        if c.unplaced:
-            channel.put_back(c.unplaced)
-        while c.held:
-            channel.qos.restore_by_tag(c.held[-1])
-            c.held.pop()
+        c.debts.pay(channel)
+
+    def shutdown(self, c: Any) -> None:
+        """Called when the worker ends."""
+        try:
+            self._pay(c)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends
+            log.debug("Redis takes nothing from the worker that ends: {}", error)
+        c.debts.say_what_stays()
 
 
 class DeadLetters(bootsteps.StartStopStep):
@@ -222,6 +250,8 @@ class Readiness(bootsteps.StartStopStep):
         maybe_shutdown()  # before Celery finds out that a child is gone, and calls that an error of its own
         self._note(c)
         self._timer = c.timer.call_repeatedly(HEARTBEAT, self._note, (c,))
+        c.has_taken_tasks = True
+        c.timer.call_after(STEADY, c.reconnects.is_over)
 
     def _note(self, c: Any) -> None:
         # A child that took the place of another may have left out a plugin that the first ones could start.

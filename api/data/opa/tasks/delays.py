@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import NotFound
 from kombu import Exchange
 from kombu.common import Broadcast
 from kombu.transport.native_delayed_delivery import (
@@ -14,6 +13,8 @@ from kombu.transport.native_delayed_delivery import (
     declare_native_delayed_delivery_exchanges_and_queues,
     level_name,
 )
+
+from opa.tasks.refusals import is_unroutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,9 @@ class Delays:
         self._make()
         try:
             return send()
-        except NotFound:  # RabbitMQ has been emptied since
-            self._tied.clear()
+        except Exception as error:
+            if is_unroutable(error):  # RabbitMQ has been emptied since
+                self._tied.clear()
             raise
 
     def _make(self) -> None:

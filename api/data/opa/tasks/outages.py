@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from opa.core.drivers import Driver
+from opa.core.drivers import Driver, is_outage
 from opa.core.hooks import is_async_function
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
@@ -32,11 +32,7 @@ def behind(error: Exception, task: Any) -> list[Driver]:
     if not task.waits_for_components or isinstance(error, tuple(getattr(task, "autoretry_for", ()))):
         return []
     components = get_plugin_manager().optional_components.values()
-    return [
-        component
-        for component in components
-        if isinstance(error, component.connection_errors) and not isinstance(error, component.permanent_errors)
-    ]
+    return [component for component in components if is_outage(error, component)]
 
 
 def pauses() -> Iterator[float]:
@@ -91,5 +87,5 @@ async def _answers(component: Driver) -> bool:
         else:
             await in_thread(validate, name=f"validate-{component.component}")
     except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one; the task meets it by itself
-        return isinstance(error, component.permanent_errors) or not isinstance(error, component.connection_errors)
+        return not is_outage(error, component)
     return True

@@ -6,11 +6,16 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import amqp
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import ConsumerCancelled, PreconditionFailed
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
+from kombu.asynchronous import get_event_loop
+from kombu.common import Broadcast
+from kombu.exceptions import OperationalError
+from kombu.transport.native_delayed_delivery import bind_queue_to_native_delayed_delivery_exchange
 
 from opa.core.log import log
+from opa.tasks import refusals
 from opa.tasks.codec import Limited
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
@@ -77,6 +82,35 @@ class TaskQueue(Queue):
         finally:
             trial.close()
 
+    def consume(self, consumer_tag: str = "", callback: Any = None, *args: Any, **options: Any) -> Any:
+        """Take messages; a queue that is deleted meanwhile is made anew, and the tasks that run go on.
+
+        Celery would connect anew, and end them, though nobody has their messages any more.
+        """
+        channel: Any = self.channel
+        if isinstance(channel, amqp.Channel):
+
+            def on_cancel(_tag: str) -> None:
+                loop = get_event_loop()
+                if loop is None:
+                    raise ConsumerCancelled(consumer_tag)
+                log.warning(f"the queue '{self.name}' is gone, with the tasks that waited in it; it is made anew")
+                loop.call_soon(consume_again)
+
+            def consume_again() -> None:
+                self.declare()
+                if is_delayable(self):
+                    bind_queue_to_native_delayed_delivery_exchange(channel.connection.client, self)
+                self.consume(consumer_tag, callback, *args, **options)
+
+            options["on_cancel"] = on_cancel
+        return super().consume(consumer_tag, callback, *args, **options)
+
+
+def is_delayable(queue: Queue) -> bool:
+    """Whether tasks with a countdown come to it from the queues in which they wait."""
+    return bool(queue.exchange.type == "topic" and (queue.queue_arguments or {}).get("x-queue-type") == "quorum")
+
 
 class TaskQueues(Queues):
     """Celery's queues, with our type and arguments for those that do not say otherwise.
@@ -128,8 +162,25 @@ class Amqp(AMQP):
                 raise ValueError(f"task '{name}' cannot be sent with compression '{compression}': {CAN_UNPACK}")
             # Without `expiration`: a worker finds out what has expired, and RabbitMQ would keep it as a dead letter.
             sending = partial(send, producer, name, message, exchange=exchange, **options)
-            with Limited(self.app.limits):
-                return self.delays.send(sending) if self.delays.is_delayed(exchange) else sending()
+            queue = options.get("queue")
+            is_delayed = self.delays.is_delayed(exchange)
+            if is_delayed or (queue is not None and not isinstance(queue, Broadcast)):
+                # RabbitMQ says where there is no such queue any more, and does not throw the task away.
+                sending.keywords["mandatory"] = True
+            sending = partial(self.delays.send, sending) if is_delayed else sending
+            try:
+                with Limited(self.app.limits):
+                    try:
+                        return sending()
+                    except Exception as error:
+                        if not refusals.is_unroutable(error):
+                            raise
+                    refusals.renew(producer)
+                    return sending()
+            except refusals.OF_THE_MESSAGE:
+                raise
+            except refusals.UNAVAILABLE as error:
+                raise OperationalError(str(error)) from error
 
         return send_task_message
 

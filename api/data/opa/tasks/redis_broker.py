@@ -13,12 +13,13 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis import Redis
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
 from opa.core.log import log
 from opa.tasks.amqp_broker import MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE
+from opa.tasks.redis_debts import note_without_memory
 from opa.tasks.unpacking import unpack
 
 RETURNS = "x-delivery-count"
@@ -83,20 +84,42 @@ def _check_envelope(payload: Any) -> None:
 
 
 class QoS(redis.QoS):
-    """Keeps what is refused, where kombu throws it away."""
+    """Keeps what is refused, where kombu throws it away.
+
+    Attributes:
+        late: tags of messages whose acknowledgement could not be written.
+    """
 
     channel: Channel
     unacked_key: str
     _delivered: Any
     _remove_from_indices: Any
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.late: list[str] = []
+
     def append(self, message: Any, delivery_tag: str) -> None:
         """Hold a message that was taken from its queue; from now on it is not lost."""
         if delivery_tag in self._delivered:
             # The same message once more: it would take the place of the first.
             message.delivery_tag = delivery_tag = str(uuid4())
-        super().append(message, delivery_tag)
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            if not note_without_memory(self, message, delivery_tag):
+                raise
+            virtual.QoS.append(self, message, delivery_tag)
         self.channel.taken = None
+
+    def ack(self, delivery_tag: str) -> None:
+        """Called for a message whose task is done."""
+        try:
+            super().ack(delivery_tag)
+        except (RedisError, OSError) as error:
+            log.debug("The acknowledgement {} waits: {}", delivery_tag, error)
+            self.late.append(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Called for a message that is given back, or refused."""
@@ -268,6 +291,7 @@ def _reason(error: Exception) -> str:
 
 
 class Transport(redis.Transport):
-    """Kombu's, with our channel."""
+    """Kombu's, with our channel; a server that refuses a command is waited for as one that is gone."""
 
     Channel = Channel
+    connection_errors = (*redis.Transport.connection_errors, ResponseError)

@@ -18,6 +18,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from opa.core.log import log
 from opa.tasks.outages import pauses
+from opa.tasks.server_states import SERVER_STATES, StateParser
 
 ANSWER_TIMEOUT = 5
 """Seconds that the server may take to answer."""
@@ -25,7 +26,7 @@ ANSWER_TIMEOUT = 5
 MAX_CONNECTIONS = 100
 """In each process; Celery's setting `redis_max_connections` wins."""
 
-GONE = (redis.ConnectionError, redis.TimeoutError)
+GONE = (redis.ConnectionError, redis.TimeoutError, *SERVER_STATES)
 
 # A success stays: a worker that was thought to be lost may store a failure later on. Whoever waits is told of the rest.
 STORE = """
@@ -86,7 +87,11 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
 
     def _get_pool(self, **params: Any) -> Any:
         """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
-        options = {"timeout": ANSWER_TIMEOUT, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+        options = {
+            "timeout": ANSWER_TIMEOUT,
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+            "parser_class": StateParser,
+        }
         return redis.BlockingConnectionPool(**options, **params)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:

@@ -1,0 +1,80 @@
+"""How a worker tries again where its broker is gone, or answers and cannot do its work: with pauses, and few lines."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery.worker.consumer.consumer import CONNECTION_RETRY  # type: ignore[attr-defined]  # celery-types lacks it
+from celery.worker.state import maybe_shutdown
+from redis.exceptions import BusyLoadingError, ResponseError
+
+from opa.core.log import log
+from opa.core.secrets import mask_url
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to reach the broker; Celery's grow to 30, or are none where it answers with an error."""
+STEADY = 2.0
+"""Seconds that a worker has to take tasks before its trouble is over: some errors come with the first command."""
+REMINDER = 300.0
+"""Seconds after which the same trouble is said again."""
+
+NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consumer", "mingle", "tasks"))
+"""The loggers that have lines for each connect."""
+
+
+class Reconnects:
+    """The tries of one worker, from the first error until it takes tasks again."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._pause = 0.0
+        self._tries = 0
+        self._said: dict[str, float] = {}
+        for name in NOISY:
+            logging.getLogger(name).addFilter(self._lets_through)
+
+    def failed(self, error: BaseException, what: str = "", *, is_foreseen: bool = True) -> None:
+        """Note an error, which is said where it is a new one; `what` is what it is an error of."""
+        now = time.monotonic()
+        self._began = self._began or now
+        self._tries += 1
+        said = f"{type(error).__name__}: {mask_url(str(error))}"
+        if self._said.get(said, -REMINDER) + REMINDER > now:
+            return
+        self._said[said] = now
+        if not is_foreseen:
+            log.opt(exception=error).error(f"an error that nobody foresaw; the worker connects anew: {said}")
+        elif isinstance(error, (ResponseError, BusyLoadingError)):
+            log.warning(f"the broker answers, and does not do its work; the worker tries again until it does ({said})")
+        else:
+            log.warning(f"{what or 'Connection to broker lost'} ({said}). Trying again until it is there")
+
+    def wait(self) -> None:
+        """Called before each connect but the first: there is a pause, a longer one each time.
+
+        Raises:
+            celery.exceptions.WorkerShutdown: the worker is to stop.
+        """
+        if self._began is None:
+            return
+        end = time.monotonic() + self._pause
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        while (left := end - time.monotonic()) > 0:
+            maybe_shutdown()
+            time.sleep(min(left, 0.2))
+        maybe_shutdown()
+
+    def is_over(self) -> None:
+        """Called when the worker has taken tasks for a while."""
+        if self._began is not None:
+            log.info(f"the worker takes tasks again, after {time.monotonic() - self._began:.0f} s")
+        self._began, self._pause, self._tries = None, 0.0, 0
+        self._said.clear()
+
+    def _lets_through(self, record: logging.LogRecord) -> bool:
+        if self._began is None or record.levelno > logging.WARNING:
+            return True
+        # It has not the text of an error of redis. What comes with each further try is said once.
+        return self._tries == 1 and CONNECTION_RETRY not in (record.args or ())
