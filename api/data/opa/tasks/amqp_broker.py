@@ -51,7 +51,7 @@ def _as_bytes(body: Any) -> bytes:
 class Channel(refusals.Channel):
     """Kombu's, with our messages."""
 
-    Message = Message
+    Message = Message  # type: ignore[assignment]  # as kombu's own
 
 
 class Connection(refusals.Connection):

@@ -1,8 +1,8 @@
 """RabbitMQ refuses what it is sent: an alarm of its memory or its disk, an exchange, a queue or a virtual host is gone.
 
-It tells of an alarm (`connection.blocked`) to a connection that publishes, and reads no more from it. What it was sent it
-publishes when the alarm is over, also for a connection that was closed meanwhile. So the message that met the alarm is
-out of our hands; no further one is sent until that connection hears that the alarm is over.
+It tells of an alarm (`connection.blocked`) to a connection that publishes, and reads no more from it. What it was sent
+it publishes when the alarm is over, also for a connection that was closed meanwhile. So the message that met the alarm
+is out of our hands; no further one is sent until that connection hears that the alarm is over.
 """
 
 from __future__ import annotations
