@@ -320,7 +320,7 @@ def test_without_its_broker_a_worker_waits_and_works_soon_after_it_is_back(run: 
     (worker,) = scale(stack, 1)
     stack.compose("stop", "worker", "rabbitmq")
     stack.compose("up", "--detach", "--no-deps", "worker")
-    wait_until(lambda: "Trying again in" in docker("logs", "--since", "10s", worker), what="it tries in vain")
+    wait_until(lambda: "Trying again" in docker("logs", "--since", "60s", worker), what="it tries in vain")
     assert check_health(worker) == (False, "worker: it is not connected to the broker yet")
     stack.compose("start", "rabbitmq")
     wait_until(run.send, seconds=90, what="the broker is back")

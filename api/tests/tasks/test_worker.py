@@ -223,6 +223,36 @@ def test_a_worker_that_waits_for_its_broker_can_be_stopped(project: Project, sta
         assert worker.stop() == 0
 
 
+UNFORESEEN = """
+from pathlib import Path
+
+from celery import signals
+
+
+@signals.worker_ready.connect
+def add(sender, **_):
+    def fail():
+        if Path("fail").exists():
+            Path("fail").unlink()
+            raise RuntimeError("nobody foresaw this")
+
+    sender.hub.on_tick.add(fail)
+"""
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_a_worker(jobs: TaskProject) -> None:
+    jobs.plugin("unforeseen.py", UNFORESEEN)
+    worker = jobs.worker()
+    with jobs.sending():
+        (jobs.folder / "fail").touch()
+        says(worker, "nobody foresaw")
+        assert jobs.module("jobs").add.apply_async((1, 2), queue="celery").get(timeout=40) == 3
+        says(worker, "the worker takes tasks again")
+    lines = [line for line in worker.lines if "nobody foresaw" in line["message"]]
+    assert ["Traceback" in line["exception"]["traceback"] for line in lines] == [True]
+    assert worker.stop() == 0
+
+
 def test_a_wrong_password_of_the_broker_is_said_and_not_shown(
     project: Project, start_redis: Callable[[], Server]
 ) -> None:

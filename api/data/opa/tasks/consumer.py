@@ -89,7 +89,9 @@ class Consumer(CeleryConsumer):
 
     def _end_where_it_is_of_no_use(self, error: Exception) -> None:
         """Raise what ends the worker: a mistake in its settings, which would stay for ever."""
-        if isinstance(error, PreconditionFailed) and "inequivalent arg" in (error.reply_text or ""):
+        # Later on it may also be a delivery that RabbitMQ has waited for too long to be acknowledged.
+        is_of_arguments = not self.has_taken_tasks or "inequivalent arg" in str(error)
+        if isinstance(error, PreconditionFailed) and is_of_arguments:
             log.error(
                 f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
                 " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
