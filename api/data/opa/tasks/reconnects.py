@@ -22,6 +22,8 @@ REMINDER = 300.0
 
 NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consumer", "mingle", "tasks"))
 """The loggers that have lines for each connect."""
+CLOSING = "celery.bootsteps"
+"""The logger of what fails while a connection is closed that is given up: Celery reaches for one that is None by then."""
 
 
 class Reconnects:
@@ -32,7 +34,7 @@ class Reconnects:
         self._pause = 0.0
         self._tries = 0
         self._said: dict[str, float] = {}
-        for name in NOISY:
+        for name in (*NOISY, CLOSING):
             logging.getLogger(name).addFilter(self._lets_through)
 
     def failed(self, error: BaseException, what: str = "", *, is_foreseen: bool = True) -> None:
@@ -74,6 +76,9 @@ class Reconnects:
         self._said.clear()
 
     def _lets_through(self, record: logging.LogRecord) -> bool:
+        if self._began is not None and record.name == CLOSING and record.levelno >= logging.ERROR:
+            log.debug("While the lost connection is closed: {}", record.getMessage())
+            return False
         if self._began is None or record.levelno > logging.WARNING:
             return True
         # It has not the text of an error of redis. What comes with each further try is said once.
