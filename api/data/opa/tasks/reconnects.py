@@ -23,7 +23,7 @@ REMINDER = 300.0
 NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consumer", "mingle", "tasks"))
 """The loggers that have lines for each connect."""
 CLOSING = "celery.bootsteps"
-"""The logger of what fails while a connection is closed that is given up: Celery reaches for one that is None by then."""
+"""The logger of what fails while a lost connection is closed: Celery reaches for one that is None by then."""
 
 
 class Reconnects:
