@@ -32,6 +32,7 @@ def test_what_opa_offers() -> None:
         "PluginSettings",
         "Schema",
         "Setup",
+        "TaskTooLargeError",
         "call_hook",
         "call_hook_async",
         "config",
@@ -70,7 +71,7 @@ def test_the_names_of_the_original_module_are_those_of_opa(name: str) -> None:
 
 
 def test_the_commands() -> None:
-    assert sorted(COMMANDS) == ["check", "config", "plugins", "shell", "start", "tasks", "up"]
+    assert sorted(COMMANDS) == ["check", "config", "health", "plugins", "shell", "start", "tasks", "up"]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -17,11 +17,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from opa.core import slash_redirect
 from opa.core.body_limits import RefusedBodyError, answer_refused
+from opa.core.early_answer import refuse
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.core.host_check import HostCheck
 from opa.core.log import log
-from opa.core.refusal import refuse
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
 from opa.core.websocket_origin import OriginCheck
 

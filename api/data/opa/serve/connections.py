@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from opa.core.limits import Limit, chosen
-from opa.core.refusals import refusals
+from opa.core.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from opa.core.errors import StartError
 from opa.core.log import log
-from opa.core.refusals import refusals
+from opa.core.refusal_log import refusals
 
 BACKLOG = 2048
 

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from opa.core.body_limits import SLOWEST
 from opa.core.limits import limits_of
-from opa.core.refusals import refusals
+from opa.core.refusal_log import refusals
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from opa.core.refusals import refusals
+from opa.core.refusal_log import refusals
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport

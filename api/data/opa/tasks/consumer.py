@@ -19,7 +19,7 @@ from kombu.asynchronous import set_event_loop
 
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
-from opa.core.secrets import mask_url
+from opa.core.secrets import mask_text
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.queues import dead_letter_queue
@@ -105,7 +105,7 @@ class Consumer(CeleryConsumer):
             raise WorkerShutdown(EX_FAILURE) from error
         if isinstance(error, AccessRefused) and not self.has_taken_tasks:
             log.error(
-                f"RabbitMQ refuses this worker: {mask_url(str(error))}. Check BROKER_URL, and what its user may do"
+                f"RabbitMQ refuses this worker: {mask_text(str(error))}. Check BROKER_URL, and what its user may do"
             )
             raise WorkerShutdown(EX_FAILURE) from error
         if isinstance(error, WorkerLostError) or not (self.has_taken_tasks or isinstance(error, self._foreseen)):

@@ -10,7 +10,7 @@ from celery.worker.state import maybe_shutdown
 from redis.exceptions import BusyLoadingError, ResponseError
 
 from opa.core.log import log
-from opa.core.secrets import mask_url
+from opa.core.secrets import mask_text
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
@@ -42,7 +42,7 @@ class Reconnects:
         now = time.monotonic()
         self._began = self._began or now
         self._tries += 1
-        said = f"{type(error).__name__}: {mask_url(str(error))}"
+        said = f"{type(error).__name__}: {mask_text(str(error))}"
         if self._said.get(said, -REMINDER) + REMINDER > now:
             return
         self._said[said] = now

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from opa.core.log import log
-from opa.core.refusals import INTERVAL, Refusals
+from opa.core.refusal_log import INTERVAL, Refusals
 
 
 @pytest.fixture
