@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.serialization import dumps, loads
 
+from opa.core.nesting import deeper_than
 from opa.core.settings_schema import MAX_TASK_DEPTH
-from opa.tasks.codec import Limited, Limits, TooLargeError, decode, deeper_than, encode
+from opa.tasks.codec import Limited, Limits, TooLargeError, decode, encode
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none() | st.sampled_from(["__type__", "__value__"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())

@@ -1,4 +1,4 @@
-"""Limits for values that come out of a file: how deep they go, and how many they are."""
+"""Limits for values that come from outside: how deep they go, and how many they are. None of it recurses."""
 
 from __future__ import annotations
 
@@ -18,8 +18,26 @@ class NestingError(ValueError):
     """The value is deeper, or has more in it, than the limits allow; or it is in itself."""
 
 
+_CONTAINERS = (dict, list, tuple)
+
+
+def deeper_than(limit: int, value: Any) -> bool:
+    """Whether lists and dicts in `value` are nested in more than `limit` levels."""
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            item
+            for found in level
+            for item in (found.values() if isinstance(found, dict) else found)
+            if isinstance(item, _CONTAINERS)
+        ]
+    return bool(level)
+
+
 def check_nesting(value: Any) -> None:
-    """Look at `value` level by level, without recursion.
+    """Hold what stands in a file to the limits.
 
     Raises:
         NestingError: it does not keep the limits.

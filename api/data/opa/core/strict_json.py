@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from opa.core.nesting import deeper_than
+
 MAX_DEPTH = 200
 """Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, amid an answer."""
 
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKETS = ("[", "{")
-_OUTER = (dict, list)
 
 
 class _RefusedError(ValueError):
@@ -62,7 +63,7 @@ def loads(body: bytes) -> Any:
     except ValueError:  # Python's limit for the digits of a whole number
         digits = re.search(r"\d{4301}", text)
         raise json.JSONDecodeError("A number has too many digits", text, digits.start() if digits else 0) from None
-    if sum(map(text.count, _BRACKETS)) > MAX_DEPTH and _is_too_deep(value):
+    if sum(map(text.count, _BRACKETS)) > MAX_DEPTH and deeper_than(MAX_DEPTH, value):
         raise _too_deep(text)
     if (found := _MAYBE_SURROGATE.search(text)) and _has_surrogates(value):
         raise json.JSONDecodeError("Half of a surrogate pair, which is no character", text, found.start())
@@ -71,20 +72,6 @@ def loads(body: bytes) -> Any:
 
 def _too_deep(text: str) -> json.JSONDecodeError:
     return json.JSONDecodeError(f"More than {MAX_DEPTH} levels of lists and objects", text, 0)
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value] if type(value) in _OUTER else []
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) in _OUTER
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _has_surrogates(value: Any) -> bool:

@@ -25,7 +25,6 @@ DEEPEST = MAX_TASK_DEPTH + 2
 """Levels that are written at all."""
 
 _MARKED = {"__type__", "__value__"}
-_CONTAINERS = (dict, list, tuple)
 _TEXT = frozenset({str})
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -91,21 +90,6 @@ def decode(data: str | bytes | memoryview) -> Any:
         ValueError: it is not JSON, or a marked value cannot be made.
     """
     return kombu_json.loads(data, object_hook=_unmarked)
-
-
-def deeper_than(limit: int, value: Any) -> bool:
-    """Whether lists and dicts in `value` are nested in more than `limit` levels."""
-    level = [value] if isinstance(value, _CONTAINERS) else []
-    for _ in range(limit):
-        if not level:
-            return False
-        level = [
-            item
-            for found in level
-            for item in (found.values() if isinstance(found, dict) else found)
-            if isinstance(item, _CONTAINERS)
-        ]
-    return bool(level)
 
 
 def _marked(value: Any, depth: int) -> Any:

@@ -14,8 +14,9 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware, timezone
 from kombu.asynchronous.timer import to_timestamp
 
 from opa.core.errors import OpaError
+from opa.core.nesting import deeper_than
 from opa.tasks.amqp_broker import UNREADABLE
-from opa.tasks.codec import CONTENT_TYPE, Limits, decode, deeper_than
+from opa.tasks.codec import CONTENT_TYPE, Limits, decode
 
 if TYPE_CHECKING:
     from kombu import Message
