@@ -49,12 +49,17 @@ class Worker(celery_worker.Worker):
     pool: Any
     consumer: Any
     concurrency: int
+    time_limit: float | None
+    soft_time_limit: float | None
     hostname: str
     exitcode: int | None
 
     def setup_defaults(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
         """Choose the pool and its size; by default one process for each CPU that the container may use."""
         super().setup_defaults(**options)
+        # Each task has the limits of the settings, unless it has its own. Celery gives them to the pool as well, and so
+        # a task with a hard limit below the soft one of the settings would never be ended.
+        self.time_limit, self.soft_time_limit = options.get("time_limit"), options.get("soft_time_limit")
         self.concurrency = self.concurrency or available_cpus()
         self.pool_cls = POOLS.get(get_implementation(self.pool_cls), self.pool_cls)
 
