@@ -110,6 +110,8 @@ def _may_be_deep(body: bytes | str, depth: int) -> bool:
 def _check_payload(headers: Mapping[str, Any], payload: Any) -> None:
     if isinstance(payload, dict):
         # Protocol 1, or the mixture of both: what stands in the headers wins.
+        if "task" not in headers and "task" not in payload:
+            raise UnfitMessageError("it names no task")
         _check_fields({**payload, **headers})
         if "task" in headers and "args" not in payload:
             raise UnfitMessageError("its content has no arguments")

@@ -13,6 +13,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis import Redis
+from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
 from opa.core.log import log
@@ -175,6 +176,7 @@ class Channel(redis.Channel):
     max_bytes: int = Limits.bytes
     from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit", MAX_BYTES)
     conn_or_acquire: Any
+    connection: Any
     connection_errors: tuple[type[Exception], ...]
     global_keyprefix: str
     pool: Any
@@ -186,6 +188,8 @@ class Channel(redis.Channel):
         super().__init__(*args, **kwargs)
 
     def _create_client(self, asynchronous: bool = False) -> Any:
+        if self.connection is None:
+            raise ClosedError("the connection of this channel is closed")  # kombu would raise an AttributeError
         client = super()._create_client(asynchronous)  # type: ignore[misc]  # celery-types lacks it
         if asynchronous:
             client.set_response_callback("BRPOP", self._take)
