@@ -9,9 +9,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 run: $(VENV)/.run
 	$(BIN)/opa up
 
-# Six processes, since most tests wait for servers for a part of their time. ARGS='-n 0 -k name' runs some in one.
+# Four processes, since most tests wait for servers for a part of their time. ARGS='-n 0 -k name' runs some in one.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest api/tests -c api/pyproject.toml -n 6 $(ARGS)
+	$(BIN)/python -m pytest api/tests -c api/pyproject.toml -n 4 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples

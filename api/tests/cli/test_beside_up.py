@@ -86,7 +86,7 @@ def test_a_shell_sees_the_same_mongo_the_next_time(up: Up) -> None:
 
 
 def test_a_task_that_is_sent_from_a_shell_is_run_by_the_worker(up: Up) -> None:
-    done = opa(up, "shell", "-c", "from work import double; print(await (await double.send(21)).get(timeout=30))")
+    done = opa(up, "shell", "-c", "from work import double; print(await (await double.send(21)).get(timeout=60))")
     assert done.stdout == "42\n", done.stderr
 
 

@@ -81,7 +81,7 @@ def tick() -> None:
 
 @router.get("/double/{number}")
 async def route(number: int) -> int:
-    return await (await double.send(number)).get(timeout=20)
+    return await (await double.send(number)).get(timeout=60)
 
 @router.get("/ticks")
 def ticks() -> int:

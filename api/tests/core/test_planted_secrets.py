@@ -378,7 +378,7 @@ def test_no_secret_is_told_of_a_plugin_that_cannot_be_started(
 ) -> None:
     (project.folder / "planted.txt").write_text(ALL)
     project.plugin("broken.py", raising(step))
-    project.settings(PLUGIN_FAILURE="skip")
+    project.settings(PLUGIN_FAILURE="skip", READY_DETAILS=True)
     with project.client() as client:
         told = client.get("/readyz").text
     assert "RuntimeError" in told
@@ -403,7 +403,7 @@ def test_no_secret_is_told_of_a_component_that_does_not_connect(
     (project.folder / "planted.txt").write_text(ALL)
     project.plugin("failing.py", DRIVER)
     project.component("THING", "failing", load="auto", URL=f"thing://user:{SECRET}@host")
-    project.settings(COMPONENT_CONNECT_TIMEOUT=0.1)
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.1, READY_DETAILS=True)
     with project.client() as client:
         told = client.get("/readyz").text
     assert "THING" in told.upper()

@@ -54,7 +54,7 @@ async def count_with_mongo(mongo: Annotated[Any, Component("mongodb")]) -> int:
 @router.get("/task")
 async def run_task() -> int:
     result = await double.send(21)
-    return await result.get(timeout=10)
+    return await result.get(timeout=60)
 
 
 @router.get("/runs")

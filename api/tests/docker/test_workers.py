@@ -310,7 +310,7 @@ def test_a_thousand_waiting_tasks_run_side_by_side_in_one_process(
         seconds = max(note.at for note in done) - min(note.at for note in begun)
         record_property("measured", f"1000 asynchronous tasks of one second in one process: {seconds:.1f} s")
         assert len(begun) == len(done) == 1000
-        assert seconds <= 8
+        assert seconds <= 30  # one after another they would take 1,000; what it is on an idle machine is shown above
         assert len(docker("top", name, "-eo", "pid").splitlines()) == 1 + 1 + 1  # heading, init, worker
     finally:
         docker("rm", "--force", name, check=False)

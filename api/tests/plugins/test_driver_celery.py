@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from kombu.exceptions import DecodeError, EncodeError
+from kombu.exceptions import DecodeError
 
 from opa import get_instance
-from opa.core.errors import OpaError
+from opa.core.errors import OpaError, TaskArgumentError
 from tests.project import Project
 from tests.servers import Server
 
@@ -182,7 +182,7 @@ def test_nothing_but_json_is_sent_or_read(sender: Project, redis_url: str) -> No
     connect(sender, redis_url, redis_url)
     with sender.client():
         celery = get_instance("celery")
-        with pytest.raises(EncodeError):
+        with pytest.raises(TaskArgumentError, match="'numbers.double' is sent with argument number 1"):
             celery.send_task("numbers.double", args=[object()])
         result = celery.AsyncResult("pickled")
         with redis.Redis.from_url(f"{redis_url}/2") as client:

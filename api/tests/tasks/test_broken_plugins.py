@@ -57,7 +57,7 @@ def test_with_skip_a_worker_runs_what_is_left_and_says_what_is_not(broken: TaskP
     broken.settings(PLUGIN_FAILURE="skip")
     worker = broken.worker()
     with broken.sending():
-        assert broken.module("good").good.delay().get(timeout=20) == "good"
+        assert broken.module("good").good.delay().get(timeout=60) == "good"
     assert worker.says("plugin 'bad' is left out")
     assert worker.stop(signal.SIGTERM) == 0
 
@@ -71,7 +71,7 @@ def test_with_skip_a_worker_does_not_take_the_tasks_of_a_plugin_whose_ready_fail
     worker = tasks.worker()
     with tasks.sending():
         tasks.module("bad").bad.delay()
-        assert tasks.module("good").good.delay().get(timeout=20) == "good"
+        assert tasks.module("good").good.delay().get(timeout=60) == "good"
         wait_until(lambda: worker.says("bad.bad"), what="the worker has refused the task")
     assert not worker.says("bad.bad succeeded")
     assert [plugin["name"] for plugin in worker.health["plugins"]] == ["bad"]
@@ -93,13 +93,13 @@ def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_anoth
     tasks.settings(PLUGIN_FAILURE="skip")
     worker = tasks.worker()
     with tasks.sending():
-        assert tasks.module("bad").bad.delay().get(timeout=20) == "bad"
+        assert tasks.module("bad").bad.delay().get(timeout=60) == "bad"
         (tasks.folder / "broken").touch()
         (child,) = worker.children
         os.kill(child, signal.SIGKILL)
         wait_until(lambda: worker.health.get("plugins"), what="the worker tells of it")
         tasks.module("bad").bad.delay()
-        assert tasks.module("good").good.delay().get(timeout=20) == "good"
+        assert tasks.module("good").good.delay().get(timeout=60) == "good"
         wait_until(
             lambda: worker.says("no plugin of this worker has the task 'bad.bad'"),
             what="the worker has refused the task",

@@ -141,14 +141,14 @@ def test_tasks_use_every_component_hooks_and_setups(stores: TaskProject, params:
     stores.worker(params)
     with stores.sending() as client:
         jobs = stores.module("stores")
-        counts = [getattr(jobs, name).delay().get(timeout=10) for name in ("with_walrus", "with_redis") * 2]
+        counts = [getattr(jobs, name).delay().get(timeout=60) for name in ("with_walrus", "with_redis") * 2]
         assert counts == [1, 2, 3, 4]
-        counts = [getattr(jobs, name).delay().get(timeout=10) for name in ("with_pymongo", "with_motor") * 2]
+        counts = [getattr(jobs, name).delay().get(timeout=60) for name in ("with_pymongo", "with_motor") * 2]
         assert counts == [1, 2, 3, 4]
-        assert jobs.greet.delay().get(timeout=10) == client.get("/greeting").json() == "Good day from us"
+        assert jobs.greet.delay().get(timeout=60) == client.get("/greeting").json() == "Good day from us"
         # A setup without `app` runs in each process of a worker, one that names it runs in the api alone.
-        assert jobs.setups.delay().get(timeout=10) == ["yes", "no"]
-        assert jobs.setups_async.delay().get(timeout=10) == ["yes", "no"]
+        assert jobs.setups.delay().get(timeout=60) == ["yes", "no"]
+        assert jobs.setups_async.delay().get(timeout=60) == ["yes", "no"]
         assert jobs.InTheApiAlone.ran == "yes"
 
 
@@ -166,7 +166,7 @@ def test_a_component_connects_once_in_each_process_and_disconnects_in_the_end(
     with tasks.sending():
         jobs = tasks.module("traced")
         results = [task.delay() for _ in range(8) for task in (jobs.which, jobs.which_async)]
-        seen = {tuple(result.get(timeout=10)) for result in results}
+        seen = {tuple(result.get(timeout=60)) for result in results}
     pids = {pid for pid, _ in seen}
     assert len(seen) == len(pids) <= processes
     assert f"connects {worker.pid}" not in connected or processes == 1
@@ -183,7 +183,7 @@ def test_a_process_that_is_replaced_connects_and_disconnects_too(tasks: TaskProj
     trace = tasks.folder / "trace.txt"
     with tasks.sending():
         which = tasks.module("traced").which
-        first, second = (which.delay().get(timeout=10)[0] for _ in range(2))
+        first, second = (which.delay().get(timeout=60)[0] for _ in range(2))
     assert first != second
     wait_until(lambda: f"disconnects {first}" in trace.read_text(), what="the first has disconnected")
     assert f"connects {second}" in trace.read_text()

@@ -297,7 +297,7 @@ def test_a_broker_that_does_not_answer_is_told_in_one_line(project: Project) -> 
     with task_project(project, broker="redis://:hunter2@127.0.0.1:1/1", backend="redis://127.0.0.1:1/2"):
         done = opa_tasks("dead")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the broker redis://:**@127.0.0.1:1/1 does not answer: ")
+    assert done.stderr.startswith("error: the broker redis://:***@127.0.0.1:1/1 does not answer: ")
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr
 

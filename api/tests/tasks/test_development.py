@@ -68,14 +68,14 @@ def test_a_changed_task_runs_as_changed_and_one_that_runs_has_its_time(tasks: Ta
     worker = tasks.worker(**RELOAD)
     with tasks.sending():
         words = tasks.module("words")
-        assert words.word.delay().get(timeout=20) == "one"
+        assert words.word.delay().get(timeout=60) == "one"
         running = words.slow.delay()
         wait_until(lambda: worker.says("slow begins"))
         file.write_text(WORD.format(word="two"))
         wait_until(lambda: worker.says("changed"))
         changed = words.word.delay()
-        assert running.get(timeout=20) == "one"
-        assert changed.get(timeout=20) == "two"
+        assert running.get(timeout=60) == "one"
+        assert changed.get(timeout=60) == "two"
     assert worker.stop() == 0
 
 
@@ -86,7 +86,7 @@ def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(tasks: Task
     wait_until(lambda: worker.says("starts again after the next change"))
     file.write_text(WORD.format(word="two"))
     with tasks.sending():
-        assert tasks.module("words").word.delay().get(timeout=20) == "two"
+        assert tasks.module("words").word.delay().get(timeout=60) == "two"
 
 
 def test_a_worker_that_was_killed_is_started_again_and_runs_tasks(tasks: TaskProject) -> None:
@@ -128,4 +128,4 @@ def test_a_debugger_stops_in_a_task(tasks: TaskProject, name: str, reload: str) 
         variables = debugger.variables_where_stopped()
         assert (variables["number"], variables["answer"]) == ("21", "42")
         debugger.resume()
-        assert result.get(timeout=20) == 42
+        assert result.get(timeout=60) == 42

@@ -105,13 +105,13 @@ def test_a_task_waits_for_its_component_and_runs_again(
     worker = tasks.worker(params)
     with tasks.sending():
         send = getattr(tasks.module("counting"), name).delay
-        assert send().get(timeout=20) == 1
+        assert send().get(timeout=60) == 1
         store.kill()
         result = send()
         wait_until(lambda: worker.says("does not answer; the tasks that need it wait"))
         assert not result.ready()
         store.start()
-        assert result.get(timeout=20) >= 1
+        assert result.get(timeout=60) >= 1
     assert worker.stop() == 0
 
 
@@ -128,7 +128,7 @@ def test_while_a_task_waits_its_worker_can_be_stopped_and_another_one_runs_it(
         assert worker.stop() == 0
         store.start()
         tasks.worker()
-        assert result.get(timeout=20) == 1
+        assert result.get(timeout=60) == 1
 
 
 @pytest.mark.parametrize("name", ["count_within_limit", "count_async_within_limit"])
@@ -137,7 +137,7 @@ def test_a_task_waits_no_longer_than_its_time_limit(tasks: TaskProject, store: S
     with tasks.sending():
         store.kill()
         with pytest.raises(SoftTimeLimitExceeded):
-            getattr(tasks.module("counting"), name).delay().get(timeout=20)
+            getattr(tasks.module("counting"), name).delay().get(timeout=60)
 
 
 def test_a_task_that_is_not_to_wait_fails(tasks: TaskProject, store: Server) -> None:
@@ -145,7 +145,7 @@ def test_a_task_that_is_not_to_wait_fails(tasks: TaskProject, store: Server) -> 
     with tasks.sending():
         store.kill()
         with pytest.raises(redis.ConnectionError):
-            tasks.module("counting").count_or_fail.delay().get(timeout=20)
+            tasks.module("counting").count_or_fail.delay().get(timeout=60)
 
 
 def test_a_task_with_retries_of_its_own_uses_them(tasks: TaskProject, store: Server) -> None:
@@ -153,14 +153,14 @@ def test_a_task_with_retries_of_its_own_uses_them(tasks: TaskProject, store: Ser
     with tasks.sending():
         store.kill()
         with pytest.raises(redis.ConnectionError):
-            tasks.module("counting").count_with_retries.delay().get(timeout=20)
+            tasks.module("counting").count_with_retries.delay().get(timeout=60)
     assert worker.log.count("count_with_retries begins") == 2
 
 
 def test_a_task_whose_component_is_there_is_run_again_some_times_only(tasks: TaskProject) -> None:
     worker = tasks.worker()
     with tasks.sending(), pytest.raises(redis.ConnectionError, match="somebody else's"):
-        tasks.module("counting").fails_with_its_own_error.delay().get(timeout=20)
+        tasks.module("counting").fails_with_its_own_error.delay().get(timeout=60)
     assert worker.log.count("fails begins") == 4
 
 
@@ -176,7 +176,7 @@ def test_a_result_waits_until_it_can_be_stored_also_beyond_the_soft_limit_of_the
             result = getattr(tasks.module("counting"), name).delay()
             wait_until(lambda: worker.says("waits to be stored") and worker.says(said))
             store.start()
-            assert result.get(timeout=20) == "done"
+            assert result.get(timeout=60) == "done"
 
 
 def test_more_tasks_than_connections_can_store_their_results(tasks: TaskProject) -> None:
@@ -184,7 +184,7 @@ def test_more_tasks_than_connections_can_store_their_results(tasks: TaskProject)
     with tasks.sending():
         soon = time.time() + 2
         results = [tasks.module("counting").wait_until.delay(soon) for _ in range(250)]
-        assert all(result.get(timeout=30) for result in results)
+        assert all(result.get(timeout=60) for result in results)
     assert "waits to be stored" not in worker.log
 
 

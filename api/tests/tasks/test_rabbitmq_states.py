@@ -142,15 +142,15 @@ def test_worker_beat_and_api_live_through_a_state_of_rabbitmq(running: Running, 
             wait_until(lambda: beat.says("beat cannot send for now"))
             if "alarm" in name:
                 go.touch()
-                assert [result.get(timeout=40) for result in results] == [f"{name} long", *names]
+                assert [result.get(timeout=90) for result in results] == [f"{name} long", *names]
             else:
                 wait_until(lambda: worker.says("broker lost"))
         go.touch()
         if state is not no_virtual_host:
-            assert [result.get(timeout=40) for result in results] == [f"{name} long", *names]
+            assert [result.get(timeout=90) for result in results] == [f"{name} long", *names]
         wait_until(lambda: beat.says("beat goes on"))
         wait_until(lambda: not worker.says("broker lost") or worker.says("the worker takes tasks again"))
-        jobs.job.delay(f"{name} afterwards").get(timeout=20)
+        jobs.job.delay(f"{name} afterwards").get(timeout=60)
     check_lines(worker, beat)
 
 
@@ -164,10 +164,10 @@ def test_a_queue_that_is_deleted_is_made_anew_and_what_runs_goes_on(running: Run
         running_one = jobs.long_job.delay("outlasts its queue")
         wait_until(lambda: "outlasts its queue begins" in running.done())
         broker.delete("queues", "celery")
-        assert jobs.job.delay("in the new queue").get(timeout=40) == "in the new queue"
-        assert jobs.job.apply_async(("after a while",), countdown=1).get(timeout=40) == "after a while"
+        assert jobs.job.delay("in the new queue").get(timeout=90) == "in the new queue"
+        assert jobs.job.apply_async(("after a while",), countdown=1).get(timeout=90) == "after a while"
         go.touch()
-        assert running_one.get(timeout=40) == "outlasts its queue"
+        assert running_one.get(timeout=90) == "outlasts its queue"
     assert running.done().count("outlasts its queue begins") == 1
     assert worker.says("the queue 'celery' is gone")
     check_lines(worker, beat)
@@ -188,11 +188,11 @@ def test_what_is_sent_to_a_queue_that_is_deleted_waits_in_a_new_one(running: Run
 def test_exchanges_and_queues_of_countdowns_that_are_deleted_are_made_anew(running: Running, broker: Broker) -> None:
     with running.tasks.sending():
         jobs = running.tasks.module("jobs")
-        assert jobs.job.apply_async(("first",), countdown=1).get(timeout=40) == "first"
+        assert jobs.job.apply_async(("first",), countdown=1).get(timeout=90) == "first"
         for level in (27, 0):
             broker.delete("exchanges", f"celery_delayed_{level}")
         broker.delete("queues", "celery_delayed_0")
-        assert jobs.job.apply_async(("second",), countdown=1).get(timeout=40) == "second"
+        assert jobs.job.apply_async(("second",), countdown=1).get(timeout=90) == "second"
         broker.delete("exchanges", "celery")
         broker.delete("queues", "opa.dead")
-        assert jobs.job.delay("third").get(timeout=40) == "third"
+        assert jobs.job.delay("third").get(timeout=90) == "third"

@@ -52,12 +52,12 @@ def fails():
 
 @router.post("/async/{name}")
 async def send(name: str):
-    return await (await globals()[name].send()).get(timeout=20)
+    return await (await globals()[name].send()).get(timeout=60)
 
 
 @router.post("/thread/{name}")
 def send_from_thread(name: str):
-    return globals()[name].delay().get(timeout=20)
+    return globals()[name].delay().get(timeout=60)
 
 
 @router.post("/nobody-waits/{name}")
@@ -110,5 +110,5 @@ def test_a_task_that_no_request_has_sent_has_no_id(shop: TaskProject) -> None:
     worker = shop.worker()
     with shop.sending() as client:
         assert client.post("/async/plain", headers={"X-Request-ID": "r1"}).json() == "r1"
-        assert shop.module("shop").plain.delay().get(timeout=20) is None
+        assert shop.module("shop").plain.delay().get(timeout=60) is None
     assert with_id(worker, "r1")

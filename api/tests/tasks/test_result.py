@@ -54,7 +54,7 @@ def test_a_result_is_waited_for(api: SimpleNamespace) -> None:
     result = sent(api)
 
     async def wait() -> Any:
-        waiting = asyncio.create_task(result.get(timeout=10))
+        waiting = asyncio.create_task(result.get(timeout=60))
         await asyncio.sleep(0.1)
         assert not waiting.done()
         await asyncio.to_thread(api.backend.store_result, result.id, 8, "SUCCESS")
@@ -143,7 +143,7 @@ def test_the_result_of_celery_is_at_hand(api: SimpleNamespace) -> None:
 def test_many_wait_side_by_side(api: SimpleNamespace) -> None:
     async def wait() -> tuple[list[int], float]:
         results = [await api.double.send(number) for number in range(60)]
-        waiting = asyncio.gather(*(result.get(timeout=20) for result in results))
+        waiting = asyncio.gather(*(result.get(timeout=60) for result in results))
         before = time.monotonic()
         for number, result in enumerate(results):
             await asyncio.to_thread(api.backend.store_result, result.id, 2 * number, "SUCCESS")

@@ -181,8 +181,8 @@ def test_worker_beat_and_api_live_through_a_state_of_redis(running: Running, ser
             go.touch()
             wait_until(lambda: state is foreign_key or beat.says("beat cannot send for now"), what=code)
             wait_until(lambda: worker.says("the broker answers", "broker lost", "waits to be stored"), what=code)
-        assert [result.get(timeout=40) for result in results] == [f"{name} long", *names]
-        jobs.job.delay(f"{name} afterwards").get(timeout=20)
+        assert [result.get(timeout=90) for result in results] == [f"{name} long", *names]
+        jobs.job.delay(f"{name} afterwards").get(timeout=60)
         wait_until(lambda: not worker.says("the broker answers", "lost") or worker.says("the worker takes tasks again"))
         wait_until(lambda: not beat.says("cannot send for now") or beat.says("beat goes on"))
     assert set(names) <= set(running.done())
@@ -201,12 +201,12 @@ def test_what_was_taken_and_done_while_redis_could_not_note_it_is_noted_later(ru
         wait_until(lambda: sum("taken before" in line for line in running.done()) == 2)
         admin.eval("redis.call('rename', KEYS[1], 'aside') redis.call('set', KEYS[1], 'x')", 1, "unacked_index")
         go.touch()
-        assert [result.get(timeout=20) for result in both] == ["taken before", "taken before as well"]
+        assert [result.get(timeout=60) for result in both] == ["taken before", "taken before as well"]
         late = jobs.job.delay("taken in between")
         wait_until(lambda: worker.says("WRONGTYPE"))
         assert "taken in between" not in running.done()
         admin.rename("aside", "unacked_index")
-        assert late.get(timeout=40) == "taken in between"
+        assert late.get(timeout=90) == "taken in between"
         wait_until(lambda: not admin.hlen("unacked"))
     assert running.done().count("taken before") == running.done().count("taken before as well") == 1
 

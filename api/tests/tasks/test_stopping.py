@@ -140,7 +140,7 @@ def test_a_task_that_is_done_in_time_finishes_before_the_worker_ends(
         assert result.get(timeout=1) == "done"
         # It was acknowledged, and so it does not run again.
         other = any_jobs.worker(params)
-        getattr(any_jobs.module("jobs"), name).delay().get(timeout=10)
+        getattr(any_jobs.module("jobs"), name).delay().get(timeout=60)
         assert other.stop() == 0
     assert len(runs(any_jobs)) == 2
 
@@ -164,7 +164,7 @@ def test_a_task_that_takes_longer_than_the_grace_period_is_run_by_another_worker
         assert not result.ready()
         let_them_end(any_jobs)
         any_jobs.worker(params)
-        assert result.get(timeout=15) == "done"
+        assert result.get(timeout=60) == "done"
     assert len(runs(any_jobs)) == 2
 
 
@@ -188,7 +188,7 @@ def test_a_task_that_cannot_be_interrupted_does_not_keep_the_worker(any_jobs: Ta
         assert worker.stop() == 0
         let_them_end(any_jobs)
         any_jobs.worker(PROCESSES)
-        assert result.get(timeout=15) == "done"
+        assert result.get(timeout=60) == "done"
 
 
 def test_no_task_is_taken_while_the_worker_stops(jobs: TaskProject) -> None:
@@ -204,7 +204,7 @@ def test_no_task_is_taken_while_the_worker_stops(jobs: TaskProject) -> None:
         assert first.get(timeout=1) == "done"
         assert not second.ready()
         jobs.worker()
-        assert second.get(timeout=10) == "done"
+        assert second.get(timeout=60) == "done"
 
 
 @pytest.mark.parametrize("params", [PROCESSES, THREADS])
@@ -232,7 +232,7 @@ def test_a_stop_leaves_no_process_behind_and_the_health_check_knows(jobs: TaskPr
 def test_every_line_of_its_log_is_in_our_format_from_the_start_to_the_end(jobs: TaskProject, params: str) -> None:
     worker = jobs.worker(params)
     with jobs.sending(), pytest.raises(ValueError, match="no"):
-        jobs.module("jobs").fails.delay().get(timeout=10)
+        jobs.module("jobs").fails.delay().get(timeout=60)
     assert worker.stop() == 0
     assert {"INFO", "ERROR"} <= {line["level"] for line in worker.lines}
 
@@ -245,7 +245,7 @@ def test_a_task_whose_process_is_killed_runs_again(any_jobs: TaskProject, name: 
         wait_for_run(any_jobs)
         os.kill(int(runs(any_jobs)[0].split()[-1]), signal.SIGKILL)
         let_them_end(any_jobs)
-        assert result.get(timeout=20) == "done"
+        assert result.get(timeout=60) == "done"
     assert len(runs(any_jobs)) == 2
     assert worker.stop() == 0
 
@@ -259,7 +259,7 @@ def test_tasks_of_a_worker_that_is_killed_run_in_another_one(rabbit_jobs: TaskPr
         kill_at_once(worker)
         let_them_end(rabbit_jobs)
         rabbit_jobs.worker()
-        assert result.get(timeout=20) == "done"
+        assert result.get(timeout=60) == "done"
 
 
 def test_on_redis_they_run_again_when_they_are_visible_again(jobs: TaskProject) -> None:
@@ -318,7 +318,7 @@ def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again_at_once(
             broker.start()
             wait_for_run(jobs, 2)
             let_them_end(jobs)
-            assert result.get(timeout=20) == "done"
+            assert result.get(timeout=60) == "done"
         assert worker.stop() == 0
     assert len(runs(jobs)) == 2
 
@@ -338,8 +338,8 @@ def test_a_thread_goes_on_without_its_broker_and_does_no_harm(project: Project, 
             broker.start()
             wait_for_run(jobs, 2)
             let_them_end(jobs)
-            assert result.get(timeout=20) == "done"
-            assert work.delay().get(timeout=20) == "done"
+            assert result.get(timeout=60) == "done"
+            assert work.delay().get(timeout=60) == "done"
         assert worker.stop() == 0
     assert len(runs(jobs)) == 3
     assert not [line for line in worker.lines if line["level"] == "CRITICAL" or "Traceback" in str(line)], worker.log

@@ -28,12 +28,12 @@ router = get_router()
 
 @router.post("/add/{a}/{b}")
 async def send(a: int, b: int) -> int:
-    return await (await add_async.send(a, b)).get(timeout=10)
+    return await (await add_async.send(a, b)).get(timeout=60)
 
 
 @router.post("/add-sync/{a}/{b}")
 def delay(a: int, b: int) -> int:
-    return add.delay(a, b).get(timeout=10)
+    return add.delay(a, b).get(timeout=60)
 """
 
 SHOP_TASKS = """
@@ -268,7 +268,7 @@ def sends(a, b):
 @task(bind=True)
 async def sends_async(self, a, b):
     inner = await add.send(a, b)
-    return [await inner.get(timeout=10), self.request.id]
+    return [await inner.get(timeout=60), self.request.id]
 
 
 @task(bind=True)
@@ -278,7 +278,7 @@ def family(self):
 
 @task
 async def parent():
-    return await (await family.send()).get(timeout=10)
+    return await (await family.send()).get(timeout=60)
 
 
 @task
@@ -389,7 +389,7 @@ def run(pool: SimpleNamespace, function: Callable[[], Coroutine[Any, Any, Any]])
 
 
 def get(task: Any, *args: Any) -> Any:
-    return task.delay(*args).get(timeout=20)
+    return task.delay(*args).get(timeout=60)
 
 
 @pytest.mark.parametrize("name", ["add", "add_async"])
@@ -433,11 +433,11 @@ def test_tasks_have_the_defaults_of_the_settings(pool: SimpleNamespace) -> None:
 def test_the_exception_of_a_task_is_raised_where_its_result_is_asked_for(pool: SimpleNamespace, name: str) -> None:
     task = getattr(pool.shop, name)
     with pytest.raises(pool.shop.SoldOutError) as caught:
-        task.delay().get(timeout=10)
+        task.delay().get(timeout=60)
     assert caught.value.args == ("come back", 7)
 
     async def from_the_event_loop() -> None:
-        await (await task.send()).get(timeout=10)
+        await (await task.send()).get(timeout=60)
 
     with pytest.raises(pool.shop.SoldOutError, match="come back"):
         run(pool, from_the_event_loop)
@@ -456,12 +456,12 @@ def test_a_result_that_is_not_json_fails_the_task(pool: SimpleNamespace) -> None
 
 def test_a_bound_task_knows_its_request(pool: SimpleNamespace) -> None:
     result = pool.shop.whoami.delay(1)
-    assert result.get(timeout=10) == ["shop.tasks.whoami", result.id, 1]
+    assert result.get(timeout=60) == ["shop.tasks.whoami", result.id, 1]
 
 
 def test_async_tasks_that_run_side_by_side_know_each_its_own_request(pool: SimpleNamespace) -> None:
     results = [pool.shop.whoami_async.delay(number) for number in range(8)]
-    assert [result.get(timeout=10) for result in results] == [
+    assert [result.get(timeout=60) for result in results] == [
         ["shop.tasks.whoami_async", result.id, number, result.id] for number, result in enumerate(results)
     ]
 
@@ -471,7 +471,7 @@ def test_a_task_tells_its_progress(pool: SimpleNamespace, name: str) -> None:
     result = getattr(pool.shop, name).delay()
     wait_until(lambda: result.state == "HALF", what="the progress is seen")
     assert result.info == {"done": 50}
-    assert result.get(timeout=10) == "done"
+    assert result.get(timeout=60) == "done"
 
 
 @pytest.mark.parametrize("name", ["again", "again_async"])
@@ -558,13 +558,13 @@ def test_a_coroutine_that_will_not_end_fails_a_little_later(pool: SimpleNamespac
 
 def test_the_time_limit_may_be_given_when_the_task_is_sent(pool: SimpleNamespace) -> None:
     with pytest.raises(SoftTimeLimitExceeded):
-        pool.shop.without_limit.apply_async((30,), soft_time_limit=0.5).get(timeout=10)
+        pool.shop.without_limit.apply_async((30,), soft_time_limit=0.5).get(timeout=60)
 
 
 def test_a_task_that_is_sent_by_name_alone_has_the_limits_of_its_decorator(pool: SimpleNamespace) -> None:
     result = pool.celery.send_task("shop.tasks.slow_async", time_limit=None, soft_time_limit=None)
     with pytest.raises(SoftTimeLimitExceeded):
-        result.get(timeout=10)
+        result.get(timeout=60)
 
 
 def test_a_task_that_is_called_runs_here_and_now(pool: SimpleNamespace) -> None:
@@ -583,14 +583,14 @@ def test_tasks_call_one_another_as_functions(pool: SimpleNamespace, name: str, e
 
 def test_tasks_send_tasks(pool: SimpleNamespace) -> None:
     inner = pool.celery.AsyncResult(get(pool.shop.sends, 2, 3))
-    assert inner.get(timeout=10) == 5
+    assert inner.get(timeout=60) == 5
     result = pool.shop.sends_async.delay(2, 3)
-    assert result.get(timeout=10) == [5, result.id]
+    assert result.get(timeout=60) == [5, result.id]
 
 
 def test_a_task_that_a_coroutine_sends_knows_its_parent(pool: SimpleNamespace) -> None:
     result = pool.shop.parent.delay()
-    assert result.get(timeout=10) == [result.id, result.id]
+    assert result.get(timeout=60) == [result.id, result.id]
 
 
 def test_a_call_that_would_hold_the_event_loop_for_ever_is_an_error(pool: SimpleNamespace) -> None:
@@ -599,14 +599,14 @@ def test_a_call_that_would_hold_the_event_loop_for_ever_is_an_error(pool: Simple
 
 def test_chains_groups_and_chords_of_celery_work(pool: SimpleNamespace) -> None:
     add, add_async, total = pool.shop.add, pool.shop.add_async, pool.shop.total
-    assert chain(add_async.s(1, 2), add.s(3), add_async.s(4)).apply_async().get(timeout=20) == 10
-    assert group(add_async.s(number, 1) for number in range(4)).apply_async().get(timeout=20) == [1, 2, 3, 4]
-    assert chord((add_async.s(number, 1) for number in range(4)), total.s()).apply_async().get(timeout=20) == 10
+    assert chain(add_async.s(1, 2), add.s(3), add_async.s(4)).apply_async().get(timeout=60) == 10
+    assert group(add_async.s(number, 1) for number in range(4)).apply_async().get(timeout=60) == [1, 2, 3, 4]
+    assert chord((add_async.s(number, 1) for number in range(4)), total.s()).apply_async().get(timeout=60) == 10
 
 
 def test_all_async_tasks_of_a_process_share_one_loop(pool: SimpleNamespace) -> None:
     results = [pool.shop.where.delay() for _ in range(6)]
-    places = [tuple(result.get(timeout=10)) for result in results]
+    places = [tuple(result.get(timeout=60)) for result in results]
     assert {name for name, _ in places} == {"event-loop"}
     if pool.is_threads:
         assert len(set(places)) == 1
@@ -622,7 +622,7 @@ def test_sending_does_not_hold_the_event_loop(
         monkeypatch.setattr(pool.celery, "send_task", waiting)
         sending = asyncio.create_task(getattr(pool.shop, name).send(2, 3))
         await waiting.let_go()
-        return await (await sending).get(timeout=20)
+        return await (await sending).get(timeout=60)
 
     assert run(pool, send) == 5
 
@@ -635,7 +635,7 @@ def test_waiting_for_a_result_does_not_hold_the_event_loop(
     async def send() -> Any:
         result = await pool.shop.add.send(2, 3)
         monkeypatch.setattr(result.celery.backend, "get_task_meta", waiting)
-        getting = asyncio.create_task(result.get(timeout=20))
+        getting = asyncio.create_task(result.get(timeout=60))
         await waiting.let_go()
         return await getting
 
@@ -663,7 +663,7 @@ class Waiting:
 def test_a_task_may_be_sent_with_options_of_celery(pool: SimpleNamespace) -> None:
     async def send() -> Any:
         before = time.monotonic()
-        value = await (await pool.shop.add.send_with({"countdown": 1}, 2, b=3)).get(timeout=10)
+        value = await (await pool.shop.add.send_with({"countdown": 1}, 2, b=3)).get(timeout=60)
         return value, time.monotonic() - before
 
     value, took = run(pool, send)
@@ -672,7 +672,7 @@ def test_a_task_may_be_sent_with_options_of_celery(pool: SimpleNamespace) -> Non
 
 
 def test_a_fraction_of_a_second_is_a_countdown_too(pool: SimpleNamespace) -> None:
-    assert pool.shop.add.apply_async((2, 3), countdown=0.3).get(timeout=10) == 5
+    assert pool.shop.add.apply_async((2, 3), countdown=0.3).get(timeout=60) == 5
 
 
 @pytest.mark.parametrize(

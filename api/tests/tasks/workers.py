@@ -77,7 +77,7 @@ class Worker:
     def is_ready(self) -> bool:
         return time.time() < self.health.get("until", 0)
 
-    def wait_until_ready(self, *, seconds: float = 30) -> None:
+    def wait_until_ready(self, *, seconds: float = 90) -> None:
         def ready() -> bool:
             assert self.process.poll() is None, self.log
             return self.is_ready
