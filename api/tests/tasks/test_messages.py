@@ -227,6 +227,8 @@ HEADERS = {"task": "jobs.echo", "id": "some-id"}
         (5, b"", "its headers are a int"),
         (HEADERS | {"id": {}}, b"", "'id' should be a text"),
         (HEADERS | {"id": None}, b"", "'id' should be a text"),
+        (HEADERS | {"id": "\ud800"}, b"", "'id' should be a text"),
+        (HEADERS | {"group": "\ud800"}, b"", "'group' should be a text"),
         (HEADERS | {"retries": "1"}, b"", "'retries' should be a count"),
         (HEADERS | {"eta": "tomorrow"}, b"", "'eta' should be a time"),
         (HEADERS | {"eta": "0001-01-01T00:00:00+14:00"}, b"", "'eta' should be a time"),

@@ -158,7 +158,7 @@ def _is_signature(value: Any) -> bool:
 def _check_fields(fields: Mapping[str, Any]) -> None:
     for name in _NAMES:
         value = fields.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        if not value or not _is_short_text(value):
             raise UnfitMessageError(f"'{name}' should be a text of {LONGEST_NAME} characters at most")
     for name, (is_fit, expected) in _FIELDS.items():
         if (value := fields.get(name)) is not None and not is_fit(value):
@@ -170,7 +170,16 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_short_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and (value.isascii() or _is_unicode(value))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is a text that can be written: JSON can say half of a surrogate pair, which is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_switch(value: Any) -> bool:
