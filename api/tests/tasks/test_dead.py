@@ -388,3 +388,18 @@ def test_more_letters_than_are_read_at_a_time_are_all_there(tasks: TaskProject) 
         assert sorted(left) == sorted(
             [*[b"letter %d" % number for number in range(120) if number % 3], *[b"came meanwhile"] * 40]
         )
+
+
+def test_on_redis_a_message_that_comes_back_and_leads_to_no_queue_is_kept(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", JOBS)
+    with sending(tasks) as app:
+        sent = tasks.module("jobs").good.delay(1)
+        with app.connection_for_write() as connection:
+            channel: Any = connection.default_channel
+            payload = channel._get("celery")
+            with channel.conn_or_acquire() as client:
+                pipe = client.pipeline()
+                channel._do_restore_message(payload, "celery", "nowhere", pipe)
+                pipe.execute()
+        (letter,) = letters(app)
+        assert (letter.id, letter.reason, letter.queue) == (sent.id, "unroutable", "nowhere")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from opa.tasks.application import TaskApplication
 from opa.tasks.codec import Limits
 from opa.tasks.dead import DeadLetter, dead_letters
 from opa.tasks.messages import UnfitMessageError, check_headers, read_body
+from tests.project import Project
 from tests.serve.process import wait_until
-from tests.tasks.workers import TaskProject, Worker
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, Worker, task_project
 
 JOBS = """
 from typing import Any
@@ -46,6 +49,17 @@ def abyss():
     for _ in range(500):
         value = [value]
     return value
+
+
+@task
+def outlasting(file):
+    import pathlib
+    import time
+
+    pathlib.Path(file).touch()
+    while pathlib.Path(file).exists():
+        time.sleep(0.05)
+    return "done"
 
 
 class BadRequest(Request):
@@ -169,7 +183,7 @@ def test_a_task_whose_result_cannot_be_stored_is_kept(jobs: TaskProject) -> None
     with running(jobs) as (worker, app, _):
         sent = jobs.module("jobs").unstored.delay()
         assert one_letter(app).id == sent.id
-        assert worker.says("cannot be run (ValueError)")
+        assert worker.says("has run, and its end cannot be noted (ValueError)")
 
 
 def test_a_task_that_no_plugin_has_is_kept_and_its_arguments_stay_out_of_the_log(jobs: TaskProject) -> None:
@@ -196,8 +210,32 @@ def test_an_event_or_command_that_cannot_be_read_is_dropped(any_tasks: TaskProje
                 producer.publish(body, exchange="celeryev", routing_key="worker.heartbeat", serializer="json")
             producer.publish(b"not JSON", exchange="celery.pidbox", routing_key="", content_type="application/json")
             producer.publish(b"not JSON", exchange="celeryev", routing_key="worker.x", content_type="application/json")
+            packed = {"compression": "gzip"}  # it says so, and is not
+            producer.publish(b"x", exchange="celeryev", routing_key="worker.x", headers=packed)
+            producer.publish(b"x", exchange="celery.pidbox", routing_key="", headers=packed)
         for number in range(3):
             assert any_tasks.module("jobs").echo.delay(number).get(timeout=60) == [[number], {}]
+        assert worker.process.poll() is None
+
+
+def test_an_expired_task_ends_no_other_where_its_end_cannot_be_stored(
+    project: Project, start_redis: Callable[[], Server]
+) -> None:
+    broker, results = start_redis(), start_redis()
+    with task_project(project, broker=f"{broker.url}/1", backend=f"{results.url}/2") as tasks:
+        tasks.plugin("jobs.py", ROUTES_BODY)
+        worker = tasks.worker("-c 2")
+        with tasks.sending():
+            jobs = tasks.module("jobs")
+            results.kill()
+            running = jobs.outlasting.delay(str(tasks.folder / "runs"))
+            wait_until((tasks.folder / "runs").exists, what="a task runs")
+            jobs.echo.apply_async((1,), expires=datetime.now(UTC) - timedelta(seconds=5))
+            wait_until(lambda: worker.says("was expired cannot be stored"), what="the worker has met the expired one")
+            assert not worker.says("Connection to broker lost")
+            (tasks.folder / "runs").unlink()
+            results.start()
+            assert running.get(timeout=60) == "done"
         assert worker.process.poll() is None
 
 

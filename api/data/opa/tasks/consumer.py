@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from kombu.asynchronous import set_event_loop
+from redis.exceptions import OutOfMemoryError
 
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
@@ -29,6 +31,10 @@ from opa.tasks.unpacking import UnpackingError
 
 if TYPE_CHECKING:
     from kombu import Message
+
+
+WITHOUT_RESULTS = 60.0
+"""Seconds in which nobody is told that a task is unknown, after that could not be stored."""
 
 
 class Consumer(CeleryConsumer):
@@ -45,9 +51,11 @@ class Consumer(CeleryConsumer):
         super().__init__(*args, **options)
         if gossip := getattr(self, "gossip", None):
             gossip.on_message = _tolerant(gossip.on_message)
+            gossip.get_consumers = _tolerant_consumers(gossip.get_consumers)
         self.reconnects = Reconnects()
         self.debts = Debts()
         self.has_taken_tasks = False
+        self._tells_failures_from = 0.0
         self._foreseen = (*self.connection_errors, *self.channel_errors)
         # With `broker_channel_error_retry` these make it connect anew, and no error ends it but those below.
         self.channel_errors = (Exception,)
@@ -97,7 +105,7 @@ class Consumer(CeleryConsumer):
                 " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
             )
             raise WorkerShutdown(EX_FAILURE) from error
-        if isinstance(error, ResourceLocked):
+        if isinstance(error, ResourceLocked) and not self.has_taken_tasks:
             log.error(
                 f"another worker with the name {self.hostname} is connected to RabbitMQ."
                 " Give this one a name of its own, such as CELERY_PARAMS='-n second@%h'"
@@ -124,9 +132,10 @@ class Consumer(CeleryConsumer):
                 return
             try:
                 handle(message)
-            except self.connection_errors:
-                raise
-            except Exception as error:  # noqa: BLE001 - the process serves everybody
+            except Exception as error:
+                # Kombu counts KeyError among the errors of a connection to redis.
+                if isinstance(error, self.connection_errors) and not isinstance(error, KeyError):
+                    raise
                 log.opt(exception=error).error("a message that looked like a task cannot be handled")
                 self._forget(message)
                 self._refuse(message, f"it cannot be handled ({type(error).__name__})")
@@ -155,10 +164,13 @@ class Consumer(CeleryConsumer):
         name, task_id = fields["task"], fields["id"]
         self._refuse(message, f"no plugin of this worker has the task '{name}'")
         request = Context(id=task_id, task=name, root_id=fields.get("root_id"))
-        try:
-            self.app.backend.mark_as_failure(task_id, NotRegistered(name), request=request)
-        except Exception as error:  # noqa: BLE001 - the results' server is another one
-            log.warning(f"that task {task_id} failed cannot be stored ({type(error).__name__})")
+        if time.monotonic() >= self._tells_failures_from:
+            try:
+                self.app.backend.mark_as_failure(task_id, NotRegistered(name), request=request)
+            except Exception as error:  # noqa: BLE001 - the results' server is another one
+                log.warning(f"that task {task_id} failed cannot be stored ({type(error).__name__})")
+                # Each try may take seconds, in the process that has to send heartbeats.
+                self._tells_failures_from = time.monotonic() + WITHOUT_RESULTS
         signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
 
     def _refuse(self, message: Message, problem: str) -> None:
@@ -190,6 +202,22 @@ def _tolerant(on_message: Callable[..., Any]) -> Callable[..., None]:
     return on_any_message
 
 
+def _tolerant_consumers(get_consumers: Callable[..., Any]) -> Callable[..., Any]:
+    """What cannot even be unpacked does not come as far as `on_message`."""
+
+    def get_tolerant_consumers(channel: Any) -> Any:
+        consumers = get_consumers(channel)
+        for consumer in consumers:
+            consumer.on_decode_error = _tolerant(_raise)
+        return consumers
+
+    return get_tolerant_consumers
+
+
+def _raise(_message: Message, error: Exception) -> None:
+    raise error
+
+
 class GiveBack(bootsteps.StartStopStep):
     """Writes what could not be written when redis was gone, or could not write.
 
@@ -208,8 +236,11 @@ class GiveBack(bootsteps.StartStopStep):
         c.timer.call_repeatedly(HEARTBEAT, self._pay, (c,))
 
     def _pay(self, c: Any) -> None:
-        channel = c.task_consumer.channel
-        c.debts.pay(channel)
+        try:
+            c.debts.pay(c.task_consumer.channel)
+        except OutOfMemoryError as error:
+            # The tasks that wait may be what fills it: this worker goes on, and tries again.
+            log.debug("Redis has no memory for what goes back to it: {}", error)
 
     def shutdown(self, c: Any) -> None:
         """Called when the worker ends."""

@@ -35,7 +35,7 @@ class UnfitMessageError(OpaError):
 
 
 def check(message: Message, limits: Limits) -> None:
-    """Check a message before Celery looks at it. Its body is read once, and Celery finds it read.
+    """Check a message before Celery looks at it. What is read of its body here, Celery finds read in this process.
 
     Raises:
         UnfitMessageError: no worker could run it.

@@ -27,6 +27,8 @@ RETURNS = "x-delivery-count"
 """The header, by RabbitMQ's name, that counts how often a message came back."""
 DEATH = "x-opa-death"
 """The header that says how a message came to the dead letters: `queue`, `reason`, `time` and `deliveries`."""
+UNROUTABLE = "unroutable"
+"""The reason of a message that came back, and whose exchange and routing key lead to no queue that is known here."""
 MALFORMED = "malformed"
 """The reason of what is no message at all: the body of its letter is what stood in the queue."""
 
@@ -89,6 +91,7 @@ class QoS(redis.QoS):
 
     Attributes:
         late: tags of messages whose acknowledgement could not be written.
+        late_refused: tags of messages that could not be put among the dead letters.
     """
 
     channel: Channel
@@ -99,6 +102,7 @@ class QoS(redis.QoS):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.late: list[str] = []
+        self.late_refused: list[str] = []
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Hold a message that was taken from its queue; from now on it is not lost."""
@@ -127,8 +131,21 @@ class QoS(redis.QoS):
         if requeue or not self.channel.delivery_limit:
             super().reject(delivery_tag, requeue=requeue)
             return
+        try:
+            self.bury(delivery_tag)
+        except (RedisError, OSError) as error:
+            log.debug("The refusal of {} waits: {}", delivery_tag, error)
+            self.late_refused.append(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
 
-        def bury(pipe: Any) -> None:
+    def bury(self, delivery_tag: str) -> None:
+        """Move a message that is held to the dead letters.
+
+        Raises:
+            redis.RedisError: the server does not answer, or cannot write.
+        """
+
+        def move(pipe: Any) -> None:
             held = pipe.hget(self.unacked_key, delivery_tag)
             pipe.multi()
             self._remove_from_indices(delivery_tag, pipe)
@@ -137,8 +154,7 @@ class QoS(redis.QoS):
                 self.channel.bury(payload, exchange, routing_key, "rejected", pipe)
 
         with self.channel.conn_or_acquire() as client:
-            client.transaction(bury, self.unacked_key)
-        virtual.QoS.ack(self, delivery_tag)
+            client.transaction(move, self.unacked_key)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put a message that was not acknowledged back into its queue; what is none goes to the dead letters."""
@@ -256,6 +272,8 @@ class Channel(redis.Channel):
         headers[RETURNS] = _returns(headers) + 1
         if self.delivery_limit and headers[RETURNS] >= self.delivery_limit:
             self.bury(payload, exchange, routing_key, "delivery_limit", pipe)
+        elif not self._lookup(exchange, routing_key):
+            self.bury(payload, exchange, routing_key, UNROUTABLE, pipe)  # kombu would lose it
         else:
             super()._do_restore_message(  # type: ignore[misc]  # celery-types lacks it
                 payload, exchange, routing_key, pipe, leftmost

@@ -32,11 +32,13 @@ class Debts:
         held: tags of messages that go back to their queue: their tasks were ended, or not begun.
         unplaced: keys of queues, and what was taken from them and noted nowhere.
         done: tags of messages whose acknowledgement could not be written.
+        refused: tags of messages that could not be put among the dead letters.
     """
 
     held: list[str] = field(default_factory=list)
     unplaced: list[tuple[bytes, bytes]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def pay(self, channel: Any) -> None:
         """Write it; what cannot be written stays.
@@ -44,11 +46,13 @@ class Debts:
         Raises:
             redis.RedisError: the server does not answer, or cannot write.
         """
-        late, channel.qos.late = channel.qos.late, []
-        self.done += late
+        self._take_late(channel.qos)
         while self.done:
             channel.qos._remove_from_indices(self.done[-1]).execute()
             self.done.pop()
+        while self.refused:
+            channel.qos.bury(self.refused[-1])
+            self.refused.pop()
         if self.unplaced:
             channel.put_back(self.unplaced)
         while self.held:
@@ -67,8 +71,13 @@ class Debts:
             if qos is not None:
                 self.held += [tag for tag in qos._delivered if tag not in qos._dirty]
                 qos._delivered.clear()
-                late, qos.late = qos.late, []
-                self.done += late
+                self._take_late(qos)
+
+    def _take_late(self, qos: Any) -> None:
+        late, qos.late = qos.late, []
+        self.done += late
+        refused, qos.late_refused = qos.late_refused, []
+        self.refused += refused
 
     def say_what_stays(self) -> None:
         """Called when the worker ends."""
@@ -77,7 +86,7 @@ class Debts:
                 f"{len(self.unplaced)} tasks that redis does not take back are lost with this worker: "
                 + ", ".join(_task_id(item) for _, item in self.unplaced)
             )
-        if late := len(self.held) + len(self.done):
+        if late := len(self.held) + len(self.done) + len(self.refused):
             log.warning(
                 f"{late} tasks of this worker run once more when TASK_VISIBILITY_TIMEOUT has passed:"
                 " redis does not take what this worker has to say of them"

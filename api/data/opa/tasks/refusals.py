@@ -21,7 +21,6 @@ from amqp.exceptions import (
     PreconditionFailed,
     RecoverableConnectionError,
 )
-from celery._state import get_current_task
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
@@ -41,6 +40,13 @@ OF_THE_MESSAGE = (ContentTooLarge, PreconditionFailed)
 def is_unroutable(error: Exception) -> bool:
     """Whether an exchange or a queue is gone that was there when this process declared it."""
     return isinstance(error, NotFound) or (isinstance(error, ChannelError) and error.reply_code == NO_ROUTE)
+
+
+def _is_in_task() -> bool:
+    """A task waits until an alarm is over: it has its time limits, and would fail."""
+    from opa.tasks.task import is_in_task  # it is made when this module has been read
+
+    return is_in_task()
 
 
 class Alarm:
@@ -72,7 +78,7 @@ class Alarm:
         Raises:
             kombu.exceptions.OperationalError: the alarm is not over.
         """
-        if self._connection is not None:
+        if self._connection is not None and not _is_in_task():
             with self._lock:
                 if self._connection is not None and not self._is_over():
                     raise OperationalError(ALARM)
@@ -139,8 +145,7 @@ class Connection(pyamqp.Connection):
 
     def _block(self, _reason: str) -> None:
         self.is_blocked = True
-        # A task waits until the alarm is over: it has its time limits, and would fail.
-        if self.publishing and get_current_task() is None:
+        if self.publishing and not _is_in_task():
             self.alarm.begin(*self.publishing)
             raise RecoverableConnectionError(ALARM)
 

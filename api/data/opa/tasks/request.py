@@ -45,16 +45,25 @@ class Request(CeleryRequest):
         error = exc_info.exception
         error = getattr(error, "exc", error)  # as it comes from another process
         if exc_info.internal and not isinstance(error, Reject | Ignore):
+            what = "has run, and its end cannot be noted" if self.time_start else "cannot be run"
             cause = type(error).__name__
-            log.error(f"task {self.name}[{self.id}] cannot be run ({cause}), and is kept: `opa tasks dead` shows it")
+            log.error(f"task {self.name}[{self.id}] {what} ({cause}). It is kept, see `opa tasks dead`")
             self._give_up()
             return None
         if isinstance(error, MemoryError):
             exc_info = _raised(OutOfMemoryError(str(error) or "there was not enough memory"))
         return self._ended(super().on_failure, exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        try:
+            super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]  # celery-types lacks it
+        except Exception as error:  # noqa: BLE001 - the results' server is gone: that is no trouble of the broker's
+            log.warning(f"that task {self.id} was {reason} cannot be stored ({type(error).__name__})")
+            self._already_revoked = True
+            self.acknowledge()
+
     def _ended(self, what_celery_does: Any, *args: Any, **kwargs: Any) -> Any:
-        """Note the end of the task. Where that fails, as for a server that is gone, the message is kept."""
+        """Note the end of the task. Where that fails, the message is kept, unless it is acknowledged already."""
         try:
             return what_celery_does(*args, **kwargs)
         except self._connection_errors:

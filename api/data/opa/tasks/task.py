@@ -123,6 +123,11 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
         return request if request is not None and request.task == self.name else super().request
 
 
+def is_in_task() -> bool:
+    """Whether this code runs for a task; also in a coroutine, and in a thread that one has started to send from."""
+    return get_current_task() is not None or _request.get() is not None
+
+
 def _is_in_coroutine() -> bool:
     try:
         asyncio.get_running_loop()
