@@ -253,6 +253,15 @@ def test_where_every_origin_is_allowed_a_page_opens_one_without_a_users_cookies(
         assert opens(client, "https://shop.example", Host="shop.example", Cookie="session=1")
 
 
+@pytest.mark.parametrize("origin", ["null"])
+def test_a_page_of_an_origin_that_names_nobody_opens_one_without_a_users_cookies(shop: Project, origin: str) -> None:
+    shop.settings(ALLOW_ORIGINS=[origin])
+    with shop.client() as client:
+        assert opens(client, origin)
+        assert not opens(client, origin, Cookie="session=1")
+        assert not opens(client, origin, Authorization="Basic x")
+
+
 def test_a_forged_forwarded_host_is_not_believed(shop: Project) -> None:
     headers = {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
     with shop.client() as client:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from starlette.types import Scope
 
 _DEFAULT_PORTS = (":80", ":443")
+_OF_ANYBODY = ("null", "file://")
+"""Origins that name nobody: any site can have a frame of the first, and every file that is opened is of the second."""
 
 
 class OriginCheck:
@@ -42,11 +44,15 @@ class OriginCheck:
         if len(origins) > 1:
             return "there is more than one Origin header"
         origin = origins.pop().decode("latin-1")
-        if origin in self._allowed or _place(origin.partition("://")[2]) == _place(host.decode("latin-1")):
+        is_of_anybody = origin in _OF_ANYBODY
+        if not is_of_anybody and (
+            origin in self._allowed or _place(origin.partition("://")[2]) == _place(host.decode("latin-1"))
+        ):
             return None
-        if "*" in self._allowed:
+        entry = origin if origin in self._allowed else "*"
+        if entry in self._allowed:
             # As CORS has it: everybody, and nobody with a user's cookies.
-            return "ALLOW_ORIGINS has `*`, which is for pages without cookies" if has_credentials else None
+            return f"ALLOW_ORIGINS has `{entry}`, which is for pages without cookies" if has_credentials else None
         return "the page is of another origin, which ALLOW_ORIGINS does not name"
 
 
