@@ -199,6 +199,46 @@ def test_what_a_middleware_reads_has_the_limit_of_the_settings(project: Project)
         assert answer.json() == {"detail": "the body of the request has more than 1000 bytes"}
 
 
+def test_who_reads_on_after_the_refusal_does_not_hide_it(project: Project) -> None:
+    project.plugin(
+        "reading_on.py",
+        """
+        from fastapi import Request
+        from starlette.middleware import Middleware
+
+        from opa import get_router
+
+        router = get_router()
+
+
+        class TriesToRead:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                if scope["type"] == "http":
+                    try:
+                        await Request(scope, receive).body()
+                    except Exception:
+                        pass
+                await self.app(scope, receive, send)
+
+
+        middleware = [Middleware(TriesToRead)]
+
+
+        @router.post("/body")
+        async def body(request: Request) -> int:
+            return len(await request.body())
+        """,
+    )
+    project.settings(MAX_BODY_BYTES=1000)
+    with project.client() as client:
+        answer = client.post("/body", content=b"x" * 1001)
+        assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+        assert answer.json() == {"detail": "the body of the request has more than 1000 bytes"}
+
+
 def test_no_limit_is_no_limit(project: Project) -> None:
     project.plugin("routes.py", ROUTES)
     project.settings(MAX_BODY_BYTES=None, BODY_TIMEOUT="none")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SLOWEST = 10_000
 """Bytes of a body that earn it one more second: a large upload takes its time, one byte a minute does not."""
 
+_REFUSAL = "opa.refused_body"
+
 
 class RefusedBodyError(HTTPException):
     """A body is too large or too slow; the rest of it is not read, so the connection ends with the answer."""
@@ -31,6 +33,16 @@ class RefusedBodyError(HTTPException):
 def answer_refused(error: RefusedBodyError) -> JSONResponse:
     """The answer that FastAPI gives, for where it does not get the error."""
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+def refusal_of(scope: Scope) -> RefusedBodyError | None:
+    """Why no more of a request's body is read; who reads on after that hears that the client is gone.
+
+    Args:
+        scope: of the request; it knows, since what `receive` is here may be something around that of the request.
+    """
+    refusal = scope.get(_REFUSAL)
+    return RefusedBodyError(*refusal) if refusal else None
 
 
 class BodyLimits:
@@ -106,9 +118,8 @@ class LimitedBody:
             async with asyncio.timeout_at(deadline):
                 return await self._receive()
         except TimeoutError:
-            self._state = _REFUSED
             refusals.note("a body did not arrive in time, see BODY_TIMEOUT (408)")
-            raise RefusedBodyError(408, "the body of the request did not arrive in time") from None
+            raise self._refusal(408, "the body of the request did not arrive in time") from None
 
     def _apply(self, endpoint: Any) -> None:
         """Take the limits of the route."""
@@ -122,10 +133,14 @@ class LimitedBody:
             self._refuse_size()
 
     def _refuse_size(self) -> NoReturn:
-        self._state = _REFUSED
         setting = "MAX_UPLOAD_BYTES" if _is_upload(self._scope) else "MAX_BODY_BYTES"
         refusals.note(f"a body is larger than its route takes, see {setting} (413)")
-        raise RefusedBodyError(413, f"the body of the request has more than {self._most:.0f} bytes")
+        raise self._refusal(413, f"the body of the request has more than {self._most:.0f} bytes")
+
+    def _refusal(self, status_code: int, detail: str) -> RefusedBodyError:
+        self._state = _REFUSED
+        self._scope[_REFUSAL] = (status_code, detail)  # not the error: with its traceback that would be a cycle
+        return RefusedBodyError(status_code, detail)
 
 
 _NEW, _ARRIVING, _COMPLETE, _REFUSED = "new", "arriving", "complete", "refused"

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from opa.core import slash_redirect
-from opa.core.body_limits import RefusedBodyError, answer_refused
+from opa.core.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.core.early_answer import refuse
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
@@ -90,6 +90,10 @@ class Outermost(ServerErrorMiddleware):
             await answer_refused(refused)(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
+                refusal = refusal_of(scope)
+                if refusal is not None and not has_started:  # somebody has caught it, and read on
+                    await answer_refused(refusal)(scope, receive, send_on)
+                    return
                 log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
                 if websocket is not None:
                     await websocket.end()
