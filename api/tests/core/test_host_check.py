@@ -135,6 +135,14 @@ def test_only_trusted_hosts_are_served(shop: Project) -> None:
                 assert client.get(path, headers={"Host": host}).status_code == 200
 
 
+def test_the_health_routes_answer_below_the_prefix_too_whatever_the_host(shop: Project) -> None:
+    shop.settings(TRUSTED_HOSTS=["api.example"], OPENAPI_PREFIX="/api/v1")
+    with shop.client() as client:
+        for path in ("/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"):
+            assert client.get(path, headers={"Host": "127.0.0.1"}).status_code == 200, path
+        assert client.get("/api/v1/hello", headers={"Host": "127.0.0.1"}).status_code == 400
+
+
 def test_a_websocket_for_another_host_is_refused(shop: Project) -> None:
     from opa import state
 

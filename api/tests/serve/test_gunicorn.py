@@ -197,9 +197,10 @@ def test_the_setting_decides_whether_requests_are_logged(opa: Opa, setting: str,
 
 def test_health_checks_that_go_well_are_not_logged_and_others_are(opa: Opa) -> None:
     opa.hello()
-    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true")
+    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true", OPA_OPENAPI_PREFIX="/api")
     opa.wait_until_ready()
     opa.get("/healthz?from=outside")
+    opa.get("/api/healthz")
     with pytest.raises(urllib.error.HTTPError):
         opa.get("/healthz/more")
     assert opa.stop() == 0

@@ -20,6 +20,7 @@ from opa.core.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.core.early_answer import refuse
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
+from opa.core.health_paths import health_paths
 from opa.core.host_check import HostCheck
 from opa.core.log import log
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
@@ -49,7 +50,7 @@ class Outermost(ServerErrorMiddleware):
         self._api = api
         config = api.manager.config
         self._has_ids = bool(config.REQUEST_ID)
-        self._hosts = HostCheck(config.TRUSTED_HOSTS, [url for url in (config.HEALTH_URL, config.READY_URL) if url])
+        self._hosts = HostCheck(config.TRUSTED_HOSTS, health_paths(config))
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Set
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from opa.core.health_paths import health_paths
 from opa.core.limits import Limit, chosen
 from opa.core.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
@@ -51,8 +52,7 @@ class Connections:
         self.connections = chosen(config.MAX_CONNECTIONS, None)
         self.queue: int = config.WEBSOCKET_MAX_QUEUE
         self._request_time: float | None = config.REQUEST_TIMEOUT
-        urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
-        self._health = {(prefix + url).encode() for url in urls for prefix in ("", config.OPENAPI_PREFIX)}
+        self._health = {path.encode() for path in health_paths(config)}
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0
         self.websockets = 0

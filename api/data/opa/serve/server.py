@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from opa.core.errors import StartError
+from opa.core.health_paths import health_paths
 from opa.serve import access
 from opa.serve.connections import Connections
 from opa.serve.listen import Listeners, refuse_connections
@@ -48,7 +49,7 @@ class ServerConfig(uvicorn.Config):
     """uvicorn's options from the settings.
 
     Args:
-        config: reads `ACCESS_LOG`, `HEALTH_URL`, `READY_URL`, `GRACEFUL_TIMEOUT` and the limits.
+        config: reads `ACCESS_LOG`, `GRACEFUL_TIMEOUT`, the paths of the health routes and the limits.
         app: the ASGI application; it may be set later, before the server starts.
 
     Attributes:
@@ -56,7 +57,7 @@ class ServerConfig(uvicorn.Config):
     """
 
     def __init__(self, config: Config, app: Any = None) -> None:
-        self._health_urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
+        self._health_paths = health_paths(config)
         self.connections = Connections(config)
         super().__init__(
             app,
@@ -76,7 +77,7 @@ class ServerConfig(uvicorn.Config):
     def load(self) -> None:
         super().load()
         self.lifespan_class = NotingLifespan
-        logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_urls))
+        logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_paths))
 
 
 def stop_limit(config: Config) -> float:
