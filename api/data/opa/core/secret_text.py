@@ -39,6 +39,8 @@ _REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
 _BRACKETS = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*+"?|'(?:\\.|[^'\\])*+'?)|(?P<open>[\[({])|(?P<close>[\])}])""", re.DOTALL
 )
+# A printed dict, list or tuple of texts, and not a remark in brackets.
+_PRINTED = re.compile(r"""[\[({]{1,9}\s{0,9}[bBrRuU]{0,2}\\{0,4}["']""")
 _NOTHING = re.compile(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
 
 _SCHEMES = re.compile(
@@ -197,7 +199,8 @@ def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int
             digest = has_scheme and has_scheme[0].lower().startswith("digest")
             return (_REST_OF_LINE if digest else _REST_OF_QUOTED_LINE).match(text, start).span()  # type: ignore[union-attr]
     if text[start] in "[{(":
-        return (start, _end_of_brackets(text, start)) if found["sign"] == "=" else None
+        is_value = found["sign"] == "=" or (found["sign"] and _PRINTED.match(text, start))
+        return (start, _end_of_brackets(text, start)) if is_value else None
     if found["sign"] == ":" and not _looks_random(text[start : start + _WORD_LOOKED_AT]):
         return None
     value = _PLAIN_VALUE.match(text, start)
