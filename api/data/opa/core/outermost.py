@@ -92,12 +92,10 @@ class Outermost(ServerErrorMiddleware):
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
                 refusal = refusal_of(scope)
-                if refusal is not None and not has_started:  # somebody has caught it, and read on
-                    await answer_refused(refusal)(scope, receive, send_on)
+                if refusal is not None:  # somebody has caught it, and read on
+                    await answer_refused(refusal)(scope, receive, _nowhere if has_started else send_on)
                     return
-                log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
-                if websocket is not None:
-                    await websocket.end()
+                await self._end(error, scope, websocket)
                 return
             note_request(error, scope, self._api)
             if not isinstance(error, Exception):  # the server stops, and waits no longer
@@ -105,6 +103,11 @@ class Outermost(ServerErrorMiddleware):
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             current_request_id.set(before)
+
+    async def _end(self, error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> None:
+        log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
+        if websocket is not None:
+            await websocket.end()
 
     def _words_for(self, error: BaseException, scope: Scope) -> str:
         note_request(error, scope, self._api)
