@@ -140,7 +140,7 @@ NEAR_MISSES = [
     "'token', \"x",
     "token: ['",
     "token: [\n'",
-    "token: {\\\"a\": ",
+    'token: {\\"a": ',
     "token='",
     "token=\\'",
     "'token': [",
