@@ -28,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
         ("", "take it out"),
         ("https://b\u00fccher.example", 'write "https://xn--bcher-kva.example"'),
         ("https://a.example:99999", "it is no origin"),
+        ("file:///", "it is no origin"),
         ("https://", "it is no origin"),
     ],
 )
@@ -41,16 +42,19 @@ def test_an_origin_that_no_browser_sends_is_a_mistake_at_start(
     assert advice in mistake
 
 
-@pytest.mark.parametrize("origin", ["https://a.example", "http://localhost:3000", "*", "null", "capacitor://localhost"])
+@pytest.mark.parametrize(
+    "origin", ["https://a.example", "http://localhost:3000", "*", "null", "capacitor://localhost", "file://"]
+)
 def test_an_origin_as_a_browser_sends_it_is_taken(folder: SettingsFolder, origin: str) -> None:
     folder.variables(OPA_ALLOW_ORIGINS=origin if origin != "null" else '@json ["null"]')
     assert folder.load().as_dict()["ALLOW_ORIGINS"] == [origin]
 
 
-def test_null_does_not_go_together_with_credentials(folder: SettingsFolder) -> None:
-    folder.variables(OPA_ALLOW_ORIGINS='@json ["null"]', OPA_ALLOW_CREDENTIALS="true")
+@pytest.mark.parametrize("origin", ["null", "file://"])
+def test_an_origin_that_names_nobody_does_not_go_together_with_credentials(folder: SettingsFolder, origin: str) -> None:
+    folder.variables(OPA_ALLOW_ORIGINS=f'@json ["{origin}"]', OPA_ALLOW_CREDENTIALS="true")
     (mistake,) = folder.mistakes()
-    assert 'should be false while ALLOW_ORIGINS has "null"' in mistake
+    assert f'should be false while ALLOW_ORIGINS has "{origin}"' in mistake
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+OF_ANYBODY = ("null", "file://")
+"""Origins that name nobody: any site can have a frame of the first, and every file that is opened is of the second, as
+Electron's pages are.
+"""
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
@@ -12,13 +17,13 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def origins(values: list[str]) -> list[str]:
-    """The values, if each is an origin as a browser writes it, `*` or `null`.
+    """The values, if each is an origin as a browser writes it, `*`, or one of `OF_ANYBODY`.
 
     Raises:
         ValueError: one of them would never be equal to what a browser sends; the message says what to write.
     """
     for value in values:
-        if value not in ("*", "null") and (problem := _problem_of_origin(value)):
+        if value not in ("*", *OF_ANYBODY) and (problem := _problem_of_origin(value)):
             raise ValueError(f'should not have "{value}": {problem}')
     return values
 

@@ -287,6 +287,8 @@ class Settings(BaseModel):
             raise ValueError(
                 'should be false while ALLOW_ORIGINS has "null", which is the origin of any page in a sandboxed frame'
             )
+        if value and "file://" in info.data.get("ALLOW_ORIGINS", []):
+            raise ValueError('should be false while ALLOW_ORIGINS has "file://", which is the origin of any file')
         return value
 
     @field_validator("CELERY_TASK_SOFT_TIME_LIMIT", "TASK_VISIBILITY_TIMEOUT")

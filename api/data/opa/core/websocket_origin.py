@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
+from opa.core.settings_hosts import OF_ANYBODY
+
 _DEFAULT_PORTS = (":80", ":443")
-_OF_ANYBODY = ("null", "file://")
-"""Origins that name nobody: any site can have a frame of the first, and every file that is opened is of the second."""
 
 
 class OriginCheck:
@@ -44,7 +44,7 @@ class OriginCheck:
         if len(origins) > 1:
             return "there is more than one Origin header"
         origin = origins.pop().decode("latin-1")
-        is_of_anybody = origin in _OF_ANYBODY
+        is_of_anybody = origin in OF_ANYBODY
         if not is_of_anybody and (
             origin in self._allowed or _place(origin.partition("://")[2]) == _place(host.decode("latin-1"))
         ):
