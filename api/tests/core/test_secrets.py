@@ -158,6 +158,8 @@ NEAR_MISSES = [
     "authorization: ",
     "authorization: bearer\n",
     "cookie: ",
+    "x-api-key: aaaaaa ",
+    "x-api-key: aaaaaa          ",
     "cookie:a\n",
     "input_value=",
     "input_value=a, input_type",

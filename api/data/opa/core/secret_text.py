@@ -39,6 +39,12 @@ _REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
 _BRACKETS = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*+"?|'(?:\\.|[^'\\])*+'?)|(?P<open>[\[({])|(?P<close>[\])}])""", re.DOTALL
 )
+# The whole of what is behind a header's name, which is no text: letters alone are a secret there, but for a remark.
+_WORD_OF_HEADER = re.compile(
+    r"(?!(?:absent|denied|expired|forbidden|invalid|malformed|missing|present|rejected|required|revoked|unknown)\b)"
+    r"""[A-Za-z_.~+/\-]{6,200}+(?=[ ]{0,9}(?:[,;"'\\\r\n]|$))""",
+    re.IGNORECASE,
+)
 # A printed dict, list or tuple of texts, and not a remark in brackets.
 _PRINTED = re.compile(r"""[\[({]{1,9}\s{0,9}[bBrRuU]{0,2}\\{0,4}["']""")
 _NOTHING = re.compile(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
@@ -202,7 +208,10 @@ def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int
         is_value = found["sign"] == "=" or (found["sign"] and _PRINTED.match(text, start))
         return (start, _end_of_brackets(text, start)) if is_value else None
     if found["sign"] == ":" and not _looks_random(text[start : start + _WORD_LOOKED_AT]):
-        return None
+        # A name with a hyphen is a header's as it is sent; `api_key: missing` is a sentence.
+        is_header = "-" in name and is_secret_header(name) and _WORD_OF_HEADER.match(text, start)
+        if not is_header:
+            return None
     value = _PLAIN_VALUE.match(text, start)
     if value is None or (name.upper().endswith("TOKENS") and value[0].isdecimal()):
         return None
