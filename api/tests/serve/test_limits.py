@@ -543,6 +543,32 @@ def test_ten_thousand_messages_at_once_all_arrive(server: Opa) -> None:
         sending.result()
 
 
+WEBSOCKET = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Content-Length: 5", 400),
+        ("Transfer-Encoding: chunked", 400),
+        ("Cookie: " + "x" * 9000, 431),
+        ("Cookie: " + "x" * 7000, 101),
+    ],
+    ids=["body", "chunks", "long line", "shorter line"],
+)
+def test_a_handshake_that_cannot_be_read_is_told_so_and_closed(server: Opa, header: str, status: int) -> None:
+    with Raw(server.port, timeout=8) as client:
+        client.send(get("/ws", *WEBSOCKET, header))
+        assert client.status() == status
+        if status != 101:
+            assert client.is_closed()
+
+
 # The log.
 
 

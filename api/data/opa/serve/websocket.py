@@ -6,6 +6,7 @@ are there.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -52,7 +53,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._held:
+        if not self.handshake_initiated:
+            super().data_received(data)  # the whole head
+            if not self.handshake_initiated:
+                self._refuse_handshake()
+        elif self._held:
             self._held += data
         elif len(data) <= PART and self.queue.empty():
             super().data_received(data)
@@ -75,6 +80,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self._held = data[start:]
                 return
             super().data_received(data[start : start + PART])
+
+    def _refuse_handshake(self) -> None:
+        """Answer and close: uvicorn does neither where the head is HTTP, and `websockets` does not take it."""
+        refusals.note("the handshake of a websocket could not be read (400, 414 or 431)")
+        # There is an answer where something was too long or too much.
+        answer = b"".join(self.conn.data_to_send())
+        if not answer:
+            answer = self.conn.reject(HTTPStatus.BAD_REQUEST, "The handshake could not be read.\n").serialize()
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(answer)
+        self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
         super().handle_cont(event)
