@@ -467,6 +467,49 @@ def test_an_upgrade_that_there_is_not_is_answered_without_it(server: Opa) -> Non
     assert server.log.count("an upgrade to something other") < 3
 
 
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one packet", "in two"])
+@pytest.mark.parametrize("chunked", [True, False], ids=["chunks", "length"])
+def test_an_upgrade_that_there_is_not_does_not_touch_its_body(server: Opa, together: bool, chunked: bool) -> None:
+    inner = get("/hello")
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(inner)}"
+    head = get("/stream", *H2C, length, method="POST")
+    body = chunk(inner) + b"0\r\n\r\n" if chunked else inner
+    with Raw(server.port, timeout=8) as client:
+        for _ in range(2):
+            if together:
+                client.send(head + body)
+            else:
+                client.send(head)
+                time.sleep(0.2)  # a packet of its own
+                client.send(body)
+            assert client.answer()[::2] == (200, str(len(inner)).encode())
+        client.send(get("/unread", method="PUT"))  # the body was no request: this is the next answer
+        assert client.status() == 405
+
+
+def test_requests_behind_an_upgrade_that_there_is_not_are_answered(server: Opa) -> None:
+    with Raw(server.port, timeout=8) as client:
+        client.send(get("/hello", *H2C) * 50 + post("/stream", b"x" * 300_000, *H2C) + get("/hello"))
+        assert [client.answer()[2] for _ in range(52)] == [b'"hello"'] * 50 + [b"300000", b'"hello"']
+        client.send(get("/hello", *H2C, "a: b", "a: b") + get("/hello", "Connection: close, Upgrade", "Upgrade: h2c"))
+        assert [client.status() for _ in range(2)] == [200, 200]
+        assert client.is_closed()
+
+
+def test_an_upgrade_that_there_is_not_has_the_limits_of_others(server: Opa) -> None:
+    for headers in (["a: b"] * 100, ["X: " + "x" * 70_000]):
+        with Raw(server.port, timeout=8) as client:
+            client.send(get("/hello", *H2C, *headers))
+            assert client.status() == 431
+    with Raw(server.port, timeout=8) as client:
+        client.send(get("localhost:443", method="CONNECT"))
+        assert client.status() == 400
+        assert client.is_closed()
+
+
 def test_an_answer_that_has_begun_goes_on_for_as_long_as_it_likes(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(get("/events"))

@@ -170,6 +170,12 @@ class HttpProtocol(HttpToolsProtocol):
             data = data[size:]
 
     def _feed(self, data: bytes | memoryview) -> None:
+        rest: bytes | memoryview | None = data
+        while rest is not None:
+            rest = self._parse(rest)
+
+    def _parse(self, data: bytes | memoryview) -> bytes | None:
+        """Give the parser data; what it is to have next, where the request was for an upgrade that there is not."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -177,20 +183,41 @@ class HttpProtocol(HttpToolsProtocol):
                 refusals.note("a request was not HTTP (400)")
                 self._refusal = self._answer(400, "Invalid HTTP request received.")
             self._refuse(self._refusal)
-        except httptools.HttpParserUpgrade:
-            self._is_done = True  # the rest of the data belongs to nobody
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
+                self._is_done = True  # the rest of the data belongs to nobody
                 self.handle_websocket_upgrade()
             else:
-                self._is_done = False
                 self._unsupported_upgrade_warning()
+                return self._head_without_upgrade() + data[upgrade.args[0] :]
         else:
             if not self._is_in_head:
                 self._part_of_body(len(data))
+        return None
+
+    def _is_other_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that has been parsed, as that of an ordinary request, for a new parser.
+
+        The parser takes what follows a request for an upgrade, its body too, for another protocol. The upgrade is to be
+        ignored, and its body to be read: else it would be taken for the next request.
+        """
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        return b"\r\n".join([first, *lines, b"", b""])
 
     # What the parser calls.
 
     def on_headers_complete(self) -> None:
+        if self._is_other_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                refusals.note("a request was for a proxy: CONNECT (400)")
+                self._give_up(400, "this is no proxy")
+            return  # it comes again, without the upgrade
         if len(self.headers) > self._most_headers:
             refusals.note("a request had more headers than MAX_HEADERS (431)")
             self._give_up(431, f"the request has more than {self._most_headers:.0f} headers")
@@ -239,6 +266,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_other_upgrade():
+            return
         super().on_message_complete()
         self._is_in_head = True
         self._is_counted = False
