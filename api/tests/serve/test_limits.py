@@ -208,6 +208,19 @@ def test_many_headers_are_refused(server: Opa) -> None:
         assert (status, json.loads(body)["detail"]) == (431, "the request has more than 100 headers")
 
 
+@pytest.mark.parametrize("is_trailer", [False, True], ids=["headers", "trailers"])
+def test_many_headers_are_refused_before_they_end(server: Opa, is_trailer: bool) -> None:
+    with Raw(server.port) as client:
+        if is_trailer:
+            client.send(get("/stream", "Transfer-Encoding: chunked", method="POST"), chunk(b"a"), b"0\r\n")
+        else:
+            client.send(b"GET /hello HTTP/1.1\r\n")
+        client.send(b"a: b\r\n" * 102)  # the last one waits for the next line
+        status, _, body = client.answer()
+        assert (status, json.loads(body)["detail"]) == (431, "the request has more than 100 headers")
+        assert client.is_closed()
+
+
 def test_what_is_sent_before_a_request_counts_too(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(b"\r\n" * 40_000)
