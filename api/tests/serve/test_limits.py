@@ -28,7 +28,7 @@ ROUTES = """
 import asyncio
 
 from fastapi import Body, Request, UploadFile, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from opa import get_router, limits, log
 
@@ -104,6 +104,11 @@ async def events():
             await asyncio.sleep(1)
 
     return StreamingResponse(parts())
+
+
+@router.get("/large")
+async def large():
+    return Response(b"x" * 20_000_000)
 
 
 @router.get("/endless")
@@ -679,6 +684,23 @@ def test_connections_beyond_the_limit_are_refused_where_all_are_busy(opa: Opa) -
         assert [client.status() for client in busy] == [200] * 10
         wait_until(lambda: not is_refused(opa))  # one that is idle makes room
     assert "MAX_CONNECTIONS" in opa.log
+
+
+def test_an_answer_that_is_still_being_read_is_not_cut_off_to_make_room(opa: Opa) -> None:
+    start(opa, OPA_MAX_CONNECTIONS="1")
+    with Raw(opa.port) as reader:
+        reader.send(get("/large"))
+        assert reader.socket.recv(10)
+        for _ in range(5):
+            with Raw(opa.port) as other:
+                other.send(get("/hello"))
+                assert other.status() == 503
+            time.sleep(0.3)  # so that it looks for idle ones again
+        size = 10
+        while size < 20_000_000:
+            part = reader.socket.recv(1_000_000)
+            assert part, size
+            size += len(part)
 
 
 def is_refused(opa: Opa) -> bool:

@@ -100,7 +100,7 @@ class Connections:
             self._find_idle(self._ours())
         while self._idle:
             idle = self._idle.popleft()
-            if idle.is_idle():
+            if idle.can_go():
                 idle.drop()
                 refusals.note("more connections than MAX_CONNECTIONS or the limit of open files: idle ones are closed")
                 return True
@@ -133,5 +133,5 @@ class Connections:
         return [one for one in self._all if isinstance(one, HttpProtocol)]
 
     def _find_idle(self, ours: list[HttpProtocol]) -> None:
-        self._idle = deque(sorted((one for one in ours if one.is_idle()), key=attrgetter("since")))
+        self._idle = deque(sorted((one for one in ours if one.can_go()), key=attrgetter("since")))
         self._found_idle = time.monotonic()

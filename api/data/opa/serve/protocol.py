@@ -424,6 +424,10 @@ class HttpProtocol(HttpToolsProtocol):
             and cycle.scope is self.scope
         )
 
+    def can_go(self) -> bool:
+        """Whether nothing is lost where it is closed at once: it is idle, and its last answer has gone out."""
+        return self.is_idle() and not self.transport.get_write_buffer_size()
+
     def look_after(self, now: float) -> None:
         """Close it, where it has been doing the same for too long."""
         if self._lingering is not None:
