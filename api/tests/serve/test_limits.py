@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -104,6 +105,11 @@ async def events():
             await asyncio.sleep(1)
 
     return StreamingResponse(parts())
+
+
+@router.post("/large-refusal")
+async def large_refusal():
+    return Response(b"x" * 20_000_000, headers={"Connection": "close"})
 
 
 @router.get("/large")
@@ -543,6 +549,13 @@ def test_a_client_that_does_not_read_its_answer_is_left(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(get("/endless"))
         wait_until(lambda: "a client did not read its answer" in server.log, seconds=30)
+
+
+def test_a_client_that_does_not_read_its_last_answer_is_left_too(server: Opa) -> None:
+    with Raw(server.port) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(get("/large-refusal", "Transfer-Encoding: chunked", method="POST"), b"5\r\nab")
+        wait_until(lambda: not client.send(b"x"), seconds=30, what="the server resets the connection")
 
 
 def test_a_connection_is_kept_for_the_idle_time_and_no_longer(server: Opa) -> None:

@@ -400,9 +400,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._shared.lingering += 1
-        self._lingering = self.loop.call_later(LINGER, self.transport.close)
+        self._lingering = self.loop.call_later(LINGER, self._end_lingering)
         self.flow.resume_reading()
         self.transport.write_eof()
+
+    def _end_lingering(self) -> None:
+        """Make its place free. What the client has not read yet it still can, see `look_after`."""
+        self._lingering = None
+        self._shared.lingering -= 1
+        self.transport.close()
 
     def drop(self) -> None:
         """Close the connection at once, to make room."""
@@ -443,6 +449,8 @@ class HttpProtocol(HttpToolsProtocol):
         if doing.unsent and took > shared.idle_time:
             refusals.note("a client did not read its answer, see IDLE_TIMEOUT")
             self.transport.abort()
+        elif self.transport.is_closing():
+            pass  # all that is left is to be read
         elif name == HEAD:
             if took > shared.header_time:
                 self._end_slow_head()
