@@ -127,6 +127,16 @@ async def endless():
     return StreamingResponse(parts())
 
 
+@router.websocket("/flood")
+async def flood(socket: WebSocket):
+    await socket.accept()
+    try:
+        while True:
+            await socket.send_bytes(b"x" * 65536)
+    finally:
+        log.info("the flood is over")
+
+
 @router.websocket("/ws")
 async def ws(socket: WebSocket):
     await socket.accept()
@@ -641,6 +651,24 @@ def test_a_handshake_that_cannot_be_read_is_told_so_and_closed(server: Opa, head
         assert client.status() == status
         if status != 101:
             assert client.is_closed()
+
+
+def test_the_client_of_a_websocket_that_reads_nothing_is_left(server: Opa) -> None:
+    with Raw(server.port) as client:
+        client.send(get("/flood", *WEBSOCKET))
+        assert client.status() == 101
+        wait_until(lambda: "the client of a websocket did not read" in server.log, seconds=30)
+        wait_until(lambda: "the flood is over" in server.log, seconds=30)
+
+
+def test_the_client_of_a_websocket_that_pings_and_reads_nothing_is_left(server: Opa) -> None:
+    ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
+    with Raw(server.port) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(get("/ws", *WEBSOCKET))
+        assert client.status() == 101
+        assert client.send_all_of(ping * 1000 for _ in range(200)) < 200_000 * len(ping)
+    assert "did not read the answers" in server.log
 
 
 # The log.

@@ -113,12 +113,18 @@ class Connections:
         Args:
             now: time of the event loop.
         """
+        from opa.serve.websocket import WebSocketProtocol
+
         ours = self._ours()
+        looked_after: list[HttpProtocol | WebSocketProtocol] = [
+            *ours,
+            *(one for one in self._all if isinstance(one, WebSocketProtocol)),
+        ]
         if self._swept and now - self._swept > HELD_UP:
-            for connection in ours:
+            for connection in looked_after:
                 connection.since += now - self._swept
         self._swept = now
-        for connection in ours:
+        for connection in looked_after:
             connection.look_after(now)
         self._find_idle(ours)
         if are_exhausted():

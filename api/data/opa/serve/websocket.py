@@ -27,6 +27,8 @@ PART = 4096
 FRAGMENTS = 65_536
 """Parts of a message at most: empty ones take memory too, and count for nothing in its size."""
 TOO_BIG = 1009
+UNREAD_PONGS = 1_048_576
+"""Bytes at most that wait for a client that sends pings and reads none of the answers."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -42,6 +44,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state)
         self._shared = config.connections
         self._held = b""
+        # For `look_after`: bytes that the client had not read when it was last looked at, since when.
+        self._unsent = 0
+        self.since = 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._shared.websockets += 1
@@ -80,6 +85,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self._held = data[start:]
                 return
             super().data_received(data[start : start + PART])
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > UNREAD_PONGS:
+            refusals.note("the client of a websocket sent pings, and did not read the answers")
+            self.transport.abort()
+
+    def look_after(self, now: float) -> None:
+        """End it, where its client reads nothing: to close it would wait for the client, as the route may do."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent = unsent
+            self.since = now
+        elif now - self.since > self._shared.idle_time:
+            refusals.note("the client of a websocket did not read, see IDLE_TIMEOUT")
+            self.transport.abort()
 
     def _refuse_handshake(self) -> None:
         """Answer and close: uvicorn does neither where the head is HTTP, and `websockets` does not take it."""
