@@ -671,6 +671,22 @@ def test_the_client_of_a_websocket_that_pings_and_reads_nothing_is_left(server: 
     assert "did not read the answers" in server.log
 
 
+def test_a_stop_is_orderly_with_a_websocket_and_a_handshake_that_failed(opa: Opa) -> None:
+    start(opa, OPA_GRACEFUL_TIMEOUT="2")
+    with Raw(opa.port) as kept, Raw(opa.port) as failed, Raw(opa.port) as socket:
+        for _ in range(2):
+            kept.send(get("/hello"))
+            assert kept.status() == 200
+        failed.send(get("/ws", *WEBSOCKET, "Content-Length: 5"))
+        socket.send(get("/ws", *WEBSOCKET))
+        assert socket.status() == 101
+        assert opa.stop() == 0
+        assert socket.is_closed()
+        assert kept.is_closed()
+        assert failed.answer()[0] == 400
+    assert "Traceback" not in opa.log
+
+
 # The log.
 
 
