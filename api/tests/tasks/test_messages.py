@@ -216,6 +216,7 @@ def test_an_event_or_command_that_cannot_be_read_is_dropped(any_tasks: TaskProje
         for number in range(3):
             assert any_tasks.module("jobs").echo.delay(number).get(timeout=60) == [[number], {}]
         assert worker.process.poll() is None
+        assert "Control command error" not in worker.log
 
 
 def test_an_expired_task_ends_no_other_where_its_end_cannot_be_stored(

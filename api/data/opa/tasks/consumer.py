@@ -46,6 +46,7 @@ class Consumer(CeleryConsumer):
     hostname: str
     hub: Any
     app: Any
+    steps: list[Any]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -59,6 +60,11 @@ class Consumer(CeleryConsumer):
         self._foreseen = (*self.connection_errors, *self.channel_errors)
         # With `broker_channel_error_retry` these make it connect anew, and no error ends it but those below.
         self.channel_errors = (Exception,)
+        for step in self.steps:
+            if mailbox := getattr(step, "box", None):
+                # Celery opens the channel of its commands anew after each that it cannot read, and with RabbitMQ the
+                # channel of the tasks may suffer from it: then no task is taken any more.
+                mailbox.node.handle_message = _tolerant(mailbox.node.handle_message, lets_through=self._foreseen)
 
     def connect(self) -> Any:
         """Connect to the broker, for as long as it takes."""
@@ -190,14 +196,16 @@ class Consumer(CeleryConsumer):
                 state.task_ready(request)
 
 
-def _tolerant(on_message: Callable[..., Any]) -> Callable[..., None]:
+def _tolerant(on_message: Callable[..., Any], *, lets_through: tuple[type[Exception], ...] = ()) -> Callable[..., None]:
     """What Celery's workers tell one another is of no use where it cannot be read, and Celery's worker would end."""
 
     def on_any_message(*args: Any) -> None:
         try:
             on_message(*args)
+        except lets_through:
+            raise
         except Exception as error:  # noqa: BLE001 - anybody can send anything there
-            log.warning(f"an event of a worker is dropped, since it cannot be read ({type(error).__name__})")
+            log.warning(f"an event or a command is dropped, since it cannot be read ({type(error).__name__})")
 
     return on_any_message
 
