@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import amqp
-from amqp.exceptions import ConsumerCancelled, PreconditionFailed
+from amqp.exceptions import ConsumerCancelled, NotFound, PreconditionFailed
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 from kombu.asynchronous import get_event_loop
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 DEAD_LETTER_QUEUE = "opa.dead"
 QUEUE_TYPES = ("quorum", "classic")
+DELETION = 0.5
+"""Seconds until a queue is made anew that was deleted. RabbitMQ tells its consumers at the start of the deletion, and for
+as long as that takes it answers as though the queue were there, or no longer there, by turns."""
 CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
 
 
@@ -95,16 +98,38 @@ class TaskQueue(Queue):
                 if loop is None:
                     raise ConsumerCancelled(consumer_tag)
                 log.warning(f"the queue '{self.name}' is gone, with the tasks that waited in it; it is made anew")
-                loop.call_soon(consume_again)
+                wait(loop)
 
-            def consume_again() -> None:
-                self.declare()
-                if is_delayable(self):
-                    bind_queue_to_native_delayed_delivery_exchange(channel.connection.client, self)
-                self.consume(consumer_tag, callback, *args, **options)
+            def wait(loop: Any) -> None:
+                # From `call_soon`, since the loop goes on after an error of a timer.
+                loop.call_later(DELETION, loop.call_soon, consume_again, loop)
+
+            def consume_again(loop: Any) -> None:
+                if not channel.is_open:
+                    return  # the worker has connected anew meanwhile, and made the queue
+                try:
+                    self._make_anew(channel)
+                except NotFound:
+                    wait(loop)
+                else:
+                    self.consume(consumer_tag, callback, *args, **options)
 
             options["on_cancel"] = on_cancel
         return super().consume(consumer_tag, callback, *args, **options)
+
+    def _make_anew(self, channel: Any) -> None:
+        """Declare the queue, on a channel of its own: the one that takes tasks would be closed by an error.
+
+        Raises:
+            NotFound: RabbitMQ has not done with the deletion.
+        """
+        trial = channel.connection.channel()
+        try:
+            self.bind(trial).declare()
+            if is_delayable(self):
+                bind_queue_to_native_delayed_delivery_exchange(channel.connection.client, self)
+        finally:
+            trial.close()
 
 
 def is_delayable(queue: Queue) -> bool:
