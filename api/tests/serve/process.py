@@ -48,7 +48,7 @@ class Opa:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plugins = folder / "plugins"
-        self.plugins.mkdir()
+        self.plugins.mkdir(parents=True)
         (folder / "settings").mkdir()
         self.port = free_port()
         self.environ = {
@@ -133,6 +133,16 @@ class Opa:
             self.process.send_signal(number)
         return self.process.wait(seconds)
 
+    def kill(self) -> None:
+        """End it, and what it has started."""
+        if self.process is not None and self.process.poll() is None:
+            left = self.children()
+            self.process.kill()
+            self.process.wait()
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def children(self) -> list[int]:
         assert self.process is not None
         return children_of(self.process.pid)
@@ -163,10 +173,4 @@ def opa_in(folder: Path) -> Iterator[Opa]:
     try:
         yield opa
     finally:
-        if opa.process is not None and opa.process.poll() is None:
-            left = opa.children()
-            opa.process.kill()
-            opa.process.wait()
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        opa.kill()
