@@ -6,7 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import calls, compare, components, growth, memory, model, openapi, profile, routes, startup, tasks
+from bench import (
+    calls,
+    compare,
+    components,
+    growth,
+    log_lines,
+    memory,
+    model,
+    openapi,
+    profile,
+    routes,
+    startup,
+    tasks,
+)
 from bench.goals import Bound, Figure, Row
 
 Say = Callable[[str], None]
@@ -174,6 +187,18 @@ def _calls(sizes: Sizes, say: Say) -> Found:
     return Found(found, (hook, setting))
 
 
+def _log(sizes: Sizes, say: Say) -> Found:
+    found = log_lines.measure(sizes.calls)
+    for kind in found.more:
+        say(f"{kind:<10} {found.masked[kind]:6.1f} µs, without the masking {found.plain[kind]:6.1f} µs")
+    row = Row(
+        "a line of the log, secrets masked",
+        "the same line without the masking, processor time",
+        tuple(Figure(kind, more, Bound.AT_MOST, 5, "µs") for kind, more in found.more.items()),
+    )
+    return Found(found, (row,))
+
+
 def _components(sizes: Sizes, say: Say) -> Found:
     found = components.measure(sizes.components, sizes.rounds, say)
     row = Row(
@@ -223,6 +248,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "openapi": _openapi,
     "memory": _memory,
     "calls": _calls,
+    "log": _log,
     "components": _components,
     "tasks": _tasks,
     "model": _model,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import growth, memory, openapi, profile, routes
+from bench import growth, log_lines, memory, openapi, profile, routes
 from tests.project import Project
 
 API = Path(__file__).parents[2]
@@ -55,6 +55,12 @@ def test_it_measures_calls_of_hooks_and_reads_of_settings() -> None:
     assert found["pluggy by hook"] > 1
     assert found["hook by call"] > 1
     assert found["setting by attribute"] > 0
+
+
+def test_it_measures_lines_of_the_log_with_and_without_the_masking() -> None:
+    cost = log_lines.measure(processes=1)
+    assert set(cost.more) == set(log_lines.LINES)
+    assert min(cost.plain.values()) > 0
 
 
 @pytest.mark.timeout(120)

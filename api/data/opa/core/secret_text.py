@@ -68,13 +68,11 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
-    if len(text) < _SHORTEST:
+    if len(text) < _SHORTEST or (len(text) < SHORTEST and text.isalnum()):
         return text
     if "://" in text:
         text = "".join(_masked_urls(text))
     has_sign = "=" in text
-    if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
-        text = _QUERY_ITEM.sub(_mask_query_item, text)
     if not has_sign and ":" not in text and " " not in text and "," not in text:
         return mask_shapes(text) if len(text) >= SHORTEST else text  # one word
     lower = text.lower()
@@ -88,7 +86,11 @@ def mask_text(text: str) -> str:
         or "cookie" in lower
         or "pwd" in lower
         or "dsn" in lower
+        or "sig" in lower
+        or "%" in lower
     ):
+        if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
+            text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
         if "token " in lower:
             text = _SCHEMES.sub(_mask_scheme, text)

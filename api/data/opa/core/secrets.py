@@ -6,6 +6,7 @@ goes by names (`opa.core.secret_names`) and by the shapes that issuers have chos
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -59,6 +60,7 @@ def mask_value(value: Any) -> Any:
 
 DEEPEST = 50
 """How far `masked` looks into what holds what holds …"""
+_ITEMS = (list, tuple, set, frozenset)
 
 
 def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  a kind of value each
@@ -78,10 +80,10 @@ def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911 
         return MASK if is_secret_number(name) else value
     if depth > DEEPEST:
         raise RecursionError
+    if isinstance(value, _ITEMS):
+        return _masked_items(value, name, depth)
     if isinstance(value, dict) or (isinstance(value, Mapping) and kind.__module__ != "os"):
         return _masked_mapping(value, name, depth)
-    if isinstance(value, list | tuple | set | frozenset):
-        return _masked_items(value, name, depth)
     if name and looks_secret(name):
         return MASK
     return mask_value(value) if isinstance(value, str | bytes | bytearray) else value
@@ -90,20 +92,24 @@ def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911 
 def _masked_mapping(value: Mapping[Any, Any], name: str, depth: int) -> Any:
     # An error of Pydantic says in one place whose value another one shows.
     about = str(value["loc"]) if "loc" in value and "input" in value else ""
+    # A secret name makes all that is below it secret; any other need not be remembered.
+    above = name if name and looks_secret(name) else ""
     changed = False
     copy = {}
     for key, item in value.items():
-        shown_key = mask_key(key)
-        path = _path(name, key if key != "input" or not about else re.sub(r"\W+", ".", about))
+        if type(key) is str and len(key) < SHORTEST and not about:
+            shown_key, path = key, above or key
+        else:
+            shown_key = mask_key(key)
+            path = above or _as_name(key if key != "input" or not about else re.sub(r"\W+", ".", about))
         copy[shown_key] = shown = masked(item, path, depth + 1)
         changed = changed or shown is not item or shown_key is not key
     return copy if changed else value
 
 
-def _path(name: str, key: Any) -> str:
-    # A secret name makes all that is below it secret; any other need not be remembered.
+def _as_name(key: Any) -> str:
     text = key if isinstance(key, str) else key.decode("latin-1") if isinstance(key, bytes) else str(key)
-    return name if name and looks_secret(name) else text[:200]
+    return text[:200]
 
 
 def _masked_items(value: Any, name: str, depth: int) -> Any:
@@ -113,7 +119,7 @@ def _masked_items(value: Any, name: str, depth: int) -> Any:
         if value[1] and looks_secret(header):  # as in a list of headers
             return (value[0], MASK if isinstance(value[1], str) else MASK.encode())
     items = [masked(item, name, depth + 1) for item in value]
-    if all(shown is item for shown, item in zip(items, value, strict=True)):
+    if all(map(operator.is_, items, value)):
         return value
     if kind in (list, tuple, set, frozenset):
         return kind(items)
