@@ -312,7 +312,9 @@ def test_a_thousand_waiting_tasks_run_side_by_side_in_one_process(
         assert len(begun) == len(done) == 1000
         assert seconds <= 30  # one after another they would take 1,000; what it is on an idle machine is shown above
         processes = docker("top", name, "-eo", "args").splitlines()
-        assert len([line for line in processes if "health" not in line]) == 1 + 1 + 1, processes  # heading, init, worker
+        assert len([line for line in processes if "health" not in line]) == 1 + 1 + 1, (
+            processes
+        )  # heading, init, worker
     finally:
         docker("rm", "--force", name, check=False)
 

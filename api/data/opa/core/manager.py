@@ -171,6 +171,12 @@ class PluginManager:
         known = ", ".join(sorted(self.hook_definitions)) or "none"
         return HookCallError(f"no hook '{name}' is defined", hint=f"Mend the name; hooks that are defined: {known}")
 
+    def failed_components(self, error: Exception) -> list[str]:
+        """The names of the connected components that `error` may come from: one, where that can be told."""
+        from opa.core.blame import failed_components
+
+        return failed_components(error, self.optional_components.values())
+
     def get_component(self, name: str) -> Driver:
         """The driver instance of the component `name`; case does not matter.
 

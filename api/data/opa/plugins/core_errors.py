@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from opa import ComponentUnavailableError, OpaError, PluginManager, TaskTooLargeError, config, log
+from opa import ComponentUnavailableError, OpaError, PluginManager, TaskTooLargeError, config, get_plugin_manager, log
 
 WEBSOCKET_CODES = {413: 1009, 503: 1013}
 """What a websocket is closed with: message too big, and try again later."""
@@ -21,7 +21,6 @@ Handler = Callable[[HTTPConnection, Any], Awaitable[Response | None]]
 def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
     """Handlers for components that are not loaded, for the errors that say a server is gone, and for large tasks."""
     handlers: dict[type[Exception], Handler] = {ComponentUnavailableError: _not_loaded, TaskTooLargeError: _too_large}
-    names: dict[type[Exception], list[str]] = {}
     for name, driver in sorted(pm.drivers.items()):
         for error in driver.connection_errors:
             if error in {Exception, BaseException}:
@@ -29,10 +28,7 @@ def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
                     f"driver '{name}' has {error.__name__} among its connection_errors, which is every error",
                     hint="Name the errors that its client raises when the server is gone",
                 )
-            names.setdefault(error, []).append(name)
-    in_use = {state.driver_name.lower() for state in pm.component_states.values() if state.load != "no"}
-    for error, drivers in names.items():
-        handlers[error] = _gone(" or ".join([name for name in drivers if name in in_use] or drivers))
+            handlers[error] = _gone
     return handlers
 
 
@@ -47,13 +43,11 @@ async def _too_large(connection: HTTPConnection, error: TaskTooLargeError) -> Re
     return await _refused(connection, 413, "this is too large, or nested too deeply, for the task that it starts")
 
 
-def _gone(drivers: str) -> Handler:
-    async def gone(connection: HTTPConnection, error: Exception) -> Response | None:
-        detail = f"component of driver {drivers} does not answer"
-        log.warning("{!r}: {} ({}: {})", connection.url.path, detail, type(error).__name__, error)
-        return await _refused(connection, 503, detail)
-
-    return gone
+async def _gone(connection: HTTPConnection, error: Exception) -> Response | None:
+    found = [f"'{name}'" for name in get_plugin_manager().failed_components(error)]
+    detail = f"component {' or '.join(found)} does not answer" if found else "a component does not answer"
+    log.warning("{!r}: {} ({}: {})", connection.url.path, detail, type(error).__name__, error)
+    return await _refused(connection, 503, detail)
 
 
 async def _refused(connection: HTTPConnection, status: int, detail: str) -> Response | None:
