@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opa.core.secrets import MASK, looks_secret, masked
+from opa.core.secrets import MASK, looks_secret, masked_argument
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 """What is formatted as it is, unless it has a telling name: the text is masked anyway."""
@@ -43,7 +43,7 @@ class Shown:
 
     def _masked(self) -> Any:
         try:
-            return masked(self.value, self.name)
+            return masked_argument(self.value, self.name)
         except RecursionError:  # it holds itself: its text is masked when the line is written
             return self.value
 
@@ -68,6 +68,6 @@ def std_arguments(arguments: Any) -> Any:
 
 def _masked_or_same(value: Any, name: str = "") -> Any:
     try:
-        return masked(value, name)
+        return masked_argument(value, name)
     except RecursionError:
         return value

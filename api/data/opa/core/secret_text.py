@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from opa.core.secret_names import is_secret_header, looks_secret, looks_secret_in_text
-from opa.core.secret_shapes import MASK, SHORTEST, mask_shapes
+from opa.core.secret_shapes import MASK, SHORTEST, has_long_word, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")
@@ -75,30 +75,43 @@ def mask_text(text: str) -> str:
     has_sign = "=" in text
     if not has_sign and ":" not in text and " " not in text and "," not in text:
         return mask_shapes(text) if len(text) >= SHORTEST else text  # one word
-    lower = text.lower()
-    if (
-        "pass" in lower
-        or "token" in lower
-        or "secret" in lower
-        or "key" in lower
-        or "auth" in lower
-        or "cred" in lower
-        or "cookie" in lower
-        or "pwd" in lower
-        or "dsn" in lower
-        or "sig" in lower
-        or "%" in lower
-    ):
+    upper = text.upper()
+    if _has_telling_word(upper):
         if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
-        if "token " in lower:
+        if "TOKEN " in upper:
             text = _SCHEMES.sub(_mask_scheme, text)
-    if "bearer " in lower or "basic " in lower:
+    if "BEARER " in upper or "BASIC " in upper:
         text = _SCHEMES.sub(_mask_scheme, text)
     if has_sign and "input_value=" in text:
         text = _INPUT_VALUE.sub(f"input_value={MASK}", text)
     return mask_shapes(text)
+
+
+def may_hold_secret(text: str) -> bool:
+    """Whether anything in `text` may be secret, by its shape or by a name that stands in it; quickly."""
+    if "://" in text or has_long_word(text):
+        return True
+    upper = text.upper()
+    return _has_telling_word(upper) or "BEARER " in upper or "BASIC " in upper
+
+
+def _has_telling_word(upper: str) -> bool:
+    """Whether a text in upper case has a part of a name that says that a value is secret, or what may hide one."""
+    return (
+        "PASS" in upper
+        or "TOKEN" in upper
+        or "SECRET" in upper
+        or "KEY" in upper
+        or "AUTH" in upper
+        or "CRED" in upper
+        or "COOKIE" in upper
+        or "PWD" in upper
+        or "DSN" in upper
+        or "SIG" in upper
+        or "%" in upper
+    )
 
 
 def _masked_urls(text: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from opa.core.secret_names import is_secret_number, looks_secret, looks_secret_in_text
 from opa.core.secret_shapes import MASK, SHORTEST, mask_shapes
-from opa.core.secret_text import mask_text
+from opa.core.secret_text import mask_text, may_hold_secret
 
 __all__ = [
     "MASK",
@@ -24,6 +24,7 @@ __all__ = [
     "mask_setting",
     "mask_text",
     "masked",
+    "masked_argument",
 ]
 
 
@@ -61,6 +62,23 @@ def mask_value(value: Any) -> Any:
 DEEPEST = 50
 """How far `masked` looks into what holds what holds …"""
 _ITEMS = (list, tuple, set, frozenset)
+_PRINTED_WHOLE = frozenset({dict, *_ITEMS})
+"""What shows in its `repr` every name and value that `masked` would look at."""
+
+
+def masked_argument(value: Any, name: str = "") -> Any:
+    """The same as `masked`, for an argument of a message: it is looked into only where its text may hold a secret.
+
+    Raises:
+        RecursionError: as `masked`.
+    """
+    if type(value) in _PRINTED_WHOLE and not (name and looks_secret(name)):
+        try:
+            if not may_hold_secret(repr(value)):
+                return value
+        except Exception:  # noqa: BLE001  something in it cannot be printed
+            return masked(value, name)
+    return masked(value, name)
 
 
 def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  a kind of value each

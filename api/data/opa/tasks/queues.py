@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 DEAD_LETTER_QUEUE = "opa.dead"
 QUEUE_TYPES = ("quorum", "classic")
 DELETION = 0.5
-"""Seconds until a queue is made anew that was deleted. RabbitMQ tells its consumers at the start of the deletion, and for
-as long as that takes it answers as though the queue were there, or no longer there, by turns."""
+"""Seconds until a queue is made anew that was deleted.
+
+RabbitMQ tells its consumers at the start of the deletion, and for as long as that takes it answers as though the queue
+were there, or no longer there, by turns."""
 CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
 
 
