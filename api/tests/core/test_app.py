@@ -118,8 +118,22 @@ def test_a_conventional_name_of_the_wrong_type_is_an_error_that_names_the_plugin
     file = project.plugin("a.py", f"{name} = 3")
     with pytest.raises(RegistrationError) as caught:
         project.app()
-    assert str(caught.value).startswith(f"'{name}' of plugin 'a' is a int, not")
+    assert str(caught.value).startswith(f"'{name}' of plugin 'a' is an int, not")
     assert str(file) in str(caught.value)
+
+
+def test_an_item_of_middleware_of_the_wrong_type_is_named(project: Project) -> None:
+    file = project.plugin(
+        "a.py",
+        "from starlette.middleware import Middleware\nfrom starlette.middleware.gzip import GZipMiddleware\n"
+        "class Gate: ...\nmiddleware = [Middleware(GZipMiddleware), Gate]",
+    )
+    with pytest.raises(RegistrationError) as caught:
+        project.app()
+    assert str(caught.value) == (
+        f"item 2 of 'middleware' of plugin 'a' is the class Gate, not a starlette.middleware.Middleware ({file})."
+        " Write Middleware(Gate, …), with the class and its options"
+    )
 
 
 def test_a_mistake_at_start_reaches_the_server_as_one_line(project: Project) -> None:

@@ -105,7 +105,7 @@ def test_a_bad_path_stops_the_start_with_the_path_in_the_message(plugins: Projec
 def test_what_is_no_middleware_class_stops_the_start(plugins: Project) -> None:
     plugins.plugin("number.py", "value = 3")
     plugins.settings(MIDDLEWARE=["number.value"])
-    with pytest.raises(GroupError, match="'number.value' in the group middleware is a int"):
+    with pytest.raises(GroupError, match="'number.value' in the group middleware is an int"):
         plugins.app()
 
 

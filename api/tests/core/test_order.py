@@ -119,7 +119,7 @@ def test_metadata_of_a_package_may_stand_in_its_pyproject(project: Project) -> N
     ("data", "problem"),
     [
         ({"version": "one"}, "'version' in plugin metadata is no version: 'one'"),
-        ({"version": 1}, "'version' in plugin metadata is a int, not a string"),
+        ({"version": 1}, "'version' in plugin metadata is an int, not a string"),
         ({"requires": "b"}, "'requires' in plugin metadata is not a list of strings"),
         ({"requires": ["b >= "]}, "'requires' in plugin metadata has 'b >= ', which is no requirement"),
         ({"packages": ["!"]}, "'packages' in plugin metadata has '!'"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
 from opa.checks.mistake import Mistake
+from opa.core.importing import modules_of
 from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
@@ -81,19 +81,13 @@ def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
 
 def _modules(manager: PluginManager) -> Iterator[tuple[str, ModuleType]]:
     """The modules of the plugins that are in, each with the name of its plugin; not those that come with opa-stack."""
-    plugins = {
-        found.plugin.file.module: found.plugin.name
-        for found in manager.registry.objects
-        if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
-    }
-    # A module may stand in for itself with an object of another kind.
-    modules = {name: module for name, module in sys.modules.items() if isinstance(module, ModuleType)}
-    for name, module in sorted(modules.items()):
-        parent = name
-        while parent and parent not in plugins:
-            parent = parent.rpartition(".")[0]
-        if parent:
-            yield plugins[parent], module
+    yield from modules_of(
+        {
+            found.plugin.file.module: found.plugin.name
+            for found in manager.registry.objects
+            if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
+        }
+    )
 
 
 def _is_meant(suspect: _Suspect, modules: list[tuple[str, ModuleType]], manager: PluginManager) -> bool:

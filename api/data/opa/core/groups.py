@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from opa.core.errors import GroupError
 from opa.core.uris import UriError, resolve
+from opa.core.words import kind_of
 
 Registered = TypeVar("Registered")
 
@@ -165,9 +166,7 @@ def configured(value: Any, opts: Mapping[str, Any]) -> Any:
             return value(**opts)
         value = value()
     elif not hasattr(value, "configure"):
-        raise UriError(
-            f"has OPTS, and a {type(value).__name__} without configure() takes none; FACTORY: true would call it"
-        )
+        raise UriError(f"has OPTS, and {kind_of(value)} without configure() takes none; FACTORY: true would call it")
     value.configure(**opts)
     return value
 

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -146,6 +146,22 @@ def forget_plugins() -> None:
     # Not getattr: some modules import others when they are asked for an attribute.
     modules = {name: getattr(module, "__dict__", {}) for name, module in sys.modules.items()}
     _forget({name for name, values in modules.items() if MARK in values or _lies_in(folders, name, values)})
+
+
+def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
+    """The modules of plugins, and those inside of them, each with the name of its plugin.
+
+    Args:
+        plugins: the name of the plugin of each module.
+    """
+    # A module may stand in for itself with an object of another kind.
+    modules = {name: module for name, module in sys.modules.items() if isinstance(module, ModuleType)}
+    for name, module in sorted(modules.items()):
+        parent = name
+        while parent and parent not in plugins:
+            parent = parent.rpartition(".")[0]
+        if parent:
+            yield plugins[parent], module
 
 
 def _lies_in(folders: Set[str], name: str, values: Mapping[str, Any]) -> bool:

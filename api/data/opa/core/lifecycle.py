@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from opa.core.hooks import is_async_function
 from opa.core.log import log
 from opa.core.sources import where_is_function
 from opa.core.threads import SerialThread
+from opa.core.words import kind_of
 
 if TYPE_CHECKING:
     from opa.core.importing import ImportedPlugin
@@ -23,42 +25,62 @@ if TYPE_CHECKING:
 StepName = Literal["ready", "startup", "shutdown"]
 STEPS: tuple[StepName, ...] = ("ready", "startup", "shutdown")
 PLACES = ("apps", "lifecycle")
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """The functions of one plugin that run when a process starts and stops; those that it has."""
+    """What one plugin has under the names of the steps.
+
+    Attributes:
+        functions: those that run when a process starts and stops.
+        imported: those that do not, since the plugin has them from elsewhere.
+    """
 
     functions: Mapping[StepName, Callable[..., Any]] = field(default_factory=dict)
+    imported: Mapping[StepName, Callable[..., Any]] = field(default_factory=dict)
 
 
-def lifecycle_of(plugin: ImportedPlugin) -> Lifecycle:
+def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecycle:
     """What the plugin has: at the top of its module or package, or else in its `apps.py` or `lifecycle.py`.
+
+    Args:
+        plugin: it has been imported.
+        used: what is something else already, and has its name from that.
 
     Raises:
         LifecycleError: one of the names is something that cannot be called.
     """
     functions: dict[StepName, Callable[..., Any]] = {}
+    imported: dict[StepName, Callable[..., Any]] = {}
     modules = [plugin.module, *(plugin.parts[place] for place in PLACES if place in plugin.parts)]
     for step in STEPS:
-        module = next((module for module in modules if _has(module, step)), None)
-        if module is None:
-            continue
-        function = getattr(module, step)
-        if not callable(function):
-            raise LifecycleError(
-                f"'{step}' of plugin '{plugin.name}' is a {type(function).__name__} and cannot be called",
-                plugin=plugin.name,
-                where=str(module.__file__),
-                hint=f"Make it a function, or give it another name than {step}",
-            )
-        functions[step] = function
-    return Lifecycle(functions)
+        for module in modules:
+            function = vars(module).get(step, _NOTHING)
+            if function is _NOTHING or isinstance(function, ModuleType) or function in used:
+                continue
+            if not callable(function):
+                raise LifecycleError(
+                    f"'{step}' of plugin '{plugin.name}' is {kind_of(function)} and cannot be called",
+                    plugin=plugin.name,
+                    where=str(module.__file__),
+                    hint=f"Make it a function, or give it another name than {step}",
+                )
+            if _is_imported(function, plugin):
+                imported.setdefault(step, function)
+                continue
+            functions[step] = function
+            break
+    return Lifecycle(functions, {step: function for step, function in imported.items() if step not in functions})
 
 
-def _has(module: ModuleType, name: str) -> bool:
-    """Whether it has the name, and not as a submodule."""
-    return hasattr(module, name) and not isinstance(getattr(module, name), ModuleType)
+def _is_imported(function: Callable[..., Any], plugin: ImportedPlugin) -> bool:
+    """Whether it stands at the top of a module that is not inside the plugin."""
+    home = getattr(function, "__module__", None) or ""
+    if f"{home}.".startswith(f"{plugin.file.module}."):
+        return False
+    # A decorator may have made it, which is another module's.
+    return vars(sys.modules.get(home, object)).get(getattr(function, "__name__", "")) is function
 
 
 class LifecycleRunner:

@@ -13,6 +13,7 @@ from opa.core.lifecycle import LifecycleRunner, StepName
 from opa.core.log import log
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
+from opa.core.uses import Uses, used_by_routes
 
 if TYPE_CHECKING:
     from opa.core.app import Api
@@ -58,6 +59,9 @@ class _Process:
             self._offers["app"] = app
         self._runner = LifecycleRunner(self._offers)
         self._started: list[PluginObjects] = []
+        routes = 0 if app is None else len(app.router.routes)
+        # What a setup makes a route of is no step either.
+        self._uses = Uses(lambda: [] if app is None else used_by_routes(app.router.routes[routes:]))
 
     async def set_up(self) -> None:
         """Run the setups, in load order; where there is no application, those that need it are left out."""
@@ -117,7 +121,7 @@ class _Process:
 
     async def _run(self, step: StepName, found: PluginObjects) -> None:
         function = found.lifecycle.functions.get(step)
-        if function is not None:
+        if function is not None and function not in self._uses:
             name = found.plugin.name
             limit = self._manager.roster.policy.limit(name, step.upper())  # type: ignore[arg-type]
             await self._runner.run(step, function, plugin=name, limit=limit)

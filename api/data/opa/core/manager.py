@@ -12,6 +12,7 @@ from opa.core.drivers import Driver
 from opa.core.errors import ComponentUnavailableError, HookCallError
 from opa.core.hooks import Hook, HookDefinition, is_async_function
 from opa.core.register import PluginObjects, Registry, register_plugins
+from opa.core.uses import Uses, used_in_plugins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,8 @@ class PluginManager:
         self.hooks: Mapping[str, Hook] = {}
         self.sync_hooks: dict[str, Callable[..., Any]] = {}
         self.async_hooks: dict[str, Callable[..., Awaitable[Any]]] = {}
-        self._adopt(register_plugins(loaded.plugins, self.roster))
+        self._uses = Uses(lambda: used_in_plugins(loaded.plugins, loaded.celery, loaded.groups))
+        self._adopt(register_plugins(loaded.plugins, self.roster, self._uses))
         self.component_states: dict[str, ComponentState] = configured_components(self)
         self.store: dict[str, Any] = {
             "task_candidates": [found.plugin.name for found in self.registry.objects if found.plugin.file.has_tasks]
@@ -109,7 +111,7 @@ class PluginManager:
         """
         before = self.registry.objects
         self.roster.leave_out(plugin, error)
-        self._adopt(register_plugins(self._plugins, self.roster))
+        self._adopt(register_plugins(self._plugins, self.roster, self._uses))
         self._discard_what_is_not_registered()
         gone = tuple(found for found in before if found.plugin.name not in self.roster)
         drivers = [driver for found in gone for driver in found.drivers]

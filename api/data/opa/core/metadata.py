@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from opa.core.errors import MetadataError
 from opa.core.nesting import TOO_DEEP, NestingError, check_nesting
 from opa.core.reading import UnreadableError, read_text
+from opa.core.words import kind_of
 
 LONGEST = 1000
 """Characters of a version or a requirement."""
@@ -90,7 +91,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     except ValueError:  # Python's limit for the digits of a whole number
         raise MetadataError("plugin metadata has a number of too many digits", where=str(file), hint=EXAMPLE) from None
     if not isinstance(data, dict):
-        raise MetadataError(f"plugin metadata is a {type(data).__name__}, not an object", where=str(file), hint=EXAMPLE)
+        raise MetadataError(f"plugin metadata is {kind_of(data)}, not an object", where=str(file), hint=EXAMPLE)
     return data
 
 
@@ -115,7 +116,7 @@ def _toml(text: str, file: Path) -> Any:
     for key in ("tool", "opa"):
         if not isinstance(data, dict):
             raise MetadataError(
-                f"plugin metadata has a {type(data).__name__} where the table [tool.opa] should be",
+                f"plugin metadata has {kind_of(data)} where the table [tool.opa] should be",
                 where=str(file),
                 hint="Write [tool.opa], and the keys below it",
             )
@@ -133,7 +134,7 @@ def _wrong(key: str, problem: str, file: Path) -> MetadataError:
 def _text(key: str, found: Found) -> str | None:
     value, file = found.get(key, (None, Path()))
     if value is not None and not isinstance(value, str):
-        raise _wrong(key, f"is a {type(value).__name__}, not a string", file)
+        raise _wrong(key, f"is {kind_of(value)}, not a string", file)
     return value
 
 

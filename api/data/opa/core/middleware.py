@@ -12,6 +12,7 @@ from opa.core.errors import GroupError
 from opa.core.groups import Member
 from opa.core.processors import RequestProcessor, processor_of
 from opa.core.uris import UriError
+from opa.core.words import kind_of
 
 
 class BaseMiddleware:
@@ -42,7 +43,7 @@ def middleware_of(member: Member) -> Middleware:
     if process is not None:
         return Middleware(RequestProcessor, process=process, name=member.uri)
     if not callable(member.value):
-        raise _no_middleware(member, f"is a {type(member.value).__name__}, not an ASGI middleware class")
+        raise _no_middleware(member, f"is {kind_of(member.value)}, not an ASGI middleware class")
     if problem := _cannot_take_application(member):
         given = "the application and its OPTS" if member.opts else "the application"
         raise _no_middleware(member, f"cannot be called with {given}: {problem}")

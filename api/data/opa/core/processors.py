@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opa.core.groups import Member, configured
 from opa.core.hooks import is_async_function
+from opa.core.words import kind_of
 
 Process = Callable[[Request], Any]
 
@@ -68,7 +69,7 @@ class RequestProcessor:
             result = await result
         if not isinstance(result, HTTPConnection | Response | None):
             raise TypeError(
-                f"'{self._name}' in the group middleware returned a {type(result).__name__},"
+                f"'{self._name}' in the group middleware returned {kind_of(result)},"
                 " not the request, a response or nothing"
             )
         return result

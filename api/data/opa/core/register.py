@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -19,8 +19,10 @@ from opa.core.plugin_settings import PluginSettings
 from opa.core.roster import Roster
 from opa.core.setups import Setup
 from opa.core.sources import describe, where_is
+from opa.core.words import kind_of
 
 Base = TypeVar("Base")
+_MIDDLEWARE = "starlette.middleware.Middleware"
 BASES = (HookDefinition, Hook, Driver, Setup, PluginSettings)
 
 
@@ -64,22 +66,27 @@ class Registry:
     plugin_of: Mapping[type, str]
 
 
-def register_plugins(plugins: Sequence[ImportedPlugin], roster: Roster) -> Registry:
+def register_plugins(plugins: Sequence[ImportedPlugin], roster: Roster, used: Container[object] = ()) -> Registry:
     """Collect what the plugins of `roster` define; leave out, one after another, those that do not fit.
+
+    Args:
+        plugins: those that were imported.
+        roster: the plugins that are in.
+        used: functions that are something already, and so no step of the lifecycle.
 
     Raises:
         RegistrationError: a plugin that may not be left out does not fit; see `register`.
     """
     while True:
         try:
-            return register([plugin for plugin in plugins if plugin.name in roster])
+            return register([plugin for plugin in plugins if plugin.name in roster], used)
         except PluginError as error:
             if error.plugin is None:
                 raise
             roster.leave_out(error.plugin, error)
 
 
-def register(plugins: Sequence[ImportedPlugin]) -> Registry:
+def register(plugins: Sequence[ImportedPlugin], used: Container[object] = ()) -> Registry:
     """Collect and check; hook definitions before hooks, whatever the order of the plugins.
 
     Raises:
@@ -87,7 +94,7 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
             fills, two drivers of a name, or an object of the wrong type under a conventional name.
         LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """
-    objects = tuple(_objects_of(plugin) for plugin in plugins)
+    objects = tuple(_objects_of(plugin, used) for plugin in plugins)
     definitions = _hook_definitions(objects)
     hooks = _hooks(objects, definitions)
     _require_hooks(objects, definitions, hooks)
@@ -106,20 +113,11 @@ def register(plugins: Sequence[ImportedPlugin]) -> Registry:
     )
 
 
-def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
+def _objects_of(plugin: ImportedPlugin, used: Container[object]) -> PluginObjects:
     classes = _classes(plugin.module)
     router = plugin.attribute("router")
     if router is not None and not isinstance(router, APIRouter):
         raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
-    middleware = plugin.attribute("middleware") or ()
-    if not isinstance(middleware, list | tuple) or not all(isinstance(item, Middleware) for item in middleware):
-        raise _wrong_type(
-            plugin,
-            "middleware",
-            middleware,
-            "a list of starlette.middleware.Middleware",
-            "Write [Middleware(…)]",
-        )
     handlers = plugin.attribute("exception_handlers") or {}
     if not isinstance(handlers, Mapping) and not callable(handlers):
         raise _wrong_type(plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler")
@@ -130,11 +128,27 @@ def _objects_of(plugin: ImportedPlugin) -> PluginObjects:
         drivers=_subclasses(classes, Driver),
         setups=_subclasses(classes, Setup),
         router=router,
-        middleware=tuple(middleware),
+        middleware=_middleware_of(plugin),
         exception_handlers=handlers,
-        lifecycle=lifecycle_of(plugin),
+        lifecycle=lifecycle_of(plugin, used),
         settings=_settings_of(plugin, classes),
     )
+
+
+def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
+    middleware = plugin.attribute("middleware") or ()
+    if not isinstance(middleware, list | tuple):
+        raise _wrong_type(plugin, "middleware", middleware, f"a list of {_MIDDLEWARE}", "Write [Middleware(…)]")
+    for number, item in enumerate(middleware, 1):
+        if not isinstance(item, Middleware):
+            name = (item if isinstance(item, type) else type(item)).__name__
+            raise RegistrationError(
+                f"item {number} of 'middleware' of plugin '{plugin.name}' is {kind_of(item)}, not a {_MIDDLEWARE}",
+                plugin=plugin.name,
+                where=str(plugin.file.file),
+                hint=f"Write Middleware({name}, …), with the class and its options",
+            )
+    return tuple(middleware)
 
 
 def _settings_of(plugin: ImportedPlugin, classes: Iterable[type]) -> type[PluginSettings] | None:
@@ -152,7 +166,7 @@ def _settings_of(plugin: ImportedPlugin, classes: Iterable[type]) -> type[Plugin
 
 def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hint: str) -> RegistrationError:
     return RegistrationError(
-        f"'{name}' of plugin '{plugin.name}' is a {type(found).__name__}, not {expected}",
+        f"'{name}' of plugin '{plugin.name}' is {kind_of(found)}, not {expected}",
         plugin=plugin.name,
         where=str(plugin.file.file),
         hint=f"{hint}, or give it another name",

@@ -21,12 +21,12 @@ router = get_router(include_in_schema=False)
 NEVER_STORED = {"Cache-Control": "no-store"}
 
 
-async def health() -> JSONResponse:
+async def answer_health() -> JSONResponse:
     """Answer 200 while the event loop runs."""
     return JSONResponse({"status": "ok"}, headers=NEVER_STORED)
 
 
-async def ready() -> JSONResponse:
+async def answer_readiness() -> JSONResponse:
     """Answer 200 once every component that is to be loaded is connected, otherwise 503.
 
     The answer lists the components, and the plugins that were left out.
@@ -48,6 +48,6 @@ def _shown(state: Mapping[str, str]) -> dict[str, str]:
 
 
 if config.HEALTH_URL:
-    router.add_api_route(config.HEALTH_URL, health, methods=["GET", "HEAD"])
+    router.add_api_route(config.HEALTH_URL, answer_health, methods=["GET", "HEAD"])
 if config.READY_URL:
-    router.add_api_route(config.READY_URL, ready, methods=["GET", "HEAD"])
+    router.add_api_route(config.READY_URL, answer_readiness, methods=["GET", "HEAD"])

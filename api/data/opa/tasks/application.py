@@ -62,6 +62,10 @@ class TaskApplication(Celery):
 
         return self.subclass_with_self(Beat)
 
+    def functions(self) -> list[Callable[..., Any]]:
+        """The functions that the tasks of all plugins were made from."""
+        return list(self._functions.values())
+
     def tasks_of(self, module: str) -> list[str]:
         """The names of the tasks of the plugin whose module is `module`."""
         return [

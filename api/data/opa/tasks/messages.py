@@ -15,6 +15,7 @@ from kombu.asynchronous.timer import to_timestamp
 
 from opa.core.errors import OpaError
 from opa.core.nesting import deeper_than
+from opa.core.words import kind_of
 from opa.tasks.amqp_broker import UNREADABLE
 from opa.tasks.codec import CONTENT_TYPE, Limits, decode
 
@@ -63,7 +64,7 @@ def check_headers(headers: Any, limits: Limits) -> None:
         UnfitMessageError: something there is not as a worker needs it.
     """
     if not isinstance(headers, Mapping):
-        raise UnfitMessageError(f"its headers are a {type(headers).__name__}")
+        raise UnfitMessageError(f"its headers are {kind_of(headers)}")
     if "task" in headers:
         _check_fields(headers)
         if not _EMBEDDED.isdisjoint(headers):
@@ -125,7 +126,7 @@ def _check_payload(headers: Mapping[str, Any], payload: Any) -> None:
     else:
         raise UnfitMessageError("its content is not a list of arguments, named arguments and options")
     if not isinstance(args, list):
-        raise UnfitMessageError(f"its arguments are a {type(args).__name__}, not a list")
+        raise UnfitMessageError(f"its arguments are {kind_of(args)}, not a list")
     if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
         raise UnfitMessageError("its named arguments are no dict of names and values")
     _check_embedded(embed)
@@ -136,7 +137,7 @@ def _check_embedded(embed: Any) -> None:
     if embed is None:
         return
     if not isinstance(embed, dict):
-        raise UnfitMessageError(f"its options are a {type(embed).__name__}, not a dict")
+        raise UnfitMessageError(f"its options are {kind_of(embed)}, not a dict")
     for name in ("callbacks", "errbacks", "chain"):
         signatures = embed.get(name)
         if signatures is not None and not (isinstance(signatures, list) and all(map(_is_signature, signatures))):

@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
 from opa.core.log import log
+from opa.core.words import kind_of
 from opa.tasks.amqp_broker import MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE
@@ -70,7 +71,7 @@ def _check_envelope(payload: Any) -> None:
         MalformedError: it has not; the message says what.
     """
     if not isinstance(payload, dict):
-        raise MalformedError(f"it is a {type(payload).__name__}, not a message")
+        raise MalformedError(f"it is {kind_of(payload)}, not a message")
     properties = payload.get("properties")
     delivery = properties.get("delivery_info") if isinstance(properties, dict) else None
     if not isinstance(properties, dict) or not isinstance(delivery, dict):

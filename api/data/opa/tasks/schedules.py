@@ -8,6 +8,8 @@ from typing import Any
 
 from celery.schedules import BaseSchedule, crontab
 
+from opa.core.words import kind_of
+
 FORMS = 'seconds, a timedelta, or five fields such as "*/5 * * * *"'
 ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
 
@@ -25,7 +27,7 @@ def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
             # Celery raises whatever its parser stumbles over.
             raise ValueError(f"'{value}' is no crontab entry: {error}") from error
     if isinstance(value, bool) or not isinstance(value, int | float | timedelta | BaseSchedule):
-        raise ValueError(f"a {type(value).__name__} is none")
+        raise ValueError(f"{kind_of(value)} is none")
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, int | float) and not seconds > 0:
         raise ValueError("the time between two runs should be more than 0")

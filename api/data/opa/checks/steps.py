@@ -1,0 +1,32 @@
+"""`ready`, `startup` and `shutdown` that a plugin imports, and that are not run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opa.checks.mistake import Mistake
+from opa.core.sources import where_is_function
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+
+def imported_steps(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each that may have been meant to run: no module of Python's, and no step of another plugin."""
+    objects = manager.registry.objects
+    run = [function for found in objects for function in found.lifecycle.functions.values()]
+    for found in objects:
+        for step, function in found.lifecycle.imported.items():
+            home = function.__module__
+            if home.partition(".")[0] in sys.stdlib_module_names or any(function is each for each in run):
+                continue
+            name = found.plugin.name
+            yield Mistake(
+                f"{step}() of plugin '{name}' is imported from '{home}' ({where_is_function(function)}), and is not"
+                " run: only a function that stands in the plugin itself is",
+                plugin=name,
+                where=str(found.plugin.file.file),
+                hint=f"Write 'def {step}()' there, and call it; or import it under another name",
+            )

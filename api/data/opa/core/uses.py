@@ -1,0 +1,149 @@
+"""What functions of plugins are already, such as endpoints, dependencies and tasks: their names then say nothing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from weakref import ReferenceType
+
+from celery import Task
+from celery.local import Proxy
+from fastapi import APIRouter, params
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import _IncludedRouter
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from opa.core.hooks import Hook
+from opa.core.importing import ImportedPlugin, modules_of
+
+if TYPE_CHECKING:
+    from opa.core.groups import Groups
+    from opa.tasks.application import TaskApplication
+
+_COMMANDS = ("registered_commands", "registered_callback", "commands", "callback")
+"""Where Typer and click keep what a command runs."""
+_DEEPEST = 100
+
+
+class Uses:
+    """Functions that are something already. Nothing is looked for before it is asked about one.
+
+    A decorator that says what it wraps (`functools.wraps`) makes no other function of it.
+
+    Args:
+        find: gives them.
+    """
+
+    def __init__(self, find: Callable[[], Iterable[object]]) -> None:
+        self._find = find
+        self._known: set[object] | None = None
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, type) or _is_task(value) or _is_command(value):
+            return True
+        if self._known is None:
+            self._known = {key for each in self._find() for key in _keys(getattr(each, "func", each))}
+        return not self._known.isdisjoint(_keys(value))
+
+
+def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: TaskApplication, groups: Groups) -> Iterator[object]:
+    """What the plugins, their tasks and their groups use; a plugin may use the function of another one."""
+    for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
+        for name, value in list(vars(module).items()):
+            yield from _used_by(value)
+            if name == "exception_handlers" and isinstance(value, Mapping):
+                yield from value.values()
+    yield from celery.functions()
+    for group in groups.names():
+        yield from groups.get(group).values()
+    yield from _signal_handlers()
+
+
+def used_by_routes(routes: Iterable[BaseRoute]) -> Iterator[object]:
+    """Endpoints and dependencies, also of what is included and mounted."""
+    for route in routes:
+        yield getattr(route, "endpoint", None)
+        dependant = getattr(route, "dependant", None)
+        if isinstance(dependant, Dependant):
+            yield from _called_for(dependant)
+        inner = route.original_router if isinstance(route, _IncludedRouter) else getattr(route, "app", None)
+        if isinstance(inner, APIRouter | Starlette):
+            yield from _used_by(inner)
+
+
+def _used_by(value: Any) -> Iterator[object]:
+    if isinstance(value, APIRouter | Starlette):
+        router = value.router if isinstance(value, Starlette) else value
+        yield router.lifespan_context
+        # Starlette has left the events behind, FastAPI has not.
+        yield from (*getattr(router, "on_startup", ()), *getattr(router, "on_shutdown", ()))
+        yield from (each.dependency for each in getattr(router, "dependencies", ()))
+        yield from used_by_routes(router.routes)
+        if isinstance(value, Starlette):
+            yield from value.exception_handlers.values()
+            yield from _used_by(value.user_middleware)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, Middleware):
+                yield from (*item.args, *item.kwargs.values())
+    elif isinstance(value, params.Depends):
+        yield value.dependency
+    elif get_origin(value) is Annotated:
+        yield from (each.dependency for each in get_args(value) if isinstance(each, params.Depends))
+    elif isinstance(value, type) and issubclass(value, Hook):
+        yield vars(value).get("run")
+    elif _is_command(value):
+        yield from _callbacks(value)
+
+
+def _called_for(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _called_for(each)
+
+
+def _is_task(value: object) -> bool:
+    # By its class alone, since to look into a proxy makes the task.
+    return issubclass(type(value), Task | Proxy)
+
+
+def _is_command(value: object) -> bool:
+    return any(
+        name in sys.modules and isinstance(value, getattr(sys.modules[name], kind, ()))
+        for name, kind in (("typer", "Typer"), ("click", "Command"))
+    )
+
+
+def _callbacks(command: object) -> Iterator[object]:
+    for name in _COMMANDS:
+        found = getattr(command, name, None) or ()
+        for each in found.values() if isinstance(found, Mapping) else found if isinstance(found, list) else [found]:
+            yield getattr(each, "callback", each)
+
+
+def _signal_handlers() -> Iterator[object]:
+    """What waits for a signal of Celery's, or of the system."""
+    from celery import signals
+    from celery.utils.dispatch import Signal
+
+    for each in vars(signals).values():
+        if isinstance(each, Signal):
+            yield from (
+                receiver() if isinstance(receiver, ReferenceType) else receiver for _, receiver in each.receivers or ()
+            )
+    yield from (signal.getsignal(number) for number in signal.valid_signals())
+
+
+def _keys(value: Any) -> Iterator[object]:
+    """Each function that `value` is: itself, and what it wraps."""
+    for _ in range(_DEEPEST):  # some objects wrap others without an end
+        if value is None:
+            return
+        owner = getattr(value, "__self__", None)
+        # A method is another object each time that it is asked for.
+        yield id(value) if owner is None else (id(owner), getattr(value, "__name__", ""))
+        value = getattr(value, "__wrapped__", None)
