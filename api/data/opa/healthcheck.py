@@ -26,11 +26,17 @@ def read_target() -> dict[str, Any]:
     except (KeyError, OSError):
         mode = (os.environ.get("MODE") or "api").strip().lower()
         if mode == "flower":
-            port, path = os.environ.get("OPA_FLOWER_PORT") or 5555, "/healthcheck"
+            port, path = _port("OPA_FLOWER_PORT", 5555), "/healthcheck"
         else:
-            port, path = os.environ.get("OPA_PORT") or 8000, os.environ.get("OPA_HEALTH_URL", "/healthz")
-        target = {"mode": mode, "host": "127.0.0.1", "port": int(port), "path": path}
+            port, path = _port("OPA_PORT", 8000), os.environ.get("OPA_HEALTH_URL", "/healthz")
+        target = {"mode": mode, "host": "127.0.0.1", "port": port, "path": path}
     return target
+
+
+def _port(variable: str, default: int) -> int:
+    """The port in `variable`; the default where it has none, such as `tcp://…`, which Kubernetes makes for a service."""
+    text = os.environ.get(variable, "").strip()
+    return int(text) if text.isdecimal() else default
 
 
 def check_web(target: dict[str, Any]) -> str:

@@ -519,3 +519,17 @@ def test_the_log_is_told_of_doubts_also_when_there_are_mistakes(
         folder.load()
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+# Variables of somebody else's
+
+
+def test_variables_that_describe_a_service_are_no_settings(folder: SettingsFolder) -> None:
+    folder.variables(
+        OPA_PORT="tcp://10.96.12.7:8000", OPA_DEBUGPY_PORT="tcp://[fd00::7]:80", OPA_SERVICE_HOST="10.96.12.7"
+    )
+
+    config = folder.load()
+
+    assert (config.PORT, config.DEBUGPY_PORT) == (8000, 5678)
+    assert "SERVICE_HOST" not in config

@@ -29,6 +29,7 @@ def config(
 ) -> None:
     """Show the effective settings and where each comes from, or every mistake in them."""
     from opa.cli.beside_up import load_beside_up
+    from opa.core.settings_sources import PREFIX, variables_of_services
 
     if name == "schema":
         print(json.dumps(_schema(), indent=2))
@@ -40,6 +41,8 @@ def config(
             typer.echo(in_one_line(mistake), err=True)
         raise typer.Exit(1) from error
     rows = shown(settings.leaves(name))
+    if names := [each for each in variables_of_services() if name is None or each == f"{PREFIX}{name.upper()}"]:
+        typer.echo(f"left alone, since Kubernetes or Docker made them for a service: {', '.join(names)}", err=True)
     if as_json:
         by_name = {row.name: {"value": row.value, "source": row.source} for row in rows}
         print(json_text(by_name))

@@ -11,7 +11,8 @@ from typing import Any
 
 from opa.core.errors import SettingsError
 from opa.core.foreign_files import foreign_file
-from opa.core.settings_files import DEFAULT_SECTION, read_sections, settings_files
+from opa.core.service_links import service_links
+from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
 from opa.core.settings_handed import HANDED_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
 
@@ -73,6 +74,7 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
         sources.layers.append(Layer(base_name, base))
     if sources.folder.is_dir():
         _refuse_foreign(sources.folder)
+        forget_python_files()
         for path in settings_files(sources.folder):
             sources.layers += _layers(path, str(path), sources, seen)
     for env in sources.envs:
@@ -124,11 +126,18 @@ def current_envs() -> tuple[str, ...]:
 
 def setting_variables() -> list[tuple[str, str]]:
     """The environment variables that are settings, without their prefix; `A__B` comes after `A`."""
+    others = {PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE, *variables_of_services()}
     return sorted(
         (name.removeprefix(PREFIX), value)
         for name, value in os.environ.items()
-        if name.startswith(PREFIX) and name not in (PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE)
+        if name.startswith(PREFIX) and name not in others
     )
+
+
+def variables_of_services() -> list[str]:
+    """The environment variables that look like settings, and were made out of the name of a service."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return sorted(service_links(variables, [f"{PREFIX}{name}" for name in KNOWN]))
 
 
 def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterator[Layer]:
