@@ -267,3 +267,120 @@ def test_includes_are_refused_since_all_files_are_read(folder: SettingsFolder) -
     assert folder.mistakes() == [
         "DYNACONF_INCLUDE: is not supported, every file in the settings folder is read anyway (a.yaml [default])"
     ]
+
+
+# Python files
+
+
+def test_python_file_may_have_what_any_module_has(folder: SettingsFolder) -> None:
+    folder.file(
+        "a.py",
+        """
+        from __future__ import annotations
+        import enum, os.path as OS, re, typing
+        import xml.etree.ElementTree as ET
+        from collections import namedtuple
+        from dataclasses import dataclass, field
+        from pydantic import BaseModel
+
+        class Color(enum.Enum):
+            RED = "red"
+
+        @dataclass(slots=True)
+        class Smtp:
+            host: str = "mail"
+            ports: list[int] = field(default_factory=lambda: [N for N in (25, 465)])
+
+        class Limits(BaseModel):
+            color: Color = Color.RED
+            smtp: typing.Optional[Smtp] = None
+
+        class Point(typing.NamedTuple):
+            x: int = 1
+
+        def url(host: str) -> str:
+            return f"https://{host}"
+
+        T = typing.TypeVar("T")
+        HINTS = sorted(typing.get_type_hints(Smtp))
+        SMTP = {"host": Smtp().host, "ports": Smtp().ports}
+        LIMITS = Limits(smtp=Smtp()).model_dump(mode="json")
+        SITES = {name: url(name) for name in ("a", "b")}
+        POINT = Point()
+        HERE = os.path.dirname(__file__) if (os := __import__("os")) else ""
+        RX = re.compile("x")
+        """,
+    )
+
+    config = folder.load()
+
+    assert config.SMTP == {"host": "mail", "ports": [25, 465]}
+    assert config.LIMITS.smtp.host == "mail"
+    assert config.SITES == {"a": "https://a", "b": "https://b"}
+    assert config.HINTS == ["host", "ports"]
+    assert config.HERE == str(folder.path)
+    assert "ET" not in config
+    assert "OS" not in config
+
+
+@pytest.mark.parametrize("statement", ["from logging import DEBUG, INFO", "from logging import *", "import logging"])
+def test_what_a_python_file_imports_from_the_standard_library_is_no_setting(
+    folder: SettingsFolder, statement: str
+) -> None:
+    folder.file("a.py", f"{statement}\nfrom datetime import UTC as PORT\nfrom uuid import UUID\nMINE = 1")
+
+    config = folder.load()
+
+    assert (config.DEBUG, config.PORT, config.MINE) == (False, 8000, 1)
+    assert "UUID" not in config
+    assert "INFO" not in config
+
+
+def test_an_imported_name_that_the_file_sets_is_a_setting(folder: SettingsFolder) -> None:
+    folder.file("a.py", "from logging import DEBUG\nDEBUG = True")
+
+    assert folder.load().DEBUG is True
+
+
+def test_paths_enums_tuples_sets_and_time_spans_stand_for_plain_values(folder: SettingsFolder) -> None:
+    folder.file(
+        "a.py",
+        """
+        from datetime import timedelta
+        from enum import Enum
+        from pathlib import Path
+
+        class Level(Enum):
+            LOUD = "debug"
+
+        LOGLEVEL = Level.LOUD
+        PLUGIN_PATHS = [Path(__file__).parent.parent / "plugins"]
+        ALLOW_METHODS = {"GET", "POST"}
+        PLUGIN_BLACKLIST_LIST = (Path("/plugins/a"),)
+        REQUEST_TIMEOUT = timedelta(minutes=2)
+        PLUGIN_OPTIONS = {"a": {"FAILURE": "skip", "READY_TIMEOUT": timedelta(seconds=3)}}
+        OWN = Path("/srv")
+        """,
+    )
+
+    config = folder.load()
+
+    assert config.LOGLEVEL == "debug"
+    assert config.PLUGIN_PATHS == [str(folder.path.parent / "plugins")]
+    assert config.ALLOW_METHODS == ["GET", "POST"]
+    assert config.PLUGIN_BLACKLIST_LIST == ["/plugins/a"]
+    assert config.REQUEST_TIMEOUT == 120
+    assert config.PLUGIN_OPTIONS.a.READY_TIMEOUT == 3
+    assert Path("/srv") == config.OWN
+
+
+def test_python_file_imports_from_its_neighbours_as_they_are_now(folder: SettingsFolder) -> None:
+    (folder.path / "parts").mkdir()
+    folder.file("parts/mail.py", "HOST_OF_MAIL = 'mail'")
+    folder.file("z_base.py", "A = 1\nB = 1")
+    folder.file("a.py", "from .z_base import *\nfrom .parts.mail import HOST_OF_MAIL\nC = A + 1")
+    assert (folder.load().C, folder.load().HOST_OF_MAIL) == (2, "mail")
+
+    folder.file("z_base.py", "A = 10_000\nB = 1")
+
+    assert folder.load().C == 10_001

@@ -12,7 +12,7 @@ from opa.core.settings_check import check
 from opa.core.settings_config import FOLDER_SETTING, Config
 from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_merge import MergedSettings
-from opa.core.settings_schema import ALIASES, LISTS, TEXTS, split_list
+from opa.core.settings_schema import ALIASES, LISTS, PLAIN, TEXTS, split_list, without_python
 from opa.core.settings_sources import (
     FOLDER_VARIABLE,
     PREFIX,
@@ -96,10 +96,10 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             _warn_of_alias(name, layer.source, sources)
             if ALIASES[name] not in names:
                 values[ALIASES[name]] = value
-        elif name in LISTS and isinstance(value, str) and not value.startswith("@"):
-            values[key] = split_list(value)
         else:
-            values[key] = value
+            value = without_python(value) if name.split("__")[0] in PLAIN else value
+            is_text = name in LISTS and isinstance(value, str) and not value.startswith("@")
+            values[key] = split_list(value) if is_text else value
     return Layer(layer.source, values, layer.merge)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from opa.core.errors import SettingsError
@@ -22,6 +25,10 @@ TIME_LIMIT = 30.0
 """Seconds for one file. A Python file may have to ask somebody for a password."""
 
 
+PYTHON_PACKAGE = "opa_settings"
+"""The package that Python files of the settings folder are modules of, while they are run and afterwards."""
+
+_MISSING = object()
 _ANCHOR = re.compile(r"(?:^|[\s\[{,:-])&\S", re.MULTILINE)
 
 
@@ -192,9 +199,10 @@ def _read_ini(text: str, path: Path) -> Any:
 
 
 def _read_python(text: str, path: Path) -> Any:
-    namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    module = _new_module(path)
     try:
-        exec(compile(text, str(path), "exec"), namespace)  # noqa: S102 - a settings file of the user's own
+        # Without dont_inherit it would have this module's `annotations` feature.
+        exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - a file of the user's own
     except SyntaxError as error:
         raise _UnparsableError(error.msg, error.lineno if error.filename == str(path) else None) from error
     except SystemExit as error:
@@ -204,9 +212,52 @@ def _read_python(text: str, path: Path) -> Any:
         message = f"{type(error).__name__}: {mask_text(str(error))}"
         raise _UnparsableError(message, lines[-1] if lines else None) from error
     values = {
-        name: value for name, value in namespace.items() if name.split("__")[0].isupper() or name == "dynaconf_merge"
+        name: value
+        for name, value in module.__dict__.items()
+        if (name.split("__")[0].isupper() or name == "dynaconf_merge") and not isinstance(value, ModuleType)
     }
+    for name in _from_standard_library(text, values):
+        del values[name]
     return {DEFAULT_SECTION: values}
+
+
+def _new_module(path: Path) -> ModuleType:
+    """A module for the file, in `sys.modules`, where dataclasses, pydantic and pickle look for it.
+
+    It lies in a package that stands for the folder, so that it can import from its neighbours.
+    """
+    folder = str(path.parent.absolute())
+    package = sys.modules.get(PYTHON_PACKAGE)
+    if package is None or package.__path__ != [folder]:
+        package = sys.modules[PYTHON_PACKAGE] = ModuleType(PYTHON_PACKAGE)
+        package.__path__ = [folder]
+    module = ModuleType(f"{PYTHON_PACKAGE}.{path.stem}")
+    module.__package__, module.__file__ = PYTHON_PACKAGE, str(path.absolute())
+    sys.modules[module.__name__] = module
+    return module
+
+
+def forget_python_files() -> None:
+    """Let the next settings files in Python import one another anew."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == PYTHON_PACKAGE]:
+        del sys.modules[name]
+
+
+def _from_standard_library(text: str, values: Mapping[str, Any]) -> set[str]:
+    """Those of `values` that are what the file imports from Python's standard library, such as `logging.DEBUG`."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.ImportFrom) or node.level or not node.module:
+            continue
+        if node.module.partition(".")[0] not in sys.stdlib_module_names:
+            continue
+        exported = vars(sys.modules.get(node.module, object))
+        for alias in node.names:
+            names = {name: name for name in exported} if alias.name == "*" else {alias.asname or alias.name: alias.name}
+            found |= {
+                name for name, its in names.items() if name in values and values[name] is exported.get(its, _MISSING)
+            }
+    return found
 
 
 READERS: dict[str, Callable[[str, Path], Any]] = {

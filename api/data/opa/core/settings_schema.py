@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -35,6 +38,23 @@ def split_list(value: Any) -> Any:
         return [item for part in value.split(",") if (item := part.strip())]
     if isinstance(value, list):
         return [item.strip() if isinstance(item, str) else item for item in value]
+    return value
+
+
+def without_python(value: Any) -> Any:
+    """`value` as another format than Python would have it: a path is a text, a member of an enum is its value."""
+    if isinstance(value, Enum):
+        return without_python(value.value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {without_python(key): without_python(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(without_python, value), key=str)
+    if isinstance(value, list | tuple):
+        return [without_python(item) for item in value]
     return value
 
 
@@ -324,5 +344,7 @@ def _known_keys_upper(component: Any) -> Any:
 
 
 KNOWN = frozenset(Settings.model_fields)
+PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not name.startswith("CELERY_"))
+"""Settings in which nobody has a use for objects of Python, as a plugin's model or Celery may."""
 TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
 LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
