@@ -30,10 +30,19 @@ class Place(Opa):
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run `opa` with these arguments, to its end."""
+        return self.run_program(str(Path(sys.executable).with_name("opa")), *arguments, **environ)
+
+    def python(self, code: str, *, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a program that imports `opa`, to its end; `given` is its standard input."""
+        return self.run_program(sys.executable, "-c", code, given=given, **environ)
+
+    def run_program(self, *command: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run any command in the folder, to its end."""
         return subprocess.run(
-            [Path(sys.executable).with_name("opa"), *arguments],
+            command,
             cwd=self.folder,
             env={**self.environ, **environ},
+            input=given,
             capture_output=True,
             text=True,
             timeout=60,

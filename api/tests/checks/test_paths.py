@@ -103,8 +103,40 @@ def test_only_the_methods_that_are_taken_are_told(project: Project) -> None:
     assert line.startswith("GET /x of plugin 'b'")
 
 
-def test_a_plugin_may_take_the_place_of_a_built_in_route(project: Project) -> None:
-    project.plugin("a.py", ROUTE.format(method="get", path="/healthz") + "router.get('/docs')(lambda: 1)\n")
+def test_a_route_at_the_path_of_a_health_route_is_told(project: Project) -> None:
+    project.settings(HEALTH_URL="/alive")
+    project.plugin("a.py", ROUTE.format(method="get", path="/alive"))
+    (line,) = told(project)
+    assert line.startswith(
+        "GET /alive of plugin 'a' is never reached, since opa-stack itself has it, by the setting HEALTH_URL"
+    )
+
+
+def test_a_route_in_the_place_of_a_page_is_told(project: Project) -> None:
+    project.plugin("a.py", ROUTE.format(method="get", path="/docs"))
+    (line,) = told(project)
+    assert line.startswith(
+        "GET /docs of opa-stack (setting DOCS_URL) is never reached, since plugin 'a', which is loaded before, has it"
+    )
+
+
+def test_two_settings_with_one_path_are_told(project: Project) -> None:
+    project.settings(DOCS_URL="/readyz")
+    (line,) = told(project)
+    assert "/readyz" in line
+    assert "opa-stack itself has it, by the setting READY_URL" in line
+
+
+def test_what_is_mounted_at_a_path_of_a_setting_is_told(project: Project) -> None:
+    project.plugin("a.py", "from fastapi import FastAPI\nfrom opa import get_router\nrouter = get_router()\n")
+    project.plugin("b.py", "from a import router, FastAPI\nrouter.mount('/docs', FastAPI())\n")
+    (line,) = told(project)
+    assert line.startswith("what plugin 'a' mounts at /docs is not reached there, only below it")
+    assert "DOCS_URL" in line
+
+
+def test_a_route_for_every_path_hides_none_of_opa_stack(project: Project) -> None:
+    project.plugin("a.py", ROUTE.format(method="get", path="/{path:path}"))
     assert told(project) == []
 
 

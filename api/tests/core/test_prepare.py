@@ -8,7 +8,7 @@ from tests.project import Project
 
 def test_the_log_names_the_users_plugins_and_built_in_ones_only_where_a_filter_refused_them(project: Project) -> None:
     project.plugin("hello.py")
-    project.settings(PLUGIN_BLACKLIST_RE=".*/core_cors")
+    project.settings(PLUGIN_BLACKLIST_RE=".*/core_docs")
     written: list[str] = []
     sink = log.add(written.append, level="DEBUG", format="{message}")
     try:
@@ -18,4 +18,4 @@ def test_the_log_names_the_users_plugins_and_built_in_ones_only_where_a_filter_r
     said = [line for line in written if line.startswith("plugin ")]
     assert len(said) == 2
     assert said[0].endswith("/hello: loaded\n")
-    assert "/core_cors: left out" in said[1]
+    assert "/core_docs: left out" in said[1]

@@ -162,6 +162,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opa]:
             OPA_BODY_TIMEOUT="2",
             OPA_REQUEST_TIMEOUT="3",
             OPA_IDLE_TIMEOUT="4",
+            OPA_ALLOW_ORIGINS="http://page.example",
         )
         assert opa.stop() == 0
 
@@ -459,9 +460,10 @@ def test_what_stands_between_the_bytes_of_a_body_is_limited(server: Opa, what: b
 
 def test_an_answer_that_does_not_begin_is_not_waited_for(server: Opa) -> None:
     with Raw(server.port) as client:
-        client.send(get("/hangs"))
+        client.send(get("/hangs", "Origin: http://page.example"))
         status, headers, body = client.answer()
         assert (status, json.loads(body)["detail"]) == (503, "the request took too long")
+        assert headers["access-control-allow-origin"] == "http://page.example"
         assert headers["retry-after"]
         assert client.is_closed()
     wait_until(lambda: "it was cancelled" in server.log)
@@ -709,16 +711,17 @@ def test_what_an_attack_writes_into_the_log_is_a_few_lines(opa: Opa) -> None:
 
 
 def test_requests_beyond_the_limit_are_refused_and_health_is_answered(opa: Opa) -> None:
-    start(opa, OPA_MAX_REQUESTS="50")
+    start(opa, OPA_MAX_REQUESTS="50", OPA_ALLOW_ORIGINS="http://page.example")
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Raw(opa.port)) for _ in range(200)]
         for client in clients:
-            client.send(get("/slow?seconds=3"))
+            client.send(get("/slow?seconds=3", "Origin: http://page.example"))
         assert opa.get("/healthz") == {"status": "ok"}
         answers = [client.answer() for client in clients]
         assert sorted({status for status, _, _ in answers}) == [200, 503]
         assert sum(status == 200 for status, _, _ in answers) == 50
         assert all(headers["retry-after"] for status, headers, _ in answers if status == 503)
+        assert {headers["access-control-allow-origin"] for _, headers, _ in answers} == {"http://page.example"}
         for client in clients[:40]:  # their connections are in use as before
             client.send(get("/hello"))
             assert client.status() == 200

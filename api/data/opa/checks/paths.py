@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
@@ -26,13 +26,16 @@ _Owned = tuple[Any, str | None]
 def shadowed_paths(app: Api) -> Iterator[Mistake]:
     """A mistake for each route all or some of whose methods another one has taken, with a path that matches the same.
 
-    Names of parameters do not count, their converters do. Where a plugin has taken the place of a route that comes with
-    opa-stack, and where the two routes are one function, that is as it should be.
+    Names of parameters do not count, their converters do. Where the two routes are one function, that is as it should
+    be. So are two that both come with opa-stack, but for those whose paths are settings.
     """
     owners = Owners(app)
+    settings = _paths_of_settings(app)
     first: dict[tuple[str, str], _Owned] = {}
     for route, owner in owners.routes():
         path = getattr(route, "path", None)
+        if isinstance(route, Mount) and path in settings and owner is not None:
+            yield _hidden_mount(route, owner, settings[path])
         if path is None or not hasattr(route, "endpoint"):
             continue
         shape = path if "{" not in path else _NAME.sub("{", path)
@@ -46,8 +49,16 @@ def shadowed_paths(app: Api) -> Iterator[Mistake]:
                 first[method, shape] = (route, owner)
             elif _matches_the_same(winner[0], route) and winner[0].endpoint != route.endpoint:
                 taken.setdefault(id(winner[0]), (winner, []))[1].append(method)
-        if taken and not owners.is_built_in(owner):
-            yield from (_mistake(methods, (route, owner), winner) for winner, methods in taken.values())
+        for winner, methods in taken.values():
+            if not owners.is_built_in(owner) or path in settings:
+                yield _mistake(methods, (route, owner), winner, owners, settings.get(path))
+
+
+def _paths_of_settings(app: Api) -> dict[str, str]:
+    """The setting that each path of opa-stack's own is from."""
+    config = app.manager.config
+    names = ("OPENAPI_URL", "DOCS_URL", "REDOC_URL", "READY_URL", "HEALTH_URL")
+    return {path: name for name in names if (path := config[name])}
 
 
 def _methods(route: BaseRoute) -> Iterable[str]:
@@ -60,19 +71,31 @@ def _matches_the_same(first: Any, second: Any) -> bool:
     return is_found_by_its_path(second) and len(patterns) == 1
 
 
-def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned) -> Mistake:
+def _hidden_mount(route: Mount, owner: str, setting: str) -> Mistake:
+    return Mistake(
+        f"what plugin '{owner}' mounts at {route.path} is not reached there, only below it, since opa-stack itself has"
+        f" the path, by the setting {setting}",
+        plugin=owner,
+        where=f"setting {setting}",
+        hint="Change one of the paths",
+    )
+
+
+def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: Owners, setting: str | None) -> Mistake:
     (route, owner), (first, its_owner) = shadowed, winner
     place = where_is_function(first.endpoint)
-    if its_owner is None:
-        earlier = "opa-stack itself has it, by the setting OPENAPI_URL"
+    if setting is not None and owners.is_built_in(its_owner):
+        earlier = f"opa-stack itself has it, by the setting {setting}"
     elif its_owner == owner:
         earlier = f"it stands twice there, first at {place}"
     else:
         earlier = f"plugin '{its_owner}', which is loaded before, has it too: {place}"
     also = f", as {first.path}" if first.path != route.path else ""
+    is_own = setting is not None and owners.is_built_in(owner)
+    whose = f"opa-stack (setting {setting})" if is_own else f"plugin '{owner}'"
     return Mistake(
-        f"{','.join(sorted(methods))} {route.path} of plugin '{owner}' is never reached, since {earlier}{also}",
-        plugin=owner,
+        f"{','.join(sorted(methods))} {route.path} of {whose} is never reached, since {earlier}{also}",
+        plugin=its_owner if is_own else owner,
         where=where_is_function(route.endpoint),
         hint="Change one of the paths, or take one of them out",
     )

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from opa.core import strict_json
@@ -53,6 +53,7 @@ class Api(FastAPI):
     Attributes:
         manager: the plugins.
         document: the OpenAPI document.
+        health_routes: those of opa-stack by which the process is watched; they are answered before all middleware.
     """
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
@@ -62,6 +63,7 @@ class Api(FastAPI):
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
         self.manager = manager
+        self.health_routes: tuple[BaseRoute, ...] = ()
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = TelemetryWatch(self)
         self._contributions: dict[str, Contributions] = {}
@@ -248,6 +250,7 @@ def build_app(manager: PluginManager) -> Api:
     app.root_path = config.OPENAPI_PREFIX
     with no_collection():
         _add_all(app)
+        _put_own_routes_first(app)
         app.router.build_index()
     return app
 
@@ -266,6 +269,31 @@ def _add_all(app: Api) -> None:
         if found.plugin.name in manager.roster:
             with _added_by(found.plugin.name, app):
                 _add(app, found, routers)
+
+
+def _put_own_routes_first(app: Api) -> None:
+    """Try the routes that come with opa-stack before those of plugins, among which one may take every path.
+
+    One of a plugin that has the very path of a page is meant to take its place; the health routes nobody can replace.
+    """
+    built_in = {id(found.router) for found in app.manager.registry.objects if found.plugin.file.is_built_in}
+    own: list[Route] = []
+    taken: set[tuple[str, str]] = set()
+    for route, router in app.router.routes_with_routers():
+        if id(router) in built_in and isinstance(route, Route):
+            own.append(route)
+        elif router is not None:
+            taken.update((getattr(route, "path", ""), method) for method in getattr(route, "methods", None) or ())
+    health = {app.manager.config.HEALTH_URL, app.manager.config.READY_URL}
+    watched = [route for route in own if route.path in health]
+    app.health_routes = tuple(watched)
+    first: list[BaseRoute] = [
+        route
+        for route in own
+        if route in watched or taken.isdisjoint((route.path, method) for method in route.methods or ())
+    ]
+    moved = {id(route) for route in first}
+    app.router.routes[:] = [*first, *(route for route in app.router.routes if id(route) not in moved)]
 
 
 @contextmanager

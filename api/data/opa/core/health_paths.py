@@ -1,8 +1,13 @@
-"""At which paths the health of the process can be asked."""
+"""At which paths the health of the process can be asked, and what answers there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from starlette._utils import get_route_path
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Scope
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -16,3 +21,27 @@ def health_paths(config: Config) -> frozenset[str]:
     """
     urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
     return frozenset(prefix + url for url in urls for prefix in ("", config.OPENAPI_PREFIX))
+
+
+class HealthRoutes:
+    """The health routes, for requests that no plugin has seen: neither a login nor a page for every path may hide them.
+
+    Args:
+        routes: those of opa-stack; each has a path without parameters.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = tuple(routes)
+        self._paths = frozenset(getattr(route, "path", None) for route in self._routes)
+
+    def answer_to(self, scope: Scope) -> ASGIApp | None:
+        """What answers the request; None where it does not ask for the health of the process."""
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        if path not in self._paths:
+            return None
+        for route in self._routes:
+            match, more = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(more)
+                return route.handle
+        return None

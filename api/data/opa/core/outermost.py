@@ -1,6 +1,7 @@
 """What stands around all middleware.
 
-It refuses what no plugin should see, gives a request its id, answers 500, and says which request has failed.
+It refuses what no plugin should see, lets pages of other sites read every answer (CORS), gives a request its id, tells
+the health of the process, answers 500, and says which request has failed.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opa.core import slash_redirect
 from opa.core.body_limits import RefusedBodyError, answer_refused, refusal_of
+from opa.core.cors import Cors
 from opa.core.early_answer import refuse
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
-from opa.core.health_paths import health_paths
+from opa.core.health_paths import HealthRoutes, health_paths
 from opa.core.host_check import HostCheck
 from opa.core.log import log
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
@@ -52,12 +54,15 @@ class Outermost(ServerErrorMiddleware):
         self._has_ids = bool(config.REQUEST_ID)
         self._hosts = HostCheck(config.TRUSTED_HOSTS, health_paths(config))
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
+        self._cors = Cors.of(config)
+        self._health = HealthRoutes(api.health_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         request_id = request_id_of(scope["headers"]) if self._has_ids else None
+        cors = self._cors if scope["type"] == "http" else None
         has_started = False
         websocket: WatchedWebSocket | None = None
         if scope["type"] == "websocket":
@@ -71,6 +76,8 @@ class Outermost(ServerErrorMiddleware):
                 has_started = True
                 if message.get("status") == slash_redirect.STATUS:
                     message = slash_redirect.stays_here(message, scope)
+                if cors is not None:
+                    message = cors.with_headers(message, scope)
                 if request_id is not None:
                     message = _with_id(message, request_id)
             return send(message)
@@ -78,13 +85,7 @@ class Outermost(ServerErrorMiddleware):
         before = current_request_id.get()
         current_request_id.set(request_id)
         try:
-            problem = self._hosts.problem(scope)
-            if problem is not None:
-                await refuse(scope, receive, send_on, status=400, detail=problem)
-            elif websocket is not None and (problem := self._origins.problem(scope)) is not None:
-                await refuse(scope, receive, send_on, status=403, detail=problem)
-            else:
-                await self.app(scope, receive, send_on)
+            await self._answering(scope)(scope, receive, send_on)
         except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
             if has_started:
                 raise
@@ -103,6 +104,17 @@ class Outermost(ServerErrorMiddleware):
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             current_request_id.set(before)
+
+    def _answering(self, scope: Scope) -> ASGIApp:
+        """What answers: the application, unless the request is not for it."""
+        problem = self._hosts.problem(scope)
+        if problem is not None:
+            return partial(refuse, status=400, detail=problem)
+        if scope["type"] == "websocket":
+            problem = self._origins.problem(scope)
+            return self.app if problem is None else partial(refuse, status=403, detail=problem)
+        preflight = self._cors.preflight(scope) if self._cors is not None else None
+        return preflight or self._health.answer_to(scope) or self.app
 
     async def _end(self, error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> None:
         log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))

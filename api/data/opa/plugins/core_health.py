@@ -5,12 +5,16 @@ setups have run, and until it stops. A server that is gone for a while makes it 
 clients connect again by themselves, routes that do not need the server go on, and those that do answer 503.
 An orchestrator that took every replica out at once, or restarted them, would only make that worse.
 
+They are answered before any middleware or route of a plugin, and are plain routes of Starlette, which need nothing that
+stands around the others.
+
 Anybody may ask, so the answer has states alone. The reasons name hosts and modules, and are for the operator: they are
 in the log, `opa health` shows them, and the setting READY_DETAILS puts them into the answer.
 """
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from opa import config, get_plugin_manager, get_router
@@ -21,12 +25,12 @@ router = get_router(include_in_schema=False)
 NEVER_STORED = {"Cache-Control": "no-store"}
 
 
-async def answer_health() -> JSONResponse:
+async def answer_health(_request: Request) -> JSONResponse:
     """Answer 200 while the event loop runs."""
     return JSONResponse({"status": "ok"}, headers=NEVER_STORED)
 
 
-async def answer_readiness() -> JSONResponse:
+async def answer_readiness(_request: Request) -> JSONResponse:
     """Answer 200 once every component that is to be loaded is connected, otherwise 503.
 
     The answer lists the components, and the plugins that were left out.
@@ -48,6 +52,6 @@ def _shown(state: Mapping[str, str]) -> dict[str, str]:
 
 
 if config.HEALTH_URL:
-    router.add_api_route(config.HEALTH_URL, answer_health, methods=["GET", "HEAD"])
+    router.add_route(config.HEALTH_URL, answer_health, methods=["GET", "HEAD"])
 if config.READY_URL:
-    router.add_api_route(config.READY_URL, answer_readiness, methods=["GET", "HEAD"])
+    router.add_route(config.READY_URL, answer_readiness, methods=["GET", "HEAD"])

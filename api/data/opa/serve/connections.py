@@ -8,6 +8,7 @@ from collections.abc import Set
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from opa.core.cors import Cors
 from opa.core.health_paths import health_paths
 from opa.core.limits import Limit, chosen
 from opa.core.refusal_log import refusals
@@ -52,6 +53,7 @@ class Connections:
         self.connections = chosen(config.MAX_CONNECTIONS, None)
         self.queue: int = config.WEBSOCKET_MAX_QUEUE
         self._request_time: float | None = config.REQUEST_TIMEOUT
+        self.cors = Cors.of(config)
         self._health = {path.encode() for path in health_paths(config)}
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0

@@ -7,6 +7,7 @@ attributes of its protocol and its cycle. `tests/serve/test_protocol.py` holds t
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,7 @@ from opa.core.refusal_log import refusals
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Iterable
 
     from uvicorn._types import ASGI3Application
     from uvicorn.server import ServerState
@@ -260,7 +262,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._is_above_limit:
             refusals.note("more requests in flight than MAX_REQUESTS (503)")
         app = self.app
-        self.app = _closing_busy if self._is_above_limit else _busy
+        self.app = functools.partial(self._busy, closes=self._is_above_limit)
         try:
             super().on_headers_complete()
         finally:
@@ -328,7 +330,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _give_up(self, status: int, detail: str) -> None:
         """Refuse the request that is being parsed, from inside of the parser."""
-        self._refusal = self._answer(status, detail)
+        self._refusal = self._answer(status, detail, self.headers)
         raise _Refused
 
     def _refuse(self, answer: bytes) -> None:
@@ -356,10 +358,36 @@ class HttpProtocol(HttpToolsProtocol):
             self._active.message_event.set()
         self.close_when_read()
 
-    def _answer(self, status: int, detail: str) -> bytes:
+    async def _busy(self, scope: Any, receive: Any, send: Any, *, closes: bool) -> None:
+        """Say so, in place of the application."""
+        body = b'{"detail":"the server has too much to do"}'
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"retry-after", str(RETRY_AFTER).encode()),
+            *self._cors_headers(scope["headers"]),
+        ]
+        if closes:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _cors_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        cors = self._shared.cors
+        return cors.headers_for({"headers": headers}) if cors is not None else []
+
+    def _answer(self, status: int, detail: str, to: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+        """An answer that closes the connection.
+
+        Args:
+            status: its status.
+            detail: what it says.
+            to: the headers of the request, where they are known.
+        """
         body = json.dumps({"detail": detail}).encode()
         headers = [
             *self.server_state.default_headers,
+            *self._cors_headers(to),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
         ]
@@ -378,7 +406,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._between > self._most_header_bytes:
             refusals.note("between the bytes of a body there was more than MAX_HEADER_BYTES (431)")
             self._refusal = None
-            self._refuse(self._answer(431, "there is too much between the bytes of the body"))
+            self._refuse(self._answer(431, "there is too much between the bytes of the body", cycle.scope["headers"]))
             return
         if cycle.response_complete:
             self._discarded += size
@@ -483,7 +511,7 @@ class HttpProtocol(HttpToolsProtocol):
             most += self._shared.time_of_body(said.body_time)
         if took > most:
             refusals.note("an answer had not begun in time, see REQUEST_TIMEOUT (503)")
-            self._cut_off(self._answer(503, "the request took too long"))
+            self._cut_off(self._answer(503, "the request took too long", cycle.scope["headers"]))
             cycle.task.cancel("REQUEST_TIMEOUT")
 
     def _end_slow_head(self) -> None:
@@ -505,23 +533,3 @@ class _ClosedWhenRead:
 
     def close(self) -> None:
         self._protocol.end_answer()
-
-
-async def _busy(scope: Any, receive: Any, send: Any) -> None:
-    await _say_busy(send, [])
-
-
-async def _closing_busy(scope: Any, receive: Any, send: Any) -> None:
-    await _say_busy(send, [(b"connection", b"close")])
-
-
-async def _say_busy(send: Any, more: list[tuple[bytes, bytes]]) -> None:
-    body = b'{"detail":"the server has too much to do"}'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(RETRY_AFTER).encode()),
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
