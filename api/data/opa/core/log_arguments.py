@@ -60,7 +60,7 @@ def std_arguments(arguments: Any) -> Any:
             return arguments
         return tuple(_masked_or_same(value) for value in arguments)
     if isinstance(arguments, Mapping):
-        if not any(type(value) not in PLAIN or looks_secret(str(name)) for name, value in arguments.items()):
+        if _masked_or_same(arguments) is arguments:
             return arguments
         return {name: _masked_or_same(value, str(name)) for name, value in arguments.items()}
     return arguments
