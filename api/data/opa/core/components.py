@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -272,7 +273,8 @@ async def _try_once(component: Driver, dns_limit: float) -> bool:
 async def _call(method: Callable[[], Any], component: Driver) -> Any:
     if is_async_function(method):
         return await method()
-    return await in_thread(method, name=f"{method.__name__}-{component.component}")
+    result = await in_thread(method, name=f"{method.__name__}-{component.component}")
+    return await result if inspect.isawaitable(result) else result  # a decorator may stand before an `async def`
 
 
 def _failure(

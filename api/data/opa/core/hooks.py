@@ -47,3 +47,8 @@ def hook_name(cls: type[HookDefinition] | type[Hook]) -> str:
 def is_async_function(function: Callable[..., Any]) -> bool:
     """Whether calling `function` gives something to await."""
     return inspect.iscoroutinefunction(function)
+
+
+def is_async_hook(run: Callable[..., Any]) -> bool:
+    """Whether a hook is to be awaited: it is asynchronous, or a decorator stands before what is."""
+    return is_async_function(inspect.unwrap(run))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opa.core.components import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
 from opa.core.errors import ComponentUnavailableError, HookCallError
-from opa.core.hooks import Hook, HookDefinition, is_async_function
+from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.register import PluginObjects, Registry, register_plugins
 from opa.core.uses import Uses, used_in_plugins
 
@@ -94,7 +94,7 @@ class PluginManager:
         before = {type(hook): hook for hook in self.hooks.values()}
         self.hooks = {name: before.get(type(hook), hook) for name, hook in registry.hooks.items()}
         for name, hook in self.hooks.items():
-            (self.async_hooks if is_async_function(hook.run) else self.sync_hooks)[name] = hook.run
+            (self.async_hooks if is_async_hook(hook.run) else self.sync_hooks)[name] = hook.run
         for bound in (self.sync_hooks, self.async_hooks):
             for name in bound.keys() - self.hooks.keys():
                 del bound[name]

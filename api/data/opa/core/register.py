@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from opa.core.drivers import Driver
 from opa.core.errors import PluginError, RegistrationError
-from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_function
+from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
 from opa.core.importing import ImportedPlugin
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
@@ -236,7 +236,7 @@ def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[s
             where=where_is(hook),
             hint="Define the method run",
         )
-    if definition.is_async != is_async_function(run):
+    if definition.is_async != is_async_hook(run):
         if definition.is_async:
             problem, hint = "is defined as async, but this run() is not", "Write 'async def run'"
         else:

@@ -7,6 +7,7 @@ outage of some seconds would cost all tasks that wait, and not only those that r
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -85,7 +86,9 @@ async def _answers(component: Driver) -> bool:
         if is_async_function(validate):
             await validate()
         else:
-            await in_thread(validate, name=f"validate-{component.component}")
+            result = await in_thread(validate, name=f"validate-{component.component}")
+            if inspect.isawaitable(result):  # a decorator may stand before an `async def`
+                await result
     except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one; the task meets it by itself
         return not is_outage(error, component)
     return True
