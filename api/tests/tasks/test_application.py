@@ -67,3 +67,70 @@ def test_a_wrong_setting_is_told_before_anything_starts(tasks: TaskProject, name
     tasks.settings(**{f"CELERY_{name}": "qourum"})
     with pytest.raises(OpaError, match=f"CELERY_{name}"):
         tasks.project.prepare()
+
+
+def test_a_shared_task_of_an_application_that_is_gone_is_not_in_the_next(tasks: TaskProject) -> None:
+    shared = "from celery import shared_task\n\n@shared_task\ndef shared():\n    return {number}\n"
+    file = tasks.plugin("jobs.py", shared.format(number=1))
+    first = tasks.project.prepare().celery
+    tasks.plugin("jobs.py", shared.format(number=2))
+    assert first.tasks["jobs.shared"]() == 1
+    assert tasks.project.prepare().celery.tasks["jobs.shared"]() == 2
+    file.unlink()
+    assert "jobs.shared" not in tasks.project.prepare().celery.tasks
+
+
+@pytest.mark.parametrize(
+    "register", ["celery.register_task(Import())", "celery.register_task(Import)", "celery.tasks.register(Import())"]
+)
+def test_a_task_that_is_a_class_is_like_the_others(tasks: TaskProject, register: str) -> None:
+    file = tasks.plugin(
+        "jobs.py",
+        f"""
+        from celery import Task
+        from opa import get_instance
+
+        celery = get_instance("celery")
+
+
+        class Import(Task):
+            name = "jobs.import"
+            autoretry_for = (ValueError,)
+            default_retry_delay = 0
+
+            async def run(self, number):
+                if not self.request.retries:
+                    raise ValueError
+                return number
+
+
+        {register}
+        """,
+    )
+    tasks.settings(CELERY_TASK_TIME_LIMIT=60, CELERY_TASK_SOFT_TIME_LIMIT=50)
+    celery = tasks.project.prepare().celery
+    task = celery.tasks["jobs.import"]
+    assert task.apply(args=[3]).get() == 3
+    assert task.time_limit == 60
+    assert celery.where("jobs.import") == f"{file}:8"
+    assert celery.tasks_of("jobs") == ["jobs.import"]
+
+
+def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject) -> None:
+    tasks.plugin(
+        "jobs.py",
+        """
+        from celery import Task
+        from opa import get_instance, task
+
+        @task(name="import")
+        def first(): ...
+
+        class Import(Task):
+            name = "import"
+
+        get_instance("celery").register_task(Import)
+        """,
+    )
+    with pytest.raises(OpaError, match="task 'import' stands twice, also at .*jobs.py:5"):
+        tasks.project.prepare()

@@ -15,7 +15,8 @@ from kombu.serialization import dumps, loads
 
 from opa.core.nesting import deeper_than
 from opa.core.settings_schema import MAX_TASK_DEPTH
-from opa.tasks.codec import Limited, Limits, TooLargeError, decode, encode
+from opa.tasks.codec import Limits, Sending, decode, encode
+from opa.tasks.marks import TooLargeError
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none() | st.sampled_from(["__type__", "__value__"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
@@ -104,14 +105,14 @@ def nested(levels: int, *, kind: type = list) -> Any:
 
 @pytest.mark.parametrize("kind", [list, dict])
 def test_an_argument_may_have_as_many_levels_as_the_limit(kind: type) -> None:
-    with Limited(Limits(depth=100)):
+    with Sending(Limits(depth=100)):
         encode(([nested(100, kind=kind)], {}, {}))
         with pytest.raises(TooLargeError, match="TASK_MAX_DEPTH is 100"):
             encode(([nested(101, kind=kind)], {}, {}))
 
 
 def test_more_bytes_than_the_limit_are_refused() -> None:
-    with Limited(Limits(bytes=100)):
+    with Sending(Limits(bytes=100)):
         encode("x" * 98)
         with pytest.raises(TooLargeError, match="101 bytes, and TASK_MAX_BYTES is 100"):
             encode("x" * 99)

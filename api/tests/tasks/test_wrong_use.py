@@ -137,7 +137,7 @@ def test_an_argument_that_is_not_json_is_told_at_the_call(tasks: TaskProject) ->
         with pytest.raises(TaskArgumentError) as caught:
             tasks.module("reports").build.delay({1, 2})
         assert str(caught.value).startswith(
-            "task 'reports.build' is sent with argument number 1 (set) that is not JSON"
+            "task 'reports.build' is sent with argument 'document' (set) that is not JSON"
         )
         assert f"({file}:3)" in str(caught.value)
 

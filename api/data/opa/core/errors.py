@@ -138,7 +138,7 @@ class StartError(OpaError):
 
 
 class TaskArgumentError(OpaError, TypeError):
-    """A task was sent with an argument that is not JSON."""
+    """A task was sent with an argument that would not arrive as it is, or got one that its annotation does not read."""
 
 
 class TaskTooLargeError(TaskArgumentError):

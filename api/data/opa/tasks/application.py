@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -12,9 +14,12 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError
 
 from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
-from opa.core.sources import where_is_function
-from opa.tasks.codec import Limits, TooLargeError, encode
+from opa.core.sources import where_is, where_is_function
+from opa.tasks.codec import Limits, UnfitError
+from opa.tasks.foreign import TaskRegistry, adopt, based_on_ours
+from opa.tasks.marks import TooLargeError
 from opa.tasks.options import unknown_options
+from opa.tasks.parameters import Parameters, parameters_of
 from opa.tasks.queues import Amqp
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
@@ -32,6 +37,7 @@ class TaskApplication(Celery):
         super().__init__(
             "opa",
             task_cls=Task,
+            tasks=TaskRegistry(),  # type: ignore[arg-type]  # Celery takes one as well
             amqp=f"{Amqp.__module__}:{Amqp.__name__}",
             set_as_current=False,
             autofinalize=True,
@@ -86,7 +92,13 @@ class TaskApplication(Celery):
     def finalize(self, auto: bool = False) -> None:
         """Make the tasks that were declared; Celery calls it when the first one is used."""
         super().finalize(auto=auto)
+        self._adopt_tasks()
         self._remove_discarded()
+
+    def _adopt_tasks(self) -> None:
+        for name, task in list(self._tasks.items()):  # type: ignore[attr-defined]  # celery-types lacks it
+            self._tasks[name] = adopt(task)  # type: ignore[attr-defined]
+            self._functions.setdefault(name, type(task))
 
     def _remove_discarded(self) -> None:
         for name in self._discarded:
@@ -117,7 +129,7 @@ class TaskApplication(Celery):
         The id of the request that sends the task goes with it. `delay`, `apply_async`, `send` and beat come here too.
 
         Raises:
-            TaskArgumentError: an argument is not JSON.
+            TaskArgumentError: an argument would not arrive as it is.
             TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
         """
         if self.waits_in_broker and (countdown or eta):
@@ -129,9 +141,10 @@ class TaskApplication(Celery):
         try:
             return super().send_task(name, args, kwargs, countdown, eta, **options)
         except EncodeError as error:
-            raise self._argument_error(name, args or (), kwargs or {}, error) from error
+            raise self.argument_error(name, error) from error
 
-    def _argument_error(self, name: str, args: Any, kwargs: Any, error: EncodeError) -> TaskArgumentError:
+    def argument_error(self, name: str, error: EncodeError) -> TaskArgumentError:
+        """What is raised where the arguments of a task cannot be encoded."""
         where = self.where(name) or None
         if isinstance(cause := error.args[0] if error.args else None, TooLargeError):
             return TaskTooLargeError(
@@ -139,14 +152,17 @@ class TaskApplication(Celery):
                 where=where,
                 hint="Put what is large into a component or a file, and send its name",
             )
-        named = [(f"number {number}", value) for number, value in enumerate(args, 1)]
-        named += [(f"'{key}'", value) for key, value in kwargs.items()]
-        which = next((f"argument {key} ({type(value).__name__})" for key, value in named if not _is_json(value)), "")
+        what = cause.what if isinstance(cause, UnfitError) else "something"
         return TaskArgumentError(
-            f"task '{name}' is sent with {which or 'something'} that is not JSON: {error}",
+            f"task '{name}' is sent with {what} that is not JSON: {error}",
             where=where,
-            hint="Send numbers, texts, lists and dicts, and make objects from them in the task",
+            hint="Send what JSON has, or annotate the parameter: a Pydantic model, a dataclass, an enum, a set, bytes",
         )
+
+    def parameters_of(self, name: str) -> Parameters | None:
+        """What is known of the parameters of a task; None of one that is not here."""
+        task = self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
+        return None if task is None else parameters_of(task)
 
     def configure_tasks(self) -> None:
         """Give each task what the settings say of it: one that is used while plugins are imported comes before them.
@@ -156,41 +172,71 @@ class TaskApplication(Celery):
         self.set_current()
         self.set_default()
         self.__dict__.pop("annotations", None)
+        self._adopt_tasks()
         for task in self._tasks.values():  # type: ignore[attr-defined]  # celery-types lacks it
-            task.configure()
+            task.configure(self)
 
     def where(self, name: str) -> str:
         """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
         function = self._functions.get(name)
         if function is None or function.__module__.startswith("celery."):
             return ""
-        return where_is_function(function)
+        return _where(function)
 
     def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         options = dict(options)
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
-        if name in self._functions:
-            raise RegistrationError(
-                f"task '{name}' stands twice, also at {where_is_function(self._functions[name])}",
-                where=where_is_function(function),
-                hint="Rename one of them, or give it another name=…",
-            )
-        self._functions[name] = function
+        self._claim(name, function)
         if unknown := unknown_options(options):
             self.unknown_options[name] = (function, unknown)
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.
-        return super().task(synchronous(function), **{"shared": False, **options})
+        return super().task(function, **{"shared": False, **options})
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Celery's `register_task`, for a task that is a class of its own.
+
+        Raises:
+            RegistrationError: a task of this name is there already.
+        """
+        cls = task if isinstance(task, type) else type(task)
+        name = task.name or self.gen_task_name(cls.__name__, cls.__module__)
+        self._claim(name, cls)
+        return super().register_task(adopt(task), **options)
+
+    def _task_from_fun(  # type: ignore[override]  # celery-types names all options
+        self, fun: Callable[..., Any], name: str | None = None, base: Any = None, **options: Any
+    ) -> Any:
+        """Called by Celery to make a task from a function, also from one of `shared_task`."""
+        name = name or self.gen_task_name(fun.__name__, fun.__module__)
+        known = self._functions.get(name)
+        if known is not fun and (_is_forgotten(fun) or (known is not None and _is_forgotten(known))):
+            # `shared_task` puts it into all applications, those before and those to come.
+            return self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
+        self._functions.setdefault(name, fun)
+        base = None if base is None else based_on_ours(base)
+        return super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+
+    def _claim(self, name: str, origin: Callable[..., Any]) -> None:
+        if name in self._functions:
+            raise RegistrationError(
+                f"task '{name}' stands twice, also at {self.where(name)}",
+                where=_where(origin),
+                hint="Rename one of them, or give it another name=…",
+            )
+        self._functions[name] = origin
 
 
-def _is_json(value: Any) -> bool:
-    try:
-        encode(value)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
+def _is_forgotten(function: Callable[..., Any]) -> bool:
+    """Whether the module of a function was imported anew since, or belongs to plugins that are gone."""
+    module = sys.modules.get(function.__module__)
+    return module is None or vars(module) is not getattr(inspect.unwrap(function), "__globals__", vars(module))
+
+
+def _where(origin: Callable[..., Any]) -> str:
+    return where_is(origin) if isinstance(origin, type) else where_is_function(origin)
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:

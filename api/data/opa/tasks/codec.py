@@ -1,36 +1,47 @@
-"""How arguments and results are written as JSON: what arrives equals what was sent, within limits.
+"""How the messages of tasks, and their results, are written as JSON: what arrives equals what was sent.
 
-Celery's JSON is kombu's, which carries some types that JSON does not have as `{"__type__": NAME, "__value__": …}`. A
-dict of a client that happens to look like that would arrive as something else. It is written here as a dict that is
-marked as one, and so is a dict with keys that are no texts, which JSON would turn into texts.
+Arguments and results that would not are refused (`opa.tasks.marks`), unless the annotation of the parameter, or of the
+result, writes and reads them (`opa.tasks.parameters`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from kombu.serialization import register
 from kombu.utils import json as kombu_json
 
 from opa.core.settings_schema import MAX_TASK_DEPTH
+from opa.tasks.marks import PLAIN, InexactError, TooDeepError, TooLargeError, Typed, exactly, loosely, unmarked
 
 NAME = "json"
 """The serializer's name: it takes the place of kombu's, so that it holds wherever somebody asks for JSON."""
 CONTENT_TYPE = "application/json"
-DICT = "dict"
-"""The marker of a dict, whose value is a list of its keys and values in turns."""
 DEEPEST = MAX_TASK_DEPTH + 2
 """Levels that are written at all."""
 
-_MARKED = {"__type__", "__value__"}
-_TEXT = frozenset({str})
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_ARGUMENTS_LIE_AT = 2
+"""An argument stands in the list of arguments, and that in the body of a message."""
+_BODY, _EAGER_BODY = 3, 2
+"""`[args, kwargs, embed]`, and what Celery writes of a task that runs here and now."""
+_SIGNATURE = {"task", "args", "kwargs", "subtask_type"}
 
 
-class TooLargeError(ValueError):
-    """What is to be sent is larger than TASK_MAX_BYTES, or nested deeper than TASK_MAX_DEPTH."""
+class UnfitError(TypeError):
+    """A value would not arrive as it is.
+
+    Attributes:
+        what: which one: `argument 'a' (set)`.
+    """
+
+    def __init__(self, what: str, reason: object) -> None:
+        super().__init__(str(reason))
+        self.what = what
 
 
 @dataclass(frozen=True)
@@ -46,25 +57,63 @@ class Limits:
     depth: int = 100
 
 
-# Kombu's serializers belong to the process and not to an application.
-_limits: ContextVar[Limits | None] = ContextVar("opa_task_limits", default=None)
+class Parameters(Protocol):
+    """What is known of the parameters of a task."""
 
-_ARGUMENTS_LIE_AT = 2
-"""An argument stands in the list of arguments, and that in the body of a message."""
+    def name_of(self, where: int | str) -> str | None:
+        """The parameter that an argument belongs to, by its position or its name."""
+
+    def names(self) -> Sequence[str]:
+        """All of them, in their order."""
+
+    def write(self, name: str, value: Any) -> Typed:
+        """Write what the annotation of a parameter reads; a `TypeError` where it would read something else."""
 
 
-class Limited:
-    """A context in which what is encoded is held to `limits`."""
+ParametersOf = Callable[[str], Parameters | None]
+"""What is known of the parameters of a task, by its name."""
+
+
+class Sending:
+    """A context in which the message of a task is encoded, within limits.
+
+    Args:
+        task: its name.
+    """
 
     # No generator: it would take a tenth of what sending a small task takes.
-    def __init__(self, limits: Limits) -> None:
-        self._limits_here = limits
+    def __init__(self, limits: Limits, task: str = "", parameters_of: ParametersOf = lambda _: None) -> None:
+        self.limits = limits
+        self.task = task
+        self.parameters_of = parameters_of
+        self.depth = min(limits.depth, DEEPEST)
 
     def __enter__(self) -> None:
-        self._token = _limits.set(self._limits_here)
+        self._token = _sending.set(self)
 
     def __exit__(self, *_: object) -> None:
-        _limits.reset(self._token)
+        _sending.reset(self._token)
+
+
+class Unread:
+    """A context in which `decode` leaves what an annotation would read: that may run any code of a plugin."""
+
+    def __enter__(self) -> None:
+        self._token = _leaves_unread.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _leaves_unread.reset(self._token)
+
+
+# Kombu's serializers belong to the process and not to an application.
+_sending: ContextVar[Sending | None] = ContextVar("opa_task_sending", default=None)
+_leaves_unread: ContextVar[bool] = ContextVar("opa_task_unread", default=False)
+_reader: list[Callable[[Typed], Any]] = []
+
+
+def read_by(read: Callable[[Typed], Any]) -> None:
+    """Have `decode` read by `read` what an annotation has written."""
+    _reader[:] = [read]
 
 
 def encode(value: Any) -> str:
@@ -72,14 +121,18 @@ def encode(value: Any) -> str:
 
     Raises:
         TooLargeError: it is too large, or nested too deeply.
-        TypeError: it holds something that is not JSON.
+        TypeError: it holds something that would not arrive as it is.
         ValueError: it holds itself, or a number of too many digits.
     """
-    limits = _limits.get()
-    depth = DEEPEST if limits is None else min(limits.depth + _ARGUMENTS_LIE_AT, DEEPEST)
-    text = kombu_json.dumps(_marked(value, depth))
-    if limits is not None and len(text) > limits.bytes:
-        raise TooLargeError(f"it takes {len(text)} bytes, and TASK_MAX_BYTES is {limits.bytes}")
+    sending = _sending.get()
+    try:
+        marked = loosely(value, DEEPEST) if sending is None else _marked_message(value, sending)
+    except TooDeepError as error:
+        named = f"TASK_MAX_DEPTH is {sending.limits.depth}" if sending else f"{DEEPEST} is the limit"
+        raise TooLargeError(f"{error}, {named}") from None
+    text = kombu_json.dumps(marked)
+    if sending is not None and len(text) > sending.limits.bytes:
+        raise TooLargeError(f"it takes {len(text)} bytes, and TASK_MAX_BYTES is {sending.limits.bytes}")
     return text
 
 
@@ -88,56 +141,127 @@ def decode(data: str | bytes | memoryview) -> Any:
 
     Raises:
         ValueError: it is not JSON, or a marked value cannot be made.
+        TaskArgumentError: an annotation does not read what another one has written.
     """
-    return kombu_json.loads(data, object_hook=_unmarked)
+    return kombu_json.loads(data, object_hook=partial(unmarked, read=_read))
 
 
-def _marked(value: Any, depth: int) -> Any:
-    """`value` with dicts marked that would not arrive as they are; the same object where nothing is to be done."""
-    # Sets and `map` look at small values within a fraction of what a loop takes.
-    if isinstance(value, dict):
-        _check(depth)
-        if not _TEXT.issuperset(map(type, value)) or value.keys() == _MARKED:
-            return _marked_dict(value, depth)
-        if _PLAIN.issuperset(map(type, value.values())):
-            return value
-        return {key: item if type(item) in _PLAIN else _marked(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        _check(depth)
-        if _PLAIN.issuperset(map(type, value)):
-            return value
-        return [item if type(item) in _PLAIN else _marked(item, depth - 1) for item in value]
-    return value  # kombu's encoder knows it, or refuses it
+def _read(typed: Typed) -> Any:
+    return _reader[0](typed) if _reader and not _leaves_unread.get() else typed
 
 
-def _marked_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
-    if any(isinstance(key, tuple) for key in value):
-        raise TypeError("a tuple is the key of a dict")
-    pairs = [part for key, item in value.items() for part in (key, _marked(item, depth - 1))]
-    return {"__type__": DICT, "__value__": pairs}
+def written(value: Any, parameters: Parameters | None, name: str | None, depth: int = DEEPEST) -> Any:
+    """An argument or a result as JSON that is marked.
 
+    Args:
+        value: it is carried by itself, read by the annotation of the parameter, or equals a value that is carried.
+        parameters: those of the task; None where the task is not known here.
+        name: of the parameter.
+        depth: levels that it may have.
 
-def _check(depth: int) -> None:
-    if depth <= 0:
-        limits = _limits.get()
-        named = f"TASK_MAX_DEPTH is {limits.depth}" if limits else f"{DEEPEST} is the limit"
-        raise TooLargeError(f"lists and dicts in it are nested too deeply, {named}")
-
-
-def _unmarked(found: dict[str, Any]) -> Any:
-    if found.keys() != _MARKED:
-        return found
-    marker, value = found["__type__"], found["__value__"]
-    if marker == DICT and isinstance(value, list):
-        return dict(zip(value[::2], value[1::2], strict=True))
-    if not isinstance(marker, str):
-        return found
+    Raises:
+        TooDeepError: it has more.
+        TypeError: it would not arrive as it is.
+    """
     try:
-        return kombu_json.object_hook(found)
-    except ValueError as error:
-        if "Unsupported type" not in error.args:
+        return exactly(value, depth, or_equal=False)
+    except InexactError:
+        if parameters is None or name is None:
+            return exactly(value, depth, or_equal=True)
+    try:
+        return exactly(parameters.write(name, value), depth, or_equal=True)
+    except (TypeError, ValueError, RecursionError) as unread:
+        if isinstance(unread, TooDeepError):
             raise
-        return found  # of no type that kombu knows: a dict that happens to look like one
+        with suppress(InexactError):
+            return exactly(value, depth, or_equal=True)
+        raise
+
+
+def marked_arguments(
+    args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, task: str, parameters_of: ParametersOf
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a task as JSON that is marked.
+
+    Raises:
+        UnfitError: one of them would not arrive as it is.
+    """
+    return _marked_arguments(args, kwargs, task, Sending(Limits(depth=DEEPEST), task, parameters_of))
+
+
+def _marked_message(value: Any, sending: Sending) -> Any:
+    if not isinstance(value, tuple) or len(value) not in (_BODY, _EAGER_BODY):
+        return loosely(value, min(sending.depth + _ARGUMENTS_LIE_AT, DEEPEST))
+    args, kwargs, *embedded = value
+    # Most arguments need no look at each of them.
+    if not PLAIN.issuperset(map(type, args or ())) or not PLAIN.issuperset(map(type, (kwargs or {}).values())):
+        args, kwargs = _marked_arguments(args, kwargs, sending.task, sending)
+    if embedded and any(embedded[0].values()):
+        embedded = [_marked_embedded(embedded[0], sending)]
+    return args, kwargs, *embedded
+
+
+def _marked_arguments(
+    args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, task: str, sending: Sending, *, are_first: bool = True
+) -> tuple[list[Any], dict[str, Any]]:
+    """
+    Args:
+        are_first: whether no other arguments are put before them when the task is sent.
+    """
+    parameters = sending.parameters_of(task)
+
+    def write(where: int | str, value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if parameters is not None and isinstance(where, int) and not are_first:
+            return _written_for_any(value, parameters, sending)
+        name = None if parameters is None else parameters.name_of(where)
+        return _written_argument(value, parameters, name, _shown(where, name, value), sending)
+
+    given = [write(position, value) for position, value in enumerate(args or ())]
+    return given, {name: write(name, value) for name, value in (kwargs or {}).items()}
+
+
+def _written_argument(value: Any, parameters: Parameters | None, name: str | None, what: str, sending: Sending) -> Any:
+    try:
+        return written(value, parameters, name, sending.depth)
+    except TooLargeError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnfitError(what, error) from error
+
+
+def _written_for_any(value: Any, parameters: Parameters, sending: Sending) -> Any:
+    """An argument of a task that is sent later, when others may stand before it: as one of them that reads it."""
+    with suppress(InexactError):
+        return exactly(value, sending.depth, or_equal=False)
+    for name in parameters.names():
+        with suppress(TypeError, ValueError, RecursionError):
+            return exactly(parameters.write(name, value), sending.depth, or_equal=True)
+    return _written_argument(value, None, None, f"an argument ({type(value).__name__})", sending)
+
+
+def _marked_embedded(value: Any, sending: Sending) -> Any:
+    """What is to be sent when the task is done: signatures, whose arguments are those of other tasks."""
+    if isinstance(value, list | tuple):
+        return [_marked_embedded(item, sending) for item in value]
+    if not isinstance(value, dict):
+        return loosely(value, sending.depth)
+    if not value.keys() >= _SIGNATURE:
+        return {name: _marked_embedded(item, sending) for name, item in value.items()}
+    task: str = value["task"]
+    if task.startswith("celery."):  # a chain, a group or a chord: its arguments are signatures
+        args, kwargs = _marked_embedded(value["args"], sending), _marked_embedded(value["kwargs"], sending)
+    else:
+        is_whole = bool(value.get("immutable"))
+        args, kwargs = _marked_arguments(value["args"], value["kwargs"], task, sending, are_first=is_whole)
+    options = _marked_embedded(value.get("options") or {}, sending)
+    return {**value, "args": args, "kwargs": kwargs, "options": options}
+
+
+def _shown(where: int | str, name: str | None, value: Any) -> str:
+    shown = name if name is not None and isinstance(where, int) else where
+    return f"argument {f'number {shown + 1}' if isinstance(shown, int) else repr(shown)} ({type(value).__name__})"
 
 
 register(NAME, encode, decode, content_type=CONTENT_TYPE, content_encoding="utf-8")

@@ -26,7 +26,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a background task from a function; `def` and `async def` alike.
 
     Args:
-        function: what the worker runs. Its arguments and its result must be JSON.
+        function: what the worker runs. Its arguments and its result arrive as they are, or are refused.
         options: Celery's (`queue`, `max_retries`, `time_limit`, `bind`, …), and `schedule`: seconds, a `timedelta`, a
             Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`).
 

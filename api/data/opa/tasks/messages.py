@@ -17,7 +17,7 @@ from opa.core.errors import OpaError
 from opa.core.nesting import deeper_than
 from opa.core.words import kind_of
 from opa.tasks.amqp_broker import UNREADABLE
-from opa.tasks.codec import CONTENT_TYPE, Limits, decode
+from opa.tasks.codec import CONTENT_TYPE, Limits, Unread, decode
 
 if TYPE_CHECKING:
     from kombu import Message
@@ -94,7 +94,8 @@ def read_body(
     if len(body) > limits.bytes:
         raise UnfitMessageError(f"it has {len(body)} bytes, and TASK_MAX_BYTES is {limits.bytes}")
     try:
-        payload = read(body)
+        with Unread():
+            payload = read(body)
     except Exception as error:
         raise UnfitMessageError(f"its content is not JSON ({type(error).__name__})") from error
     if _may_be_deep(body, limits.depth) and deeper_than(limits.depth + ENVELOPE, payload):

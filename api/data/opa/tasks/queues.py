@@ -16,7 +16,7 @@ from kombu.transport.native_delayed_delivery import bind_queue_to_native_delayed
 
 from opa.core.log import log
 from opa.tasks import refusals
-from opa.tasks.codec import Limited
+from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Amqp(AMQP):
                 sending.keywords["mandatory"] = True
             sending = partial(self.delays.send, sending) if is_delayed else sending
             try:
-                with Limited(self.app.limits):
+                with Sending(self.app.limits, name, self.app.parameters_of):
                     try:
                         return sending()
                     except Exception as error:

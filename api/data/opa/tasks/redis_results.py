@@ -13,11 +13,15 @@ from celery import states
 from celery._state import get_current_task
 from celery.backends import redis as redis_backend
 from celery.exceptions import BackendStoreError
+from kombu.exceptions import EncodeError
 from kombu.utils.encoding import bytes_to_str
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa.core.log import log
+from opa.tasks.codec import marked_arguments
+from opa.tasks.marks import Marked
 from opa.tasks.outages import pauses
+from opa.tasks.parameters import written_result
 from opa.tasks.server_states import SERVER_STATES, StateParser
 
 ANSWER_TIMEOUT = 5
@@ -97,6 +101,18 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""
 
+    def encode_result(self, result: Any, state: str) -> Any:
+        """What is stored of a result: what a task returns arrives as it is, or the task has failed."""
+        encoded = super().encode_result(result, state)
+        task = get_current_task()
+        if state != states.SUCCESS or task is None or self.serializer != "json":
+            return encoded
+        try:
+            marked = written_result(task, encoded)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise EncodeError(f"its result of the type {type(encoded).__name__} is not JSON: {error}") from error
+        return encoded if marked is encoded else Marked(marked)
+
     def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
         """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
 
@@ -122,6 +138,10 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
         if self.serializer != "json":  # the script reads nothing else
             return super()._store_result(task_id, result, state, traceback, request, **kwargs)
         meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+        if "args" in meta and meta["name"]:  # `result_extended`
+            meta["args"], meta["kwargs"] = map(
+                Marked, marked_arguments(meta["args"], meta["kwargs"], meta["name"], self.app.parameters_of)
+            )
         value = self.encode({**meta, "task_id": bytes_to_str(task_id)})
         if len(value) > self._MAX_STR_VALUE_SIZE:
             raise BackendStoreError(  # type: ignore[call-arg]

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -14,8 +14,10 @@ from celery import Task as CeleryTask
 from celery._state import get_current_task
 from celery.app.task import Context
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
+from kombu.exceptions import EncodeError
 
 from opa.tasks import loop, outages, soft_limit
+from opa.tasks.codec import Sending
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
 
@@ -66,11 +68,11 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
         return app
 
     @classmethod
-    def configure(cls) -> None:
+    def configure(cls, app: Any) -> None:
         """Take from the settings of the application what the decorator does not say."""
         for name in cls._from_settings:
             setattr(cls, name, None)
-        cls.bind(cls.app)
+        cls.bind(app)
         cls.annotate()
         cls._fit_limits()
 
@@ -81,11 +83,26 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
             # A shorter limit was chosen for this task; the soft one of all tasks has nothing to say any more.
             cls.soft_time_limit = None
 
+    def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        """Celery's `apply_async`; one that runs here and now is given what a worker would be given.
+
+        Raises:
+            TaskArgumentError: an argument would not arrive as it is.
+        """
+        app: Any = self.app
+        if not app.conf.task_always_eager:
+            return super().apply_async(args, kwargs, *more, **options)
+        with Sending(app.limits, self.name, app.parameters_of):
+            try:
+                return super().apply_async(args, kwargs, *more, **options)
+            except EncodeError as error:
+                raise app.argument_error(self.name, error) from error
+
     async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Send the task to a worker, without holding the event loop. `delay` is the same for synchronous callers.
 
         Raises:
-            TaskArgumentError: an argument is not JSON.
+            TaskArgumentError: an argument would not arrive as it is.
             TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
             kombu.exceptions.OperationalError: the broker does not answer; a route answers 503.
         """
@@ -144,17 +161,32 @@ def _origin() -> dict[str, Any]:
 
 def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
     """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop."""
-    wrapper = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
+    wrapper: Any = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
     # Celery checks arguments when a task is sent, by the signature that it finds.
-    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return wrapper
+    wrapper.__signature__ = inspect.signature(function)
+    wrapper.__opa_synchronous__ = True
+    made: Callable[..., Any] = wrapper
+    return made
+
+
+def is_synchronous(function: Callable[..., Any]) -> bool:
+    """Whether `synchronous` has made it."""
+    return bool(getattr(function, "__opa_synchronous__", False))
 
 
 def _calling(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         with soft_limit.Interruptible():
-            return outlasting(*args, **kwargs)
+            result = outlasting(*args, **kwargs)
+        if not inspect.isawaitable(result):
+            return result
+        # A decorator that is a plain `def` may stand before an `async def`.
+        task = get_current_task()
+        if task is None or task.request.called_directly:
+            return result
+        first: list[Awaitable[Any]] = [result]
+        return _on_loop(task, lambda: _awaited(first.pop() if first else function(*args, **kwargs)))
 
     def outlasting(*args: Any, **kwargs: Any) -> Any:
         tries = outages.TRIES
@@ -179,21 +211,30 @@ def _awaiting(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[...
         task = get_current_task()
         if task is None or task.request.called_directly:
             return function(*args, **kwargs)  # it is called as a function, by code that awaits it
-        request = task.request
-        soft_limit.spare(request.id)  # the coroutine holds the limit
-        token = _request.set(request)
-        coroutine = _outlasting(task, functools.partial(function, *args, **kwargs))
-        try:
-            hard, soft = _limits(task)
-            with belonging_to_its_request():
-                return loop.wait_for(_within_limits(coroutine, hard, soft), str(request.id), hard)
-        except RetryLater as error:
-            later = error
-        finally:
-            _request.reset(token)
-        return task.retry(*later.arguments, **later.options)
+        return _on_loop(task, functools.partial(function, *args, **kwargs))
 
     return run
+
+
+async def _awaited(result: Awaitable[R]) -> R:
+    return await result
+
+
+def _on_loop(task: Any, function: Callable[[], Coroutine[Any, Any, R]]) -> Any:
+    """Run what `function` gives on the event loop, within the limits of the task, and wait for it."""
+    request = task.request
+    soft_limit.spare(request.id)  # the coroutine holds the limit
+    token = _request.set(request)
+    coroutine = _outlasting(task, function)
+    try:
+        hard, soft = _limits(task)
+        with belonging_to_its_request():
+            return loop.wait_for(_within_limits(coroutine, hard, soft), str(request.id), hard)
+    except RetryLater as error:
+        later = error
+    finally:
+        _request.reset(token)
+    return task.retry(*later.arguments, **later.options)
 
 
 async def _outlasting(task: Any, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
