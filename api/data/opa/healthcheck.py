@@ -34,7 +34,7 @@ def read_target() -> dict[str, Any]:
 
 
 def _port(variable: str, default: int) -> int:
-    """The port in `variable`; the default where it has none, such as `tcp://…`, which Kubernetes makes for a service."""
+    """The port in `variable`; the default where it has none, such as Kubernetes' `tcp://…` of a service."""
     text = os.environ.get(variable, "").strip()
     return int(text) if text.isdecimal() else default
 

@@ -1,17 +1,25 @@
 """Settings.
 
-Kinds: a variable that somebody else has set is taken for a setting (B8); a settings file in Python is not run as the module
-that it is, and its values are not those of the other formats (B13).
+Kinds:
+
+- B8: a variable that somebody else has set is taken for a setting.
+- B13: a settings file in Python is not run as the module that it is, and its values are not those of other formats.
+- B37: what the process itself writes counts as a change of its code.
+- P2: two places decide each for itself what the default is.
+- B23: what `opa up` hands to its processes wins over what its user writes.
+- B24: a value is written in one language and read in another.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import opa
 from tests.cases.place import Place, case
+from tests.serve.process import wait_until
 
 HEALTH_CHECK = Path(opa.__file__).with_name("healthcheck.py")
 
@@ -55,3 +63,54 @@ def a_settings_file_with_a_dataclass(place: Place) -> None:
     assert '"mail"' in shown.stdout, shown.stderr
     checked = place.run("check")
     assert checked.returncode == 0, checked.stderr
+
+
+@case("B37", "A plugin may write a JSON file beside itself, and is not started again for it")
+def a_plugin_that_writes_beside_itself(place: Place) -> None:
+    place.plugin(
+        "cacher.py",
+        """
+        import json, pathlib, time
+        pathlib.Path(__file__).with_name("cache.json").write_text(json.dumps({"t": time.time()}))
+        """,
+    )
+    place.start(OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
+    place.wait_until_ready()
+    place.hello()
+    wait_until(lambda: place.answers("/hello"), what=place.log)
+    assert place.log.count("reload:") == 1, place.log
+
+
+@case("P2", "`ENV=dev opa start` watches ./plugins where there is no /plugins")
+def dev_without_plugin_paths(place: Place) -> None:
+    del place.environ["OPA_PLUGIN_PATHS"]
+    place.start(ENV="dev", OPA_DEBUGPY="false")
+    place.wait_until_ready()
+    place.hello()
+    wait_until(lambda: place.answers("/hello"), what=place.log)
+
+
+@case("B23", "A change of PLUGIN_PATHS in a settings file takes effect while `opa up` runs, in a folder with an emoji")
+def plugin_paths_that_change(place: Place) -> None:
+    folder = place.folder / "demo \N{ROCKET}"
+    for name in ("plugins", "settings", "common"):
+        (folder / name).mkdir(parents=True)
+    place.folder = folder
+    for name in ("OPA_PLUGIN_PATHS", "OPA_SETTINGS_DIR"):
+        del place.environ[name]
+    place.plugins = folder / "common"
+    place.hello()
+    place.start(command="up")
+    place.wait_until_ready()
+    place.write("settings/paths.yaml", "default: {PLUGIN_PATHS: [./plugins, ./common]}")
+    wait_until(lambda: place.answers("/hello"), what=place.log)
+
+
+@case("B24", "A plugin path may have an emoji, also where JSON has it as an escape")
+def a_path_with_an_emoji(place: Place) -> None:
+    folder = place.folder / "demo \N{ROCKET}"
+    folder.mkdir()
+    (folder / "a.py").write_text("x = 1")
+    listed = place.run("plugins", "--json", OPA_PLUGIN_PATHS=json.dumps([str(folder)]))
+    assert listed.returncode == 0, listed.stderr
+    assert '"name": "a"' in listed.stdout

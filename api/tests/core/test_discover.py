@@ -94,9 +94,9 @@ def test_a_default_path_may_be_missing() -> None:
 def test_where_the_default_path_is_not_there_the_folder_plugins_takes_its_place(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opa.core import prepare
+    from opa.core import plugin_paths
 
-    monkeypatch.setattr(prepare, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
+    monkeypatch.setattr(plugin_paths, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
     project.plugin("hello.py")
     project.settings(PLUGIN_PATHS=["/nowhere/plugins"])
     assert project.prepare().decisions[0].plugin.file == project.plugins / "hello.py"

@@ -521,6 +521,34 @@ def test_the_log_is_told_of_doubts_also_when_there_are_mistakes(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
+# What a variable stands for
+
+
+def test_a_variable_may_be_json_where_toml_knows_another_way_to_write_it(folder: SettingsFolder) -> None:
+    folder.variables(
+        OPA_PLUGIN_PATHS='["/srv/\\ud83d\\ude80/plugins"]',
+        OPA_PLUGIN_SETTINGS__A='{"url": "https://a", "no": null}',
+        OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS='{"URL": "redis://cache"}',
+        OPA_OWN='{"a": 1}',
+        OPA_OWN_LIST="[null, 1]",
+    )
+
+    config = folder.load()
+
+    assert config.PLUGIN_PATHS == ["/srv/\N{ROCKET}/plugins"]
+    assert config.PLUGIN_SETTINGS.A == {"url": "https://a", "no": None}
+    assert config.OPTIONAL_COMPONENTS.WALRUS.OPTS == {"URL": "redis://cache"}
+    assert config.OWN == '{"a": 1}'
+    assert config.OWN_LIST == [None, 1]
+
+
+@pytest.mark.parametrize("text", ["true", "1.10", "[1]", "{a = 1}", "1979-05-27", "007", "@here"])
+def test_a_variable_is_taken_as_it_is_where_the_setting_is_a_text(folder: SettingsFolder, text: str) -> None:
+    folder.variables(OPA_PROJECT_NAME=text)
+
+    assert text == folder.load().PROJECT_NAME
+
+
 # Variables of somebody else's
 
 

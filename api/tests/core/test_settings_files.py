@@ -318,7 +318,7 @@ def test_python_file_may_have_what_any_module_has(folder: SettingsFolder) -> Non
     assert config.LIMITS.smtp.host == "mail"
     assert config.SITES == {"a": "https://a", "b": "https://b"}
     assert config.HINTS == ["host", "ports"]
-    assert config.HERE == str(folder.path)
+    assert str(folder.path) == config.HERE
     assert "ET" not in config
     assert "OS" not in config
 
@@ -366,7 +366,7 @@ def test_paths_enums_tuples_sets_and_time_spans_stand_for_plain_values(folder: S
     config = folder.load()
 
     assert config.LOGLEVEL == "debug"
-    assert config.PLUGIN_PATHS == [str(folder.path.parent / "plugins")]
+    assert [str(folder.path.parent / "plugins")] == config.PLUGIN_PATHS
     assert config.ALLOW_METHODS == ["GET", "POST"]
     assert config.PLUGIN_BLACKLIST_LIST == ["/plugins/a"]
     assert config.REQUEST_TIMEOUT == 120

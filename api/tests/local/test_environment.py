@@ -6,7 +6,7 @@ import pytest
 
 from opa.core.settings import Config, load_settings
 from opa.core.settings_handed import handing_variable
-from opa.local.environment import component_settings, open_targets, plugin_paths
+from opa.local.environment import component_settings, open_targets, plugin_paths, plugin_settings
 
 AUTHORITIES = {"redis": ":secret@127.0.0.1:1", "mongo": "opa:secret@127.0.0.1:2"}
 
@@ -71,6 +71,11 @@ def test_a_server_that_does_not_run_changes_nothing(settings: Path) -> None:
 
 def test_the_plugins_of_the_folder_take_the_place_of_the_images(settings: Path, tmp_path: Path) -> None:
     assert plugin_paths(load_settings(), tmp_path) == [str(tmp_path / "plugins"), "opa:demo-plugins"]
+
+
+def test_the_default_plugin_paths_are_handed_down_whatever_the_user_has_set(settings: Path, tmp_path: Path) -> None:
+    settings.write_text("default: {PLUGIN_PATHS: ['./common']}")
+    assert plugin_settings(tmp_path) == {"PLUGIN_PATHS": [str(tmp_path / "plugins"), "opa:demo-plugins"]}
 
 
 def test_a_plugin_path_that_is_added_is_kept(settings: Path, tmp_path: Path) -> None:

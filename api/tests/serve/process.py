@@ -89,10 +89,10 @@ class Opa:
             """,
         )
 
-    def start(self, **environ: str) -> None:
+    def start(self, command: str = "start", **environ: str) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [Path(sys.executable).with_name("opa"), "start"],
+                [Path(sys.executable).with_name("opa"), command],
                 cwd=self.folder,
                 env={**self.environ, **environ},
                 stdout=log,

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from opa.core import plugin_paths
 from opa.core.flag import Flag
+from opa.core.log import log
 from opa.core.settings import Config
 from opa.local.servers import valkey
 from opa.local.supervisor import Child
-from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, polls, watched_folders
+from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, Repeats, polls, watched_folders
 from opa.serve.reload import Child as ReloadChild
 from opa.serve.single import MISTAKE
+from opa.serve.watch import without_nested
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
 
@@ -292,9 +295,37 @@ def test_nested_folders_are_watched_once(tmp_path: Path) -> None:
     inner.mkdir()
     paths = [str(inner), str(tmp_path), str(tmp_path), "opa:demo-plugins", "/there/is/none"]
     config = Config({"PLUGIN_PATHS": paths, "SETTINGS_DIR": str(inner)})
-    package, *others = watched_folders(config)
+    package, *others = without_nested(each.folder for each in watched_folders(config))
     assert package.name == "opa"
     assert others == [tmp_path, Path("/there/is/none")]
+
+
+def test_where_the_default_path_is_not_there_the_folder_plugins_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plugin_paths, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
+    config = Config({"PLUGIN_PATHS": ["/nowhere/plugins"], "SETTINGS_DIR": "settings"})
+
+    folders = [each.folder for each in watched_folders(config)]
+
+    assert tmp_path / "plugins" in folders
+    assert Path("/nowhere/plugins") not in folders
+
+
+def test_a_file_that_changes_soon_after_each_start_is_said_once() -> None:
+    now = 0.0
+    repeats = Repeats(clock=lambda: now)
+    said = []
+    log_id = log.add(lambda line: said.append(str(line)), level="WARNING")
+    for files, seconds in (("b", 1), ("a", 1), ("a", 60), ("a", 1), ("a", 1), ("a", 1), ("a", 1)):
+        repeats.started()
+        now += seconds
+        repeats.note([files])
+    log.remove(log_id)
+
+    assert len(said) == 1
+    assert "a changed within 10 s of each of the last 3 starts" in said[0]
 
 
 def test_the_setting_decides_about_polling(monkeypatch: pytest.MonkeyPatch) -> None:

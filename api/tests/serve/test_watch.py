@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from opa.serve.watch import changed_files, take_snapshot, wait_for_change
+from opa.serve.watched import Counts, Watched, in_package, in_plugin_path, in_settings
 
 
 @contextmanager
@@ -17,10 +18,11 @@ def waiting(*folders: Path, polling: bool) -> Iterator[Callable[[], list[str]]]:
     """Wait for a change beside the test; what it calls gives what changed."""
     stop, looked = threading.Event(), threading.Event()
     changed: list[str] = []
-    before = take_snapshot(folders)
+    watched = [Watched(folder, in_plugin_path) for folder in folders]
+    before = take_snapshot(watched)
     thread = threading.Thread(
         target=lambda: changed.extend(
-            wait_for_change(folders, before, polling=polling, stop=stop, meanwhile=looked.set)
+            wait_for_change(watched, before, polling=polling, stop=stop, meanwhile=looked.set)
         )
     )
     thread.start()
@@ -41,7 +43,7 @@ ways = pytest.mark.parametrize("polling", [True, False], ids=["polling", "notifi
 
 
 @ways
-@pytest.mark.parametrize("name", ["a.py", "a.json", "a.yaml", "a.yml", "a.toml", "a.ini", "deep/er/a.py"])
+@pytest.mark.parametrize("name", ["a.py", "deep/er/a.py"])
 def test_a_new_file_is_seen(tmp_path: Path, name: str, polling: bool) -> None:
     with waiting(tmp_path, polling=polling) as result:
         file = tmp_path / name
@@ -91,7 +93,7 @@ def test_a_folder_that_is_replaced_is_watched_on(tmp_path: Path, polling: bool) 
 @ways
 def test_other_files_do_not_count(tmp_path: Path, polling: bool) -> None:
     with waiting(tmp_path, polling=polling) as result:
-        for name in ("a.txt", ".a.py", "a.py~", "__pycache__/a.py", ".git/a.py", "node_modules/a.json"):
+        for name in ("a.txt", ".a.py", "a.py~", "a.json", "__pycache__/a.py", ".git/a.py", "node_modules/a.py"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
         (tmp_path / "b.py").touch()
@@ -102,10 +104,10 @@ def test_two_changes_in_one_second_are_two_changes(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text("1")
     os.utime(file, ns=(10**18, 10**18))
-    before = take_snapshot([tmp_path])
+    before = take_snapshot([Watched(tmp_path, in_plugin_path)])
     file.write_text("2")
     os.utime(file, ns=(10**18, 10**18 + 1))
-    assert changed_files(before, take_snapshot([tmp_path])) == [str(file)]
+    assert changed_files(before, take_snapshot([Watched(tmp_path, in_plugin_path)])) == [str(file)]
 
 
 def test_many_changes_at_once_are_one(tmp_path: Path) -> None:
@@ -120,11 +122,49 @@ def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.py").touch()
     (tmp_path / "inner" / "again").symlink_to(tmp_path)
-    names = {Path(path).name for path in take_snapshot([tmp_path])}
+    names = {Path(path).name for path in take_snapshot([Watched(tmp_path, in_plugin_path)])}
     assert names == {"a.py"}
 
 
 def test_stop_ends_the_wait(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    assert wait_for_change([tmp_path], {}, polling=True, stop=stop) == []
+    assert wait_for_change([Watched(tmp_path, in_plugin_path)], {}, polling=True, stop=stop) == []
+
+
+def counted(folder: Path, counts: Counts, *names: str) -> set[str]:
+    """Which of these files count."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return {str(Path(path).relative_to(folder)) for path in take_snapshot([Watched(folder, counts)])}
+
+
+def test_python_files_and_metadata_count_in_a_plugin_path(tmp_path: Path) -> None:
+    plugins = ["a.py", "a-meta.json", "b/__init__.py", "b/meta.json", "b/pyproject.toml", "b/deep/er.py"]
+    written = ["cache.json", "cache-meta.json", "meta.json", "a.json", "a.ini", "a.db", "a.log", "a.csv", "a.yaml"]
+    written += ["b/data.json", "b/deep/meta.json", "c/meta.json", "b/.a.py.swp", "b/4913", "b/#a.py#", "b/a.py.tmp"]
+    environment = ["b/venv/pyvenv.cfg", "b/venv/lib/x.py", ".venv/lib/x.py", "b/.git/hooks/x.py"]
+
+    assert counted(tmp_path, in_plugin_path, *plugins, *written, *environment) == set(plugins)
+
+
+def test_what_is_read_as_settings_counts_in_the_settings_folder(tmp_path: Path) -> None:
+    settings = ["a.yaml", "a.yml", "a.json", "a.toml", "a.ini", "a.py", "A.YAML", "parts/base.py"]
+    others = [".a.yaml", "a.txt", "secrets/key", "deep/a.yaml", "a.yaml.swp", "a.yaml~", "cache.db"]
+
+    assert counted(tmp_path, in_settings, *settings, *others) == set(settings)
+
+
+def test_modules_and_the_defaults_count_in_the_package(tmp_path: Path) -> None:
+    names = ["a.py", "b/c.py", "default-settings.yaml"]
+
+    assert counted(tmp_path, in_package, *names, "b/static/a.json", "b/default-settings.yaml") == set(names)
+
+
+def test_a_folder_may_hold_plugins_and_settings(tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "a.yaml").touch()
+    watched = [Watched(tmp_path, in_plugin_path), Watched(tmp_path / "settings", in_settings)]
+
+    assert list(take_snapshot(watched)) == [str(tmp_path / "settings" / "a.yaml")]

@@ -37,9 +37,13 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     running = find_running(Path())
     if running is None:
         return load_settings()
-    os.environ |= handing_variable(running.source, running.settings)
     takes_env = bool(running.env) and ENV_VARIABLE not in os.environ
     os.environ.setdefault(ENV_VARIABLE, running.env)
+    settings = dict(running.settings)
+    if os.environ[ENV_VARIABLE] != running.env:
+        # They are those of its env, with the demo plugins of `dev`.
+        settings.pop("PLUGIN_PATHS", None)
+    os.environ |= handing_variable(running.source, settings)
     config = load_settings(QUIET if takes_env and quiet else None, base_name="this command")
     env = f", {ENV_VARIABLE}={running.env}" if takes_env else ""
     typer.echo(f"beside {running.source}{env}: {_uses(config, running)}", err=True)

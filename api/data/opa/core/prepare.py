@@ -17,16 +17,13 @@ from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
 from opa.core.log import log, setup_logging
 from opa.core.manager import Loaded, PluginManager
+from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.policy import Policy
 from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
 from opa.core.settings import Config
 from opa.tasks.application import TaskApplication
-
-# The default of PLUGIN_PATHS is there in the image; elsewhere the folder of the project takes its place.
-DEFAULT_PLUGIN_PATH = "/plugins"
-LOCAL_PLUGIN_PATH = "plugins"
 
 
 def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> PluginManager:
@@ -68,15 +65,15 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
 
 
 def _plugin_paths(config: Config) -> list[str]:
-    """The plugin paths, with `./plugins` in the place of the default one where only that is there.
+    """The plugin paths of this process.
 
     Raises:
         PluginPathError: that would make root run what another user has written.
     """
-    instead = not Path(DEFAULT_PLUGIN_PATH).is_dir() and Path(LOCAL_PLUGIN_PATH).is_dir()
-    if instead and DEFAULT_PLUGIN_PATH in config.PLUGIN_PATHS:
+    paths = plugin_paths(config)
+    if LOCAL_PLUGIN_PATH in paths and LOCAL_PLUGIN_PATH not in config.PLUGIN_PATHS:
         _refuse_foreign(Path(LOCAL_PLUGIN_PATH))
-    return [LOCAL_PLUGIN_PATH if path == DEFAULT_PLUGIN_PATH and instead else path for path in config.PLUGIN_PATHS]
+    return paths
 
 
 def _refuse_foreign(folder: Path) -> None:

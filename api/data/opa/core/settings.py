@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import date, time
@@ -12,12 +13,21 @@ from opa.core.settings_check import check
 from opa.core.settings_config import FOLDER_SETTING, Config
 from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_merge import MergedSettings
-from opa.core.settings_schema import ALIASES, LISTS, PLAIN, TEXTS, split_list, without_python
+from opa.core.settings_schema import (
+    ALIASES,
+    LISTS,
+    PLAIN,
+    TEXTS,
+    is_mapping_setting,
+    split_list,
+    without_python,
+)
 from opa.core.settings_sources import (
     FOLDER_VARIABLE,
     PREFIX,
     Layer,
     Sources,
+    default_layers,
     find_sources,
     folder_source,
     setting_variables,
@@ -64,6 +74,14 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     return Config(values | checked.settings | folder, merged.sources | {(FOLDER_SETTING,): folder_source()})
 
 
+def default_of(name: str) -> Any:
+    """What `default-settings.yaml` says of the setting `name` in this env."""
+    merged = MergedSettings()
+    for layer in default_layers():
+        merged.add(layer)
+    return merged.values()[name]
+
+
 def _merge(sources: Sources, merged: MergedSettings) -> dict[str, Any]:
     for layer in sources.layers:
         merged.add(_tidied(layer, sources))
@@ -81,7 +99,22 @@ def _variable_value(name: str, text: str, merged: MergedSettings) -> Any:
         value = merged.parse_variable(text)
     except Exception:  # noqa: BLE001 - `add` parses it again and reports it together with all other mistakes
         return text
-    return text if name.upper() in TEXTS | LISTS and isinstance(value, int | float | date | time) else value
+    if name.upper() in TEXTS and isinstance(value, bool | int | float | date | time | list | dict):
+        return text
+    if name.upper() in LISTS and isinstance(value, bool | int | float | date | time):
+        return text
+    return _from_json(name, text) if value == text else value
+
+
+def _from_json(name: str, text: str) -> Any:
+    """The list that the text is in JSON, or the mapping where the setting is one. What JSON has TOML mostly has too."""
+    is_mapping = text.lstrip().startswith("{") and is_mapping_setting(name)
+    if not is_mapping and not text.lstrip().startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _tidied(layer: Layer, sources: Sources) -> Layer:
@@ -97,9 +130,9 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             if ALIASES[name] not in names:
                 values[ALIASES[name]] = value
         else:
-            value = without_python(value) if name.split("__")[0] in PLAIN else value
-            is_text = name in LISTS and isinstance(value, str) and not value.startswith("@")
-            values[key] = split_list(value) if is_text else value
+            plain = without_python(value) if name.split("__")[0] in PLAIN else value
+            is_text = name in LISTS and isinstance(plain, str) and not plain.startswith("@")
+            values[key] = split_list(plain) if is_text else plain
     return Layer(layer.source, values, layer.merge)
 
 

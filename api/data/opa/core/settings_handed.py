@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 HANDED_VARIABLE = "OPA_UP_SETTINGS"
+PROCESS_VARIABLE = "OPA_UP_PROCESS"
+"""Which process of `opa up` this is: `api`, `worker` or `beat`."""
 
 
 def handing_variable(source: str, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -21,6 +23,11 @@ def handing_variable(source: str, settings: Mapping[str, Any]) -> dict[str, str]
         settings: by name, which may be dotted.
     """
     return {HANDED_VARIABLE: json.dumps({"source": source, "settings": dict(settings)})}
+
+
+def process_of_up() -> str:
+    """Which process of an `opa up` this is; empty where it is none."""
+    return os.environ.get(PROCESS_VARIABLE, "")
 
 
 def handed_settings() -> tuple[str, Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -41,7 +41,7 @@ def split_list(value: Any) -> Any:
     return value
 
 
-def without_python(value: Any) -> Any:
+def without_python(value: Any) -> Any:  # noqa: PLR0911 - one for each kind
     """`value` as another format than Python would have it: a path is a text, a member of an enum is its value."""
     if isinstance(value, Enum):
         return without_python(value.value)
@@ -344,7 +344,19 @@ def _known_keys_upper(component: Any) -> Any:
 
 
 KNOWN = frozenset(Settings.model_fields)
+MAPPINGS = frozenset(n for n, f in Settings.model_fields.items() if get_origin(f.annotation) is dict)
 PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not name.startswith("CELERY_"))
 """Settings in which nobody has a use for objects of Python, as a plugin's model or Celery may."""
 TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
 LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
+
+
+def is_mapping_setting(name: str) -> bool:
+    """Whether the setting with this dotted name, or `A__B`, is always a mapping."""
+    path = name.upper().replace("__", ".").split(".")
+    if path[0] == "OPTIONAL_COMPONENTS" and len(path) == 3:
+        return path[2] == "OPTS"
+    return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
+
+
+_MAPPINGS_OF_MAPPINGS = frozenset({"OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"})

@@ -13,7 +13,7 @@ from opa.core.errors import SettingsError
 from opa.core.foreign_files import foreign_file
 from opa.core.service_links import service_links
 from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
-from opa.core.settings_handed import HANDED_VARIABLE, handed_settings
+from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
 
 DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
@@ -85,6 +85,11 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
     return sources
 
 
+def default_layers() -> list[Layer]:
+    """What default-settings.yaml says in this env."""
+    return list(_layers(DEFAULTS_FILE, DEFAULTS_FILE.name, Sources(Path(), current_envs()), set()))
+
+
 def settings_folder() -> Path:
     """The folder that OPA_SETTINGS_DIR names; else /data/settings, and where that is not there ./settings.
 
@@ -126,7 +131,7 @@ def current_envs() -> tuple[str, ...]:
 
 def setting_variables() -> list[tuple[str, str]]:
     """The environment variables that are settings, without their prefix; `A__B` comes after `A`."""
-    others = {PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE, *variables_of_services()}
+    others = {PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE, PROCESS_VARIABLE, *variables_of_services()}
     return sorted(
         (name.removeprefix(PREFIX), value)
         for name, value in os.environ.items()

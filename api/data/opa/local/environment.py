@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from opa.core.prepare import DEFAULT_PLUGIN_PATH
-from opa.core.settings import Config
-from opa.core.settings_sources import DEFAULTS_FILE, PREFIX
+from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH
+from opa.core.settings import Config, default_of
+from opa.core.settings_sources import DEFAULTS_FILE
 
 PLUGINS = "plugins"
 
@@ -76,17 +76,20 @@ def component_settings(targets: tuple[Target, ...], authorities: Mapping[str, st
     }
 
 
+def plugin_settings(project: Path) -> dict[str, Any]:
+    """The default plugin paths, with the folder `plugins` of the project in the place of the image's."""
+    return {"PLUGIN_PATHS": _in_project(default_of("PLUGIN_PATHS"), project)}
+
+
 def plugin_paths(config: Config, project: Path) -> list[str]:
-    """The plugin paths, with the folder `plugins` of the project in the place of the image's."""
+    """The plugin paths that result, together with what the user has set."""
     if DEFAULTS_FILE.name not in config.source("PLUGIN_PATHS"):
         return list(config.PLUGIN_PATHS)
-    own = str(project / PLUGINS)
-    return [own if path == DEFAULT_PLUGIN_PATH else path for path in config.PLUGIN_PATHS]
+    return _in_project(config.PLUGIN_PATHS, project)
 
 
-def plugin_variables(paths: list[str]) -> dict[str, str]:
-    """The environment variable that sets the plugin paths."""
-    return {f"{PREFIX}PLUGIN_PATHS": json.dumps(paths)}
+def _in_project(paths: list[str], project: Path) -> list[str]:
+    return [str(project / PLUGINS) if path == DEFAULT_PLUGIN_PATH else path for path in paths]
 
 
 def names_of_components(targets: tuple[Target, ...], server: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opa.cli.tables import print_table
 from opa.core.settings import Config
-from opa.core.settings_handed import handing_variable
+from opa.core.settings_handed import PROCESS_VARIABLE, handing_variable
 from opa.core.settings_sources import ENV_VARIABLE, PREFIX
 from opa.local.environment import (
     PLUGINS,
@@ -18,7 +18,7 @@ from opa.local.environment import (
     names_of_components,
     open_targets,
     plugin_paths,
-    plugin_variables,
+    plugin_settings,
 )
 from opa.local.folder import locked_folder
 from opa.local.running import Running, current_network, published
@@ -55,12 +55,13 @@ def run(config: Config) -> None:
         running = Running(
             process=os.getpid(),
             env=os.environ.get(ENV_VARIABLE, ""),
-            settings=component_settings(targets, authorities) | OWN_DEFAULTS,
+            settings=component_settings(targets, authorities) | plugin_settings(project) | OWN_DEFAULTS,
             network=current_network(),
         )
-        environ = (
-            handing_variable(running.source, running.settings) | plugin_variables(paths) | {f"{PREFIX}PORT": str(port)}
-        )
+        environ = handing_variable(running.source, running.settings)
+        if config.PORT == 0:
+            # The free one that was found; another one stays the user's to change while this runs.
+            environ |= {f"{PREFIX}PORT": str(port)}
         # Taken back before anything is stopped.
         with published(running, folder):
             print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
@@ -96,16 +97,9 @@ def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) 
         name=mode,
         command=[sys.executable, "-P", "-m", "opa.cli", "start"],
         folder=project,
-        environ=environ | _debugger(mode, config) | {"MODE": mode},
+        environ=environ | {"MODE": mode, PROCESS_VARIABLE: mode},
         stop_limit=stop_limit(config) + STOP_MARGIN,
     )
-
-
-def _debugger(mode: str, config: Config) -> dict[str, str]:
-    """Where a debugger attaches to the process: each needs a port of its own, and beat runs no code of a plugin."""
-    if mode == "worker" and config.DEBUGPY:
-        return {f"{PREFIX}DEBUGPY_PORT": str(config.DEBUGPY_PORT + 1)}
-    return {f"{PREFIX}DEBUGPY": "false"} if mode == "beat" else {}
 
 
 def runs_tasks(config: Config) -> bool:

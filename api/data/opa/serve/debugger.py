@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from opa.core.log import log
+from opa.core.settings_handed import process_of_up
 from opa.serve.debug_gate import gated
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ PAUSE = 0.1
 def listen(config: Config) -> None:
     """Listen on `DEBUGPY_HOST` and `DEBUGPY_PORT`, for debuggers alone; with `DEBUGPY_WAIT`, wait until one attaches.
 
-    A port that somebody else holds is logged, and the process goes on without a debugger.
+    The worker of an `opa up` takes the port behind that one, which the api has. A port that somebody else holds is
+    logged, and the process goes on without a debugger.
     """
     host, port = config.DEBUGPY_HOST, config.DEBUGPY_PORT
+    if port and process_of_up() == "worker":
+        port += 1
     taken = _wait_until_free(host, port)
     if taken:
         log.error(

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa.core import settings
-from opa.core.discover import PACKAGE_FOLDER, plugin_folders
+from opa.core.discover import BUILT_IN_FOLDER, PACKAGE_FOLDER, plugin_folders
 from opa.core.errors import PluginPathError, SettingsError
 from opa.core.exit_status import how_it_ended
 from opa.core.flag import Flag
 from opa.core.log import log
+from opa.core.plugin_paths import plugin_paths_to_watch
 from opa.serve import orphans
 from opa.serve.single import MISTAKE, command
-from opa.serve.watch import take_snapshot, wait_for_change
+from opa.serve.watch import take_snapshot, wait_for_change, without_nested
+from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 ORPHANS_GRACE = 1.0
 PAUSE = 0.05
 NAMED_FILES = 3
+SOON = 10.0
+MANY_TIMES = 3
 # Seconds until a process that has ended by itself starts again; twice as long each time. When it has lived as long as
 # the longest, as at first.
 FIRST_PAUSE = 1.0
@@ -56,20 +60,57 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None
 
 
 def _reload_until(stop: Flag, config: Config, child: Child, reload_limit: float) -> None:
-    polling = polls(config.RELOAD_POLLING)
-    folders = watched_folders(config)
-    log.info(f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}")
+    told, repeats = "", Repeats()
     while not stop.is_set():
+        polling, watched = polls(config.RELOAD_POLLING), watched_folders(config)
+        if (now := _words_for(watched, polling)) != told:
+            log.info(now)
+            told = now
         # Before the process starts, so that a change while it does is seen.
-        snapshot = take_snapshot(folders)
+        snapshot = take_snapshot(watched)
         child.start()
+        repeats.started()
         lives = Lives(child, stop)
-        changed = wait_for_change(folders, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
+        changed = wait_for_change(watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
         if changed:
             log.info(f"reload: {_named(changed)} changed")
+            repeats.note(changed)
             child.stop(reload_limit)
             config = _read_again(config)
-            folders = watched_folders(config)
+
+
+def _words_for(watched: Iterable[Watched], polling: bool) -> str:
+    folders = without_nested(each.folder for each in watched)
+    return f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}"
+
+
+class Repeats:
+    """Finds out that the process itself writes what it is started again for.
+
+    Args:
+        clock: seconds, as `time.monotonic`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._files: list[str] = []
+        self._times = 0
+
+    def started(self) -> None:
+        """The process was started."""
+        self._began = self._clock()
+
+    def note(self, files: list[str]) -> None:
+        """These have changed; a warning says where they do soon after each start."""
+        is_soon = self._clock() - self._began < SOON
+        self._times = self._times + 1 if is_soon and files == self._files else int(is_soon)
+        self._files = files
+        if self._times == MANY_TIMES:
+            log.warning(
+                f"{_named(files)} changed within {SOON:g} s of each of the last {MANY_TIMES} starts: where a plugin "
+                "writes that itself, let it write to a folder outside of PLUGIN_PATHS and of the settings"
+            )
 
 
 class Lives:
@@ -163,20 +204,16 @@ class Child:
         return True
 
 
-def watched_folders(config: Config) -> list[Path]:
-    """The package, the settings folder and the plugin paths, also those that do not exist yet; none twice."""
-    folders = [PACKAGE_FOLDER, Path(config.SETTINGS_DIR).absolute()]
-    for path in config.PLUGIN_PATHS:
+def watched_folders(config: Config) -> list[Watched]:
+    """The package, the settings folder and the plugin paths, also those that do not exist yet."""
+    watched = [Watched(PACKAGE_FOLDER, in_package), Watched(Path(config.SETTINGS_DIR).absolute(), in_settings)]
+    for path in plugin_paths_to_watch(config):
         try:
-            folders += plugin_folders([path])
+            folders = plugin_folders([path])
         except PluginPathError:
-            folders.append(Path(path).expanduser().absolute())
-    return _without_nested(folders)
-
-
-def _without_nested(folders: Iterable[Path]) -> list[Path]:
-    known = dict.fromkeys(folders)
-    return [folder for folder in known if not any(other in folder.parents for other in known)]
+            folders = (Path(path).expanduser().absolute(),)
+        watched += [Watched(folder, in_plugin_path) for folder in folders if folder != BUILT_IN_FOLDER]
+    return list(dict.fromkeys(watched))
 
 
 def polls(setting: str) -> bool:

@@ -6,16 +6,13 @@ or do not exist. Notifications of the operating system only make it quick and sp
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from watchfiles import watch
 
-SUFFIXES = (".py", ".json", ".yaml", ".yml", ".toml", ".ini")
-LEFT_OUT = {"__pycache__", "node_modules"}
+from opa.serve.watched import Stamp, Watched
 
 POLL_SECONDS = 0.4
 # With notifications: how long until the files are compared without one.
@@ -32,38 +29,12 @@ class Stop(Protocol):
     def wait(self, seconds: float, /) -> object: ...
 
 
-Stamp = tuple[int, int, int]
 Snapshot = dict[str, Stamp]
 
 
-def take_snapshot(folders: Iterable[Path]) -> Snapshot:
-    """Every file below `folders` that counts, with its inode, size and time of change in nanoseconds.
-
-    Hidden folders, `__pycache__` and `node_modules` are left out; links are followed. A folder that does not
-    exist has no files.
-    """
-    seen: set[tuple[int, int]] = set()
-    return {path: stamp for folder in folders for path, stamp in _files(str(folder), seen)}
-
-
-def _files(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Stamp]]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # gone since it was listed, or not ours to read: whoever imports from it says so
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in LEFT_OUT:
-            continue
-        try:
-            found = entry.stat()
-        except OSError:  # gone since it was listed, or a link that leads nowhere
-            continue
-        if stat.S_ISDIR(found.st_mode):
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                yield from _files(entry.path, seen)
-        elif entry.name.endswith(SUFFIXES):
-            yield entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)
+def take_snapshot(watched: Iterable[Watched]) -> Snapshot:
+    """Every file that counts, with its stamp. A folder that does not exist has none."""
+    return {path: stamp for each in watched for path, stamp in each.files()}
 
 
 def changed_files(before: Snapshot, after: Snapshot) -> list[str]:
@@ -72,7 +43,7 @@ def changed_files(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def wait_for_change(
-    folders: Iterable[Path],
+    watched: Iterable[Watched],
     before: Snapshot,
     *,
     polling: bool,
@@ -82,8 +53,8 @@ def wait_for_change(
     """Wait until files differ from `before` and have been quiet for a moment.
 
     Args:
-        folders: what to watch. Those that do not exist yet may appear.
-        before: a snapshot of `folders`.
+        watched: the folders. Those that do not exist yet may appear.
+        before: a snapshot of them.
         polling: look at the files at short intervals, and do not rely on notifications.
         stop: ends the wait.
         meanwhile: called every now and then, at least every two seconds.
@@ -91,22 +62,28 @@ def wait_for_change(
     Returns:
         The paths that changed; none when `stop` was set.
     """
-    folders = list(folders)
-    for _ in _moments(folders, polling, stop):
+    watched = list(watched)
+    for _ in _moments(without_nested(each.folder for each in watched), polling, stop):
         meanwhile()
-        now = take_snapshot(folders)
+        now = take_snapshot(watched)
         if now != before:
             # Where a change was undone at once, what it was is still worth a new start.
-            return changed_files(before, _when_quiet(folders, now, stop)) or changed_files(before, now)
+            return changed_files(before, _when_quiet(watched, now, stop)) or changed_files(before, now)
     return []
 
 
-def _when_quiet(folders: list[Path], last: Snapshot, stop: Stop) -> Snapshot:
+def without_nested(folders: Iterable[Path]) -> list[Path]:
+    """`folders` without those that are in another one of them; none twice."""
+    known = dict.fromkeys(folders)
+    return [folder for folder in known if not any(other in folder.parents for other in known)]
+
+
+def _when_quiet(watched: list[Watched], last: Snapshot, stop: Stop) -> Snapshot:
     """The snapshot after the last of many steps, as in a `git checkout`."""
     for _ in range(round(RESTLESS_SECONDS / QUIET_SECONDS)):
         if stop.wait(QUIET_SECONDS):
             break
-        now = take_snapshot(folders)
+        now = take_snapshot(watched)
         if now == last:
             break
         last = now

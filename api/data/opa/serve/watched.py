@@ -1,0 +1,86 @@
+"""Which files cause a reload: Python files, and what opa-stack itself reads beside them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opa.core.settings_files import READERS
+
+LEFT_OUT = {"__pycache__", "node_modules"}
+VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
+"""The file that each folder of a virtual environment has."""
+PACKAGE_FILES = ("default-settings.yaml",)
+PLUGIN_FILES = ("meta.json", "pyproject.toml")
+"""The metadata of a plugin that is a package; that of another one is `NAME-meta.json` beside `NAME.py`."""
+
+Stamp = tuple[int, int, int]
+"""Inode, size and time of change in nanoseconds."""
+Entries = Mapping[str, os.DirEntry[str]]
+Counts = Callable[[str, int, Entries], bool]
+"""Whether a file counts, by its name, the number of folders that it is inside of, and what lies beside it."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A folder that is watched, with what is below it.
+
+    Attributes:
+        folder: it need not exist.
+        counts: which of its files do.
+    """
+
+    folder: Path
+    counts: Counts
+
+    def files(self) -> Iterator[tuple[str, Stamp]]:
+        """Every file that counts, by its path.
+
+        Hidden folders, `__pycache__`, `node_modules` and virtual environments are left out; links are followed.
+        """
+        yield from self._files(str(self.folder), 0, set())
+
+    def _files(self, folder: str, depth: int, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Stamp]]:
+        try:
+            with os.scandir(folder) as listed:
+                entries = {entry.name: entry for entry in listed}
+        except OSError:  # gone since it was listed, or not ours to read: whoever imports from it says so
+            return
+        if depth and VIRTUAL_ENVIRONMENT in entries:
+            return
+        for name, entry in entries.items():
+            if name.startswith(".") or name in LEFT_OUT:
+                continue
+            try:
+                found = entry.stat()
+            except OSError:  # gone since it was listed, or a link that leads nowhere
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                if (found.st_dev, found.st_ino) not in seen:
+                    seen.add((found.st_dev, found.st_ino))
+                    yield from self._files(entry.path, depth + 1, seen)
+            elif self.counts(name, depth, entries):
+                yield entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def in_package(name: str, depth: int, _beside: Entries) -> bool:
+    """Of the package `opa`: its modules, and the defaults of the settings."""
+    return name.endswith(".py") or (depth == 0 and name in PACKAGE_FILES)
+
+
+def in_settings(name: str, depth: int, _beside: Entries) -> bool:
+    """Of the settings folder: what is read as settings, and what Python files there may import."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path would cost more
+    return suffix == ".py" or (depth == 0 and suffix in READERS)
+
+
+def in_plugin_path(name: str, depth: int, beside: Entries) -> bool:
+    """Of a plugin path: Python files, and the metadata of plugins."""
+    if name.endswith(".py"):
+        return True
+    if depth == 0:
+        return name.endswith("-meta.json") and f"{name.removesuffix('-meta.json')}.py" in beside
+    return depth == 1 and name in PLUGIN_FILES and "__init__.py" in beside
