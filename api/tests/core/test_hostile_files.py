@@ -215,7 +215,7 @@ def test_any_metadata_is_read_or_refused(tmp_path_factory: Any, data: Any) -> No
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("pyproject.toml", "tool = 1", "has a int where the table [tool.opa] should be"),
+        ("pyproject.toml", "tool = 1", "has an int where the table [tool.opa] should be"),
         ("pyproject.toml", "[tool]\nopa = 1", "is an int, not an object"),
         ("pyproject.toml", "x = " + deep("[", "]", 100_000), "more than 50 levels"),
         ("pyproject.toml", "[tool.opa]\nx = " + "9" * 5000, "a number of too many digits"),

@@ -1,7 +1,7 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
-A module each: folders, filters, steps, task_options, threads look at what was loaded; routers, paths, components at
-the application.
+A module each: refused, folders, filters, steps, copies, task_options, threads look at what was found and loaded;
+routers, paths, components at the application.
 """
 
 from __future__ import annotations
@@ -21,15 +21,19 @@ DEVELOPMENT = "dev"
 
 def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
+    from opa.checks.copies import copied_schedules
     from opa.checks.filters import entries_without_plugin
     from opa.checks.folders import folders_without_init
+    from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
     from opa.checks.task_options import misspelt_options
     from opa.checks.threads import threads_of_imports
 
+    yield from refused_plugins(manager)
     yield from folders_without_init(manager)
     yield from entries_without_plugin(manager)
     yield from imported_steps(manager)
+    yield from copied_schedules(manager)
     yield from misspelt_options(manager)
     yield from threads_of_imports(manager)
 

@@ -49,7 +49,14 @@ def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
 
 def _folders_in(path: Path) -> list[str]:
     with os.scandir(path) as entries:
-        return sorted(entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir())
+        return sorted(entry.name for entry in entries if entry.name[0] not in "._" and _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, or something of the system that is gone
+        return False
 
 
 def _is_imported(folder: Path) -> bool:
@@ -62,8 +69,8 @@ def _python_files(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name.endswith(".py")]
-    except PermissionError:
-        return []  # a folder of somebody else's
+    except OSError:
+        return []  # a folder of somebody else's, of which refused.py tells
     return [] if "__init__.py" in names else sorted(name for name in names if not _is_test(name))
 
 

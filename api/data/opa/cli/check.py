@@ -32,9 +32,10 @@ def check() -> None:
     _start_without_components(application)
     if application.openapi_url:
         build(application)
-    loaded = sum(decision.load for decision in manager.decisions)
+    loaded = len(manager.registry.objects)
+    left_out = len(manager.decisions) + len(manager.refused) - loaded
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    print(f"ok: {loaded} plugins loaded, {len(manager.decisions) - loaded} left out{told}")
+    print(f"ok: {loaded} plugins loaded, {left_out} left out{told}")
 
 
 def _start_without_components(application: Api) -> None:

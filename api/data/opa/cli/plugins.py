@@ -12,6 +12,7 @@ from opa.core.errors import StartError
 from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
+    from opa.core.candidates import Refused
     from opa.core.filters import Decision
     from opa.core.manager import PluginManager
     from opa.core.register import PluginObjects
@@ -48,13 +49,23 @@ def plugin_rows(manager: PluginManager) -> list[dict[str, Any]]:
     objects = {found.plugin.name: found for found in manager.registry.objects}
     positions = {name: position for position, name in enumerate(objects)}
     decisions = sorted(manager.decisions, key=lambda decision: positions.get(decision.plugin.name, len(positions)))
-    return [_row(decision, objects.get(decision.plugin.name), manager) for decision in decisions]
+    rows = [_row(decision, objects.get(decision.plugin.name), manager) for decision in decisions]
+    return rows + [_row(_refusal(refused), None, manager) for refused in manager.refused]
+
+
+def _refusal(refused: Refused) -> Decision:
+    from opa.core.discover import PluginFile
+    from opa.core.filters import Decision
+
+    return Decision(
+        PluginFile(refused.name, refused.path.parent, refused.path, False, refused.name), (refused.problem.what,)
+    )
 
 
 def _row(decision: Decision, found: PluginObjects | None, manager: PluginManager) -> dict[str, Any]:
     plugin = decision.plugin
     metadata = plugin.metadata
-    error = manager.roster.left_out.get(plugin.name)
+    error = manager.roster.left_out.get(plugin.name) if decision.load else None
     return {
         "name": plugin.name,
         "version": str(metadata.version) if metadata.version else "",

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from opa.core.candidates import (
+    NOT_ALLOWED,
+    SOMETHING_ELSE,
+    Refuse,
+    Refused,
+    is_for_others,
+    module_problem,
+    package_problem,
+    who_may_read,
+    why,
+)
 from opa.core.errors import MetadataError, PluginError, PluginPathError
 from opa.core.metadata import Metadata, read_metadata
 
@@ -70,23 +82,31 @@ def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = ()) 
         may_be_missing: those of them that are left out where they do not exist, instead of being an error.
 
     Raises:
-        PluginPathError: a path does not exist or is no folder.
+        PluginPathError: a path does not exist, is no folder, or may not be read.
     """
     optional = set(may_be_missing)
     folders: list[Path] = []
     for path in paths:
         folder = _inside_package(path) if _names_package(path) else Path(path).expanduser()
         folder = folder.absolute()
-        if not folder.exists() and path in optional:
-            continue
-        if not folder.is_dir():
-            raise PluginPathError(
-                f"plugin path '{path}' is not a folder" if folder.exists() else f"plugin path '{path}' does not exist",
-                where="setting PLUGIN_PATHS",
-                hint="Make the folder, or take it out of PLUGIN_PATHS",
-            )
+        try:
+            if not os.path.lexists(folder) and path in optional:
+                continue
+            if not stat.S_ISDIR(folder.stat().st_mode):
+                raise _bad_path(path, "is not a folder")
+            os.stat(f"{folder}/.")  # noqa: PTH116 - whether files in it can be read; a Path would take the dot away
+        except OSError as error:
+            raise _bad_path(path, why(error, folder)) from None
         folders.append(folder)
     return tuple(dict.fromkeys([folder for folder in folders if folder != BUILT_IN_FOLDER] + [BUILT_IN_FOLDER]))
+
+
+def _bad_path(path: str, problem: str) -> PluginPathError:
+    return PluginPathError(
+        f"plugin path '{path}' {problem}",
+        where="setting PLUGIN_PATHS",
+        hint=who_may_read() if problem == NOT_ALLOWED else "Make the folder, or take it out of PLUGIN_PATHS",
+    )
 
 
 def _names_package(path: str) -> bool:
@@ -106,27 +126,46 @@ def _inside_package(path: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / folder
 
 
-def find_plugins(folders: Iterable[Path]) -> tuple[PluginFile, ...]:
-    """The plugins in `folders`, by folder and then by name."""
-    return tuple(plugin for folder in folders for plugin in _plugins_in(folder))
+def find_plugins(folders: Iterable[Path], refuse: Refuse = lambda _: None) -> tuple[PluginFile, ...]:
+    """The plugins in `folders`, by folder and then by name.
+
+    Args:
+        folders: the plugin paths.
+        refuse: is told what looks like a plugin, and cannot be loaded.
+
+    Raises:
+        PluginPathError: a folder cannot be listed.
+    """
+    return tuple(plugin for folder in folders for plugin in _plugins_in(folder, refuse))
 
 
-def _plugins_in(folder: Path) -> Iterator[PluginFile]:
+def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
     """What Python could import from `folder`: modules, and folders with an `__init__.py`.
 
     The folder is listed once, since asking for each file by itself would take longer than to import it.
     """
-    with os.scandir(folder) as entries:
-        names = {entry.name: entry for entry in entries}
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name: entry for entry in entries if entry.name[0] != "."}
+    except OSError as error:
+        raise _bad_path(str(folder), why(error, folder)) from None
     prefix = f"{BUILT_IN_PACKAGE}." if folder == BUILT_IN_FOLDER else ""
     found: dict[str, PluginFile] = {}
     for name, entry in names.items():
+        if is_for_others(name):
+            continue
         stem, dot, suffix = name.rpartition(".")
-        if suffix == "py" and dot and stem != "__init__" and "." not in stem and entry.is_file():
+        is_module = dot and suffix.lower() == "py"
+        problem = module_problem(entry) if is_module else package_problem(entry)
+        if problem is SOMETHING_ELSE:
+            continue
+        if problem is not None:
+            refuse(Refused(folder / name, stem if is_module else name, problem))
+        elif is_module:
             plugin = PluginFile(stem, folder, folder / name, False, prefix + stem)
             # A package hides a module of its name, as it does for Python.
             found.setdefault(stem, with_metadata(plugin) if f"{stem}-meta.json" in names else plugin)
-        elif not dot and os.path.isfile(f"{entry.path}/__init__.py"):  # noqa: PTH113 - a Path would cost more
+        else:
             file = folder / name / "__init__.py"
             found[name] = with_metadata(PluginFile(name, folder, file, True, prefix + name))
     return iter([found[name] for name in sorted(found)])

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opa.core.candidates import LINK_HINT, who_may_read
 from opa.core.discover import PACKAGE_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
 from opa.core.roster import Roster
@@ -108,8 +109,10 @@ def _import_plugin(
             file = plugin.file.with_name(f"{part}.py")
             if part in submodules and not file.is_file():
                 file = plugin.file.parent / part / "__init__.py"
-            if file.is_file():
+            if file.is_file() or file.is_symlink():  # also one that leads nowhere
                 what = f"{file.name} of plugin '{plugin.name}'"
+                if not file.exists():
+                    raise PluginImportError("it is a link that leads nowhere", where=str(file), hint=LINK_HINT)
                 parts[part] = importlib.import_module(f"{plugin.module}.{part}")
     except KeyboardInterrupt:
         raise
@@ -222,7 +225,7 @@ def _import_error(
         hint = "Mend the syntax"
     else:
         where = _deepest_line_in(folders, error) or f"{file}:1"
-        hint = _hint(error)
+        hint = _hint(error, plugin)
     return PluginImportError(f"{what} does not import: {_summary(error)}", plugin=plugin.name, where=where, hint=hint)
 
 
@@ -234,7 +237,7 @@ def _summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: BaseException, plugin: PluginFile) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         if name in sys.modules:
@@ -242,6 +245,13 @@ def _hint(error: BaseException) -> str:
         known = {*sys.stdlib_module_names, *sys.modules}
         close = nearest(error.name, known)
         return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or mend the import"
+    if isinstance(error, SystemExit):
+        return (
+            "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
+            " path"
+        )
+    if isinstance(error, PermissionError) and error.filename == str(plugin.file):
+        return who_may_read()
     return "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST"
 
 

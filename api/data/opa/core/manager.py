@@ -17,6 +17,7 @@ from opa.core.uses import Uses, used_in_plugins
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from opa.core.candidates import Refused
     from opa.core.errors import PluginError
     from opa.core.filters import Decision
     from opa.core.groups import Groups
@@ -34,6 +35,7 @@ class Loaded:
     config: Config
     folders: tuple[Path, ...]
     decisions: tuple[Decision, ...]
+    refused: tuple[Refused, ...]
     roster: Roster
     plugins: tuple[ImportedPlugin, ...]
     celery: TaskApplication
@@ -48,6 +50,7 @@ class PluginManager:
         config: its settings.
         folders: the plugin paths, the built-in one last.
         decisions: every plugin that was found, and whether the filters let it through.
+        refused: what looks like a plugin, and cannot be loaded.
         roster: the plugins that are in, and those that were left out because they are broken.
         registry: what the loaded plugins define.
         hook_definitions: by name.
@@ -68,6 +71,7 @@ class PluginManager:
         self.config = loaded.config
         self.folders = loaded.folders
         self.decisions = loaded.decisions
+        self.refused = loaded.refused
         self.roster = loaded.roster
         self.celery = loaded.celery
         self.groups = loaded.groups

@@ -79,7 +79,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         text = read_text(file)
     except UnreadableError as error:
-        if error.is_missing:
+        if error.is_missing and not file.is_symlink():
             return {}
         raise MetadataError(f"plugin metadata {error}", where=str(file), hint="Mend the file, or remove it") from None
     try:

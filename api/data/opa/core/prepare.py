@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opa.core import settings
+from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import PluginPathError, SettingsError
@@ -46,7 +47,9 @@ def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> 
 
 def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
-    decisions = decide(first_of_each_name(_found(config, folders)), PluginFilters.of(config))
+    refused: list[Refused] = []
+    decisions = decide(first_of_each_name(_found(config, folders, refused.append)), PluginFilters.of(config))
+    refused.sort(key=lambda each: each.path)
     for decision in decisions:
         _log(decision)
     roster = Roster([decision.plugin for decision in decisions if decision.load], Policy.of(config))
@@ -57,7 +60,9 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
         groups.add_from_settings(_groups(config))
-    manager = PluginManager(Loaded(config, folders, decisions, roster, plugins, celery, groups, plugin_settings))
+    manager = PluginManager(
+        Loaded(config, folders, decisions, tuple(refused), roster, plugins, celery, groups, plugin_settings)
+    )
     _check_settings(manager)
     set_running(manager)
     prepare_components(manager)
@@ -87,9 +92,9 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def _found(config: Config, folders: Iterable[Path]) -> Iterator[PluginFile]:
+def _found(config: Config, folders: Iterable[Path], refuse: Refuse) -> Iterator[PluginFile]:
     """Every plugin: those in the plugin paths, then installed ones, and last those that come with opa-stack."""
-    in_folders = find_plugins(folders)
+    in_folders = find_plugins(folders, refuse)
     yield from (plugin for plugin in in_folders if not plugin.is_built_in)
     yield from named_plugins(NamedPlugin.of(entry) for entry in config.INSTALLED_PLUGINS)
     if config.PLUGIN_AUTOLOAD:

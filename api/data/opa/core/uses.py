@@ -57,7 +57,7 @@ def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: TaskApplication, 
             yield from _used_by(value)
             if name == "exception_handlers" and isinstance(value, Mapping):
                 yield from value.values()
-    yield from celery.functions()
+    yield from celery.functions().values()
     for group in groups.names():
         yield from groups.get(group).values()
     yield from _signal_handlers()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from celery import Celery
@@ -68,9 +69,9 @@ class TaskApplication(Celery):
 
         return self.subclass_with_self(Beat)
 
-    def functions(self) -> list[Callable[..., Any]]:
-        """The functions that the tasks of all plugins were made from."""
-        return list(self._functions.values())
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """The functions that the tasks of all plugins were made from, by the name of the task."""
+        return MappingProxyType(self._functions)
 
     def tasks_of(self, module: str) -> list[str]:
         """The names of the tasks of the plugin whose module is `module`."""

@@ -1,0 +1,34 @@
+"""Scheduled tasks that stand in two plugins, as where somebody has copied a file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opa.checks.mistake import Mistake
+from opa.core.sources import where_is_function
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+
+def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each scheduled task whose code another plugin has too, in the same line and with one schedule."""
+    functions = manager.celery.functions()
+    first: dict[object, str] = {}
+    for name, entry in manager.celery.schedules.items():
+        function = functions.get(name)
+        code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
+        if function is None or code is None:
+            continue
+        other = first.setdefault((code, str(entry["schedule"])), name)
+        plugin = manager.plugin_of_module(function.__module__)
+        if other != name and plugin != manager.plugin_of_module(functions[other].__module__):
+            yield Mistake(
+                f"task '{name}' of plugin '{plugin}' is the same as '{other}' ({where_is_function(functions[other])}),"
+                " and its schedule runs once more",
+                plugin=plugin,
+                where=where_is_function(function),
+                hint="Where the file is a copy, move it out of the plugin path",
+            )

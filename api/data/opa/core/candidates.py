@@ -1,0 +1,118 @@
+"""What lies in a plugin path: something that can be a plugin, something that only looks like one, or something else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+# The functions of `os` instead of a Path, which costs more, and says of some errors that there is nothing.
+# ruff: noqa: PTH110, PTH113, PTH114, PTH116
+
+_NAME = re.compile(r"[\w-]+")
+# For pytest, setuptools and Python itself.
+_FOR_OTHERS = re.compile(r"(conftest|setup|test_.*|__.*__)\.py|__.*__")
+NOT_ALLOWED = f"cannot be read: {os.strerror(errno.EACCES)}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something is no plugin, in words that follow its name, and what to do about it."""
+
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something in a plugin path that looks like a plugin, and cannot be loaded.
+
+    Attributes:
+        path: where it is.
+        name: that the plugin would have.
+        problem: why not.
+    """
+
+    path: Path
+    name: str
+    problem: Problem
+
+
+Refuse = Callable[[Refused], object]
+
+SOMETHING_ELSE: Final = Problem("", "")
+LINK_HINT = "Let the link lead to something that this process can see, also in a container, or remove it"
+_BAD_NAME = Problem(
+    "has a name with more than letters, digits, '_' and '-', under which it cannot be imported",
+    "Rename it; where it is a copy, move it to another place",
+)
+
+
+def is_for_others(name: str) -> bool:
+    """Whether a file or folder of this name beside plugins is for pytest, setuptools or Python itself."""
+    return _FOR_OTHERS.fullmatch(name) is not None
+
+
+def module_problem(entry: os.DirEntry[str]) -> Problem | None:
+    """What keeps `entry`, whose name ends with `.py`, from being a module; capitals are no `.py` for Python."""
+    stem, _, suffix = entry.name.rpartition(".")
+    if not _is_name(stem):
+        return _BAD_NAME
+    try:
+        if not entry.is_file():
+            os.stat(entry.path)
+            return Problem("is no regular file", "Put the file itself into the folder, or remove this")
+    except OSError as error:
+        return _unreadable(error, entry.path)
+    return None if suffix == "py" else Problem(f"ends with '.{suffix}', which is no Python", f"Rename it to {stem}.py")
+
+
+def package_problem(entry: os.DirEntry[str]) -> Problem | None:
+    """What keeps `entry` from being a package: it is `SOMETHING_ELSE` where it does not look like one."""
+    file, could_be = f"{entry.path}/__init__.py", _is_name(entry.name)
+    problem: Problem | None = None
+    try:
+        if not could_be and not entry.is_dir():
+            return SOMETHING_ELSE
+        os.stat(file)
+        if not could_be:
+            problem = _BAD_NAME
+        elif not os.path.isfile(file):
+            problem = Problem("has an __init__.py that is no regular file", "Put the file itself into the folder")
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if is_missing and os.path.islink(file):
+            problem = Problem(f"has an __init__.py that {why(error, file)}", LINK_HINT)
+        elif is_missing and (os.path.exists(entry.path) or not entry.is_symlink()):
+            problem = SOMETHING_ELSE
+        else:
+            problem = _unreadable(error, entry.path) if could_be else SOMETHING_ELSE
+    return problem
+
+
+def why(error: OSError, path: str | Path) -> str:
+    """Why what should be at `path` is not to be had."""
+    if error.errno == errno.ELOOP:
+        return "is a link that leads in a circle"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
+    return f"cannot be read: {error.strerror or error}"
+
+
+def who_may_read() -> str:
+    """What to do where this process may not read something."""
+    return f"This process runs as the user with the number {os.geteuid()}: let it read the folder and all that is in it"
+
+
+def _unreadable(error: OSError, path: str) -> Problem:
+    what = why(error, path)
+    return Problem(what, LINK_HINT if "link" in what else who_may_read())
+
+
+def _is_name(name: str) -> bool:
+    # What is no letter for `re` may be one for Python, such as an accent that stands by itself.
+    return _NAME.fullmatch(name) is not None or f"_{name.replace('-', '_')}".isidentifier()

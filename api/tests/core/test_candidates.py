@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from opa.core.candidates import Refused
+from opa.core.discover import find_plugins, plugin_folders
+from opa.core.errors import MetadataError, PluginImportError, PluginPathError
+from tests.project import Project, clean_imports
+
+NOBODY = 65534
+
+
+@contextmanager
+def no_root() -> Iterator[None]:
+    """Root may read everything, so it is somebody else in the block."""
+    user = os.geteuid()
+    os.seteuid(user or NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that lies where every user may look; not in the folders of pytest."""
+    with TemporaryDirectory() as name, clean_imports():
+        Path(name).chmod(0o755)
+        yield Project(Path(name), monkeypatch)
+
+
+def told(folder: Path) -> dict[str, str]:
+    """What is refused in a folder, and why; nothing of it is a plugin."""
+    refused: list[Refused] = []
+    assert not find_plugins([folder], refused.append)
+    return {each.path.name: each.problem.what for each in refused}
+
+
+BAD_NAME = "has a name with more than letters, digits, '_' and '-', under which it cannot be imported"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("report copy.py", "report - Kopie (2).py", "report.v2.py", "report (conflicted copy 2026-11-28).py"),
+        *("a+b.py", "report~1.py", "shop-1.2/__init__.py", "my plugin/__init__.py"),
+    ],
+)
+def test_a_name_that_cannot_be_imported_is_refused(project: Project, name: str) -> None:
+    project.plugin(name)
+    assert told(project.plugins) == {name.partition("/")[0]: BAD_NAME}
+
+
+@pytest.mark.parametrize("name", ["größe", "u\u0308ber", "2fa", "a-b", "_helpers", "名前", "setup_shop", "speed_test"])
+def test_letters_of_all_languages_digits_dashes_and_underscores_make_a_name(project: Project, name: str) -> None:
+    project.plugin(f"{name}.py")
+    assert [plugin.name for plugin in find_plugins([project.plugins])] == [name]
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda path: path.symlink_to("nowhere"), "is a link that leads nowhere"),
+        (lambda path: path.symlink_to(path.name), "is a link that leads in a circle"),
+        (os.mkfifo, "is no regular file"),
+        (Path.mkdir, "is no regular file"),
+    ],
+)
+def test_a_module_that_is_no_file_is_refused(project: Project, make: Callable[[Path], None], problem: str) -> None:
+    make(project.plugins / "p.py")
+    assert told(project.plugins) == {"p.py": problem}
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [("nowhere", "is a link that leads nowhere"), ("shop", "is a link that leads in a circle")],
+)
+def test_a_link_that_would_be_a_package_is_refused(project: Project, target: str, problem: str) -> None:
+    (project.plugins / "shop").symlink_to(target)
+    assert told(project.plugins) == {"shop": problem}
+
+
+def test_a_package_whose_init_is_no_file_is_refused(project: Project) -> None:
+    for name, make in {
+        "link": lambda path: path.symlink_to("nowhere"),
+        "circle": lambda path: path.symlink_to("__init__.py"),
+        "pipe": os.mkfifo,
+    }.items():
+        (project.plugins / name).mkdir()
+        make(project.plugins / name / "__init__.py")
+    assert told(project.plugins) == {
+        "link": "has an __init__.py that is a link that leads nowhere",
+        "circle": "is a link that leads in a circle",
+        "pipe": "has an __init__.py that is no regular file",
+    }
+
+
+def test_an_ending_in_capitals_is_refused(project: Project) -> None:
+    project.plugin("HELLO.PY")
+    assert told(project.plugins) == {"HELLO.PY": "ends with '.PY', which is no Python"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("conftest.py", "setup.py", "test_shop.py", "__main__.py", "__main__/__init__.py", "__init__.py"),
+        *(".hidden.py", ".git/__init__.py", "notes.txt", "Makefile", "data.v2.json", "shop-1.2/data.csv"),
+    ],
+)
+def test_what_is_for_others_is_passed_over(project: Project, name: str) -> None:
+    project.plugin(name)
+    (project.plugins / ".#shop.py").symlink_to("nowhere")  # as editors have it
+    (project.plugins / "latest.csv").symlink_to("nowhere")
+    assert told(project.plugins) == {}
+
+
+def test_a_folder_that_may_not_be_read_is_refused_where_it_could_be_a_plugin(open_project: Project) -> None:
+    for name in ("closed", "lost+found"):
+        (open_project.plugins / name).mkdir(mode=0)
+    with no_root():
+        assert told(open_project.plugins) == {"closed": "cannot be read: Permission denied"}
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_plugin_path_that_may_not_be_read_is_one_line(open_project: Project, mode: int) -> None:
+    open_project.plugins.chmod(mode)
+    with no_root(), pytest.raises(PluginPathError) as caught:
+        find_plugins(plugin_folders([str(open_project.plugins)]))
+    open_project.plugins.chmod(0o755)
+    assert str(caught.value).startswith(f"plugin path '{open_project.plugins}' cannot be read: Permission denied")
+    assert "(setting PLUGIN_PATHS). This process runs as the user with the number" in str(caught.value)
+
+
+def test_a_plugin_path_that_is_a_link_to_nowhere_is_one_line(project: Project) -> None:
+    (project.folder / "link").symlink_to("nowhere")
+    with pytest.raises(PluginPathError, match="plugin path 'link' is a link that leads nowhere"):
+        plugin_folders(["link"], may_be_missing=["link"])
+
+
+@pytest.mark.parametrize(("file", "meta"), [("p.py", "p-meta.json"), ("p/__init__.py", "p/meta.json")])
+def test_metadata_that_is_a_link_to_nowhere_is_an_error(project: Project, file: str, meta: str) -> None:
+    project.plugin(file)
+    (project.plugins / meta).symlink_to("nowhere")
+    with pytest.raises(MetadataError, match="cannot be read"):
+        project.prepare()
+
+
+def test_a_part_of_a_package_that_is_a_link_to_nowhere_is_an_error(project: Project) -> None:
+    project.plugin("p/__init__.py")
+    (project.plugins / "p/tasks.py").symlink_to("nowhere")
+    with pytest.raises(PluginImportError, match=r"tasks.py of plugin 'p' does not import: it is a link"):
+        project.prepare()
+
+
+def test_the_running_program_is_never_forgotten(project: Project) -> None:
+    import sys
+
+    project.plugin("__main__.py", "print('RUNS')")
+    main = sys.modules["__main__"]
+    project.prepare()
+    project.prepare()
+    assert sys.modules["__main__"] is main
