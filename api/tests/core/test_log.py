@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -17,6 +19,7 @@ import pytest
 from opa.core import log as log_module
 from opa.core.errors import SettingsError
 from opa.core.log import level_number, log, setup_logging
+from opa.core.log_arguments import Shown
 from opa.core.log_std import LeadIntoLog
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -216,6 +219,88 @@ def test_what_cannot_be_formatted_is_written_with_what_was_wrong(lines: Lines) -
     (found,) = lines()
     assert found["line"] == line
     assert found["message"] == "{missing} things, 5 (cannot be logged as asked: KeyError('missing'))"
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "expected"),
+    [
+        ("%s of %d", ("disk", 3), "disk of 3"),
+        ("%(a)s and %(b).1f", ({"a": 1, "b": 2},), "1 and 2.0"),
+        ("done: %s", ({"password": "hunter2"},), "done: {'password': '***'}"),
+        ("100%% of %s", ("it",), "100% of it"),
+        ("{} of %s", ("disk",), "disk of %s"),
+        ("{} is 100 %", ("disk",), "disk is 100 %"),
+        ("{1} {0}", ("a", "b"), "b a"),
+        ("{0} {0}", ("a",), "a a"),
+        ("value:", (5,), "value:, 5 (nothing in the message takes the last 1)"),
+        ("value:", ({"token": "hunter2"},), "value:, {'token': '***'} (nothing in the message takes the last 1)"),
+        ("{} and", ("a", "b"), "a and, 'b' (nothing in the message takes the last 1)"),
+        ("%d of them", ("many",), "%d of them, 'many' (nothing in the message takes the last 1)"),
+        ("50 %", (3,), "50 %, 3 (nothing in the message takes the last 1)"),
+    ],
+)
+def test_every_argument_is_written(lines: Lines, message: str, args: tuple[Any, ...], expected: str) -> None:
+    log.info(message, *args)
+    (line,) = lines()
+    assert (line["level"], line["message"]) == ("INFO", expected)
+    assert line["function"] == "test_every_argument_is_written"
+
+
+def test_named_arguments_stay_fields_beside_values_for_percent(lines: Lines) -> None:
+    log.info("%s is here", "a", order=7)
+    (line,) = lines()
+    assert (line["message"], line["extra"]) == ("a is here", {"order": 7})
+
+
+@pytest.mark.parametrize("form", ["true", "one", "exception", "tuple"])
+def test_exc_info_of_the_standard_library_gives_the_exception(lines: Lines, form: str) -> None:
+    try:
+        raise ValueError("mine")
+    except ValueError as error:
+        given = {"true": True, "one": 1, "exception": error, "tuple": sys.exc_info()}[form]
+        log.error("it failed: {}", "why", exc_info=given)
+    (line,) = lines()
+    assert line["message"] == "it failed: why"
+    assert (line["exception"]["type"], line["exception"]["message"]) == ("ValueError", "mine")
+    assert "extra" not in line
+    assert line["function"] == "test_exc_info_of_the_standard_library_gives_the_exception"
+
+
+def test_exc_info_without_an_exception_gives_none(lines: Lines) -> None:
+    log.error("{no braces}", exc_info=True)
+    log.error("none", exc_info=False)
+    assert [(line["message"], "exception" in line, "extra" in line) for line in lines()] == [
+        ("{no braces}", False, False),
+        ("none", False, False),
+    ]
+
+
+def test_other_arguments_of_the_standard_library_mean_the_same(lines: Lines) -> None:
+    def helper() -> None:
+        log.info("one", extra={"order": 7, "token": "hunter2"}, stacklevel=2)
+        log.info("two", stack_info=True)
+        log.info("{extra}", extra=5)
+
+    helper()
+    log.warn("three")
+    log.fatal("four")
+    one, two, extra, three, four = lines()
+    assert one["extra"] == {"order": 7, "token": "***"}
+    assert one["function"] == "test_other_arguments_of_the_standard_library_mean_the_same"
+    assert two["extra"]["stack"].rstrip().endswith('log.info("two", stack_info=True)')
+    assert extra["message"] == "5"
+    assert (three["level"], four["level"]) == ("WARNING", "CRITICAL")
+
+
+def test_the_log_and_what_holds_it_can_be_copied_and_pickled(lines: Lines) -> None:
+    bound = log.bind(order=7).opt(depth=0)
+    for one in (log, bound):
+        assert copy.copy(one) is one
+        assert copy.deepcopy([one])[0] is one
+    assert pickle.loads(pickle.dumps(log)) is log
+    pickle.loads(pickle.dumps(bound)).bind(more=8).info("hello")
+    assert [line["extra"] for line in lines()] == [{"order": 7, "more": 8}]
+    assert copy.copy(Shown([1])).value == [1]
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1: {2: 3}}, {(1, 2): object}, b"bytes", {1, 2}])

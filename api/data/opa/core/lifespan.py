@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.errors import LifecycleError, PluginError
 from opa.core.lifecycle import LifecycleRunner, StepName
-from opa.core.log import log
+from opa.core.log import keep_logging, log
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
 from opa.core.uses import Uses, used_by_routes
@@ -39,6 +39,7 @@ async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterat
             await connect_components(manager)
             await process.set_up()
             await process.start()
+            keep_logging(manager.config)
             yield
         finally:
             is_failing = sys.exc_info()[0] is not None

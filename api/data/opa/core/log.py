@@ -10,16 +10,18 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loguru import logger
 
 from opa.core import exceptions
 from opa.core.errors import SettingsError
-from opa.core.log_arguments import PLAIN, Shown, shown
+from opa.core.log_arguments import PLAIN, Shown, shown, text_without_braces
+from opa.core.log_kept import keep_loguru, keep_std_logging
 from opa.core.log_lines import json_line, safe_repr, text_line
-from opa.core.log_std import lead_std_logging
+from opa.core.log_std import lead_handlers, lead_std_logging
 from opa.core.printable import encodable
 from opa.core.request_id import get_request_id
 from opa.core.secrets import looks_secret
@@ -49,13 +51,17 @@ class Log:
 
     `log.info("…")` and the other levels, `bind`, `opt`, `catch`, `contextualize` and the rest are loguru's.
     `obj | log` writes `obj` at level debug and gives the very same `obj`, so it fits into any expression.
+
+    Code that was written for the standard library's logging works: values for `%`, and `exc_info`, `stack_info`,
+    `stacklevel` and `extra`.
     """
 
     # numpy's arrays would otherwise apply `|` to each of their elements.
     __array_ufunc__ = None
 
-    def __init__(self, wrapped: Logger, **options: Any) -> None:
+    def __init__(self, wrapped: Logger, bound: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._wrapped = wrapped
+        self._bound = bound or {}
         self._options = options
         depth = options.get("depth", 0)
         self._for_caller = wrapped.opt(**{**options, "depth": depth + 2})
@@ -85,6 +91,8 @@ class Log:
         """Log at level 30."""
         self._write("WARNING", message, args, kwargs)
 
+    warn = warning
+
     def error(self, message: object, *args: Any, **kwargs: Any) -> None:
         """Log at level 40."""
         self._write("ERROR", message, args, kwargs)
@@ -92,6 +100,8 @@ class Log:
     def critical(self, message: object, *args: Any, **kwargs: Any) -> None:
         """Log at level 50."""
         self._write("CRITICAL", message, args, kwargs)
+
+    fatal = critical
 
     def exception(self, message: object, *args: Any, **kwargs: Any) -> None:
         """Log at level 40, with the exception that is being handled."""
@@ -103,31 +113,72 @@ class Log:
 
     def bind(self, **extra: Any) -> Log:
         """A log that adds `extra` to each of its lines."""
-        return Log(self._wrapped.bind(**extra), **self._options)
+        return Log(self._wrapped.bind(**extra), {**self._bound, **extra}, **self._options)
 
     def opt(self, **options: Any) -> Log:
         """A log with loguru's options for one call: `exception`, `depth`, `lazy`, `colors`, `raw`."""
-        return Log(self._wrapped, **{**self._options, **options})
+        return Log(self._wrapped, self._bound, **{**self._options, **options})
+
+    def __copy__(self) -> Log:
+        return self  # nothing in it ever changes
+
+    def __deepcopy__(self, _memo: object) -> Log:
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "log" if self is log else (_made_again, (self._bound, self._options))
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # an object that is being made has none of its own yet
+            raise AttributeError(name)
         return getattr(self._wrapped, name)
 
     def _write(self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if args or kwargs:
-            show = _shown_late if self._options.get("lazy") else shown
-            if not PLAIN.issuperset(map(type, args)):
-                args = tuple(map(show, args))
-            for name, value in kwargs.items():
-                if type(value) not in PLAIN or looks_secret(name):
-                    kwargs[name] = show(value, name)
-        elif not isinstance(message, str):
-            message = Shown(message)
+        if kwargs and (not _OF_STANDARD_LIBRARY.isdisjoint(kwargs) or isinstance(kwargs.get("extra"), Mapping)):
+            self._as_standard_library(kwargs)._write(level, message, args, kwargs)
+            return
+        logger = self._for_caller
         try:
-            self._for_caller.log(level, message, *args, **kwargs)
+            if args and isinstance(message, str) and message.count("{") < len(args) and not self._options.get("lazy"):
+                text = text_without_braces(message, args)
+                if text is not None:
+                    logger.bind(**kwargs).log(level, text)
+                    return
+            if args or kwargs:
+                show = _shown_late if self._options.get("lazy") else shown
+                if not PLAIN.issuperset(map(type, args)):
+                    args = tuple(map(show, args))
+                for name, value in kwargs.items():
+                    if type(value) not in PLAIN or looks_secret(name):
+                        kwargs[name] = show(value, name)
+            elif not isinstance(message, str):
+                message = Shown(message)
+            logger.log(level, message, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  whatever is wrong with a message, the caller goes on
             text = message if isinstance(message, str) else safe_repr(message)
-            what = "".join(f", {safe_repr(value)}" for value in (*args, *kwargs.values()))
-            self._for_caller.warning(f"{text}{what} (cannot be logged as asked: {safe_repr(failure)})")
+            what = "".join(f", {safe_repr(shown(value))}" for value in (*args, *kwargs.values()))
+            logger.warning(f"{text}{what} (cannot be logged as asked: {safe_repr(failure)})")
+
+    def _as_standard_library(self, kwargs: dict[str, Any]) -> Log:
+        """A log for one call with arguments of the standard library's logging, which are taken out of `kwargs`."""
+        exception = kwargs.pop("exc_info", None)
+        depth = self._options.get("depth", 0) + 1 + max(kwargs.pop("stacklevel", 1) - 1, 0)
+        options: dict[str, Any] = {"depth": depth}
+        if exception:
+            options["exception"] = exception if isinstance(exception, BaseException | tuple) else True
+        fields = {}
+        if kwargs.pop("stack_info", False):
+            fields["stack"] = "".join(traceback.format_stack(sys._getframe(depth + 2)))
+        if isinstance(kwargs.get("extra"), Mapping):
+            fields.update({str(name): value for name, value in kwargs.pop("extra").items()})
+        return self.bind(**fields).opt(**options) if fields else self.opt(**options)
+
+
+_OF_STANDARD_LIBRARY = frozenset({"exc_info", "stack_info", "stacklevel"})
+
+
+def _made_again(bound: dict[str, Any], options: dict[str, Any]) -> Log:
+    return log.bind(**bound).opt(**options)
 
 
 def _shown_late(make: Callable[[], Any], name: str = "") -> Callable[[], Any]:
@@ -177,8 +228,18 @@ def setup_logging(config: Config) -> None:
     if chosen not in {"auto", "json", "text"}:
         raise SettingsError(f"setting LOG_FORMAT is {config.LOG_FORMAT!r}", hint="It is auto, json or text")
     _write_to_stderr(level, as_text=_is_text(chosen))
+    keep_std_logging()
     lead_std_logging(level)
     exceptions.install(config)
+
+
+def keep_logging(config: Config) -> None:
+    """Put back what a plugin may have changed, after code of one has run; `setup_logging` has been called.
+
+    Args:
+        config: reads `LOGLEVEL`.
+    """
+    lead_handlers(level_number(config.LOGLEVEL))
 
 
 def _is_text(chosen: str) -> bool:
@@ -205,9 +266,9 @@ def _to_stderr(line: str) -> None:
 
 
 def _write_to_stderr(level: int, *, as_text: bool) -> None:
-    global _sink  # noqa: PLW0603  loguru's logger is one for the process, and so is the sink that is ours in it
+    global _sink, _settings  # loguru's logger is one for the process, and so is the sink that is ours
     colored = as_text and _wants_colors()
-    added = logger.add(
+    added = _add(
         _to_stderr,
         level=level,
         format=functools.partial(text_line, colored=colored) if as_text else json_line,
@@ -217,8 +278,8 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
         catch=True,
     )
     with contextlib.suppress(ValueError):  # somebody has removed it
-        logger.remove(_sink)
-    _sink = added
+        _remove(_sink)
+    _sink, _settings = added, (level, as_text)
 
 
 def _complete(line: Record) -> None:
@@ -234,9 +295,16 @@ def _complete(line: Record) -> None:
 
 
 logger.configure(patcher=_complete)
+_add, _remove = logger.add, logger.remove  # before they are made to keep the log
 _sink = 0  # the one that loguru makes when it is imported
+_settings = (0, False)
 _write_to_stderr(
     LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),
     as_text=_is_text(os.environ.get("OPA_LOG_FORMAT", "auto").lower()),
+)
+keep_loguru(
+    restore=lambda: _write_to_stderr(_settings[0], as_text=_settings[1]),
+    is_own=lambda number: number == _sink,
+    complete=_complete,
 )
 log = Log(logger)

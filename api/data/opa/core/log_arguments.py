@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from string import Formatter
 from typing import Any
 
 from opa.core.secrets import MASK, looks_secret, masked_argument
@@ -39,6 +41,8 @@ class Shown:
         return shown(self.value[key], str(key))
 
     def __getattr__(self, name: str) -> Any:  # `{0.name}`
+        if name in self.__slots__ or name.startswith("__"):  # an empty copy has none
+            raise AttributeError(name)
         return shown(getattr(self.value, name), name)
 
     def _masked(self) -> Any:
@@ -71,3 +75,27 @@ def _masked_or_same(value: Any, name: str = "") -> Any:
         return masked_argument(value, name)
     except RecursionError:
         return value
+
+
+def text_without_braces(message: str, args: tuple[Any, ...]) -> str | None:
+    """The text of a message, not all of whose arguments have a brace that takes them; None where all have one.
+
+    One with `%` has it as the standard library's logging does; else those that are left over stand behind it.
+    """
+    if message.count("{") >= len(args):
+        return None
+    fields = [
+        name.partition(".")[0].partition("[")[0] for _, name, _, _ in Formatter().parse(message) if name is not None
+    ]
+    taken = {int(name) for name in fields if name.isdecimal()} | set(range(fields.count("")))
+    if not fields and "%" in message:
+        values = args[0] if len(args) == 1 and isinstance(args[0], Mapping) and "%(" in message else args
+        with suppress(TypeError, ValueError, KeyError):
+            return str(message % std_arguments(values))
+    left = [value for place, value in enumerate(args) if place not in taken]
+    if not left:
+        return None
+    text = message.format(*map(shown, args)) if taken else message
+    return (
+        f"{text}{''.join(f', {shown(value)!r}' for value in left)} (nothing in the message takes the last {len(left)})"
+    )

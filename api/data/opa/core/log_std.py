@@ -43,8 +43,11 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "color_message",
     "message",
     "taskName",
+    "_opa_written_by",
 }
 
+
+_WRITTEN = "_opa_written_by"
 
 _LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
@@ -55,8 +58,17 @@ _WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
 class LeadIntoLog(logging.Handler):
     """Writes the records of the standard library's logging into the log, as their own caller wrote them."""
 
+    @classmethod
+    def in_place_of(cls, handler: logging.Handler) -> LeadIntoLog:
+        """One that writes the records that `handler` would."""
+        lead = cls(handler.level)
+        lead.filters = list(handler.filters)
+        return lead
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record. What it holds may be wrong, such as arguments that do not fit its message."""
+        """Write one record, once. What it holds may be wrong, such as arguments that do not fit its message."""
+        if vars(record).setdefault(_WRITTEN, self) is not self:  # by the handler of another logger on its way
+            return
         # A server writes its line about an exception when the request has ended.
         note = take_note(record.exc_info[1]) if record.exc_info else {}
 
@@ -123,6 +135,13 @@ def lead_std_logging(level: int) -> None:
         level: number below which nothing is written.
     """
     logging.addLevelName(TRACE, "TRACE")
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET if level <= TRACE else logging.INFO)
+    lead_handlers(level)
+
+
+def lead_handlers(level: int) -> None:
+    """The same, and the levels of libraries stay as they are."""
     root = logging.getLogger()
     for name in [name for name, found in root.manager.loggerDict.items() if isinstance(found, logging.Logger)]:
         library = logging.getLogger(name)
@@ -132,18 +151,34 @@ def lead_std_logging(level: int) -> None:
     if not any(isinstance(handler, LeadIntoLog) for handler in root.handlers):
         root.addHandler(LeadIntoLog())
     root.setLevel(level)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.NOTSET if level <= TRACE else logging.INFO)
     logging.captureWarnings(True)
 
 
 def _drop_terminal_handlers(library: logging.Logger) -> bool:
-    terminal: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    dropped = [
-        handler
-        for handler in library.handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream in terminal
-    ]
+    dropped = [handler for handler in library.handlers if ends_in_log(handler)]
     for handler in dropped:
         library.removeHandler(handler)
     return bool(dropped)
+
+
+def ends_in_log(handler: logging.Handler) -> bool:
+    """Whether what `handler` writes would stand beside the log on the terminal, or come into it once more."""
+    terminal: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    if isinstance(handler, logging.FileHandler):
+        return handler.baseFilename in _TERMINAL_FILES
+    if isinstance(handler, logging.StreamHandler):
+        return handler.stream in terminal
+    console = getattr(handler, "console", None)  # of rich
+    return getattr(console, "file", None) in terminal if console is not None else _writes_by_loguru(handler)
+
+
+_TERMINAL_FILES = frozenset({"/dev/stdout", "/dev/stderr", "/proc/1/fd/1", "/proc/1/fd/2", "/proc/self/fd/1"})
+
+
+def _writes_by_loguru(handler: logging.Handler) -> bool:
+    """Whether it hands its records to loguru, as the `InterceptHandler` of loguru's pages does."""
+    emit = getattr(type(handler).emit, "__code__", None)
+    if emit is None or isinstance(handler, LeadIntoLog):
+        return False
+    values = type(handler).emit.__globals__
+    return any(type(values.get(name)) is type(logger) for name in emit.co_names)

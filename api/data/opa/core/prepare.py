@@ -16,7 +16,7 @@ from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
-from opa.core.log import log, setup_logging
+from opa.core.log import keep_logging, log, setup_logging
 from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
 from opa.core.plugin_settings import PluginSettingsStore
@@ -60,6 +60,7 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
         groups.add_from_settings(_groups(config))
+    keep_logging(config)
     manager = PluginManager(
         Loaded(config, folders, decisions, tuple(refused), roster, plugins, celery, groups, plugin_settings)
     )

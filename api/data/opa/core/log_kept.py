@@ -1,0 +1,140 @@
+"""What plugins do to the logging of the process must not silence it: it is one for all of them, and for the servers.
+
+`dictConfig` and `fileConfig` switch off every logger that they do not name, `basicConfig(force=True)` and
+`handlers.clear()` take the way into the log away, `logger.remove()` of loguru takes the log itself. Each is common in
+programs that own their process. Here it changes what it may: levels, handlers and sinks that write elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from loguru import logger
+
+from opa.core.log_std import LeadIntoLog, ends_in_log
+
+_CONFIGURES = "logging.config"
+
+
+def keep_std_logging() -> None:
+    """Whatever is done to the standard library's logging from now on, errors are written, and by the log."""
+    root = logging.getLogger()
+    if isinstance(root, KeptRoot):
+        return
+    root.__class__ = KeptRoot
+    root.manager.__class__ = _KeptManager
+    logging.Logger.disabled = _Disabled()  # type: ignore[assignment]
+    logging.Logger.addHandler = _replaced_on_terminal(logging.Logger.addHandler)  # type: ignore[method-assign]
+
+
+class KeptRoot(logging.RootLogger):
+    """The root logger, which always leads into the log, and is heard from level error on."""
+
+    @property
+    def handlers(self) -> list[logging.Handler]:
+        """Those of plugins, and the one into the log."""
+        handlers: list[logging.Handler] = vars(self)["handlers"]
+        for handler in handlers:
+            if type(handler) is LeadIntoLog:
+                return handlers
+        handlers.append(LeadIntoLog())
+        return handlers
+
+    @handlers.setter
+    def handlers(self, handlers: list[logging.Handler]) -> None:
+        vars(self)["handlers"] = [handler for handler in handlers if not ends_in_log(handler)]
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802 - the name is the standard library's
+        """Set the level, up to error."""
+        super().setLevel(level)
+        if self.level > logging.ERROR:
+            super().setLevel(logging.ERROR)
+
+
+class _KeptManager(logging.Manager):
+    @property
+    def disable(self) -> int:
+        """The level up to which nothing is written: up to warnings at most, see `logging.disable`."""
+        level: int = vars(self).get("_disable", 0)
+        return min(level, logging.WARNING)
+
+    @disable.setter
+    def disable(self, level: int | str) -> None:
+        logging.Manager.disable.fset(self, level)  # type: ignore[attr-defined]
+
+
+class _Disabled:
+    """`Logger.disabled`: true where somebody has set it for a logger, and not for all those that there were."""
+
+    def __get__(self, instance: logging.Logger | None, _owner: type) -> Any:
+        return self if instance is None else vars(instance).get("disabled", False)
+
+    def __set__(self, instance: logging.Logger, value: bool) -> None:
+        by_configuration = value and sys._getframe(1).f_globals.get("__name__") == _CONFIGURES
+        vars(instance)["disabled"] = value and not by_configuration
+
+
+def _replaced_on_terminal(add: Callable[[logging.Logger, logging.Handler], None]) -> Any:
+    @functools.wraps(add)
+    def add_handler(self: logging.Logger, handler: logging.Handler) -> None:
+        add(self, LeadIntoLog.in_place_of(handler) if ends_in_log(handler) else handler)
+
+    return add_handler
+
+
+def keep_loguru(restore: Callable[[], None], is_own: Callable[[int], bool], complete: Callable[[Any], None]) -> None:
+    """Whatever is done to loguru's logger from now on, the log is written.
+
+    Args:
+        restore: adds the sink of the log once more.
+        is_own: whether that is the sink with this id.
+        complete: the patcher of the log.
+    """
+    kind: Any = type(logger)
+    add, remove, configure, disable = kind.add, kind.remove, kind.configure, kind.disable
+
+    @functools.wraps(add)
+    def adding(self: Any, sink: Any, **options: Any) -> int:
+        if not any(sink is stream for stream in _streams()):
+            return add(self, sink, **options)  # type: ignore[no-any-return]
+        self.opt(depth=1).info(
+            "a sink on the terminal is left out: the log is there already, see LOGLEVEL and LOG_FORMAT"
+        )
+        return _DEFAULT_SINK
+
+    @functools.wraps(remove)
+    def removing(self: Any, handler_id: int | None = None) -> None:
+        # The default sink, which programs take away by its number, is the log's here.
+        if handler_id is None or not (handler_id == _DEFAULT_SINK or is_own(handler_id)):
+            remove(self, handler_id)
+        if handler_id is None:
+            restore()
+
+    @functools.wraps(configure)
+    def configuring(self: Any, **options: Any) -> Any:
+        if patch := options.get("patcher"):
+
+            def both(record: Any) -> None:
+                patch(record)
+                complete(record)
+
+            options["patcher"] = both
+        return configure(self, **options)
+
+    @functools.wraps(disable)
+    def disabling(self: Any, name: str | None) -> None:
+        if name and name.partition(".")[0] != __name__.partition(".")[0]:
+            disable(self, name)
+
+    kind.add, kind.remove, kind.configure, kind.disable = adding, removing, configuring, disabling
+
+
+_DEFAULT_SINK = 0
+
+
+def _streams() -> tuple[Any, ...]:
+    return (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
