@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 
+import httptools
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server
+from websockets.server import ServerProtocol
 
 
 @pytest.mark.parametrize(
@@ -48,14 +50,37 @@ def test_the_attributes_of_uvicorns_protocol(name: str) -> None:
     assert f"self.{name}" in inspect.getsource(HttpToolsProtocol.__init__)
 
 
-@pytest.mark.parametrize("name", ["handle_cont", "handle_parser_exception", "receive", "data_received"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connection_lost",
+        "connection_made",
+        "data_received",
+        "handle_cont",
+        "handle_parser_exception",
+        "handle_ping",
+        "receive",
+    ],
+)
 def test_the_methods_of_uvicorns_websocket(name: str) -> None:
     assert inspect.isfunction(vars(WebSocketsSansIOProtocol)[name])
 
 
-@pytest.mark.parametrize("name", ["close_sent", "conn", "frames", "queue", "transport"])
+@pytest.mark.parametrize(
+    "name", ["close_sent", "conn", "frames", "handshake_complete", "handshake_initiated", "queue", "transport"]
+)
 def test_the_attributes_of_uvicorns_websocket(name: str) -> None:
     assert f"self.{name}" in inspect.getsource(WebSocketsSansIOProtocol.__init__)
+
+
+@pytest.mark.parametrize("name", ["data_to_send", "fail", "reject"])
+def test_the_methods_of_the_connection_that_a_websocket_has(name: str) -> None:
+    assert inspect.isfunction(getattr(ServerProtocol, name))
+
+
+def test_the_parser_takes_what_follows_a_request_to_close() -> None:
+    parser = httptools.HttpRequestParser(object())
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
 
 def test_uvicorn_looks_around_ten_times_a_second() -> None:
