@@ -70,7 +70,7 @@ def _functions(manager: PluginManager) -> Iterator[tuple[Callable[..., Any], str
         plugin = found.plugin.name
         for setup in found.setups:
             for function in (setup.__init__, getattr(setup, "run", None)):
-                if function is not None:
+                if callable(function):
                     yield function, f"setup {setup.__name__} of plugin '{plugin}'", where_is(setup), plugin
         for step, function in found.lifecycle.functions.items():
             yield function, f"{step}() of plugin '{plugin}'", where_is_function(function), plugin

@@ -20,6 +20,7 @@ from opa.core.body_limits import BodyLimits, LimitedBody
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
+from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
@@ -32,6 +33,7 @@ from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
 from opa.core.validation_answer import answer_invalid_request
+from opa.core.words import kind_of
 
 
 @dataclass
@@ -312,7 +314,9 @@ def _added_by(plugin: str, app: Api) -> Iterator[None]:
 
 
 def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
-    app.user_middleware += found.middleware
+    # A plugin may have imported that of another.
+    there = {id(item) for item in app.user_middleware}
+    app.user_middleware += [item for item in found.middleware if id(item) not in there]
     for key, handler in _exception_handlers(found, app.manager).items():
         app.add_exception_handler(key, handler)
     # A plugin may import the router of another to add to it; it still stands in the application once.
@@ -322,9 +326,27 @@ def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
 
 
 def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping[Any, Any]:
-    if callable(found.exception_handlers):
-        return found.exception_handlers(manager)
-    return found.exception_handlers
+    handlers: Any = found.exception_handlers
+    plugin, where = found.plugin.name, str(found.plugin.file.file)
+    hint = "Map exception classes, or status codes, to functions that take a request and an error"
+    if callable(handlers):
+        try:
+            handlers = handlers(manager)
+        except Exception as error:
+            place = deepest_line_in([found.plugin.file.file.parent], error) or where
+            problem = f"exception_handlers() of plugin '{plugin}' raised {type(error).__name__}: {error}"
+            raise RegistrationError(problem, plugin=plugin, where=place, hint="Mend it") from error
+        if not isinstance(handlers, Mapping):
+            problem = f"exception_handlers() of plugin '{plugin}' returned {kind_of(handlers)}, not a dict"
+            raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
+    for key, handler in handlers.items():
+        is_kind = isinstance(key, int) or (isinstance(key, type) and issubclass(key, Exception))
+        if not is_kind or not callable(handler):
+            wrong = f"the key {key!r}" if not is_kind else f"{kind_of(handler)} as its handler of {key!r}"
+            problem = f"'exception_handlers' of plugin '{plugin}' has {wrong}"
+            raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
+    checked: Mapping[Any, Any] = handlers
+    return checked
 
 
 def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:

@@ -14,6 +14,7 @@ from opa.core.hooks import is_async_function
 from opa.core.hosts import resolves
 from opa.core.log import log
 from opa.core.secrets import mask_text
+from opa.core.sources import where_is
 from opa.core.threads import in_thread
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def configured_components(manager: PluginManager) -> dict[str, ComponentState]:
     """The components of the settings, by name in lower case, before anything is connected.
 
     Raises:
-        RegistrationError: a component that may be loaded names a driver that no plugin has.
+        RegistrationError: a component that may be loaded names a driver that no plugin has, or one that cannot be made.
     """
     states = {}
     for key, options in manager.config.OPTIONAL_COMPONENTS.items():
@@ -88,10 +89,25 @@ def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Dri
             where=manager.config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
             hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
         )
-    component = driver(opts=options["OPTS"], load=options["LOAD"])
+    component = _made(driver, options, manager)
     component.pm = manager
     component.component = key.lower()
     return component
+
+
+def _made(driver: type[Driver], options: Mapping[str, Any], manager: PluginManager) -> Driver:
+    try:
+        return driver(opts=options["OPTS"], load=options["LOAD"])
+    except OpaError:
+        raise
+    except (Exception, SystemExit) as error:
+        plugin = manager.registry.plugin_of[driver]
+        raise RegistrationError(
+            f"driver '{driver.name}' of plugin '{plugin}' cannot be made: {_summary(error)}",
+            plugin=plugin,
+            where=where_is(driver),
+            hint="Mend its __init__, which gets the arguments opts and load",
+        ) from error
 
 
 def prepare_components(manager: PluginManager) -> None:

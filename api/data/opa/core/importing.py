@@ -122,7 +122,7 @@ def _import_plugin(
         raise PluginImportError(
             f"{what} takes longer than {limit:g} s to import",
             plugin=plugin.name,
-            where=_deepest_line_in([*folders, plugin.file.parent], error) or f"{file}:1",
+            where=deepest_line_in([*folders, plugin.file.parent], error) or f"{file}:1",
             hint="Move what takes long into ready(), or raise PLUGIN_IMPORT_TIMEOUT",
         ) from error
     except BaseException as error:
@@ -219,19 +219,22 @@ def _import_error(
 ) -> PluginImportError:
     if isinstance(error, OpaError) and error.where:
         # It says where by itself, and what to do.
-        return PluginImportError(f"{what} does not import: {error.problem}", where=error.where, hint=error.hint)
+        return PluginImportError(
+            f"{what} does not import: {error.problem}", plugin=plugin.name, where=error.where, hint=error.hint
+        )
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
         hint = "Mend the syntax"
     else:
-        where = _deepest_line_in(folders, error) or f"{file}:1"
+        where = deepest_line_in(folders, error) or f"{file}:1"
         hint = _hint(error, plugin)
-    return PluginImportError(f"{what} does not import: {_summary(error)}", plugin=plugin.name, where=where, hint=hint)
+    return PluginImportError(f"{what} does not import: {summary(error)}", plugin=plugin.name, where=where, hint=hint)
 
 
-def _summary(error: BaseException) -> str:
+def summary(error: BaseException, doing: str = "while it is imported") -> str:
+    """What a plugin's code has raised, in words."""
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({error.code!r}) while it is imported"
+        return f"it calls sys.exit({error.code!r}) {doing}"
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     return f"{type(error).__name__}: {error}"
@@ -255,7 +258,7 @@ def _hint(error: BaseException, plugin: PluginFile) -> str:
     return "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST"
 
 
-def _deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
+def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
     """`file:line` of the innermost frame of the traceback that lies in a user's plugin, or else in any plugin."""
     lines = [
         (frame.filename, frame.lineno)

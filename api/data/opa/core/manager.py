@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa.core.components import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
-from opa.core.errors import ComponentUnavailableError, HookCallError
+from opa.core.errors import ComponentUnavailableError, HookCallError, PluginError
 from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.register import PluginObjects, Registry, register_plugins
 from opa.core.uses import Uses, used_in_plugins
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opa.core.candidates import Refused
-    from opa.core.errors import PluginError
     from opa.core.filters import Decision
     from opa.core.groups import Groups
     from opa.core.importing import ImportedPlugin
@@ -83,20 +82,34 @@ class PluginManager:
         self.sync_hooks: dict[str, Callable[..., Any]] = {}
         self.async_hooks: dict[str, Callable[..., Awaitable[Any]]] = {}
         self._uses = Uses(lambda: used_in_plugins(loaded.plugins, loaded.celery, loaded.groups))
-        self._adopt(register_plugins(loaded.plugins, self.roster, self._uses))
-        self.component_states: dict[str, ComponentState] = configured_components(self)
+        self._made: dict[type[Hook], Hook] = {}
+        self._adopt(self._register())
+        self.component_states: dict[str, ComponentState] = {}
+        self._configure_components()
         self.store: dict[str, Any] = {
             "task_candidates": [found.plugin.name for found in self.registry.objects if found.plugin.file.has_tasks]
         }
         self._discard_what_is_not_registered()
 
+    def _register(self) -> Registry:
+        return register_plugins(self._plugins, self.roster, self._uses, self._made)
+
+    def _configure_components(self) -> None:
+        while True:
+            try:
+                self.component_states = configured_components(self)
+            except PluginError as error:
+                if error.plugin is None:
+                    raise
+                self.leave_out(error.plugin, error)
+            else:
+                return
+
     def _adopt(self, registry: Registry) -> None:
         self.registry = registry
         self.hook_definitions: Mapping[str, type[HookDefinition]] = registry.hook_definitions
         self.drivers: Mapping[str, type[Driver]] = registry.drivers
-        # Hooks that were there before keep what they have stored.
-        before = {type(hook): hook for hook in self.hooks.values()}
-        self.hooks = {name: before.get(type(hook), hook) for name, hook in registry.hooks.items()}
+        self.hooks = registry.hooks
         for name, hook in self.hooks.items():
             (self.async_hooks if is_async_hook(hook.run) else self.sync_hooks)[name] = hook.run
         for bound in (self.sync_hooks, self.async_hooks):
@@ -115,7 +128,7 @@ class PluginManager:
         """
         before = self.registry.objects
         self.roster.leave_out(plugin, error)
-        self._adopt(register_plugins(self._plugins, self.roster, self._uses))
+        self._adopt(self._register())
         self._discard_what_is_not_registered()
         gone = tuple(found for found in before if found.plugin.name not in self.roster)
         drivers = [driver for found in gone for driver in found.drivers]

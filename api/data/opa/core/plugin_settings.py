@@ -10,9 +10,10 @@ from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from opa.core.errors import SettingsError
+from opa.core.errors import RegistrationError, SettingsError
 from opa.core.secret_models import mask_by_type
 from opa.core.secrets import MASK
+from opa.core.sources import where_is
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Config
@@ -72,6 +73,7 @@ class PluginSettingsStore:
 
         Raises:
             SettingsError: they are wrong; `mistakes` has a line for each.
+            RegistrationError: the model cannot be used.
         """
         made = self._made.get(model)
         if made is None:
@@ -102,6 +104,15 @@ class PluginSettingsStore:
         except ValidationError as error:
             mistakes = tuple(self._mistakes(model, plugin, values, error.errors(include_url=False)))
             raise SettingsError("; ".join(mistakes), mistakes=mistakes) from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it chains nothing, since that may show a secret
+            # A validator of the plugin's, or the model itself: that is no mistake in the settings.
+            problem = _without(sorted(_hidden(values, MASK), key=len, reverse=True), str(error))
+            raise RegistrationError(
+                f"the settings of plugin '{plugin}' cannot be made: {type(error).__name__}: {problem}",
+                plugin=plugin,
+                where=where_is(model),
+                hint="Mend the model; a validator raises ValueError for a value that is wrong",
+            ) from None
 
     def _values(self, model: type[PluginSettings], plugin: str) -> dict[str, Any]:
         fields = {name.lower(): name for name in model.model_fields}

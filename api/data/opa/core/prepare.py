@@ -9,7 +9,7 @@ from opa.core import settings
 from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
-from opa.core.errors import PluginPathError, SettingsError
+from opa.core.errors import PluginError, PluginPathError, SettingsError
 from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.foreign_files import foreign_file
 from opa.core.garbage import no_collection
@@ -114,14 +114,17 @@ def _check_settings(manager: PluginManager) -> None:
 
     Raises:
         SettingsError: there are mistakes.
+        PluginError: the settings of a plugin that may not be left out cannot be made.
     """
     mistakes = manager.plugin_settings.unknown()
     for found in manager.registry.objects:
-        if found.settings is not None:
+        if found.settings is not None and found.plugin.name in manager.roster:
             try:
                 manager.plugin_settings.of(found.settings)
             except SettingsError as error:
                 mistakes += error.mistakes
+            except PluginError as error:
+                manager.leave_out(found.plugin.name, error)
     if mistakes:
         many = f"{len(mistakes)} mistakes in the settings of plugins: " if len(mistakes) > 1 else ""
         raise SettingsError(many + "; ".join(mistakes), mistakes=tuple(mistakes))

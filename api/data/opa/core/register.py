@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,7 +14,7 @@ from starlette.middleware import Middleware
 from opa.core.drivers import Driver
 from opa.core.errors import PluginError, RegistrationError
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
-from opa.core.importing import ImportedPlugin
+from opa.core.importing import ImportedPlugin, deepest_line_in, summary
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.roster import Roster
@@ -66,37 +67,46 @@ class Registry:
     plugin_of: Mapping[type, str]
 
 
-def register_plugins(plugins: Sequence[ImportedPlugin], roster: Roster, used: Container[object] = ()) -> Registry:
+def register_plugins(
+    plugins: Sequence[ImportedPlugin],
+    roster: Roster,
+    used: Container[object] = (),
+    made: dict[type[Hook], Hook] | None = None,
+) -> Registry:
     """Collect what the plugins of `roster` define; leave out, one after another, those that do not fit.
 
     Args:
         plugins: those that were imported.
         roster: the plugins that are in.
         used: functions that are something already, and so no step of the lifecycle.
+        made: the hooks that were made before, which are taken again, and what they have stored with them.
 
     Raises:
         RegistrationError: a plugin that may not be left out does not fit; see `register`.
     """
+    made = {} if made is None else made
     while True:
         try:
-            return register([plugin for plugin in plugins if plugin.name in roster], used)
+            return register([plugin for plugin in plugins if plugin.name in roster], used, made)
         except PluginError as error:
             if error.plugin is None:
                 raise
             roster.leave_out(error.plugin, error)
 
 
-def register(plugins: Sequence[ImportedPlugin], used: Container[object] = ()) -> Registry:
+def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: dict[type[Hook], Hook]) -> Registry:
     """Collect and check; hook definitions before hooks, whatever the order of the plugins.
 
     Raises:
-        RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a required hook that nobody
-            fills, two drivers of a name, or an object of the wrong type under a conventional name.
+        RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a hook that cannot be made, a
+            required hook that nobody fills, two drivers of a name, or an object of the wrong type under a
+            conventional name.
         LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """
-    objects = tuple(_objects_of(plugin, used) for plugin in plugins)
+    inner = _plugins_inside_others(plugins)
+    objects = tuple(_objects_of(plugin, used, inner) for plugin in plugins)
     definitions = _hook_definitions(objects)
-    hooks = _hooks(objects, definitions)
+    hooks = _hooks(objects, definitions, made)
     _require_hooks(objects, definitions, hooks)
     return Registry(
         objects=objects,
@@ -113,8 +123,8 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object] = ()) ->
     )
 
 
-def _objects_of(plugin: ImportedPlugin, used: Container[object]) -> PluginObjects:
-    classes = _classes(plugin.module)
+def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence[str]) -> PluginObjects:
+    classes = _classes(plugin.module, inner)
     router = plugin.attribute("router")
     if router is not None and not isinstance(router, APIRouter):
         raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
@@ -173,29 +183,55 @@ def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hi
     )
 
 
-def _classes(module: ModuleType) -> list[type]:
-    """The classes that the plugin itself defines, and not those that it imports from elsewhere.
+def _plugins_inside_others(plugins: Iterable[ImportedPlugin]) -> list[str]:
+    """The modules that are plugins themselves, and lie in the package of another one."""
+    modules = {plugin.file.module for plugin in plugins}
+    return [
+        module
+        for module in modules
+        if "." in module and any(module[:end] in modules for end in range(len(module)) if module[end] == ".")
+    ]
 
-    A package may define them in its submodules and import them in its `__init__.py`. A name with a leading underscore
-    is a base class of the plugin's own.
+
+def _classes(module: ModuleType, inner: Iterable[str]) -> list[type]:
+    """The classes that the plugin itself defines, each once, and not those that it imports from elsewhere.
+
+    A package may define them in its submodules and import them in its `__init__.py`, but for those which are plugins
+    themselves. A name with a leading underscore is a base class of the plugin's own.
     """
     own = f"{module.__name__}."
-    return [
+    others = tuple(f"{name}." for name in inner if name.startswith(own))
+    found = [
         value
         for name, value in list(vars(module).items())
         if isinstance(value, type) and not name.startswith("_") and f"{value.__module__}.".startswith(own)
     ]
+    # It may have a second name, such as one that it had before.
+    return [cls for cls in dict.fromkeys(found) if not f"{cls.__module__}.".startswith(others)]
 
 
 def _subclasses(classes: Iterable[type], base: type[Base]) -> tuple[type[Base], ...]:
-    return tuple(cls for cls in classes if issubclass(cls, base) and cls not in BASES)
+    """Those of `classes` that are of the kind `base`; one that is abstract can only be a base class."""
+    return tuple(cls for cls in classes if issubclass(cls, base) and cls not in BASES and not inspect.isabstract(cls))
+
+
+def _name_of(cls: type[HookDefinition] | type[Hook], plugin: str) -> str:
+    name: object = hook_name(cls)
+    if not isinstance(name, str):
+        raise RegistrationError(
+            f"the name of {cls.__name__} of plugin '{plugin}' is {kind_of(name)}, not a text",
+            plugin=plugin,
+            where=where_is(cls),
+            hint="Write name = '…', or nothing for the name of the class",
+        )
+    return name
 
 
 def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDefinition]]:
     definitions: dict[str, type[HookDefinition]] = {}
     for found in objects:
         for definition in found.hook_definitions:
-            name = hook_name(definition)
+            name = _name_of(definition, found.plugin.name)
             if name in definitions:
                 raise RegistrationError(
                     f"hook '{name}' is defined twice: in plugin '{found.plugin.name}'"
@@ -208,20 +244,37 @@ def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDe
     return definitions
 
 
-def _hooks(objects: Sequence[PluginObjects], definitions: Mapping[str, type[HookDefinition]]) -> dict[str, Hook]:
-    winners: dict[str, type[Hook]] = {}
+def _hooks(
+    objects: Sequence[PluginObjects], definitions: Mapping[str, type[HookDefinition]], made: dict[type[Hook], Hook]
+) -> dict[str, Hook]:
+    winners: dict[str, tuple[type[Hook], ImportedPlugin]] = {}
     for found in objects:
         for hook in found.hooks:
-            name = hook_name(hook)
+            name = _name_of(hook, found.plugin.name)
             _check_hook(found.plugin.name, name, hook, definitions)
-            if name not in winners or hook.order >= winners[name].order:
-                winners[name] = hook
-    return {name: hook() for name, hook in winners.items()}
+            _check_run(found.plugin.name, name, hook, definitions[name])
+            if name not in winners or hook.order >= winners[name][0].order:
+                winners[name] = hook, found.plugin
+    for hook, plugin in winners.values():
+        if hook not in made:
+            made[hook] = _make_hook(hook, plugin)
+    return {name: made[hook] for name, (hook, _) in winners.items()}
+
+
+def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
+    try:
+        return hook()
+    except (Exception, SystemExit) as error:
+        raise RegistrationError(
+            f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",
+            plugin=plugin.name,
+            where=deepest_line_in([plugin.file.file.parent], error) or where_is(hook),
+            hint="Mend its __init__, which gets no arguments; what takes long or may fail belongs into ready()",
+        ) from error
 
 
 def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[str, type[HookDefinition]]) -> None:
-    definition = definitions.get(name)
-    if definition is None:
+    if name not in definitions:
         known = ", ".join(sorted(definitions)) or "none"
         raise RegistrationError(
             f"plugin '{plugin}' has a hook for '{name}', which no plugin defines",
@@ -229,12 +282,24 @@ def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[s
             where=where_is(hook),
             hint=f"Mend its name, or add a HookDefinition; hooks that are defined: {known}",
         )
-    run = getattr(hook, "run", None)
-    if run is None:
+    if not isinstance(hook.order, int | float):
         raise RegistrationError(
-            f"hook '{name}' of plugin '{plugin}' has no run()",
+            f"the order of hook '{name}' of plugin '{plugin}' is {kind_of(hook.order)}, not a number",
+            plugin=plugin,
             where=where_is(hook),
-            hint="Define the method run",
+            hint="Write order = 1, or nothing for 0",
+        )
+
+
+def _check_run(plugin: str, name: str, hook: type[Hook], definition: type[HookDefinition]) -> None:
+    run = getattr(hook, "run", None)
+    if not callable(run):
+        what = "has no run()" if run is None else f"has {kind_of(run)} as its run"
+        raise RegistrationError(
+            f"hook '{name}' of plugin '{plugin}' {what}",
+            plugin=plugin,
+            where=where_is(hook),
+            hint="Define the method run; a base class of your own has a name with a leading underscore",
         )
     if definition.is_async != is_async_hook(run):
         if definition.is_async:

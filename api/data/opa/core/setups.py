@@ -32,12 +32,12 @@ async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) 
         instance = setup.__new__(setup)
         # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
         await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, offers, name, where=where)))
-        if run := getattr(instance, "run", None):
+        if callable(run := getattr(instance, "run", None)):
             await _maybe(run(**arguments_for(run, offers, name, where=where)))
     except SetupError as error:
         error.plugin = plugin
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
         raise SetupError(f"{name} failed: {cause}", plugin=plugin, where=where, hint="Mend the setup") from error
     return instance
@@ -48,7 +48,7 @@ def asks_for(name: str, setup: type[Setup]) -> bool:
     return any(
         name in inspect.signature(function).parameters
         for function in (setup.__init__, getattr(setup, "run", None))
-        if function is not None
+        if callable(function)
     )
 
 
