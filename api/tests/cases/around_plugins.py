@@ -21,7 +21,7 @@ from opa.main import start_api
 
 with TestClient(start_api(), raise_server_exceptions=False, follow_redirects=False) as client:
     answers = [client.request(method, path, headers=headers) for method, path, headers in json.load(sys.stdin)]
-    print(json.dumps([[answer.status_code, dict(answer.headers)] for answer in answers]))
+    print(json.dumps([[answer.status_code, dict(answer.headers), answer.text] for answer in answers]))
 """
 
 GATE = """
@@ -59,7 +59,7 @@ SPA = """
 
 
 def answers(place: Place, *requests: tuple[str, str, dict[str, str]], **environ: str) -> Any:
-    """Status and headers of the answers to these requests (method, path, headers), in one process."""
+    """Status, headers and text of the answers to these requests (method, path, headers), in one process."""
     done = place.python(ASK, given=json.dumps(requests), **environ)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -72,7 +72,7 @@ def refused_by_middleware(place: Place) -> None:
     preflight, refused = answers(place, ("OPTIONS", "/x", PREFLIGHT), ("GET", "/x", {"Origin": ORIGIN}))
     assert preflight[0] == 200
     assert refused[0] == 401
-    for _, headers in (preflight, refused):
+    for _, headers, _ in (preflight, refused):
         assert headers["access-control-allow-origin"] == ORIGIN
 
 
@@ -90,7 +90,7 @@ def unhandled_error(place: Place) -> None:
         """,
     )
     place.write("settings/cors.yaml", CORS)
-    ((status, headers),) = answers(place, ("GET", "/boom", {"Origin": ORIGIN}), OPA_REQUEST_ID="true")
+    ((status, headers, _),) = answers(place, ("GET", "/boom", {"Origin": ORIGIN}), OPA_REQUEST_ID="true")
     assert status == 500
     assert headers["access-control-allow-origin"] == ORIGIN
     assert headers["access-control-expose-headers"] == "x-request-id"
@@ -100,9 +100,9 @@ def unhandled_error(place: Place) -> None:
 def page_for_every_path(place: Place) -> None:
     place.write("plugins/spa.py", SPA)
     paths = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json")
-    assert [status for status, _ in answers(place, *(("GET", path, {}) for path in paths))] == [200] * len(paths)
+    assert [status for status, _, _ in answers(place, *(("GET", path, {}) for path in paths))] == [200] * len(paths)
     place.write("plugins/spa.py", SPA.replace("/{path:path}", "/healthz").replace("(path: str)", "()"))
-    ((status, _),) = answers(place, ("GET", "/healthz", {}))
+    ((status, _, _),) = answers(place, ("GET", "/healthz", {}))
     assert status == 200
     warning = place.run("check").stderr
     assert "plugin 'spa' is never reached" in warning

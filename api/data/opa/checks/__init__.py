@@ -1,7 +1,7 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
 A module each: refused, folders, filters, steps, copies, task_options, threads look at what was found and loaded;
-routers, paths, components at the application.
+routers, paths, mounts, components at the application.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
 def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     """What can be told of an application that is built and not started; it looks at each route."""
     from opa.checks.components import unknown_components_in_routes
+    from opa.checks.mounts import mounts_without_prefix
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
 
     yield from unserved_routers(app)
     yield from shadowed_paths(app)
+    yield from mounts_without_prefix(app)
     yield from unknown_components_in_routes(app)
 
 

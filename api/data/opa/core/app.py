@@ -24,6 +24,7 @@ from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.core.mounted import MountedLifespans
 from opa.core.middleware import middleware_of, swallower
 from opa.core.openapi_answer import answers_with
 from opa.core.openapi_keeper import DocumentKeeper
@@ -49,7 +50,7 @@ class Contributions:
 class Api(FastAPI):
     """A FastAPI application that starts the plugins of its manager before it starts itself.
 
-    The lifespan of the middleware and of the routers runs inside that of the plugins. A mistake at start is reported to
+    The lifespan of the middleware, of the routers and of what these mount runs inside that of the plugins. A mistake at start is reported to
     the server as one line instead of a stack trace.
 
     Attributes:
@@ -70,6 +71,7 @@ class Api(FastAPI):
         self._telemetry_watch = TelemetryWatch(self)
         self._contributions: dict[str, Contributions] = {}
         self._lifespans: list[Lifespan[Any]] = []
+        self._mounted = MountedLifespans()
         self._inner_started = False
 
     def setup(self) -> None:
@@ -79,14 +81,19 @@ class Api(FastAPI):
 
     @asynccontextmanager
     async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
-        """Run the lifespans of the plugins' routers, and give their states together; of two with a key the first."""
+        """Run the lifespans of the plugins' routers, then those of the applications that are mounted.
+
+        Gives their states together; of two with a key the first.
+        """
         self._inner_started = True
         self.router.build_index()  # with what the plugins have added since the application was built
         state: dict[str, Any] = {}
+        self._mounted.watch(self.router.routes)
         async with AsyncExitStack() as started:
             for lifespan in self._lifespans:
                 given = await started.enter_async_context(cast("AbstractAsyncContextManager[Any]", lifespan(self)))
                 state = {**(given or {}), **state}
+            state = {**await self._mounted.start(self.router.routes, self._lifespans, started), **state}
             yield state or None
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
@@ -170,6 +177,7 @@ class Api(FastAPI):
         startup = await receive()
         inner = _InnerLifespan(startup, receive, send)
         try:
+            self._mounted.watch(self.router.routes)
             async with running(self.manager, self):
                 self._inner_started = False
                 self.middleware_stack = None

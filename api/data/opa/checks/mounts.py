@@ -1,0 +1,41 @@
+"""Applications that are mounted elsewhere than the prefix of their router suggests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.routing import _IncludedRouter
+from starlette.routing import Mount
+
+from opa.checks.mistake import Mistake
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
+
+
+def mounts_without_prefix(app: Api) -> Iterator[Mistake]:
+    """A mistake for each mount in a router that has a prefix: FastAPI does not put it before what is mounted."""
+    seen: set[int] = set()
+    for found in app.manager.registry.objects:
+        if found.router is None or found.plugin.name not in app.manager.roster or id(found.router) in seen:
+            continue
+        seen.add(id(found.router))
+        for served, meant in _mounts(found.router, ""):
+            yield Mistake(
+                f"what plugin '{found.plugin.name}' mounts is served at {served}, not at {meant}, since the prefix of"
+                " a router does not apply to what it mounts",
+                plugin=found.plugin.name,
+                where=str(found.plugin.file.file),
+                hint=f"Mount it at {meant}, or take the prefix out",
+            )
+
+
+def _mounts(router: APIRouter, before: str) -> Iterator[tuple[str, str]]:
+    """Where each mount without the prefix of its router is served, and where it would be with it."""
+    for route in router.routes:
+        if isinstance(route, _IncludedRouter):
+            yield from _mounts(route.original_router, before + route.include_context.prefix)
+        elif isinstance(route, Mount) and not f"{route.path}/".startswith(f"{router.prefix}/"):
+            yield before + (route.path or "/"), before + router.prefix + route.path

@@ -1,0 +1,87 @@
+"""The lifespans of mounted applications: Starlette runs that of the outermost application alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Host, Mount, Router
+from starlette.types import Lifespan
+
+Given = dict[str, Any]
+
+
+class MountedLifespans:
+    """Runs the lifespan of each application of FastAPI or Starlette that is mounted, once.
+
+    A plugin that runs one itself, as is usual where nobody else does, goes on doing so.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[int, tuple[Router, Lifespan[Any]]] = {}
+        self._by_plugins: set[int] = set()
+
+    def watch(self, routes: Iterable[BaseRoute]) -> None:
+        """Look from now on whether somebody runs those that are mounted in `routes`."""
+        for router, _ in _mounted(routes):
+            if id(router) not in self._watched:
+                self._watched[id(router)] = router, router.lifespan_context
+                router.lifespan_context = self._noted(id(router), router.lifespan_context)
+
+    def _noted(self, key: int, lifespan: Lifespan[Any]) -> Callable[[Any], Any]:
+        def run(app: Any) -> Any:
+            self._by_plugins.add(key)
+            return lifespan(app)
+
+        return run
+
+    async def start(self, routes: Iterable[BaseRoute], others: Iterable[Lifespan[Any]], stack: AsyncExitStack) -> Given:
+        """Run those that nobody has run; they end with `stack`, the outermost last.
+
+        Args:
+            routes: of the application.
+            others: the lifespans of the plugins' routers, which have been entered. One of them may be that of a mounted
+                application as well.
+            stack: the lifespans.
+
+        Returns:
+            Their states together; of two with a key the first.
+        """
+        originals = [_unwrapped(lifespan) for lifespan in others]
+        state: Given = {}
+        stack.callback(self._end)
+        for router, app in _mounted(routes):
+            _, lifespan = self._watched.get(id(router), (router, router.lifespan_context))
+            if id(router) in self._by_plugins or _unwrapped(lifespan) in originals:
+                continue
+            self._by_plugins.add(id(router))  # it may be mounted twice
+            running = cast("AbstractAsyncContextManager[Any]", lifespan(app))
+            state = {**(await stack.enter_async_context(running) or {}), **state}
+        return state
+
+    def _end(self) -> None:
+        for router, lifespan in self._watched.values():
+            router.lifespan_context = lifespan
+        self._watched.clear()
+        self._by_plugins.clear()
+
+
+def _mounted(routes: Iterable[BaseRoute]) -> Iterator[tuple[Router, Any]]:
+    """The routers of the mounted applications, and these; one that is mounted in another comes after it."""
+    for route in routes:
+        if not isinstance(route, Mount | Host):
+            continue
+        app: Any = route.app
+        while app is not None and not isinstance(app, Starlette | Router):  # middleware around it
+            app = getattr(app, "app", None)
+        if app is not None:
+            router = app.router if isinstance(app, Starlette) else app
+            yield router, app
+            yield from _mounted(router.routes)
+
+
+def _unwrapped(lifespan: Any) -> Any:
+    """The function that was given: FastAPI makes a context manager of a generator."""
+    return getattr(lifespan, "__wrapped__", lifespan)

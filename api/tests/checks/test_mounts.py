@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.checks.mounts import mounts_without_prefix
+from tests.project import Project
+
+INNER = """
+    from starlette.staticfiles import StaticFiles
+    from opa import get_router
+
+    inner = get_router(prefix="/in")
+    inner.mount("/files", StaticFiles(directory="/"))
+    router = get_router(prefix="/p")
+    router.include_router(inner, prefix="/more")
+"""
+
+
+def told(project: Project) -> list[str]:
+    return [str(mistake).replace(str(project.plugins), "…") for mistake in mounts_without_prefix(project.app())]
+
+
+def test_a_mount_without_the_prefix_of_its_router_is_told(project: Project) -> None:
+    project.plugin(
+        "a.py",
+        "from fastapi import FastAPI\nfrom opa import get_router\n"
+        "router = get_router(prefix='/p')\nrouter.mount('/admin', FastAPI())\n",
+    )
+    assert told(project) == [
+        "what plugin 'a' mounts is served at /admin, not at /p/admin, since the prefix of a router does not apply to "
+        "what it mounts (…/a.py). Mount it at /p/admin, or take the prefix out"
+    ]
+
+
+def test_so_is_one_in_an_included_router_and_where_it_is_served_is_true(project: Project) -> None:
+    project.plugin("a.py", INNER)
+    (line,) = told(project)
+    assert "is served at /p/more/files, not at /p/more/in/files" in line
+    with project.client() as client:
+        assert client.get("/p/more/files/etc/hostname").status_code == 200
+        assert client.get("/p/more/in/files/etc/hostname").status_code == 404
+
+
+@pytest.mark.parametrize(("prefix", "path"), [("", "/admin"), ("/p", "/p/admin"), ("/p", "/p")])
+def test_a_mount_where_it_is_meant_to_be_is_as_it_should_be(project: Project, prefix: str, path: str) -> None:
+    project.plugin(
+        "a.py",
+        "from fastapi import FastAPI\nfrom opa import get_router\n"
+        f"router = get_router(prefix={prefix!r})\nrouter.mount({path!r}, FastAPI())\n",
+    )
+    assert told(project) == []
