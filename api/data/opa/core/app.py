@@ -24,8 +24,8 @@ from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
-from opa.core.mounted import MountedLifespans
 from opa.core.middleware import middleware_of, swallower
+from opa.core.mounted import MountedLifespans
 from opa.core.openapi_answer import answers_with
 from opa.core.openapi_keeper import DocumentKeeper
 from opa.core.outermost import Outermost
@@ -50,8 +50,8 @@ class Contributions:
 class Api(FastAPI):
     """A FastAPI application that starts the plugins of its manager before it starts itself.
 
-    The lifespan of the middleware, of the routers and of what these mount runs inside that of the plugins. A mistake at start is reported to
-    the server as one line instead of a stack trace.
+    The lifespan of the middleware, of the routers and of what these mount runs inside that of the plugins. A mistake at
+    start is reported to the server as one line instead of a stack trace.
 
     Attributes:
         manager: the plugins.
