@@ -33,3 +33,19 @@ def mounted_application(place: Place) -> None:
     assert (status, text) == (200, '"open"')
     warning = place.run("check").stderr
     assert "what plugin 'a' mounts is served at /admin, not at /p/admin" in warning, warning
+
+
+@case("B35", "Where a plugin cannot be imported twice in a process, the error says why and what to do")
+def second_application(place: Place) -> None:
+    place.write(
+        "plugins/m.py",
+        """
+        from prometheus_client import Counter
+        orders = Counter("orders", "taken")
+        """,
+    )
+    done = place.python("from opa.main import start_api; start_api(); start_api()")
+    error = done.stderr.strip().splitlines()[-1]
+    assert "Duplicated timeseries" in error, error
+    assert "in this process" in error, error
+    assert "one application for the whole run" in error, error

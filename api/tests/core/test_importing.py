@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import builtins
 import sys
 
 import pytest
 
-from opa.core.errors import PluginImportError
+from opa.core.errors import PluginError, PluginImportError
 from tests.project import Project
 
 
@@ -129,3 +130,28 @@ def test_two_plugins_of_one_name_from_different_applications_are_kept_apart(proj
         manager = project.prepare()
         values.append([found.plugin.module.value for found in manager.registry.objects if found.plugin.name == "hello"])
     assert values == [["a"], ["b"]]
+
+
+def test_a_plugin_that_cannot_be_imported_twice_is_told_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "import sys\nsys.repeats += 1\nif sys.repeats > {}: raise ValueError('mine')"
+    project.plugin("a.py", broken.format(1))
+    monkeypatch.setattr(sys, "repeats", 0, raising=False)
+    project.app()
+    with pytest.raises(PluginImportError, match=r"ValueError: mine .*It went well before in this process"):
+        project.app()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def ready():\n    STEP",
+        "from opa import Setup\nclass Mine(Setup):\n    def run(self):\n        STEP",
+    ],
+)
+def test_so_is_a_step_that_fails_the_second_time(project: Project, text: str) -> None:
+    project.plugin("a.py", text.replace("STEP", "import builtins; vars(builtins).pop('there_once')"))
+    builtins.there_once = True  # type: ignore[attr-defined]
+    with project.client():
+        pass
+    with pytest.raises(PluginError, match=r"KeyError: .*It went well before in this process"), project.client():
+        pass

@@ -17,6 +17,7 @@ from typing import Any
 from opa.core.candidates import LINK_HINT, who_may_read
 from opa.core.discover import PACKAGE_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
+from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
 from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
@@ -128,6 +129,7 @@ def _import_plugin(
     except BaseException as error:
         _forget({plugin.module})
         raise _import_error(what, plugin, file, error, [*folders, plugin.file.parent]) from error
+    note_done(f"import {plugin.file}")
     threads = tuple(thread.name for thread in threading.enumerate() if thread not in before)
     return ImportedPlugin(plugin, module, parts, threads)
 
@@ -255,7 +257,7 @@ def _hint(error: BaseException, plugin: PluginFile) -> str:
         )
     if isinstance(error, PermissionError) and error.filename == str(plugin.file):
         return who_may_read()
-    return "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST"
+    return hint_for(f"import {plugin.file}", "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
 
 
 def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ from opa.core.arguments import arguments_for
 from opa.core.errors import LifecycleError, OpaError, SetupError
 from opa.core.hooks import is_async_function
 from opa.core.log import log
+from opa.core.repeats import hint_for, note_done
 from opa.core.sources import where_is_function
 from opa.core.threads import SerialThread
 from opa.core.words import kind_of
@@ -110,6 +111,7 @@ class LifecycleRunner:
             LifecycleError: it raised, took longer, or asks for what there is not; the cause is chained.
         """
         what = f"{step}() of plugin '{plugin}'"
+        once = f"{what} {where_is_function(function)}"
         loop = asyncio.get_running_loop()
         timeout = None
         warning = loop.call_later(limit / 3, _warn, what, time.monotonic(), limit)
@@ -117,6 +119,7 @@ class LifecycleRunner:
             arguments = arguments_for(function, self._offers, what)
             async with asyncio.timeout(limit) as timeout:
                 await self._call(function, arguments)
+            note_done(once)
         except (Exception, SystemExit) as error:
             late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
             if isinstance(error, SetupError):  # it asks for what there is not, and says so itself
@@ -126,7 +129,7 @@ class LifecycleRunner:
             raise LifecycleError(
                 f"{what} ({where_is_function(function)}) {problem}",
                 plugin=plugin,
-                hint=f"Mend it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else "Mend it",
+                hint=f"Mend it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else hint_for(once, "Mend it"),
             ) from error
         finally:
             warning.cancel()

@@ -9,6 +9,7 @@ from typing import Any
 from opa.core.arguments import arguments_for
 from opa.core.errors import OpaError, SetupError
 from opa.core.hooks import BasePlugin
+from opa.core.repeats import hint_for, note_done
 from opa.core.sources import where_is
 
 
@@ -39,7 +40,9 @@ async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) 
         raise
     except (Exception, SystemExit) as error:
         cause = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
-        raise SetupError(f"{name} failed: {cause}", plugin=plugin, where=where, hint="Mend the setup") from error
+        hint = hint_for(f"{name} {where}", "Mend the setup")
+        raise SetupError(f"{name} failed: {cause}", plugin=plugin, where=where, hint=hint) from error
+    note_done(f"{name} {where}")
     return instance
 
 
