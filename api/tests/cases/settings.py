@@ -8,6 +8,7 @@ Kinds:
 - P2: two places decide each for itself what the default is.
 - B23: what `opa up` hands to its processes wins over what its user writes.
 - B24: a value is written in one language and read in another.
+- B42: what a variable stands for is guessed, though a model says it.
 """
 
 from __future__ import annotations
@@ -114,3 +115,26 @@ def a_path_with_an_emoji(place: Place) -> None:
     listed = place.run("plugins", "--json", OPA_PLUGIN_PATHS=json.dumps([str(folder)]))
     assert listed.returncode == 0, listed.stderr
     assert '"name": "a"' in listed.stdout
+
+
+@case("B42", "A variable is what the plugin's model asks for: a text of digits, a list with commas, an alias")
+def plugin_settings_by_variables(place: Place) -> None:
+    place.plugin(
+        "a.py",
+        """
+        from pydantic import BaseModel, Field, SecretStr
+        from opa import PluginSettings
+
+        class Mail(BaseModel):
+            code: str = ""
+
+        class S(PluginSettings):
+            token: str = ""
+            key: SecretStr = Field(SecretStr(""), alias="apiKey")
+            hosts: list[str] = []
+            mail: Mail = Mail()
+        """,
+    )
+    variables = {"TOKEN": "123456", "HOSTS": "a,b", "APIKEY": "42", "MAIL__CODE": "007"}
+    checked = place.run("check", **{f"OPA_PLUGIN_SETTINGS__A__{name}": text for name, text in variables.items()})
+    assert checked.returncode == 0, checked.stderr

@@ -99,3 +99,36 @@ def test_two_models_in_one_plugin_are_an_error(project: Project) -> None:
     )
     with pytest.raises(RegistrationError, match="plugin 'one' declares two models for its settings: A, B"):
         project.prepare()
+
+
+def test_a_variable_is_a_text_or_a_list_where_the_model_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin(
+        "a.py",
+        """
+        from pydantic import Field, SecretStr
+        from opa import PluginSettings
+        class S(PluginSettings):
+            token: SecretStr = SecretStr("")
+            hosts: list[str] = []
+            api_key: str = Field("", alias="apiKey")
+        """,
+    )
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__A__TOKEN", "123456")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__A__HOSTS", "a,b")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__A__APIKEY", "007")
+
+    found = project.prepare().plugin_settings.of(__import__("a").S)
+
+    assert (found.token.get_secret_value(), found.hosts, found.api_key) == ("123456", ["a", "b"], "007")
+
+
+def test_a_number_of_a_file_in_place_of_a_text_is_to_be_quoted(project: Project) -> None:
+    project.plugin("a.py", "from opa import PluginSettings\nclass S(PluginSettings):\n  code: str\n")
+    project.settings(PLUGIN_SETTINGS={"a": {"CODE": 5}})
+
+    (line,) = mistakes(project)
+
+    assert line.startswith("PLUGIN_SETTINGS.a.code: Input should be a valid string, in quotes, not 5 (")
+    assert "00-test.json" in line

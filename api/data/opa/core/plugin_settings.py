@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from fastapi import Depends
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from opa.core.errors import RegistrationError, SettingsError
+from opa.core.plugin_values import PluginValues, plugin_values
 from opa.core.secret_models import mask_by_type
 from opa.core.secrets import MASK
 from opa.core.sources import where_is
@@ -24,8 +26,8 @@ SETTING = "PLUGIN_SETTINGS"
 class PluginSettings(BaseModel):
     """Base of a plugin's settings. Subclass it in the plugin; a key that the model does not have is a mistake.
 
-    The values come from `PLUGIN_SETTINGS.<plugin>`, through every layer of the configuration; names of fields are
-    matched without regard to case. Take `SecretStr` for what must not be shown.
+    The values come from `PLUGIN_SETTINGS.<plugin>`, through every layer of the configuration; names of fields, or their
+    aliases, are matched without regard to case. Take `SecretStr` for what must not be shown.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
@@ -98,15 +100,15 @@ class PluginSettingsStore:
 
     def _validated(self, model: type[Model]) -> Model:
         plugin = self.plugin_of(model)
-        values = self._values(model, plugin)
+        given = self._values(model, plugin)
         try:
-            return model.model_validate(values)
+            return given.validated(model)  # type: ignore[return-value]  # what was made from a model is of its type
         except ValidationError as error:
-            mistakes = tuple(self._mistakes(model, plugin, values, error.errors(include_url=False)))
+            mistakes = tuple(self._mistakes(model, plugin, given, error.errors(include_url=False)))
             raise SettingsError("; ".join(mistakes), mistakes=mistakes) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it chains nothing, since that may show a secret
             # A validator of the plugin's, or the model itself: that is no mistake in the settings.
-            problem = _without(sorted(_hidden(values, MASK), key=len, reverse=True), str(error))
+            problem = _without(sorted(_hidden(given.values, MASK), key=len, reverse=True), str(error))
             raise RegistrationError(
                 f"the settings of plugin '{plugin}' cannot be made: {type(error).__name__}: {problem}",
                 plugin=plugin,
@@ -114,32 +116,37 @@ class PluginSettingsStore:
                 hint="Mend the model; a validator raises ValueError for a value that is wrong",
             ) from None
 
-    def _values(self, model: type[PluginSettings], plugin: str) -> dict[str, Any]:
-        fields = {name.lower(): name for name in model.model_fields}
+    def _values(self, model: type[PluginSettings], plugin: str) -> PluginValues:
         values = _look_up(self._config.PLUGIN_SETTINGS, plugin)
         if not isinstance(values, Mapping):
             line = f"{SETTING}.{plugin}: should be a mapping"
             raise SettingsError(line, mistakes=(line,))
-        return {fields.get(str(key).lower(), str(key)): value for key, value in values.items()}
+        return plugin_values(
+            model, values, lambda path: self._config.variable_text((SETTING, plugin, *path)) if path else None
+        )
 
     def _mistakes(
-        self, model: type[PluginSettings], plugin: str, values: dict[str, Any], errors: list[ErrorDetails]
+        self, model: type[PluginSettings], plugin: str, written: PluginValues, errors: list[ErrorDetails]
     ) -> Iterator[str]:
+        values = written.values
         shown = mask_by_type(model, values, f"{SETTING}.{plugin}")
         hidden = sorted(_hidden(values, shown), key=len, reverse=True)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
             problem = "is no setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
+            if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
+                problem += ", in quotes"
             is_shown = detail["type"] not in ("missing", "extra_forbidden")
             given = f", not {_given(detail, values, shown)!r}" if is_shown else ""
-            yield _without(hidden, f"{path}: {problem}{given}") + f" ({self._source(plugin, detail)})"
+            yield _without(hidden, f"{path}: {problem}{given}") + f" ({self._source(plugin, detail, written)})"
 
-    def _source(self, plugin: str, detail: ErrorDetails) -> str:
+    def _source(self, plugin: str, detail: ErrorDetails, written: PluginValues) -> str:
         if detail["type"] == "missing":
             return f"model of plugin '{plugin}'"
         key = next((key for key in self._config.PLUGIN_SETTINGS if str(key).lower() == plugin.lower()), plugin)
         try:
-            return self._config.source(".".join(str(part) for part in (SETTING, key, *detail["loc"][:1])))
+            place = written.origins.get(detail["loc"][:1], detail["loc"][:1])
+            return self._config.source(".".join(str(part) for part in (SETTING, key, *place)))
         except KeyError:
             return f"setting {SETTING}.{key}"
 

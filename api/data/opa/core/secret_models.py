@@ -29,7 +29,7 @@ def mask_by_type(annotation: Any, value: Any, name: str) -> Any:
     """
     if value is None or isinstance(value, bool) or value in ("", b""):
         return value
-    kind, arguments = _resolved(annotation)
+    kind, arguments = resolved(annotation)
     if _is_secret(kind):
         return MASK
     if not holds_secret(annotation):
@@ -42,37 +42,37 @@ def mask_by_type(annotation: Any, value: Any, name: str) -> Any:
 def _masked_by_each(alternatives: tuple[Any, ...], value: Any, name: str) -> Any:
     """Masked is what one of the alternatives says is secret."""
     if isinstance(value, Mapping):
-        with_fields = [kind for kind, _ in map(_resolved, alternatives) if _is_plain_model(kind) or _fields_of(kind)]
+        with_fields = [kind for kind, _ in map(resolved, alternatives) if _is_plain_model(kind) or fields_of(kind)]
         if with_fields:
             value = _masked_fields(value, name, lambda key: [at for kind in with_fields for at in _types_at(kind, key)])
             mappings = (list, tuple, set, frozenset, str, int, float, *_SECRETS, *with_fields)
-            alternatives = tuple(one for one in alternatives if not _is_class(_resolved(one)[0], *mappings))
+            alternatives = tuple(one for one in alternatives if not is_class(resolved(one)[0], *mappings))
     for alternative in alternatives:
         value = mask_by_type(alternative, value, name)
     return value
 
 
 def _masked_by_form(kind: Any, arguments: tuple[Any, ...], value: Any, name: str) -> Any:  # noqa: PLR0911  a form each
-    if _is_model(kind) and kind.__pydantic_root_model__:
+    if is_model(kind) and kind.__pydantic_root_model__:
         return mask_by_type(kind.model_fields["root"].annotation, value, name)
-    fields = _fields_of(kind)
-    if (_is_model(kind) or (fields and not arguments)) and isinstance(value, Mapping):
+    fields = fields_of(kind)
+    if (is_model(kind) or (fields and not arguments)) and isinstance(value, Mapping):
         return _masked_fields(value, name, lambda key: _types_at(kind, key))
     if fields:
         if _is_named_tuple(kind) and isinstance(value, list | tuple) and len(value) <= len(fields):
             return [mask_by_type(field, item, name) for field, item in zip(fields.values(), value, strict=False)]
         return MASK
-    if _is_class(kind, Mapping) and isinstance(value, Mapping) and len(arguments) == 2:
+    if is_class(kind, Mapping) and isinstance(value, Mapping) and len(arguments) == 2:
         key_type, item_type = arguments
         return {
             MASK if holds_secret(key_type) else key: mask_by_type(item_type, item, f"{name}.{key}")
             for key, item in value.items()
         }
-    if _is_class(kind, tuple) and isinstance(value, _COLLECTIONS) and arguments and arguments[-1] is not Ellipsis:
+    if is_class(kind, tuple) and isinstance(value, _COLLECTIONS) and arguments and arguments[-1] is not Ellipsis:
         items = list(value)
         shown = [mask_by_type(item_type, item, name) for item_type, item in zip(arguments, items, strict=False)]
         return shown + [MASK] * (len(items) - len(shown))
-    if isinstance(value, _COLLECTIONS) and arguments and not _is_class(kind, Mapping):
+    if isinstance(value, _COLLECTIONS) and arguments and not is_class(kind, Mapping):
         return [mask_by_type(arguments[0], item, name) for item in value]
     return MASK
 
@@ -113,8 +113,8 @@ def _masked_at(path: tuple[str | int, ...], annotation: Any, value: Any, name: s
 
 def _types_at(kind: Any, key: str) -> list[Inside]:
     """The types of the fields that take their value from `key`, or from something inside of it."""
-    if not _is_model(kind):
-        return [((), field) for name, field in _fields_of(kind).items() if name == key]
+    if not is_model(kind):
+        return [((), field) for name, field in fields_of(kind).items() if name == key]
     return [
         (path, field.annotation)
         for field_name, field in kind.model_fields.items()
@@ -143,18 +143,18 @@ def holds_secret(annotation: Any, seen: frozenset[int] = frozenset()) -> bool:
     if id(annotation) in seen:
         return False
     seen |= {id(annotation)}
-    kind, arguments = _resolved(annotation)
+    kind, arguments = resolved(annotation)
     if id(kind) in seen and kind is not annotation:
         return any(holds_secret(argument, seen) for argument in arguments)
     seen |= {id(kind)}
     if _is_secret(kind) or any(holds_secret(argument, seen) for argument in arguments):
         return True
-    if _is_model(kind):
+    if is_model(kind):
         return any(holds_secret(field.annotation, seen) for field in kind.model_fields.values())
-    return any(holds_secret(field, seen) for field in _fields_of(kind).values())
+    return any(holds_secret(field, seen) for field in fields_of(kind).values())
 
 
-def _resolved(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+def resolved(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     """The class behind an annotation and its arguments; `Union` for each way to write one."""
     while True:
         origin = get_origin(annotation)
@@ -178,7 +178,7 @@ def _resolved(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     if hasattr(origin, "__value__"):  # a generic `type` statement
         return Union, (origin.__value__, *get_args(annotation))
     if str(origin) in _QUALIFIERS:
-        return _resolved(get_args(annotation)[0])
+        return resolved(get_args(annotation)[0])
     return origin or annotation, get_args(annotation)
 
 
@@ -192,26 +192,26 @@ _QUALIFIERS = frozenset(
 def _is_secret(kind: Any) -> bool:
     if isinstance(kind, str | ForwardRef):  # nobody could find what it names
         return "Secret" in str(kind)
-    return _is_class(kind, *_SECRETS)
+    return is_class(kind, *_SECRETS)
 
 
-def _is_class(kind: Any, *classes: type) -> bool:
+def is_class(kind: Any, *classes: type) -> bool:
     return isinstance(kind, type) and issubclass(kind, classes)
 
 
-def _is_model(kind: Any) -> bool:
-    return _is_class(kind, BaseModel)
+def is_model(kind: Any) -> bool:
+    return is_class(kind, BaseModel)
 
 
 def _is_plain_model(kind: Any) -> bool:
-    return _is_model(kind) and not kind.__pydantic_root_model__
+    return is_model(kind) and not kind.__pydantic_root_model__
 
 
 def _is_named_tuple(kind: Any) -> bool:
-    return _is_class(kind, tuple) and hasattr(kind, "_fields")
+    return is_class(kind, tuple) and hasattr(kind, "_fields")
 
 
-def _fields_of(kind: Any) -> dict[str, Any]:
+def fields_of(kind: Any) -> dict[str, Any]:
     """The types of the fields of a dataclass, a TypedDict or a named tuple; none of anything else."""
     if not isinstance(kind, type) or not (
         dataclasses.is_dataclass(kind) or hasattr(kind, "__total__") or _is_named_tuple(kind)

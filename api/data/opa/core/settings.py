@@ -31,6 +31,7 @@ from opa.core.settings_sources import (
     find_sources,
     folder_source,
     setting_variables,
+    variable_texts,
 )
 from opa.core.watchdog import TimeLimitError, time_limit
 
@@ -71,7 +72,8 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
         raise SettingsError(_summary(mistakes), mistakes=mistakes)
 
     folder = {FOLDER_SETTING: str(sources.folder)}
-    return Config(values | checked.settings | folder, merged.sources | {(FOLDER_SETTING,): folder_source()})
+    where = merged.sources | {(FOLDER_SETTING,): folder_source()}
+    return Config(values | checked.settings | folder, where, texts=variable_texts())
 
 
 def default_of(name: str) -> Any:

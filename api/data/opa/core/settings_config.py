@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from dynaconf.nodes import DataDict
@@ -43,22 +43,25 @@ class Config(LateAttributes):
     Args:
         values: the settings by upper-case name.
         sources: where they came from, by their path in upper case.
+        texts: what stands in the variables that they came from, by their path in upper case.
         load: called for the settings when the first one is asked for; instead of `values`.
     """
 
     # Only settings live in __dict__, so that no setting can collide with a private name.
-    __slots__ = ("_load", "_sources")
+    __slots__ = ("_load", "_sources", "_texts")
 
     def __init__(
         self,
         values: Mapping[str, Any] | None = None,
         sources: Mapping[KeyPath, str] | None = None,
         *,
+        texts: Mapping[KeyPath, str] | None = None,
         load: Callable[[], Config] | None = None,
     ) -> None:
         super().__init__()
         self._load = load
         self._sources = dict(sources or {})
+        self._texts = dict(texts or {})
         for name, value in (values or {}).items():
             # Python takes its short ways to an attribute only where the name is interned, as those in code are.
             self.__dict__[sys.intern(name)] = DataDict(value) if isinstance(value, Mapping) else value
@@ -118,6 +121,10 @@ class Config(LateAttributes):
             raise self._missing(name)
         yield from self._leaves(*found)
 
+    def variable_text(self, path: Iterable[object]) -> str | None:
+        """The text of the environment variable that the value at `path` came from; None where it came from none."""
+        return self._texts.get(tuple(str(part).upper() for part in path))
+
     def adopt(self, other: Config) -> None:
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""
         settings = other._loaded()
@@ -125,6 +132,7 @@ class Config(LateAttributes):
         for name in self._own().keys() - settings.keys():
             del self.__dict__[name]
         self._sources = other._sources
+        self._texts = other._texts
         self._load = None
 
     def _leaves(self, path: KeyPath, value: Any) -> Iterator[Leaf]:

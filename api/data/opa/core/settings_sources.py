@@ -139,6 +139,18 @@ def setting_variables() -> list[tuple[str, str]]:
     )
 
 
+def variable_texts() -> dict[tuple[str, ...], str]:
+    """What stands in the variables that are settings of plugins, by path: their models say what is a text.
+
+    One that says by a mark of dynaconf what it is (`@int 1`) is not among them.
+    """
+    return {
+        tuple(name.upper().replace("__", ".").split(".")): text
+        for name, text in setting_variables()
+        if name.upper().startswith("PLUGIN_SETTINGS__") and not text.startswith("@")
+    }
+
+
 def variables_of_services() -> list[str]:
     """The environment variables that look like settings, and were made out of the name of a service."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
