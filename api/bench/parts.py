@@ -16,6 +16,7 @@ from bench import (
     model,
     openapi,
     profile,
+    protocol,
     routes,
     startup,
     tasks,
@@ -187,6 +188,17 @@ def _calls(sizes: Sizes, say: Say) -> Found:
     return Found(found, (hook, setting))
 
 
+def _limits(sizes: Sizes, say: Say) -> Found:
+    found = protocol.measure(sizes.calls)
+    say(f"{found.limited:8.1f} µs, through uvicorn's own protocol {found.plain:8.1f} µs")
+    row = Row(
+        "hello route with the limits on connections and requests, in process",
+        "the same through uvicorn's own protocol",
+        (Figure("processor time", found.ratio, Bound.AT_MOST, 1.02),),
+    )
+    return Found(found, (row,))
+
+
 def _log(sizes: Sizes, say: Say) -> Found:
     found = log_lines.measure(sizes.calls)
     for kind in found.more:
@@ -248,6 +260,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "openapi": _openapi,
     "memory": _memory,
     "calls": _calls,
+    "limits": _limits,
     "log": _log,
     "components": _components,
     "tasks": _tasks,

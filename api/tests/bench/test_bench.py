@@ -57,6 +57,11 @@ def test_it_measures_calls_of_hooks_and_reads_of_settings() -> None:
     assert found["setting by attribute"] > 0
 
 
+def test_it_measures_a_request_with_the_limits_and_without() -> None:
+    found = run("bench.protocol", "--processes", "1")
+    assert min(found["limited"], found["plain"], found["ratio"]) > 0
+
+
 def test_it_measures_lines_of_the_log_with_and_without_the_masking() -> None:
     cost = log_lines.measure(processes=1)
     assert set(cost.more) == set(log_lines.LINES)
