@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from tests.docker.engine import docker as run_docker
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
+from tests.signals import let_programs_be_interrupted
 
 SHARE_SERVERS = (
     "/cli/test_beside_up.py",
@@ -44,10 +44,8 @@ class SharedServers(LoadScopeScheduling):
 
 
 def pytest_configure() -> None:
-    """Let programs be interrupted, as in a terminal: SIGINT is ignored in the background, and SIGHUP under `nohup`."""
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, handler)
+    """Let what the tests start be interrupted."""
+    let_programs_be_interrupted()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServers:

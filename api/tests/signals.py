@@ -16,6 +16,13 @@ class HangingError(Exception):
     """The step does not end."""
 
 
+def let_programs_be_interrupted() -> None:
+    """As in a terminal: SIGINT is ignored by what a shell starts in the background, and SIGHUP under `nohup`."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def signal_at(moment: int, step: Callable[[], object], number: int, *, times: int = 1) -> bool:
     """Run `step` in the main thread, with a signal at one of its moments.
 

@@ -24,6 +24,7 @@ from uuid import uuid4
 import typer
 
 from tests.serve.process import COMPONENTS, free_port
+from tests.signals import let_programs_be_interrupted
 
 LIMIT = 60.0
 """Seconds that an end may take: the grace period for requests and tasks is shorter, but the machine may be busy."""
@@ -197,6 +198,7 @@ def main(
     kinds: Annotated[list[str] | None, typer.Argument()] = None, count: int = 300, seed: int = 1, at_once: int = 2
 ) -> None:
     """Stop each kind `count` times."""
+    let_programs_be_interrupted()
     failed = False
     for name in kinds or list(KINDS):
         stops = [choose(random.Random(f"{name} {seed} {number}")) for number in range(count)]
