@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 import redis
 
-from opa.tasks.beat import LOCK_KEY, LOCK_LIFE, SENT_KEY
+from opa.tasks.beat import LOCK_LIFE, Scheduler
+from opa.tasks.beat_keys import FORMER_LOCK_KEY, FORMER_SENT_KEY, lock_key, sent_key
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
@@ -21,6 +23,7 @@ from tests.servers import Server
 from tests.tasks.waiting import waiting
 from tests.tasks.workers import TaskProject, Worker, task_project
 
+LOCK_KEY, SENT_KEY = lock_key("opa-stack"), sent_key("opa-stack")
 CELERY = [sys.executable, "-m", "celery", "-A", "opa.main"]
 
 TICKING = """
@@ -224,6 +227,82 @@ def test_a_beat_that_hung_until_another_took_over_sends_no_more(beats: TaskProje
     wait_for_runs(second, 2)
     assert len({message["id"] for message in sent(servers)}) == len(sent(servers))
     assert all(later - earlier > 0.8 for earlier, later in pairwise(runs(first, second)))
+
+
+@pytest.fixture
+def scheduler(project: Project, start_redis: Callable[[], Server]) -> Iterator[Callable[..., Scheduler]]:
+    """Makes the scheduler of a beat in this process; nothing is sent, since the next run is in an hour."""
+    url = start_redis().url
+    with ExitStack() as stack:
+
+        def make(project_name: str = "opa-stack", plugin: str = "jobs.py", **settings: Any) -> Scheduler:
+            project.plugins.joinpath("jobs.py").unlink(missing_ok=True)
+            project.plugin(plugin, "from opa import task\n\n@task(schedule=3600)\ndef hourly(): ...\n")
+            project.component("CELERY", "celery", BROKER_URL=f"{url}/1", BACKEND_URL=f"{url}/2")
+            project.settings(PROJECT_NAME=project_name, **settings)
+            made = Scheduler(app=project.prepare().celery)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def health(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """What was noted last for the health check."""
+    file = project.folder / "health.json"
+    monkeypatch.setenv("HEALTH_FILE", str(file))
+    return lambda: json.loads(file.read_text())
+
+
+def test_two_projects_share_a_redis(scheduler: Callable[..., Scheduler]) -> None:
+    first, second = scheduler("First"), scheduler("Second")
+    third = scheduler("Second", PROJECT_ID="third")
+    for each in (first, second, third):
+        each.tick()
+    keys = {key.decode() for key in first._redis.keys("opa:*:sent")}
+    assert keys == {"opa:First:beat:sent", "opa:Second:beat:sent", "opa:third:beat:sent"}
+
+
+def test_another_project_of_the_same_name_is_told_and_is_not_healthy(
+    scheduler: Callable[..., Scheduler], health: Callable[[], dict[str, Any]]
+) -> None:
+    first, second = scheduler(), scheduler(plugin="more.py")
+    first.tick()
+    second.tick()
+    assert "another project" in health()["reason"]
+    assert "PROJECT_ID" in health()["reason"]
+    first.close()
+    second.tick()
+    assert "reason" not in health()
+
+
+def test_a_beat_of_the_same_project_waits_without_a_complaint(
+    scheduler: Callable[..., Scheduler], health: Callable[[], dict[str, Any]]
+) -> None:
+    first, second = scheduler(), scheduler()
+    first.tick()
+    second.tick()
+    assert "reason" not in health()
+
+
+def test_the_times_of_a_version_before_keys_had_a_name_are_taken_over(scheduler: Callable[..., Scheduler]) -> None:
+    beat = scheduler()
+    client, half_an_hour_ago = beat._redis, time.time() - 1800
+    client.hset(FORMER_SENT_KEY, mapping={"jobs.hourly": str(half_an_hour_ago), "of.another": "1.0"})
+    client.set(FORMER_LOCK_KEY, "host:1:of-an-older-version")
+    beat.tick()
+    assert not client.exists(SENT_KEY)  # the older one sends
+    client.delete(FORMER_LOCK_KEY)
+    beat.tick()
+    assert float(client.hget(SENT_KEY, "jobs.hourly")) == half_an_hour_ago
+    assert client.hgetall(FORMER_SENT_KEY) == {b"of.another": b"1.0"}
+    client.set(FORMER_LOCK_KEY, "host:1:of-another-project")
+    beat.close()
+    again = scheduler()
+    again.tick()
+    assert float(client.hget(SENT_KEY, "jobs.hourly")) == half_an_hour_ago
+    assert again._is_leading
 
 
 def test_the_times_of_the_last_runs_survive_a_restart(beats: TaskProject, servers: Servers) -> None:

@@ -181,6 +181,7 @@ class Settings(BaseModel):
     MODE: Annotated[str, Field(min_length=1)]
 
     PROJECT_NAME: str
+    PROJECT_ID: str | None
     PROJECT_DESCRIPTION: str
     PROJECT_VERSION: str
 

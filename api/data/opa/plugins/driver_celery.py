@@ -120,6 +120,7 @@ class CeleryDriver(Driver):
             app.conf.task_default_exchange_type = "topic"
             app.conf.task_create_missing_queue_exchange_type = "topic"
         app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
+        app.project = config.PROJECT_ID or config.PROJECT_NAME
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)

@@ -43,6 +43,7 @@ class TaskApplication(Celery):
             set_as_current=False,
             autofinalize=True,
         )
+        self.project = "opa-stack"
         self.delivery_limit = 5
         self.limits = Limits()
         self.waits_in_broker = False

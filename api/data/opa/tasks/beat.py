@@ -20,10 +20,8 @@ from opa.core.errors import StartError
 from opa.core.log import log
 from opa.core.secrets import mask_text
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
+from opa.tasks.beat_keys import FormerKeys, lock_key, sent_key
 from opa.tasks.lease import Lease
-
-LOCK_KEY = "opa:beat:lock"
-SENT_KEY = "opa:beat:sent"
 
 LOCK_LIFE = 30
 """Seconds that the lock outlives its holder: longer than a broker that hangs can hold up one send."""
@@ -45,6 +43,10 @@ def redis_client(app: Any) -> Any:
         where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BACKEND_URL",
         hint="Set it to the URL of a redis, such as redis://redis/1",
     )
+
+
+class AnotherProjectError(Exception):
+    """A beat of another project holds the lock."""
 
 
 class Scheduler(beat.Scheduler):
@@ -69,8 +71,9 @@ class Scheduler(beat.Scheduler):
         # As for results, several applications can share one redis.
         prefix = self.app.conf.result_backend_transport_options.get("global_keyprefix", "")
         self._redis = redis_client(self.app)
-        self._lease = Lease(self._redis, f"{prefix}{LOCK_KEY}", LOCK_LIFE)
-        self._sent_key = f"{prefix}{SENT_KEY}"
+        self._lease = Lease(self._redis, f"{prefix}{lock_key(self.app.project)}", LOCK_LIFE)
+        self._sent_key = f"{prefix}{sent_key(self.app.project)}"
+        self._former = FormerKeys(self._redis, prefix)
         self.install_default_entries(self.app.conf.beat_schedule)
         self.update_from_dict(self.app.conf.beat_schedule)
         for name, entry in self.schedule.items():
@@ -110,6 +113,8 @@ class Scheduler(beat.Scheduler):
             self._report(f"redis: {mask_text(str(error))}")
         except (OperationalError, AMQPError) as error:
             self._report(f"the broker: {mask_text(str(error))}")
+        except AnotherProjectError as error:
+            self._report(str(error))
         else:
             if self._trouble:
                 log.info("beat goes on")
@@ -138,11 +143,15 @@ class Scheduler(beat.Scheduler):
 
     def _lead(self) -> bool:
         """Whether this is the beat that sends; when it has just become so, with the times of the last runs."""
-        if not self._lease.hold():
+        # While beats of both kinds run, in an update, only one is to send.
+        holder = "" if self._is_leading else self._former.holder(self.schedule)
+        if not holder and not self._lease.hold():
+            holder = self._lease.holder
+            self._refuse_another_project(holder)
+        if holder:
             if self._is_leading is not False:
                 log.info(
-                    f"beat waits: {self._lease.holder} runs the schedule; this one takes over within "
-                    f"{LOCK_LIFE + PAUSE:g} s of its end"
+                    f"beat waits: {holder} runs the schedule; this one takes over within {LOCK_LIFE + PAUSE:g} s of its end"
                 )
             self._is_leading = False
             return False
@@ -154,8 +163,21 @@ class Scheduler(beat.Scheduler):
             self._is_leading = True
         return True
 
+    def _refuse_another_project(self, holder: str) -> None:
+        """Raise an error where who holds the lock runs nothing of our schedule, and we would wait for ever."""
+        theirs = {name.decode() for name in self._redis.hkeys(self._sent_key)}
+        if theirs and self.schedule and theirs.isdisjoint(self.schedule):
+            raise AnotherProjectError(
+                f"another project: {holder} runs a schedule under the same name '{self.app.project}' in this redis. "
+                "Set PROJECT_ID, or PROJECT_NAME, to another name for one of them"
+            )
+
     def _remember(self) -> None:
         stored = {name.decode(): float(time) for name, time in self._redis.hgetall(self._sent_key).items()}
+        former = self._former.times([name for name in self.schedule if name not in stored])
+        if former and self._lease.write(self._sent_key, former):
+            self._former.forget(former)
+        stored |= former
         fresh = {}
         entry: Any
         for name, entry in self.schedule.items():
