@@ -51,6 +51,16 @@ def test_names_are_the_same_in_any_case() -> None:
     assert values({"x": 1, "Y": 1}, {"X": 2, "y": 2}) == {"X": 2, "Y": 2}
 
 
+def test_a_dot_beside_double_underscores_is_one_of_a_key() -> None:
+    before = {"X": {"a.b": {"c": [1], "d": 1}, "e": 1}}
+    after = {"X": {"a.b": {"c": [2], "d": 1}, "e": 1}}
+    assert values(before, {"X__a.b__c": [2]}) == values(before, {"X__A.B__C": [2]}) == after
+    assert values(before, {"X__a.b__c": ["dynaconf_merge", 2]})["X"]["a.b"]["c"] == [1, 2]
+    assert values({"X__a.b__c": 2}) == {"X": {"a.b": {"c": 2}}}
+    assert values({"X": 1}, {"X__a.b__c": 2}) == {"X": {"a.b": {"c": 2}}}
+    assert sources(before, {"X__a.b__c": [2]}) == {"X.A.B.C": "2", "X.A.B.D": "1", "X.E": "1"}
+
+
 # Merge dicts
 
 

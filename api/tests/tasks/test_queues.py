@@ -213,6 +213,55 @@ def test_another_delivery_limit_takes_effect_for_new_queues_and_old_ones_go_on(
     assert rabbitmq.queue(jobs.broker, "other")["arguments"]["x-delivery-limit"] == 8
 
 
+BROADCAST = """
+from kombu import Queue
+from kombu.common import Broadcast
+
+from opa import Hook, task
+
+
+class Queues(Hook):
+    name = "driver.celery.setup"
+
+    def run(self, celery_app):
+        celery_app.conf.task_queues = [
+            Broadcast("tell_all"),
+            Queue("celery"),
+            Queue("ranked", max_priority=3),
+            Queue("mine", exclusive=True),
+        ]
+        return celery_app
+
+
+@task(queue="tell_all", ignore_result=True)
+def reload_cache():
+    print("RELOADED", flush=True)
+"""
+
+
+@pytest.mark.docker
+def test_each_worker_runs_a_task_of_a_broadcast_queue_once(rabbit_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
+    rabbit_tasks.plugin("tell.py", BROADCAST)
+    workers = [rabbit_tasks.worker(f"-c 1 -n {name} -Q tell_all,celery,ranked") for name in ("one", "two")]
+    with rabbit_tasks.sending():
+        rabbit_tasks.module("tell").reload_cache.delay()
+        for worker in workers:
+            wait_until(lambda worker=worker: worker.says("RELOADED"), what=worker.log)
+    time.sleep(0.5)
+    assert [worker.log.count("RELOADED") for worker in workers] == [1, 1]
+    assert rabbitmq.queue(rabbit_tasks.broker, "celery")["type"] == "quorum"
+    assert rabbitmq.queue(rabbit_tasks.broker, "ranked")["type"] == "classic"
+
+
+def test_a_queue_that_rabbitmq_could_not_make_a_quorum_queue_is_none(tasks: TaskProject) -> None:
+    tasks.plugin("tell.py", BROADCAST)
+    tasks.broker = "pyamqp://localhost//"
+    tasks.component()
+    queues = tasks.project.prepare().celery.amqp.queues
+    types = {name.partition(".")[0]: queues[name].queue_arguments.get("x-queue-type") for name in queues}
+    assert types == {"bcast": None, "celery": "quorum", "ranked": None, "mine": None}
+
+
 @pytest.mark.docker
 def test_a_queue_with_its_own_arguments_keeps_them(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
     jobs.settings(

@@ -106,12 +106,10 @@ class MergedSettings:
         value = _prepared(_copy(written), _look_up_path(before, inner))
         if not inner and self._merges(name, layer) is not True:
             value = _merge_marked_below(value, before)
-        self._dynaconf.set(
-            key,
-            value,
-            loader_identifier=SourceMetadata("opa", layer.source),
-            merge=self._merges(name, layer),
-        )
+        merge = self._merges(name, layer)
+        if any("." in part for part in inner):  # dynaconf would take the dot for a step into a dict
+            key, value, merge = name, _with(before, inner, value), False
+        self._dynaconf.set(key, value, loader_identifier=SourceMetadata("opa", layer.source), merge=merge)
         merged = self._raw(name)
         former = self._forget_sources(name)
         if merged is _MISSING:
@@ -168,7 +166,8 @@ class MergedSettings:
 
 
 def _path_of(key: str) -> KeyPath:
-    first, *rest = key.strip().replace("__", ".").split(".")
+    """The steps of a name: by `__`, or else by dots. A dot beside `__` is one of a key, such as a task's name."""
+    first, *rest = key.strip().split("__" if "__" in key else ".")
     return (upperfy(first), *rest)
 
 
@@ -176,6 +175,16 @@ def _nested(keys: list[str], value: Any) -> Any:
     for key in reversed(keys):
         value = {key: value}
     return value
+
+
+def _with(before: Any, keys: list[str], value: Any) -> Any:
+    """What was there before, with another value in the place that the keys lead to, in any case."""
+    if not keys:
+        return _merge_if_marked(value, before)
+    first, *rest = keys
+    found = before if isinstance(before, dict) else {}
+    key = next((each for each in found if str(each).upper() == first.upper()), first)
+    return {**found, key: _with(found.get(key, _MISSING), rest, value)}
 
 
 def _copy(value: Any) -> Any:

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from opa.core import settings_hosts
+from opa.core.suggestions import nearest
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
@@ -146,6 +147,19 @@ class PluginOptions(_UpperKeys):
     READY_TIMEOUT: Seconds | None = None
     STARTUP_TIMEOUT: Seconds | None = None
     SHUTDOWN_TIMEOUT: Seconds | None = None
+
+
+def _time_zone(value: str) -> str:
+    if value.upper() == "UTC":
+        return value
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        near = nearest(value, available_timezones()) or "Europe/Oslo"
+        raise ValueError(f"should be a time zone such as {near}") from None
+    return value
 
 
 class GroupEntry(_UpperKeys):
@@ -284,7 +298,7 @@ class Settings(BaseModel):
     CELERY_TASK_ROUTES: dict[str, Any]
     CELERY_TASK_ANNOTATIONS: dict[str, Any]
     CELERY_BEAT_SCHEDULE: dict[str, Any]
-    CELERY_TIMEZONE: Annotated[str, Field(min_length=1)]
+    CELERY_TIMEZONE: Annotated[str, Field(min_length=1), AfterValidator(_time_zone)]
     FLOWER_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=1, le=65535)]
 
     # A validator sees those fields before its own that are right, so a wrong one is reported once.

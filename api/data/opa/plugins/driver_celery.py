@@ -22,9 +22,11 @@ from opa.core.errors import RegistrationError, SettingsError
 from opa.core.sources import where_is
 from opa.tasks.amqp_broker import MAX_BYTES
 from opa.tasks.codec import Limits
+from opa.tasks.lookups import unknown_names
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 from opa.tasks.server_states import SERVER_STATES
+from opa.tasks.setting_keys import with_keys_of_celery
 
 SETTING_PREFIX = "CELERY_"
 
@@ -98,7 +100,7 @@ class CeleryDriver(Driver):
         Raises:
             ValueError: an option is of no use; the message repeats no value, it may be a secret.
         """
-        options = {key.lower(): value for key, value in self.opts.items()}
+        options = {key.lower(): with_keys_of_celery(key.lower(), value) for key, value in self.opts.items()}
         broker_url, backend_url = options.pop("broker_url", None), options.pop("backend_url", None)
         if unknown := sorted(options.keys() - SETTING_KEYS):
             raise ValueError(f"Celery has no setting {', '.join(unknown)}")
@@ -113,6 +115,7 @@ class CeleryDriver(Driver):
         given = celery_settings(config.as_dict()) | options
         given["broker_transport_options"] = transport_options(transport) | given.get("broker_transport_options", {})
         app.conf.update(given)
+        self._check_names(app)
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
         if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
             # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
@@ -130,6 +133,13 @@ class CeleryDriver(Driver):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018
 
+    def _check_names(self, app: Celery) -> None:
+        for name, problem in unknown_names(app.conf):
+            setting = f"{SETTING_PREFIX}{name.upper()}"
+            if name in {key.lower() for key in self.opts}:
+                setting = f"OPTIONAL_COMPONENTS.{self.component.upper()}.OPTS.{name.upper()}"
+            raise SettingsError(f"{setting}: {problem}", where=config.source(setting))
+
     def _check_queues(self) -> None:
         try:
             self.app.amqp.queues  # noqa: B018 - they are made when they are first asked for
@@ -139,9 +149,9 @@ class CeleryDriver(Driver):
             hook = type(self.pm.hooks["driver.celery.setup"])
             raise RegistrationError(str(error), where=where_is(hook), hint="Mend it in the hook") from error
 
-    def _scheduled_in_settings(self, app: Celery) -> dict[str, Any]:
+    def _scheduled_in_settings(self, app: Any) -> dict[str, Any]:
         try:
-            return parse_entries(app.conf.beat_schedule)
+            return parse_entries(app.conf.beat_schedule, app.functions(), app.schedules)
         except ValueError as error:
             raise SettingsError(str(error), where=config.source("CELERY_BEAT_SCHEDULE")) from error.__cause__
 
@@ -185,7 +195,7 @@ def celery_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: Celery has no such setting.
     """
     found = {
-        name.removeprefix(SETTING_PREFIX).lower(): value
+        (key := name.removeprefix(SETTING_PREFIX).lower()): with_keys_of_celery(key, value)
         for name, value in settings.items()
         if name.startswith(SETTING_PREFIX)
     }

@@ -56,6 +56,7 @@ class Scheduler(beat.Scheduler):
     a run whose sending failed is repeated, under the same id.
     """
 
+    app: Any
     max_interval = int(HEARTBEAT)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -151,7 +152,8 @@ class Scheduler(beat.Scheduler):
         if holder:
             if self._is_leading is not False:
                 log.info(
-                    f"beat waits: {holder} runs the schedule; this one takes over within {LOCK_LIFE + PAUSE:g} s of its end"
+                    f"beat waits: {holder} runs the schedule; this one takes over within "
+                    f"{LOCK_LIFE + PAUSE:g} s of its end"
                 )
             self._is_leading = False
             return False

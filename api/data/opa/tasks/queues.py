@@ -139,6 +139,12 @@ def is_delayable(queue: Queue) -> bool:
     return bool(queue.exchange.type == "topic" and (queue.queue_arguments or {}).get("x-queue-type") == "quorum")
 
 
+def cannot_be_quorum(queue: Queue) -> bool:
+    """Whether RabbitMQ has no such quorum queue: it goes with its consumer, as of a `Broadcast`, or ranks tasks."""
+    ranks = getattr(queue, "max_priority", None) is not None or "x-max-priority" in (queue.queue_arguments or {})
+    return bool(queue.auto_delete or queue.exclusive or not queue.durable or ranks)
+
+
 class TaskQueues(Queues):
     """Celery's queues, with our type and arguments for those that do not say otherwise.
 
@@ -155,7 +161,8 @@ class TaskQueues(Queues):
     def __setitem__(self, name: str, queue: Queue) -> None:
         super().__setitem__(name, queue)
         arguments = dict(queue.queue_arguments or {})
-        kind = arguments.get("x-queue-type") or self.create_missing_queue_type or "classic"
+        by_default = "classic" if cannot_be_quorum(queue) else self.create_missing_queue_type
+        kind = arguments.get("x-queue-type") or by_default or "classic"
         if kind not in QUEUE_TYPES:
             raise ValueError(f"queue '{name}' has the type '{kind}', which is none of {', '.join(QUEUE_TYPES)}")
         ours = queue_arguments(self._delivery_limit) if kind == "quorum" else CLASSIC_ARGUMENTS

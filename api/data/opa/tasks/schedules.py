@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,23 +35,58 @@ def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
     return value
 
 
-def parse_entries(entries: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def parse_entries(
+    entries: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], planned: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """The entries of a `beat_schedule` from the settings, as Celery takes them.
+
+    Args:
+        functions: those of the tasks, by name. An entry of such a name is one of this task, unless it says otherwise.
+        planned: the entries that the tasks have by themselves.
 
     Raises:
         ValueError: one of them is of no use; the message names it and says why.
     """
-    return {name: _parse_entry(name, entry) for name, entry in entries.items()}
+    parsed = {}
+    for written, entry in entries.items():
+        # A variable has names in upper case.
+        name = (
+            written if written in functions else next((each for each in functions if each.upper() == written), written)
+        )
+        by_itself = planned.get(name, {"task": name} if name in functions else {})
+        parsed[name] = _parse_entry(name, entry, by_itself, functions)
+    return parsed
 
 
-def _parse_entry(name: str, entry: Any) -> dict[str, Any]:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("task"), str):
+def _parse_entry(
+    name: str, written: Any, by_itself: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+) -> dict[str, Any]:
+    entry = {**by_itself, **_lowered(written)} if isinstance(written, Mapping) else {}
+    if not isinstance(entry.get("task"), str):
         raise ValueError(f"the entry '{name}' names no task")
     if unknown := sorted(set(entry) - ENTRY_KEYS):
         raise ValueError(
             f"the entry '{name}' has {', '.join(unknown)}, which is none of {', '.join(sorted(ENTRY_KEYS))}"
         )
+    if isinstance(options := entry.get("options"), Mapping):
+        entry["options"] = _lowered(options)
+    function = functions.get(entry["task"])
+    if isinstance(kwargs := entry.get("kwargs"), Mapping) and function is not None:
+        entry["kwargs"] = _named_as_parameters(kwargs, function)
     try:
-        return dict(entry) | {"schedule": parse_schedule(entry.get("schedule"))}
+        return entry | {"schedule": parse_schedule(entry.get("schedule"))}
     except ValueError as error:
         raise ValueError(f"the schedule of the entry '{name}' cannot be used: {error}. Write {FORMS}") from error
+
+
+def _lowered(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.lower() if name.isupper() else name: item for name, item in value.items()}
+
+
+def _named_as_parameters(kwargs: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+    function = getattr(function, "run", function)  # a task may be a class
+    parameters = inspect.signature(function).parameters
+    return {
+        name.lower() if name not in parameters and name.lower() in parameters else name: value
+        for name, value in kwargs.items()
+    }

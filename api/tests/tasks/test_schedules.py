@@ -1,0 +1,65 @@
+"""Entries of the schedule as the settings have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Task
+
+from opa.tasks.schedules import parse_entries
+
+
+def build(pages: int, COUNT: int = 0) -> None:  # noqa: N803 - a parameter may be in upper case
+    """A task."""
+
+
+class Import(Task):
+    def run(self, pages: int) -> None:
+        """A task that is a class."""
+
+
+FUNCTIONS = {"jobs.build": build, "jobs.import": Import}
+PLANNED = {"jobs.build": {"task": "jobs.build", "schedule": 600}}
+
+
+def parsed(**entries: Any) -> Any:
+    return parse_entries(entries, FUNCTIONS, PLANNED)
+
+
+@pytest.mark.parametrize("task", FUNCTIONS)
+def test_keys_in_upper_case_are_those_of_celery(task: str) -> None:
+    entry = {
+        "TASK": task,
+        "SCHEDULE": 60,
+        "OPTIONS": {"QUEUE": "slow"},
+        "KWARGS": {"PAGES": 1, "COUNT": 2, "OTHER": 3},
+    }
+    assert parsed(TICK=entry)["TICK"] | {"kwargs": None} == {
+        "task": task,
+        "schedule": 60,
+        "options": {"queue": "slow"},
+        "kwargs": None,
+    }
+    known = {"pages": 1, "COUNT": 2, "OTHER": 3}
+    assert parsed(TICK=entry)["TICK"]["kwargs"] == known
+
+
+def test_an_entry_with_the_name_of_a_task_is_one_of_it() -> None:
+    assert parse_entries({"jobs.build": {"args": [1]}}, FUNCTIONS, PLANNED) == {
+        "jobs.build": {"task": "jobs.build", "schedule": 600, "args": [1]}
+    }
+    assert parse_entries({"JOBS.IMPORT": {"SCHEDULE": 5}}, FUNCTIONS, PLANNED) == {
+        "jobs.import": {"task": "jobs.import", "schedule": 5}
+    }
+
+
+def test_an_entry_may_name_another_task_than_its_own_name_does() -> None:
+    entries = {"jobs.build": {"task": "jobs.import", "schedule": 5}}
+    assert parse_entries(entries, FUNCTIONS, PLANNED)["jobs.build"]["task"] == "jobs.import"
+
+
+def test_an_entry_without_a_task_is_refused() -> None:
+    for entry in ({"schedule": 60}, 60, None):
+        with pytest.raises(ValueError, match="names no task"):
+            parsed(nightly=entry)
