@@ -8,6 +8,8 @@ Kinds:
 - P2: two places decide each for itself what the default is.
 - B23: what `opa up` hands to its processes wins over what its user writes.
 - B24: a value is written in one language and read in another.
+- P4-env, P15-names: a slip of a known name is taken for somebody's own, without a word.
+- B41: a value that many programs read in one way is read in another, without a word.
 - B42: what a variable stands for is guessed, though a model says it.
 """
 
@@ -138,3 +140,26 @@ def plugin_settings_by_variables(place: Place) -> None:
     variables = {"TOKEN": "123456", "HOSTS": "a,b", "APIKEY": "42", "MAIL__CODE": "007"}
     checked = place.run("check", **{f"OPA_PLUGIN_SETTINGS__A__{name}": text for name, text in variables.items()})
     assert checked.returncode == 0, checked.stderr
+
+
+@case("B41", "A setting of one's own that is `no` in YAML gets one warning, with file and line")
+def a_switch_that_is_a_text(place: Place) -> None:
+    place.write("settings/s.yaml", "default: {MY_FLAG: no, MY_OTHER: 'off', RELOAD: no}")
+    shown = place.run("config", "MY_FLAG")
+    assert '"no"' in shown.stdout
+    assert shown.stderr.count("MY_FLAG: is the text") == 1, shown.stderr
+    assert "settings/s.yaml:1" in shown.stderr
+    assert "MY_OTHER" not in shown.stderr
+    assert "RELOAD" not in shown.stderr
+
+
+@case("P15-names", "A variable that is close to a known setting gets a warning")
+def variables_that_are_misspelt(place: Place) -> None:
+    checked = place.run("check", OPA_LOGLEVLE="debug", OPA_WORKRES="2")
+    assert "did you mean LOGLEVEL? (environment variable OPA_LOGLEVLE)" in checked.stderr, checked.stderr
+    assert "did you mean WORKERS?" in checked.stderr, checked.stderr
+
+
+@case("P4-env", "An ENV that is close to a known one gets a warning")
+def an_env_that_is_misspelt(place: Place) -> None:
+    assert 'did you mean "prod"?' in place.run("check", ENV="prdo").stderr

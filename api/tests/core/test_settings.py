@@ -162,17 +162,28 @@ def test_the_section_global_wins_over_the_env_in_its_file(folder: SettingsFolder
 def test_an_env_that_no_file_knows_and_that_looks_like_a_known_one_gives_a_warning(
     folder: SettingsFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder.variables(ENV="devv")
+    folder.file("a.yaml", "mine: {}")
+    for env, meant in (
+        ("devv", "dev"),
+        ("prdo", "prod"),
+        ("mien", "mine"),
+        ("development", "dev"),
+        ("stagin", "staging"),
+    ):
+        caplog.clear()
+        folder.variables(ENV=env)
 
-    assert folder.load().MODE == "prod"
-    assert warnings(caplog) == ['ENV is "devv", and no file has such a section; did you mean "dev"?']
+        assert folder.load().MODE == "prod"
+        assert warnings(caplog) == [f'ENV is "{env}", and no file has such a section; did you mean "{meant}"?']
 
 
 def test_an_env_that_looks_like_nothing_known_is_taken_in_silence(
     folder: SettingsFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder.variables(ENV="staging")
-    folder.load()
+    for env in ("staging", "prod", "blue", "mine"):
+        folder.variables(ENV=env)
+        folder.file("a.yaml", "mine: {}")
+        folder.load()
 
     assert warnings(caplog) == []
 
@@ -542,11 +553,57 @@ def test_a_variable_may_be_json_where_toml_knows_another_way_to_write_it(folder:
     assert config.OWN_LIST == [None, 1]
 
 
-@pytest.mark.parametrize("text", ["true", "1.10", "[1]", "{a = 1}", "1979-05-27", "007", "@here"])
+@pytest.mark.parametrize("text", ["true", "1.10", "1979-05-27", "007"])
 def test_a_variable_is_taken_as_it_is_where_the_setting_is_a_text(folder: SettingsFolder, text: str) -> None:
     folder.variables(OPA_PROJECT_NAME=text)
 
     assert text == folder.load().PROJECT_NAME
+
+
+# Values that other programs read in another way
+
+
+def test_a_text_that_yaml_once_took_for_a_switch_gets_a_warning_with_its_line(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = folder.file(
+        "s.yaml",
+        """
+        default:
+          MY_FLAG: no
+          MINE: {deep: [Off]}
+          MY_MODE: 0644
+          OPTIONAL_COMPONENTS: {dynaconf_merge: true, WALRUS: {LOAD: no, OPTS: {decode_responses: on}}}
+          PLUGIN_SETTINGS: {a: {flag: yes}}
+          RELOAD: no
+          PROJECT_NAME: off
+          FINE: ["no", 'off', nothing, 0, 0.5, 10, "0644"]
+        other: {ELSEWHERE: no}
+        """,
+    )
+
+    config = folder.load()
+
+    assert (config.MY_FLAG, config.MY_MODE, config.RELOAD) == ("no", 644, False)
+    said = [warning.replace(str(file), "s.yaml") for warning in warnings(caplog)]
+    assert said == [
+        'MY_FLAG: is the text "no", which counts as true in Python; write false, or the text in quotes (s.yaml:3)',
+        'MINE.deep: is the text "Off", which counts as true in Python; write false, or the text in quotes (s.yaml:4)',
+        "MY_MODE: is the number 644; write 0o644 for an octal number, or the text in quotes (s.yaml:5)",
+        "OPTIONAL_COMPONENTS.WALRUS.OPTS.decode_responses: "
+        'is the text "on", which counts as true in Python; write true, or the text in quotes (s.yaml:6)',
+    ]
+
+
+def test_a_variable_with_such_a_text_gets_a_warning_unless_it_is_quoted(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.variables(OPA_MY_FLAG="off", OPA_RELOAD="off", OPA_MY_TEXT='"off"')
+
+    config = folder.load()
+
+    assert (config.MY_FLAG, config.MY_TEXT) == ("off", "off")
+    assert [warning.partition(":")[0] for warning in warnings(caplog)] == ["MY_FLAG"]
 
 
 # Variables of somebody else's

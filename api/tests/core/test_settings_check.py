@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from opa.core.errors import SettingsError
+from opa.core.settings_check import check
 from tests.settings_folder import SettingsFolder
 
 
@@ -267,3 +268,34 @@ def test_the_prefix_loses_its_last_slash(folder: SettingsFolder) -> None:
     folder.variables(OPA_OPENAPI_PREFIX="/api/")
 
     assert folder.load()["OPENAPI_PREFIX"] == "/api"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("LOGLEVLE", "LOGLEVEL"),
+        ("LOGLEVAL", "LOGLEVEL"),
+        ("WORKRES", "WORKERS"),
+        ("WROKERS", "WORKERS"),
+        ("PROT", "PORT"),
+        ("HOTS", "HOST"),
+        ("PLUGIN_PATH", "PLUGIN_PATHS"),
+        ("SETTINGS_DRI", "SETTINGS_DIR"),
+        ("GRACEFULL_TIMEOUT", "GRACEFUL_TIMEOUT"),
+    ],
+)
+def test_a_name_that_is_a_slip_of_a_known_one_gives_a_warning(written: str, meant: str) -> None:
+    warnings = check({written: 1}, {(written,): "a file"}).warnings
+
+    assert warnings == (f"{written} is not a setting of opa-stack; did you mean {meant}? (a file)",)
+
+
+@pytest.mark.parametrize("name", ["SMTP", "MAIL", "MY_FLAG", "GREETING", "POST", "COST", "TOKEN", "URL", "X"])
+def test_a_name_of_the_users_own_gives_none(name: str) -> None:
+    assert check({name: 1}, {(name,): "a file"}).warnings == ()
+
+
+def test_a_variable_that_has_no_prefix_is_told_from_a_setting() -> None:
+    (warning,) = check({"ENV": "dev"}, {("ENV",): "environment variable OPA_ENV"}).warnings
+
+    assert "without OPA_" in warning

@@ -9,6 +9,7 @@ from datetime import date, time
 from typing import Any
 
 from opa.core.errors import SettingsError
+from opa.core.settings_ambiguous import in_variable
 from opa.core.settings_check import check
 from opa.core.settings_config import FOLDER_SETTING, Config
 from opa.core.settings_files import DEFAULT_SECTION
@@ -90,6 +91,7 @@ def _merge(sources: Sources, merged: MergedSettings) -> dict[str, Any]:
     for name, text in setting_variables():
         source = f"environment variable {PREFIX}{name}"
         merged.at = (name, source)
+        sources.warnings += in_variable(name, text, source)
         value = _variable_value(name, text, merged)
         merged.add(_tidied(Layer(source, {name: value}), sources))
     return merged.values()
@@ -101,9 +103,7 @@ def _variable_value(name: str, text: str, merged: MergedSettings) -> Any:
         value = merged.parse_variable(text)
     except Exception:  # noqa: BLE001 - `add` parses it again and reports it together with all other mistakes
         return text
-    if name.upper() in TEXTS and isinstance(value, bool | int | float | date | time | list | dict):
-        return text
-    if name.upper() in LISTS and isinstance(value, bool | int | float | date | time):
+    if name.upper() in TEXTS | LISTS and isinstance(value, int | float | date | time):
         return text
     return _from_json(name, text) if value == text else value
 

@@ -14,8 +14,11 @@ from pydantic_core import ErrorDetails
 
 from opa.core.secrets import mask_setting
 from opa.core.settings_schema import ALIASES, COMPONENT_KEYS, KNOWN, Settings
+from opa.core.suggestions import misspelt
 
 _CLOSE = 0.88
+_WITHOUT_PREFIX = frozenset({"ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "CELERY_PARAMS", "CELERY_COMMAND"})
+"""Environment variables that are no settings, and have no `OPA_` before them."""
 _SHOWN_CHARACTERS = 60
 
 _PROBLEMS = {
@@ -115,11 +118,13 @@ def source_of(path: tuple[str, ...], sources: Mapping[tuple[str, ...], str]) -> 
 
 
 def _likely_typos(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
-    warnings = []
+    warnings, known = [], sorted({*KNOWN, *ALIASES, "SETTINGS_DIR"})
     for name in values.keys() - KNOWN:
-        if close := difflib.get_close_matches(name, [*KNOWN, *ALIASES], n=1, cutoff=_CLOSE):
-            where = source_of((name,), sources)
-            warnings.append(f"{name} is not a setting of opa-stack; did you mean {close[0]}? ({where})")
+        where = source_of((name,), sources)
+        if close := misspelt(name, known) or next(iter(difflib.get_close_matches(name, known, 1, _CLOSE)), None):
+            warnings.append(f"{name} is not a setting of opa-stack; did you mean {close}? ({where})")
+        elif name in _WITHOUT_PREFIX:
+            warnings.append(f"{name} is not a setting but an environment variable of its own, without OPA_ ({where})")
     return sorted(warnings)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from opa.core.errors import SettingsError
 from opa.core.foreign_files import foreign_file
+from opa.core.reading import read_text
 from opa.core.service_links import service_links
+from opa.core.settings_ambiguous import in_yaml, is_own
 from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
 from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
@@ -25,6 +27,10 @@ ENV_VARIABLE = "ENV"
 PREFIX = "OPA_"
 
 GLOBAL_SECTION = "global"
+CUSTOMARY_ENVS = frozenset({"prod", "production", "staging", "stage", "test", "testing", "local", "ci", "qa", "live"})
+"""Names of envs that people mean as they write them, also where no file has such a section."""
+DEV_ENVS = dict.fromkeys(("development", "develop", "debug"), "dev")
+"""Names of envs that people write for the one that switches development on."""
 MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
 
 
@@ -78,9 +84,11 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
         for path in settings_files(sources.folder):
             sources.layers += _layers(path, str(path), sources, seen)
     for env in sources.envs:
-        if env not in seen and (meant := difflib.get_close_matches(env, seen, n=1)):
+        known = sorted(seen | CUSTOMARY_ENVS)
+        meant = DEV_ENVS.get(env) or next(iter(difflib.get_close_matches(env, known, n=1)), None)
+        if env not in known and meant:
             sources.warnings.append(
-                f'{ENV_VARIABLE} is "{env}", and no file has such a section; did you mean "{meant[0]}"?'
+                f'{ENV_VARIABLE} is "{env}", and no file has such a section; did you mean "{meant}"?'
             )
     return sources
 
@@ -167,7 +175,14 @@ def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterato
     file_merge = _pop_mark(sections)
     by_name = _checked_sections(sections, label, sources)
     seen.update(by_name)
-    for name in (DEFAULT_SECTION, *sources.envs, GLOBAL_SECTION):
+    applied = (DEFAULT_SECTION, *sources.envs, GLOBAL_SECTION)
+    if path != DEFAULTS_FILE and path.suffix.lower() in (".yaml", ".yml"):
+        sources.warnings += dict.fromkeys(
+            warning
+            for (section, *place), warning in in_yaml(read_text(path), path)
+            if section.lower() in applied and place and is_own(tuple(place))
+        )
+    for name in applied:
         if name in by_name:
             values = dict(by_name[name])
             own = _pop_mark(values)
