@@ -134,3 +134,45 @@ def test_metadata_of_the_wrong_shape_is_an_error_that_names_file_and_key(
         project.prepare()
     assert problem in str(caught.value)
     assert "a-meta.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("requirement", ["my-auth>=1.0", "My_Auth", "my.auth"])
+def test_a_name_that_is_the_same_for_packages_meets_a_requirement(project: Project, requirement: str) -> None:
+    project.plugin("my_auth.py")
+    project.meta("my_auth-meta.json", {"version": "1.0"})
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": [requirement]})
+    names = [plugin.name for plugin in project.prepare().roster.plugins]
+    assert names.index("my_auth") < names.index("aa")
+
+
+def test_the_very_name_goes_before_one_that_is_the_same_for_packages(project: Project) -> None:
+    for name, version in {"my-auth": "1", "my_auth": "2"}.items():
+        project.plugin(f"{name}.py")
+        project.meta(f"{name}-meta.json", {"version": version})
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": ["my_auth==2", "my-auth==1"]})
+    assert "aa" in project.prepare().roster
+
+
+def test_what_requires_a_plugin_that_is_left_out_says_so_also_by_another_spelling(project: Project) -> None:
+    project.plugin("my_auth.py", "import nowhere_to_be_found")
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": ["my-auth"]})
+    project.settings(PLUGIN_FAILURE="skip")
+    assert "which is left out" in str(project.prepare().roster.left_out["aa"])
+
+
+def test_a_requirement_that_looks_like_a_plugin_says_which(project: Project) -> None:
+    project.plugin("billing.py")
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": ["biling"]})
+    with pytest.raises(RequirementError, match="Did you mean 'billing'"):
+        project.prepare()
+
+
+def test_everything_that_is_missing_is_named(project: Project) -> None:
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": ["one", "two>=2"]})
+    with pytest.raises(RequirementError, match=r"requires the plugin 'one', which is not there; the plugin 'two>=2'"):
+        project.prepare()

@@ -1,7 +1,7 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
-A module each: refused, folders, filters, steps, copies, task_options, threads look at what was found and loaded;
-routers, paths, mounts, components at the application.
+A module each: refused, folders, filters, options, steps, copies, task_options, threads look at what was found and
+loaded; routers, paths, mounts, components at the application.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     from opa.checks.copies import copied_schedules
     from opa.checks.filters import entries_without_plugin
     from opa.checks.folders import folders_without_init
+    from opa.checks.options import options_without_plugin
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
     from opa.checks.task_options import misspelt_options
@@ -32,6 +33,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from refused_plugins(manager)
     yield from folders_without_init(manager)
     yield from entries_without_plugin(manager)
+    yield from options_without_plugin(manager)
     yield from imported_steps(manager)
     yield from copied_schedules(manager)
     yield from misspelt_options(manager)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -73,13 +72,14 @@ class PluginFile:
         return self.is_package and (self.file.parent / "tasks.py").is_file()
 
 
-def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = ()) -> tuple[Path, ...]:
+def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = (), limit: float = 30) -> tuple[Path, ...]:
     """The folders to search, in order, without doubles, the built-in one last.
 
     Args:
         paths: the plugin paths of the settings. `PACKAGE:FOLDER` is a folder inside an installed package; a relative
             path starts at the current folder; `~` is the home folder.
         may_be_missing: those of them that are left out where they do not exist, instead of being an error.
+        limit: seconds that the packages around a `PACKAGE` may take to import.
 
     Raises:
         PluginPathError: a path does not exist, is no folder, or may not be read.
@@ -87,7 +87,7 @@ def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = ()) 
     optional = set(may_be_missing)
     folders: list[Path] = []
     for path in paths:
-        folder = _inside_package(path) if _names_package(path) else Path(path).expanduser()
+        folder = _inside_package(path, limit) if _names_package(path) else Path(path).expanduser()
         folder = folder.absolute()
         try:
             if not os.path.lexists(folder) and path in optional:
@@ -114,9 +114,15 @@ def _names_package(path: str) -> bool:
     return bool(colon) and package.replace(".", "_").isidentifier() and len(package) > 1
 
 
-def _inside_package(path: str) -> Path:
+def _inside_package(path: str, limit: float) -> Path:
+    from opa.core.packages import BrokenPackageError, find_module  # rarely used, and it needs what is found here
+
     package, _, folder = path.partition(":")
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = find_module(package, limit)
+    except BrokenPackageError as error:
+        problem = f"plugin path '{path}' names the package '{package}', and {error.problem}"
+        raise PluginPathError(problem, where=error.where, hint=error.hint) from error
     if spec is None or not spec.submodule_search_locations:
         raise PluginPathError(
             f"plugin path '{path}' names the package '{package}', which is not installed",

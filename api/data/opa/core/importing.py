@@ -229,7 +229,7 @@ def _import_error(
         hint = "Mend the syntax"
     else:
         where = deepest_line_in(folders, error) or f"{file}:1"
-        hint = _hint(error, plugin)
+        hint = who_may_read() if _is_unreadable(plugin, error) else import_hint(error, plugin.file)
     return PluginImportError(f"{what} does not import: {summary(error)}", plugin=plugin.name, where=where, hint=hint)
 
 
@@ -242,7 +242,12 @@ def summary(error: BaseException, doing: str = "while it is imported") -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _hint(error: BaseException, plugin: PluginFile) -> str:
+def _is_unreadable(plugin: PluginFile, error: BaseException) -> bool:
+    return isinstance(error, PermissionError) and error.filename == str(plugin.file)
+
+
+def import_hint(error: BaseException, file: Path) -> str:
+    """What to do about an error that the import of `file` has raised."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         if name in sys.modules:
@@ -255,9 +260,7 @@ def _hint(error: BaseException, plugin: PluginFile) -> str:
             "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
             " path"
         )
-    if isinstance(error, PermissionError) and error.filename == str(plugin.file):
-        return who_may_read()
-    return hint_for(f"import {plugin.file}", "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
+    return hint_for(f"import {file}", "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
 
 
 def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:

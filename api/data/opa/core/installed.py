@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -11,8 +10,10 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from opa.core.discover import PluginFile, with_metadata
-from opa.core.errors import PluginPathError
+from opa.core.errors import PluginImportError, PluginPathError
 from opa.core.log import log
+from opa.core.packages import BrokenPackageError, find_module
+from opa.core.policy import Policy
 
 ENTRY_POINT_GROUP = "opa.plugins"
 
@@ -32,14 +33,14 @@ class NamedPlugin:
         return cls(str(entry["NAME"]), bool(entry.get("OPTIONAL", False)))
 
 
-def named_plugins(entries: Iterable[NamedPlugin]) -> Iterator[PluginFile]:
-    """The plugins that the settings name, in their order.
+def named_plugins(entries: Iterable[NamedPlugin], policy: Policy) -> Iterator[PluginFile]:
+    """The plugins that the settings name, in their order. One whose package does not import has that as its error.
 
     Raises:
         PluginPathError: one is not installed, and not marked as optional.
     """
     for entry in entries:
-        plugin = _find(entry.module)
+        plugin = _find(entry.module, policy)
         if plugin is not None:
             yield plugin
         elif entry.optional:
@@ -52,14 +53,14 @@ def named_plugins(entries: Iterable[NamedPlugin]) -> Iterator[PluginFile]:
             )
 
 
-def announced_plugins() -> Iterator[PluginFile]:
+def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
     """The plugins that installed packages announce by the entry-point group `opa.plugins`, by name.
 
     Raises:
         PluginPathError: an entry point names a module that there is not.
     """
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
-        plugin = _find(point.module)
+        plugin = _find(point.module, policy)
         if plugin is None:
             raise PluginPathError(
                 f"the entry point '{point.name}' of {ENTRY_POINT_GROUP} names '{point.value}', which is not there",
@@ -69,15 +70,23 @@ def announced_plugins() -> Iterator[PluginFile]:
         yield _with_version_of(point, plugin)
 
 
-def _find(module: str) -> PluginFile | None:
+def _find(module: str, policy: Policy) -> PluginFile | None:
+    name = module.rpartition(".")[2]
     try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
+        spec = find_module(module, policy.limit(name, "IMPORT"))
+    except BrokenPackageError as error:
+        problem = f"plugin '{name}' does not import: {error.problem}"
+        return PluginFile(
+            name,
+            None,
+            error.file,
+            False,
+            module,
+            error=PluginImportError(problem, plugin=name, where=error.where, hint=error.hint),
+        )
     if spec is None or not spec.origin or not spec.has_location:
         return None
     file = Path(spec.origin)
-    name = module.rpartition(".")[2]
     return with_metadata(PluginFile(name, None, file, bool(spec.submodule_search_locations), module))
 
 

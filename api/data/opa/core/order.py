@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata as distributions
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from opa.core.discover import PluginFile
 from opa.core.errors import RequirementError
+from opa.core.suggestions import nearest
 
 PLUGIN_INTERFACE = Version("1.0")
 """The version of what plugins may rely on; it grows by one in front of the dot when that becomes less."""
@@ -21,32 +23,40 @@ def required_name(plugin: PluginFile) -> str:
     return plugin.metadata.name or plugin.name
 
 
+def required_plugin(requirement: Requirement, named: Mapping[str, PluginFile]) -> PluginFile | None:
+    """The plugin of `named` that is meant: by its very name, or one that is the same for packages, as `my-auth` is."""
+    return named.get(requirement.name) or named.get(canonicalize_name(requirement.name))
+
+
 def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementError | None:
-    """The first requirement of `plugin` that is not met, as the error to raise.
+    """What `plugin` requires and does not get, as the error to raise.
 
     Args:
         plugin: whose metadata is looked at.
         others: the plugins that will be loaded, by the name by which they are required.
     """
-    for requirement in plugin.metadata.requires:
-        problem = _unmet_plugin(requirement, others)
-        if problem:
-            return _error(plugin, f"requires the plugin '{requirement}', {problem}", "Add it, or mend the requirement")
+    required = plugin.metadata.requires
+    if problems := {str(each): problem for each in required if (problem := _unmet_plugin(each, others))}:
+        missing = next((each.name for each in required if required_plugin(each, others) is None), None)
+        near = nearest(missing, others) if missing else None
+        hint = f"Did you mean '{near}'?" if near else "Add it, or mend the requirement"
+        return _error(plugin, f"requires {_all_of('plugin', problems)}", hint)
     if PLUGIN_INTERFACE not in plugin.metadata.opa:
         return _error(
             plugin,
             f"works with version {plugin.metadata.opa} of the plugin interface, and this is {PLUGIN_INTERFACE}",
             "Take a version of the plugin, or of opa-stack, that fits",
         )
-    for requirement in plugin.metadata.packages:
-        problem = _unmet_package(requirement)
-        if problem:
-            return _error(
-                plugin,
-                f"requires the Python package '{requirement}', {problem}",
-                f"Install it: pip install '{requirement}'",
-            )
+    packages = plugin.metadata.packages
+    if problems := {str(each): problem for each in packages if (problem := _unmet_package(each))}:
+        install = f"Install {'them' if len(problems) > 1 else 'it'}: pip install {' '.join(map(repr, problems))}"
+        return _error(plugin, f"requires {_all_of('Python package', problems)}", install)
     return None
+
+
+def _all_of(kind: str, problems: Mapping[str, str]) -> str:
+    """What is required, each with its problem."""
+    return "; ".join(f"the {kind} '{requirement}', {problem}" for requirement, problem in problems.items())
 
 
 def _error(plugin: PluginFile, problem: str, hint: str) -> RequirementError:
@@ -54,7 +64,7 @@ def _error(plugin: PluginFile, problem: str, hint: str) -> RequirementError:
 
 
 def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) -> str:
-    other = others.get(requirement.name)
+    other = required_plugin(requirement, others)
     if other is None:
         return "which is not there"
     if not requirement.specifier:
@@ -83,10 +93,13 @@ def _unmet_package(requirement: Requirement) -> str:
 
 
 def by_name(plugins: Iterable[PluginFile]) -> dict[str, PluginFile]:
-    """The plugins by the name by which others require them; of two with the same, the first."""
+    """The plugins by the name by which others require them, and by that as packages have it; of two the first."""
     named: dict[str, PluginFile] = {}
+    plugins = list(plugins)
     for plugin in plugins:
         named.setdefault(required_name(plugin), plugin)
+    for plugin in plugins:
+        named.setdefault(canonicalize_name(required_name(plugin)), plugin)
     return named
 
 
@@ -100,7 +113,9 @@ def in_order(plugins: Sequence[PluginFile]) -> tuple[PluginFile, ...]:
     named = by_name(plugins)
     needs = {
         plugin.name: {
-            named[requirement.name].name for requirement in plugin.metadata.requires if requirement.name in named
+            required.name
+            for requirement in plugin.metadata.requires
+            if (required := required_plugin(requirement, named)) is not None
         }
         for plugin in plugins
     }

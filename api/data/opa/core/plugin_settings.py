@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -63,9 +63,11 @@ class PluginSettingsStore:
     Args:
         config: has the values.
         plugins: the name of the plugin of each module.
+        expected: the names of plugins that are not there, and that may have settings all the same.
     """
 
-    def __init__(self, config: Config, plugins: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, plugins: Mapping[str, str], expected: Collection[str] = ()) -> None:
+        self.expected = expected
         self._config = config
         self._plugins = plugins
         self._made: dict[type[PluginSettings], PluginSettings] = {}
@@ -91,7 +93,7 @@ class PluginSettingsStore:
 
     def unknown(self) -> list[str]:
         """A line for each key of `PLUGIN_SETTINGS` that is the name of no plugin."""
-        names = {name.lower() for name in self._plugins.values()}
+        names = {name.lower() for name in (*self._plugins.values(), *self.expected)}
         return [
             f"{SETTING}.{key}: there is no plugin of this name ({self._config.source(f'{SETTING}.{key}')})"
             for key in self._config.PLUGIN_SETTINGS

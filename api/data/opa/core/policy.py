@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from packaging.utils import canonicalize_name
+
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
@@ -14,7 +16,10 @@ Step = Literal["IMPORT", "READY", "STARTUP", "SHUTDOWN"]
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings `PLUGIN_FAILURE` and `PLUGIN_…_TIMEOUT`, and what `PLUGIN_OPTIONS` says for one plugin instead."""
+    """The settings `PLUGIN_FAILURE` and `PLUGIN_…_TIMEOUT`, and what `PLUGIN_OPTIONS` says for one plugin instead.
+
+    Names of plugins are compared as those of packages are: `My-Auth` is `my_auth`.
+    """
 
     failure: str
     limits: Mapping[str, float]
@@ -31,7 +36,7 @@ class Policy:
                 "STARTUP": config.PLUGIN_STARTUP_TIMEOUT,
                 "SHUTDOWN": config.PLUGIN_SHUTDOWN_TIMEOUT,
             },
-            options=config.PLUGIN_OPTIONS,
+            options={canonicalize_name(str(name)): options for name, options in config.PLUGIN_OPTIONS.items()},
         )
 
     def skips(self, plugin: str) -> bool:
@@ -43,5 +48,5 @@ class Policy:
         return float(self._option(plugin, f"{step}_TIMEOUT", self.limits[step]))
 
     def _option(self, plugin: str, key: str, default: Any) -> Any:
-        value = self.options.get(plugin, {}).get(key)
+        value = self.options.get(canonicalize_name(plugin), {}).get(key) if self.options else None
         return default if value is None else value

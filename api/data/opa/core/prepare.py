@@ -46,16 +46,19 @@ def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> 
 
 
 def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
-    folders = plugin_folders(_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH])
-    refused: list[Refused] = []
-    decisions = decide(first_of_each_name(_found(config, folders, refused.append)), PluginFilters.of(config))
+    folders = plugin_folders(
+        _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
+    )
+    policy, refused = Policy.of(config), list[Refused]()
+    found = first_of_each_name(_found(config, folders, policy, refused.append))
+    decisions = decide(found, PluginFilters.of(config))
     refused.sort(key=lambda each: each.path)
     for decision in decisions:
         _log(decision)
-    roster = Roster([decision.plugin for decision in decisions if decision.load], Policy.of(config))
+    roster = Roster([decision.plugin for decision in decisions if decision.load], policy)
     celery, groups = TaskApplication(), Groups()
     plugin_settings = PluginSettingsStore(
-        config, {decision.plugin.module: decision.plugin.name for decision in decisions}
+        config, {decision.plugin.module: decision.plugin.name for decision in decisions}, _expected(config, refused)
     )
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
@@ -93,14 +96,20 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def _found(config: Config, folders: Iterable[Path], refuse: Refuse) -> Iterator[PluginFile]:
+def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:
     """Every plugin: those in the plugin paths, then installed ones, and last those that come with opa-stack."""
     in_folders = find_plugins(folders, refuse)
     yield from (plugin for plugin in in_folders if not plugin.is_built_in)
-    yield from named_plugins(NamedPlugin.of(entry) for entry in config.INSTALLED_PLUGINS)
+    yield from named_plugins(map(NamedPlugin.of, config.INSTALLED_PLUGINS), policy)
     if config.PLUGIN_AUTOLOAD:
-        yield from announced_plugins()
+        yield from announced_plugins(policy)
     yield from (plugin for plugin in in_folders if plugin.is_built_in)
+
+
+def _expected(config: Config, refused: Iterable[Refused]) -> frozenset[str]:
+    """The names of plugins that are not there, and of which that is known: installed ones, and those in a bad shape."""
+    installed = (NamedPlugin.of(entry).module.rpartition(".")[2] for entry in config.INSTALLED_PLUGINS)
+    return frozenset([*installed, *(each.name for each in refused)])
 
 
 def _groups(config: Config) -> dict[str, list[Entry]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opa.core.discover import PluginFile
 from opa.core.errors import PluginError, RequirementError
 from opa.core.log import log
-from opa.core.order import by_name, in_order, unmet
+from opa.core.order import by_name, in_order, required_plugin, unmet
 from opa.core.policy import Policy
 
 
@@ -31,6 +31,7 @@ class Roster:
         self.plugins = tuple(plugins)
         self._names = {plugin.name for plugin in plugins}
         self.left_out: dict[str, PluginError] = {}
+        self._gone: dict[str, PluginFile] = {}
         for plugin in plugins:
             if plugin.error is not None:
                 self.leave_out(plugin.name, plugin.error)
@@ -50,6 +51,7 @@ class Roster:
             raise error
         log.error(f"plugin '{name}' is left out: {error}")
         self.left_out[name] = error
+        self._gone = by_name([*self._gone.values(), *(plugin for plugin in self.plugins if plugin.name == name)])
         self.plugins = tuple(plugin for plugin in self.plugins if plugin.name != name)
         self._names.discard(name)
         self._drop_unmet()
@@ -68,13 +70,14 @@ class Roster:
 
     def _because_of_another(self, plugin: PluginFile) -> RequirementError | None:
         for requirement in plugin.metadata.requires:
-            if requirement.name in self.left_out:
+            other = required_plugin(requirement, self._gone)
+            if other is not None:
                 return RequirementError(
                     f"plugin '{plugin.name}' requires the plugin '{requirement}', which is left out:"
-                    f" {self.left_out[requirement.name].problem}",
+                    f" {self.left_out[other.name].problem}",
                     plugin=plugin.name,
                     where=str(plugin.file),
-                    hint=f"Mend the plugin '{requirement.name}'",
+                    hint=f"Mend the plugin '{other.name}'",
                 )
         return None
 

@@ -61,7 +61,7 @@ def _import(name: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UriError(f"there is no module '{error.name}'") from None
         raise UriError(f"module '{name}' does not import: {type(error).__name__}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UriError(f"module '{name}' does not import: {type(error).__name__}: {error}") from error
 
 

@@ -1,0 +1,81 @@
+"""The kind: a plugin or package that is meant is not found by its name, and something wrong is told, or nothing."""
+
+from __future__ import annotations
+
+from tests.cases.place import Place, case
+
+OPTIONAL = "default:\n  INSTALLED_PLUGINS:\n    - {NAME: acme.reports, OPTIONAL: true}\n"
+
+
+@case("B14", "Metadata may begin with a byte order mark")
+def byte_order_mark(place: Place) -> None:
+    place.plugin("a.py", "x = 1")
+    place.plugin("b/__init__.py", "x = 1")
+    (place.plugins / "a-meta.json").write_bytes(b'\xef\xbb\xbf{"tags": ["x"]}')
+    (place.plugins / "b/pyproject.toml").write_bytes(b'\xef\xbb\xbf[tool.opa]\ntags = ["x"]')
+    seen = place.run("plugins", OPA_PLUGIN_BLACKLIST_TAGS="x")
+    assert seen.stdout.count("tag 'x' is in PLUGIN_BLACKLIST_TAGS") == 2, seen.stdout + seen.stderr
+
+
+@case("B18", "A package that does not import is told as such, and one that is not installed as that")
+def a_broken_package(place: Place) -> None:
+    place.write("pk/acme/__init__.py", "import requestz")
+    place.write("pk/acme/reports/__init__.py", "")
+    place.write("settings/s.yaml", OPTIONAL)
+    path = ":".join([str(place.folder / "pk"), place.environ.get("PYTHONPATH", "")])
+    seen = place.run("check", PYTHONPATH=path)
+    assert seen.returncode == 1, seen.stderr
+    assert "'acme' does not import: ModuleNotFoundError: No module named 'requestz'" in seen.stderr
+    assert "pk/acme/__init__.py:1" in seen.stderr
+    assert "not installed" not in seen.stderr
+    place.write("pk/acme/__init__.py", "raise ValueError('no licence')")
+    seen = place.run("check", PYTHONPATH=path, OPA_PLUGIN_FAILURE="skip")
+    assert seen.returncode == 0, seen.stderr
+    assert "ValueError: no licence" in seen.stderr
+    place.write("settings/s.yaml", "default: {}")
+    seen = place.run("check", OPA_PLUGIN_PATHS="acme.stuff:plugins")
+    assert "plugin path 'acme.stuff:plugins' names the package 'acme.stuff', which is not installed" in seen.stderr
+
+
+@case("B19", "Settings for an optional plugin that is not installed do no harm")
+def settings_of_an_optional_plugin(place: Place) -> None:
+    settings = "  PLUGIN_SETTINGS:\n    reports: {url: https://example.com}\n"
+    place.write("settings/s.yaml", f"{OPTIONAL}{settings}  PLUGIN_OPTIONS:\n    reports: {{FAILURE: skip}}\n")
+    seen = place.run("check")
+    assert seen.returncode == 0, seen.stderr
+    assert "is not installed" in seen.stderr
+    assert "no plugin of this name" not in seen.stderr
+
+
+@case("B20", "PLUGIN_OPTIONS for a plugin that there is not gives a warning, and check counts what was skipped")
+def options_of_no_plugin(place: Place) -> None:
+    place.hello()
+    loaded = int(place.run("check").stdout.split()[1])
+    place.plugin("broken.py", "import nope")
+    seen = place.run("check", OPA_PLUGIN_OPTIONS__BROKEN__FAILURE="skip")
+    assert f"ok: {loaded} plugins loaded, 1 left out" in seen.stdout, seen.stdout + seen.stderr
+    place.plugin("broken.py", "")
+    seen = place.run("check", OPA_PLUGIN_OPTIONS__BROKN__FAILURE="skip")
+    assert "PLUGIN_OPTIONS has 'BROKN', and there is no plugin of this name" in seen.stderr, seen.stderr
+    assert "Did you mean 'broken'?" in seen.stderr
+
+
+@case("B21", "A requirement finds a plugin whose name differs by dashes and underscores alone")
+def dashes_and_underscores(place: Place) -> None:
+    place.plugin("my_auth.py", "x = 1")
+    place.plugin("my_auth-meta.json", '{"version": "1.0"}')
+    place.plugin("aa_shop.py", "x = 1")
+    place.plugin("aa_shop-meta.json", '{"requires": ["my-auth>=1.0"]}')
+    seen = place.run("plugins")
+    assert seen.returncode == 0, seen.stderr
+    assert seen.stdout.index("my_auth") < seen.stdout.index("aa_shop"), "it is loaded behind what it requires"
+
+
+@case("P4-packages", "Each Python package that a plugin requires and that is not installed is named")
+def missing_packages(place: Place) -> None:
+    place.plugin("a.py", "x = 1")
+    place.plugin("a-meta.json", '{"packages": ["nowhere-one>=1", "fastapi", "nowhere-two"]}')
+    seen = place.run("check")
+    assert seen.returncode == 1
+    assert "'nowhere-one>=1', which is not installed; the Python package 'nowhere-two'" in seen.stderr, seen.stderr
+    assert "pip install 'nowhere-one>=1' 'nowhere-two'" in seen.stderr

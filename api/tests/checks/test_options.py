@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.checks.options import options_without_plugin
+from tests.project import Project
+
+
+def told(project: Project) -> list[str]:
+    return [mistake.problem for mistake in options_without_plugin(project.prepare())]
+
+
+@pytest.mark.parametrize("name", ["my_auth", "my-auth", "My_Auth", "core_docs", "reports"])
+def test_options_for_a_plugin_that_is_there_or_may_be_are_as_they_should_be(project: Project, name: str) -> None:
+    project.plugin("my_auth.py")
+    project.settings(
+        PLUGIN_OPTIONS={name: {"READY_TIMEOUT": 3}}, INSTALLED_PLUGINS=[{"NAME": "acme.reports", "OPTIONAL": True}]
+    )
+    assert told(project) == []
+
+
+def test_options_for_a_plugin_that_there_is_not_are_told(project: Project) -> None:
+    project.settings(PLUGIN_OPTIONS={"my_auth": {"READY_TIMEOUT": 3}})
+    assert told(project) == ["PLUGIN_OPTIONS has 'my_auth', and there is no plugin of this name"]
+
+
+def test_options_are_found_by_a_name_that_is_the_same_for_packages(project: Project) -> None:
+    project.plugin("my_auth.py")
+    project.settings(PLUGIN_OPTIONS={"My-Auth": {"READY_TIMEOUT": 3}})
+    assert project.prepare().roster.policy.limit("my_auth", "READY") == 3
