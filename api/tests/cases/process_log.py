@@ -116,3 +116,30 @@ except KeyError:
     assert first["message"] == "disk of 3", first["message"]
     assert second["exception"]["type"] == "KeyError"
     assert "extra" not in second
+
+
+BROKEN = "from opa import get_roter\n"
+
+
+@case("P16", "In production why a process does not start is a line of JSON, and the access log has fields")
+def lines_of_production(place: Place) -> None:
+    place.write("plugins/broken.py", BROKEN)
+    for environ, field in (({}, "where"), ({"MODE": "rocket"}, "hint"), ({"OPA_LOGLEVEL": "loud"}, "mistakes")):
+        done = place.run("start", OPA_LOG_FORMAT="json", **environ)
+        assert done.returncode == 1
+        (line,) = [line for line in lines_of(done.stderr) if line["level"] == "ERROR"]
+        assert field in line.get("extra", {}), done.stderr[-500:]
+        assert not done.stdout
+    place.write(
+        "plugins/broken.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/x/{n}')(lambda n: n)\n"
+    )
+    place.start(WEB_CONCURRENCY="1", OPA_LOG_FORMAT="json", OPA_ACCESS_LOG="true", OPA_REQUEST_ID="true")
+    place.wait_until_ready()
+    place.get("/x/7")
+    assert place.stop() == 0
+    (line,) = [line for line in lines_of(place.log) if line["logger"] == "uvicorn.access"]
+    fields = line["extra"]
+    assert (fields["method"], fields["route"], fields["plugin"]) == ("GET", "/x/{n}", "broken")
+    assert (fields["status"], fields["client"]) == (200, "127.0.0.1")
+    assert fields["duration"] > 0
+    assert fields["request_id"]

@@ -629,7 +629,7 @@ def test_what_nothing_caught_is_a_line_of_the_log() -> None:
 
 
 def test_ctrl_c_is_no_line_of_the_log() -> None:
-    done = run("from opa.core import exceptions; exceptions._report_what_nothing_caught(); raise KeyboardInterrupt")
+    done = run("from opa.core import exceptions; exceptions.report_what_nothing_caught(); raise KeyboardInterrupt")
     assert "KeyboardInterrupt" in done.stderr
     assert "timestamp" not in done.stderr
 

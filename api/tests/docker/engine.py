@@ -83,6 +83,12 @@ def write_plugin(folder: Path, name: str, text: str) -> Path:
     return file
 
 
+def errors_of(log: str) -> list[str]:
+    """Why a process did not start, as its log says it."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [line["message"] for line in lines if line["logger"] == "opa.cli.report"]
+
+
 @dataclass
 class Container:
     """A container of the image."""

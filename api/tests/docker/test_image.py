@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.engine import Answer, Container, container, docker, unique, write_plugin
+from tests.docker.engine import Answer, Container, container, docker, errors_of, unique, write_plugin
 from tests.serve.load import Load
 from tests.serve.process import wait_until
 
@@ -63,7 +63,8 @@ def test_it_is_not_root_and_kubernetes_can_tell(image: str) -> None:
 def test_an_unknown_mode_ends_it_with_one_line_that_names_the_modes(run: Run) -> None:
     api = run("--env", "MODE=rocket")
     assert api.wait_for_end() == 1
-    assert re.fullmatch(r"error: there is no mode 'rocket' .*: api.*\n", api.log)
+    (line,) = errors_of(api.log)
+    assert re.fullmatch(r"there is no mode 'rocket' .*: api.*", line)
 
 
 def test_one_cpu_is_one_worker(run: Run) -> None:
@@ -99,9 +100,9 @@ def test_a_component_that_must_be_there_and_is_not_ends_it_with_one_line(run: Ru
         "--env=OPA_COMPONENT_CONNECT_TIMEOUT=2",
     )
     assert api.wait_for_end() == 1
-    errors = re.findall(r"^error: .*$", api.log, re.MULTILINE)
+    errors = errors_of(api.log)
     assert len(errors) == 1
-    assert errors[0].startswith("error: component 'walrus'")
+    assert errors[0].startswith("component 'walrus'")
     assert "'redis' does not resolve" in errors[0]
     assert "hush" not in api.log
 
@@ -130,7 +131,8 @@ def test_a_plugin_that_does_not_import_ends_it_with_one_line(image: str, tmp_pat
     write_plugin(tmp_path / "plugins", "broken.py", "from opa import get_roter\n")
     with container(image, tmp_path) as api:
         assert api.wait_for_end() == 1
-        assert len(re.findall(r"^error: .*/plugins/broken.py", api.log, re.MULTILINE)) == 1
+        (line,) = errors_of(api.log)
+        assert "/plugins/broken.py" in line
 
 
 def test_it_stops_at_once_when_nothing_is_going_on(run: Run) -> None:

@@ -24,6 +24,20 @@ def print_error(error: OpaError) -> None:
         print(printable(mask_text("".join(_trace(error.__cause__)))), end="", file=sys.stderr)
 
 
+def print_start_error(error: OpaError) -> None:
+    """Say why a process does not start: by a line of the log where that is JSON, for who collects it; else print it."""
+    from opa.core.log import log, writes_text
+
+    if writes_text():
+        print_error(error)
+        return
+    names = ("plugin", "component", "where", "hint", "mistakes")
+    told = {name: getattr(error, name, None) for name in names}
+    cause = None if isinstance(error.__cause__, OpaError) else error.__cause__
+    fields = {name: value for name, value in told.items() if value}
+    log.bind(**fields).opt(exception=cause).error(in_one_line(str(error)))
+
+
 def _trace(cause: BaseException) -> Iterator[str]:
     """The traceback of `cause` without the frames of opa-stack's core and of Python's import system."""
     trace = traceback.TracebackException.from_exception(cause)

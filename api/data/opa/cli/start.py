@@ -9,10 +9,17 @@ from opa.cli import app
 def start() -> None:
     """Run what the environment variable MODE says, `api` by default. This is what the image runs."""
     import os
+    import sys
 
     from opa.cli.beside_up import load_beside_up
+    from opa.cli.report import print_start_error
+    from opa.core.errors import OpaError
     from opa.core.settings_handed import HANDED_VARIABLE
     from opa.serve import mode
 
-    # `opa up` has told its own processes.
-    mode.start(None if HANDED_VARIABLE in os.environ else load_beside_up)
+    try:
+        # `opa up` has told its own processes.
+        mode.start(None if HANDED_VARIABLE in os.environ else load_beside_up)
+    except OpaError as error:
+        print_start_error(error)
+        sys.exit(1)

@@ -63,11 +63,12 @@ def install(config: Config) -> None:
     """
     global _format  # noqa: PLW0603  how this process writes tracebacks is decided once, when it starts
     _format = _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else _without_values
-    _report_what_nothing_caught()
+    report_what_nothing_caught()
 
 
 @functools.cache  # once a process: a hook that a plugin sets later, such as one of an error tracker, stays
-def _report_what_nothing_caught() -> None:
+def report_what_nothing_caught() -> None:
+    """Write what ends the process, or a thread, into the log."""
     sys.excepthook = _report_end_of_process
     if threading.excepthook is threading.__excepthook__:  # or else somebody listens already, such as pytest
         threading.excepthook = _report_end_of_thread

@@ -27,8 +27,8 @@ def note_request(error: BaseException, scope: Scope, api: Api) -> None:
         "request_id": get_request_id(),
         "method": scope.get("method", "WEBSOCKET"),
         "path": scope["path"],
-        "route": _route(scope, endpoint, api),
-        "plugin": _plugin(endpoint, api.manager),
+        "route": route_of(scope, endpoint, api),
+        "plugin": plugin_of(endpoint, api.manager),
     }
     vars(error)[_NOTE] = {name: value for name, value in found.items() if value is not None}
 
@@ -45,7 +45,8 @@ def in_words(note: dict[str, Any]) -> str:
     return f"{where}, plugin {note['plugin']}" if "plugin" in note else where
 
 
-def _route(scope: Scope, endpoint: object, api: Api) -> str | None:
+def route_of(scope: Scope, endpoint: object, api: Api) -> str | None:
+    """The path of the route that has answered, as it is declared; None where there was none."""
     # FastAPI's own place for the route of an included router, whose path has a prefix there; see `included_routes`.
     route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
     if route is None and endpoint is not None:  # Starlette's own routes are not in the scope
@@ -58,7 +59,7 @@ def _route(scope: Scope, endpoint: object, api: Api) -> str | None:
     return root[len(scope.get("app_root_path", root)) :] + str(path)
 
 
-def _plugin(endpoint: object, manager: PluginManager) -> str | None:
+def plugin_of(endpoint: object, manager: PluginManager) -> str | None:
     """The plugin that the endpoint is defined in, or else the one that has the route in its router."""
     if endpoint is None:
         return None

@@ -242,6 +242,11 @@ def keep_logging(config: Config) -> None:
     lead_handlers(level_number(config.LOGLEVEL))
 
 
+def writes_text() -> bool:
+    """Whether the log is text, for people, and not JSON."""
+    return _settings[1]
+
+
 def _is_text(chosen: str) -> bool:
     return chosen == "text" or (chosen != "json" and (os.environ.get("ENV") == "dev" or _is_terminal()))
 

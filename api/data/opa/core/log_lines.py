@@ -21,6 +21,8 @@ _TEXT = (
     "<level>{message}</level><dim>{_extra}</dim>\n{_exception}"
 )
 _JSON = "{_line}\n"
+_TOLD_BY_MESSAGE = frozenset({"method", "path", "status", "client"})
+"""Fields of the access log that a reader of its messages needs not."""
 _ENCODER = json.JSONEncoder(allow_nan=False)  # made once: `json.dumps` makes one for each line
 
 
@@ -76,8 +78,10 @@ def text_line(record: Record, *, colored: bool) -> str:
         record["name"] = in_one_line(record["name"] or "")
     if not record["file"].name.isprintable():
         record["file"].name = in_one_line(record["file"].name)
+    told = _TOLD_BY_MESSAGE if record["name"] == "uvicorn.access" else ()
+    extra = {key: value for key, value in record["extra"].items() if key not in told}
     cast("dict[str, Any]", record).update(
-        _extra="".join(f" {in_one_line(key)}={_shown(key, value)}" for key, value in record["extra"].items()),
+        _extra="".join(f" {in_one_line(key)}={_shown(key, value)}" for key, value in extra.items()),
         _exception=_traceback(error, colored) if error is not None else "",
     )
     return _TEXT

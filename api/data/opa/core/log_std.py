@@ -78,8 +78,9 @@ class LeadIntoLog(logging.Handler):
             line["function"] = record.funcName or "<unknown>"
             line["line"] = number
             line["file"] = type(line["file"])(os.path.basename(path), path)  # type: ignore[call-arg]  # noqa: PTH119
-            for key in vars(record).keys() - _OWN_ATTRIBUTES:
-                line["extra"][key] = vars(record)[key]
+            for key, value in vars(record).items():
+                if key not in _OWN_ATTRIBUTES:
+                    line["extra"][key] = value
             line["extra"].update(note)
 
         try:

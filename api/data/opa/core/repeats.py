@@ -10,8 +10,8 @@ _done: set[str] = set()
 
 HINT = (
     "It went well before in this process, as for an earlier start_api(): what it has put into a registry of a package"
-    " then (metrics, tables, signals) is still there. Make one application for the whole run, or give each a registry of"
-    " its own"
+    " then (metrics, tables, signals) is still there. Make one application for the whole run, or give each a registry"
+    " of its own"
 )
 
 

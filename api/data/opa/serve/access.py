@@ -1,11 +1,112 @@
-"""Which requests the access log leaves out."""
+"""The access log: a line for each request that was answered, with fields, and which requests it leaves out."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from opa.core.failed_request import plugin_of, route_of
+from opa.core.request_id import get_request_id
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from opa.core.app import Api
 
 LOGGER = "uvicorn.access"
+
+
+class AccessLog:
+    """That of a process.
+
+    Args:
+        api: the application, which knows routes and plugins.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._logger = logging.getLogger(LOGGER)
+        # By the endpoint, which is kept, so that no other gets its id.
+        self._found: dict[tuple[int, str], tuple[Any, str | None, str | None]] = {}
+
+    def begin(self, cycle: RequestResponseCycle) -> None:
+        """Write the line for this request when its answer is complete, in place of uvicorn's when it begins."""
+        cycle.access_logger = _Line(self, cycle)  # type: ignore[assignment]
+
+    def write(self, arguments: tuple[Any, ...], scope: Any, request_id: str | None, duration: float) -> None:
+        """Write a line.
+
+        Args:
+            arguments: uvicorn's: client, method, path, HTTP version and status.
+            scope: of the request.
+            request_id: its id, where it has one.
+            duration: seconds.
+        """
+        client, method, _, _, status = arguments
+        route, plugin = self._route_and_plugin(scope)
+        found = {
+            "method": method,
+            "path": scope["path"],
+            "route": route,
+            "plugin": plugin,
+            "status": status,
+            "duration": round(duration, 6),
+            "client": client.rpartition(":")[0] or None,
+            "request_id": request_id,
+        }
+        fields = {name: value for name, value in found.items() if value is not None}
+        self._logger.info('%s - "%s %s HTTP/%s" %d', *arguments, extra=fields)
+
+    def _route_and_plugin(self, scope: Any) -> tuple[str | None, str | None]:
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return None, None
+        # An endpoint may stand at several paths; those whose route is not in the scope have one.
+        declared = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+        key = id(endpoint), scope.get("root_path", "") + str(getattr(declared, "path", ""))
+        found = self._found.get(key)
+        if found is None:
+            found = endpoint, route_of(scope, endpoint, self._api), plugin_of(endpoint, self._api.manager)
+            if len(self._found) < REMEMBERED:
+                self._found[key] = found
+        return found[1:]
+
+
+REMEMBERED = 20_000
+"""Routes; some frameworks make endpoints for each request."""
+
+
+class _Line:
+    """Stands for uvicorn's logger, for one request: it is told the status when the answer begins."""
+
+    __slots__ = ("_arguments", "_log", "_request_id", "_scope", "_started")
+
+    def __init__(self, log: AccessLog, cycle: RequestResponseCycle) -> None:
+        self._log = log
+        self._scope = cycle.scope
+        self._started = time.perf_counter()
+        self._arguments: tuple[Any, ...] = ()
+        self._request_id: str | None = None
+
+    def info(self, _message: str, *arguments: Any) -> None:
+        """Uvicorn calls it."""
+        self._arguments = arguments
+        self._request_id = get_request_id()
+
+    def end(self) -> None:
+        """The answer is complete, or its client gone; nothing is written of a request that had none."""
+        if self._arguments:
+            arguments, self._arguments = self._arguments, ()
+            self._log.write(arguments, self._scope, self._request_id, time.perf_counter() - self._started)
+
+
+def end_line(cycle: RequestResponseCycle | None) -> None:
+    """Write the line of a request, where it has one that is not written yet."""
+    line = getattr(cycle, "access_logger", None)
+    if type(line) is _Line:
+        line.end()
 
 
 class WithoutHealthChecks(logging.Filter):

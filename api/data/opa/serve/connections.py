@@ -16,6 +16,7 @@ from opa.serve.file_limit import are_exhausted, most_connections
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
+    from opa.serve.access import AccessLog
     from opa.serve.protocol import HttpProtocol
 
 PAUSE = 0.1
@@ -40,6 +41,7 @@ class Connections:
         newcomers: those that have not sent a whole request yet, the oldest first.
         lingering: how many wait for their last answer to arrive.
         websockets: how many have become one.
+        access_log: writes a line for each request; None where there is none.
     """
 
     def __init__(self, config: Config) -> None:
@@ -58,6 +60,7 @@ class Connections:
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0
         self.websockets = 0
+        self.access_log: AccessLog | None = None
         self._all: Set[object] = frozenset()
         self._idle: deque[HttpProtocol] = deque()
         self._found_idle = 0.0

@@ -70,8 +70,10 @@ def start(load: Callable[[], Config] | None = None) -> None:
     """
     mode = chosen_mode(os.environ)
     from opa.core import settings
+    from opa.core.exceptions import report_what_nothing_caught
     from opa.core.log import setup_logging
 
+    report_what_nothing_caught()
     config = (load or settings.load_settings)()
     settings.config.adopt(config)
     setup_logging(config)

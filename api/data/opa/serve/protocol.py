@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from opa.core.body_limits import SLOWEST
 from opa.core.limits import limits_of
 from opa.core.refusal_log import refusals
+from opa.serve.access import end_line
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
@@ -285,14 +286,20 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active = cycle
+        access_log = self._shared.access_log
+        if access_log is not None:
+            access_log.begin(cycle)
         task = self.loop.create_task(cycle.run_asgi(app))
         cycle.task = task  # type: ignore[attr-defined]
         task.add_done_callback(self.tasks.discard)
+        if access_log is not None:
+            task.add_done_callback(lambda _: end_line(cycle))  # where its client was gone
         self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Go on with the connection. There is no timer for one that is idle, see `look_after`."""
         self.server_state.total_requests += 1
+        end_line(self._active)
         if self._lingering is not None or self.transport.is_closing():
             return
         if self.pipeline:

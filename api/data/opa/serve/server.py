@@ -78,6 +78,8 @@ class ServerConfig(uvicorn.Config):
         super().load()
         self.lifespan_class = NotingLifespan
         logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_paths))
+        if self.access_log:
+            self.connections.access_log = access.AccessLog(self.app)  # type: ignore[arg-type]  # an `Api`
 
 
 def stop_limit(config: Config) -> float:

@@ -101,7 +101,7 @@ MODES: dict[str, Callable[[Config], None]] = {"api": serve, "worker": run_worker
 
 def main() -> None:
     """Load the settings and run the mode; a mistake that somebody can mend is one line, and status 1 or `MISTAKE`."""
-    from opa.cli.report import print_error
+    from opa.cli.report import print_start_error
 
     # Ctrl-C while plugins are imported is an end and not a stack trace; later the server handles it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -119,5 +119,5 @@ def main() -> None:
         setup_logging(config)
         MODES[chosen_mode(os.environ)](config)
     except OpaError as error:
-        print_error(error)
+        print_start_error(error)
         sys.exit(MISTAKE if sys.argv[1:] and not isinstance(error, PASSING) else 1)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serve.process import Opa, opa_in, wait_until
+from tests.serve.raw import Raw, get
+
+ROUTES = """
+import time
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import StreamingResponse
+from starlette.routing import Route
+from starlette.responses import PlainTextResponse
+from opa import get_router
+
+async def plain(request):
+    return PlainTextResponse("plain")
+
+router = get_router(prefix="/shop", routes=[Route("/plain", plain)])
+
+@router.get("/orders/{number}")
+def order(number: int):
+    return number
+
+@router.get("/slow")
+def slow():
+    def parts():
+        for _ in range(3):
+            time.sleep(0.1)
+            yield "x"
+    return StreamingResponse(parts())
+
+@router.get("/endless")
+def endless():
+    def parts():
+        while True:
+            time.sleep(0.05)
+            yield "x" * 65536
+    return StreamingResponse(parts())
+
+sub = FastAPI()
+sub.get("/in/{x}")(lambda x: 1)
+router.mount("/sub", sub)
+"""
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The lines of the access log, by the path that was asked for."""
+    with opa_in(tmp_path_factory.mktemp("access")) as opa:
+        ask(opa)
+        assert opa.stop() == 0
+        found = [json.loads(line) for line in opa.log.splitlines()]
+    of_requests = [line for line in found if line["logger"] == "uvicorn.access"]
+    assert len({line["extra"]["path"] for line in of_requests}) == len(of_requests)
+    return {line["extra"]["path"]: line for line in of_requests}
+
+
+def ask(opa: Opa) -> None:
+    opa.plugin("shop.py", ROUTES)
+    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true", OPA_REQUEST_ID="true", OPA_LOG_FORMAT="json")
+    opa.wait_until_ready()
+    for path in ("/shop/orders/7?full=yes", "/shop/orders/x", "/nowhere", "/sub/in/5", "/plain"):
+        with contextlib.suppress(urllib.error.HTTPError, json.JSONDecodeError):
+            opa.get(path)
+    with Raw(opa.port) as client:
+        client.send(get("/shop/slow", "X-Request-ID: mine", "Connection: close"))
+        client.answer()
+        assert client.is_closed()
+    with Raw(opa.port) as client:
+        client.send(get("/shop/endless"))
+        wait_until(lambda: client.socket.recv(65536))
+    wait_until(lambda: "/shop/endless" in opa.log, what="the line of a client that is gone")
+
+
+def test_a_line_says_which_request_it_was_and_how_it_went(lines: dict[str, dict[str, Any]]) -> None:
+    line = lines["/shop/orders/7"]
+    extra = dict(line["extra"])
+    assert 0 < extra.pop("duration") < 5
+    assert len(extra.pop("request_id")) == 16
+    assert extra == {
+        "method": "GET",
+        "path": "/shop/orders/7",
+        "route": "/shop/orders/{number}",
+        "plugin": "shop",
+        "status": 200,
+        "client": "127.0.0.1",
+    }
+    assert '"GET /shop/orders/7?full=yes HTTP/1.1" 200' in line["message"]
+
+
+def test_a_request_that_is_refused_has_a_line_too(lines: dict[str, dict[str, Any]]) -> None:
+    assert (lines["/shop/orders/x"]["extra"]["status"], lines["/nowhere"]["extra"]["status"]) == (422, 404)
+    assert lines["/shop/orders/x"]["extra"]["route"] == "/shop/orders/{number}"
+    assert "route" not in lines["/nowhere"]["extra"]
+
+
+def test_routes_of_starlette_and_of_mounted_applications_are_named(lines: dict[str, dict[str, Any]]) -> None:
+    for path, route in (("/plain", "/plain"), ("/sub/in/5", "/sub/in/{x}")):
+        assert (lines[path]["extra"]["route"], lines[path]["extra"]["plugin"]) == (route, "shop")
+
+
+def test_the_duration_is_that_of_the_whole_answer(lines: dict[str, dict[str, Any]]) -> None:
+    assert lines["/shop/slow"]["extra"]["duration"] >= 0.3
+    assert lines["/shop/slow"]["extra"]["request_id"] == "mine"
+
+
+def test_a_client_that_has_gone_meanwhile_has_its_line(lines: dict[str, dict[str, Any]]) -> None:
+    assert lines["/shop/endless"]["extra"]["status"] == 200
+
+
+def test_text_says_nothing_twice(tmp_path: Path) -> None:
+    with opa_in(tmp_path / "text") as opa:
+        opa.hello()
+        opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true")
+        opa.wait_until_ready()
+        opa.get("/hello")
+        assert opa.stop() == 0
+        (line,) = [line for line in opa.log.splitlines() if "GET /hello" in line]
+        assert "route='/hello' plugin='hello' duration=" in line
+        assert "status=" not in line
