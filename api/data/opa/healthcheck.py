@@ -19,10 +19,29 @@ from typing import Any
 TIMEOUT = 4.0
 
 
+def health_file() -> Path:
+    """What `HEALTH_FILE` names; `{container}` in it is the number of this container.
+
+    The containers of a pod may share the folder, and then each has to have a file of its own.
+
+    Raises:
+        KeyError: the variable is not set.
+    """
+    return Path(os.environ["HEALTH_FILE"].replace("{container}", _container()))
+
+
+def _container() -> str:
+    """What each container has to itself, whatever else it shares: its mounts."""
+    try:
+        return "".join(filter(str.isdecimal, os.readlink("/proc/self/ns/mnt")))  # noqa: PTH115
+    except OSError:
+        return socket.gethostname()
+
+
 def read_target() -> dict[str, Any]:
     """What `opa start` has noted in `HEALTH_FILE`; where it could not, what the environment variables say."""
     try:
-        target: dict[str, Any] = json.loads(Path(os.environ["HEALTH_FILE"]).read_text())
+        target: dict[str, Any] = json.loads(health_file().read_text())
     except (KeyError, OSError):
         mode = (os.environ.get("MODE") or "api").strip().lower()
         if mode == "flower":

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import opa as package
+from opa.serve.health_target import note_alive, note_not_ready
 from opa.serve.listen import listening_socket
 from tests.serve.process import Opa, free_port
 
@@ -92,3 +95,18 @@ def test_it_imports_nothing_of_the_package() -> None:
     command = [sys.executable, "-c", code, str(SCRIPT)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
+
+
+def test_containers_that_share_a_folder_have_a_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTH_FILE", str(tmp_path / "health-{container}.json"))
+    note_alive("worker")
+    own = next(tmp_path.iterdir())
+    namespace = re.sub(r"\D", "", str(Path("/proc/self/ns/mnt").readlink()))
+    assert own.name == f"health-{namespace}.json"
+
+    monkeypatch.setattr(os, "readlink", lambda _: "mnt:[42]")
+    note_not_ready("beat", "it waits")
+
+    assert json.loads(own.read_text())["mode"] == "worker"
+    assert json.loads((tmp_path / "health-42.json").read_text())["mode"] == "beat"
+    assert check(HEALTH_FILE=str(tmp_path / "health-{container}.json")).returncode == 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opa.core.log import log
 from opa.core.printable import in_one_line
 from opa.core.secrets import mask_text
+from opa.healthcheck import health_file
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
@@ -59,9 +60,9 @@ def _as_printed(text: str) -> str:
 
 
 def _note(target: dict[str, Any]) -> None:
-    file = os.environ.get("HEALTH_FILE")
-    if not file:
+    if not os.environ.get("HEALTH_FILE"):
         return
+    file = health_file()
     try:
         # Replaced in one step: the health check may read it at any moment.
         part = Path(f"{file}.part")
