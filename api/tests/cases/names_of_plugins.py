@@ -79,3 +79,17 @@ def missing_packages(place: Place) -> None:
     assert seen.returncode == 1
     assert "'nowhere-one>=1', which is not installed; the Python package 'nowhere-two'" in seen.stderr, seen.stderr
     assert "pip install 'nowhere-one>=1' 'nowhere-two'" in seen.stderr
+
+
+@case("B36", "A plugin that is imported by its folder is not there twice: what to write is told")
+def imported_by_the_folder(place: Place) -> None:
+    place.plugin("shop/__init__.py", "")
+    place.plugin("shop/tasks.py", "from opa import task\n@task(schedule=60)\ndef tick(): ...")
+    place.plugin("report.py", "from plugins.shop.tasks import tick")
+    path = ":".join([str(place.folder), place.environ.get("PYTHONPATH", "")])
+    for environ in ({"PYTHONPATH": path}, {}):
+        seen = place.run("check", **environ)
+        assert seen.returncode == 1, seen.stdout
+        assert "report.py:1" in seen.stderr
+        assert "Plugins import from one another by their own name: write " in seen.stderr, seen.stderr
+    assert "write 'from shop.tasks import tick'" in seen.stderr, seen.stderr

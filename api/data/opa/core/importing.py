@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from opa.core.candidates import LINK_HINT, who_may_read
-from opa.core.discover import PACKAGE_FOLDER, PluginFile
+from opa.core.discover import BUILT_IN_FOLDER, PACKAGE_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
+from opa.core.second_names import own_import, refuse_second_names
 from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
 
@@ -78,6 +79,7 @@ def import_plugins(
     """
     forget_plugins()
     _put_on_path(folders)
+    refuse_second_names(folder for folder in folders if folder != BUILT_IN_FOLDER)
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
     installed = _installed_names()
@@ -170,8 +172,8 @@ def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
 
 
 def _lies_in(folders: Set[str], name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a module with these attributes is a file or folder in one of `folders` itself."""
-    if not folders or "." in name or name == PACKAGE:
+    """Whether a module with these attributes is a file or folder in one of `folders` itself, by whatever name."""
+    if not folders or name.partition(".")[0] == PACKAGE:
         return False
     places = list(values.get("__path__") or ()) or [values.get("__file__")]
     return any(isinstance(place, str) and os.path.dirname(place) in folders for place in places)  # noqa: PTH120
@@ -252,6 +254,8 @@ def import_hint(error: BaseException, file: Path) -> str:
         name = error.name.partition(".")[0]
         if name in sys.modules:
             return f"'{name}' is there, and has no module of that name: mend the import"
+        if own := own_import(error):
+            return own
         known = {*sys.stdlib_module_names, *sys.modules}
         close = nearest(error.name, known)
         return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or mend the import"
