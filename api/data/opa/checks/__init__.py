@@ -1,7 +1,7 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
-A module each: refused, folders, filters, options, steps, copies, task_options, threads look at what was found and
-loaded; routers, paths, mounts, components at the application.
+A module each: refused, folders, filters, options, steps, copies, task_options, tasks, threads look at what was found
+and loaded; routers, paths, mounts, components, task_calls at the application and the code of the plugins.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
     from opa.checks.task_options import misspelt_options
+    from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
     from opa.checks.threads import threads_of_imports
 
     yield from refused_plugins(manager)
@@ -37,6 +38,9 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from imported_steps(manager)
     yield from copied_schedules(manager)
     yield from misspelt_options(manager)
+    yield from runs_that_fail(manager)
+    yield from settings_of_no_task(manager)
+    yield from parameters_of_others(manager)
     yield from threads_of_imports(manager)
 
 
@@ -46,11 +50,13 @@ def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     from opa.checks.mounts import mounts_without_prefix
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
+    from opa.checks.task_calls import sent_functions
 
     yield from unserved_routers(app)
     yield from shadowed_paths(app)
     yield from mounts_without_prefix(app)
     yield from unknown_components_in_routes(app)
+    yield from sent_functions(app.manager)
 
 
 def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:

@@ -50,6 +50,7 @@ class TaskApplication(Celery):
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._bound: set[str] = set()
         self._discarded: set[str] = set()
 
     @cached_property
@@ -73,6 +74,22 @@ class TaskApplication(Celery):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The functions that the tasks of all plugins were made from, by the name of the task."""
         return MappingProxyType(self._functions)
+
+    def is_bound(self, name: str) -> bool:
+        """Whether the function of a task is given the task as its first argument."""
+        return name in self._bound
+
+    def signature_of(self, name: str) -> inspect.Signature | None:
+        """What a task is called with; None where that cannot be told."""
+        function = self._functions[name]
+        is_class = isinstance(function, type)
+        try:
+            signature = inspect.signature(function.run if is_class else function)  # type: ignore[attr-defined]
+        except (AttributeError, TypeError, ValueError):
+            return None
+        parameters = list(signature.parameters.values())
+        has_itself = is_class or name in self._bound
+        return signature.replace(parameters=parameters[1:]) if has_itself else signature
 
     def tasks_of(self, module: str) -> list[str]:
         """The names of the tasks of the plugin whose module is `module`."""
@@ -190,6 +207,8 @@ class TaskApplication(Celery):
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
         self._claim(name, function)
+        if options.get("bind"):
+            self._bound.add(name)
         if unknown := unknown_options(options):
             self.unknown_options[name] = (function, unknown)
         if schedule is not None:
@@ -218,6 +237,8 @@ class TaskApplication(Celery):
             # `shared_task` puts it into all applications, those before and those to come.
             return self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
         self._functions.setdefault(name, fun)
+        if options.get("bind"):
+            self._bound.add(name)
         base = None if base is None else based_on_ours(base)
         return super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
 

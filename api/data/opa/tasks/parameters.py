@@ -127,7 +127,7 @@ class Parameters:
             return {}
 
     @cached_property
-    def _annotations(self) -> Mapping[str, Any]:
+    def annotations(self) -> Mapping[str, Any]:
         """What can be resolved of them; a name that is imported for type checking alone cannot."""
         function = inspect.unwrap(self._function)
         try:
@@ -142,7 +142,7 @@ class Parameters:
     def _adapters_of(self, name: str) -> list[TypeAdapter[Any]]:
         """What reads by the annotation, and then by each member of it where it is a union; none where nothing can."""
         if name not in self._adapters:
-            annotation = self._annotations.get(name, Any)
+            annotation = self.annotations.get(name, Any)
             members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
             try:
                 self._adapters[name] = [TypeAdapter(each) for each in (annotation, *members) if each is not Any]

@@ -1,0 +1,135 @@
+"""Tasks that cannot run as they are sent: by the schedule, or since their parameters are those of something else."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from fastapi import params
+
+from opa.checks.mistake import Mistake
+from opa.core.depends import component_in, component_of
+from opa.core.suggestions import nearest
+from opa.tasks.parameters import Parameters
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.tasks.application import TaskApplication
+
+
+_PATTERN = frozenset("*?[")
+
+
+def runs_that_fail(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each entry of the schedule whose task is not here, or is not called with its arguments."""
+    celery = manager.celery
+    for name, entry in {**celery.schedules, **celery.conf.beat_schedule}.items():
+        task = entry["task"]
+        where = celery.where(name) if name in celery.schedules else manager.config.source("CELERY_BEAT_SCHEDULE")
+        if not _is_known(celery, task):
+            near = nearest(task, celery.functions())
+            yield Mistake(
+                f"the schedule '{name}' sends the task '{task}', which no plugin here has",
+                where=where,
+                hint=f"Did you mean '{near}'?"
+                if near
+                else "Its name is that of its module and function: reports.nightly",
+            )
+        elif problem := _misfit(celery, task, entry):
+            yield Mistake(
+                f"the schedule '{name}' sends the task '{task}' with arguments that do not fit: {problem}",
+                plugin=_plugin_of(manager, task),
+                where=celery.where(task) or where,
+                hint="Give the parameter a default, or the entry of CELERY_BEAT_SCHEDULE args or kwargs",
+            )
+
+
+def _is_known(celery: TaskApplication, task: str) -> bool:
+    return task in celery.functions() or task in celery.tasks  # the latter makes all of them
+
+
+def _misfit(celery: TaskApplication, task: str, entry: Any) -> str:
+    signature = celery.signature_of(task)
+    if signature is None:
+        return ""
+    try:
+        signature.bind(*(entry.get("args") or ()), **(entry.get("kwargs") or {}))
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def settings_of_no_task(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each name in CELERY_TASK_ROUTES and CELERY_TASK_ANNOTATIONS that is nearly that of a task."""
+    celery = manager.celery
+    for setting in ("CELERY_TASK_ROUTES", "CELERY_TASK_ANNOTATIONS"):
+        named = manager.config.get(setting)
+        for task in named if isinstance(named, dict) else ():
+            if (
+                _PATTERN.isdisjoint(task)
+                and not _is_known(celery, task)
+                and (near := nearest(task, celery.functions()))
+            ):
+                yield Mistake(
+                    f"{setting} names the task '{task}', which no plugin here has",
+                    where=manager.config.source(setting),
+                    hint=f"Did you mean '{near}'?",
+                )
+
+
+def parameters_of_others(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each task whose parameters nobody fills: `self` without `bind`, and what only routes get."""
+    celery = manager.celery
+    for task, function in celery.functions().items():
+        if not celery.where(task) or isinstance(function, type):
+            continue
+        yield from (
+            Mistake(
+                f"task '{task}' of plugin '{_plugin_of(manager, task)}' {problem}",
+                plugin=_plugin_of(manager, task),
+                where=celery.where(task),
+                hint=hint,
+            )
+            for problem, hint in _problems(celery, task, function)
+        )
+
+
+def _problems(celery: TaskApplication, task: str, function: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return
+    names = code.co_varnames[: code.co_argcount]
+    takes_any = bool(code.co_flags & inspect.CO_VARARGS)
+    if celery.is_bound(task) and not names and not takes_any:
+        yield "has bind=True and no parameter for itself", "Write self as its first parameter, or leave out bind=True"
+    signature = celery.signature_of(task)
+    if signature is None:
+        return
+    first = next(iter(signature.parameters.values()), None)
+    if first is not None and first.name == "self" and first.default is first.empty and not celery.is_bound(task):
+        yield "has the parameter 'self', and nobody gives it one", "Write @task(bind=True)"
+    for name, parameter in signature.parameters.items():
+        default = parameter.default
+        if isinstance(default, params.Depends) or "Component" in str(parameter.annotation):
+            yield from _of_a_route(name, default, Parameters(task, function))
+
+
+def _of_a_route(name: str, default: Any, parameters: Parameters) -> Iterator[tuple[str, str]]:
+    component = component_of(default) or component_in(parameters.annotations.get(name))
+    if component is not None:
+        yield (
+            f"asks for the component '{component.name}' by its parameter '{name}', which nobody fills: a task is given "
+            "what it is sent with",
+            f"Take it inside of the task: get_instance('{component.name}')",
+        )
+    elif isinstance(default, params.Depends):
+        yield (
+            f"has the parameter '{name}' with a Depends, which only routes have",
+            "Call the function inside of the task",
+        )
+
+
+def _plugin_of(manager: PluginManager, task: str) -> str | None:
+    function = manager.celery.functions().get(task)
+    return None if function is None else manager.plugin_of_module(function.__module__)
