@@ -9,6 +9,7 @@ Kinds:
 - B23: what `opa up` hands to its processes wins over what its user writes.
 - B24: a value is written in one language and read in another.
 - P4-env, P15-names: a slip of a known name is taken for somebody's own, without a word.
+- P9: what was written for one thing is given to another that took its name.
 - B41: a value that many programs read in one way is read in another, without a word.
 - B42: what a variable stands for is guessed, though a model says it.
 """
@@ -163,3 +164,20 @@ def variables_that_are_misspelt(place: Place) -> None:
 @case("P4-env", "An ENV that is close to a known one gets a warning")
 def an_env_that_is_misspelt(place: Place) -> None:
     assert 'did you mean "prod"?' in place.run("check", ENV="prdo").stderr
+
+
+@case("P9", "A driver of a plugin's own does not get the address of the driver whose place it takes")
+def a_driver_in_the_place_of_another(place: Place) -> None:
+    del place.environ["OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD"]
+    place.plugin(
+        "mine.py",
+        """
+        from opa import Driver
+        class Mine(Driver):
+            name = "mine"
+            def prepare(self):
+                print("OPTS", dict(self.opts))
+        """,
+    )
+    place.write("settings/s.yaml", "default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, WALRUS: {DRIVER: mine}}}")
+    assert "OPTS {}" in place.run("check").stdout

@@ -364,3 +364,45 @@ def test_a_password_is_in_no_message(project: Project) -> None:
     project.component("THING", "fake", URL="fake://user:hunter2@localhost/")
     project.settings(COMPONENT_CONNECT_TIMEOUT=0.2)
     assert "hunter2" not in failure(project.prepare())
+
+
+@pytest.mark.parametrize(("bases", "keeps"), [("Driver", False), ("RedisAioredis", True)])
+def test_a_driver_of_a_plugin_has_no_use_for_the_options_of_the_defaults(
+    project: Project, bases: str, keeps: bool
+) -> None:
+    project.plugin(
+        "mine.py",
+        f"""
+        from opa import Driver
+        from driver_redis import *
+        import driver_redis
+        RedisAioredis = next(d for d in vars(driver_redis).values() if getattr(d, "name", "") == "redis-aioredis")
+        class Mine({bases}):
+            name = "mine"
+        """,
+    )
+    project.settings(
+        OPTIONAL_COMPONENTS={
+            "dynaconf_merge": True,
+            "WALRUS": {
+                "dynaconf_merge": True,
+                "DRIVER": "mine",
+                "LOAD": "auto",
+                "OPTS": {"dynaconf_merge": True, "A": 1},
+            },
+        }
+    )
+
+    driver = project.prepare().component_states["walrus"].driver
+
+    assert driver is not None
+    assert dict(driver.opts) == ({"URL": "redis://redis"} if keeps else {}) | {"A": 1}
+
+
+def test_an_error_says_that_the_address_is_that_of_the_defaults(project: Project) -> None:
+    project.settings(
+        OPTIONAL_COMPONENTS={"dynaconf_merge": True, "WALRUS": {"dynaconf_merge": True, "LOAD": "yes"}},
+        COMPONENT_CONNECT_TIMEOUT=0.2,
+    )
+
+    assert "(setting OPTIONAL_COMPONENTS.WALRUS; URL from default-settings.yaml)" in failure(project.prepare())

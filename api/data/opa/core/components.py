@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from opa.core.component_options import default_urls, options_of
 from opa.core.drivers import Driver, is_permanent
 from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.core.hooks import is_async_function
@@ -89,7 +90,7 @@ def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Dri
             where=manager.config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
             hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
         )
-    component = _made(driver, options, manager)
+    component = _made(driver, {**options, "OPTS": options_of(manager.config, key, driver)}, manager)
     component.pm = manager
     component.component = key.lower()
     return component
@@ -263,7 +264,9 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
             if permanent or clock() + pause >= deadline:
                 # A try that the limit cut short says nothing; the one before it does.
                 cause = before if isinstance(error, TimeoutError) and before is not None else error
-                raise _failure(state, cause, tries, limit, permanent) from cause
+                raise _failure(
+                    state, cause, tries, limit, permanent, default_urls(config, state.name, component.opts)
+                ) from cause
             before = error
             log.warning(f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s")
         except BaseException:
@@ -294,13 +297,14 @@ async def _call(method: Callable[[], Any], component: Driver) -> Any:
 
 
 def _failure(
-    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool
+    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool, defaults: list[str]
 ) -> ComponentConnectError:
     within = "" if permanent else f" within {limit:g} s ({tries} {'try' if tries == 1 else 'tries'})"
     return ComponentConnectError(
         f"component '{state.name}' (driver {state.driver_name}) did not connect{within}: {_summary(error)}",
         component=state.name,
-        where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
+        where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}"
+        + (f"; {' and '.join(defaults)} from default-settings.yaml" if defaults else ""),
         hint="Start its server or mend its OPTS; with LOAD 'no' it is left out",
     )
 

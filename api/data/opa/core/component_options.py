@@ -1,0 +1,45 @@
+"""The options that a component's driver gets: those that were written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opa.core.discover import BUILT_IN_PACKAGE
+from opa.core.settings_sources import DEFAULTS_FILE
+
+if TYPE_CHECKING:
+    from opa.core.drivers import Driver
+    from opa.core.settings import Config
+
+
+def options_of(config: Config, component: str, driver: type[Driver]) -> Mapping[str, Any]:
+    """The OPTS of a component.
+
+    Those of `default-settings.yaml`, and the addresses of `opa up`, are for the drivers that come with opa-stack: a driver
+    of a plugin's own has no use for them, unless it is made from one of these.
+    """
+    options: Mapping[str, Any] = config.OPTIONAL_COMPONENTS[component]["OPTS"]
+    if any(kind.__module__.startswith(f"{BUILT_IN_PACKAGE}.") for kind in driver.__mro__):
+        return options
+    own = {key: value for key, value in options.items() if not is_default(config, f"{component}.OPTS.{key}")}
+    return options if len(own) == len(options) else type(options)(own)
+
+
+def default_urls(config: Config, component: str, options: Mapping[str, Any]) -> list[str]:
+    """Those of the options with an address in them that nobody has set."""
+    return [
+        key
+        for key in options
+        if key.upper().endswith("URL") and config.source(_setting(component, key)).startswith(DEFAULTS_FILE.name)
+    ]
+
+
+def is_default(config: Config, name: str) -> bool:
+    """Whether the user has not written the option with this name, or any part of it."""
+    sources = {leaf.source for leaf in config.leaves(f"OPTIONAL_COMPONENTS.{name}")}
+    return all(source.startswith((DEFAULTS_FILE.name, "opa up")) and ", " not in source for source in sources)
+
+
+def _setting(component: str, key: str) -> str:
+    return f"OPTIONAL_COMPONENTS.{component}.OPTS.{key}"
