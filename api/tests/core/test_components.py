@@ -388,7 +388,7 @@ def test_a_driver_of_a_plugin_has_no_use_for_the_options_of_the_defaults(
                 "dynaconf_merge": True,
                 "DRIVER": "mine",
                 "LOAD": "auto",
-                "OPTS": {"dynaconf_merge": True, "A": 1},
+                "OPTS": {"dynaconf_merge": True, "socket_timeout": 1},
             },
         }
     )
@@ -396,7 +396,7 @@ def test_a_driver_of_a_plugin_has_no_use_for_the_options_of_the_defaults(
     driver = project.prepare().component_states["walrus"].driver
 
     assert driver is not None
-    assert dict(driver.opts) == ({"URL": "redis://redis"} if keeps else {}) | {"A": 1}
+    assert dict(driver.opts) == ({"URL": "redis://redis"} if keeps else {}) | {"socket_timeout": 1}
 
 
 def test_an_error_says_that_the_address_is_that_of_the_defaults(project: Project) -> None:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def options_of(config: Config, component: str, driver: type[Driver]) -> Mapping[str, Any]:
     """The OPTS of a component.
 
-    Those of `default-settings.yaml`, and the addresses of `opa up`, are for the drivers that come with opa-stack: a driver
-    of a plugin's own has no use for them, unless it is made from one of these.
+    Those of `default-settings.yaml`, and the addresses of `opa up`, are for the drivers that come with opa-stack: a
+    driver of a plugin's own has no use for them, unless it is made from one of these.
     """
-    options: Mapping[str, Any] = config.OPTIONAL_COMPONENTS[component]["OPTS"]
+    options: Any = config.OPTIONAL_COMPONENTS[component]["OPTS"]
     if any(kind.__module__.startswith(f"{BUILT_IN_PACKAGE}.") for kind in driver.__mro__):
-        return options
+        return options  # type: ignore[no-any-return]
     own = {key: value for key, value in options.items() if not is_default(config, f"{component}.OPTS.{key}")}
-    return options if len(own) == len(options) else type(options)(own)
+    return options if len(own) == len(options) else type(options)(own)  # type: ignore[no-any-return]
 
 
 def default_urls(config: Config, component: str, options: Mapping[str, Any]) -> list[str]:

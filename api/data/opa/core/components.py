@@ -264,9 +264,8 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
             if permanent or clock() + pause >= deadline:
                 # A try that the limit cut short says nothing; the one before it does.
                 cause = before if isinstance(error, TimeoutError) and before is not None else error
-                raise _failure(
-                    state, cause, tries, limit, permanent, default_urls(config, state.name, component.opts)
-                ) from cause
+                defaults = default_urls(config, state.name, component.opts)
+                raise _failure(state, cause, tries, limit, permanent, defaults=defaults) from cause
             before = error
             log.warning(f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s")
         except BaseException:
@@ -297,7 +296,7 @@ async def _call(method: Callable[[], Any], component: Driver) -> Any:
 
 
 def _failure(
-    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool, defaults: list[str]
+    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool, *, defaults: list[str]
 ) -> ComponentConnectError:
     within = "" if permanent else f" within {limit:g} s ({tries} {'try' if tries == 1 else 'tries'})"
     return ComponentConnectError(
