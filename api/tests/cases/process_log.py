@@ -143,3 +143,46 @@ def lines_of_production(place: Place) -> None:
     assert (fields["status"], fields["client"]) == (200, "127.0.0.1")
     assert fields["duration"] > 0
     assert fields["request_id"]
+
+
+FAILING = """
+    from fastapi import Request
+    from opa import get_router
+
+    router = get_router()
+
+    @router.post("/body")
+    async def body(request: Request):
+        wanted = "name"
+        return (await request.json())[wanted]
+"""
+
+SEND_BODIES = """
+from starlette.testclient import TestClient
+from opa.core.failed_request import note_request
+from opa.main import start_api
+import logging
+
+with TestClient(start_api()) as client:
+    for content in ("{bad", "{}"):
+        try:
+            client.post("/body", content=content)
+        except Exception as error:
+            logging.getLogger("uvicorn.error").error("it failed", exc_info=error)
+"""
+
+
+@case(
+    "P7", "In development an error is the frames of the plugin in full, and a line for those of libraries between them"
+)
+def error_in_development(place: Place) -> None:
+    place.write("plugins/shop.py", FAILING)
+    done = place.python(SEND_BODIES, ENV="dev", OPA_LOG_FORMAT="text", OPA_PLUGIN_BLACKLIST_RE=".*/demo_.*")
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = done.stderr.split("ERROR ")[1:]
+    assert len(first.splitlines()) < 20, len(first.splitlines())
+    assert "data = await request.json()" in first or "(await request.json())[wanted]" in first
+    assert "JSONDecodeError" in first
+    assert "└ 'name'" in second
+    assert "frames of " in second
+    assert "KeyError: 'name'" in second

@@ -16,7 +16,7 @@ from opa.core.exceptions import format_exception, install
 @pytest.fixture(autouse=True)
 def undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exceptions, "_format", exceptions._format)
-    monkeypatch.setattr(exceptions, "_report_what_nothing_caught", lambda: None)
+    monkeypatch.setattr(exceptions, "report_what_nothing_caught", lambda: None)
 
 
 def switch(on: bool, max_length: int | None = 100) -> None:

@@ -44,7 +44,7 @@ def settings(form: str, *, values: bool = False) -> Any:
 def undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The log and the standard library's logging as before."""
     monkeypatch.setattr(exceptions, "_format", exceptions._format)
-    monkeypatch.setattr(exceptions, "_report_what_nothing_caught", lambda: None)
+    monkeypatch.setattr(exceptions, "report_what_nothing_caught", lambda: None)
     root = logging.getLogger()
     before = root.level, list(root.handlers)
     yield

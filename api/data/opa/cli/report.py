@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from opa.core.discover import PACKAGE_FOLDER
 from opa.core.errors import OpaError, SettingsError
+from opa.core.folding import FoldedStack
 from opa.core.printable import in_one_line, printable
 from opa.core.secrets import mask_text
 
@@ -42,7 +43,7 @@ def _trace(cause: BaseException) -> Iterator[str]:
     """The traceback of `cause` without the frames of opa-stack's core and of Python's import system."""
     trace = traceback.TracebackException.from_exception(cause)
     core = str(PACKAGE_FOLDER / "core")
-    trace.stack = traceback.StackSummary.from_list(
+    trace.stack = FoldedStack(
         [frame for frame in trace.stack if not frame.filename.startswith((core, "<frozen importlib"))]
     )
     return trace.format(chain=False)

@@ -13,21 +13,24 @@ from secrets import token_hex
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from opa.core.folding import fold, folded
 from opa.core.printable import printable
 from opa.core.secrets import MASK, looks_secret_in_text, mask_text, masked
 
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
-Formatter = Callable[[BaseException, bool], str]
+Formatter = Callable[[BaseException, bool, bool], str]
+"""Gives the text of an exception, in color or not, and folded or not."""
 
 
 LINES_SHOWN = 400
 """Lines of a traceback without values. One of endless recursion has thousands, and a client may be the cause of it."""
 
 
-def _without_values(error: BaseException, _colored: bool) -> str:
-    lines = "".join(traceback.format_exception(error)).splitlines(keepends=True)
+def _without_values(error: BaseException, _colored: bool, is_folded: bool) -> str:
+    trace = traceback.TracebackException.from_exception(error, compact=True)
+    lines = "".join((fold(trace) if is_folded else trace).format()).splitlines(keepends=True)
     if len(lines) > LINES_SHOWN:
         half = LINES_SHOWN // 2
         lines[half:-half] = [f"  [{len(lines) - LINES_SHOWN} more lines]\n"]
@@ -37,7 +40,7 @@ def _without_values(error: BaseException, _colored: bool) -> str:
 _format: Formatter = _without_values
 
 
-def format_exception(error: BaseException, *, colored: bool = False) -> str:
+def format_exception(error: BaseException, *, colored: bool = False, is_folded: bool = False) -> str:
     """The traceback of `error` with its causes, and with the values of variables where `install` says so.
 
     Secrets are masked, and control characters are shown as escapes.
@@ -45,11 +48,12 @@ def format_exception(error: BaseException, *, colored: bool = False) -> str:
     Args:
         error: the exception; it never raises, whatever the exception's own methods do.
         colored: with the escape codes of a terminal.
+        is_folded: frames of libraries are a line together, see `opa.core.folding`.
     """
     try:
-        text = _format(error, colored)
+        text = _format(error, colored, is_folded)
     except Exception as failure:  # noqa: BLE001  a value that cannot be shown must not hide `error`
-        text = f"{_without_values(error, colored)}(no values: collecting them gave {failure!r})\n"
+        text = f"{_without_values(error, colored, is_folded)}(no values: collecting them gave {failure!r})\n"
     text = printable(mask_text(text))
     return text.replace(_COLOR, "\x1b") if colored else text
 
@@ -88,15 +92,22 @@ def _with_values(max_length: int) -> Formatter:
     class ValuesFormatter(ExceptionFormatter):  # type: ignore[misc]
         """better-exceptions 0.3.3 on Python 3.11 to 3.14. A method goes when a release does what it does."""
 
+        is_folded = False
+
         def format_traceback(self, tb: TracebackType | None = None) -> tuple[str, str]:
             # Its own goes through traceback.format_list, which since 3.13 keeps only the first line of
             # a frame's source; the values are the lines after it.
             lines: list[str] = []
             source = ""
-            while tb:
-                (file, line, function, text), source = self.format_traceback_frame(tb)
-                lines.append(f'  File "{file}", line {line}, in {function}\n    {text}\n')
-                tb = tb.tb_next
+            frames = list(_frames_of(tb))
+            for part in folded(frames, _place_of) if self.is_folded else [frames]:
+                if isinstance(part, str):
+                    lines.append(part)
+                    source = ""
+                    continue
+                for each in part:
+                    (file, line, function, text), source = self.format_traceback_frame(each)
+                    lines.append(f'  File "{file}", line {line}, in {function}\n    {text}\n')
             if len(lines) > FRAMES_SHOWN:  # endless recursion: as many values as frames would flood the log
                 half = FRAMES_SHOWN // 2
                 lines[half:-half] = [f"  [{len(lines) - FRAMES_SHOWN} more frames]\n"]
@@ -128,11 +139,23 @@ def _with_values(max_length: int) -> Formatter:
 
     theme = {name: _with_stand_in(paint) for name, paint in better_exceptions.THEME.items()}
 
-    def format_with_values(error: BaseException, colored: bool) -> str:
+    def format_with_values(error: BaseException, colored: bool, is_folded: bool) -> str:
         formatter = ValuesFormatter(colored=colored, theme=theme, max_length=max_length)
+        formatter.is_folded = is_folded
         return "".join(formatter.format_exception(type(error), error, error.__traceback__))
 
     return format_with_values
+
+
+def _frames_of(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace:
+        yield trace
+        trace = trace.tb_next
+
+
+def _place_of(trace: TracebackType) -> tuple[str, int, str]:
+    code = trace.tb_frame.f_code
+    return code.co_filename, trace.tb_lineno, code.co_name
 
 
 def _with_stand_in(paint: Callable[[str], str]) -> Callable[[str], str]:

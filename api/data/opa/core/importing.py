@@ -17,13 +17,13 @@ from typing import Any
 from opa.core.candidates import LINK_HINT, who_may_read
 from opa.core.discover import BUILT_IN_FOLDER, PACKAGE_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
+from opa.core.folding import MARK
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
 from opa.core.second_names import own_import, refuse_second_names
 from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
 
-MARK = "__opa_plugin__"
 PACKAGE = __name__.partition(".")[0]
 PARTS = ("tasks", "apps", "lifecycle")
 """Submodules of a package that mean something to opa-stack, and are imported with it."""

@@ -21,7 +21,7 @@ from opa.core.errors import SettingsError
 from opa.core.log_arguments import PLAIN, Shown, shown, text_without_braces
 from opa.core.log_kept import keep_loguru, keep_std_logging
 from opa.core.log_lines import json_line, safe_repr, text_line
-from opa.core.log_std import lead_handlers, lead_std_logging
+from opa.core.log_std import TRACE, lead_handlers, lead_std_logging
 from opa.core.printable import encodable
 from opa.core.request_id import get_request_id
 from opa.core.secrets import looks_secret
@@ -276,7 +276,7 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     added = _add(
         _to_stderr,
         level=level,
-        format=functools.partial(text_line, colored=colored) if as_text else json_line,
+        format=functools.partial(text_line, colored=colored, is_folded=level > TRACE) if as_text else json_line,
         colorize=colored,
         backtrace=False,
         diagnose=False,  # values of variables are shown by opa.core.exceptions, where the settings ask for it

@@ -67,7 +67,7 @@ def json_line(record: Record) -> str:
     return _JSON
 
 
-def text_line(record: Record, *, colored: bool) -> str:
+def text_line(record: Record, *, colored: bool, is_folded: bool = False) -> str:
     """For loguru's `format`: puts extra values and traceback into the record and returns the template.
 
     Only a line of the log begins at the margin: further lines of a message or a traceback are indented.
@@ -82,13 +82,13 @@ def text_line(record: Record, *, colored: bool) -> str:
     extra = {key: value for key, value in record["extra"].items() if key not in told}
     cast("dict[str, Any]", record).update(
         _extra="".join(f" {in_one_line(key)}={_shown(key, value)}" for key, value in extra.items()),
-        _exception=_traceback(error, colored) if error is not None else "",
+        _exception=_traceback(error, colored, is_folded) if error is not None else "",
     )
     return _TEXT
 
 
-def _traceback(error: BaseException, colored: bool) -> str:
-    text = format_exception(error, colored=colored).rstrip("\n").replace("\n", f"\n{INDENT}")
+def _traceback(error: BaseException, colored: bool, is_folded: bool) -> str:
+    text = format_exception(error, colored=colored, is_folded=is_folded).rstrip("\n").replace("\n", f"\n{INDENT}")
     return f"{INDENT}{text}\n"
 
 
