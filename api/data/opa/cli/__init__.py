@@ -38,8 +38,6 @@ def options(
 
 def main() -> None:
     """Run the command; a mistake that somebody can mend is one line and exit status 1."""
-    from opa.cli.report import print_error
-
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding does not have is shown as an escape, and ends no command.
         if isinstance(stream, io.TextIOWrapper):
@@ -47,8 +45,8 @@ def main() -> None:
     try:
         app()
     except OpaError as error:
-        print_error(error)
+        report.print_error(error)
         sys.exit(1)
 
 
-from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it
+from opa.cli import check, config, health, plugins, report, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it

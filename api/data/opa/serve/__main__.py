@@ -1,5 +1,10 @@
 """`python -m opa.serve`."""
 
-from opa.serve.single import main
+import signal
+
+# Ctrl-C is an end and not a stack trace, while this is imported and while the plugins are; later the server handles it.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from opa.serve.single import main  # noqa: E402 - after the handler
 
 main()

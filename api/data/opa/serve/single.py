@@ -7,7 +7,6 @@ needs.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -103,8 +102,6 @@ def main() -> None:
     """Load the settings and run the mode; a mistake that somebody can mend is one line, and status 1 or `MISTAKE`."""
     from opa.cli.report import print_start_error
 
-    # Ctrl-C while plugins are imported is an end and not a stack trace; later the server handles it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:]:
         from opa.serve.orphans import end_with_parent
 
