@@ -66,5 +66,7 @@ def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:
     for mistake in mistakes_in_plugins(manager):
         log.warning(str(mistake))
     if app is not None and DEVELOPMENT in current_envs():
-        for mistake in mistakes_in_application(app):
+        from opa.checks.types import unresolved_types
+
+        for mistake in (*mistakes_in_application(app), *unresolved_types(app)):
             log.warning(str(mistake))

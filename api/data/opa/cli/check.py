@@ -30,12 +30,29 @@ def check() -> None:
     for warning in warnings:
         print(f"warning: {in_one_line(mask_text(warning))}", file=sys.stderr)
     _start_without_components(application)
+    _look_for_types(application)
     if application.openapi_url:
         build(application)
     loaded = len(manager.registry.objects)
     left_out = len(manager.decisions) + len(manager.refused) - loaded
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     print(f"ok: {loaded} plugins loaded, {left_out} left out{told}")
+
+
+def _look_for_types(application: Api) -> None:
+    """Say in one line what would be many where the document is built.
+
+    Raises:
+        RegistrationError: the type of a route is not there when the program runs.
+    """
+    from opa.checks.types import unresolved_types
+    from opa.core.errors import RegistrationError
+
+    found = list(unresolved_types(application))
+    if found:
+        more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+        first = found[0]
+        raise RegistrationError(first.problem + more, plugin=first.plugin, where=first.where, hint=first.hint)
 
 
 def _start_without_components(application: Api) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 from fastapi import params
 
+from opa.core.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
 from opa.core.errors import SetupError
 
@@ -35,11 +36,11 @@ def parameters_of(function: Callable[..., Any]) -> Iterator[Parameter]:
     """What `function` asks for.
 
     Raises:
-        NameError: an annotation names what there is not.
+        Exception: an annotation cannot be read.
     """
     if _has_no_parameters(function):
         return  # most functions of plugins, at once
-    hints = get_type_hints(function, include_extras=True) if hasattr(function, "__annotations__") else {}
+    hints = hints_of(function) if hasattr(function, "__annotations__") else {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue

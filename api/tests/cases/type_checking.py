@@ -1,0 +1,35 @@
+"""The kind: a type is looked for where only a name, or what stands beside the type, is needed."""
+
+from __future__ import annotations
+
+from tests.cases.place import Place, case
+
+
+@case("B22", "Types below if TYPE_CHECKING do no harm where they are not needed, and else are told in one line")
+def names_of_the_type_checker(place: Place) -> None:
+    text = """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING, Annotated
+        from opa import Component, Setup, get_router
+        if TYPE_CHECKING:
+            from fastapi import FastAPI
+            from redis.asyncio import Redis
+        router = get_router()
+
+        @router.get("/n")
+        async def n(redis: Annotated[Redis, Component("aioredis")]) -> int:
+            return await redis.incr("n")
+
+        class S(Setup):
+            def __init__(self, app: FastAPI) -> None:
+                app.state.x = 1
+        """
+    place.plugin("a.py", text)
+    seen = place.run("check")
+    assert seen.stdout.startswith("ok"), seen.stderr
+    place.plugin("a.py", text.replace('Annotated[Redis, Component("aioredis")]', "Redis"))
+    seen = place.run("check")
+    assert seen.returncode == 1
+    (line,) = seen.stderr.splitlines()
+    assert "parameter 'redis' of GET /n of plugin 'a' has the type Redis" in line
+    assert "a.py:10" in line
