@@ -208,6 +208,7 @@ def test_logging_is_disabled_up_to_warnings(lines: Lines) -> None:
 
 def test_after_a_plugin_has_run_the_level_is_that_of_the_settings(lines: Lines) -> None:
     logging.getLogger().setLevel(logging.ERROR)
+    logging.disable(logging.INFO)
     logging.getLogger("kept").info("not heard")
     keep_logging(SETTINGS)
     logging.getLogger("kept").info("heard")

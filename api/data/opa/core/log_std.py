@@ -152,6 +152,7 @@ def lead_handlers(level: int) -> None:
     if not any(isinstance(handler, LeadIntoLog) for handler in root.handlers):
         root.addHandler(LeadIntoLog())
     root.setLevel(level)
+    logging.disable(logging.NOTSET)
     logging.captureWarnings(True)
 
 
