@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from opa.core.errors import LifecycleError
 from tests.project import Project
 
 LIFE = """
@@ -133,6 +134,7 @@ def test_one_that_fails_stops_the_start_and_what_has_started_ends(project: Proje
     router.mount("/broken", FastAPI(lifespan=broken))
     """
     project.plugin("a.py", LIFE + text)
-    with pytest.raises(ValueError, match="no database"), project.client():
+    said = r"the lifespan of a mounted application raised ValueError: no database \(.*a.py:\d+\)"
+    with pytest.raises(LifecycleError, match=said), project.client():
         pass
     assert state["seen"] == ["sub starts", "sub ends"]

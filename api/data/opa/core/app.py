@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from opa.core import strict_json
 from opa.core.body_limits import BodyLimits, LimitedBody
-from opa.core.errors import OpaError, PluginError, RegistrationError
+from opa.core.errors import LifecycleError, OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
 from opa.core.importing import deepest_line_in
@@ -90,11 +90,27 @@ class Api(FastAPI):
         state: dict[str, Any] = {}
         self._mounted.watch(self.router.routes)
         async with AsyncExitStack() as started:
-            for lifespan in self._lifespans:
-                given = await started.enter_async_context(cast("AbstractAsyncContextManager[Any]", lifespan(self)))
-                state = {**(given or {}), **state}
-            state = {**await self._mounted.start(self.router.routes, self._lifespans, started), **state}
+            with self._named("a router"):
+                for lifespan in self._lifespans:
+                    given = await started.enter_async_context(cast("AbstractAsyncContextManager[Any]", lifespan(self)))
+                    state = {**(given or {}), **state}
+            with self._named("a mounted application"):
+                state = {**await self._mounted.start(self.router.routes, self._lifespans, started), **state}
             yield state or None
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Say whose lifespan it is that fails in the block."""
+        try:
+            yield
+        except OpaError:
+            raise
+        except Exception as error:
+            raise LifecycleError(
+                f"the lifespan of {what} raised {type(error).__name__}: {error}",
+                where=deepest_line_in(self.manager.folders, error),
+                hint="Mend it",
+            ) from error
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Do what FastAPI does; the lifespans of routers run one after another.
@@ -187,10 +203,14 @@ class Api(FastAPI):
         except BaseException as error:
             # The server must hear of it, or it would take the end for a mistake in the protocol. That it was told to
             # stop while it was starting needs no words.
-            if not inner.has_failed:
+            if inner.failure is None:
                 phase = "shutdown" if inner.is_started else "startup"
                 await send({"type": f"lifespan.{phase}.failed", "message": _words_for(error)})
+            else:
+                await send({**inner.failure, "message": _words_for(error)})
             raise
+        if inner.failure is not None:
+            await send(inner.failure)
         if inner.last_word is not None:
             await send(inner.last_word)
 
@@ -211,7 +231,7 @@ class _InnerLifespan:
         self._receive = receive
         self._send = send
         self.is_started = False
-        self.has_failed = False
+        self.failure: Message | None = None
         self.last_word: Message | None = None
 
     async def receive(self) -> Message:
@@ -224,8 +244,10 @@ class _InnerLifespan:
         if message["type"].startswith("lifespan.shutdown."):
             self.last_word = message
             return
+        if message["type"] == "lifespan.startup.failed":
+            self.failure = message  # a stack trace, in place of which the error itself may have words
+            return
         self.is_started = message["type"] == "lifespan.startup.complete"
-        self.has_failed = message["type"] == "lifespan.startup.failed"
         await self._send(message)
 
 

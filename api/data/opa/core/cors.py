@@ -14,8 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 from opa.core.request_id import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from starlette.responses import Response
     from starlette.types import Message, Receive, Scope, Send
 
@@ -71,7 +69,7 @@ class Cors:
 
         Those of a plugin that say the same are replaced where the page's origin is one of the settings.
         """
-        headers: Iterable[tuple[bytes, bytes]] = message.get("headers") or ()
+        headers = list(message.get("headers") or ())
         own = self.headers_for(scope)
         if len(own) > 1 or self._is_for_all:
             headers = [(name, value) for name, value in headers if name.lower() not in (_ORIGIN, _CREDENTIALS)]

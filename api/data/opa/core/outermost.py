@@ -151,7 +151,7 @@ class _Answer(ServerErrorMiddleware):
 
 def _with_id(message: Message, request_id: bytes) -> Message:
     """The same message; one that has an id already keeps it."""
-    headers = message.get("headers") or ()
+    headers = list(message.get("headers") or ())
     for name, _ in headers:
         if name == HEADER:
             return message
