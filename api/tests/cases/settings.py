@@ -10,6 +10,7 @@ Kinds:
 - B24: a value is written in one language and read in another.
 - P4-env, P15-names: a slip of a known name is taken for somebody's own, without a word.
 - P9: what was written for one thing is given to another that took its name.
+- P7-up, P8: what is true of all processes is told by each of them.
 - B41: a value that many programs read in one way is read in another, without a word.
 - B42: what a variable stands for is guessed, though a model says it.
 """
@@ -17,8 +18,10 @@ Kinds:
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import opa
@@ -181,3 +184,25 @@ def a_driver_in_the_place_of_another(place: Place) -> None:
     )
     place.write("settings/s.yaml", "default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, WALRUS: {DRIVER: mine}}}")
     assert "OPTS {}" in place.run("check").stdout
+
+
+@case("P7-up", "A plugin that is broken is told once by `opa up`, in its last line; what was missing may be installed")
+def a_broken_plugin_under_opa_up(place: Place) -> None:
+    packages = place.folder / "site-packages"
+    packages.mkdir()
+    place.plugin("shop.py", "import not_there\nfrom opa import get_router\nrouter = get_router()\n")
+    place.hello()
+    del place.environ["OPA_OPTIONAL_COMPONENTS__CELERY__LOAD"]
+    place.environ["PYTHONPATH"] = f"{place.environ.get('PYTHONPATH', '')}:{packages}"
+    place.start(command="up", ENV="dev")
+    wait_until(lambda: "error: plugin 'shop'" in place.log, what=place.log)
+    time.sleep(8)
+    told = place.log
+    assert told.count("No module named 'not_there'\n") <= 1, told
+    assert told.count("error: plugin 'shop'") == 1, told
+    assert told.splitlines()[-1].startswith("error: plugin 'shop'"), told
+    (packages / "not_there").mkdir()
+    (packages / "not_there" / "__init__.py").touch()
+    wait_until(lambda: place.answers("/hello"), what=place.log)
+    assert "superuser" not in place.log
+    assert len(re.findall(r"^\d\d:\d\d:\d\d api +plugins: hello, shop", place.log, re.MULTILINE)) == 1, place.log

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from opa.core.log import log
 from tests.project import Project
 
@@ -15,7 +17,7 @@ def test_the_log_names_the_users_plugins_and_built_in_ones_only_where_a_filter_r
         project.prepare()
     finally:
         log.remove(sink)
-    said = [line for line in written if line.startswith("plugin ")]
+    said = [line for line in written if line.startswith("plugin")]
     assert len(said) == 2
-    assert said[0].endswith("/hello: loaded\n")
-    assert "/core_docs: left out" in said[1]
+    assert "/core_docs: left out" in said[0]
+    assert re.fullmatch(r"plugins: hello; \d+ that come with opa-stack\n", said[1])

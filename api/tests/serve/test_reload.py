@@ -256,6 +256,25 @@ def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:
     assert child.starts == 0
 
 
+def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothing_changes_any_more() -> None:
+    child, packages = FakeChild(), 1
+    lives = Lives(child, Flag(), lambda: 0.0, lambda: packages)
+    child.status = MISTAKE
+    lives.go_on()
+    lives.go_on()
+    assert child.starts == 0
+
+    packages = 2
+    lives.go_on()
+    packages = 3
+    lives.go_on()
+    assert child.starts == 0
+    lives.go_on()
+    lives.go_on()
+
+    assert child.starts == 1
+
+
 def test_nothing_is_started_once_it_was_told_to_stop() -> None:
     now = 0.0
     child, stop = FakeChild(), Flag()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from opa.core.discover import PACKAGE_FOLDER
 from opa.core.errors import OpaError, SettingsError
 from opa.core.folding import FoldedStack
 from opa.core.printable import in_one_line, printable
 from opa.core.secrets import mask_text
+from opa.core.settings_handed import STATE_VARIABLE, process_of_up
 
 
 def print_error(error: OpaError) -> None:
@@ -29,14 +32,31 @@ def print_start_error(error: OpaError) -> None:
     """Say why a process does not start: by a line of the log where that is JSON, for who collects it; else print it."""
     from opa.core.log import log, writes_text
 
+    if process_of_up():
+        from opa.local.told import is_told
+
+        if is_told(str(error), Path()):
+            return
     if writes_text():
-        print_error(error)
+        (_print_last if process_of_up() else print_error)(error)
         return
     names = ("plugin", "component", "where", "hint", "mistakes")
     told = {name: getattr(error, name, None) for name in names}
     cause = None if isinstance(error.__cause__, OpaError) else error.__cause__
     fields = {name: value for name, value in told.items() if value}
     log.bind(**fields).opt(exception=cause).error(in_one_line(str(error)))
+
+
+def _print_last(error: OpaError) -> None:
+    """Print the error with the line that says it all as the last one."""
+    if not isinstance(error, SettingsError) and error.__cause__ and not isinstance(error.__cause__, OpaError):
+        print(printable(mask_text("".join(_trace(error.__cause__)))), end="", file=sys.stderr)
+    text = f"error: {in_one_line(str(error))}"
+    if isinstance(error, SettingsError) and len(error.mistakes) > 1:
+        mistakes = "".join(f"  {in_one_line(mistake)}\n" for mistake in error.mistakes)
+        text = f"{mistakes}error: {len(error.mistakes)} mistakes in the settings"
+    again = ". It starts again by itself when that is mended" if STATE_VARIABLE in os.environ else ""
+    print(f"{text.rstrip('.')}{again}", file=sys.stderr, flush=True)
 
 
 def _trace(cause: BaseException) -> Iterator[str]:

@@ -25,6 +25,7 @@ from opa.core.log_std import TRACE, lead_handlers, lead_std_logging
 from opa.core.printable import encodable
 from opa.core.request_id import get_request_id
 from opa.core.secrets import looks_secret
+from opa.core.settings_handed import process_of_up
 
 if TYPE_CHECKING:
     from loguru import Logger, Record
@@ -273,10 +274,12 @@ def _to_stderr(line: str) -> None:
 def _write_to_stderr(level: int, *, as_text: bool) -> None:
     global _sink, _settings  # loguru's logger is one for the process, and so is the sink that is ours
     colored = as_text and _wants_colors()
+    line, is_shown = _line(as_text, colored, is_all=level <= TRACE)
     added = _add(
         _to_stderr,
         level=level,
-        format=functools.partial(text_line, colored=colored, is_folded=level > TRACE) if as_text else json_line,
+        format=line,
+        filter=is_shown,
         colorize=colored,
         backtrace=False,
         diagnose=False,  # values of variables are shown by opa.core.exceptions, where the settings ask for it
@@ -285,6 +288,21 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     with contextlib.suppress(ValueError):  # somebody has removed it
         _remove(_sink)
     _sink, _settings = added, (level, as_text)
+
+
+def _line(
+    as_text: bool, colored: bool, *, is_all: bool
+) -> tuple[Callable[[Record], str], Callable[[Record], bool] | None]:
+    """How a line is written, and which are."""
+    if not as_text:
+        return json_line, None
+    process = process_of_up()
+    if not process:
+        return functools.partial(text_line, colored=colored, is_folded=not is_all), None
+    from opa.core import log_up
+
+    line = functools.partial(log_up.up_line, process=process, colored=colored, is_folded=not is_all)
+    return line, None if is_all else functools.partial(log_up.is_shown, process=process)
 
 
 def _complete(line: Record) -> None:

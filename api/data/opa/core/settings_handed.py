@@ -13,6 +13,8 @@ from typing import Any
 HANDED_VARIABLE = "OPA_UP_SETTINGS"
 PROCESS_VARIABLE = "OPA_UP_PROCESS"
 """Which process of `opa up` this is: `api`, `worker` or `beat`."""
+STATE_VARIABLE = "OPA_UP_STATE"
+"""What tells the state of the watched files from others, so that the processes know that they see the same."""
 
 
 def handing_variable(source: str, settings: Mapping[str, Any]) -> dict[str, str]:

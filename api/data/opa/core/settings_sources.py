@@ -15,7 +15,7 @@ from opa.core.reading import read_text
 from opa.core.service_links import service_links
 from opa.core.settings_ambiguous import in_yaml, is_own
 from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
-from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, handed_settings
+from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
 from opa.core.settings_schema import KNOWN
 
 DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
@@ -139,7 +139,7 @@ def current_envs() -> tuple[str, ...]:
 
 def setting_variables() -> list[tuple[str, str]]:
     """The environment variables that are settings, without their prefix; `A__B` comes after `A`."""
-    others = {PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE, PROCESS_VARIABLE, *variables_of_services()}
+    others = {PREFIX, FOLDER_VARIABLE, HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, *variables_of_services()}
     return sorted(
         (name.removeprefix(PREFIX), value)
         for name, value in os.environ.items()

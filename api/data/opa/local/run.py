@@ -24,6 +24,7 @@ from opa.local.folder import locked_folder
 from opa.local.running import Running, current_network, published
 from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
+from opa.local.told import forget_told
 from opa.serve.listen import address_of, listening_socket
 from opa.serve.server import stop_limit
 
@@ -49,6 +50,7 @@ def run(config: Config) -> None:
     if (own := project / PLUGINS) in map(Path, paths):
         own.mkdir(exist_ok=True)
     with locked_folder(project) as (folder, lock), Supervisor() as supervisor:
+        forget_told(folder)
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))
         authorities = {name: server.authority for name, server in servers.items()}

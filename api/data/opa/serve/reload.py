@@ -17,9 +17,11 @@ from opa.core.exit_status import how_it_ended
 from opa.core.flag import Flag
 from opa.core.log import log
 from opa.core.plugin_paths import plugin_paths_to_watch
+from opa.core.settings_handed import STATE_VARIABLE, process_of_up
 from opa.serve import orphans
+from opa.serve.packages import installed_packages
 from opa.serve.single import MISTAKE, command
-from opa.serve.watch import take_snapshot, wait_for_change, without_nested
+from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
 from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
 
 if TYPE_CHECKING:
@@ -64,24 +66,30 @@ def _reload_until(stop: Flag, config: Config, child: Child, reload_limit: float)
     while not stop.is_set():
         polling, watched = polls(config.RELOAD_POLLING), watched_folders(config)
         if (now := _words_for(watched, polling)) != told:
-            log.info(now)
+            log.log(_level(), now)
             told = now
         # Before the process starts, so that a change while it does is seen.
         snapshot = take_snapshot(watched)
+        os.environ[STATE_VARIABLE] = fingerprint(snapshot)
         child.start()
         repeats.started()
         lives = Lives(child, stop)
         changed = wait_for_change(watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
         if changed:
-            log.info(f"reload: {_named(changed)} changed")
+            log.log(_level(), f"reload: {_named(changed)} changed")
             repeats.note(changed)
             child.stop(reload_limit)
             config = _read_again(config)
 
 
+def _level() -> str:
+    """Of what the worker and the beat of an `opa up` see as the api does, which tells it."""
+    return "INFO" if process_of_up() in ("", "api") else "TRACE"
+
+
 def _words_for(watched: Iterable[Watched], polling: bool) -> str:
-    folders = without_nested(each.folder for each in watched)
-    return f"watching {', '.join(map(str, folders))} {'by polling' if polling else 'by notifications'}"
+    folders = ", ".join(_short(str(folder)) for folder in without_nested(each.folder for each in watched))
+    return f"watching {folders} {'by polling' if polling else 'by notifications'}"
 
 
 class Repeats:
@@ -120,9 +128,16 @@ class Lives:
         child: the process, which was just started.
         stop: when it is set, nothing is started any more.
         clock: seconds, as `time.monotonic`.
+        installed: gives something that changes when a package is installed.
     """
 
-    def __init__(self, child: Child, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        child: Child,
+        stop: Flag,
+        clock: Callable[[], float] = time.monotonic,
+        installed: Callable[[], object] = installed_packages,
+    ) -> None:
         self._child = child
         self._stop = stop
         self._clock = clock
@@ -130,12 +145,17 @@ class Lives:
         self._pause = FIRST_PAUSE
         self._next: float | None = None
         self._needs_change = False
+        self._installed = installed
+        self._packages: object = None
+        self._packages_before: object = None
 
     def go_on(self) -> None:
         """Look at the process, and start it where it is time to; to be called every now and then."""
-        if self._needs_change or self._stop.is_set():
+        if self._stop.is_set():
             return
-        if self._next is None:
+        if self._needs_change:
+            self._look_for_packages()
+        elif self._next is None:
             if (status := self._child.end()) is not None and not self._stop.is_set():
                 self._note_end(status)
         elif self._clock() >= self._next:
@@ -143,11 +163,27 @@ class Lives:
             self._began = self._clock()
             self._child.start()
 
+    def _look_for_packages(self) -> None:
+        """Start it where packages were installed, and nothing has changed there since the last look."""
+        packages = self._installed()
+        if packages == self._packages:
+            return
+        if packages != self._packages_before:
+            self._packages_before = packages
+            return
+        log.info("packages were installed: starting again")
+        self._needs_change = False
+        self._began = self._clock()
+        self._child.start()
+
     def _note_end(self, status: int) -> None:
         if status == MISTAKE:
             # It would end in the same way again.
             self._needs_change = True
-            log.error("the process has ended; it starts again after the next change of a file")
+            self._packages = self._packages_before = self._installed()
+            # Under `opa up` the mistake is the last line that is told.
+            level = "TRACE" if process_of_up() else "ERROR"
+            log.log(level, "the process has ended; it starts again after the next change of a file")
             return
         if self._clock() - self._began >= LONGEST_PAUSE:
             self._pause = FIRST_PAUSE
@@ -241,6 +277,11 @@ def _read_again(config: Config) -> Config:
 
 
 def _named(paths: list[str]) -> str:
-    names = ", ".join(paths[:NAMED_FILES])
+    names = ", ".join(map(_short, paths[:NAMED_FILES]))
     more = len(paths) - NAMED_FILES
     return f"{names} and {more} more" if more > 0 else names
+
+
+def _short(path: str) -> str:
+    """A path as whoever looks at an `opa up` knows it: from the project's folder on."""
+    return os.path.relpath(path) if process_of_up() and Path(path).is_relative_to(Path.cwd()) else path

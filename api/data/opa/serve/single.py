@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,13 @@ def run_worker(config: Config) -> None:
         from opa.serve.debugger import listen
 
         listen(config)
+    from celery.exceptions import SecurityWarning
+
     from opa.serve import worker
 
+    if os.geteuid() == 0:
+        # At each start anew it is no news; in production it is said once.
+        warnings.simplefilter("ignore", SecurityWarning)
     worker.run(config)
 
 

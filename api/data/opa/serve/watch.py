@@ -6,6 +6,7 @@ or do not exist. Notifications of the operating system only make it quick and sp
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,11 @@ Snapshot = dict[str, Stamp]
 def take_snapshot(watched: Iterable[Watched]) -> Snapshot:
     """Every file that counts, with its stamp. A folder that does not exist has none."""
     return {path: stamp for each in watched for path, stamp in each.files()}
+
+
+def fingerprint(snapshot: Snapshot) -> str:
+    """What two snapshots have in common only where they are the same."""
+    return f"{zlib.crc32(repr(sorted(snapshot.items())).encode(errors='surrogateescape')):x}"
 
 
 def changed_files(before: Snapshot, after: Snapshot) -> list[str]:

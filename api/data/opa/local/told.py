@@ -1,0 +1,38 @@
+"""A mistake that keeps every process of an `opa up` from starting is told once, by the first that finds it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from opa.core.settings_handed import STATE_VARIABLE
+from opa.local.folder import NAME
+
+FILE = "mistake"
+
+
+def forget_told(folder: Path) -> None:
+    """Have everything told anew by the processes of an `opa up` that starts.
+
+    Args:
+        folder: the folder `.opa`.
+    """
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def is_told(text: str, project: Path) -> bool:
+    """Whether another process has told this mistake, of the same state of the files; if not, it is told from now on."""
+    key = hashlib.sha256(f"{os.environ.get(STATE_VARIABLE)} {text}".encode(errors="surrogateescape")).digest()
+    with contextlib.suppress(OSError):
+        file = os.open(project / NAME / FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.pread(file, len(key), 0) == key:
+                return True
+            os.pwrite(file, key, 0)
+        finally:
+            os.close(file)
+    return False

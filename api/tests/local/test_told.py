@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opa.core.settings_handed import STATE_VARIABLE
+from opa.local.told import forget_told, is_told
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / ".opa").mkdir()
+    return tmp_path
+
+
+def test_a_mistake_is_told_once_for_each_state_of_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for state, expected in (("1", [False, True, True]), ("2", [False, True, True])):
+        monkeypatch.setenv(STATE_VARIABLE, state)
+        assert [is_told("no module", project) for _ in range(3)] == expected
+
+
+def test_another_mistake_is_told(project: Path) -> None:
+    assert [is_told(text, project) for text in ("one", "two")] == [False, False]
+
+
+def test_another_run_tells_it_again(project: Path) -> None:
+    assert not is_told("no module", project)
+    forget_told(project / ".opa")
+    assert not is_told("no module", project)
+
+
+def test_where_there_is_no_place_to_note_it_it_is_told(tmp_path: Path) -> None:
+    assert [is_told("no module", tmp_path) for _ in range(2)] == [False, False]
