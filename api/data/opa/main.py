@@ -26,12 +26,15 @@ def start_api() -> Api:
     from opa.checks import warn_of_mistakes
     from opa.core.app import build_app
     from opa.core.garbage import frozen
+    from opa.core.log import log
+    from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "uvicorn"
     with frozen():
         app = build_app(prepare())
+        log.info(overview(app.manager, app))
         warn_of_mistakes(app.manager, app)
         return app
 

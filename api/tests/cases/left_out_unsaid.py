@@ -75,3 +75,38 @@ def files_that_are_for_others(place: Place) -> None:
     assert seen.returncode == 1
     assert "plugin 'tool' does not import: it calls sys.exit(2)" in seen.stderr
     assert "if __name__ == '__main__'" in seen.stderr
+
+
+@case("P14", "Where no plugin is loaded from a plugin path there is a warning")
+def an_empty_mount(place: Place) -> None:
+    seen = place.run("check")
+    assert f"no plugin is loaded from a plugin path: there is none in '{place.plugins}'" in seen.stderr, seen.stderr
+    place.hello()
+    assert place.run("check").stderr == ""
+
+
+@case("P4-unused", "What nothing uses is told: a bare @router.get, a middleware, a route behind a wider one")
+def what_nothing_uses(place: Place) -> None:
+    place.plugin(
+        "a.py",
+        """
+        from opa import BaseMiddleware, get_router
+        router = get_router()
+
+        @router.get
+        def hello(): ...
+
+        @router.get("/x/{id}")
+        def one(id: str): ...
+
+        @router.get("/x/all")
+        def every(): ...
+
+        class Gate(BaseMiddleware): ...
+        """,
+    )
+    seen = place.run("check")
+    assert seen.returncode == 0
+    assert "hello() of plugin 'a' stands below a decorator without parentheses" in seen.stderr
+    assert "GET /x/all of plugin 'a' is never reached" in seen.stderr
+    assert "middleware Gate of plugin 'a' is in no application" in seen.stderr

@@ -1,7 +1,8 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
-A module each: refused, folders, filters, options, steps, copies, task_options, tasks, threads look at what was found
-and loaded; routers, paths, mounts, components, task_calls at the application and the code of the plugins.
+A module each: nothing, refused, folders, filters, options, steps, copies, task_options, tasks, threads look at what was
+found and loaded; routers, decorators, paths, wider, mounts, components, middleware, task_calls at the application and
+the code of the plugins.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     from opa.checks.copies import copied_schedules
     from opa.checks.filters import entries_without_plugin
     from opa.checks.folders import folders_without_init
+    from opa.checks.nothing import nothing_from_plugin_paths
     from opa.checks.options import options_without_plugin
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
@@ -31,6 +33,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
     from opa.checks.threads import threads_of_imports
 
+    yield from nothing_from_plugin_paths(manager)
     yield from refused_plugins(manager)
     yield from folders_without_init(manager)
     yield from entries_without_plugin(manager)
@@ -47,15 +50,21 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
 def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     """What can be told of an application that is built and not started; it looks at each route."""
     from opa.checks.components import unknown_components_in_routes
+    from opa.checks.decorators import decorators_without_parentheses
+    from opa.checks.middleware import unused_middleware
     from opa.checks.mounts import mounts_without_prefix
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
     from opa.checks.task_calls import sent_functions
+    from opa.checks.wider import routes_behind_wider_ones
 
     yield from unserved_routers(app)
+    yield from decorators_without_parentheses(app)
     yield from shadowed_paths(app)
+    yield from routes_behind_wider_ones(app)
     yield from mounts_without_prefix(app)
     yield from unknown_components_in_routes(app)
+    yield from unused_middleware(app)
     yield from sent_functions(app.manager)
 
 

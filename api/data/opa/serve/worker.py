@@ -47,12 +47,14 @@ def run(config: Config) -> None:
         SystemExit: Celery ended, with its status.
     """
     from opa.checks import warn_of_mistakes
+    from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "celery"
     _find_temporary_folder()
     manager = prepare(config)
+    log.info(overview(manager))
     warn_of_mistakes(manager)
     command = _words("CELERY_COMMAND", "worker")
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.

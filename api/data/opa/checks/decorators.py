@@ -1,0 +1,58 @@
+"""Decorators that were written without the parentheses that they need, as `@router.get`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from opa.checks.mistake import Mistake
+from opa.core.importing import modules_of
+from opa.core.sources import where_is_function
+
+if TYPE_CHECKING:
+    from opa.core.app import Api
+
+_MAKERS = ("fastapi", "starlette", "opa")
+
+
+def decorators_without_parentheses(app: Api) -> Iterator[Mistake]:
+    """A mistake for each function that was given to such a decorator as what should stand in the parentheses.
+
+    In its place the plugin has the decorator itself, which waits for a function, and nothing else has happened.
+    """
+    plugins = {
+        found.plugin.file.module: found.plugin.name
+        for found in app.manager.registry.objects
+        if found.plugin.name in app.manager.roster and not found.plugin.file.is_built_in
+    }
+    for plugin, module in modules_of(plugins):
+        for name, value in list(vars(module).items()):
+            function = _given(value, name, module.__name__) if isinstance(value, FunctionType) else None
+            if function is not None:
+                yield Mistake(
+                    f"{name}() of plugin '{plugin}' stands below a decorator without parentheses, and is nothing",
+                    plugin=plugin,
+                    where=where_is_function(function),
+                    hint=f"Write what the decorator asks for, such as {_example(value, name)}",
+                )
+
+
+def _given(decorator: FunctionType, name: str, module: str) -> Callable[..., Any] | None:
+    """The function that `decorator`, which stands under the name of it, holds."""
+    if "<locals>" not in decorator.__qualname__ or decorator.__module__.partition(".")[0] not in _MAKERS:
+        return None
+    held = [cell.cell_contents for cell in decorator.__closure__ or () if _has_contents(cell)]
+    functions = [each for each in held if isinstance(each, FunctionType)]
+    return next((each for each in functions if (each.__name__, each.__module__) == (name, module)), None)
+
+
+def _has_contents(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # it is empty
+        return False
+
+
+def _example(decorator: FunctionType, name: str) -> str:
+    return f'@register("{name}s")' if decorator.__module__.startswith("opa") else f'@router.get("/{name}")'
