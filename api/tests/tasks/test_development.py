@@ -35,12 +35,28 @@ def slow():
 LIMITED = """
 import time
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from opa import task
 
 
 @task(time_limit=1)
 def endless():
     time.sleep(600)
+
+
+@task(soft_time_limit=1, time_limit=2)
+def busy():
+    try:
+        while True:
+            time.sleep(0.01)
+    except SoftTimeLimitExceeded:
+        return "cleaned up"
+
+
+@task
+def other():
+    return "other"
 """
 
 DOUBLE = """
@@ -108,6 +124,20 @@ def test_a_time_limit_ends_a_task_of_a_worker_that_reloads(tasks: TaskProject) -
     worker = tasks.worker(**RELOAD)
     with tasks.sending(), pytest.raises(TimeLimitExceeded):
         tasks.module("limited").endless.delay().get(timeout=60)
+    assert worker.stop() == 0
+
+
+def test_time_limits_hold_where_a_debugger_may_attach(tasks: TaskProject) -> None:
+    tasks.plugin("limited.py", LIMITED)
+    worker = tasks.worker("-c 3", OPA_DEBUGPY="true", OPA_DEBUGPY_PORT=str(free_port()))
+    with tasks.sending():
+        limited = tasks.module("limited")
+        for name in ("endless", "busy"):
+            with pytest.raises(TimeLimitExceeded):
+                getattr(limited, name).delay().get(timeout=60)
+        assert limited.other.delay().get(timeout=60) == "other"
+    assert "task 'limited.busy' is not interrupted at its soft_time_limit of 1 s" in worker.log
+    assert worker.log.count("is not interrupted at its soft_time_limit") == 1
     assert worker.stop() == 0
 
 

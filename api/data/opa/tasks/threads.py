@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
@@ -17,6 +18,7 @@ from kombu.asynchronous import get_event_loop
 from opa.core.log import log
 from opa.tasks.loop import CLEANUP_LIMIT, GivenBackError, give_back
 from opa.tasks.stopping import Stopping
+from opa.tasks.thread_limits import Limited, ThreadLimits
 
 PAUSE = 0.2
 
@@ -26,7 +28,7 @@ class Job:
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
-        self.is_ended = False
+        self.is_ended = self.is_over = False
 
     def terminate(self, _signal: int | None = None) -> None:
         """End it, where it is asynchronous. Any other goes on until it has done its work: a thread cannot be ended."""
@@ -40,22 +42,31 @@ class Job:
         callback: Callable[[Any], None],
         error_callback: Callable[[ExceptionInfo], None],
         accept_callback: Callable[[int, float], None],
+        *,
+        limits: Callable[[], AbstractContextManager[None]],
     ) -> None:
         """Called in the thread."""
         if self.is_ended:
             return
         accept_callback(os.getpid(), time.monotonic())
         try:
-            result = target(*args)
+            with limits():
+                result = target(*args)
         except GivenBackError:
             return  # not acknowledged: the broker gives it to another worker
         except BaseException as error:  # noqa: BLE001 - one that Celery does not take for the task's, such as SystemExit
             try:
                 raise WorkerLostError(repr(error)) from error
             except WorkerLostError:
-                error_callback(ExceptionInfo())
+                if not self.is_over:
+                    error_callback(ExceptionInfo())
         else:
-            callback(result)
+            if not self.is_over:
+                callback(result)
+
+    def give_up(self) -> None:
+        """Leave it to itself: it has failed already."""
+        self.is_over = True
 
 
 class ThreadPool(TaskPool):
@@ -63,6 +74,8 @@ class ThreadPool(TaskPool):
 
     executor: ThreadPoolExecutor
     stopping: Stopping | None = None
+    limits: ThreadLimits | None = None
+    """What holds the time limits of `def` tasks, if something does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,11 +96,20 @@ class ThreadPool(TaskPool):
         error_callback: Callable[[ExceptionInfo], None],
         accept_callback: Callable[[int, float], None],
         correlation_id: str,
+        timeout_callback: Callable[[bool, float], None] | None = None,
+        soft_timeout: float | None = None,
+        timeout: float | None = None,
         **_: Any,
     ) -> Job:
         """Run a task."""
         job = Job(correlation_id)
-        future = self.executor.submit(job.run, target, args, callback, error_callback, accept_callback)
+
+        def limits() -> AbstractContextManager[None]:
+            if self.limits is None or timeout_callback is None or not (soft_timeout or timeout):
+                return nullcontext()
+            return self.limits.of(Limited(soft_timeout, timeout, timeout_callback, job.give_up))
+
+        future = self.executor.submit(job.run, target, args, callback, error_callback, accept_callback, limits=limits)
         self._jobs[future] = job
         future.add_done_callback(self._end)
         return job
@@ -103,14 +125,18 @@ class ThreadPool(TaskPool):
     def on_stop(self) -> None:
         """Wait for the tasks as long as they may take, and then give back those that are not done."""
         self.executor.shutdown(wait=False, cancel_futures=True)
-        while self._jobs and not (self.stopping and self.stopping.is_over):
+        while self._unfinished() and not (self.stopping and self.stopping.is_over):
             self._wait(PAUSE)
-        if self._jobs:
-            log.warning(f"{len(self._jobs)} tasks still run and go back to the queue")
+        if unfinished := self._unfinished():
+            log.warning(f"{len(unfinished)} tasks still run and go back to the queue")
             give_back()
             deadline = time.monotonic() + CLEANUP_LIMIT
-            while self._jobs and time.monotonic() < deadline:
+            while self._unfinished() and time.monotonic() < deadline:
                 self._wait(PAUSE)
+
+    def _unfinished(self) -> list[Future[None]]:
+        """The tasks that run, without those that have failed already since they had their time."""
+        return [future for future, job in tuple(self._jobs.items()) if not job.is_over]
 
     def _wait(self, seconds: float) -> None:
         wait(tuple(self._jobs), seconds)

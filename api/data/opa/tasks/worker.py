@@ -33,6 +33,7 @@ from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
 from opa.tasks.prefork import ProcessPool
 from opa.tasks.records import lead_records
 from opa.tasks.stopping import Stopping
+from opa.tasks.thread_limits import ThreadLimits, warn_of_soft_limits
 from opa.tasks.threads import ThreadPool
 
 SETUP_LIMIT = 60.0
@@ -88,6 +89,10 @@ class Worker(celery_worker.Worker):
         self.stopping = Stopping(config.GRACEFUL_TIMEOUT)
         self.children = Children()
         self._has_stopped = threading.Event()
+        if config.DEBUGPY and issubclass(self.pool_cls, ThreadPool):
+            # The pool is made by now, and has not begun.
+            self.pool.limits = ThreadLimits()
+            warn_of_soft_limits(self.app.tasks.values())
         super().on_start()
         # A collection would look at all plugins, and in a child copy the memory that it shares with this process.
         gc.freeze()

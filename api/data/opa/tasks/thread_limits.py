@@ -1,0 +1,103 @@
+"""Time limits of `def` tasks in threads, for a worker to which a debugger may attach: it has one process.
+
+A thread cannot be interrupted. At the hard limit the task has failed all the same, and its thread is left to itself; at
+the soft one a line of the log says so. While a debugger is attached no limit holds: the task may stand at a breakpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opa.core.log import log
+
+PAUSE = 0.1
+
+
+@dataclass(eq=False)
+class Limited:
+    """A task that runs.
+
+    Attributes:
+        soft: seconds; None without a limit.
+        hard: the same.
+        on_timeout: Celery's: is told whether it is the soft limit, and the limit.
+        end: is called at the hard limit; whatever the task does then, nobody waits for it.
+    """
+
+    soft: float | None
+    hard: float | None
+    on_timeout: Callable[[bool, float], None]
+    end: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.began = time.monotonic()
+        self.is_warned = self.is_over = False
+
+
+class ThreadLimits:
+    """Looks after the tasks in threads, in a thread of its own that begins with the first one."""
+
+    def __init__(self) -> None:
+        self._running: set[Limited] = set()
+        self._lock = threading.Lock()
+        self._watch: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def of(self, limited: Limited) -> Iterator[None]:
+        """Hold the limits of a task while this context lasts."""
+        with self._lock:
+            self._running.add(limited)
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._look, name="time-limits", daemon=True)
+                self._watch.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(limited)
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(PAUSE)
+            with self._lock:
+                running = tuple(self._running)
+            for limited in running:
+                if _is_debugged():
+                    limited.began = time.monotonic()
+                try:
+                    _hold(limited, time.monotonic() - limited.began)
+                except Exception as error:  # noqa: BLE001 - the limits of the others hold
+                    log.opt(exception=error).error("the end of a task at its time limit cannot be noted")
+
+
+def _hold(limited: Limited, seconds: float) -> None:
+    if limited.hard and seconds >= limited.hard and not limited.is_over:
+        limited.is_over = True
+        limited.end()
+        limited.on_timeout(False, limited.hard)
+    elif limited.soft and seconds >= limited.soft and not limited.is_warned and not limited.is_over:
+        limited.is_warned = True
+        limited.on_timeout(True, limited.soft)
+
+
+def _is_debugged() -> bool:
+    debugpy: Any = sys.modules.get("debugpy")
+    return debugpy is not None and bool(debugpy.is_client_connected())
+
+
+def warn_of_soft_limits(tasks: Iterable[Any]) -> None:
+    """Say of each task with a soft limit of its own that it is not interrupted here."""
+    for task in tasks:
+        is_of_settings = "soft_time_limit" in getattr(task, "_from_settings", ())
+        if task.soft_time_limit and not is_of_settings and not inspect.iscoroutinefunction(inspect.unwrap(task.run)):
+            log.warning(
+                f"task '{task.name}' is not interrupted at its soft_time_limit of {task.soft_time_limit:g} s, since a "
+                "debugger may attach and tasks run in threads; set DEBUGPY to false to have it"
+            )
