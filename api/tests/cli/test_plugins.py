@@ -74,7 +74,39 @@ def test_the_built_in_plugins_come_last(project: Project, capsys: pytest.Capture
     assert True in built_in
 
 
-def test_the_table_is_not_cut_where_it_is_piped(project: Project) -> None:
+def shown(*options: str) -> list[str]:
+    return CliRunner().invoke(app, ["plugins", *options], catch_exceptions=False).stdout.splitlines()
+
+
+def test_the_projects_plugins_are_shown_with_paths_from_the_project_on(project: Project) -> None:
+    project.plugin("hello.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/a')(lambda: 1)\n")
+    project.plugin("out.py")
+    project.settings(PLUGIN_BLACKLIST_LIST=["plugins/out"])
+
+    *lines, others = shown()
+
+    assert lines == [
+        "hello  loaded  plugins/hello.py",
+        "    GET /a",
+        "out  left out  plugins/out.py",
+        "    in PLUGIN_BLACKLIST_LIST",
+    ]
+    assert others.endswith("that come with opa-stack, which --all shows")
+
+
+def test_all_shows_those_that_come_with_opa_stack(project: Project) -> None:
+    project.plugin("hello.py")
+
+    lines = shown("--all")
+
+    assert any(line.startswith("core_health  loaded  ") for line in lines)
+    assert not any("--all" in line for line in lines)
+
+
+def test_without_plugins_of_the_users_it_says_so(project: Project) -> None:
+    assert shown()[0] == "no plugins of yours"
+
+
+def test_no_line_is_cut(project: Project) -> None:
     file = project.plugin(f"{'long_' * 20}/__init__.py")
-    result = CliRunner().invoke(app, ["plugins"], catch_exceptions=False)
-    assert str(file) in result.stdout
+    assert str(file.relative_to(project.folder)) in "\n".join(shown())

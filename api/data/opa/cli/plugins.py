@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 @app.command()
 def plugins(
     name: Annotated[str | None, typer.Argument(help="Show everything about this plugin alone.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show also those that come with opa-stack.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
     from opa.cli.beside_up import load_beside_up
@@ -36,7 +39,7 @@ def plugins(
     if as_json:
         print(json.dumps(rows if name is None else rows[0], indent=2))
     elif name is None:
-        _print_table(rows)
+        _print_list(rows, every)
     else:
         _print_one(rows[0])
 
@@ -121,21 +124,31 @@ def _provides(found: PluginObjects) -> list[str]:
     return provides
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from opa.cli.tables import print_table
+def _print_list(rows: list[dict[str, Any]], every: bool) -> None:
+    """A line for each plugin, and below it what it provides: each in a line, so that no width is too small."""
+    hidden = [] if every else [row for row in rows if _comes_with_opa(row) and row["status"] != "broken"]
+    for row in rows:
+        if row in hidden:
+            continue
+        name = in_one_line(" ".join([row["name"], row["version"]]).strip())
+        print(f"{name}  {row['status']}  {in_one_line(_from_here(row['file']))}")
+        for line in (*row["reasons"], *(f"hides {_from_here(path)}" for path in row["hides"]), *row["provides"]):
+            print(f"    {in_one_line(line)}")
+    if len(hidden) == len(rows):
+        print("no plugins of yours")
+    if hidden:
+        print(f"and {len(hidden)} that come with opa-stack, which --all shows")
 
-    print_table(
-        ["plugin", "status", "provides", "file"],
-        [
-            [
-                in_one_line(" ".join([row["name"], row["version"]]).strip()),
-                _lines([row["status"], *row["reasons"], *(f"hides {path}" for path in row["hides"])]),
-                _lines(row["provides"]) or "-",
-                in_one_line(row["file"]),
-            ]
-            for row in rows
-        ],
-    )
+
+def _comes_with_opa(row: dict[str, Any]) -> bool:
+    from opa.core.discover import PACKAGE_FOLDER
+
+    return Path(row["file"]).is_relative_to(PACKAGE_FOLDER)
+
+
+def _from_here(path: str) -> str:
+    """The path from the current folder on, where it is in that."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def _lines(texts: list[str]) -> str:
