@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cases.place import Place, case
+from tests.cases.tasks_of_any_make import WITHOUT_SERVER
 from tests.serve.process import wait_until
 from tests.servers import redis_server
 
@@ -45,3 +46,13 @@ def two_projects_on_one_redis(place: Place) -> None:
                 wait_until(lambda log=log: "is sent" in log.read_text(), what=log.name)
             with beat(place, server.url, 3) as third:
                 wait_until(lambda: "PROJECT_ID" in third.read_text(), what="the third says what to set")
+
+
+@case("B38", "A worker with a beat in itself (-B) is refused in a line: each wrote its signs of life over the other's")
+def a_worker_with_a_beat(place: Place) -> None:
+    for params in ("-B", "--beat -c 1", "-EB"):
+        seen = place.run("start", MODE="worker", CELERY_PARAMS=params, **WITHOUT_SERVER)
+        assert seen.returncode == 1
+        assert "a worker has no beat in itself" in seen.stderr
+        assert "MODE=beat" in seen.stderr
+        assert "Traceback" not in seen.stderr

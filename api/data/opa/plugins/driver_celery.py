@@ -19,6 +19,7 @@ from kombu.utils.collections import eqhash
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa.core.errors import RegistrationError, SettingsError
+from opa.core.redis_urls import with_certificate_check
 from opa.core.sources import where_is
 from opa.tasks.amqp_broker import MAX_BYTES
 from opa.tasks.codec import Limits
@@ -106,6 +107,11 @@ class CeleryDriver(Driver):
             raise ValueError(f"Celery has no setting {', '.join(unknown)}")
         if not broker_url:
             raise ValueError("OPTS has no BROKER_URL")
+        # Where the settings say by other means how the certificate is checked, the URL does not.
+        is_needed = "redis_backend_use_ssl" not in options and not config.get("CELERY_REDIS_BACKEND_USE_SSL")
+        broker_url = with_certificate_check(broker_url) if isinstance(broker_url, str) else broker_url
+        if isinstance(backend_url, str):
+            backend_url = with_certificate_check(backend_url, is_needed=is_needed)
         app = self.pm.celery
         app.loader.override_backends = RESULT_BACKENDS
         app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)

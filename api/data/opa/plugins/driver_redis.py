@@ -23,6 +23,7 @@ from redis.exceptions import (
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
+from opa.core.redis_urls import with_certificate_check
 from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
 
 DEFAULTS: dict[str, Any] = {
@@ -212,6 +213,7 @@ class _RedisDriver(Driver):
         url = options.pop("url", None)
         if not url:
             raise ValueError("OPTS has no URL")
+        url = with_certificate_check(url)
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
             pool = self.pool_class.from_url(url, **DEFAULTS | {"parser_class": self.parser_class} | options)

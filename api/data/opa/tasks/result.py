@@ -33,7 +33,7 @@ class TaskResult(Generic[R]):
         self.celery = celery
 
     async def get(self, *, timeout: float) -> R:  # noqa: ASYNC109 - it has its own error
-        """Wait for what the task returns.
+        """Wait for what the task returns; at once None where it keeps no result (`ignore_result`).
 
         Args:
             timeout: seconds.
@@ -52,6 +52,9 @@ class TaskResult(Generic[R]):
             raise
 
     async def _get(self) -> R:
+        if self.celery.ignored and not isinstance(self.celery, EagerResult):
+            nothing: R = None  # type: ignore[assignment]  # as Celery's
+            return nothing
         pause = FIRST_PAUSE
         while True:
             meta = await self._meta()

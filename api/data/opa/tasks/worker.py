@@ -25,6 +25,7 @@ from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
+from opa.core.errors import StartError
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.serve.workers import available_cpus
@@ -56,7 +57,17 @@ class Worker(celery_worker.Worker):
     exitcode: int | None
 
     def setup_defaults(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
-        """Choose the pool and its size; by default one process for each CPU that the container may use."""
+        """Choose the pool and its size; by default one process for each CPU that the container may use.
+
+        Raises:
+            StartError: it is asked for a beat in itself.
+        """
+        if options.get("beat"):
+            raise StartError(
+                "a worker has no beat in itself (-B, --beat): its signs of life would be taken for those of the worker",
+                where="environment variable CELERY_PARAMS",
+                hint="Start a process of its own for the schedule, with MODE=beat",
+            )
         super().setup_defaults(**options)
         # Each task has the limits of the settings, unless it has its own. Celery gives them to the pool as well, and so
         # a task with a hard limit below the soft one of the settings would never be ended.
