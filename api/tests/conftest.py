@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
+from tests.leftovers import RUN, end_leftovers
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
@@ -43,9 +46,33 @@ class SharedServers(LoadScopeScheduling):
         return module if module.endswith(SHARE_SERVERS) else nodeid
 
 
-def pytest_configure() -> None:
-    """Let what the tests start be interrupted."""
+INTERRUPTED = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let what the tests start be interrupted, and the tests: to be told to stop is no other thing."""
+    config.stash[INTERRUPTED] = False
     let_programs_be_interrupted()
+    if RUN not in os.environ:
+        os.environ[RUN] = str(os.getpid())
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Let no second signal end what follows the first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Note that the run was interrupted."""
+    session.config.stash[INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind when the run was interrupted: the processes of pytest-xdist had no time to clean up."""
+    if config.stash[INTERRUPTED] and os.environ.get(RUN) == str(os.getpid()):
+        end_leftovers(os.environ[RUN])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedServers:

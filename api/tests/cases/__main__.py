@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import traceback
@@ -43,4 +44,6 @@ def _what_was_seen(error: Exception) -> str:
 
 
 if __name__ == "__main__":
+    # To be told to stop is to be interrupted: what a case has started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(set(sys.argv[1:])))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.leftovers import RUN
 from tests.serve.process import free_port, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +37,7 @@ async def hello():
 
 def unique(name: str) -> str:
     """A name that no other run of the tests on this machine uses."""
-    return f"opa-test-{os.getpid()}-{name}"
+    return f"opa-test-{os.environ.get(RUN, '0')}-{os.getpid()}-{name}"
 
 
 def docker(*arguments: str, check: bool = True, timeout: float = 300, **options: Any) -> str:
