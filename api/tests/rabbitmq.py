@@ -48,6 +48,13 @@ class RabbitMQ:
     def kill(self) -> None:
         docker("kill", self.name)
 
+    def hang(self) -> None:
+        """From now on it answers nobody, and refuses nobody either."""
+        docker("pause", self.name)
+
+    def go_on(self) -> None:
+        docker("unpause", self.name)
+
     def remove(self) -> None:
         docker("rm", "--force", "--volumes", self.name, check=False)
 

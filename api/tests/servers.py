@@ -52,6 +52,10 @@ class Server:
         """From now on it answers nobody, and refuses nobody either."""
         os.kill(self._child.pid, signal.SIGSTOP)
 
+    def go_on(self) -> None:
+        """The end of `hang`: it answers what it was asked meanwhile."""
+        os.kill(self._child.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         self._child.stop()
 

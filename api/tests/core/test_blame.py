@@ -74,7 +74,7 @@ def raised(project: Project, start_redis: Callable[[], Server]) -> dict[str, lis
                         if result is not None:
                             await result
                     except Exception as error:
-                        found[name] = manager.failed_components(error)
+                        found[name] = sorted(manager.failed_components(error))
 
     with ExitStack() as stack:
         stack.callback(server.stop)
@@ -91,5 +91,5 @@ def test_an_error_is_of_the_component_whose_client_was_at_work(raised: dict[str,
         "by_task": ["celery"],
         "by_object_that_holds_another": ["walrus"],
         # Which one cannot be told.
-        "of_nobody": ["aioredis", "second", "walrus", "celery"],
+        "of_nobody": ["aioredis", "celery", "second", "walrus"],
     }

@@ -13,10 +13,11 @@ import redis
 from celery import Celery
 from kombu.exceptions import DecodeError
 
-from opa import get_instance
+from opa import get_component, get_instance
 from opa.core.errors import OpaError, TaskArgumentError
 from tests.project import Project
-from tests.servers import Server
+from tests.rabbitmq import RabbitMQ
+from tests.servers import Server, wait_until
 
 SENDER = """
 from opa import get_instance, get_router
@@ -94,7 +95,7 @@ def test_while_the_broker_is_gone_a_route_answers_503_and_then_works_again(
         assert client.post("/tasks/2").status_code == 503
         assert time.monotonic() - before < 3
         broker.start()
-        assert client.post("/tasks/3").status_code == 200
+        wait_until(lambda: client.post("/tasks/3").status_code == 200, seconds=10)
 
 
 def test_while_the_backend_is_gone_tasks_are_sent_and_results_are_503(
@@ -108,6 +109,7 @@ def test_while_the_backend_is_gone_tasks_are_sent_and_results_are_503(
         assert client.post("/tasks/2").status_code == 200
         assert client.get(f"/tasks/{task_id}").status_code == 503
         backend.start()
+        wait_until(lambda: client.get(f"/tasks/{task_id}").status_code == 200, seconds=10)
         assert client.get(f"/tasks/{task_id}").json()["state"] == "PENDING"
     assert sent(broker.url) == [[1], [2]]
 
@@ -122,6 +124,58 @@ def test_a_broker_that_hangs_costs_a_request_a_bounded_time(sender: Project, sta
         assert client.post("/tasks/2").status_code == 503
         assert time.monotonic() - before < 5
         broker.kill()
+
+
+@pytest.mark.parametrize("path", ["send", "results"])
+def test_requests_that_wait_are_let_go_once_it_is_known_that_a_server_hangs(
+    sender: Project, start_redis: Callable[[], Server], path: str
+) -> None:
+    servers = {"send": start_redis(), "results": start_redis()}
+    limits = {"BROKER_TRANSPORT_OPTIONS": {"socket_timeout": 60}, "BROKER_POOL_LIMIT": 2, "REDIS_SOCKET_TIMEOUT": 60}
+    connect(sender, servers["send"].url, servers["results"].url, BROKER_POOL_ACQUIRE_TIMEOUT=60, **limits)
+    with sender.client() as client, ThreadPoolExecutor(5) as threads:
+        task_id = client.post("/tasks/1").json()
+        calls: dict[str, Callable[[], Any]] = {
+            "send": lambda: client.post("/tasks/2"),
+            "results": lambda: client.get(f"/tasks/{task_id}"),
+        }
+        call = calls.pop(path)
+        other = next(iter(calls.values()))
+        assert call().status_code == 200
+        servers[path].hang()
+        try:
+            waiting = [threads.submit(call) for _ in range(5)]
+            time.sleep(0.5)
+            component = get_component("celery")
+            (component.breaker if path == "send" else component.results_breaker).suspect()
+            assert [request.result(40).status_code for request in waiting] == [503] * 5
+            assert call().status_code == 503
+            assert other().status_code == 200
+            assert {"name": "celery", "status": "does not answer"} in client.get("/readyz").json()["components"]
+        finally:
+            servers[path].go_on()
+        wait_until(lambda: call().status_code == 200, seconds=20)
+
+
+@pytest.mark.docker
+def test_while_rabbitmq_hangs_requests_are_let_go_and_then_tasks_are_sent_again(
+    sender: Project, start_rabbitmq: Callable[[], RabbitMQ], redis_url: str
+) -> None:
+    rabbitmq = start_rabbitmq()
+    options = {"BROKER_TRANSPORT_OPTIONS": {"read_timeout": 60, "write_timeout": 60}, "BROKER_POOL_LIMIT": 2}
+    sender.component("CELERY", "celery", BROKER_URL=rabbitmq.virtual_host(), BACKEND_URL=redis_url, **options)
+    with sender.client() as client, ThreadPoolExecutor(5) as threads:
+        assert client.post("/tasks/1").status_code == 200
+        rabbitmq.hang()
+        try:
+            waiting = [threads.submit(client.post, "/tasks/2") for _ in range(2)]
+            time.sleep(0.5)
+            get_component("celery").breaker.suspect()
+            assert [request.result(40).status_code for request in waiting] == [503] * 2
+            assert client.post("/tasks/3").status_code == 503
+        finally:
+            rabbitmq.go_on()
+        wait_until(lambda: client.post("/tasks/4").status_code == 200, seconds=20)
 
 
 def test_many_requests_send_at_the_same_time(sender: Project, start_redis: Callable[[], Server]) -> None:
@@ -156,6 +210,7 @@ def test_a_result_can_be_waited_for_also_after_the_backend_was_gone(
             with pytest.raises(redis.ConnectionError):
                 result.get(timeout=5)
             backend.start()
+            wait_until(lambda: not get_component("celery").results_breaker.is_open, seconds=10)
             finish(backend.url, result.id, 42)
             assert result.get(timeout=5) == 42
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
 
-from opa import get_instance
+from opa import get_component, get_instance
 from opa.core.errors import ComponentError
 from opa.plugins.driver_mongodb import MongodbMotorAsync, MongodbPymongo, MongodbPymongoAsync
 from tests.project import Project
@@ -92,7 +93,38 @@ def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
         assert client.get("/notes").status_code == 503
         assert time.monotonic() - before < 6
         server.start()
-        assert client.get("/notes").json() == []
+        wait_until(lambda: client.get("/notes").status_code == 200, seconds=10)
+
+
+@pytest.mark.parametrize("driver", CLIENTS)
+def test_requests_that_wait_are_let_go_once_it_is_known_that_the_server_hangs(
+    notes: Callable[..., Project], start_mongo: Callable[[], Server], driver: str
+) -> None:
+    server = start_mongo()
+    # The client itself would notice it in a minute.
+    limits = {"CONNECTTIMEOUTMS": 60_000, "HEARTBEATFREQUENCYMS": 2000, "SERVERSELECTIONTIMEOUTMS": 60_000}
+    with notes(driver, server.url, **limits).client() as client, ThreadPoolExecutor(15) as threads:
+        assert client.get("/notes").status_code == 200
+        server.hang()
+        try:
+            waiting = [threads.submit(client.get, "/notes") for _ in range(15)]
+            time.sleep(0.5)
+            get_component("mongodb").breaker.suspect()
+            assert [request.result(40).status_code for request in waiting] == [503] * 15
+            assert client.get("/notes").json() == {"detail": "component 'mongodb' does not answer"}
+        finally:
+            server.go_on()
+        wait_until(lambda: client.get("/notes").status_code == 200, seconds=20)
+
+
+def test_milliseconds_in_opts_are_milliseconds_to_the_client() -> None:
+    with MongodbPymongo({"URL": "mongodb://127.0.0.1:1", "SERVERSELECTIONTIMEOUTMS": 7000}).new_client() as client:
+        assert client.options.server_selection_timeout == 7
+
+
+def test_a_server_that_hangs_is_noticed_within_the_limits_of_the_driver() -> None:
+    limits = MongodbPymongo({"URL": "mongodb://127.0.0.1"}).arguments()[1]
+    assert limits["heartbeatfrequencyms"] + limits["connecttimeoutms"] <= 3000
 
 
 @pytest.mark.parametrize("driver", CLIENTS)
@@ -133,7 +165,7 @@ def test_a_parameter_in_the_url_wins_over_opts_and_opts_win_over_the_defaults(dr
         client_class = staticmethod(lambda url, **options: made.update(options))
 
     Recorder({"URL": "mongodb://h/?connectTimeoutMS=7&maxPoolSize=3", "maxPoolSize": 4, "TZ_AWARE": True}).new_client()
-    assert made == {"serverselectiontimeoutms": 3000, "tz_aware": True}
+    assert made == {"serverselectiontimeoutms": 3000, "heartbeatfrequencyms": 1000, "tz_aware": True}
 
 
 @pytest.mark.parametrize("driver", CLIENTS)

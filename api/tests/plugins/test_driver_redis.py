@@ -15,7 +15,7 @@ import redis
 import redis.asyncio
 import walrus
 
-from opa import get_instance
+from opa import get_component, get_instance
 from opa.core.errors import ComponentError
 from opa.plugins.driver_redis import Aioredis, Walrus
 from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
@@ -125,7 +125,7 @@ def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
         server.kill()
         assert client.get(f"/{name}").status_code == 503
         server.start()
-        assert client.get(f"/{name}").status_code == 200
+        wait_until(lambda: client.get(f"/{name}").status_code == 200, seconds=10)
 
 
 class Forgetful:
@@ -222,6 +222,68 @@ def test_a_server_that_hangs_costs_a_request_no_more_than_the_time_limit(
 
 
 @pytest.mark.parametrize("name", DRIVERS)
+def test_requests_that_wait_are_let_go_once_it_is_known_that_the_server_hangs(
+    counter: Project, start_redis: Callable[[], Server], name: str
+) -> None:
+    server = start_redis()
+    connect(counter, server.url, SOCKET_TIMEOUT=60, MAX_CONNECTIONS=3, TIMEOUT=60)
+    with counter.client() as client, ThreadPoolExecutor(5) as threads:
+        assert client.get(f"/{name}").status_code == 200
+        server.hang()
+        try:
+            waiting = [threads.submit(client.get, f"/{name}") for _ in range(5)]  # two of them for a connection
+            time.sleep(0.5)
+            get_component(name).breaker.suspect()
+            assert [request.result(30).status_code for request in waiting] == [503] * 5
+            assert client.get(f"/{name}").status_code == 503
+        finally:
+            server.go_on()
+        wait_until(lambda: client.get(f"/{name}").status_code == 200, seconds=20)
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_server_that_is_known_to_be_gone_gets_no_connection_for_a_request(
+    counter: Project, start_redis: Callable[[], Server], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_redis()
+    connect(counter, server.url)
+    with counter.client() as client:
+        assert client.get(f"/{name}").status_code == 200
+        server.kill()
+        assert client.get(f"/{name}").status_code == 503
+        component = get_component(name)
+        wait_until(lambda: component.breaker.is_open, seconds=10)
+        connected: list[object] = []
+
+        def refuse(*connection: object) -> None:
+            connected.extend(connection)
+            raise redis.ConnectionError("nobody is there")
+
+        monkeypatch.setattr(component.breaker, "_probe", refuse)
+        for kind in (redis.Connection, redis.asyncio.Connection):
+            monkeypatch.setattr(kind, "_connect", refuse)
+        assert client.get(f"/{name}").json() == {"detail": f"component '{name}' does not answer"}
+        assert connected == []
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_one_connection_that_is_lost_does_not_make_the_server_gone(counter: Project, redis_url: str, name: str) -> None:
+    connect(counter, redis_url)
+    with counter.client() as client, redis.Redis.from_url(redis_url) as other:
+        assert client.get(f"/{name}").status_code == 200
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(client.get, f"/{name}/wait?key=nobody-loses-{name}&seconds=20")
+            wait_until(lambda: any(each["cmd"] == "blpop" for each in other.client_list()), seconds=10)
+            for each in other.client_list():
+                if each["cmd"] == "blpop":
+                    other.client_kill_filter(_id=each["id"])
+            assert waiting.result(20).status_code == 503
+        component = get_component(name)
+        wait_until(lambda: not component.breaker.is_asking, seconds=10)
+        assert client.get(f"/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("name", DRIVERS)
 def test_a_blocking_command_waits_for_longer_than_the_time_limit(counter: Project, redis_url: str, name: str) -> None:
     connect(counter, redis_url, SOCKET_TIMEOUT=0.3)
     with counter.client() as client, redis.Redis.from_url(redis_url) as other:
@@ -298,7 +360,7 @@ def test_a_parameter_in_the_url_wins_over_opts_and_opts_win_over_the_defaults(dr
     assert options["socket_timeout"] == 7
     assert options["socket_connect_timeout"] == 9
     by_default = driver({"URL": "redis://127.0.0.1"}).new_client().connection_pool.connection_kwargs
-    assert (by_default["socket_connect_timeout"], by_default["socket_timeout"]) == (3, 5)
+    assert (by_default["socket_connect_timeout"], by_default["socket_timeout"]) == (3, 3)
 
 
 def test_stopping_closes_every_connection(counter: Project, start_redis: Callable[[], Server]) -> None:

@@ -7,6 +7,7 @@ from traceback import walk_tb
 from types import FunctionType, ModuleType
 from typing import Any
 
+from opa.core.breaker import refused_component
 from opa.core.drivers import Driver
 
 STEPS = 3
@@ -24,6 +25,9 @@ def failed_components(error: Exception, components: Iterable[Driver]) -> list[st
     Returns:
         Where several have such errors, the one whose client, or what belongs to it, was at work when it was raised.
     """
+    components = list(components)
+    if (refused := refused_component(error)) is not None:
+        return [each.component for each in components if refused in {breaker.name for breaker in each.breakers()}]
     suspects = [component for component in components if isinstance(error, component.connection_errors)]
     if len(suspects) > 1:
         belongings = {component.component: _belongings(component.instance, STEPS) for component in suspects}

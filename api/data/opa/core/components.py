@@ -174,6 +174,8 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
         raise
     if there:
         manager.optional_components[state.name] = component
+        for breaker in component.breakers():
+            breaker.arm(asyncio.get_running_loop())
         _note(manager, state, CONNECTED, "")
     else:
         _note(
@@ -315,6 +317,8 @@ def _summary(error: BaseException) -> str:
 
 async def _close_quietly(component: Driver, time_limit: float) -> None:
     """Close what a failed try left open; that this may fail too is no news."""
+    for breaker in component.breakers():
+        breaker.disarm()
     if component.instance is None:
         return
     try:
@@ -348,6 +352,8 @@ async def drop_components(manager: PluginManager, drivers: Collection[type[Drive
 
 async def _disconnect(manager: PluginManager, name: str, status: str, reason: str) -> None:
     component = manager.optional_components.pop(name)
+    for breaker in component.breakers():
+        breaker.disarm()
     manager.component_states[name] = replace(manager.component_states[name], status=status, reason=reason)
     try:
         async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from opa.core.hooks import BasePlugin
+from opa.core.breaker import Breaker, refused_component
+from opa.core.errors import ComponentUnavailableError
+from opa.core.hooks import BasePlugin, is_async_function
 from opa.core.hosts import hosts_in_url
 
 if TYPE_CHECKING:
@@ -30,11 +33,13 @@ class Driver(BasePlugin):
             a route they become a 503.
         permanent_errors: what `connect` or `validate` raises when another try cannot help, such as a wrong password.
             Of an error that is of both kinds, the more special class says which it is.
+        guards_client: whether the client that `get_instance` gives raises by itself while the breaker is open.
     """
 
     name: ClassVar[str]
     connection_errors: ClassVar[tuple[type[Exception], ...]] = ()
     permanent_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    guards_client: ClassVar[bool] = False
 
     instance: Any = None
     pm: PluginManager
@@ -63,12 +68,68 @@ class Driver(BasePlugin):
         """Set `self.instance`. Return False to say that the service is not there (`LOAD` is auto: not an error)."""
         raise NotImplementedError(f"driver {type(self).__name__} has no connect()")
 
+    @cached_property
+    def breaker(self) -> Breaker:
+        """Refuses calls to the component at once while it is known not to answer.
+
+        It is asked by `probe()` where the driver has one, or else by `validate()`, or else a new instance connects and
+        disconnects. Each may be `def` or `async def`.
+        """
+        return self.new_breaker(self.component, probe_of(self))
+
+    def new_breaker(
+        self, name: str, probe: Callable[[], Any], refusal: Callable[[str], Exception] | None = None
+    ) -> Breaker:
+        """A breaker for a server of this component.
+
+        Args:
+            name: for the log and for answers.
+            probe: asks the server.
+            refusal: makes the error for a call that is refused; the driver's by default.
+        """
+        return Breaker(name, probe, is_outage=partial(is_outage, driver=self), refusal=refusal or self.refusal)
+
+    def breakers(self) -> list[Breaker]:
+        """All that there are; more than one for a driver that talks to several servers."""
+        return [self.breaker]
+
+    def refusal(self, problem: str) -> Exception:
+        """The error for a call that is refused because the component is known not to answer."""
+        return ComponentUnavailableError(problem, component=self.component)
+
     def get_instance(self) -> Any:
         """What `get_instance("…")` and `Component("…")` give; the client by default."""
         return self.instance
 
     def disconnect(self) -> Any:
         """Close what `connect` opened; may be `async def`. Called when the process stops, in reverse order."""
+
+
+def probe_of(driver: Driver) -> Callable[[], Any]:
+    """What asks a component whether it answers."""
+    probe: Callable[[], Any] | None = getattr(driver, "probe", None) or getattr(driver, "validate", None)
+    if probe is not None:
+        return probe
+
+    def another() -> Driver:
+        new = type(driver)(opts=driver.opts, load=driver.load)
+        new.pm, new.component = driver.pm, driver.component
+        return new
+
+    def connect() -> None:
+        new = another()
+        new.connect()
+        new.disconnect()
+
+    async def connect_async() -> None:
+        new = another()
+        await new.connect()
+        if is_async_function(new.disconnect):
+            await new.disconnect()
+        else:
+            new.disconnect()
+
+    return connect_async if is_async_function(driver.connect) else connect
 
 
 def is_permanent(error: Exception, driver: Driver) -> bool:
@@ -80,4 +141,6 @@ def is_permanent(error: Exception, driver: Driver) -> bool:
 
 def is_outage(error: Exception, driver: Driver) -> bool:
     """Whether the server is gone, or cannot do for now what it is asked to."""
+    if refused_component(error) is not None:
+        return refused_component(error) in {breaker.name for breaker in driver.breakers()}
     return isinstance(error, driver.connection_errors) and not is_permanent(error, driver)

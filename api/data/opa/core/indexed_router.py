@@ -15,6 +15,7 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
+from opa.core.component_use import current_scope
 from opa.core.included_routes import Inclusion
 from opa.core.route_index import ANY, RouteIndex
 from opa.core.route_list import Alarm, RouteList
@@ -123,6 +124,7 @@ class IndexedRouter(APIRouter):
         """Choose a route and let it answer."""
         if scope["type"] not in ("http", "websocket"):
             return super().app(scope, receive, send)
+        current_scope.set(scope)
         if "router" not in scope:
             scope["router"] = self
         table, routes = self._table, self._routes

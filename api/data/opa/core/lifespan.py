@@ -34,6 +34,10 @@ async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterat
             first that did.
     """
     with belonging_to(manager):
+        if app is not None:
+            from opa.core import thread_limits  # there are no requests without an application
+
+            thread_limits.install()
         process = _Process(manager, app)
         try:
             await connect_components(manager)

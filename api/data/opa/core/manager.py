@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opa.core.breaker import refused_component
 from opa.core.components import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
 from opa.core.errors import ComponentUnavailableError, HookCallError, PluginError
@@ -195,6 +196,20 @@ class PluginManager:
         from opa.core.blame import failed_components
 
         return failed_components(error, self.optional_components.values())
+
+    def report_failure(self, error: Exception) -> tuple[list[str], bool]:
+        """Let the components that `error` may come from be asked whether they answer, and be refused until they do.
+
+        Returns:
+            Their names, and whether that they do not answer is known already, and in the log.
+        """
+        names = self.failed_components(error)
+        if refused_component(error) is not None:
+            return names, True
+        breakers = [breaker for name in names for breaker in self.optional_components[name].breakers()]
+        for breaker in breakers:
+            breaker.failed(error)
+        return names, any(breaker.is_open for breaker in breakers)
 
     def get_component(self, name: str) -> Driver:
         """The driver instance of the component `name`; case does not matter.

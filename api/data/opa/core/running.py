@@ -159,21 +159,29 @@ def get_instance(name: str) -> Any:
     """The client of the component `name`: what `get_instance` of its driver gives; case does not matter.
 
     Raises:
-        ComponentUnavailableError: it is not there; the message says why. A route answers 503 with it.
+        ComponentUnavailableError: it is not there, or known not to answer; the message says why. A route answers 503
+            with it.
     """
     if _loading is not None and name.lower() in _loading.celery_components:
         return _loading.celery
-    return get_plugin_manager().get_component(name).get_instance()
+    return _usable(name).get_instance()
 
 
 def get_util(name: str) -> Any:
     """What the driver of the component `name` offers as `util`.
 
     Raises:
-        ComponentUnavailableError: the component is not there.
+        ComponentUnavailableError: the component is not there, or known not to answer.
         AttributeError: its driver has no `util`.
     """
-    return get_plugin_manager().get_component(name).util  # type: ignore[attr-defined]
+    return _usable(name).util  # type: ignore[attr-defined]
+
+
+def _usable(name: str) -> Driver:
+    component = get_plugin_manager().get_component(name)
+    if not component.guards_client:
+        component.breaker.check_in_thread()
+    return component
 
 
 def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Result = TypeVar("Result")
 
@@ -27,6 +31,26 @@ async def in_thread(function: Callable[[], Result], *, name: str) -> Result:
 
     threading.Thread(target=work, name=name, daemon=True).start()
     return await future
+
+
+WAITING_AT_ONCE = 40
+"""Threads of each pool, as many as `def` routes have."""
+_pools: dict[str, ThreadPoolExecutor] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # its threads are the parent's
+
+
+async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
+    """Await `function()`, run in a pool of threads of that name.
+
+    For calls that may wait for a component: in the pool of `asyncio.to_thread` they would keep all others waiting,
+    look-ups of names too.
+    """
+    if pool not in _pools:
+        from concurrent.futures import ThreadPoolExecutor  # only where tasks are sent
+
+        _pools[pool] = ThreadPoolExecutor(WAITING_AT_ONCE, thread_name_prefix=pool)
+    return await asyncio.get_running_loop().run_in_executor(_pools[pool], contextvars.copy_context().run, function)
 
 
 def _settle_from_thread(

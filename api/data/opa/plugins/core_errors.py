@@ -33,6 +33,8 @@ def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
 
 
 async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableError) -> Response | None:
+    if get_plugin_manager().report_failure(error)[0]:  # it is there, and refused
+        return await _gone(connection, error)
     log.warning("{!r} needs a component that is not there: {}", connection.url.path, error.problem)
     told = error.problem if config.READY_DETAILS else f"component '{error.component}' is not there"
     return await _refused(connection, 503, told)
@@ -44,9 +46,13 @@ async def _too_large(connection: HTTPConnection, error: TaskTooLargeError) -> Re
 
 
 async def _gone(connection: HTTPConnection, error: Exception) -> Response | None:
-    found = [f"'{name}'" for name in get_plugin_manager().failed_components(error)]
-    detail = f"component {' or '.join(found)} does not answer" if found else "a component does not answer"
-    log.warning("{!r}: {} ({}: {})", connection.url.path, detail, type(error).__name__, error)
+    found, is_known = get_plugin_manager().report_failure(error)
+    names = " or ".join(f"'{name}'" for name in found)
+    detail = f"component {names} does not answer" if found else "a component does not answer"
+    if is_known:
+        log.debug("{!r}: {}", connection.url.path, detail)
+    else:
+        log.warning("{!r}: {} ({}: {})", connection.url.path, detail, type(error).__name__, error)
     return await _refused(connection, 503, detail)
 
 

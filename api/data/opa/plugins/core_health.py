@@ -13,6 +13,7 @@ in the log, `opa health` shows them, and the setting READY_DETAILS puts them int
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -38,13 +39,22 @@ async def answer_readiness(_request: Request) -> JSONResponse:
     manager = get_plugin_manager()
     states = manager.component_states.values()
     is_ready = all(state.status in {"connected", "not loaded"} for state in states)
-    components = [_shown({"name": state.name, "status": state.status, "reason": state.reason}) for state in states]
+    components = [_shown(_state_now(state)) for state in states]
     left_out = [_shown(plugin) for plugin in manager.roster.left_out_as_told()]
     return JSONResponse(
         {"status": "ready" if is_ready else "not ready", "components": components, "plugins": left_out},
         status_code=200 if is_ready else 503,
         headers=NEVER_STORED,
     )
+
+
+def _state_now(state: Any) -> dict[str, str]:
+    """What is known of a component; one that is connected may not answer, which its breaker knows."""
+    if state.status == "connected":
+        reasons = [breaker.reason for breaker in state.driver.breakers() if breaker.is_open]
+        if reasons:
+            return {"name": state.name, "status": "does not answer", "reason": "; ".join(reasons)}
+    return {"name": state.name, "status": state.status, "reason": state.reason}
 
 
 def _shown(state: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import kombu
@@ -18,10 +19,12 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
 
 from opa import Driver, Hook, HookDefinition, call_hook, config, state
+from opa.core.breaker import PROBE_TIMEOUT, Breaker
 from opa.core.errors import RegistrationError, SettingsError
 from opa.core.redis_urls import with_certificate_check
 from opa.core.sources import where_is
-from opa.tasks.amqp_broker import MAX_BYTES
+from opa.tasks import redis_pool
+from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
@@ -32,7 +35,7 @@ from opa.tasks.setting_keys import with_keys_of_celery
 SETTING_PREFIX = "CELERY_"
 
 CONNECT_TIMEOUT = 3
-"""Seconds. A server that refuses is noticed at once; one that hangs costs a request three ANSWER_TIMEOUT at most."""
+"""Seconds. A server that refuses is noticed at once."""
 
 DEFAULTS: dict[str, Any] = {
     "accept_content": ["json"],
@@ -94,6 +97,34 @@ class CeleryDriver(Driver):
         redis.exceptions.ResponseError,
         ValueError,
     )
+    guards_client = True
+
+    @cached_property
+    def results_breaker(self) -> Breaker:
+        """The breaker of the server that has the results; that of the broker is `breaker`."""
+        return self.new_breaker(f"{self.component} results", self.ask_results, redis_pool.refusal)
+
+    def breakers(self) -> list[Breaker]:
+        # A worker and beat reach for the broker by themselves, for as long as it takes.
+        return [] if is_worker() or state.get("runner") == "beat" else [self.breaker, self.results_breaker]
+
+    def refusal(self, problem: str) -> Exception:
+        return kombu.exceptions.OperationalError(problem)
+
+    def probe(self) -> None:
+        """Connect to the broker anew."""
+        limits = dict.fromkeys(
+            ("read_timeout", "write_timeout", "socket_timeout", "socket_connect_timeout"), PROBE_TIMEOUT
+        )
+        with self.app.connection_for_write(
+            connect_timeout=PROBE_TIMEOUT, transport_options={**limits, BREAKER: None}
+        ) as connection:
+            ensure(connection, PROBE_TIMEOUT, reraise_as_library_errors=True)
+
+    def ask_results(self) -> None:
+        """Ask the server that has the results."""
+        if isinstance(self.app.backend, RedisBackend):
+            redis_pool.ask(self.app.backend.client.connection_pool)
 
     def prepare(self) -> None:
         """Configure the application that the plugins' tasks belong to, and give it to the hook.
@@ -119,7 +150,10 @@ class CeleryDriver(Driver):
             # Not the app's connection: that would make its queues before it is configured.
             transport = kombu.Connection(broker_url).transport.driver_type
         given = celery_settings(config.as_dict()) | options
-        given["broker_transport_options"] = transport_options(transport) | given.get("broker_transport_options", {})
+        ours = transport_options(transport)
+        if transport in ("amqp", "redis") and self.breakers():
+            ours[BREAKER] = self.breaker
+        given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
         app.conf.update(given)
         self._check_names(app)
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
@@ -166,18 +200,16 @@ class CeleryDriver(Driver):
 
     def connect(self) -> None:
         self.instance = self.app
+        if self.breakers():
+            self.pm.celery.breaker = self.breaker
+            if isinstance(self.app.backend, RedisBackend):
+                self.app.backend.client.connection_pool.guard_by(self.results_breaker)
 
     def validate(self) -> None:
         if is_worker():
             return
         with self.app.connection_for_write() as connection:
-            # Each address once: whoever calls this tries again by itself.
-            connection.ensure_connection(
-                max_retries=max(len(connection.alt) - 1, 0),
-                interval_start=0,
-                timeout=CONNECT_TIMEOUT,
-                reraise_as_library_errors=False,
-            )
+            ensure(connection, CONNECT_TIMEOUT, reraise_as_library_errors=False)
         if isinstance(self.app.backend, RedisBackend):
             self.app.backend.client.ping()
 
@@ -192,6 +224,16 @@ class CeleryDriver(Driver):
             self.app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
             self.app.backend.client.connection_pool.disconnect()
         self.app.close()
+
+
+def ensure(connection: Any, time_limit: float, *, reraise_as_library_errors: bool) -> None:
+    """Connect to the broker; each address once, since whoever calls this tries again by itself."""
+    connection.ensure_connection(
+        max_retries=max(len(connection.alt) - 1, 0),
+        interval_start=0,
+        timeout=time_limit,
+        reraise_as_library_errors=reraise_as_library_errors,
+    )
 
 
 def celery_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,94 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient, MongoClient, ReadPreference
 from pymongo.common import validate
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidURI,
+    NetworkTimeout,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
+from pymongo.server_description import ServerDescription
 from pymongo.uri_parser import parse_uri
 
 from opa import Driver
+from opa.core.breaker import PROBE_TIMEOUT, Breaker
 
-DEFAULTS = {"serverselectiontimeoutms": 3000, "connecttimeoutms": 3000}
+DEFAULTS = {
+    "serverselectiontimeoutms": 3000,
+    # The client asks each server this often whether it is there, and takes it for gone where it does not answer within
+    # both together; pymongo's own 10 and 20 seconds are how long a request would wait for a server that hangs.
+    "connecttimeoutms": 2000,
+    "heartbeatfrequencyms": 1000,
+}
 """`OPTS` win over these, and parameters in the URL over both."""
+
+PROBE_OPTIONS: dict[str, Any] = {
+    **dict.fromkeys(("serverselectiontimeoutms", "connecttimeoutms", "sockettimeoutms"), int(1000 * PROBE_TIMEOUT)),
+    "heartbeatfrequencyms": 500,
+    "servermonitoringmode": "poll",
+    "maxpoolsize": 1,
+    "minpoolsize": 0,
+}
+
+NOT_KNOWN = ServerSelectionTimeoutError("no server is known")
+
+
+# Before each operation a client of pymongo selects a server, and waits for one where it knows none. There is no public
+# way to end that; where a release names `_select_server` otherwise, all waits as it does in pymongo.
+class GuardedClient(MongoClient[Any]):
+    """A `MongoClient` that knows of a breaker."""
+
+    opa_breaker: Breaker | None = None
+
+    def _select_server(self, *args: Any, **options: Any) -> Any:
+        breaker = self.opa_breaker
+        if breaker is not None:
+            breaker.check_in_thread()
+            if not self.topology_description.has_known_servers:
+                breaker.failed(NOT_KNOWN)
+                breaker.check_in_thread()
+        return super()._select_server(*args, **options)
+
+    def let_go(self) -> None:
+        """End the operations that wait for an answer."""
+        for address in self.topology_description.server_descriptions():
+            gone = ServerDescription(address, error=NetworkTimeout("it does not answer"))
+            self._topology.on_change(gone, reset_pool=True, interrupt_connections=True)
+
+
+class GuardedAsyncClient(AsyncMongoClient[Any]):
+    """An `AsyncMongoClient` that knows of a breaker."""
+
+    opa_breaker: Breaker | None = None
+    opa_loop: asyncio.AbstractEventLoop
+
+    async def _select_server(self, *args: Any, **options: Any) -> Any:
+        breaker = self.opa_breaker
+        if breaker is not None:
+            await breaker.checked()
+            if not self.topology_description.has_known_servers:
+                breaker.failed(NOT_KNOWN)
+                await breaker.checked()
+        return await super()._select_server(*args, **options)
+
+    def let_go(self) -> None:
+        """End the operations that wait for an answer; called in any thread."""
+        asyncio.run_coroutine_threadsafe(self._let_go(), self.opa_loop)
+
+    async def _let_go(self) -> None:
+        for address in self.topology_description.server_descriptions():
+            gone = ServerDescription(address, error=NetworkTimeout("it does not answer"))
+            await self._topology.on_change(gone, reset_pool=True, interrupt_connections=True)
+
+
+class GuardedMotorClient(AsyncIOMotorClient[Any]):
+    """An `AsyncIOMotorClient` that knows of a breaker."""
+
+    __delegate_class__ = GuardedClient
 
 
 class _MongodbDriver(Driver):
@@ -27,6 +106,7 @@ class _MongodbDriver(Driver):
 
     connection_errors = (ConnectionFailure,)
     permanent_errors = (ConfigurationError, OperationFailure, TypeError, ValueError)
+    guards_client = True
 
     def prepare(self) -> None:
         """Check the options.
@@ -41,6 +121,15 @@ class _MongodbDriver(Driver):
             with readable_url_errors():
                 parse_uri(url, warn=False)
 
+    def refusal(self, problem: str) -> Exception:
+        return ServerSelectionTimeoutError(problem)
+
+    def probe(self) -> None:
+        """Ask whichever server answers, by a client of its own."""
+        url, options = self.arguments()
+        with MongoClient[Any](url, **options | PROBE_OPTIONS) as client:
+            client.admin.command("ping", read_preference=ReadPreference.NEAREST)
+
     def new_client(self, **bound: Any) -> Any:
         """A client that has not connected yet; `bound` are arguments that no option may change."""
         url, options = self.arguments()
@@ -53,7 +142,8 @@ class _MongodbDriver(Driver):
         url = options.pop("url", None)
         if not url:
             raise ValueError("OPTS has no URL")
-        options = dict(validate(key, value) for key, value in options.items())
+        for key, value in options.items():
+            validate(key, value)  # what it gives has seconds in the place of milliseconds, and the client divides again
         in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
         return url, {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}
 
@@ -74,10 +164,13 @@ class MongodbMotorAsync(_MongodbDriver):
     """Gives an `AsyncIOMotorClient` of motor."""
 
     name = "mongodb-async-motor"
-    client_class = AsyncIOMotorClient
+    client_class = GuardedMotorClient
 
     async def connect(self) -> None:
         self.instance = self.new_client(io_loop=asyncio.get_running_loop())
+        client: GuardedClient = self.instance.delegate
+        client.opa_breaker = self.breaker
+        self.breaker.when_open(client.let_go)
 
     async def validate(self) -> None:
         await self.instance.admin.command("ping")
@@ -91,10 +184,14 @@ class MongodbPymongoAsync(_MongodbDriver):
     """Gives an `AsyncMongoClient` of pymongo."""
 
     name = "mongodb-async-pymongo"
-    client_class = AsyncMongoClient
+    client_class = GuardedAsyncClient
 
     async def connect(self) -> None:
-        self.instance = self.new_client()
+        client: GuardedAsyncClient = self.new_client()
+        self.instance = client
+        client.opa_breaker = self.breaker
+        client.opa_loop = asyncio.get_running_loop()
+        self.breaker.when_open(client.let_go)
 
     async def validate(self) -> None:
         await self.instance.admin.command("ping")
@@ -108,10 +205,13 @@ class MongodbPymongo(_MongodbDriver):
     """Gives a `MongoClient` of pymongo."""
 
     name = "mongodb-pymongo"
-    client_class = MongoClient
+    client_class = GuardedClient
 
     def connect(self) -> None:
-        self.instance = self.new_client()
+        client: GuardedClient = self.new_client()
+        self.instance = client
+        client.opa_breaker = self.breaker
+        self.breaker.when_open(client.let_go)
 
     def validate(self) -> None:
         self.instance.admin.command("ping")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-import redis
 import walrus
 from redis import asyncio as aioredis
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS
@@ -24,12 +23,13 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
 from opa.core.redis_urls import with_certificate_check
+from opa.tasks.redis_pool import GuardedAsyncPool, GuardedPool, ask, refusal
 from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
 
 DEFAULTS: dict[str, Any] = {
     # Seconds.
     "socket_connect_timeout": 3,
-    "socket_timeout": 5,
+    "socket_timeout": 3,
     # How long to wait for one of `max_connections` when all are in use.
     "timeout": 5,
     "max_connections": 100,
@@ -124,7 +124,7 @@ class Rests:
         return last_use is not None and time.monotonic() - last_use >= RESTED
 
 
-class AsyncPool(aioredis.BlockingConnectionPool):
+class AsyncPool(GuardedAsyncPool):
     """A pool that waits for a connection where all are in use, and gives none that died while it rested."""
 
     def __init__(self, **options: Any) -> None:
@@ -150,7 +150,7 @@ class AsyncPool(aioredis.BlockingConnectionPool):
         await super().release(connection)
 
 
-class Pool(redis.BlockingConnectionPool):
+class Pool(GuardedPool):
     """The same for synchronous clients."""
 
     def __init__(self, **options: Any) -> None:
@@ -159,7 +159,7 @@ class Pool(redis.BlockingConnectionPool):
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """Take a connection out."""
-        connection = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        connection = super().get_connection(*args, **options)
         if self._rests.has_rested(connection):
             try:
                 self._ask(connection)
@@ -181,7 +181,7 @@ class Pool(redis.BlockingConnectionPool):
     def release(self, connection: Any) -> None:
         """Put a connection back."""
         self._rests.begin(connection)
-        super().release(connection)  # type: ignore[no-untyped-call]
+        super().release(connection)
 
 
 class _RedisDriver(Driver):
@@ -193,6 +193,7 @@ class _RedisDriver(Driver):
 
     connection_errors = (ConnectionError, TimeoutError, *SERVER_STATES)
     permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
+    guards_client = True
 
     def prepare(self) -> None:
         """Check the options.
@@ -207,8 +208,19 @@ class _RedisDriver(Driver):
         except TypeError as error:
             raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
 
+    def refusal(self, problem: str) -> Exception:
+        return refusal(problem)
+
+    def probe(self) -> None:
+        """Ask the server, in a thread: the event loop may have other things to do."""
+        ask(self.new_pool(Pool, StateParser))
+
     def new_client(self) -> Any:
         """A client that has not connected yet."""
+        return self.client_class.from_pool(self.new_pool(self.pool_class, self.parser_class))
+
+    def new_pool(self, pool_class: Any, parser_class: Any) -> Any:
+        """A pool without connections."""
         options = {key.lower(): value for key, value in self.opts.items()}
         url = options.pop("url", None)
         if not url:
@@ -216,13 +228,12 @@ class _RedisDriver(Driver):
         url = with_certificate_check(url)
         options = {key: parsed_option(key, value) for key, value in options.items()}
         try:
-            pool = self.pool_class.from_url(url, **DEFAULTS | {"parser_class": self.parser_class} | options)
+            return pool_class.from_url(url, **DEFAULTS | {"parser_class": parser_class} | options)
         except ValueError:
             raise ValueError(
                 "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
                 "right type, and / ? # @ in a password are percent-encoded"
             ) from None
-        return self.client_class.from_pool(pool)
 
 
 def parsed_option(name: str, value: Any) -> Any:
@@ -246,6 +257,7 @@ class Aioredis(_RedisDriver):
 
     async def connect(self) -> None:
         self.instance = self.new_client()
+        self.instance.connection_pool.guard_by(self.breaker)
 
     async def validate(self) -> None:
         await self.instance.ping()
@@ -265,6 +277,7 @@ class Walrus(_RedisDriver):
 
     def connect(self) -> None:
         self.instance = self.new_client()
+        self.instance.connection_pool.guard_by(self.breaker)
 
     def validate(self) -> None:
         self.instance.ping()

@@ -7,18 +7,24 @@ from collections.abc import Callable
 from struct import pack, unpack_from
 from typing import Any
 
+from amqp.exceptions import RecoverableConnectionError
 from amqp.method_framing import frame_handler
 from amqp.serialization import PROPERTY_CLASSES, dumps
+from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
+from opa.core.breaker import Breaker
 from opa.tasks import refusals
 from opa.tasks.codec import Limits
+from opa.tasks.redis_pool import shut
 from opa.tasks.unpacking import unpack
 
 UNREADABLE = "x-opa-unreadable"
 """The header that stands in the place of properties that cannot be read; it says why."""
 MAX_BYTES = "max_bytes"
 """The transport option that says how large a message may be when it is unpacked."""
+BREAKER = "breaker"
+"""The transport option that has the breaker of the broker, where there is one."""
 
 _HEADER_FRAME = 2
 _HEADERS_FLAG = 0x2000
@@ -49,18 +55,56 @@ def _as_bytes(body: Any) -> bytes:
 
 
 class Channel(refusals.Channel):
-    """Kombu's, with our messages."""
+    """Kombu's, with our messages, and a breaker that hears what was not confirmed."""
 
     Message = Message  # type: ignore[assignment]  # as kombu's own
 
+    def basic_publish_confirm(self, msg: Any, *args: Any, **options: Any) -> Any:
+        """Called to send a message, where RabbitMQ confirms them.
+
+        Raises:
+            kombu.exceptions.OperationalError: RabbitMQ has an alarm.
+        """
+        breaker = getattr(self.connection, "breaker", None)
+        try:
+            return super().basic_publish_confirm(msg, *args, **options)
+        except (OSError, RecoverableConnectionError) as error:
+            if breaker is not None:
+                breaker.failed(OperationalError(str(error)))
+            raise
+
 
 class Connection(refusals.Connection):
-    """A connection that goes on where the properties of a message cannot be read."""
+    """A connection that goes on where the properties of a message cannot be read, and that a breaker can end."""
 
     Channel = Channel
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, breaker: Breaker | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **{"frame_handler": tolerant_frame_handler, **kwargs})
+        self.breaker = breaker
+        if breaker is not None:
+            breaker.when_open(self.let_go)
+
+    def connect(self, callback: Any = None) -> Any:
+        """Connect.
+
+        Raises:
+            kombu.exceptions.OperationalError: the breaker is open.
+        """
+        if self.breaker is None:
+            return super().connect(callback)
+        self.breaker.check_in_thread()
+        try:
+            return super().connect(callback)
+        except OSError as error:
+            self.breaker.failed(OperationalError(str(error)))
+            raise
+
+    def let_go(self) -> None:
+        """End what waits for an answer in another thread."""
+        found = getattr(self.transport, "sock", None)
+        if found is not None:
+            shut(found)
 
 
 class Transport(pyamqp.Transport):

@@ -12,8 +12,9 @@ from typing import Any
 
 from celery import Celery
 from celery.utils.time import maybe_iso8601, maybe_make_aware
-from kombu.exceptions import EncodeError
+from kombu.exceptions import EncodeError, OperationalError
 
+from opa.core.breaker import Breaker
 from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.core.sources import where_is, where_is_function
 from opa.tasks.codec import Limits, UnfitError
@@ -47,6 +48,7 @@ class TaskApplication(Celery):
         self.delivery_limit = 5
         self.limits = Limits()
         self.waits_in_broker = False
+        self.breaker: Breaker | None = None
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
@@ -150,7 +152,10 @@ class TaskApplication(Celery):
         Raises:
             TaskArgumentError: an argument would not arrive as it is.
             TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
+            kombu.exceptions.OperationalError: the broker does not answer, or is known not to.
         """
+        if self.breaker is not None:
+            self.breaker.check_in_thread()
         if self.waits_in_broker and (countdown or eta):
             if eta is not None:
                 point: Any = maybe_iso8601(eta)
@@ -161,6 +166,10 @@ class TaskApplication(Celery):
             return super().send_task(name, args, kwargs, countdown, eta, **options)
         except EncodeError as error:
             raise self.argument_error(name, error) from error
+        except OperationalError as error:
+            if self.breaker is not None:
+                self.breaker.failed(error)
+            raise
 
     def argument_error(self, name: str, error: EncodeError) -> TaskArgumentError:
         """What is raised where the arguments of a task cannot be encoded."""

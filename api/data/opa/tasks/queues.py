@@ -191,6 +191,8 @@ class Amqp(AMQP):
         def send_task_message(
             producer: Any, name: str, message: Any, exchange: Any = None, expiration: Any = None, **options: Any
         ) -> Any:
+            if self.app.breaker is not None:  # a producer may have been waited for
+                self.app.breaker.check()
             compression = options.get("compression") or default_compression
             if compression and not can_unpack(compression):
                 raise ValueError(f"task '{name}' cannot be sent with compression '{compression}': {CAN_UNPACK}")

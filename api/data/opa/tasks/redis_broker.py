@@ -12,16 +12,18 @@ from uuid import uuid4
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
+from opa.core.breaker import Breaker
 from opa.core.log import log
 from opa.core.words import kind_of
-from opa.tasks.amqp_broker import MAX_BYTES
+from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE
 from opa.tasks.redis_debts import note_without_memory
+from opa.tasks.redis_pool import GuardedPlainPool
 from opa.tasks.unpacking import unpack
 
 RETURNS = "x-delivery-count"
@@ -191,7 +193,8 @@ class Channel(redis.Channel):
     Message = Message
     delivery_limit: int | None = None
     max_bytes: int = Limits.bytes
-    from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit", MAX_BYTES)
+    breaker: Breaker | None = None
+    from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit", MAX_BYTES, BREAKER)
     conn_or_acquire: Any
     connection: Any
     connection_errors: tuple[type[Exception], ...]
@@ -211,6 +214,14 @@ class Channel(redis.Channel):
         if asynchronous:
             client.set_response_callback("BRPOP", self._take)
         return client
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        pool: Any = super()._get_pool(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+        if self.breaker is not None and type(pool) is ConnectionPool:
+            guarded: Any = pool
+            guarded.__class__ = GuardedPlainPool
+            guarded.guard_by(self.breaker)
+        return pool
 
     def _take(self, response: Any, **_: Any) -> Any:
         self.taken = tuple(response) if response else None

@@ -22,9 +22,10 @@ from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
 from opa.tasks.outages import pauses
 from opa.tasks.parameters import written_result
+from opa.tasks.redis_pool import GuardedPool
 from opa.tasks.server_states import SERVER_STATES, StateParser
 
-ANSWER_TIMEOUT = 5
+ANSWER_TIMEOUT = 3
 """Seconds that the server may take to answer."""
 
 MAX_CONNECTIONS = 100
@@ -96,7 +97,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
             "parser_class": StateParser,
         }
-        return redis.BlockingConnectionPool(**options, **params)  # type: ignore[no-untyped-call]
+        return GuardedPool(**options, **params)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from celery import states
@@ -10,6 +11,7 @@ from celery.backends.base import DisabledBackend
 from celery.result import EagerResult
 
 from opa.core.errors import TaskResultError
+from opa.core.threads import in_pool
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -81,5 +83,5 @@ class TaskResult(Generic[R]):
                 where="setting OPTIONAL_COMPONENTS.CELERY.OPTS",
                 hint="Set BACKEND_URL there",
             )
-        meta: dict[str, Any] = await asyncio.to_thread(backend.get_task_meta, self.id)
+        meta: dict[str, Any] = await in_pool("celery-results", partial(backend.get_task_meta, self.id))
         return meta

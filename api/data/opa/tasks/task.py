@@ -16,6 +16,7 @@ from celery.app.task import Context
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
 
+from opa.core.threads import in_pool
 from opa.tasks import loop, outages, soft_limit
 from opa.tasks.codec import Sending
 from opa.tasks.request_ids import belonging_to_its_request
@@ -111,7 +112,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     async def send_with(self, options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Send it with options of Celery's `apply_async`: `{"queue": "slow", "countdown": 60}`; else as `send`."""
         send = functools.partial(self.apply_async, args, kwargs, **{**_origin(), **options})
-        return TaskResult(await asyncio.to_thread(send))
+        return TaskResult(await in_pool("celery", send))
 
     def retry(  # noqa: PLR0917 - as Celery has it
         self,

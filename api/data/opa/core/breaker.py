@@ -1,0 +1,325 @@
+"""A component that is known not to answer is refused at once, until a probe finds that it answers again.
+
+A call that fails has the component asked, over a connection of the probe's own. Where there is no answer, the breaker
+opens: calls are refused, and those that wait are let go. While all is well it costs a call no more than a look at an
+attribute, and there is no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from queue import Empty, SimpleQueue
+from types import MethodType
+from typing import Any, Self
+from weakref import WeakMethod
+
+from opa.core.component_use import note_use
+from opa.core.hooks import is_async_function
+from opa.core.log import log
+from opa.core.secrets import mask_text
+
+CONFIRMATION = 0.4
+"""Seconds that a component has to answer once a call to it has failed, before it is taken for gone."""
+PATIENCE = 1.0
+"""Seconds that it has where no call has failed, but those that wait for it hold all their threads."""
+PROBE_TIMEOUT = 1.0
+"""Seconds that a probe may wait for an answer; after that another one is sent beside it."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 0.8
+"""Seconds between a probe that has failed and the next."""
+MOST_PROBES = 4
+"""At once: one may hang for longer than it should, in a look-up of a name or in a client without a time limit."""
+ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
+"""Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
+TRUST = 1.0
+"""Seconds for which no further call that fails has a component asked that has just answered."""
+
+LOOK_AGAIN = 0.01
+"""Seconds between two looks of a coroutine at whether it is known that a component is gone."""
+
+_REFUSED = "_opa_refused"
+
+
+# A probe may use the client that the breaker guards.
+_asking: ContextVar[Breaker | None] = ContextVar("opa_asking", default=None)
+
+
+def refused_component(error: BaseException) -> str | None:
+    """The name of the component, where `error` is a breaker's refusal."""
+    name: str | None = vars(error).get(_REFUSED)
+    return name
+
+
+class Breaker:
+    """The breaker of one component, or of one of the servers that it has.
+
+    Attributes:
+        name: what it is called in the log and in answers.
+        is_open: whether calls are refused.
+        is_asking: whether the component is being asked: since a call has failed, and until there is an answer.
+        reason: why calls are refused; empty while it is closed.
+
+    Args:
+        probe: asks the component, in a thread of its own, or in the event loop where it is `async def`; what it raises
+            says whether there was an answer.
+        is_outage: whether an error says that there was none.
+        refusal: makes the error that a refused call gets, from its text.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        probe: Callable[[], Any],
+        *,
+        is_outage: Callable[[Exception], bool],
+        refusal: Callable[[str], Exception],
+    ) -> None:
+        self.name = name
+        self.is_open = False
+        self.reason = ""
+        self._probe = probe
+        self._is_outage = is_outage
+        self._refusal = refusal
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_armed = self.is_asking = False
+        self._is_decided, self._is_heard = threading.Event(), threading.Event()
+        self._is_pausing = False
+        self._asked_at = 0.0
+        self._trusted_until = 0.0
+        self._answers: SimpleQueue[bool | None] = SimpleQueue()
+        self._let_go: list[Callable[[], Callable[[], object] | None]] = []
+        self._scopes: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
+        self._refused = 0
+
+    def check(self) -> None:
+        """Called before a call.
+
+        Raises:
+            Exception: the component is known not to answer; which class it is, the driver says.
+        """
+        if self.is_open and _asking.get() is not self:
+            raise self.refusal()
+
+    def check_in_thread(self) -> None:
+        """The same before a call that holds its thread: those of the routes that make it are counted apart from others.
+
+        While it is not known whether the component answers, it waits for that, which is a moment. Where the breaker is
+        open, and nobody asks just now, it has the component asked.
+
+        Raises:
+            Exception: as `check`.
+        """
+        note_use(self)
+        if self.is_asking and _asking.get() is not self:
+            self._wait_in_thread()
+            if self.is_open:
+                raise self.refusal()
+
+    def refusal(self) -> Exception:
+        """The error for a call that is refused."""
+        self._refused += 1
+        error = self._refusal(f"component '{self.name}' does not answer")
+        vars(error)[_REFUSED] = self.name
+        return error
+
+    def failed(self, error: BaseException) -> None:
+        """Called when a call has failed; where that may mean that the component is gone, it is asked."""
+        if not self.is_asking and isinstance(error, Exception) and self._is_outage(error):
+            self._begin(f"{type(error).__name__}: {mask_text(str(error))}", CONFIRMATION)
+
+    def suspect(self) -> None:
+        """Called when no further call finds a thread; the component is asked whether it hangs."""
+        if not self.is_asking:
+            self._begin("calls that wait for it hold all their threads", PATIENCE)
+
+    def _begin(self, why: str, patience: float) -> None:
+        with self._lock:
+            if not self._is_armed or self.is_asking or time.monotonic() < self._trusted_until:
+                return
+            self.is_asking = True
+            self._is_decided.clear()
+            self._answers = SimpleQueue()
+        threading.Thread(target=self._look, args=(why, patience), name=f"breaker-{self.name}", daemon=True).start()
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the component is being asked, and it is not known yet whether it answers."""
+        return self.is_asking and not self._is_decided.is_set()
+
+    def _wait_in_thread(self) -> None:
+        has_asked = self._ask_now()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # no event loop is held by this
+            self._is_decided.wait(2 * PATIENCE)
+            if has_asked:
+                self._is_heard.wait(ASKED_FOR)
+
+    async def checked(self) -> None:
+        """What `check_in_thread` does, for a coroutine.
+
+        Raises:
+            Exception: as `check`.
+        """
+        if self.is_asking and _asking.get() is not self:
+            has_asked, until = self._ask_now(), time.monotonic() + ASKED_FOR
+            # Another thread decides it.
+            while self.is_undecided or (  # noqa: ASYNC110
+                has_asked and not self._is_heard.is_set() and time.monotonic() < until
+            ):
+                await asyncio.sleep(LOOK_AGAIN)
+            if self.is_open:
+                raise self.refusal()
+
+    def _ask_now(self) -> bool:
+        """End the pause between two probes, where there is one."""
+        with self._lock:
+            if not (self.is_open and self._is_pausing) or time.monotonic() - self._asked_at < AT_MOST_EVERY:
+                return False
+            self._is_pausing = False
+            self._is_heard.clear()
+            self._answers.put(None)
+            return True
+
+    def guard(self) -> Guard:
+        """A context for a call: `with` in a thread, `async with` in the event loop.
+
+        It refuses the call while the breaker is open, and hears of its failure. One that waits in `async with` is ended
+        when the breaker opens.
+        """
+        return Guard(self)
+
+    def when_open(self, let_go: Callable[[], object]) -> None:
+        """Have `let_go` called when the breaker opens, in a thread: it is to end the calls that wait.
+
+        A method does not keep its object alive by this.
+        """
+        reference = WeakMethod(let_go) if isinstance(let_go, MethodType) else lambda: let_go
+        with self._lock:
+            self._let_go = [*(each for each in self._let_go if each() is not None), reference]
+
+    def arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on the component is connected, and belongs to the event loop."""
+        self._loop = loop
+        self._is_armed = True
+
+    def disarm(self) -> None:
+        """From now on it is not."""
+        with self._lock:
+            self._is_armed = self.is_open = False
+            self._let_go = []
+            self._answers.put(None)
+
+    def _look(self, why: str, patience: float) -> None:
+        """Ask until there is an answer."""
+        answers, under_way = self._answers, 0
+        since, wait, pause = time.monotonic(), patience, FIRST_PAUSE
+        while self._is_armed:
+            if under_way < MOST_PROBES:
+                threading.Thread(target=self._ask, args=(answers,), name=f"probe-{self.name}", daemon=True).start()
+                under_way += 1
+                self._asked_at = time.monotonic()
+            answered = _next(answers, wait)
+            if answered is False:
+                under_way -= 1
+                self._open(why)
+                self._is_heard.set()
+                self._is_pausing = True
+                answered = _next(answers, pause)
+                self._is_pausing = False
+                under_way -= answered is False
+                pause = min(2 * pause, LONGEST_PAUSE)
+            if answered:
+                break
+            self._open(why)
+            wait = PROBE_TIMEOUT
+        self._close(time.monotonic() - since)
+
+    def _ask(self, answers: SimpleQueue[bool | None]) -> None:
+        _asking.set(self)  # in the context of this thread, and of the coroutine that it starts
+        try:
+            if is_async_function(self._probe) and self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._probe(), self._loop).result()
+            else:
+                self._probe()
+        except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one
+            answers.put(not self._is_outage(error))
+        else:
+            answers.put(True)
+
+    def _open(self, why: str) -> None:
+        with self._lock:
+            if self.is_open or not self._is_armed:
+                return
+            self._refused = 0
+            self.reason = f"it does not answer ({why})"
+            self.is_open = True
+            self._is_decided.set()
+        log.warning("component '{}' is refused at once until it answers again: {}", self.name, self.reason)
+        for reference in self._let_go:
+            let_go = reference()
+            try:
+                if let_go is not None:
+                    let_go()
+            except Exception as failure:  # noqa: BLE001 - they wait for as long as their own limits say
+                log.debug("calls to component '{}' are not let go: {!r}", self.name, failure)
+        for scope, loop in list(self._scopes.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._expire, scope)
+
+    def _expire(self, scope: asyncio.Timeout) -> None:
+        if scope in self._scopes:
+            scope.reschedule(asyncio.get_running_loop().time())
+
+    def _close(self, seconds: float) -> None:
+        with self._lock:
+            was_open, self.is_open, self.reason = self.is_open, False, ""
+            self.is_asking = False
+            self._is_decided.set()
+            self._is_heard.set()
+            self._trusted_until = time.monotonic() + TRUST
+        if was_open:
+            log.info("component '{}' answers again, after {:.1f} s; refused: {}", self.name, seconds, self._refused)
+
+
+class Guard:
+    """What `Breaker.guard` gives, for one call."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> Self:
+        self._breaker.check_in_thread()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self._breaker.failed(error)
+
+    async def __aenter__(self) -> Self:
+        await self._breaker.checked()
+        self._scope = asyncio.timeout(None)
+        await self._scope.__aenter__()
+        self._breaker._scopes[self._scope] = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        del self._breaker._scopes[self._scope]
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError:  # its own
+            raise self._breaker.refusal() from error
+        if error is not None:
+            self._breaker.failed(error)
+
+
+def _next(answers: SimpleQueue[bool | None], seconds: float) -> bool | None:
+    """The next answer; None where there is none within `seconds`."""
+    try:
+        return answers.get(timeout=seconds)
+    except Empty:
+        return None

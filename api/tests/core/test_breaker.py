@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from opa import get_component, get_instance
+from opa.core import breaker as breakers
+from opa.core.breaker import Breaker, refused_component
+from opa.core.errors import ComponentUnavailableError
+from opa.core.lifespan import running
+from tests.project import Project
+from tests.servers import wait_until
+
+
+class GoneError(Exception):
+    """What calls to the component of these tests raise where it does not answer."""
+
+
+class Component:
+    """Something that answers, refuses or hangs, and the breaker before it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_gone = False
+        self.hangs = threading.Event()
+        self.hangs.set()
+        self.breaker = Breaker(
+            "thing",
+            self.probe,
+            is_outage=lambda error: isinstance(error, GoneError),
+            refusal=GoneError,
+        )
+
+    def probe(self) -> None:
+        self.asked += 1
+        self.hangs.wait(10)
+        if self.is_gone:
+            raise GoneError("nobody is there")
+
+
+@pytest.fixture
+def thing() -> Iterator[Component]:
+    component = Component()
+    loop = asyncio.new_event_loop()
+    component.breaker.arm(loop)
+    yield component
+    component.breaker.disarm()
+    component.hangs.set()
+    loop.close()
+
+
+def until(condition: Callable[[], Any]) -> None:
+    wait_until(condition, seconds=10)
+
+
+def test_calls_are_refused_once_one_has_failed_and_a_probe_too(thing: Component) -> None:
+    thing.is_gone = True
+    thing.breaker.check()
+    thing.breaker.failed(GoneError("a call"))
+    until(lambda: thing.breaker.is_open)
+    with pytest.raises(GoneError, match="component 'thing' does not answer") as refused:
+        thing.breaker.check()
+    assert refused_component(refused.value) == "thing"
+    assert "a call" in thing.breaker.reason
+
+
+def test_calls_are_taken_again_once_a_probe_is_answered(thing: Component) -> None:
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    thing.is_gone = False
+    until(lambda: not thing.breaker.is_open)
+    thing.breaker.check()
+    assert thing.breaker.reason == ""
+
+
+def test_a_component_that_hangs_is_refused_before_its_probe_has_an_end(thing: Component) -> None:
+    thing.hangs.clear()
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    assert thing.asked >= 1
+    thing.hangs.set()
+    until(lambda: not thing.breaker.is_open)
+
+
+def test_a_call_that_fails_while_the_component_answers_closes_it_to_nobody(thing: Component) -> None:
+    thing.breaker.failed(GoneError("one connection was lost"))
+    until(lambda: thing.asked == 1 and not thing.breaker.is_undecided)
+    thing.breaker.check()
+    thing.breaker.failed(GoneError("another"))
+    assert thing.asked == 1  # it has just answered
+
+
+def test_an_error_that_is_no_outage_asks_nobody(thing: Component) -> None:
+    thing.breaker.failed(ValueError("wrong password"))
+    thing.breaker.failed(asyncio.CancelledError())
+    assert not thing.breaker.is_undecided
+    assert thing.asked == 0
+
+
+def test_before_it_is_connected_a_component_is_not_asked() -> None:
+    thing = Component()
+    thing.breaker.failed(GoneError())
+    assert not thing.breaker.is_undecided
+
+
+def test_disarmed_it_refuses_nobody_and_asks_no_more(thing: Component) -> None:
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    thing.breaker.disarm()
+    thing.breaker.check()
+    until(lambda: not any("-thing" in thread.name for thread in threading.enumerate()))
+
+
+def test_calls_in_threads_wait_for_the_moment_in_which_it_is_decided(thing: Component) -> None:
+    thing.hangs.clear()
+    thing.breaker.failed(GoneError())
+    assert thing.breaker.is_undecided
+    with pytest.raises(GoneError):
+        thing.breaker.check_in_thread()
+
+
+def test_a_call_that_is_refused_has_the_component_asked_at_once(
+    thing: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakers, "FIRST_PAUSE", 60)
+    monkeypatch.setattr(breakers, "LONGEST_PAUSE", 60)
+    monkeypatch.setattr(breakers, "ASKED_FOR", 10)
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    thing.is_gone = False
+    time.sleep(2 * breakers.AT_MOST_EVERY)
+    thing.breaker.check_in_thread()
+    assert not thing.breaker.is_open
+
+
+def test_a_coroutine_that_is_refused_has_the_component_asked_at_once(
+    thing: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakers, "FIRST_PAUSE", 60)
+    monkeypatch.setattr(breakers, "LONGEST_PAUSE", 60)
+    monkeypatch.setattr(breakers, "ASKED_FOR", 10)
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    thing.is_gone = False
+    time.sleep(2 * breakers.AT_MOST_EVERY)
+    asyncio.run(thing.breaker.checked())
+    assert not thing.breaker.is_open
+
+
+def test_who_waits_in_an_asynchronous_guard_is_let_go(thing: Component) -> None:
+    thing.is_gone = True
+
+    async def wait() -> None:
+        async with thing.breaker.guard():
+            thing.breaker.failed(GoneError())
+            await asyncio.sleep(60)
+
+    with pytest.raises(GoneError) as refused:
+        asyncio.run(asyncio.wait_for(wait(), 10))
+    assert refused_component(refused.value) == "thing"
+
+
+def test_a_guard_hears_of_the_failure_of_its_call(thing: Component) -> None:
+    async def call() -> None:
+        async with thing.breaker.guard():
+            raise AssertionError("it was let in")
+
+    thing.is_gone = True
+    with pytest.raises(GoneError, match="a call"), thing.breaker.guard():
+        raise GoneError("a call")
+    until(lambda: thing.breaker.is_open)
+    with pytest.raises(GoneError, match="does not answer"), thing.breaker.guard():
+        raise AssertionError("it was let in")
+    with pytest.raises(GoneError, match="does not answer"):
+        asyncio.run(call())
+
+
+def test_a_probe_may_use_the_client_that_the_breaker_guards(thing: Component) -> None:
+    def probe() -> None:
+        with thing.breaker.guard():
+            Component.probe(thing)
+
+    thing.breaker._probe = probe
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+    thing.is_gone = False
+    until(lambda: not thing.breaker.is_open)
+
+
+def test_what_is_to_let_go_is_called_once_for_each_outage_and_is_not_kept_alive(thing: Component) -> None:
+    class Pool:
+        let_go_of = 0
+
+        def let_go(self) -> None:
+            Pool.let_go_of += 1
+
+    pool, gone = Pool(), Pool()
+    thing.breaker.when_open(pool.let_go)
+    thing.breaker.when_open(gone.let_go)
+    del gone
+    thing.is_gone = True
+    thing.breaker.failed(GoneError())
+    until(lambda: Pool.let_go_of == 1)
+
+
+OWN = """
+    from opa import Component, Driver, get_instance, get_router
+    from typing import Annotated
+
+    router = get_router()
+    asked, connected, is_gone = [], [], []
+
+    class GoneError(Exception):
+        pass
+
+    class Own(Driver):
+        name = "own"
+        connection_errors = (GoneError,)
+
+        def connect(self):
+            connected.append(1)
+            if is_gone:
+                raise GoneError("nobody is there")
+            self.instance = self
+
+        VALIDATE
+
+        def ask(self):
+            asked.append(1)
+            if is_gone:
+                raise GoneError("nobody is there")
+            return "answer"
+
+    @router.get("/threads")
+    def in_thread():
+        return get_instance("own").ask()
+
+    @router.get("/loop")
+    async def in_loop(own: Annotated[Own, Component("own")]):
+        return own.ask()
+"""
+VALIDATE = {
+    "def validate": "def validate(self): self.ask()",
+    "async def validate": "async def validate(self): self.ask()",
+    "none, but connect": "",
+}
+
+
+@pytest.mark.parametrize("path", ["/threads", "/loop"])
+@pytest.mark.parametrize("validate", VALIDATE)
+def test_a_component_of_a_users_own_driver_is_refused_and_used_again(
+    project: Project, validate: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.plugin("own.py", OWN.replace("VALIDATE", VALIDATE[validate]))
+    project.component("OWN", "own")
+    with project.client() as client:
+        import own  # type: ignore[import-not-found]
+
+        assert client.get(path).json() == "answer"
+        own.is_gone.append(1)
+        assert client.get(path).status_code == 503
+        wait_until(lambda: get_component("own").breaker.is_open, seconds=10)
+        capsys.readouterr()
+        refused = client.get(path)
+        assert (refused.status_code, refused.json()) == (503, {"detail": "component 'own' does not answer"})
+        assert "core_errors" not in capsys.readouterr().err  # one line has said it for all
+        state = {"name": "own", "status": "does not answer"}
+        assert state in client.get("/readyz").json()["components"]
+        assert client.get("/readyz").status_code == 200
+        with pytest.raises(ComponentUnavailableError):
+            get_instance("own")
+        own.is_gone.clear()
+        wait_until(lambda: client.get(path).status_code == 200, seconds=10)
+        assert "component 'own' answers again" in capsys.readouterr().err
+
+
+def test_a_component_that_is_disconnected_is_asked_no_more(project: Project) -> None:
+    project.plugin("own.py", OWN.replace("VALIDATE", VALIDATE["def validate"]))
+    project.component("OWN", "own")
+    manager = project.prepare()
+
+    async def run() -> Breaker:
+        async with running(manager):
+            import own  # type: ignore[import-not-found]
+
+            own.is_gone.append(1)
+            breaker = manager.get_component("own").breaker
+            breaker.failed(own.GoneError())
+            await asyncio.to_thread(wait_until, lambda: breaker.is_open, seconds=10)
+        return breaker
+
+    assert not asyncio.run(run()).is_open
+    wait_until(lambda: not any("breaker-own" in thread.name for thread in threading.enumerate()), seconds=10)
