@@ -50,6 +50,15 @@ def get(api: SimpleNamespace, result: Any, timeout: float) -> Any:
     return run(api, wait)
 
 
+def test_a_result_that_is_not_kept_is_none_at_once(api: SimpleNamespace) -> None:
+    async def wait() -> Any:
+        return await (await api.double.send_with({"ignore_result": True}, 4)).get(timeout=60)
+
+    before = time.monotonic()
+    assert run(api, wait) is None
+    assert time.monotonic() - before < 30
+
+
 def test_a_result_is_waited_for(api: SimpleNamespace) -> None:
     result = sent(api)
 
