@@ -26,15 +26,22 @@ SHARE_SERVERS = (
     "/docker/test_compose.py",
     "/docker/test_compose_dev.py",
     "/docker/test_image.py",
+    "/docker/test_modes.py",
     "/docker/test_workers.py",
     "/examples/test_stacks.py",
+    "/serve/test_access.py",
+    "/serve/test_debugger.py",
+    "/serve/test_gone.py",
+    "/serve/test_limits.py",
     "/tasks/test_queues.py",
+    "/tasks/test_rabbitmq_states.py",
     "/tasks/test_server_states.py",
+    "/tasks/test_task.py",
 )
 
 
 class SharedServers(LoadScopeScheduling):
-    """Runs the tests that share a stack, an `opa up` or a RabbitMQ in one process each, the largest such groups first.
+    """Runs the tests that share a stack, an `opa up`, a worker or a RabbitMQ in one process each, the largest such groups first.
 
     The mark `xdist_group` would say it more plainly; pytest-xdist 3.8 does not see it under pytest 9.2.
     """

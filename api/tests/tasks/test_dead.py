@@ -51,6 +51,8 @@ def login(user, password):
     pass
 """
 
+WITH_RABBITMQ = pytest.param("rabbitmq", marks=pytest.mark.docker)
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -271,25 +273,25 @@ def test_a_message_that_is_no_task_is_listed_by_its_content(jobs: TaskProject) -
         assert len(letters(app)) == 1
 
 
-@pytest.mark.docker
-def test_where_its_queue_is_gone_it_stays(rabbit_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
-    rabbit_tasks.plugin("jobs.py", JOBS)
-    with sending(rabbit_tasks) as app:
-        jobs = rabbit_tasks.module("jobs")
+@pytest.mark.parametrize("any_tasks", [WITH_RABBITMQ], indirect=True)
+def test_where_its_queue_is_gone_it_stays(any_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
+    any_tasks.plugin("jobs.py", JOBS)
+    with sending(any_tasks) as app:
+        jobs = any_tasks.module("jobs")
         kept = jobs.good.delay(1)
         jobs.good.apply_async((2,), queue="gone")
         refuse(app)
         refuse(app, queue="gone")
-        rabbitmq.api("DELETE", f"/queues/{rabbit_tasks.broker.rpartition('/')[2]}/gone")
+        rabbitmq.api("DELETE", f"/queues/{any_tasks.broker.rpartition('/')[2]}/gone")
         done = opa_tasks("retry", "--all")
         assert (done.returncode, done.stdout) == (1, "sent again: 1\n")
         assert "stays, since the queue 'gone' is gone" in done.stderr
         assert [letter.queue for letter in letters(app)] == ["gone"]
-        assert waiting(rabbit_tasks.broker, "celery") == [kept.id]
+        assert waiting(any_tasks.broker, "celery") == [kept.id]
 
 
-@pytest.mark.docker
-def test_on_rabbitmq_without_any_worker_yet_there_are_none(rabbit_tasks: TaskProject) -> None:
+@pytest.mark.parametrize("any_tasks", [WITH_RABBITMQ], indirect=True)
+def test_on_rabbitmq_without_any_worker_yet_there_are_none(any_tasks: TaskProject) -> None:
     assert opa_tasks("dead", "--json").stdout == "[]\n"
 
 

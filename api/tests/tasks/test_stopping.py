@@ -95,11 +95,6 @@ def jobs(tasks: TaskProject) -> TaskProject:
     return put_jobs_into(tasks)
 
 
-@pytest.fixture
-def rabbit_jobs(rabbit_tasks: TaskProject) -> TaskProject:
-    return put_jobs_into(rabbit_tasks)
-
-
 def runs(jobs: TaskProject, what: str = "begins") -> list[str]:
     """The lines of the tasks in the order in which they were written."""
     file = jobs.folder / "runs.txt"
@@ -250,15 +245,15 @@ def test_a_task_whose_process_is_killed_runs_again(any_jobs: TaskProject, name: 
     assert worker.stop() == 0
 
 
-@pytest.mark.docker
-def test_tasks_of_a_worker_that_is_killed_run_in_another_one(rabbit_jobs: TaskProject) -> None:
-    worker = rabbit_jobs.worker()
-    with rabbit_jobs.sending():
-        result = rabbit_jobs.module("jobs").work.delay()
-        wait_for_run(rabbit_jobs)
+@pytest.mark.parametrize("any_tasks", [pytest.param("rabbitmq", marks=pytest.mark.docker)], indirect=True)
+def test_tasks_of_a_worker_that_is_killed_run_in_another_one(any_jobs: TaskProject) -> None:
+    worker = any_jobs.worker()
+    with any_jobs.sending():
+        result = any_jobs.module("jobs").work.delay()
+        wait_for_run(any_jobs)
         kill_at_once(worker)
-        let_them_end(rabbit_jobs)
-        rabbit_jobs.worker()
+        let_them_end(any_jobs)
+        any_jobs.worker()
         assert result.get(timeout=60) == "done"
 
 
