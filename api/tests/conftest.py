@@ -44,7 +44,7 @@ SHARE_SERVERS = (
 
 
 class SharedServers(LoadScopeScheduling):
-    """Runs the tests that share a stack, an `opa up`, a worker or a RabbitMQ in one process each, the largest such groups first.
+    """Runs the tests that share a stack, a server or a worker in one process each, the largest such groups first.
 
     The mark `xdist_group` would say it more plainly; pytest-xdist 3.8 does not see it under pytest 9.2.
     """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tests.cases
+from tests import programs
 from tests.serve.process import Opa
 
 
@@ -30,7 +31,7 @@ class Place(Opa):
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run `opa` with these arguments, to its end."""
-        return self.run_program(str(Path(sys.executable).with_name("opa")), *arguments, **environ)
+        return self.run_program(programs.OPA, *arguments, **environ)
 
     def python(self, code: str, *, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a program that imports `opa`, to its end; `given` is its standard input."""
@@ -38,16 +39,7 @@ class Place(Opa):
 
     def run_program(self, *command: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run any command in the folder, to its end."""
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**self.environ, **environ},
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return programs.run(list(command), cwd=self.folder, env={**self.environ, **environ}, input=given)
 
 
 @dataclass(frozen=True)

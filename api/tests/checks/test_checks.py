@@ -12,6 +12,7 @@ import pytest
 
 from opa.checks import mistakes_in_application, mistakes_in_plugins
 from opa.checks.components import mistakes_at_start
+from tests import programs
 from tests.examples.examples import EXAMPLES
 from tests.project import Project
 
@@ -24,13 +25,7 @@ IN_PLUGINS = {
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if name != "ENV"}
-    return subprocess.run(
-        [sys.executable, *command],
-        env=environ | {"OPA_LOG_FORMAT": "text"} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return programs.run([sys.executable, *command], env=environ | {"OPA_LOG_FORMAT": "text"} | variables)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import programs
 from tests.local.up import HAS_MONGO, Up, descendants, up_in
 from tests.serve.process import free_port, wait_until
 
@@ -53,15 +54,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def opa(up: Up, *arguments: str, folder: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("opa"), *arguments],
-        cwd=folder or up.folder,
-        env=up.environ | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return programs.run([programs.OPA, *arguments], cwd=folder or up.folder, env=up.environ | environ)
 
 
 def setting(up: Up, name: str = URL, folder: Path | None = None, **environ: str) -> dict[str, Any]:

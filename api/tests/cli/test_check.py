@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests import programs
 from tests.project import Project
 
 UNDESCRIBED = """
@@ -29,13 +30,7 @@ DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
 
 def check(**variables: str) -> subprocess.CompletedProcess[str]:
     """Run `opa check` in the current folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "opa.cli", "check"],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return programs.run([sys.executable, "-m", "opa.cli", "check"], env=os.environ | variables)
 
 
 def test_a_project_without_mistakes_is_ok(project: Project) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.settings_folder import SettingsFolder
 
 OPA = [sys.executable, "-c", "from opa.cli import main; main()"]
@@ -21,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
 
 
 def opa(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*OPA, "config", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return programs.run([*OPA, "config", *arguments])
 
 
 def rows(output: str) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests import programs
 from tests.project import Project
 from tests.serve.process import free_port, opa_in
 
@@ -27,14 +28,7 @@ DRIVER = """
 
 
 def health(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "opa.cli", "health", *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return programs.run([sys.executable, "-m", "opa.cli", "health", *arguments], env={**os.environ, **variables})
 
 
 def found(**variables: str) -> dict[str, Any]:

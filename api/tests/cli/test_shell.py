@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pexpect
 import pytest
 
+from tests import programs
 from tests.project import Project
 from tests.servers import Server
 
@@ -54,15 +55,7 @@ def environ(project: Project, start_redis: Callable[[], Server]) -> dict[str, st
 @pytest.fixture
 def shell(environ: dict[str, str]) -> Run:
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "opa.cli", "shell", *arguments],
-            input=stdin,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return programs.run([sys.executable, "-m", "opa.cli", "shell", *arguments], input=stdin, env=environ)
 
     return run
 

@@ -24,6 +24,7 @@ from opa.core.order import unmet
 from opa.core.reading import LARGEST
 from opa.core.settings_files import read_sections
 from opa.core.uris import UriError, resolve
+from tests import programs
 from tests.project import Project
 from tests.settings_folder import SettingsFolder
 
@@ -281,14 +282,7 @@ def test_any_uri_leads_to_something_or_is_refused(uri: str) -> None:
 
 
 def cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "opa.cli", *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return programs.run([sys.executable, "-m", "opa.cli", *arguments], env={**os.environ, **variables}, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from opa.core.errors import SettingsError
 from opa.core.log import level_number, log, setup_logging
 from opa.core.log_arguments import Shown
 from opa.core.log_std import LeadIntoLog
+from tests import programs
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -548,14 +549,7 @@ def test_a_process_without_standard_error_goes_on(lines: Lines, monkeypatch: pyt
 def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run `code` in a new process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name != "ENV"}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=clean | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return programs.run([sys.executable, "-c", textwrap.dedent(code)], env=clean | environ)
 
 
 def test_the_timestamp_is_in_utc_wherever_the_machine_stands() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 
 import httpx2
@@ -11,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from opa import get_plugin_manager
+from tests import programs
 from tests.project import Project
 
 PLUGIN = """
@@ -125,7 +125,7 @@ def test_an_application_that_was_alone_keeps_its_hooks_when_another_one_comes(pr
     """In a process of its own, since others that were prepared in this one may still be there."""
     for name in ("a", "b"):
         project.plugin(f"{name}_plugin.py", HOOK.format(name=name), folder=name)
-    done = subprocess.run([sys.executable, "-c", ONE_AFTER_ANOTHER], capture_output=True, text=True, check=False)
+    done = programs.run([sys.executable, "-c", ONE_AFTER_ANOTHER])
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["NotRunningError", "a", "NotRunningError", "b", "a"]
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -20,6 +19,7 @@ from unittest import mock
 
 import httpx2
 
+from tests import programs
 from tests.docs.blocks import Block, blocks
 from tests.docs.console import Command, Shell, commands
 from tests.docs.curl import Call
@@ -145,13 +145,8 @@ class ProjectReader(Reader):
 
     def _python_program(self, arguments: list[str], environ: dict[str, str]) -> str:
         self._stop()
-        run = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.project.folder,
-            capture_output=True,
-            check=False,
-            text=True,
-            env=os.environ | {"COLUMNS": "120"} | environ,
+        run = programs.run(
+            [sys.executable, *arguments], cwd=self.project.folder, env=os.environ | {"COLUMNS": "120"} | environ
         )
         return run.stdout + run.stderr
 

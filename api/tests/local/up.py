@@ -7,13 +7,12 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import programs
 from tests.serve.process import children_of, free_port, is_running, wait_until
 
 # There is none for Python 3.14 yet.
@@ -27,7 +26,7 @@ class Up:
         self.folder = folder
         self.port = free_port()
         self.log = folder.parent / f"{folder.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: programs.Program | None = None
         self.processes: set[int] = set()
         own = {"ENV", "MODE", "WEB_CONCURRENCY"}
         self.environ = {
@@ -36,8 +35,8 @@ class Up:
 
     def start(self, *options: str, wrapper: Sequence[str] = (), **more: Any) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*wrapper, Path(sys.executable).with_name("opa"), "up", "--port", str(self.port), *options],
+            self.process = programs.start(
+                [*wrapper, programs.OPA, "up", "--port", str(self.port), *options],
                 cwd=self.folder,
                 env=self.environ,
                 **{"stdout": log, "stderr": log} | more,

@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 import time
 import urllib.error
@@ -17,6 +15,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests import programs
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Opa:
             "OPA_LOG_FORMAT": "text",
             **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in COMPONENTS},
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: programs.Program | None = None
         self._log = folder / "log.txt"
 
     def plugin(self, name: str, text: str) -> Path:
@@ -91,8 +91,8 @@ class Opa:
 
     def start(self, command: str = "start", **environ: str) -> None:
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [Path(sys.executable).with_name("opa"), command],
+            self.process = programs.start(
+                [programs.OPA, command],
                 cwd=self.folder,
                 env={**self.environ, **environ},
                 stdout=log,

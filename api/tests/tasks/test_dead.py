@@ -19,6 +19,7 @@ from opa import get_plugin_manager
 from opa.tasks.application import TaskApplication
 from opa.tasks.dead import DeadLetter, dead_letters
 from opa.tasks.queues import DEAD_LETTER_QUEUE, dead_letter_queue
+from tests import programs
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
@@ -91,7 +92,7 @@ def refuse(app: TaskApplication, number: int = 1, queue: str = "celery") -> None
 
 def opa_tasks(*arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "opa.cli", "tasks", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, input=answer, check=False, timeout=60)
+    return programs.run(command, input=answer)
 
 
 def listed() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from opa.core.errors import TaskArgumentError
+from tests import programs
 from tests.project import Project
 from tests.tasks.workers import TaskProject
 
@@ -20,13 +21,8 @@ FORMS = 'Write seconds, a timedelta, or five fields such as "*/5 * * * *"'
 
 def opa(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the project, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "opa.cli", *arguments],
-        env=os.environ | {"OPA_LOG_FORMAT": "text"} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    return programs.run(
+        [sys.executable, "-m", "opa.cli", *arguments], env=os.environ | {"OPA_LOG_FORMAT": "text"} | variables
     )
 
 

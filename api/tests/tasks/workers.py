@@ -7,8 +7,6 @@ import importlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests import programs
 from tests.project import Project, clean_imports
 from tests.serve.process import children_of, is_running, wait_until
 from tests.servers import redis_server
@@ -37,7 +36,7 @@ class Worker:
             if (not key.startswith(OURS) or key == "OPA_SETTINGS_DIR") and key not in ("ENV", "MODE")
         }
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = programs.start(
                 command,
                 cwd=folder,
                 env=inherited
@@ -141,7 +140,7 @@ class TaskProject:
         worker = Worker(
             self.folder,
             f"worker-{self._number}",
-            command or [str(Path(sys.executable).with_name("opa")), "start"],
+            command or [programs.OPA, "start"],
             environ,
         )
         # Pytest shows it where the test fails.

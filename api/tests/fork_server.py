@@ -1,0 +1,167 @@
+"""A process that has imported the libraries, and forks for each program that a test starts: see `tests.programs`.
+
+It imports nothing of `opa`: what `opa` does at its import depends on the environment and the folder, and happens in the
+fork, as in a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import runpy
+import selectors
+import socket
+import sys
+import threading
+import time
+import types
+from typing import Any
+
+# Not gunicorn: at its import it looks in which folder it stands.
+LIBRARIES = (
+    "asyncio",
+    "celery.app.amqp",
+    "celery.app.trace",
+    "celery.backends.redis",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "celery.events.state",
+    "celery.schedules",
+    "celery.worker.consumer",
+    "celery.worker.request",
+    "celery.worker.worker",
+    "concurrent.futures.thread",
+    "dynaconf",
+    "fastapi",
+    "fastapi.openapi.utils",
+    "fastapi_offline",
+    "httptools",
+    "kombu.transport.pyamqp",
+    "kombu.transport.redis",
+    "loguru",
+    "motor.motor_asyncio",
+    "multipart",
+    "packaging.requirements",
+    "pydantic",
+    "pydantic.v1",
+    "pymongo",
+    "redis.asyncio",
+    "rich.console",
+    "rich.table",
+    "starlette.middleware.cors",
+    "tomllib",
+    "typer",
+    "uvicorn",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvloop",
+    "walrus",
+    "watchfiles",
+    "websockets",
+)
+
+
+def import_libraries() -> dict[str, list[str]]:
+    """Import them, and tell which variables of the environment they have read, and which modules are there now."""
+    read: set[str] = set()
+    kind: Any = type(os.environ)
+    get = kind.__getitem__
+
+    def note(environ: Any, name: str) -> Any:
+        read.add(name)
+        return get(environ, name)
+
+    kind.__getitem__ = note
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    kind.__getitem__ = get
+    assert threading.active_count() == 1, "a process with threads does not fork"
+    return {"variables": sorted(read), "modules": sorted({name.partition(".")[0] for name in sys.modules})}
+
+
+def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Fork for each request, and tell its sender the process id and, in the end, the exit status.
+
+    Returns in the forks, with the request and the standard input, output and error.
+    """
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    running: dict[int, tuple[int, socket.socket]] = {}
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is not control:
+                pid, reply = running.pop(key.fd)
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                tell(reply, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                reply.close()
+                continue
+            message, descriptors, *_ = socket.recv_fds(control, 1 << 20, 4)
+            if not message:
+                sys.exit()
+            reply = socket.socket(fileno=descriptors[0])
+            pid = os.fork()
+            if not pid:
+                selector.close()
+                for descriptor, (_, other) in running.items():
+                    os.close(descriptor)
+                    other.close()
+                control.close()
+                reply.close()
+                return json.loads(message), descriptors[1:]
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+            tell(reply, pid)
+            descriptor = os.pidfd_open(pid)
+            running[descriptor] = pid, reply
+            selector.register(descriptor, selectors.EVENT_READ)
+
+
+def tell(reply: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # who asked is gone
+        reply.send(str(number).encode())
+
+
+def become(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Make this process what a fresh one is in this folder, with this environment and these streams."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if request["session"]:
+        os.setsid()
+    os.chdir(request["cwd"])
+    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(request["files"]))
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+    sys.path.insert(0, request["path"])
+    sys.modules["__main__"] = types.ModuleType("__main__")
+
+
+def run(kind: str, arguments: list[str]) -> None:
+    """Run a program as the interpreter does: `-m module`, `-c code`, or a script."""
+    sys.argv = arguments[:]
+    match kind:
+        case "-m":
+            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        case "-c":
+            sys.argv[0] = "-c"
+            exec(compile(arguments[0], "<string>", "exec"), vars(sys.modules["__main__"]))
+        case _:
+            runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    del sys.path[0]
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.send(json.dumps(import_libraries()).encode())
+    gc.collect()
+    gc.freeze()
+    request, descriptors = serve(channel)
+    become(request, descriptors)
+    run(request["kind"], request["arguments"])
