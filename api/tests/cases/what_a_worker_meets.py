@@ -50,11 +50,13 @@ def a_redis_that_is_read_only(place: Place) -> None:
         "jobs.py",
         """
         import time
+        from pathlib import Path
         from opa import task
 
         @task
         def slow(n):
-            time.sleep(n)
+            while not Path(__file__).with_name("may-end").exists():
+                time.sleep(0.05)
             return n * 10
         """,
     )
@@ -64,6 +66,7 @@ def a_redis_that_is_read_only(place: Place) -> None:
         with redis.Redis.from_url(server.url) as admin:
             admin.execute_command("REPLICAOF", "127.0.0.1", "1")
             wait_until(lambda: admin.info("replication")["role"] == "slave")
+            (place.plugins / "may-end").touch()
             try:
                 wait_until(lambda: "waits to be stored" in (place.folder / "worker.txt").read_text())
             finally:
