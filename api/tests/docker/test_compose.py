@@ -112,6 +112,54 @@ def test_a_service_of_ours_has_no_more_rights_than_it_needs(stack: Stack, servic
     assert "Read-only file system" in stack.compose("exec", service, "touch", "/plugins/new.py", check=False)
 
 
+def containers(stack: Stack) -> dict[str, str]:
+    """The ids of the containers that the stack has, stopped ones too."""
+    lines = stack.compose("ps", "--all", "--no-trunc", "--format", "{{.Service}} {{.ID}}").splitlines()
+    return dict(line.split() for line in lines)
+
+
+@pytest.mark.parametrize("options", [(), ("--build",)], ids=["", "--build"])
+def test_another_up_leaves_containers_as_they_are(stack: Stack, options: tuple[str, ...]) -> None:
+    before = containers(stack)
+    assert set(before) == {*OURS, *ROUTES}
+    stack.compose("up", "--detach", "--wait", *options)
+    assert containers(stack) == before
+
+
+def test_a_worker_alone_comes_up_in_a_fresh_clone_and_the_others_after_it(image: str, tmp_path: Path) -> None:
+    stack = Stack(tmp_path, f"{image}-for-worker")
+    stack.leave_out(*ROUTES)
+    try:
+        stack.compose("up", "--detach", "worker")
+        before = containers(stack)
+        assert set(before) == {"worker"}
+        stack.compose("up", "--detach")
+        after = containers(stack)
+        assert set(after) == set(OURS)
+        assert after["worker"] == before["worker"]
+    finally:
+        stack.compose("kill", check=False)
+        stack.compose("down", "--volumes", check=False)
+        docker("rmi", "--force", stack.image, check=False)
+
+
+@pytest.mark.parametrize("service", [*OURS, *ROUTES])
+def test_a_container_has_limits(stack: Stack, service: str) -> None:
+    host = json.loads(stack.inspect(service, "{{json .HostConfig}}"))
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
+    assert 0 < host["Memory"] <= 4 << 30
+    assert 0 < host["PidsLimit"] <= 4096
+
+
+@pytest.mark.parametrize("service", ROUTES)
+def test_a_service_of_others_has_no_more_rights_than_its_entrypoint_needs(stack: Stack, service: str) -> None:
+    host = json.loads(stack.inspect(service, "{{json .HostConfig}}"))
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["CapDrop"] == ["ALL"]
+    assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"}
+    assert host["ReadonlyRootfs"] == (service != "mongo")
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_a_service_of_ours_has_the_time_that_it_needs_to_stop(stack: Stack, service: str) -> None:
     config = load_settings()

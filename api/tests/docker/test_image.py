@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.docker.engine import Answer, Container, container, docker, errors_of, unique, write_plugin
+from tests.docker.engine import ROOT, Answer, Container, container, docker, errors_of, unique, write_plugin
+from tests.docs.blocks import blocks
 from tests.serve.load import Load
 from tests.serve.process import wait_until
 
@@ -177,7 +180,80 @@ def test_other_commands_of_opa_run_as_well(image: str) -> None:
     assert "hello" in docker("run", "--rm", "--env", "ENV=dev", image, "plugins")
 
 
-def test_pip_in_an_image_built_on_this_one_installs_where_plugins_find_it(image: str) -> None:
-    shown = docker("run", "--rm", "--entrypoint", "pip", image, "show", "fastapi", "opa-stack")
-    assert re.findall(r"^Location: (\S+)$", shown, re.MULTILINE)[1] == "/data"
-    assert "/opt/venv/lib/python3.13/site-packages" in shown
+def test_packages_of_an_image_built_on_this_one_as_the_docs_say_are_found_by_plugins(
+    image: str, tmp_path: Path
+) -> None:
+    recipe = next(block.text for block in blocks(ROOT / "docs/containers.md") if block.language == "dockerfile")
+    text = recipe.replace("opa-stack", image).replace("pandas", "tabulate")
+    (tmp_path / "Dockerfile").write_text(text)
+    write_plugin(tmp_path / "plugins", "tables.py", "import tabulate\n")
+    (tmp_path / "settings").mkdir()
+    own = unique("own")
+    try:
+        docker("build", "--quiet", "--tag", own, str(tmp_path))
+        assert "ok: " in docker("run", "--rm", own, "check")
+    finally:
+        docker("rmi", "--force", own, check=False)
+
+
+ADDED = 147_000_000
+"""Bytes that the image may take more than its base."""
+
+
+def test_the_image_is_not_much_larger_than_its_base(image: str, record_property: Callable[[str, object], None]) -> None:
+    size, base = (
+        int(docker("inspect", "-f", "{{.Size}}", name))
+        for name in (image, label(image, "org.opencontainers.image.base.name"))
+    )
+    record_property("measured", f"the image has {size / 1e6:.0f} MB, {(size - base) / 1e6:.0f} MB more than its base")
+    assert size - base < ADDED
+
+
+def label(image: str, name: str) -> str:
+    return docker("inspect", "-f", f'{{{{index .Config.Labels "{name}"}}}}', image).strip()
+
+
+def test_labels_name_version_and_revision(image: str) -> None:
+    project = tomllib.loads((ROOT / "api/pyproject.toml").read_text())["project"]
+    assert label(image, "org.opencontainers.image.version") == project["version"]
+    labelled = unique("labelled")
+    try:
+        docker("build", "--quiet", "--build-arg", "REVISION=4711", "--tag", labelled, str(ROOT / "api"))
+        assert label(labelled, "org.opencontainers.image.revision") == "4711"
+    finally:
+        docker("rmi", "--force", labelled, check=False)
+
+
+def test_a_base_image_is_an_argument() -> None:
+    built = subprocess.run(
+        ["docker", "build", "--build-arg", "BASE_IMAGE=opa-test-no-such-base", str(ROOT / "api")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert built.returncode != 0
+    assert "opa-test-no-such-base" in built.stderr
+
+
+def test_what_is_not_used_is_not_in_it(image: str) -> None:
+    def shell(command: str) -> str:
+        return docker("run", "--rm", "--user", "0", "--entrypoint", "sh", image, "-c", command)
+
+    assert shell("find / -xdev -type f -perm /6000") == ""
+    assert shell("ls /var/lib/apt/lists /var/cache/apt").split() == ["/var/cache/apt:", "/var/lib/apt/lists:"]
+    assert shell("find /opt/venv /data -type d -name test -o -type d -name tests") == ""
+    assert shell("command -v pip pip3 || true") == ""
+    for python in ("/opt/venv/bin/python", "/usr/local/bin/python"):
+        assert "No module named" in shell(f"{python} -m pip --version || true")
+
+
+def test_each_compiled_module_of_a_package_imports(image: str) -> None:
+    code = (
+        "import importlib, pathlib, sysconfig\n"
+        "root = pathlib.Path(sysconfig.get_path('purelib'))\n"
+        "files = [f.relative_to(root) for f in root.rglob('*.so') if '_vendored' not in f.parts]\n"
+        "names = ['.'.join([*f.parts[:-1], f.name.partition('.')[0]]) for f in files]\n"
+        "print(len([importlib.import_module(n) for n in names]))"
+    )
+    assert int(docker("run", "--rm", "--entrypoint", "python", image, "-c", code)) > 10

@@ -88,17 +88,42 @@ def test_flower_shows_the_workers_to_who_knows_the_password(example: Path, stack
         )
 
 
+HARDENED = (
+    "restart",
+    "logging",
+    "read_only",
+    "tmpfs",
+    "cap_drop",
+    "cap_add",
+    "security_opt",
+    "pids_limit",
+    "mem_limit",
+)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_is_as_hardened_as_the_stack_of_the_repository(example: Path) -> None:
     ours, models = services(example), services(ROOT)
     assert "api" in ours
     for name, service in ours.items():
-        if "build" not in service:
+        if name == "image":
             continue
-        model = models[MODELS[service.get("environment", {}).get("MODE", "api")]]
-        for key in ("restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop", "security_opt", "image", "build"):
-            assert service[key] == model[key], (name, key)
-        assert all(volume["read_only"] for volume in service["volumes"])
+        mode = service.get("environment", {}).get("MODE", "api")
+        model = models[name if name in ("redis", "mongo", "rabbitmq") else MODELS[mode]]
+        for key in HARDENED:
+            assert service.get(key) == model.get(key), (name, key)
+        if model["image"] == models["api"]["image"]:
+            assert service["stop_grace_period"] == model["stop_grace_period"]
+            assert all(volume["read_only"] for volume in service["volumes"])
+
+
+@pytest.mark.parametrize("folder", [ROOT, *EXAMPLES], ids=lambda folder: folder.name)
+def test_one_service_builds_an_image_that_no_other_stack_builds(folder: Path) -> None:
+    found = services(folder)
+    (builds,) = [service["image"] for service in found.values() if "build" in service]
+    assert builds == found["api"]["image"]
+    others = [services(other) for other in (ROOT, *EXAMPLES) if other != folder]
+    assert builds not in {service["image"] for other in others for service in other.values()}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
