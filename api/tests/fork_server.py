@@ -102,6 +102,7 @@ def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
             message, descriptors, *_ = socket.recv_fds(control, 1 << 20, 4)
             if not message:
                 sys.exit()
+            request = json.loads(message)
             reply = socket.socket(fileno=descriptors[0])
             pid = os.fork()
             if not pid:
@@ -111,9 +112,11 @@ def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
                     other.close()
                 control.close()
                 reply.close()
-                return json.loads(message), descriptors[1:]
+                return request, descriptors[1:]
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
+            # Before its id is known: who knows it may set another limit.
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, tuple(request["files"]))
             tell(reply, pid)
             descriptor = os.pidfd_open(pid)
             running[descriptor] = pid, reply
@@ -134,7 +137,6 @@ def become(request: dict[str, Any], descriptors: list[int]) -> None:
     if request["session"]:
         os.setsid()
     os.chdir(request["cwd"])
-    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(request["files"]))
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
@@ -162,6 +164,9 @@ if __name__ == "__main__":
     channel.send(json.dumps(import_libraries()).encode())
     gc.collect()
     gc.freeze()
-    request, descriptors = serve(channel)
+    try:
+        request, descriptors = serve(channel)
+    except KeyboardInterrupt:  # the tests are interrupted
+        sys.exit(1)
     become(request, descriptors)
     run(request["kind"], request["arguments"])

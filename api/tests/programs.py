@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tests.leftovers import RUN
+
 OPA = str(Path(sys.executable).with_name("opa"))
 
 ENVIRON = dict(os.environ)
@@ -42,7 +44,8 @@ class ForkServer:
                 [sys.executable, program, str(other.fileno())],
                 pass_fds=[other.fileno()],
                 cwd="/",
-                env=ENVIRON,
+                # All that it forks is known by this variable, as all else that the run starts.
+                env=ENVIRON | ({RUN: os.environ[RUN]} if RUN in os.environ else {}),
                 stdin=subprocess.DEVNULL,
             )
         atexit.register(self._end, os.getpid())

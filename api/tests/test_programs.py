@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import programs
+from tests.leftovers import RUN
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
 
@@ -62,6 +63,13 @@ def is_forked(**options: object) -> bool:
     program = start("", **options)
     assert program.wait(30) == 0
     return isinstance(program, programs.ForkedProgram)
+
+
+def test_it_is_known_as_what_this_run_has_started() -> None:
+    program = start("import time; time.sleep(60)")
+    assert f"{RUN}={os.environ[RUN]}" in Path(f"/proc/{program.pid}/environ").read_text().split("\0")
+    program.kill()
+    program.wait(30)
 
 
 def test_a_signal_ends_it() -> None:

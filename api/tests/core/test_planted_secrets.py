@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +26,7 @@ from opa.core.settings_check import check
 from opa.core.settings_config import Config
 from opa.tasks.codec import Limits
 from opa.tasks.dead import describe
+from tests import programs
 from tests.core.planted import INNOCENT, PLANTED, SECRET
 from tests.project import Project
 
@@ -449,7 +449,7 @@ fail()
 def test_no_secret_is_told_when_a_thread_or_the_process_ends(tmp_path: Path, form: str) -> None:
     (tmp_path / "planted.txt").write_text(ALL)
     command = [sys.executable, "-c", END, str(tmp_path / "planted.txt"), form]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = programs.run(command)
     assert done.returncode == 1
     assert done.stderr.count("nothing caught") == 2
     assert seen_in(done.stdout + done.stderr) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.testclient import TestClient
 from opa import get_request_id
 from opa.core.log import setup_logging
 from opa.core.request_id import LONGEST, request_id_of
+from tests import programs
 from tests.project import Project
 
 NEW = re.compile(r"[0-9a-f]{16}")
@@ -241,7 +241,7 @@ if child := os.fork():
     os.waitpid(child, 0)
 print(request_id_of([]).decode(), flush=True)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = programs.run([sys.executable, "-c", program], check=True)
     first, second = done.stdout.split()
     assert first != second
 

@@ -11,6 +11,7 @@ import pytest
 from opa.core.errors import MissingSettingError, OpaError
 from opa.core.settings import Config
 from opa.core.settings_config import Leaf
+from tests import programs
 from tests.settings_folder import SettingsFolder
 
 
@@ -214,7 +215,7 @@ def test_a_plugin_imports_it_from_opa(folder: SettingsFolder) -> None:
     folder.file("a.yaml", "default: {MINE: 1}")
     code = "from opa import config; print(config.MINE, config.PORT)"
 
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = programs.run([sys.executable, "-c", code], check=True)
 
     assert run.stdout == "1 8000\n"
 

@@ -159,6 +159,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def is_halted(pid: int) -> bool:
+    """Whether all its threads have been stopped by SIGSTOP."""
+    files = Path(f"/proc/{pid}/task").glob("*/stat")
+    return {file.read_text().rpartition(")")[2].split()[0] for file in files} == {"T"}
+
+
 def own_memory(pid: int) -> float:
     """Megabytes that a process has written to, and shares with no other."""
     found = re.search(r"^Private_Dirty: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
