@@ -177,7 +177,7 @@ def test_logs_are_json_lines(run: Run) -> None:
 
 
 def test_other_commands_of_opa_run_as_well(image: str) -> None:
-    assert "hello" in docker("run", "--rm", "--env", "ENV=dev", image, "plugins")
+    assert "hello" in docker("run", "--rm", "--env", "ENV=dev", image, "plugins", "--all")
 
 
 def test_packages_of_an_image_built_on_this_one_as_the_docs_say_are_found_by_plugins(
