@@ -406,3 +406,25 @@ def test_an_error_says_that_the_address_is_that_of_the_defaults(project: Project
     )
 
     assert "(setting OPTIONAL_COMPONENTS.WALRUS; URL from default-settings.yaml)" in failure(project.prepare())
+
+
+@pytest.mark.parametrize("load", ["auto", "yes"])
+@pytest.mark.parametrize("opts", ['{**opts, "BASE_URL": "http://x"}', "None", '{1: "a", None: "b"}', "object()"])
+def test_a_driver_may_make_of_its_options_what_it_likes(project: Project, opts: str, load: str) -> None:
+    project.plugin(
+        "fake.py",
+        driver(
+            f"""
+def __init__(self, opts=None, load="auto"):
+    super().__init__(opts, load)
+    self.opts = {opts}
+def hosts(self):
+    super().hosts()
+    return []
+def connect(self):
+    raise NotImplementedError("its answer is odd")
+"""
+        ),
+    )
+    project.component("WALRUS", "fake", load=load)
+    assert "its answer is odd (setting OPTIONAL_COMPONENTS.WALRUS)" in failure(project.prepare())

@@ -26,12 +26,20 @@ def options_of(config: Config, component: str, driver: type[Driver]) -> Mapping[
     return options if len(own) == len(options) else type(options)(own)  # type: ignore[no-any-return]
 
 
-def default_urls(config: Config, component: str, options: Mapping[str, Any]) -> list[str]:
-    """Those of the options with an address in them that nobody has set."""
+def default_urls(config: Config, component: str, options: Any) -> list[str]:
+    """Those of the options with an address in them that nobody has set.
+
+    Args:
+        options: what the driver has made of them, which may be anything.
+    """
+    written = config.get(f"OPTIONAL_COMPONENTS.{component}.OPTS") or {}
+    kept = {str(key).upper() for key in options} if isinstance(options, Mapping) else set()
     return [
         key
-        for key in options
-        if key.upper().endswith("URL") and config.source(_setting(component, key)).startswith(DEFAULTS_FILE.name)
+        for key in map(str, written.keys())
+        if key.upper().endswith("URL")
+        and key.upper() in kept
+        and config.source(_setting(component, key)).startswith(DEFAULTS_FILE.name)
     ]
 
 

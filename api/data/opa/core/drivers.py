@@ -55,7 +55,8 @@ class Driver(BasePlugin):
         They come from the options named `URL` or `…_URL`. Override it for a driver whose options name their
         hosts differently.
         """
-        urls = [value for key, value in self.opts.items() if key.upper() == "URL" or key.upper().endswith("_URL")]
+        options = self.opts.items() if isinstance(self.opts, Mapping) else ()  # a driver may make what it likes of them
+        urls = [value for key, value in options if str(key).upper() == "URL" or str(key).upper().endswith("_URL")]
         return [hosts for url in urls if isinstance(url, str) and (hosts := hosts_in_url(url))]
 
     def prepare(self) -> None:
