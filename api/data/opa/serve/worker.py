@@ -52,14 +52,14 @@ def run(config: Config) -> None:
     from opa.core.state import state
 
     state["runner"] = "celery"
+    command, parameters = _words("CELERY_COMMAND", "worker"), _words("CELERY_PARAMS", "")
     _find_temporary_folder()
     manager = prepare(config)
     log.info(overview(manager))
     warn_of_mistakes(manager)
-    command = _words("CELERY_COMMAND", "worker")
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
-    run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *_words("CELERY_PARAMS", "")])
+    run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *parameters])
 
 
 def _find_temporary_folder() -> None:
@@ -116,7 +116,7 @@ def _words(variable: str, default: str) -> list[str]:
             f"{variable} cannot be split into words: {error}",
             where=f"environment variable {variable}",
             hint="Write it as on a command line: -Q math -c 4",
-        ) from error
+        ) from None
 
 
 def run_celery(celery: TaskApplication, words: list[str]) -> None:
