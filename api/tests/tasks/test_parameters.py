@@ -174,7 +174,6 @@ def test_the_table_of_the_page_holds(app: TaskApplication, annotate: Annotate, r
         (Item | dict[str, Any], {"name": "a dict"}),
         ("list[Color] | None", [Color.RED]),
     ],
-    ids=repr,
 )
 def test_an_annotation_carries_what_json_has_not(
     app: TaskApplication, annotate: Annotate, annotation: Any, value: Any
@@ -205,7 +204,6 @@ def test_a_model_knows_in_the_task_which_fields_were_set(app: TaskApplication, a
         (None, bytearray(b"a")),
         ("Unknown", Item()),
     ],
-    ids=repr,
 )
 def test_what_an_annotation_would_read_as_something_else_is_refused(
     app: TaskApplication, annotate: Annotate, annotation: Any, value: Any
