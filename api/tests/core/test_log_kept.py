@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import pickle
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -101,6 +102,11 @@ def by_assigning(_: Path) -> None:
 def by_removing(_: Path) -> None:
     for handler in list(logging.getLogger().handlers):
         logging.getLogger().removeHandler(handler)
+
+
+def by_removing_the_first(_: Path) -> None:
+    while logging.getLogger().handlers:
+        logging.getLogger().removeHandler(logging.getLogger().handlers[0])
 
 
 def by_disabling(_: Path) -> None:
@@ -233,3 +239,16 @@ def test_a_sink_on_the_terminal_is_left_out_and_that_is_said(lines: Lines) -> No
     (line,) = lines()
     assert line["message"].startswith("a sink on the terminal is left out")
     assert line["function"] == "test_a_sink_on_the_terminal_is_left_out_and_that_is_said"
+
+
+def test_a_record_that_is_in_the_log_can_be_sent_to_another_process(lines: Lines) -> None:
+    sent: list[bytes] = []
+
+    class Sends(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            sent.append(pickle.dumps(vars(record)))
+
+    logging.getLogger().addHandler(Sends())
+    logging.getLogger("kept").warning("heard")
+    assert [line["message"] for line in lines()] == ["heard"]
+    assert pickle.loads(sent[0])["msg"] == "heard"

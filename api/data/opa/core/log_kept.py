@@ -15,7 +15,7 @@ from typing import Any
 
 from loguru import logger
 
-from opa.core.log_std import LeadIntoLog, ends_in_log
+from opa.core.log_std import LEAD, LeadIntoLog, ends_in_log
 
 _CONFIGURES = "logging.config"
 
@@ -29,19 +29,16 @@ def keep_std_logging() -> None:
     root.manager.__class__ = _KeptManager
     logging.Logger.disabled = _Disabled()  # type: ignore[assignment]
     logging.Logger.addHandler = _replaced_on_terminal(logging.Logger.addHandler)  # type: ignore[method-assign]
+    logging.Logger.callHandlers = _led(logging.Logger.callHandlers)  # type: ignore[method-assign]
 
 
 class KeptRoot(logging.RootLogger):
-    """The root logger, which always leads into the log, and is heard from level error on."""
+    """The root logger, which is heard from level error on, and whose handlers never write beside the log."""
 
     @property
     def handlers(self) -> list[logging.Handler]:
-        """Those of plugins, and the one into the log."""
+        """Those of plugins and the one into the log, which may be taken out: the next record puts it back."""
         handlers: list[logging.Handler] = vars(self)["handlers"]
-        for handler in handlers:
-            if type(handler) is LeadIntoLog:
-                return handlers
-        handlers.append(LeadIntoLog())
         return handlers
 
     @handlers.setter
@@ -84,6 +81,16 @@ def _replaced_on_terminal(add: Callable[[logging.Logger, logging.Handler], None]
         add(self, LeadIntoLog.in_place_of(handler) if ends_in_log(handler) else handler)
 
     return add_handler
+
+
+def _led(call: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
+    @functools.wraps(call)
+    def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+        if LEAD not in logging.root.handlers:
+            logging.root.addHandler(LEAD)
+        call(self, record)
+
+    return call_handlers
 
 
 def keep_loguru(restore: Callable[[], None], is_own: Callable[[int], bool], complete: Callable[[Any], None]) -> None:

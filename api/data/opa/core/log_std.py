@@ -37,17 +37,17 @@ CHATTY = (
     "watchfiles",
 )
 
+# Marks a record that is in the log. It says no more: handlers that come after pickle what a record holds.
+_WRITTEN = "_opa_written"
+
 # What every record has, besides `extra`. `color_message` is uvicorn's message once more, with escape codes.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "asctime",
     "color_message",
     "message",
     "taskName",
-    "_opa_written_by",
+    _WRITTEN,
 }
-
-
-_WRITTEN = "_opa_written_by"
 
 _LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
@@ -67,8 +67,9 @@ class LeadIntoLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, once. What it holds may be wrong, such as arguments that do not fit its message."""
-        if vars(record).setdefault(_WRITTEN, self) is not self:  # by the handler of another logger on its way
+        if _WRITTEN in vars(record):  # by the handler of another logger on its way
             return
+        vars(record)[_WRITTEN] = True
         # A server writes its line about an exception when the request has ended.
         note = take_note(record.exc_info[1]) if record.exc_info else {}
 
@@ -91,6 +92,10 @@ class LeadIntoLog(logging.Handler):
             lead.log(_level(record), f"{_text(record)}: {in_words(note)}" if note else _text(record))
         except Exception:  # noqa: BLE001  as every handler of the standard library: it reports, and the caller goes on
             self.handleError(record)
+
+
+LEAD = LeadIntoLog()
+"""The one of the root logger."""
 
 
 def _level(record: logging.LogRecord) -> str | int:
@@ -149,8 +154,7 @@ def lead_handlers(level: int) -> None:
         if _drop_terminal_handlers(library) and not library.handlers:
             library.propagate = True
     _drop_terminal_handlers(root)
-    if not any(isinstance(handler, LeadIntoLog) for handler in root.handlers):
-        root.addHandler(LeadIntoLog())
+    root.addHandler(LEAD)
     root.setLevel(level)
     logging.disable(logging.NOTSET)
     logging.captureWarnings(True)
