@@ -57,6 +57,10 @@ def seen(project: Project, text: str) -> list[str]:
         "router = get_router(lifespan=sub.router.lifespan_context)\n    router.mount('/sub', sub)",
         "inner = get_router()\n    inner.mount('/sub', sub)\n    router = get_router(prefix='/p')\n"
         "    router.include_router(inner, prefix='/more')",
+        # Such a router stays as FastAPI includes it, with its routes inside.
+        "inner = get_router()\n    class Mounts(Setup):\n        def __init__(self, app):\n"
+        "            app.include_router(inner)\n            inner.mount('/sub', sub)",
+        "sub.mount('/again', sub)\n    router = get_router()\n    router.mount('/sub', sub)",
         "class Mounts(Setup):\n        def __init__(self, app):\n            app.mount('/sub', sub)",
     ],
 )

@@ -75,6 +75,16 @@ def test_a_function_that_is_something_already_is_no_step(
             "@router.get('/x')\ndef x(user=Depends(user)): ..."
         ),
         "dependency of a router": "from fastapi import Depends\nother = get_router(dependencies=[Depends({0})])",
+        "dependency of an inclusion": "from fastapi import Depends\nother = get_router()\n"
+        "@other.get('/x')\ndef x(): ...\nrouter.include_router(other, dependencies=[Depends({0})])",
+        "dependency of an inclusion further in": (
+            "from fastapi import Depends\nother = get_router()\ninner = get_router()\n@inner.get('/x')\ndef x(): ...\n"
+            "other.include_router(inner, dependencies=[Depends({0})])\nrouter.include_router(other)"
+        ),
+        "dependency of an application that is mounted in itself": (
+            "from fastapi import Depends, FastAPI\napp = FastAPI(dependencies=[Depends({0})])\n"
+            "app.mount('/again', app)\nrouter.mount('/m', app)"
+        ),
         "dependency that is written once": (
             "from typing import Annotated\nfrom fastapi import Depends\nUser = Annotated[str, Depends({0})]"
         ),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
+from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount, Router
 from starlette.types import Lifespan
@@ -68,18 +69,33 @@ class MountedLifespans:
         self._by_plugins.clear()
 
 
-def _mounted(routes: Iterable[BaseRoute]) -> Iterator[tuple[Router, Any]]:
-    """The routers of the mounted applications, and these; one that is mounted in another comes after it."""
+def _mounted(routes: Iterable[BaseRoute], seen: set[int] | None = None) -> Iterator[tuple[Router, Any]]:
+    """The routers of the mounted applications, and these; one that is mounted in another comes after it.
+
+    Args:
+        routes: of an application or a router.
+        seen: ids of the routers that have been looked into: one may be mounted inside itself.
+    """
+    seen = set() if seen is None else seen
     for route in routes:
-        if not isinstance(route, Mount | Host):
-            continue
-        app: Any = route.app
-        while app is not None and not isinstance(app, Starlette | Router):  # middleware around it
-            app = getattr(app, "app", None)
-        if app is not None:
+        if isinstance(route, _IncludedRouter):
+            router: Router = route.original_router
+            app: Any = None
+        elif isinstance(route, Mount | Host):
+            app = route.app
+            while app is not None and not isinstance(app, Starlette | Router):  # middleware around it
+                app = getattr(app, "app", None)
+            if app is None:
+                continue
             router = app.router if isinstance(app, Starlette) else app
+        else:
+            continue
+        if id(router) in seen:
+            continue
+        seen.add(id(router))
+        if app is not None:
             yield router, app
-            yield from _mounted(router.routes)
+        yield from _mounted(router.routes, seen)
 
 
 def _unwrapped(lifespan: Any) -> Any:

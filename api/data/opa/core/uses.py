@@ -63,26 +63,39 @@ def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: TaskApplication, 
     yield from _signal_handlers()
 
 
-def used_by_routes(routes: Iterable[BaseRoute]) -> Iterator[object]:
-    """Endpoints and dependencies, also of what is included and mounted."""
+def used_by_routes(routes: Iterable[BaseRoute], seen: set[int] | None = None) -> Iterator[object]:
+    """Endpoints and dependencies, also of what is included and mounted.
+
+    Args:
+        routes: of an application or a router.
+        seen: ids of the routers whose routes have been looked at: one may be mounted inside itself.
+    """
+    seen = set() if seen is None else seen
     for route in routes:
         yield getattr(route, "endpoint", None)
         dependant = getattr(route, "dependant", None)
         if isinstance(dependant, Dependant):
             yield from _called_for(dependant)
-        inner = route.original_router if isinstance(route, _IncludedRouter) else getattr(route, "app", None)
+        inner = getattr(route, "app", None)
+        if isinstance(route, _IncludedRouter):
+            inner = route.original_router
+            yield from (each.dependency for each in route.include_context.dependencies)
         if isinstance(inner, APIRouter | Starlette):
-            yield from _used_by(inner)
+            yield from _used_by(inner, seen)
 
 
-def _used_by(value: Any) -> Iterator[object]:
+def _used_by(value: Any, seen: set[int] | None = None) -> Iterator[object]:
     if isinstance(value, APIRouter | Starlette):
         router = value.router if isinstance(value, Starlette) else value
+        seen = set() if seen is None else seen
+        if id(router) in seen:
+            return
+        seen.add(id(router))
         yield router.lifespan_context
         # Starlette has left the events behind, FastAPI has not.
         yield from (*getattr(router, "on_startup", ()), *getattr(router, "on_shutdown", ()))
         yield from (each.dependency for each in getattr(router, "dependencies", ()))
-        yield from used_by_routes(router.routes)
+        yield from used_by_routes(router.routes, seen)
         if isinstance(value, Starlette):
             yield from value.exception_handlers.values()
             yield from _used_by(value.user_middleware)
