@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from opa import log
 from opa.tasks.beat import LOCK_LIFE, Scheduler
 from opa.tasks.beat_keys import FORMER_LOCK_KEY, FORMER_SENT_KEY, lock_key, sent_key
 from tests.project import Project
@@ -266,7 +267,8 @@ def test_two_projects_share_a_redis(scheduler: Callable[..., Scheduler]) -> None
 def test_another_project_of_the_same_name_is_told_and_is_not_healthy(
     scheduler: Callable[..., Scheduler], health: Callable[[], dict[str, Any]]
 ) -> None:
-    first, second = scheduler(), scheduler(plugin="more.py")
+    first = scheduler()
+    second = scheduler(plugin="../others/more.py", PLUGIN_PATHS=["others"])
     first.tick()
     second.tick()
     assert "another project" in health()["reason"]
@@ -274,6 +276,27 @@ def test_another_project_of_the_same_name_is_told_and_is_not_healthy(
     first.close()
     second.tick()
     assert "reason" not in health()
+
+
+@pytest.mark.parametrize("settings", [{}, {"PLUGIN_PATHS": ["others"], "PROJECT_ID": "opa-stack"}])
+def test_an_update_that_renames_the_whole_schedule_waits_for_the_older_beat_and_is_healthy(
+    scheduler: Callable[..., Scheduler],
+    health: Callable[[], dict[str, Any]],
+    settings: dict[str, Any],
+) -> None:
+    first = scheduler(**{key: value for key, value in settings.items() if key == "PROJECT_ID"})
+    second = scheduler(plugin="../others/more.py" if settings else "more.py", **settings)
+    said: list[str] = []
+    sink = log.add(said.append, level="WARNING", format="{message}")
+    first.tick()
+    second.tick()
+    second.tick()
+    log.remove(sink)
+    assert "reason" not in health()
+    assert sum("PROJECT_ID" in line for line in said) == 1
+    first.close()
+    second.tick()
+    assert set(first._redis.hgetall(SENT_KEY)) == {b"more.hourly"}
 
 
 def test_a_beat_of_the_same_project_waits_without_a_complaint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,7 @@ from kombu.utils.collections import eqhash
 from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
 from opa.core.errors import RegistrationError, SettingsError
+from opa.core.plugin_paths import plugin_paths
 from opa.core.redis_urls import with_certificate_check
 from opa.core.sources import where_is
 from opa.tasks import redis_pool
@@ -164,6 +166,8 @@ class CeleryDriver(Driver):
             app.conf.task_create_missing_queue_exchange_type = "topic"
         app.conf.beat_schedule = app.schedules | self._scheduled_in_settings(app)
         app.project = config.PROJECT_ID or config.PROJECT_NAME
+        # Who sets PROJECT_ID says that it is one project, wherever its plugins are.
+        app.home = "" if config.PROJECT_ID else ", ".join(sorted(map(os.path.abspath, plugin_paths(config))))
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
         self.app: Celery = call_hook("driver.celery.setup", celery_app=app)

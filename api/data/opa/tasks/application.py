@@ -45,6 +45,7 @@ class TaskApplication(Celery):
             autofinalize=True,
         )
         self.project = "opa-stack"
+        self.home = ""
         self.delivery_limit = 5
         self.limits = Limits()
         self.waits_in_broker = False

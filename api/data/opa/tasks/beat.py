@@ -20,7 +20,7 @@ from opa.core.errors import StartError
 from opa.core.log import log
 from opa.core.secrets import mask_text
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.beat_keys import FormerKeys, lock_key, sent_key
+from opa.tasks.beat_keys import FormerKeys, home_key, lock_key, sent_key
 from opa.tasks.lease import Lease
 
 LOCK_LIFE = 30
@@ -62,7 +62,7 @@ class Scheduler(beat.Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._is_leading: bool | None = None
         self._is_ticking = self._is_stopping = self._has_reached_broker = False
-        self._trouble = ""
+        self._trouble = self._told_of = ""
         super().__init__(*args, **kwargs)
         self.max_interval = min(self.max_interval, int(HEARTBEAT))
 
@@ -74,6 +74,7 @@ class Scheduler(beat.Scheduler):
         self._redis = redis_client(self.app)
         self._lease = Lease(self._redis, f"{prefix}{lock_key(self.app.project)}", LOCK_LIFE)
         self._sent_key = f"{prefix}{sent_key(self.app.project)}"
+        self._home_key = f"{prefix}{home_key(self.app.project)}"
         self._former = FormerKeys(self._redis, prefix)
         self.install_default_entries(self.app.conf.beat_schedule)
         self.update_from_dict(self.app.conf.beat_schedule)
@@ -148,7 +149,7 @@ class Scheduler(beat.Scheduler):
         holder = "" if self._is_leading else self._former.holder(self.schedule)
         if not holder and not self._lease.hold():
             holder = self._lease.holder
-            self._refuse_another_project(holder)
+            self._check_whose(holder)
         if holder:
             if self._is_leading is not False:
                 log.info(
@@ -165,13 +166,28 @@ class Scheduler(beat.Scheduler):
             self._is_leading = True
         return True
 
-    def _refuse_another_project(self, holder: str) -> None:
-        """Raise an error where who holds the lock runs nothing of our schedule, and we would wait for ever."""
+    def _check_whose(self, holder: str) -> None:
+        """Say where who holds the lock runs nothing of our schedule: an update of all names ends it, and nothing else.
+
+        Raises:
+            AnotherProjectError: it is surely another project, and we would wait for ever.
+        """
         theirs = {name.decode() for name in self._redis.hkeys(self._sent_key)}
-        if theirs and self.schedule and theirs.isdisjoint(self.schedule):
+        if not theirs or not self.schedule or not theirs.isdisjoint(self.schedule):
+            return
+        same_name = f"the same name '{self.app.project}' in this redis"
+        advice = "Set PROJECT_ID, or PROJECT_NAME, to another name for one of them"
+        noted = self._redis.hmget(self._home_key, "holder", "plugins")
+        its_holder, its_home = (text.decode() if text else "" for text in noted)
+        if self.app.home and its_home and its_holder == holder and its_home != self.app.home:
             raise AnotherProjectError(
-                f"another project: {holder} runs a schedule under the same name '{self.app.project}' in this redis. "
-                "Set PROJECT_ID, or PROJECT_NAME, to another name for one of them"
+                f"another project: {holder} runs the schedule of {its_home} under {same_name}. {advice}"
+            )
+        if self._told_of != holder:
+            self._told_of = holder
+            log.warning(
+                f"{holder} runs a schedule under {same_name}, and none of its entries is one of ours. After an update "
+                f"it ends by itself; if it is of another project, this beat waits for ever. {advice}"
             )
 
     def _remember(self) -> None:
@@ -189,6 +205,7 @@ class Scheduler(beat.Scheduler):
                 fresh[name] = entry.last_run_at.timestamp()
         if fresh:
             self._lease.write(self._sent_key, fresh)
+        self._lease.write(self._home_key, {"holder": self._lease.holder, "plugins": self.app.home})
         if gone := stored.keys() - self.schedule.keys():
             self._redis.hdel(self._sent_key, *gone)
 

@@ -23,6 +23,11 @@ def sent_key(project: str) -> str:
     return f"opa:{project}:beat:sent"
 
 
+def home_key(project: str) -> str:
+    """A hash, with who sends and from where its plugins are: two projects may have one name by mistake."""
+    return f"opa:{project}:beat:home"
+
+
 class FormerKeys:
     """The keys without a name, of which only that counts which is of our schedule: others may have written the rest.
 
