@@ -28,7 +28,7 @@ from opa.core.sources import where_is
 from opa.tasks import redis_pool
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
-from opa.tasks.lookups import unknown_names
+from opa.tasks.lookups import unknown_names, unknown_of_task
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 from opa.tasks.server_states import SERVER_STATES
@@ -177,12 +177,21 @@ class CeleryDriver(Driver):
             # Celery makes its backend when it is first asked for.
             self.app.backend  # noqa: B018
 
-    def _check_names(self, app: Celery) -> None:
+    def _check_names(self, app: Any) -> None:
         for name, problem in unknown_names(app.conf):
             setting = f"{SETTING_PREFIX}{name.upper()}"
             if name in {key.lower() for key in self.opts}:
                 setting = f"OPTIONAL_COMPONENTS.{self.component.upper()}.OPTS.{name.upper()}"
             raise SettingsError(f"{setting}: {problem}", where=config.source(setting))
+
+        for task, options in app.looked_up_options.items():
+            for option, problem in unknown_of_task(options):
+                raise RegistrationError(
+                    f"task '{task}': {option} {problem}",
+                    plugin=self.pm.plugin_of_module(app.functions()[task].__module__),
+                    where=app.where(task),
+                    hint="Mend its decorator",
+                )
 
     def _check_queues(self) -> None:
         try:

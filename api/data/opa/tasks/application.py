@@ -27,6 +27,9 @@ from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
 
+LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression")
+"""Options whose values the driver looks up."""
+
 
 class TaskApplication(Celery):
     """A Celery application whose tasks may be `async def`, whose names are unique, and whose queues lose no task.
@@ -52,6 +55,7 @@ class TaskApplication(Celery):
         self.breaker: Breaker | None = None
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
+        self.looked_up_options: dict[str, Mapping[str, Any]] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._bound: set[str] = set()
         self._discarded: set[str] = set()
@@ -106,6 +110,7 @@ class TaskApplication(Celery):
             del self._functions[name]
             self.schedules.pop(name, None)
             self.unknown_options.pop(name, None)
+            self.looked_up_options.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
             self._discarded.add(name)
         if self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
@@ -221,6 +226,7 @@ class TaskApplication(Celery):
             self._bound.add(name)
         if unknown := unknown_options(options):
             self.unknown_options[name] = (function, unknown)
+        self._note_looked_up(name, options, options.get("base"))
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.
@@ -235,6 +241,7 @@ class TaskApplication(Celery):
         cls = task if isinstance(task, type) else type(task)
         name = task.name or self.gen_task_name(cls.__name__, cls.__module__)
         self._claim(name, cls)
+        self._note_looked_up(name, {}, cls)
         return super().register_task(adopt(task), **options)
 
     def _task_from_fun(  # type: ignore[override]  # celery-types names all options
@@ -251,6 +258,12 @@ class TaskApplication(Celery):
             self._bound.add(name)
         base = None if base is None else based_on_ours(base)
         return super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+
+    def _note_looked_up(self, name: str, options: Mapping[str, Any], base: type | None) -> None:
+        """Keep what is looked up when all plugins are there: one of them may have what another names."""
+        values = {key: options.get(key, getattr(base, key, None)) for key in LOOKED_UP_OPTIONS}
+        if any(values.values()):
+            self.looked_up_options[name] = values
 
     def _claim(self, name: str, origin: Callable[..., Any]) -> None:
         if name in self._functions:

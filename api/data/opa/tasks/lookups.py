@@ -1,15 +1,24 @@
-"""Names in Celery's settings that it looks up when it needs them: a wrong one would end a process that has long run."""
+"""Names and numbers for Celery that it looks at late: a wrong one would end a process that has long run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from numbers import Number
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from celery.app.defaults import NAMESPACES, flatten
+from celery.concurrency import ALIASES as POOLS  # type: ignore[attr-defined]  # its stubs lack it
+from celery.utils.imports import cwd_in_path
 from celery.utils.time import rate
-from kombu.serialization import registry  # type: ignore[attr-defined]  # its stubs lack it
+from kombu.compression import get_encoder
+from kombu.serialization import prepare_accept_content, registry  # type: ignore[attr-defined]  # its stubs lack it
 
 from opa.tasks.unpacking import can_unpack
+
+LookUp = tuple[Callable[[Any], object], str]
 
 
 def _time_zone(name: str) -> None:
@@ -27,24 +36,88 @@ def _compression(name: str) -> None:
         raise ValueError(name)
 
 
-LOOKED_UP: Mapping[str, tuple[Callable[[Any], object], str]] = {
-    "timezone": (_time_zone, "a time zone such as Europe/Oslo"),
-    "task_serializer": (_serializer, "json"),
-    "result_serializer": (_serializer, "json"),
-    "event_serializer": (_serializer, "json"),
-    "task_compression": (_compression, "gzip, bzip2 or lzma"),
-    "task_default_rate_limit": (rate, 'a number for each second, or a text such as "100/m"'),
+def _rate(value: Any) -> None:
+    if not isinstance(rate(value), Number):
+        raise TypeError(value)
+
+
+def _number(value: Any) -> None:
+    if isinstance(value, str | list | Mapping):
+        float(value)  # type: ignore[arg-type]  # a text may be one; the others raise
+
+
+def _modules(names: str | Iterable[str]) -> None:
+    with cwd_in_path():  # as Celery does
+        for name in [names] if isinstance(names, str) else names:
+            if name not in sys.modules and find_spec(name) is None:
+                raise ValueError(name)
+
+
+def _pool(name: Any) -> None:
+    if not isinstance(name, str):
+        return
+    place = POOLS.get(name, name)
+    separator = ":" if ":" in place else "."
+    module, _, class_name = place.rpartition(separator)
+    if not module or not class_name:
+        raise ValueError(name)
+    _modules(name if name in ("eventlet", "gevent") else module)
+
+
+OF_TASKS: Mapping[str, LookUp] = {
+    "rate_limit": (_rate, 'a number for each second, or a text such as "100/m"'),
+    "serializer": (_serializer, "json"),
+    "compression": (_compression, "gzip, bzip2 or lzma"),
 }
-"""What looks up the value of a setting, and what it should be."""
+"""What looks up the value of an option of a task, and what it should be."""
+
+_CELERYS: Any = flatten(NAMESPACES)  # the stubs take it for something else
+_CONTENT = (prepare_accept_content, 'a list such as ["json"]')
+_IMPORTED = (_modules, "a list of modules, each of which can be imported")
+
+LOOKED_UP: Mapping[str, LookUp] = {
+    **{name: (_number, "a number") for name, option in _CELERYS if option.type in ("int", "float", int, float)},
+    "timezone": (_time_zone, "a time zone such as Europe/Oslo"),
+    "task_serializer": OF_TASKS["serializer"],
+    "result_serializer": OF_TASKS["serializer"],
+    "event_serializer": OF_TASKS["serializer"],
+    "task_compression": OF_TASKS["compression"],
+    "result_compression": (get_encoder, "gzip, bzip2 or lzma"),
+    "task_default_rate_limit": OF_TASKS["rate_limit"],
+    "accept_content": _CONTENT,
+    "result_accept_content": _CONTENT,
+    "imports": _IMPORTED,
+    "include": _IMPORTED,
+    "worker_pool": (_pool, "prefork, threads, solo, or a class such as package.module:Pool"),
+}
+"""The same for settings."""
 
 
 def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
     """The settings whose value names nothing, each with what it should be."""
-    for name, (look_up, expected) in LOOKED_UP.items():
-        value = conf[name]
-        if not value:
-            continue
-        try:
-            look_up(value)
-        except Exception:  # noqa: BLE001 - each raises what it likes for what it does not know
-            yield name, f'is "{value}", should be {expected}'
+    for name, look_up in LOOKED_UP.items():
+        if problem := _problem(conf[name], *look_up):
+            yield name, problem
+    annotations = conf.task_annotations
+    for annotation in annotations if isinstance(annotations, list | tuple) else [annotations]:
+        for task, options in annotation.items() if isinstance(annotation, Mapping) else ():
+            for option, problem in unknown_of_task(options) if isinstance(options, Mapping) else ():
+                yield "task_annotations", f"{option} of '{task}' {problem}"
+
+
+def unknown_of_task(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those of a task's options whose value names nothing, each with what it should be."""
+    for name, look_up in OF_TASKS.items():
+        if problem := _problem(options.get(name), *look_up):
+            yield name, problem
+
+
+def _problem(value: Any, look_up: Callable[[Any], object], expected: str) -> str:
+    if not value:
+        return ""
+    try:
+        look_up(value)
+    except Exception:  # noqa: BLE001 - each raises what it likes for what it does not know
+        shown = f'"{value}"' if isinstance(value, str) else value
+        return f"is {shown}, should be {expected}"
+    return ""

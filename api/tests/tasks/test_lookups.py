@@ -1,0 +1,84 @@
+"""Names and numbers that Celery looks up late are told before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from opa.core.errors import RegistrationError, SettingsError
+from opa.plugins.driver_celery import DEFAULTS
+from opa.tasks.lookups import unknown_names
+from tests.project import Project
+
+
+def problems(**settings: Any) -> list[tuple[str, str]]:
+    app = Celery("any", set_as_current=False)
+    app.conf.update(DEFAULTS, **settings)
+    return list(unknown_names(app.conf))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("worker_pool", "threds", 'is "threds", should be prefork, threads, solo, or a class such as'),
+        ("worker_pool", "nope.pools:Mine", 'is "nope.pools:Mine", should be'),
+        ("accept_content", ["jsn"], "is ['jsn'], should be a list such as [\"json\"]"),
+        ("accept_content", "json", 'is "json", should be a list such as'),
+        ("result_accept_content", ["jsn"], "is ['jsn']"),
+        ("result_compression", "gzp", 'is "gzp", should be gzip'),
+        ("imports", ["nope"], "is ['nope'], should be a list of modules"),
+        ("include", ["json.nope"], "is ['json.nope'], should be"),
+        ("worker_max_tasks_per_child", "abc", 'is "abc", should be a number'),
+        ("broker_pool_limit", [5], "is [5], should be a number"),
+        ("task_default_rate_limit", "100/x", 'is "100/x", should be'),
+        ("task_annotations", {"*": {"rate_limit": "100/x"}}, "rate_limit of '*' is \"100/x\", should be a number for"),
+        ("task_annotations", [{"a.b": {"compression": "gzp"}}], "compression of 'a.b' is \"gzp\", should be gzip"),
+    ],
+)
+def test_a_value_that_celery_does_not_know_is_told(name: str, value: Any, problem: str) -> None:
+    ((setting, told),) = problems(**{name: value})
+    assert setting == name
+    assert told.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"worker_pool": "threads", "accept_content": ["json", "application/x-mine"], "imports": ["json.tool", "json"]},
+        {"worker_pool": "celery.concurrency.solo:TaskPool", "imports": "json", "worker_max_tasks_per_child": 5},
+        {"result_compression": "zlib", "task_annotations": {"*": {"rate_limit": 5, "serializer": "json"}}},
+        {"task_annotations": [object(), {"a": {"rate_limit": None}}], "broker_pool_limit": False},
+    ],
+)
+def test_what_celery_knows_is_no_mistake(settings: dict[str, Any]) -> None:
+    assert problems(**settings) == []
+
+
+@pytest.mark.parametrize(
+    ("plugin", "problem"),
+    [
+        ('@task(rate_limit="100/x")\ndef build(): ...', 'rate_limit is "100/x", should be a number for each second'),
+        ('@task(serializer="jsno")\ndef build(): ...', 'serializer is "jsno", should be json'),
+        ('class Slow(Task):\n    compression = "gzp"\n\n@task(base=Slow)\ndef build(): ...', 'compression is "gzp"'),
+    ],
+)
+def test_an_option_of_a_task_that_celery_does_not_know_is_told_with_the_task(
+    project: Project, plugin: str, problem: str
+) -> None:
+    project.plugin("jobs.py", f"from celery import Task\nfrom opa import task\n\n{plugin}\n")
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
+    with pytest.raises(RegistrationError, match="task 'jobs.build'") as caught:
+        project.prepare()
+    assert problem in str(caught.value)
+    assert "jobs.py:" in str(caught.value)
+    assert "plugin 'jobs'" in str(caught.value) or caught.value.plugin == "jobs"
+
+
+def test_an_annotation_that_celery_does_not_know_is_told_with_its_source(project: Project) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
+    project.settings(CELERY_TASK_ANNOTATIONS={"jobs.build": {"rate_limit": "100/x"}})
+    with pytest.raises(SettingsError, match=r"CELERY_TASK_ANNOTATIONS: rate_limit of 'jobs.build' is .*00-test.json"):
+        project.prepare()
