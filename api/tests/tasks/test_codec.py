@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,8 @@ from kombu.serialization import dumps, loads
 
 from opa.core.nesting import deeper_than
 from opa.core.settings_schema import MAX_TASK_DEPTH
-from opa.tasks.codec import Limits, Sending, decode, encode
-from opa.tasks.marks import TooLargeError
+from opa.tasks.codec import Limits, Sending, UnfitError, decode, encode, marked_arguments
+from opa.tasks.marks import Marked, TooLargeError
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none() | st.sampled_from(["__type__", "__value__"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())
@@ -142,3 +143,37 @@ def test_deep_json_of_a_client_is_seen_without_recursion() -> None:
         encode(value)
     while value:  # to be freed level by level
         value = value[0]
+
+
+LOOKS_LIKE_A_MARK = {"__type__": "tuple", "__value__": [1]}
+
+
+def test_arguments_may_have_the_names_of_a_mark() -> None:
+    for arguments in (LOOKS_LIKE_A_MARK, {"__type__": "decimal", "__value__": "1"}, {"__type__": (1,), "__value__": None}):
+        signature = {
+            "task": "a.kw",
+            "args": [],
+            "kwargs": arguments,
+            "subtask_type": None,
+            "options": {"headers": LOOKS_LIKE_A_MARK},
+        }
+        chain = {"chain": [signature], "callbacks": None}
+        with Sending(Limits(), "a.kw"):
+            assert decode(encode(((), arguments, chain))) == [[], arguments, chain]
+        assert decode(encode({"kwargs": Marked(marked_arguments((), arguments, "a.kw", lambda _: None)[1])})) == {
+            "kwargs": arguments
+        }
+
+
+def test_a_name_of_an_argument_that_is_no_text_is_refused() -> None:
+    for kwargs in ({1: 2}, {None: (1,)}):
+        with Sending(Limits(), "a.kw"), pytest.raises(UnfitError, match="a name is a text"):
+            encode(((), kwargs, {}))
+
+
+def test_the_name_of_an_argument_may_be_an_enum_that_is_a_text() -> None:
+    class Name(str, Enum):  # noqa: UP042 - a StrEnum has no other text for show
+        PAGES = "pages"
+
+    with Sending(Limits(), "a.kw"):
+        assert decode(encode(((), {Name.PAGES: (1,)}, {}))) == [[], {"pages": (1,)}, {}]

@@ -17,7 +17,18 @@ from kombu.serialization import register
 from kombu.utils import json as kombu_json
 
 from opa.core.settings_schema import MAX_TASK_DEPTH
-from opa.tasks.marks import PLAIN, InexactError, TooDeepError, TooLargeError, Typed, exactly, loosely, unmarked
+from opa.tasks.marks import (
+    PLAIN,
+    InexactError,
+    TooDeepError,
+    TooLargeError,
+    Typed,
+    exactly,
+    loosely,
+    named,
+    needs_mark,
+    unmarked,
+)
 
 NAME = "json"
 """The serializer's name: it takes the place of kombu's, so that it holds wherever somebody asks for JSON."""
@@ -194,7 +205,11 @@ def _marked_message(value: Any, sending: Sending) -> Any:
         return loosely(value, min(sending.depth + _ARGUMENTS_LIE_AT, DEEPEST))
     args, kwargs, *embedded = value
     # Most arguments need no look at each of them.
-    if not PLAIN.issuperset(map(type, args or ())) or not PLAIN.issuperset(map(type, (kwargs or {}).values())):
+    if (
+        not PLAIN.issuperset(map(type, args or ()))
+        or not PLAIN.issuperset(map(type, (kwargs or {}).values()))
+        or needs_mark(kwargs or {})
+    ):
         args, kwargs = _marked_arguments(args, kwargs, sending.task, sending)
     if embedded and any(embedded[0].values()):
         embedded = [_marked_embedded(embedded[0], sending)]
@@ -219,7 +234,14 @@ def _marked_arguments(
         return _written_argument(value, parameters, name, _shown(where, name, value), sending)
 
     given = [write(position, value) for position, value in enumerate(args or ())]
-    return given, {name: write(name, value) for name, value in (kwargs or {}).items()}
+    by_name = {_text(name): value for name, value in (kwargs or {}).items()}
+    return given, named({name: write(name, value) for name, value in by_name.items()})
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise UnfitError(f"an argument of the name {name!r} ({type(name).__name__})", "a name is a text")
+    return str.__str__(name)  # an enum that is a text has another one for show
 
 
 def _written_argument(value: Any, parameters: Parameters | None, name: str | None, what: str, sending: Sending) -> Any:
@@ -246,6 +268,8 @@ def _marked_embedded(value: Any, sending: Sending) -> Any:
     if isinstance(value, list | tuple):
         return [_marked_embedded(item, sending) for item in value]
     if not isinstance(value, dict):
+        return loosely(value, sending.depth)
+    if needs_mark(value):
         return loosely(value, sending.depth)
     if not value.keys() >= _SIGNATURE:
         return {name: _marked_embedded(item, sending) for name, item in value.items()}

@@ -169,6 +169,11 @@ def needs_mark(value: dict[Any, Any]) -> bool:
     return not _TEXT.issuperset(map(type, value)) or value.keys() == _MARKED
 
 
+def named(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a task by their names, whose values are marked; a client may name them as a mark has them."""
+    return _mark(DICT, [part for pair in arguments.items() for part in pair]) if needs_mark(arguments) else arguments
+
+
 def check_depth(depth: int) -> None:
     """Raise a `TooDeepError` where no level is left."""
     if depth <= 0:
