@@ -7,6 +7,7 @@ from celery import current_app
 from celery.result import AsyncResult
 
 from opa.core.errors import OpaError
+from opa.tasks.task import Task
 from tests.tasks.workers import TaskProject
 
 CALLED_EARLY = """
@@ -114,6 +115,66 @@ def test_a_task_that_is_a_class_is_like_the_others(tasks: TaskProject, register:
     assert task.time_limit == 60
     assert celery.where("jobs.import") == f"{file}:8"
     assert celery.tasks_of("jobs") == ["jobs.import"]
+
+
+def test_the_base_of_a_task_may_be_celerys_task_itself(tasks: TaskProject) -> None:
+    tasks.plugin(
+        "jobs.py",
+        """
+        import celery
+        from opa import task
+        from opa.tasks.task import Task
+
+        class Counted(celery.Task):
+            pass
+
+        @task(base=celery.Task)
+        async def plain(number):
+            return number
+
+        @task(base=Counted)
+        def counted(number):
+            return number
+
+        @task(base=Task)
+        def ours(number):
+            return number
+        """,
+    )
+    celery = tasks.project.prepare().celery
+    for name in ("plain", "counted", "ours"):
+        assert celery.tasks[f"jobs.{name}"].apply(args=[3]).get() == 3
+        assert isinstance(celery.tasks[f"jobs.{name}"], Task)
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [
+        ("object", "the class object is no class of celery.Task"),
+        ("'x.Y'", "a str is no class of celery.Task"),
+        ("Task()", "a Task is no class of celery.Task"),
+        ("Turned", "Cannot create a consistent method resolution"),
+    ],
+)
+def test_a_base_that_is_no_class_of_tasks_is_told_with_the_function(tasks: TaskProject, base: str, reason: str) -> None:
+    file = tasks.plugin(
+        "jobs.py",
+        f"""
+        from typing import Generic, TypeVar
+        from celery import Task
+        from opa import task
+
+        class Turned(Generic[TypeVar("T")], Task):
+            pass
+
+        @task(base={base})
+        def build():
+            pass
+        """,
+    )
+    with pytest.raises(OpaError, match=f"the base of task 'jobs.build' cannot be used: {reason}") as caught:
+        tasks.project.prepare()
+    assert f"{file}:9" in str(caught.value)
 
 
 def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject) -> None:

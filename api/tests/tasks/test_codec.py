@@ -149,7 +149,11 @@ LOOKS_LIKE_A_MARK = {"__type__": "tuple", "__value__": [1]}
 
 
 def test_arguments_may_have_the_names_of_a_mark() -> None:
-    for arguments in (LOOKS_LIKE_A_MARK, {"__type__": "decimal", "__value__": "1"}, {"__type__": (1,), "__value__": None}):
+    for arguments in (
+        LOOKS_LIKE_A_MARK,
+        {"__type__": "decimal", "__value__": "1"},
+        {"__type__": (1,), "__value__": None},
+    ):
         signature = {
             "task": "a.kw",
             "args": [],

@@ -138,7 +138,7 @@ class TaskApplication(Celery):
         crontab entry, such as `"*/5 * * * *"`.
 
         Raises:
-            RegistrationError: a task of this name is there already, or `schedule` is none.
+            RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
         """
         if len(args) == 1 and callable(args[0]):
             return self._add(args[0], options)
@@ -222,6 +222,8 @@ class TaskApplication(Celery):
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
         self._claim(name, function)
+        if options.get("base") is not None:
+            options["base"] = _base(options["base"], name, function)
         if options.get("bind"):
             self._bound.add(name)
         if unknown := unknown_options(options):
@@ -256,7 +258,7 @@ class TaskApplication(Celery):
         self._functions.setdefault(name, fun)
         if options.get("bind"):
             self._bound.add(name)
-        base = None if base is None else based_on_ours(base)
+        base = None if base is None else _base(base, name, fun)
         return super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
 
     def _note_looked_up(self, name: str, options: Mapping[str, Any], base: type | None) -> None:
@@ -283,6 +285,17 @@ def _is_forgotten(function: Callable[..., Any]) -> bool:
 
 def _where(origin: Callable[..., Any]) -> str:
     return where_is(origin) if isinstance(origin, type) else where_is_function(origin)
+
+
+def _base(base: Any, name: str, function: Callable[..., Any]) -> Any:
+    try:
+        return based_on_ours(base)
+    except TypeError as error:
+        raise RegistrationError(
+            f"the base of task '{name}' cannot be used: {error}",
+            where=where_is_function(function),
+            hint="Write a class of celery.Task, with other base classes behind that",
+        ) from None
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:

@@ -31,7 +31,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`).
 
     Raises:
-        RegistrationError: a task of this name is there already, or `schedule` is none.
+        RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
     """
     tasks = current_tasks()
     return tasks.task(**options) if function is None else tasks.task(function, **options)

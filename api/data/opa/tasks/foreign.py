@@ -4,28 +4,53 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery import Task as CeleryTask
 from celery.app.registry import TaskRegistry as CeleryRegistry
 
+from opa.core.errors import RegistrationError
+from opa.core.sources import where_is
+from opa.core.words import kind_of
 from opa.tasks.task import Task, is_synchronous, synchronous
 
 
-def based_on_ours(base: type[Any]) -> type[Any]:
-    """A base class of tasks that has what our tasks have, behind what it has by itself."""
+def based_on_ours(base: Any) -> Any:
+    """A base class of tasks that has what our tasks have, behind what it has by itself.
+
+    Raises:
+        TypeError: it is no class of `celery.Task`, or its order of base classes does not go with ours.
+    """
+    if not isinstance(base, type) or not issubclass(base, CeleryTask):
+        raise TypeError(f"{kind_of(base)} is no class of celery.Task")
+    if issubclass(Task, base):
+        return Task
     if issubclass(base, Task):
         return base
-    return type(base.__name__, (base, Task), {"__module__": base.__module__, "__doc__": base.__doc__, "abstract": True})
+    own: Any = base
+    return type(own.__name__, (own, Task), {"__module__": own.__module__, "__doc__": own.__doc__, "abstract": True})
 
 
 def adopt(task: Any) -> Any:
-    """Make a task of a class of its own, or that class, a task of ours; itself where it is one."""
+    """Make a task of a class of its own, or that class, a task of ours; itself where it is one.
+
+    Raises:
+        RegistrationError: its class cannot be one of ours.
+    """
     instance = task() if isinstance(task, type) else task
     cls = type(instance)
     run = getattr(cls, "run", None)
     if run is None or (isinstance(instance, Task) and is_synchronous(run)):
         return instance
+    try:
+        base = based_on_ours(cls)
+    except TypeError as error:
+        raise RegistrationError(
+            f"the class '{cls.__name__}' cannot be a task: {error}",
+            where=where_is(cls),
+            hint="Make it a class of celery.Task, with other base classes behind that",
+        ) from None
     instance.__class__ = type(
         cls.__name__,
-        (based_on_ours(cls),),
+        (base,),
         {"__module__": cls.__module__, "__doc__": cls.__doc__, "__qualname__": cls.__qualname__, "run": _run_of(cls)},
     )
     return instance
