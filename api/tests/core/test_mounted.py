@@ -138,7 +138,53 @@ def test_one_that_fails_stops_the_start_and_what_has_started_ends(project: Proje
     router.mount("/broken", FastAPI(lifespan=broken))
     """
     project.plugin("a.py", LIFE + text)
-    said = r"the lifespan of a mounted application raised ValueError: no database \(.*a.py:\d+\)"
+    said = r"the lifespan of a mounted application of plugin 'a' raised ValueError: no database \(.*a.py:\d+\)"
     with pytest.raises(LifecycleError, match=said), project.client():
         pass
     assert state["seen"] == ["sub starts", "sub ends"]
+
+
+BROKEN = """
+    import asyncio
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+    from opa import Setup, get_router
+
+    @asynccontextmanager
+    async def life(app):
+        {does}
+        yield
+
+    {has}
+"""
+
+
+@pytest.mark.parametrize(
+    "has",
+    [
+        "router = get_router()\n    router.mount('/broken', FastAPI(lifespan=life))",
+        "class Mounts(Setup):\n        def __init__(self, app):\n"
+        "            app.mount('/broken', FastAPI(lifespan=life))",
+        "router = get_router(lifespan=life)\n    @router.get('/broken')\n    def broken(): ...",
+    ],
+)
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("raise ValueError('no database')", "raised ValueError: no database"),
+        ("await asyncio.sleep(60)", "takes longer"),
+    ],
+)
+def test_a_plugin_whose_lifespan_fails_or_hangs_is_left_out_with_its_routes(
+    project: Project, has: str, does: str, said: str
+) -> None:
+    project.plugin("a.py", BROKEN.format(does=does, has=has))
+    project.plugin("b.py", f"{LIFE}    router = get_router()\n    router.mount('/sub', sub)\n")
+    project.settings(PLUGIN_FAILURE="skip", PLUGIN_OPTIONS={"a": {"STARTUP_TIMEOUT": 0.2}})
+    app = project.app()
+    with TestClient(app) as client:
+        assert client.get("/sub/state").json() == "sub"
+        assert client.get("/broken").status_code == 404
+    error = app.manager.roster.left_out["a"]
+    assert said in error.problem
+    assert "of plugin 'a'" in error.problem

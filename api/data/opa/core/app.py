@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -17,12 +17,13 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from opa.core import strict_json
 from opa.core.body_limits import BodyLimits, LimitedBody
-from opa.core.errors import LifecycleError, OpaError, PluginError, RegistrationError
+from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
 from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import running
+from opa.core.lifespans import LeaveOut, LifespanStarter
 from opa.core.manager import PluginManager
 from opa.core.middleware import middleware_of, swallower
 from opa.core.mounted import MountedLifespans
@@ -44,7 +45,6 @@ class Contributions:
     routes: list[BaseRoute] = field(default_factory=list)
     middleware: list[Middleware] = field(default_factory=list)
     exception_handlers: list[Any] = field(default_factory=list)
-    lifespans: list[Lifespan[Any]] = field(default_factory=list)
 
 
 class Api(FastAPI):
@@ -70,7 +70,9 @@ class Api(FastAPI):
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = TelemetryWatch(self)
         self._contributions: dict[str, Contributions] = {}
-        self._lifespans: list[Lifespan[Any]] = []
+        self._lifespans: list[tuple[Lifespan[Any], str | None]] = []
+        self._adding: str | None = None
+        self._leaves_out: LeaveOut | None = None
         self._mounted = MountedLifespans()
         self._inner_started = False
 
@@ -87,30 +89,35 @@ class Api(FastAPI):
         """
         self._inner_started = True
         self.router.build_index()  # with what the plugins have added since the application was built
-        state: dict[str, Any] = {}
         self._mounted.watch(self.router.routes)
         async with AsyncExitStack() as started:
-            with self._named("a router"):
-                for lifespan in self._lifespans:
-                    given = await started.enter_async_context(cast("AbstractAsyncContextManager[Any]", lifespan(self)))
-                    state = {**(given or {}), **state}
-            with self._named("a mounted application"):
-                state = {**await self._mounted.start(self.router.routes, self._lifespans, started), **state}
-            yield state or None
+            starter = LifespanStarter(self.manager, self._leave_out, started)
+            for lifespan, plugin in list(self._lifespans):
+                await starter.start("a router", lifespan, self, plugin)
+            entered = [lifespan for lifespan, _ in self._lifespans]
+            await self._mounted.start(self._routes_with_plugins(), entered, starter, started)
+            self.router.build_index()  # without what has been left out
+            yield starter.state or None
 
-    @contextmanager
-    def _named(self, what: str) -> Iterator[None]:
-        """Say whose lifespan it is that fails in the block."""
-        try:
-            yield
-        except OpaError:
-            raise
-        except Exception as error:
-            raise LifecycleError(
-                f"the lifespan of {what} raised {type(error).__name__}: {error}",
-                where=deepest_line_in(self.manager.folders, error),
-                hint="Mend it",
-            ) from error
+    def _routes_with_plugins(self) -> list[tuple[BaseRoute, str | None]]:
+        """The routes, each with the plugin that has added it, where that is known."""
+        objects = self.manager.registry.objects
+        by_router = {id(found.router): found.plugin.name for found in objects if found.router is not None}
+        by_route = {
+            id(route): by_router[id(router)]
+            for route, router in self.router.routes_with_routers()
+            if id(router) in by_router
+        }
+        by_route |= {id(route): plugin for plugin, mine in self._contributions.items() for route in mine.routes}
+        return [
+            (route, by_route.get(id(route)) or by_router.get(id(getattr(route, "original_router", None))))
+            for route in self.router.routes
+        ]
+
+    async def _leave_out(self, plugin: str, error: PluginError) -> None:
+        if self._leaves_out is None:
+            raise error
+        await self._leaves_out(plugin, error)
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Do what FastAPI does; the lifespans of routers run one after another.
@@ -125,7 +132,7 @@ class Api(FastAPI):
         super().include_router(router, **options)
         self.router.lifespan_context = before
         if has_lifespan(router) or router.on_startup or router.on_shutdown:
-            self._lifespans.append(router.lifespan_context)
+            self._lifespans.append((router.lifespan_context, self._adding))
 
     @contextmanager
     def contributed_by(self, plugin: str, *, at_end: bool = False) -> Iterator[None]:
@@ -135,21 +142,25 @@ class Api(FastAPI):
             plugin: its name.
             at_end: routes are added behind those that there are, so that nobody has to look at these.
         """
+        self._adding = plugin
         if not self.manager.roster.policy.skips(plugin):
-            yield
+            try:
+                yield
+            finally:
+                self._adding = None
             return
         count = len(self.router.routes) if at_end else 0
         routes = set() if at_end else {id(route) for route in self.router.routes}
         middleware = {id(item) for item in self.user_middleware}
-        handlers, lifespans = set(self.exception_handlers), len(self._lifespans)
+        handlers = set(self.exception_handlers)
         try:
             yield
         finally:
+            self._adding = None
             mine = self._contributions.setdefault(plugin, Contributions())
             mine.routes += [route for route in self.router.routes[count:] if id(route) not in routes]
             mine.middleware += [item for item in self.user_middleware if id(item) not in middleware]
             mine.exception_handlers += [key for key in self.exception_handlers if key not in handlers]
-            mine.lifespans += self._lifespans[lifespans:]
 
     def remove_contributions_of(self, plugin: str) -> None:
         """Take out what `plugin` has added."""
@@ -158,8 +169,10 @@ class Api(FastAPI):
         self.user_middleware[:] = [item for item in self.user_middleware if item not in mine.middleware]
         for key in mine.exception_handlers:
             self.exception_handlers.pop(key, None)
-        self._lifespans = [lifespan for lifespan in self._lifespans if lifespan not in mine.lifespans]
+        self._lifespans = [(lifespan, whose) for lifespan, whose in self._lifespans if whose != plugin]
         self.openapi_schema = None
+        if mine.middleware or mine.exception_handlers:
+            self.middleware_stack = None  # it may stand already, where a lifespan has failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -194,7 +207,7 @@ class Api(FastAPI):
         inner = _InnerLifespan(startup, receive, send)
         try:
             self._mounted.watch(self.router.routes)
-            async with running(self.manager, self):
+            async with running(self.manager, self) as self._leaves_out:
                 self._inner_started = False
                 self.middleware_stack = None
                 await super().__call__(scope, inner.receive, inner.send)

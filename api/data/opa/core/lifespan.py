@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.errors import LifecycleError, PluginError
 from opa.core.lifecycle import LifecycleRunner, StepName
+from opa.core.lifespans import LeaveOut
 from opa.core.log import keep_logging, log
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterator[None]:
+async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterator[LeaveOut]:
     """Start what `manager` has loaded; on leaving, or where a step fails, stop what has started, in reverse.
 
     A plugin that fails is left out where the settings say so. Stopping one thing that fails does not keep the others
     from being stopped.
+
+    Gives what leaves out a plugin that fails later in the start.
 
     Raises:
         ComponentConnectError: a component that had to connect did not.
@@ -44,7 +47,7 @@ async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterat
             await process.set_up()
             await process.start()
             keep_logging(manager.config)
-            yield
+            yield process.leave_out
         finally:
             is_failing = sys.exc_info()[0] is not None
             failure = await process.stop()
@@ -79,7 +82,7 @@ class _Process:
                     with self._contributions_of(found):
                         self._manager.status[name]["init"] = await run_setup(setup, found.plugin.name, self._offers)
                 except PluginError as error:
-                    await self._leave_out(found, error)
+                    await self.leave_out(found.plugin.name, error)
                     break
 
     async def start(self) -> None:
@@ -108,6 +111,21 @@ class _Process:
         self._runner.close()
         return failures[0] if failures else None
 
+    async def leave_out(self, plugin: str, error: PluginError) -> None:
+        """Leave out a plugin, and stop it where it has started.
+
+        Raises:
+            PluginError: `error`, where the plugin may not be left out.
+        """
+        gone = self._manager.leave_out(plugin, error)
+        for other in gone:
+            if other in self._started:
+                self._started.remove(other)
+                await self._stop_quietly(other)
+            if self._app is not None:
+                self._app.remove_contributions_of(other.plugin.name)
+        await drop_components(self._manager, [driver for other in gone for driver in other.drivers])
+
     def _group_stopper(self) -> Callable[[], Any]:
         return lambda: self._run_group("shutdown")
 
@@ -120,7 +138,7 @@ class _Process:
             with self._contributions_of(found):
                 await self._run(step, found)
         except PluginError as error:
-            await self._leave_out(found, error)
+            await self.leave_out(found.plugin.name, error)
             return False
         return True
 
@@ -147,16 +165,6 @@ class _Process:
 
     def _contributions_of(self, found: PluginObjects) -> AbstractContextManager[None]:
         return nullcontext() if self._app is None else self._app.contributed_by(found.plugin.name)
-
-    async def _leave_out(self, found: PluginObjects, error: PluginError) -> None:
-        gone = self._manager.leave_out(found.plugin.name, error)
-        for other in gone:
-            if other in self._started:
-                self._started.remove(other)
-                await self._stop_quietly(other)
-            if self._app is not None:
-                self._app.remove_contributions_of(other.plugin.name)
-        await drop_components(self._manager, [driver for other in gone for driver in other.drivers])
 
     async def _stop_quietly(self, found: PluginObjects) -> None:
         try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, cast
+from contextlib import AsyncExitStack
+from typing import Any
 
 from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount, Router
 from starlette.types import Lifespan
 
-Given = dict[str, Any]
+from opa.core.lifespans import LifespanStarter
 
 
 class MountedLifespans:
@@ -38,29 +38,32 @@ class MountedLifespans:
 
         return run
 
-    async def start(self, routes: Iterable[BaseRoute], others: Iterable[Lifespan[Any]], stack: AsyncExitStack) -> Given:
-        """Run those that nobody has run; they end with `stack`, the outermost last.
+    async def start(
+        self,
+        routes: Iterable[tuple[BaseRoute, str | None]],
+        others: Iterable[Lifespan[Any]],
+        starter: LifespanStarter,
+        stack: AsyncExitStack,
+    ) -> None:
+        """Run those that nobody has run, the outermost first.
 
         Args:
-            routes: of the application.
+            routes: of the application, each with its plugin, where that is known.
             others: the lifespans of the plugins' routers, which have been entered. One of them may be that of a mounted
                 application as well.
+            starter: starts them.
             stack: the lifespans.
-
-        Returns:
-            Their states together; of two with a key the first.
         """
         originals = [_unwrapped(lifespan) for lifespan in others]
-        state: Given = {}
+        seen: set[int] = set()
         stack.callback(self._end)
-        for router, app in _mounted(routes):
-            _, lifespan = self._watched.get(id(router), (router, router.lifespan_context))
-            if id(router) in self._by_plugins or _unwrapped(lifespan) in originals:
-                continue
-            self._by_plugins.add(id(router))  # it may be mounted twice
-            running = cast("AbstractAsyncContextManager[Any]", lifespan(app))
-            state = {**(await stack.enter_async_context(running) or {}), **state}
-        return state
+        for route, plugin in routes:
+            for router, app in _mounted([route], seen):
+                _, lifespan = self._watched.get(id(router), (router, router.lifespan_context))
+                if id(router) in self._by_plugins or _unwrapped(lifespan) in originals:
+                    continue
+                self._by_plugins.add(id(router))  # it may be mounted twice
+                await starter.start("a mounted application", lifespan, app, plugin)
 
     def _end(self) -> None:
         for router, lifespan in self._watched.values():

@@ -1,0 +1,85 @@
+"""Starts the lifespans of routers and of mounted applications as what they are: a step of a plugin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from opa.core.errors import LifecycleError, OpaError, PluginError
+from opa.core.importing import deepest_line_in
+
+if TYPE_CHECKING:
+    from starlette.types import Lifespan
+
+    from opa.core.manager import PluginManager
+
+LeaveOut = Callable[[str, PluginError], Awaitable[object]]
+
+
+class LifespanStarter:
+    """Starts lifespans within the time that a `startup` may take; they end with `stack`, the last first.
+
+    Args:
+        manager: the plugins.
+        leave_out: leaves out a plugin that failed, or raises its error. What it has started ends with all others:
+            task groups have to end in the reverse order of their start.
+        stack: of those that have started.
+
+    Attributes:
+        state: what they gave, together; of two with a key the first.
+    """
+
+    def __init__(self, manager: PluginManager, leave_out: LeaveOut, stack: AsyncExitStack) -> None:
+        self._manager = manager
+        self._leave_out = leave_out
+        self._stack = stack
+        self.state: dict[str, Any] = {}
+
+    async def start(self, what: str, lifespan: Lifespan[Any], app: Any, plugin: str | None) -> None:
+        """Start one, unless its plugin has been left out.
+
+        Args:
+            what: has it, for messages.
+            lifespan: of a router or an application.
+            app: what it gets.
+            plugin: that it belongs to; None where only the module of the lifespan can tell.
+
+        Raises:
+            PluginError: it failed or took too long, and the plugin may not be left out.
+        """
+        roster = self._manager.roster
+        plugin = plugin or self._manager.plugin_of_module(getattr(lifespan, "__module__", None) or "")
+        if plugin is not None and plugin not in roster:
+            return
+        limits = roster.policy
+        limit = limits.limits["STARTUP"] if plugin is None else limits.limit(plugin, "STARTUP")
+        whose = f"the lifespan of {what}" + (f" of plugin '{plugin}'" if plugin else "")
+        try:
+            given = await self._started(whose, lifespan, app, limit)
+        except PluginError as error:
+            error.plugin = error.plugin or plugin
+            if plugin is None:
+                raise
+            await self._leave_out(plugin, error)
+        else:
+            self.state = {**(given or {}), **self.state}
+
+    async def _started(self, whose: str, lifespan: Lifespan[Any], app: Any, limit: float) -> Any:
+        timeout = None
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                running = cast("AbstractAsyncContextManager[Any]", lifespan(app))
+                return await self._stack.enter_async_context(running)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
+            origin = (error.__cause__ or error) if late else error
+            said = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
+            raise LifecycleError(
+                f"{whose} takes longer than {limit:g} s" if late else f"{whose} raised {said}",
+                where=deepest_line_in(self._manager.folders, origin),
+                hint="Mend it, or raise PLUGIN_STARTUP_TIMEOUT" if late else "Mend it",
+            ) from error
