@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery import current_app
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretStr
 
 from opa.core.errors import TaskArgumentError
 from opa.tasks.application import TaskApplication
@@ -191,6 +192,25 @@ def test_a_model_knows_in_the_task_which_fields_were_set(app: TaskApplication, a
 
     annotate(Change)
     assert arrives(app, Change(name=None))[0][0].model_dump(exclude_unset=True) == {"name": None}
+
+
+def test_a_model_whose_cached_property_was_read_is_sent(app: TaskApplication, annotate: Annotate) -> None:
+    class Page(BaseModel):
+        text: str
+
+        @cached_property
+        def words(self) -> list[str]:
+            return self.text.split()
+
+    class Lines(RootModel[list[str]]):
+        @cached_property
+        def longest(self) -> int:
+            return max(map(len, self.root))
+
+    annotate(Page | Lines)
+    page, lines = Page(text="a b"), Lines(["a", "bc"])
+    assert (page.words, lines.longest) == (["a", "b"], 2)
+    assert arrives(app, page, lines)[0] == [page, lines]
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,9 @@ def _is_same(first: Any, second: Any, *, with_fields_set: bool) -> bool:
 
 
 def _parts(model: BaseModel) -> tuple[Any, ...]:
-    return vars(model), model.__pydantic_extra__, model.__pydantic_private__
+    # As Pydantic compares them: a cached property keeps its value among the fields.
+    known, has = type(model).model_fields, vars(model)
+    return {name: has[name] for name in known if name in has}, model.__pydantic_extra__, model.__pydantic_private__
 
 
 def _read_typed(typed: Typed) -> Any:
