@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,7 @@ from pydantic import (
     ValidationError,
     create_model,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
@@ -209,3 +211,51 @@ def test_what_cannot_be_read_in_any_way_is_reported_as_it_was_written(folder: Se
         read(list[int], folder, F="a,b")
 
     assert [detail["input"] for detail in caught.value.errors()] == ["a,b"]
+
+
+def test_a_mistake_inside_says_nothing_of_a_field_of_the_same_name_outside() -> None:
+    class Inner(BaseModel):
+        hosts: str
+        port: int
+
+    class Model(BaseModel):
+        hosts: list[str] | str
+        inner: Inner
+
+    values = plugin_values(Model, {"hosts": "a,b", "inner": {"hosts": [], "port": 1}}, lambda _: None)
+    with pytest.raises(ValidationError):
+        values.validated(Model)
+    assert [reading.is_given_up for reading in values.readings] == [False]
+
+
+def test_a_member_of_a_union_is_no_key() -> None:
+    class Model(BaseModel):
+        inner: dict[str, list[int]] | int
+
+    values = plugin_values(Model, {"inner": {"a": "1,2"}}, lambda _: None)
+    assert values.validated(Model).inner == {"a": [1, 2]}  # type: ignore[attr-defined]
+
+
+def test_a_value_is_read_otherwise_for_each_of_many_keys() -> None:
+    class Model(BaseModel):
+        many: dict[str, list[str]]
+
+    values = plugin_values(Model, {"many": {str(number): "a,b" for number in range(5000)}}, lambda _: None)
+    started = time.process_time()
+    assert values.validated(Model).many["4999"] == ["a", "b"]  # type: ignore[attr-defined]
+    assert time.process_time() - started < 5
+
+
+def test_what_a_validator_takes_away_is_there_for_the_next_try() -> None:
+    class Model(BaseModel):
+        hosts: list[str]
+
+        @model_validator(mode="before")
+        @classmethod
+        def _rename(cls, values: dict[str, Any]) -> dict[str, Any]:
+            values["hosts"] = values.pop("servers")
+            return values
+
+    values = plugin_values(Model, {"servers": ["a"], "hosts": "b"}, lambda _: None)
+    assert values.validated(Model).hosts == ["a"]  # type: ignore[attr-defined]
+    assert values.values == {"servers": ["a"], "hosts": "b"}

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Secret, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from opa.core.secret_models import fields_of, is_class, is_model, resolved
 from opa.core.settings_schema import split_list
@@ -54,27 +53,38 @@ class PluginValues:
         Raises:
             ValidationError: it is content with no reading; `values` has the first ones of those that are wrong.
         """
+        holders = [_look_up(self.values, reading.path[:-1]) for reading in self.readings]
         while True:
-            for reading in self.readings:
-                self.values = _with(self.values, reading.path, reading.ways[reading.chosen])
             try:
-                return model.model_validate(self.values)
+                # A validator of the plugin's may change what it is given.
+                return model.model_validate(_copy(self.values))
             except ValidationError as error:
-                if not self._read_otherwise(error.errors(include_url=False)):
+                places = [detail["loc"] for detail in error.errors(include_url=False, include_context=False)]
+                changed = self._read_otherwise({path for place in places for path in self._paths_to(place)})
+                if not changed:
                     raise
+            for at in changed:
+                reading = self.readings[at]
+                holders[at][reading.path[-1]] = reading.ways[reading.chosen]
 
-    def _read_otherwise(self, errors: list[ErrorDetails]) -> bool:
-        """Go on to the next reading of what is wrong; false where there is none."""
-        wrong = [
-            reading
-            for reading in self.readings
-            if not reading.is_given_up and any(_is_at(reading.path, detail["loc"]) for detail in errors)
-        ]
-        for reading in wrong:
+    def _read_otherwise(self, wrong: Collection[Path]) -> list[int]:
+        """Go on to the next reading of what is wrong; the numbers of those where there was one."""
+        changed = [at for at, reading in enumerate(self.readings) if not reading.is_given_up and reading.path in wrong]
+        for at in changed:
+            reading = self.readings[at]
             reading.chosen += 1
             if reading.chosen == len(reading.ways):
                 reading.chosen, reading.is_given_up = 0, True
-        return bool(wrong)
+        return changed
+
+    def _paths_to(self, place: Path) -> Iterator[Path]:
+        """The paths that lead to the place of an error, which also has the members of unions that were tried."""
+        value = self.values
+        path: Path = ()
+        for part in place:
+            if _has(value, part):
+                value, path = value[part], (*path, part)
+                yield path
 
 
 def plugin_values(
@@ -215,17 +225,19 @@ def _aliases_of(its: FieldInfo) -> Iterator[str]:
             yield str(choice.path[0])
 
 
-def _with(values: Any, path: Path, value: Any) -> Any:
-    """A copy of `values` with another value at `path`."""
-    if not path:
-        return value
-    first, *rest = path
-    copy = dict(values) if isinstance(values, Mapping) else list(values)
-    copy[first] = _with(copy[first], tuple(rest), value)  # type: ignore[index]
-    return copy
+def _has(value: Any, part: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, Mapping) and part in value
 
 
-def _is_at(path: Path, place: Path) -> bool:
-    """Whether the place of an error is at `path` or inside; it also has the members of unions that were tried."""
-    parts = iter(place)
-    return all(part in parts for part in path)
+def _look_up(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _copy(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if type(value) is list else value
