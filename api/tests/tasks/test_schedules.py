@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -63,3 +64,24 @@ def test_an_entry_without_a_task_is_refused() -> None:
     for entry in ({"schedule": 60}, 60, None):
         with pytest.raises(ValueError, match="names no task"):
             parsed(nightly=entry)
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({1: 2}, "the entry 'tick' has the key 1, an int"),
+        ({"kwargs": {1: 2}}, "kwargs of the entry 'tick' has the key 1, an int"),
+        ({"OPTIONS": {None: 2}}, "options of the entry 'tick' has the key None, a NoneType"),
+        ({"kwargs": [1]}, "the kwargs of the entry 'tick' are a list, and should be names with values"),
+        ({"options": "slow"}, "the options of the entry 'tick' are a str, and should be names with values"),
+        ({"args": "abc"}, "the args of the entry 'tick' are a str, and should be a list"),
+    ],
+)
+def test_what_an_entry_cannot_have_is_told_with_its_name(changed: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        parsed(tick={"task": "jobs.build", "schedule": 60, **changed})
+
+
+def test_a_name_of_an_entry_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="the schedule of the settings has the key 5, an int"):
+        parse_entries({5: {"task": "jobs.build", "schedule": 60}}, FUNCTIONS, PLANNED)  # type: ignore[dict-item]

@@ -48,6 +48,7 @@ def parse_entries(
         ValueError: one of them is of no use; the message names it and says why.
     """
     parsed = {}
+    _check_keys("the schedule of the settings", entries)
     for written, entry in entries.items():
         # A variable has names in upper case.
         name = (
@@ -61,6 +62,8 @@ def parse_entries(
 def _parse_entry(
     name: str, written: Any, by_itself: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
 ) -> dict[str, Any]:
+    if isinstance(written, Mapping):
+        _check_keys(f"the entry '{name}'", written)
     entry = {**by_itself, **_lowered(written)} if isinstance(written, Mapping) else {}
     if not isinstance(entry.get("task"), str):
         raise ValueError(f"the entry '{name}' names no task")
@@ -68,15 +71,29 @@ def _parse_entry(
         raise ValueError(
             f"the entry '{name}' has {', '.join(unknown)}, which is none of {', '.join(sorted(ENTRY_KEYS))}"
         )
-    if isinstance(options := entry.get("options"), Mapping):
+    for part in ("kwargs", "options"):
+        if (names := entry.get(part)) is None:
+            continue
+        if not isinstance(names, Mapping):
+            raise ValueError(f"the {part} of the entry '{name}' are {kind_of(names)}, and should be names with values")
+        _check_keys(f"{part} of the entry '{name}'", names)
+    if not isinstance(args := entry.get("args"), list | tuple | type(None)):
+        raise ValueError(f"the args of the entry '{name}' are {kind_of(args)}, and should be a list")
+    if (options := entry.get("options")) is not None:
         entry["options"] = _lowered(options)
     function = functions.get(entry["task"])
-    if isinstance(kwargs := entry.get("kwargs"), Mapping) and function is not None:
+    if (kwargs := entry.get("kwargs")) is not None and function is not None:
         entry["kwargs"] = _named_as_parameters(kwargs, function)
     try:
         return entry | {"schedule": parse_schedule(entry.get("schedule"))}
     except ValueError as error:
         raise ValueError(f"the schedule of the entry '{name}' cannot be used: {error}. Write {FORMS}") from error
+
+
+def _check_keys(what: str, names: Mapping[Any, Any]) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"{what} has the key {name!r}, {kind_of(name)}, and keys are texts: put it into quotes")
 
 
 def _lowered(value: Mapping[str, Any]) -> dict[str, Any]:
