@@ -137,6 +137,7 @@ def test_a_variable_is_read_as_the_model_asks(
         (Limits | Point, {"F__X": "1", "F__LABEL": "2"}, Point(1, "2")),
         (dict[str, Limits], {"F__ONE__CODE": "1"}, {"ONE": Limits(code="1")}),
         (dict[str, str], {"F__ONE": "1"}, {"ONE": "1"}),
+        (dict[str, str], {"F__reports.nightly": "007"}, {"reports.nightly": "007"}),
         (Point, {"F__X": "1", "F__LABEL": "2"}, Point(1, "2")),
         (Options, {"F__DEPTH": "1", "F__NAME": "2"}, {"depth": 1, "name": "2"}),
     ],

@@ -577,6 +577,10 @@ def test_a_text_that_yaml_once_took_for_a_switch_gets_a_warning_with_its_line(
           PLUGIN_SETTINGS: {a: {flag: yes}}
           RELOAD: no
           PROJECT_NAME: off
+          OPTIONAL_COMPONENTS__WALRUS__LOAD: no
+          OPTIONAL_COMPONENTS.AIOREDIS.LOAD: no
+          PLUGIN_SETTINGS__A__X: no
+          MY_TEXT: !!str no
           FINE: ["no", 'off', nothing, 0, 0.5, 10, "0644"]
         other: {ELSEWHERE: no}
         """,
@@ -604,6 +608,15 @@ def test_a_variable_with_such_a_text_gets_a_warning_unless_it_is_quoted(
 
     assert (config.MY_FLAG, config.MY_TEXT) == ("off", "off")
     assert [warning.partition(":")[0] for warning in warnings(caplog)] == ["MY_FLAG"]
+
+
+def test_a_dot_beside_underscores_is_one_of_the_key(folder: SettingsFolder, caplog: pytest.LogCaptureFixture) -> None:
+    folder.variables(**{"OPA_PLUGIN_SETTINGS__my.plugin": '{"a": null}', "OPA_OPTIONAL_COMPONENTS__walrus__LOAD": "no"})
+
+    config = folder.load()
+
+    assert config.PLUGIN_SETTINGS["my.plugin"] == {"a": None}
+    assert warnings(caplog) == []
 
 
 # Variables of somebody else's

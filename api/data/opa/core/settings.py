@@ -20,6 +20,7 @@ from opa.core.settings_schema import (
     PLAIN,
     TEXTS,
     is_mapping_setting,
+    path_of,
     split_list,
     without_python,
 )
@@ -132,7 +133,7 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             if ALIASES[name] not in names:
                 values[ALIASES[name]] = value
         else:
-            plain = without_python(value) if name.split("__")[0] in PLAIN else value
+            plain = without_python(value) if path_of(name)[0] in PLAIN else value
             is_text = name in LISTS and isinstance(plain, str) and not plain.startswith("@")
             values[key] = split_list(plain) if is_text else plain
     return Layer(layer.source, values, layer.merge)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opa.core.settings_schema import ALIASES, KNOWN
+from opa.core.settings_schema import ALIASES, KNOWN, path_of
 
 SWITCHES = frozenset({"yes", "no", "on", "off"})
 
@@ -27,19 +27,19 @@ def in_yaml(text: str, path: Path) -> Iterator[Found]:
     from dynaconf.vendor.ruamel.yaml import YAML
 
     for place, event in _scalars(YAML(typ="safe", pure=True).parse(text)):
-        if (problem := _problem_of(event.value)) and not event.style:
+        if (problem := _problem_of(event.value)) and not event.style and event.tag is None:
             yield place, f"{'.'.join(place[1:])}: {problem} ({path}:{event.start_mark.line + 1})"
 
 
 def in_variable(name: str, text: str, source: str) -> Iterator[str]:
     """A warning where a variable that is a setting of the user's own has such a text."""
-    if text.strip().lower() in SWITCHES and is_own(tuple(name.replace("__", ".").split("."))):
+    if text.strip().lower() in SWITCHES and is_own(path_of(name)):
         yield f"{name}: {_problem_of(text)} ({source})"
 
 
 def is_own(place: tuple[str, ...]) -> bool:
     """Whether nothing but the user's code says what stands at this path of the settings."""
-    name, *inner = (part.upper() for part in place)
+    name, *inner = (part.upper() for key in place for part in path_of(key))
     if name in KNOWN | ALIASES.keys():
         return name in _ANYTHING or "OPTS" in inner
     return True

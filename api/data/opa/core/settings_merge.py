@@ -15,14 +15,14 @@ from typing import Any, Final
 from dynaconf.base import Settings as DynaconfSettings
 from dynaconf.loaders.base import SourceMetadata
 from dynaconf.nodes import DataDict, DataList, recursively_evaluate_lazy_format
-from dynaconf.utils import object_merge, upperfy
+from dynaconf.utils import object_merge
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
 from opa.core.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.core.secrets import looks_secret, mask_text
 from opa.core.settings_files import DEFAULT_SECTION
-from opa.core.settings_schema import without_doubles
+from opa.core.settings_schema import path_of, without_doubles
 from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
 
 KeyPath = tuple[str, ...]
@@ -77,17 +77,17 @@ class MergedSettings:
     def add(self, layer: Layer) -> None:
         """Put the values of `layer` on top of what is there."""
         for key, written in layer.values.items():
-            self.at = (".".join(_path_of(str(key)[:_SHOWN])), layer.source)
+            self.at = (".".join(path_of(str(key)[:_SHOWN])), layer.source)
             try:
                 self._check(str(key), written)
                 self._set(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
-                path = _path_of(str(key))
+                path = path_of(str(key))
                 self._note_mistake(path, _reason(error, is_secret=looks_secret(".".join(path))), layer.source)
 
     def _check(self, key: str, written: Any) -> None:
         """Refuse what is nested so deeply that merging it would end in the middle."""
-        if len(_path_of(key)) > MAX_DEPTH:
+        if len(path_of(key)) > MAX_DEPTH:
             raise NestingError(TOO_DEEP)
         if isinstance(written, str) and written.count("[") + written.count("{") > MAX_DEPTH:
             written = self.parse_variable(written)
@@ -100,7 +100,7 @@ class MergedSettings:
         return {name: value for name, value in evaluated.items() if value is not empty}
 
     def _set(self, key: str, written: Any, layer: Layer) -> None:
-        name, *inner = _path_of(key)
+        name, *inner = path_of(key)
         before = self._raw(name)
         given = _nested(inner, _copy(written))
         value = _prepared(_copy(written), _look_up_path(before, inner))
@@ -163,12 +163,6 @@ class MergedSettings:
 
     def _note_mistake(self, path: KeyPath, reason: str, source: str) -> None:
         self.mistakes[tuple(part.upper() for part in path)] = f"{'.'.join(path)}: {reason} ({source})"
-
-
-def _path_of(key: str) -> KeyPath:
-    """The steps of a name: by `__`, or else by dots. A dot beside `__` is one of a key, such as a task's name."""
-    first, *rest = key.strip().split("__" if "__" in key else ".")
-    return (upperfy(first), *rest)
 
 
 def _nested(keys: list[str], value: Any) -> Any:

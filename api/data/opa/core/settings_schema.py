@@ -366,9 +366,15 @@ TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in
 LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
 
 
+def path_of(name: str) -> tuple[str, ...]:
+    """The steps of a name: by `__`, or else by dots. A dot beside `__` is one of a key, such as a task's name."""
+    first, *rest = name.strip().split("__" if "__" in name else ".")
+    return (first.upper(), *rest)
+
+
 def is_mapping_setting(name: str) -> bool:
     """Whether the setting with this dotted name, or `A__B`, is always a mapping."""
-    path = name.upper().replace("__", ".").split(".")
+    path = path_of(name.upper())
     if path[0] == "OPTIONAL_COMPONENTS" and len(path) == 3:
         return path[2] == "OPTS"
     return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)

@@ -16,7 +16,7 @@ from opa.core.service_links import service_links
 from opa.core.settings_ambiguous import in_yaml, is_own
 from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
 from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
-from opa.core.settings_schema import KNOWN
+from opa.core.settings_schema import KNOWN, path_of
 
 DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
 IMAGE_FOLDER = Path("/data/settings")
@@ -152,11 +152,8 @@ def variable_texts() -> dict[tuple[str, ...], str]:
 
     One that says by a mark of dynaconf what it is (`@int 1`) is not among them.
     """
-    return {
-        tuple(name.upper().replace("__", ".").split(".")): text
-        for name, text in setting_variables()
-        if name.upper().startswith("PLUGIN_SETTINGS__") and not text.startswith("@")
-    }
+    texts = {path_of(name.upper()): text for name, text in setting_variables() if not text.startswith("@")}
+    return {path: text for path, text in texts.items() if path[0] == "PLUGIN_SETTINGS"}
 
 
 def variables_of_services() -> list[str]:
