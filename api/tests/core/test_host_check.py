@@ -143,6 +143,27 @@ def test_the_health_routes_answer_below_the_prefix_too_whatever_the_host(shop: P
         assert client.get("/api/v1/hello", headers={"Host": "127.0.0.1"}).status_code == 400
 
 
+def test_what_is_no_health_check_needs_a_trusted_host_at_those_paths_too(shop: Project) -> None:
+    shop.plugin(
+        "all.py",
+        """
+        from opa import get_router
+
+        router = get_router()
+
+        @router.post("/{path:path}")
+        async def take(path: str):
+            return path
+    """,
+    )
+    shop.settings(TRUSTED_HOSTS=["api.example"])
+    with shop.client() as client:
+        for path in ("/healthz", "/readyz"):
+            assert client.post(path, headers={"Host": "evil.example"}).status_code == 400
+            assert client.post(path, headers={"Host": "api.example"}).status_code == 200
+            assert client.head(path, headers={"Host": "evil.example"}).status_code == 200
+
+
 def test_a_websocket_for_another_host_is_refused(shop: Project) -> None:
     from opa import state
 

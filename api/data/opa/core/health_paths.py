@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from opa.core.settings import Config
 
 
+METHODS = frozenset({"GET", "HEAD"})
+"""Those that a health route answers; any other may be a plugin's."""
+
+
 def health_paths(config: Config) -> frozenset[str]:
     """The paths of the health routes; each answers with and without the path under which a proxy serves the API.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.types import Scope
 
@@ -20,15 +20,15 @@ class HostCheck:
     Args:
         trusted: names that it may have, in lower case and without a port; `*.example.com` is each name below that one.
             Empty: any.
-        exempt: paths for which any name will do.
+        is_exempt: whether any name will do for this request.
     """
 
-    def __init__(self, trusted: Iterable[str], exempt: Collection[str]) -> None:
+    def __init__(self, trusted: Iterable[str], is_exempt: Callable[[Scope], bool]) -> None:
         names = set(trusted)
         self._any = not names or "*" in names
         self._names = frozenset(name for name in names if not name.startswith("*."))
         self._endings = tuple(name[1:] for name in names if name.startswith("*."))
-        self._exempt = frozenset(exempt)
+        self._is_exempt = is_exempt
         self._good: set[bytes] = set()
 
     def problem(self, scope: Scope) -> str | None:
@@ -56,9 +56,6 @@ class HostCheck:
         if len(self._good) < _REMEMBERED:
             self._good.add(host)
         return None
-
-    def _is_exempt(self, scope: Scope) -> bool:
-        return scope["type"] == "http" and scope["path"] in self._exempt
 
     def _is_trusted(self, host: bytes) -> bool:
         name = name_of(host.decode("ascii"))

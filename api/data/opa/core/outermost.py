@@ -22,7 +22,7 @@ from opa.core.cors import Cors
 from opa.core.early_answer import refuse
 from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
-from opa.core.health_paths import HealthRoutes, health_paths
+from opa.core.health_paths import HealthRoutes
 from opa.core.host_check import HostCheck
 from opa.core.log import log
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
@@ -52,10 +52,11 @@ class Outermost(ServerErrorMiddleware):
         self._api = api
         config = api.manager.config
         self._has_ids = bool(config.REQUEST_ID)
-        self._hosts = HostCheck(config.TRUSTED_HOSTS, health_paths(config))
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
         self._cors = Cors.of(config)
         self._health = HealthRoutes(api.health_routes)
+        # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
+        self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

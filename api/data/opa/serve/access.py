@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from opa.core.failed_request import plugin_of, route_of
+from opa.core.health_paths import METHODS
 from opa.core.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -123,6 +124,6 @@ class WithoutHealthChecks(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written. Its arguments are uvicorn's: client, method, path, HTTP version and status."""
         match record.args:
-            case (_, _, str(path), _, 200):
-                return path.partition("?")[0] not in self._paths
+            case (_, str(method), str(path), _, 200):
+                return method not in METHODS or path.partition("?")[0] not in self._paths
         return True

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from opa.core.cors import Cors
-from opa.core.health_paths import health_paths
+from opa.core.health_paths import METHODS, health_paths
 from opa.core.limits import Limit, chosen
 from opa.core.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
@@ -85,9 +85,9 @@ class Connections:
         """Seconds for a body to arrive, or to get on, of a route that says `said`."""
         return chosen(said, self.body_time)
 
-    def is_health(self, url: bytes) -> bool:
+    def is_health(self, method: str, url: bytes) -> bool:
         """Whether a request is for a health route, which is answered however much there is to do."""
-        return url.partition(b"?")[0] in self._health
+        return method in METHODS and url.partition(b"?")[0] in self._health
 
     def make_room(self) -> bool:
         """Close a connection that no request is lost with, and say whether there was one.

@@ -255,7 +255,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin with a request that is refused, but for one that asks how the process is."""
         self._is_above_limit = self._is_above_limit and self._above_limit() > 0
         is_busy = self._is_above_limit or len(self.tasks) - self._shared.websockets >= self._most_requests
-        if not is_busy or self._shared.is_health(self.url):
+        if not is_busy or self._shared.is_health(self.parser.get_method().decode(), self.url):
             super().on_headers_complete()
             return
         if self.parser.should_upgrade():
