@@ -237,6 +237,25 @@ def test_what_an_annotation_would_read_as_something_else_is_refused(
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "reason"),
+    [
+        (
+            Opaque,
+            "its annotation is none that Pydantic reads: Unable to generate pydantic-core schema for <class .*Opaque",
+        ),
+        ("Unknown", "its annotation cannot be resolved: name 'Unknown' is not defined"),
+        (None, "there is no annotation by which it could be read"),
+    ],
+)
+def test_why_an_annotation_reads_nothing_is_told_where_the_task_is_sent(
+    app: TaskApplication, annotate: Annotate, annotation: Any, reason: str
+) -> None:
+    annotate(annotation)
+    with pytest.raises(UnfitError, match=reason):
+        arrives(app, object())
+
+
 def test_an_annotation_that_cannot_be_resolved_does_no_harm_to_the_others(app: TaskApplication) -> None:
     @app.task(name="take")
     def take(item: Item, other: OrderedDict[str, int]) -> None: ...
