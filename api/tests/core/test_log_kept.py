@@ -252,3 +252,47 @@ def test_a_record_that_is_in_the_log_can_be_sent_to_another_process(lines: Lines
     logging.getLogger("kept").warning("heard")
     assert [line["message"] for line in lines()] == ["heard"]
     assert pickle.loads(sent[0])["msg"] == "heard"
+
+
+def test_a_handler_that_sends_records_elsewhere_may_write_by_loguru_itself(lines: Lines) -> None:
+    sent: list[str] = []
+
+    class Client:
+        def log(self, text: str) -> None:
+            sent.append(text)
+
+    client = Client()
+
+    class Ships(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.opt(depth=1).debug("a record is sent")
+            client.log(record.getMessage())
+
+    logging.getLogger().addHandler(Ships())
+    keep_logging(SETTINGS)
+    logging.getLogger("kept").warning("heard")
+    assert sent == ["heard"]
+    assert [line["message"] for line in lines()] == ["heard"]
+
+
+log_of_loguru = logger
+
+
+class LeadsAsWell(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno:
+            log_of_loguru.bind(by="it").opt(exception=record.exc_info).log(record.levelname, record.getMessage())
+
+
+class ImportsWithin(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from loguru import logger
+
+        logger.log(record.levelno, record.getMessage())
+
+
+@pytest.mark.parametrize("kind", [InterceptHandler, LeadsAsWell, ImportsWithin])
+def test_what_leads_records_into_loguru_writes_none_twice(kind: type[logging.Handler], lines: Lines) -> None:
+    logging.getLogger("kept.led").addHandler(kind())
+    logging.getLogger("kept.led").warning("once")
+    assert [line["message"] for line in lines()] == ["once"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import logging
 import os.path
 import re
 import sys
+from collections.abc import Collection
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -182,9 +185,36 @@ _TERMINAL_FILES = frozenset({"/dev/stdout", "/dev/stderr", "/proc/1/fd/1", "/pro
 
 
 def _writes_by_loguru(handler: logging.Handler) -> bool:
-    """Whether it hands its records to loguru, as the `InterceptHandler` of loguru's pages does."""
-    emit = getattr(type(handler).emit, "__code__", None)
-    if emit is None or isinstance(handler, LeadIntoLog):
+    """Whether it hands its records to loguru, as the `InterceptHandler` of loguru's pages does.
+
+    One that sends them elsewhere may write a line of its own by loguru: it stays.
+    """
+    emit = type(handler).emit
+    if isinstance(handler, LeadIntoLog) or not hasattr(emit, "__code__"):
         return False
-    values = type(handler).emit.__globals__
-    return any(type(values.get(name)) is type(logger) for name in emit.co_names)
+    code, values = emit.__code__, emit.__globals__
+    names = {name for name in code.co_names if type(values.get(name)) is type(logger)}
+    if "loguru" in code.co_names:  # it is imported there
+        names.add("logger")
+    if not names:
+        return False
+    return type(handler).__name__ == "InterceptHandler" or _calls_log_of(names, code)
+
+
+def _calls_log_of(names: Collection[str], code: CodeType) -> bool:
+    """Whether a statement of `code` is `logger.log(…)`, or `logger.opt(…).log(…)`, of a logger under one of `names`."""
+    statement: list[str] = []
+    for step in dis.get_instructions(code):
+        if step.opname.startswith("LOAD_") and isinstance(step.argval, str):
+            if step.argval in names:
+                statement = [step.argval]
+            elif statement:
+                statement.append(step.argval)
+        elif step.opname.startswith(("POP_TOP", "STORE_", "RETURN_")):
+            statement = []
+        if "log" in statement[1:] and statement[1] in _LEAD_TO_LOG:
+            return True
+    return False
+
+
+_LEAD_TO_LOG = frozenset({"bind", "log", "opt", "patch"})
