@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from opa.core import log as log_module
 from opa.core.errors import SettingsError
@@ -198,6 +199,9 @@ def test_a_level_that_is_off_costs_no_repr() -> None:
         lambda: log.bind(value=Unprintable()).info("bound"),
         lambda: Unprintable() | log,
         lambda: log.log("no such level", "x"),
+        lambda: log.log([], "x"),  # type: ignore[arg-type]
+        lambda: log.info("x", stacklevel=None),
+        lambda: log.info("x", stacklevel=1000, stack_info=True),
         lambda: logging.getLogger("library").info("%d", "no number"),
         lambda: logging.getLogger("library").info("%s", Unprintable()),
         lambda: logging.getLogger("library").info(Unprintable()),
@@ -212,6 +216,32 @@ def test_nothing_that_is_logged_raises_into_the_caller(
     monkeypatch.setattr(root, "handlers", ours)  # pytest's own handler does raise
     write()
     assert len(lines()) == 1
+
+
+def test_nothing_is_formatted_for_a_level_that_nobody_hears(lines: Lines) -> None:
+    asked: list[str] = []
+
+    class Counts:
+        def __str__(self) -> str:
+            asked.append("once")
+            return "text"
+
+    log.log(1, "%s", Counts())
+    log.log(1, "value:", Counts())
+    log.log(1, "%s", Counts(), extra={"a": 1})
+    assert (asked, lines()) == ([], [])
+    written: list[str] = []
+    number = logger.add(written.append, level=1, format="{message}")
+    log.log(1, "%s", Counts())
+    logger.remove(number)
+    assert written == ["text\n"]
+
+
+def test_a_stacklevel_beyond_the_outermost_frame_is_that_frame(lines: Lines) -> None:
+    log.info("x", stacklevel=1000, stack_info=True)
+    (line,) = lines()
+    assert (line["level"], line["message"]) == ("INFO", "x")
+    assert "stack" in line["extra"]
 
 
 def test_what_cannot_be_formatted_is_written_with_what_was_wrong(lines: Lines) -> None:

@@ -135,11 +135,13 @@ class Log:
         return getattr(self._wrapped, name)
 
     def _write(self, level: str | int, message: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if kwargs and (not _OF_STANDARD_LIBRARY.isdisjoint(kwargs) or isinstance(kwargs.get("extra"), Mapping)):
-            self._as_standard_library(kwargs)._write(level, message, args, kwargs)
-            return
         logger = self._for_caller
         try:
+            if _is_heard_by_nobody(level):
+                return
+            if kwargs and (not _OF_STANDARD_LIBRARY.isdisjoint(kwargs) or isinstance(kwargs.get("extra"), Mapping)):
+                self._as_standard_library(kwargs)._write(level, message, args, kwargs)
+                return
             if args and isinstance(message, str) and message.count("{") < len(args) and not self._options.get("lazy"):
                 text = text_without_braces(message, args)
                 if text is not None:
@@ -163,7 +165,10 @@ class Log:
     def _as_standard_library(self, kwargs: dict[str, Any]) -> Log:
         """A log for one call with arguments of the standard library's logging, which are taken out of `kwargs`."""
         exception = kwargs.pop("exc_info", None)
-        depth = self._options.get("depth", 0) + 1 + max(kwargs.pop("stacklevel", 1) - 1, 0)
+        level = kwargs.pop("stacklevel", 1)
+        depth = self._options.get("depth", 0) + 1
+        if isinstance(level, int) and level > 1:
+            depth = _depth_that_there_is(depth + level - 1)
         options: dict[str, Any] = {"depth": depth}
         if exception:
             options["exception"] = exception if isinstance(exception, BaseException | tuple) else True
@@ -176,6 +181,28 @@ class Log:
 
 
 _OF_STANDARD_LIBRARY = frozenset({"exc_info", "stack_info", "stacklevel"})
+
+
+_NUMBERS = {name.upper(): number for name, number in LEVELS.items()}
+
+
+def _is_heard_by_nobody(level: str | int) -> bool:
+    """Whether no sink writes lines of this level, as loguru asks it: before that the message would be formatted."""
+    number = _NUMBERS.get(level, 0) if isinstance(level, str) else level
+    return 0 < number < _CORE.min_level
+
+
+_CORE: Any = logger._core  # type: ignore[attr-defined]
+
+
+def _depth_that_there_is(depth: int) -> int:
+    """The number of frames to go out, or those to the outermost frame, as the standard library does."""
+    frame = sys._getframe(3)
+    for found in range(depth):
+        if frame.f_back is None:
+            return found
+        frame = frame.f_back
+    return depth
 
 
 def _made_again(bound: dict[str, Any], options: dict[str, Any]) -> Log:
