@@ -189,7 +189,7 @@ _NUMBERS = {name.upper(): number for name, number in LEVELS.items()}
 def _is_heard_by_nobody(level: str | int) -> bool:
     """Whether no sink writes lines of this level, as loguru asks it: before that the message would be formatted."""
     number = _NUMBERS.get(level, 0) if isinstance(level, str) else level
-    return 0 < number < _CORE.min_level
+    return bool(0 < number < _CORE.min_level)
 
 
 _CORE: Any = logger._core  # type: ignore[attr-defined]
