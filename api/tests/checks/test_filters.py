@@ -67,3 +67,15 @@ def test_a_built_in_plugin_may_be_named(shop: Project) -> None:
 
     shop.settings(PLUGIN_BLACKLIST_LIST=[f"{BUILT_IN_FOLDER}/core_docs"])
     assert told(shop) == []
+
+
+def test_a_file_that_is_no_plugin_by_its_name_is_told_where_it_is_to_be_loaded(shop: Project) -> None:
+    shop.plugin("test_report.py")
+    entries = ["plugins/shop", "plugins/test_report"]
+    shop.settings(PLUGIN_WHITELIST_LIST=entries)
+    (line,) = told(shop)
+    assert line.endswith(
+        ". test_report.py is no plugin, by its name: that is for pytest, setuptools or Python itself. Rename it"
+    )
+    shop.settings(PLUGIN_WHITELIST_LIST=[], PLUGIN_BLACKLIST_LIST=entries)
+    assert told(shop) == []

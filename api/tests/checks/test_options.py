@@ -28,3 +28,10 @@ def test_options_are_found_by_a_name_that_is_the_same_for_packages(project: Proj
     project.plugin("my_auth.py")
     project.settings(PLUGIN_OPTIONS={"My-Auth": {"READY_TIMEOUT": 3}})
     assert project.prepare().roster.policy.limit("my_auth", "READY") == 3
+
+
+def test_options_for_a_file_that_is_no_plugin_by_its_name_say_so(project: Project) -> None:
+    project.plugin("test_report.py")
+    project.settings(PLUGIN_OPTIONS={"test_report": {"READY_TIMEOUT": 3}})
+    (mistake,) = options_without_plugin(project.prepare())
+    assert mistake.hint.startswith("test_report.py is no plugin, by its name")

@@ -166,3 +166,27 @@ def test_the_running_program_is_never_forgotten(project: Project) -> None:
     project.prepare()
     project.prepare()
     assert sys.modules["__main__"] is main
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "router = get_router(prefix='/x')",
+        "router: APIRouter = opa.get_router()",
+        "router = APIRouter()",
+        "@task\ndef send(): ...",
+        "@opa.task(retries=3)\nasync def send(): ...",
+    ],
+)
+def test_a_plugin_with_the_name_of_a_test_is_told(project: Project, text: str) -> None:
+    for name in ("test_report", "setup"):
+        project.plugin(f"{name}.py", f"import opa\n\n{text}\n")
+    what = "has a router or a task, and a name that is for pytest, setuptools or Python itself"
+    assert told(project.plugins) == {"test_report.py": what, "setup.py": what}
+
+
+def test_a_test_beside_plugins_is_not_told(project: Project) -> None:
+    project.plugin("test_report.py", "from report import router, send\n\ndef test_it():\n    @task\n    def f(): ...\n")
+    (project.plugins / "test_nothing.py").symlink_to("nowhere")
+    os.mkfifo(project.plugins / "test_pipe.py")
+    assert told(project.plugins) == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
+from opa.core.candidates import hint_where_for_others
 from opa.core.installed import NamedPlugin
 from opa.core.suggestions import nearest
 
@@ -30,12 +31,14 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
     by_name = {plugin.name: plugin.match_path for plugin in reversed(plugins)}
     for setting, entry in entries:
         path = Path(entry).absolute()
-        if entry in known or _is_there(path, manager.folders):
+        # A blacklist may name it: then it is left out, as is meant.
+        for_others = hint_where_for_others([path.parent], path.name) if setting == SETTINGS[0] else None
+        if entry in known or (_is_there(path, manager.folders) and not for_others):
             continue
         yield Mistake(
             f"{setting} has '{entry}', and no plugin of this path and name was found",
             where=manager.config.source(setting),
-            hint=_hint(entry, by_name),
+            hint=for_others or _hint(entry, by_name),
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from opa.checks.mistake import Mistake
+from opa.core.candidates import hint_where_for_others
 from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -28,5 +29,6 @@ def options_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
             yield Mistake(
                 f"{SETTING} has '{key}', and there is no plugin of this name",
                 where=manager.config.source(f"{SETTING}.{key}"),
-                hint=f"Did you mean '{near}'?" if near else "Write a name that 'opa plugins' shows, or remove it",
+                hint=hint_where_for_others(manager.folders, str(key))
+                or (f"Did you mean '{near}'?" if near else "Write a name that 'opa plugins' shows, or remove it"),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 _NAME = re.compile(r"[\w-]+")
 # For pytest, setuptools and Python itself.
 _FOR_OTHERS = re.compile(r"(conftest|setup|test_.*|__.*__)\.py|__.*__")
+_OF_PLUGIN = re.compile(rb"^router\b[^=\n]*=\s*(?:\w+\.)?(?:get_router|APIRouter)\(|^@(?:opa\.)?task\b", re.MULTILINE)
 NOT_ALLOWED = f"cannot be read: {os.strerror(errno.EACCES)}"
 
 
@@ -51,10 +52,38 @@ _BAD_NAME = Problem(
     "Rename it; where it is a copy, move it to another place",
 )
 
+_NAME_OF_OTHERS = Problem(
+    "has a router or a task, and a name that is for pytest, setuptools or Python itself",
+    "Give it another name; where it is a test, move it to a folder beside the plugins",
+)
+
 
 def is_for_others(name: str) -> bool:
     """Whether a file or folder of this name beside plugins is for pytest, setuptools or Python itself."""
     return _FOR_OTHERS.fullmatch(name) is not None
+
+
+def hint_where_for_others(folders: Iterable[Path], name: str) -> str | None:
+    """What to do where somebody takes a file of the plugin paths for a plugin, and its name is for others."""
+    if is_for_others(f"{name}.py"):
+        for folder in folders:
+            if os.path.isfile(folder / f"{name}.py"):
+                return (
+                    f"{name}.py is no plugin, by its name: that is for pytest, setuptools or Python itself. Rename it"
+                )
+    return None
+
+
+def problem_of_name(entry: os.DirEntry[str]) -> Problem | None:
+    """What is wrong with a file that is for others by its name, and has at its top what only a plugin has."""
+    try:
+        if not entry.name.endswith(".py") or not entry.is_file():
+            return None
+        with open(entry.path, "rb") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return None
+    return _NAME_OF_OTHERS if _OF_PLUGIN.search(text) else None
 
 
 def module_problem(entry: os.DirEntry[str]) -> Problem | None:

@@ -16,6 +16,7 @@ from opa.core.candidates import (
     is_for_others,
     module_problem,
     package_problem,
+    problem_of_name,
     who_may_read,
     why,
 )
@@ -158,9 +159,12 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
     prefix = f"{BUILT_IN_PACKAGE}." if folder == BUILT_IN_FOLDER else ""
     found: dict[str, PluginFile] = {}
     for name, entry in names.items():
-        if is_for_others(name):
-            continue
         stem, dot, suffix = name.rpartition(".")
+        if is_for_others(name):
+            problem = problem_of_name(entry)
+            if problem is not None and folder != BUILT_IN_FOLDER:
+                refuse(Refused(folder / name, stem, problem))
+            continue
         is_module = dot and suffix.lower() == "py"
         problem = module_problem(entry) if is_module else package_problem(entry)
         if problem is SOMETHING_ELSE:
