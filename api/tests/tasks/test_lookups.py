@@ -9,7 +9,7 @@ from celery import Celery
 
 from opa.core.errors import RegistrationError, SettingsError
 from opa.plugins.driver_celery import DEFAULTS
-from opa.tasks.lookups import unknown_names
+from opa.tasks.lookups import unknown_names, with_numbers
 from tests.project import Project
 
 
@@ -55,6 +55,12 @@ def test_a_value_that_celery_does_not_know_is_told(name: str, value: Any, proble
 )
 def test_what_celery_knows_is_no_mistake(settings: dict[str, Any]) -> None:
     assert problems(**settings) == []
+
+
+def test_a_number_that_was_written_as_a_text_is_one() -> None:
+    written = {"worker_max_tasks_per_child": "5", "broker_connection_timeout": "0.5", "task_default_queue": "5"}
+    assert with_numbers(written) == {**written, "worker_max_tasks_per_child": 5, "broker_connection_timeout": 0.5}
+    assert with_numbers({"broker_pool_limit": "abc"}) == {"broker_pool_limit": "abc"}
 
 
 @pytest.mark.parametrize(

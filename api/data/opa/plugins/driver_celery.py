@@ -28,7 +28,7 @@ from opa.core.sources import where_is
 from opa.tasks import redis_pool
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
-from opa.tasks.lookups import unknown_names, unknown_of_task
+from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 from opa.tasks.server_states import SERVER_STATES
@@ -156,7 +156,7 @@ class CeleryDriver(Driver):
         if transport in ("amqp", "redis") and self.breakers():
             ours[BREAKER] = self.breaker
         given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
-        app.conf.update(given)
+        app.conf.update(with_numbers(given))
         self._check_names(app)
         app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
         if transport == "amqp" and app.conf.task_default_queue_type == "quorum":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from numbers import Number
 from typing import Any
@@ -72,11 +73,12 @@ OF_TASKS: Mapping[str, LookUp] = {
 """What looks up the value of an option of a task, and what it should be."""
 
 _CELERYS: Any = flatten(NAMESPACES)  # the stubs take it for something else
+_NUMBERS = frozenset(name for name, option in _CELERYS if option.type in ("int", "float", int, float))
 _CONTENT = (prepare_accept_content, 'a list such as ["json"]')
 _IMPORTED = (_modules, "a list of modules, each of which can be imported")
 
 LOOKED_UP: Mapping[str, LookUp] = {
-    **{name: (_number, "a number") for name, option in _CELERYS if option.type in ("int", "float", int, float)},
+    **dict.fromkeys(sorted(_NUMBERS), (_number, "a number")),
     "timezone": (_time_zone, "a time zone such as Europe/Oslo"),
     "task_serializer": OF_TASKS["serializer"],
     "result_serializer": OF_TASKS["serializer"],
@@ -91,6 +93,18 @@ LOOKED_UP: Mapping[str, LookUp] = {
     "worker_pool": (_pool, "prefork, threads, solo, or a class such as package.module:Pool"),
 }
 """The same for settings."""
+
+
+def with_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, where a text that is a number, as in an INI file, is one in those of Celery's that are numbers."""
+    return {name: _from_text(value) if name in _NUMBERS else value for name, value in settings.items()}
+
+
+def _from_text(value: Any) -> Any:
+    for kind in (int, float) if isinstance(value, str) else ():
+        with suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
