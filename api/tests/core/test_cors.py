@@ -249,3 +249,37 @@ def test_a_websocket_gets_no_headers_of_it(project: Project) -> None:
 
 def test_there_is_nothing_to_do_without_origins(project: Project) -> None:
     assert Cors.of(project.config()) is None
+
+
+def test_a_plugin_may_let_in_pages_that_the_settings_do_not_name(project: Project) -> None:
+    project.plugin(
+        "a.py",
+        """
+        from starlette.middleware import Middleware
+        from starlette.middleware.cors import CORSMiddleware
+        from opa import get_router
+
+        router = get_router()
+        middleware = [Middleware(CORSMiddleware, allow_origins=["https://partner.example"], allow_methods=["PUT"])]
+
+        @router.put("/fine")
+        def fine(): return 1
+        """,
+    )
+    project.settings(ALLOW_ORIGINS=[ORIGIN])
+    with project.client() as client:
+        asked = {
+            origin: client.options(
+                "/fine", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT", "Origin": origin}
+            )
+            for origin in ("https://partner.example", ORIGIN, EVIL)
+        }
+        answer = client.put("/fine", headers={"Origin": "https://partner.example"})
+    assert {origin: found.status_code for origin, found in asked.items()} == {
+        "https://partner.example": 200,
+        ORIGIN: 200,
+        EVIL: 400,
+    }
+    assert asked["https://partner.example"].headers["access-control-allow-origin"] == "https://partner.example"
+    assert "access-control-allow-origin" not in asked[EVIL].headers
+    assert answer.headers["access-control-allow-origin"] == "https://partner.example"

@@ -6,6 +6,7 @@ that nothing caught among them: without them the page is told nothing but that i
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -15,7 +16,7 @@ from opa.core.request_id import HEADER
 
 if TYPE_CHECKING:
     from starlette.responses import Response
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from opa.core.settings import Config
 
@@ -55,14 +56,21 @@ class Cors:
         """That of the settings; None where they name no origin, and nothing is to be done."""
         return cls(config) if config.ALLOW_ORIGINS else None
 
-    def preflight(self, scope: Scope) -> Response | None:
-        """The answer to a browser that asks before it sends a request; None to any other request."""
+    def preflight(self, scope: Scope, app: ASGIApp) -> ASGIApp | None:
+        """What answers a browser that asks before it sends a request; None to any other request.
+
+        Args:
+            scope: of the request.
+            app: is asked about an origin that the settings do not name, which a plugin may let in by itself.
+        """
         if scope["method"] != "OPTIONS":
             return None
         headers = Headers(scope=scope)
         if "origin" not in headers or "access-control-request-method" not in headers:
             return None
-        return self._starlette.preflight_response(request_headers=headers)
+        answer = self._starlette.preflight_response(request_headers=headers)
+        is_ours = self._is_for_all or headers["origin"].encode("latin-1") in self._origins
+        return answer if is_ours else partial(_let_in_or_refused, app, answer)
 
     def with_headers(self, message: Message, scope: Scope) -> Message:
         """The start of an answer, with the headers that belong to it.
@@ -88,6 +96,22 @@ class Cors:
         if origin is None or not (self._is_for_all or origin in self._origins):
             return found
         return [*found, (_ORIGIN, b"*" if self._is_for_all else origin), *self._always]
+
+
+async def _let_in_or_refused(app: ASGIApp, refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as `app` does where that lets the page's origin in, and else with `refusal`."""
+    is_refused = False
+
+    async def send_on(message: Message) -> None:
+        nonlocal is_refused
+        if message["type"] == "http.response.start":
+            is_refused = all(name.lower() != _ORIGIN for name, _ in message.get("headers") or ())
+        if not is_refused:
+            await send(message)
+
+    await app(scope, receive, send_on)
+    if is_refused:
+        await refusal(scope, receive, send)
 
 
 def _has_origin(vary: bytes) -> bool:

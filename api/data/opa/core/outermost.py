@@ -114,7 +114,7 @@ class Outermost(ServerErrorMiddleware):
         if scope["type"] == "websocket":
             problem = self._origins.problem(scope)
             return self.app if problem is None else partial(refuse, status=403, detail=problem)
-        preflight = self._cors.preflight(scope) if self._cors is not None else None
+        preflight = self._cors.preflight(scope, self.app) if self._cors is not None else None
         return preflight or self._health.answer_to(scope) or self.app
 
     async def _end(self, error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> None:
