@@ -296,3 +296,18 @@ def test_what_leads_records_into_loguru_writes_none_twice(kind: type[logging.Han
     logging.getLogger("kept.led").addHandler(kind())
     logging.getLogger("kept.led").warning("once")
     assert [line["message"] for line in lines()] == ["once"]
+
+
+class PropagateHandler(logging.Handler):
+    """As loguru's pages have it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).handle(record)
+
+
+def test_what_leads_lines_of_loguru_into_the_standard_library_writes_none_twice(lines: Lines) -> None:
+    number = logger.add(PropagateHandler(), format="{message}")
+    logging.getLogger("kept").warning("from the standard library")
+    log.warning("from loguru")
+    logger.remove(number)
+    assert [line["message"] for line in lines()] == ["from the standard library", "from loguru"]

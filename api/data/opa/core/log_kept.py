@@ -15,7 +15,7 @@ from typing import Any
 
 from loguru import logger
 
-from opa.core.log_std import LEAD, LeadIntoLog, ends_in_log
+from opa.core.log_std import LEAD, WRITTEN, LeadIntoLog, ends_in_log
 
 _CONFIGURES = "logging.config"
 
@@ -106,6 +106,8 @@ def keep_loguru(restore: Callable[[], None], is_own: Callable[[int], bool], comp
 
     @functools.wraps(add)
     def adding(self: Any, sink: Any, **options: Any) -> int:
+        if isinstance(sink, logging.Handler):
+            sink = _OfLoguru(sink)
         if not any(sink is stream for stream in _streams()):
             return add(self, sink, **options)  # type: ignore[no-any-return]
         self.opt(depth=1).info(
@@ -138,6 +140,25 @@ def keep_loguru(restore: Callable[[], None], is_own: Callable[[int], bool], comp
             disable(self, name)
 
     kind.add, kind.remove, kind.configure, kind.disable = adding, removing, configuring, disabling
+
+
+class _OfLoguru(logging.Handler):
+    """Hands lines of loguru, which are in the log, to a handler, which may lead them into the standard library's.
+
+    From there they must not come back.
+    """
+
+    def __init__(self, handler: logging.Handler) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        vars(record)[WRITTEN] = True
+        return bool(self._handler.handle(record))
+
+    def close(self) -> None:
+        self._handler.close()
+        super().close()
 
 
 _DEFAULT_SINK = 0

@@ -41,7 +41,7 @@ CHATTY = (
 )
 
 # Marks a record that is in the log. It says no more: handlers that come after pickle what a record holds.
-_WRITTEN = "_opa_written"
+WRITTEN = "_opa_written"
 
 # What every record has, besides `extra`. `color_message` is uvicorn's message once more, with escape codes.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -49,7 +49,7 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "color_message",
     "message",
     "taskName",
-    _WRITTEN,
+    WRITTEN,
 }
 
 _LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
@@ -70,9 +70,9 @@ class LeadIntoLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, once. What it holds may be wrong, such as arguments that do not fit its message."""
-        if _WRITTEN in vars(record):  # by the handler of another logger on its way
+        if WRITTEN in vars(record):  # by the handler of another logger on its way
             return
-        vars(record)[_WRITTEN] = True
+        vars(record)[WRITTEN] = True
         # A server writes its line about an exception when the request has ended.
         note = take_note(record.exc_info[1]) if record.exc_info else {}
 
