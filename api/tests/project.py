@@ -80,11 +80,19 @@ class Project:
 
 @contextmanager
 def clean_imports() -> Iterator[None]:
-    """Leave neither plugins nor plugin paths behind."""
+    """Leave neither plugins nor plugin paths behind, nor what `shared_task` would put into each application to come."""
     path = list(sys.path)
+    shared = _shared_tasks().copy()
     try:
         yield
     finally:
         forget_plugins()
         sys.path[:] = path
         set_running(None)
+        _shared_tasks().intersection_update(shared)
+
+
+def _shared_tasks() -> set[Any]:
+    celery = sys.modules.get("celery._state")
+    found: set[Any] = set() if celery is None else celery._on_app_finalizers
+    return found
