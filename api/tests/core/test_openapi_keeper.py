@@ -134,7 +134,11 @@ def a_webhook(app: FastAPI) -> None:
 
 
 def another_route_of_the_same_path_and_function(app: FastAPI) -> None:
-    place, route = next((place, route) for place, route in enumerate(app.routes) if isinstance(route, APIRoute))
+    place, route = next(
+        (place, route)
+        for place, route in enumerate(app.routes)
+        if isinstance(route, APIRoute) and route.include_in_schema
+    )
     app.router.routes[place] = APIRoute(route.path, route.endpoint, methods=route.methods, summary="New")
 
 
