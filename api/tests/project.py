@@ -83,6 +83,7 @@ def clean_imports() -> Iterator[None]:
     """Leave neither plugins nor plugin paths behind, nor what `shared_task` would put into each application to come."""
     path = list(sys.path)
     shared = _shared_tasks().copy()
+    _begin_default_application_anew()
     try:
         yield
     finally:
@@ -90,6 +91,13 @@ def clean_imports() -> Iterator[None]:
         sys.path[:] = path
         set_running(None)
         _shared_tasks().intersection_update(shared)
+
+
+def _begin_default_application_anew() -> None:
+    """Once it was asked for a task, Celery's own application gets each shared one, and warns of a second of a name."""
+    celery = sys.modules.get("celery._state")
+    if celery is not None:
+        celery.default_app = None
 
 
 def _shared_tasks() -> set[Any]:

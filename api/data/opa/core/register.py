@@ -204,7 +204,8 @@ def _classes(module: ModuleType, inner: Iterable[str]) -> list[type]:
     found = [
         value
         for name, value in list(vars(module).items())
-        if isinstance(value, type) and not name.startswith("_") and f"{value.__module__}.".startswith(own)
+        # Not `isinstance`: it asks a proxy what it stands for, and a shared task would be made for another application.
+        if issubclass(type(value), type) and not name.startswith("_") and f"{value.__module__}.".startswith(own)
     ]
     # It may have a second name, such as one that it had before.
     return [cls for cls in dict.fromkeys(found) if not f"{cls.__module__}.".startswith(others)]
