@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -119,6 +120,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     """An empty project folder, the current folder of the test."""
     with clean_imports():
         yield Project(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that lies where every user may look; not in the folders of pytest."""
+    with TemporaryDirectory() as name, clean_imports():
+        Path(name).chmod(0o755)
+        yield Project(Path(name), monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from opa.checks.folders import folders_without_init
-from tests.project import Project, clean_imports
-
-NOBODY = 65534
+from tests.project import Project, no_root
 
 
 def told(project: Project) -> list[str]:
@@ -77,29 +71,13 @@ def test_a_folder_that_a_filter_would_leave_out_is_as_it_should_be(
     assert told(project) == []
 
 
-def test_a_folder_that_nobody_may_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not in the folders of pytest, which no other user may look into.
-    with TemporaryDirectory() as name, clean_imports():
-        folder = Path(name)
-        folder.chmod(0o755)
-        project = Project(folder, monkeypatch)
-        (project.plugins / "closed").mkdir(mode=0)
-        project.plugin("open/shop.py")
-        manager = project.prepare()
-        with no_root():
-            (mistake,) = folders_without_init(manager)
-        assert mistake.plugin == "open"
-
-
-@contextmanager
-def no_root() -> Iterator[None]:
-    """Root may read all folders, so it is somebody else in the block."""
-    user = os.geteuid()
-    os.seteuid(user or NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
+def test_a_folder_that_nobody_may_read_is_passed_over(open_project: Project) -> None:
+    (open_project.plugins / "closed").mkdir(mode=0)
+    open_project.plugin("open/shop.py")
+    manager = open_project.prepare()
+    with no_root():
+        (mistake,) = folders_without_init(manager)
+    assert mistake.plugin == "open"
 
 
 def test_a_module_does_not_hide_that_the_folder_beside_it_is_none(project: Project) -> None:

@@ -126,8 +126,17 @@ def test_calls_in_threads_wait_for_the_moment_in_which_it_is_decided(thing: Comp
         thing.breaker.check_in_thread()
 
 
+def call(breaker: Breaker) -> None:
+    breaker.check_in_thread()
+
+
+def call_in_loop(breaker: Breaker) -> None:
+    asyncio.run(breaker.checked())
+
+
+@pytest.mark.parametrize("call", [call, call_in_loop])
 def test_a_call_that_is_refused_has_the_component_asked_at_once(
-    thing: Component, monkeypatch: pytest.MonkeyPatch
+    thing: Component, monkeypatch: pytest.MonkeyPatch, call: Callable[[Breaker], None]
 ) -> None:
     monkeypatch.setattr(breakers, "FIRST_PAUSE", 60)
     monkeypatch.setattr(breakers, "LONGEST_PAUSE", 60)
@@ -137,22 +146,7 @@ def test_a_call_that_is_refused_has_the_component_asked_at_once(
     until(lambda: thing.breaker.is_open)
     thing.is_gone = False
     time.sleep(2 * breakers.AT_MOST_EVERY)
-    thing.breaker.check_in_thread()
-    assert not thing.breaker.is_open
-
-
-def test_a_coroutine_that_is_refused_has_the_component_asked_at_once(
-    thing: Component, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(breakers, "FIRST_PAUSE", 60)
-    monkeypatch.setattr(breakers, "LONGEST_PAUSE", 60)
-    monkeypatch.setattr(breakers, "ASKED_FOR", 10)
-    thing.is_gone = True
-    thing.breaker.failed(GoneError())
-    until(lambda: thing.breaker.is_open)
-    thing.is_gone = False
-    time.sleep(2 * breakers.AT_MOST_EVERY)
-    asyncio.run(thing.breaker.checked())
+    call(thing.breaker)
     assert not thing.breaker.is_open
 
 

@@ -1,38 +1,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from opa.core.candidates import Refused
 from opa.core.discover import find_plugins, plugin_folders
 from opa.core.errors import MetadataError, PluginImportError, PluginPathError
-from tests.project import Project, clean_imports
-
-NOBODY = 65534
-
-
-@contextmanager
-def no_root() -> Iterator[None]:
-    """Root may read everything, so it is somebody else in the block."""
-    user = os.geteuid()
-    os.seteuid(user or NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-@pytest.fixture
-def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project that lies where every user may look; not in the folders of pytest."""
-    with TemporaryDirectory() as name, clean_imports():
-        Path(name).chmod(0o755)
-        yield Project(Path(name), monkeypatch)
+from tests.project import Project, no_root
 
 
 def told(folder: Path) -> dict[str, str]:

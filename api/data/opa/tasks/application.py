@@ -288,14 +288,7 @@ def _where(origin: Callable[..., Any]) -> str:
 
 
 def _base(base: Any, name: str, function: Callable[..., Any]) -> Any:
-    try:
-        return based_on_ours(base)
-    except TypeError as error:
-        raise RegistrationError(
-            f"the base of task '{name}' cannot be used: {error}",
-            where=where_is_function(function),
-            hint="Write a class of celery.Task, with other base classes behind that",
-        ) from None
+    return based_on_ours(base, of=f"the base of task '{name}'", where=where_is_function(function))
 
 
 def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:

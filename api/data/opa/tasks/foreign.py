@@ -13,20 +13,33 @@ from opa.core.words import kind_of
 from opa.tasks.task import Task, is_synchronous, synchronous
 
 
-def based_on_ours(base: Any) -> Any:
+def based_on_ours(base: Any, *, of: str, where: str) -> Any:
     """A base class of tasks that has what our tasks have, behind what it has by itself.
 
+    Args:
+        base: what was given as one.
+        of: what it is to be, for the error.
+        where: the place of that.
+
     Raises:
-        TypeError: it is no class of `celery.Task`, or its order of base classes does not go with ours.
+        RegistrationError: it is no class of `celery.Task`, or its order of base classes does not go with ours.
     """
     if not isinstance(base, type) or not issubclass(base, CeleryTask):
-        raise TypeError(f"{kind_of(base)} is no class of celery.Task")
+        raise _unfit(of, where, f"{kind_of(base)} is no class of celery.Task")
     if issubclass(Task, base):
         return Task
     if issubclass(base, Task):
         return base
     own: Any = base
-    return type(own.__name__, (own, Task), {"__module__": own.__module__, "__doc__": own.__doc__, "abstract": True})
+    try:
+        return type(own.__name__, (own, Task), {"__module__": own.__module__, "__doc__": own.__doc__, "abstract": True})
+    except TypeError as error:
+        raise _unfit(of, where, str(error)) from None
+
+
+def _unfit(of: str, where: str, why: str) -> RegistrationError:
+    hint = "Write a class of celery.Task, with other base classes behind that"
+    return RegistrationError(f"{of} cannot be used: {why}", where=where, hint=hint)
 
 
 def adopt(task: Any) -> Any:
@@ -40,14 +53,7 @@ def adopt(task: Any) -> Any:
     run = getattr(cls, "run", None)
     if run is None or (isinstance(instance, Task) and is_synchronous(run)):
         return instance
-    try:
-        base = based_on_ours(cls)
-    except TypeError as error:
-        raise RegistrationError(
-            f"the class '{cls.__name__}' cannot be a task: {error}",
-            where=where_is(cls),
-            hint="Make it a class of celery.Task, with other base classes behind that",
-        ) from None
+    base = based_on_ours(cls, of=f"the class '{cls.__name__}' of a task", where=where_is(cls))
     instance.__class__ = type(
         cls.__name__,
         (base,),
