@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opa.core import settings
 from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
-from opa.core.discover import PACKAGE_FOLDER, PluginFile, find_plugins, first_of_each_name, plugin_folders
+from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.core.errors import PluginError, PluginPathError, SettingsError
 from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.foreign_files import foreign_file
@@ -24,10 +24,7 @@ from opa.core.policy import Policy
 from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
 from opa.core.settings import Config
-from opa.core.settings_handed import process_of_up
 from opa.tasks.application import TaskApplication
-
-NAMED_PLUGINS = 10
 
 
 def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> PluginManager:
@@ -71,7 +68,6 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
         Loaded(config, folders, decisions, tuple(refused), roster, plugins, celery, groups, plugin_settings)
     )
     _check_settings(manager)
-    _log_loaded(roster.plugins)
     set_running(manager)
     prepare_components(manager)
     return manager
@@ -152,13 +148,3 @@ def _celery_components(config: Config) -> frozenset[str]:
 def _log(decision: Decision) -> None:
     what = "left out, " + ", ".join(decision.reasons) if decision.reasons else "loaded"
     log.log("TRACE" if decision.load else "DEBUG", f"plugin {decision.plugin.match_path}: {what}")
-
-
-def _log_loaded(loaded: Collection[PluginFile]) -> None:
-    """One line with what is loaded; where each lies, the level trace says."""
-    own = [plugin.name for plugin in loaded if not plugin.file.is_relative_to(PACKAGE_FOLDER)]
-    named = ", ".join(own[:NAMED_PLUGINS]) + (
-        f" and {len(own) - NAMED_PLUGINS} more" if len(own) > NAMED_PLUGINS else ""
-    )
-    others = f"{len(loaded) - len(own)} that come with opa-stack"
-    log.log("INFO" if process_of_up() else "DEBUG", f"plugins: {named}; {others}" if own else f"plugins: {others}")

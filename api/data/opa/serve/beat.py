@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opa.core.log import log
+
 if TYPE_CHECKING:
     from opa.core.settings import Config
 
@@ -28,9 +30,12 @@ def serve_beat(config: Config) -> None:
 
 def run(config: Config) -> None:
     """Run the schedule in this process; see `serve_beat`."""
+    from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.serve.worker import run_celery, task_application
 
     state["runner"] = "beat"
-    run_celery(task_application(prepare(config), "MODE=beat"), ["beat"])
+    manager = prepare(config)
+    log.info(overview(manager))
+    run_celery(task_application(manager, "MODE=beat"), ["beat"])
