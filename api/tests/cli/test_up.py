@@ -178,12 +178,22 @@ def test_api_worker_and_beat_are_started_again_when_they_end(up: Up) -> None:
     assert up.nothing_is_left()
 
 
+def two_free_ports() -> int:
+    """The first of two ports, one behind the other, which nothing listens on."""
+    while True:
+        with socket.socket() as probe, socket.socket() as next_one, contextlib.suppress(OSError, OverflowError):
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            next_one.bind(("127.0.0.1", port + 1))
+            return port
+
+
 def test_what_runs_where_is_printed(up: Up) -> None:
-    debugger = free_port()
+    debugger = two_free_ports()
     up.environ |= {"OPA_DEBUGPY_PORT": str(debugger)}
     up.start("--debug")
     up.wait_until_ready()
-    wait_until(lambda: up.output.count("a debugger can attach on") == 2, what="both listen")
+    wait_until(lambda: up.output.count("a debugger can attach on") == 2, seconds=120, what="both listen")
     patterns = [
         rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
         r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; its data: .opa/valkey",

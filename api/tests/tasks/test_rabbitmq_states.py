@@ -150,6 +150,7 @@ def test_worker_beat_and_api_live_through_a_state_of_rabbitmq(running: Running, 
             assert [result.get(timeout=90) for result in results] == [f"{name} long", *names]
         wait_until(lambda: beat.says("beat goes on"))
         wait_until(lambda: not worker.says("broker lost") or worker.says("the worker takes tasks again"))
+        wait_until(lambda: api.post(f"/jobs/{name}-again").status_code == 200)
         jobs.job.delay(f"{name} afterwards").get(timeout=60)
     check_lines(worker, beat)
 

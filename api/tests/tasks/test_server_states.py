@@ -181,8 +181,9 @@ def test_worker_beat_and_api_live_through_a_state_of_redis(running: Running, ser
             go.touch()
             wait_until(lambda: state is foreign_key or beat.says("beat cannot send for now"), what=code)
             wait_until(lambda: worker.says("the broker answers", "broker lost", "waits to be stored"), what=code)
-        # This process, too, has to find out that the server answers again: before that a result is refused at once.
+        # This process, too, has to find out that the server answers again: before that it is refused at once.
         wait_until(lambda: api.get(f"/jobs/{results[0].id}").status_code == 200)
+        wait_until(lambda: api.post(f"/jobs/{name}-again").status_code == 200)
         assert [result.get(timeout=90) for result in results] == [f"{name} long", *names]
         jobs.job.delay(f"{name} afterwards").get(timeout=60)
         wait_until(lambda: not worker.says("the broker answers", "lost") or worker.says("the worker takes tasks again"))
