@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from opa.checks.code import Code
 from opa.checks.decorators import decorators_without_parentheses
 from tests.project import Project
 
@@ -10,7 +11,8 @@ HEAD = "from fastapi import APIRouter, FastAPI\nfrom opa import get_router, regi
 
 def told(project: Project, code: str) -> list[str]:
     project.plugin("a.py", HEAD + code)
-    return [str(each).replace(str(project.plugins), "…") for each in decorators_without_parentheses(project.app())]
+    code_of_plugins = Code(project.prepare())
+    return [str(each).replace(str(project.plugins), "…") for each in decorators_without_parentheses(code_of_plugins)]
 
 
 @pytest.mark.parametrize(

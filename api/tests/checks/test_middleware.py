@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from opa.checks.code import Code
 from opa.checks.middleware import unused_middleware
 from tests.project import Project
 
@@ -13,7 +14,8 @@ HEAD = (
 
 def told(project: Project, code: str) -> list[str]:
     project.plugin("a.py", HEAD + code)
-    return [str(each).replace(str(project.plugins), "…") for each in unused_middleware(project.app())]
+    app = project.app()
+    return [str(each).replace(str(project.plugins), "…") for each in unused_middleware(app, Code(app.manager))]
 
 
 @pytest.mark.parametrize("base", ["BaseMiddleware", "BaseHTTPMiddleware"])

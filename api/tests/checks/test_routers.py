@@ -4,6 +4,7 @@ from textwrap import dedent
 
 import pytest
 
+from opa.checks.code import Code
 from opa.checks.routers import unserved_routers
 from tests.project import Project
 
@@ -20,7 +21,9 @@ def answer(): pass
 
 
 def told(project: Project) -> list[str]:
-    return [str(mistake).replace(str(project.plugins), "…") for mistake in unserved_routers(project.app())]
+    app = project.app()
+    mistakes = unserved_routers(app, Code(app.manager))
+    return [str(mistake).replace(str(project.plugins), "…") for mistake in mistakes]
 
 
 @pytest.mark.parametrize("made", ["get_router()", "APIRouter(prefix='/in')"])

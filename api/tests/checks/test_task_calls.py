@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from opa.checks.code import Code
 from opa.checks.task_calls import sent_functions
 from tests.project import Project
 
@@ -25,7 +26,7 @@ JOBS = "from opa import task\n\ndef build(): ...\n\n@task\ndef tidy(): ...\n\nde
 def told(project: Project, code: str) -> list[str]:
     project.plugin("jobs.py", JOBS)
     project.plugin("shop/__init__.py", CALLS.format(code=code))
-    return [str(mistake).replace(str(project.plugins), "…") for mistake in sent_functions(project.prepare())]
+    return [str(mistake).replace(str(project.plugins), "…") for mistake in sent_functions(Code(project.prepare()))]
 
 
 def test_what_is_sent_and_is_no_task_is_told(project: Project) -> None:
@@ -42,6 +43,10 @@ def test_what_is_sent_and_is_no_task_is_told(project: Project) -> None:
         "def send():\n    from jobs import build as make\n    make.apply_async()",
         "def send():\n    import jobs as other\n    other.build.si()",
         "send = lambda: build.send_with({}, 1)",
+        "def send():\n    (build\n        . delay())",
+        "def send():\n    build. \\\n    delay()",
+        "def send():\n    def inner(build): ...\n    build.delay()",
+        "def send():\n    def inner():\n        from jobs import build\n        build.delay()",
         "class Shop:\n    def send(self):\n        return [build.s(x) for x in range(3)]",
     ],
 )
@@ -58,6 +63,10 @@ def test_it_is_told_wherever_it_stands(project: Project, code: str) -> None:
         "def send(build):\n    build.delay()",
         "def send():\n    build = tidy\n    build.delay()",
         "def send():\n    def build(): ...\n    build.unknown()",
+        "def send():\n    if build():\n        build = tidy\n    from jobs import build\n    build.delay()",
+        "def send(build):\n    def inner():\n        build.delay()",
+        "def send():\n    def inner(build):\n        build.delay()",
+        "# build.delay()",
         "for_later = lambda: [build.delay() for build in [tidy]]",
         "def send(): ...\n\ndef s():\n    unknown.send()",
     ],

@@ -49,6 +49,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
 
 def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     """What can be told of an application that is built and not started; it looks at each route."""
+    from opa.checks.code import Code
     from opa.checks.components import unknown_components_in_routes
     from opa.checks.decorators import decorators_without_parentheses
     from opa.checks.middleware import unused_middleware
@@ -58,14 +59,15 @@ def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     from opa.checks.task_calls import sent_functions
     from opa.checks.wider import routes_behind_wider_ones
 
-    yield from unserved_routers(app)
-    yield from decorators_without_parentheses(app)
+    code = Code(app.manager)
+    yield from unserved_routers(app, code)
+    yield from decorators_without_parentheses(code)
     yield from shadowed_paths(app)
     yield from routes_behind_wider_ones(app)
     yield from mounts_without_prefix(app)
     yield from unknown_components_in_routes(app)
-    yield from unused_middleware(app)
-    yield from sent_functions(app.manager)
+    yield from unused_middleware(app, code)
+    yield from sent_functions(code)
 
 
 def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:

@@ -7,26 +7,20 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from opa.checks.mistake import Mistake
-from opa.core.importing import modules_of
 from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
+    from opa.checks.code import Code
 
 _MAKERS = ("fastapi", "starlette", "opa")
 
 
-def decorators_without_parentheses(app: Api) -> Iterator[Mistake]:
+def decorators_without_parentheses(code: Code) -> Iterator[Mistake]:
     """A mistake for each function that was given to such a decorator as what should stand in the parentheses.
 
     In its place the plugin has the decorator itself, which waits for a function, and nothing else has happened.
     """
-    plugins = {
-        found.plugin.file.module: found.plugin.name
-        for found in app.manager.registry.objects
-        if found.plugin.name in app.manager.roster and not found.plugin.file.is_built_in
-    }
-    for plugin, module in modules_of(plugins):
+    for plugin, module in code.modules:
         for name, value in list(vars(module).items()):
             function = _given(value, name, module.__name__) if isinstance(value, FunctionType) else None
             if function is not None:

@@ -67,8 +67,13 @@ def _methods(route: BaseRoute) -> Iterable[str]:
 
 
 def _matches_the_same(first: Any, second: Any) -> bool:
+    return is_found_by_its_path(second) and have_same_pattern(first, second)
+
+
+def have_same_pattern(first: Any, second: Any) -> bool:
+    """Whether the paths of two routes are the same but for the names of parameters."""
     patterns = {_GROUP.sub("(", route.path_regex.pattern) for route in (first, second)}
-    return is_found_by_its_path(second) and len(patterns) == 1
+    return len(patterns) == 1
 
 
 def _hidden_mount(route: Mount, owner: str, setting: str) -> Mistake:

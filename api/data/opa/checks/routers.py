@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
 from opa.checks.mistake import Mistake
-from opa.core.importing import modules_of
 from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
+    from opa.checks.code import Code
     from opa.core.app import Api
     from opa.core.manager import PluginManager
 
@@ -42,22 +41,21 @@ class _Suspect:
         ]
 
 
-def unserved_routers(app: Api) -> Iterator[Mistake]:
+def unserved_routers(app: Api, code: Code) -> Iterator[Mistake]:
     """A mistake for each router or application of a plugin with routes that are reachable from nowhere.
 
     One that some code hands on, to `include_router` or to anything else, may be included under a condition, or when
     the process starts; it is as it should be. So is one whose name starts with an underscore.
     """
     served = {id(answer) for answer in _answers(app.router.routes)}
-    modules = list(_modules(app.manager))
     suspects: dict[int, _Suspect] = {}
-    for plugin, module in modules:
+    for plugin, module in code.modules:
         for name, value in list(vars(module).items()):
             if isinstance(value, APIRouter | Starlette):
                 suspects.setdefault(id(value), _Suspect(value)).names.append((plugin, module, name))
     for suspect in suspects.values():
         answers = [id(answer) for answer in _answers(suspect.routes)]
-        if answers and served.isdisjoint(answers) and not _is_meant(suspect, modules, app.manager):
+        if answers and served.isdisjoint(answers) and not _is_meant(suspect, code, app.manager):
             yield _mistake(suspect)
 
 
@@ -79,18 +77,7 @@ def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
                 endpoint = getattr(endpoint, "__wrapped__", None)
 
 
-def _modules(manager: PluginManager) -> Iterator[tuple[str, ModuleType]]:
-    """The modules of the plugins that are in, each with the name of its plugin; not those that come with opa-stack."""
-    yield from modules_of(
-        {
-            found.plugin.file.module: found.plugin.name
-            for found in manager.registry.objects
-            if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
-        }
-    )
-
-
-def _is_meant(suspect: _Suspect, modules: list[tuple[str, ModuleType]], manager: PluginManager) -> bool:
+def _is_meant(suspect: _Suspect, code: Code, manager: PluginManager) -> bool:
     if all(name.startswith("_") for _, _, name in suspect.names):
         return True
     if any(
@@ -101,26 +88,21 @@ def _is_meant(suspect: _Suspect, modules: list[tuple[str, ModuleType]], manager:
     homes = {id(module) for _, module, _ in suspect.names}
     own = {plugin for plugin, _, _ in suspect.names}
     return any(
-        _hands_on(module, names)
-        for plugin, module in modules
+        _hands_on(code.tree_of(module), names)
+        for plugin, module in code.modules
         if plugin in own or any(id(value) in homes for value in vars(module).values())
     )
 
 
-def _hands_on(module: ModuleType, names: set[str]) -> bool:
-    """Whether the code of `module` does more with one of `names` than to call its methods."""
-    file = getattr(module, "__file__", None)
-    if file is None:  # a folder without an __init__.py has no code
-        return False
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):  # compiled, or gone since it was imported
-        return True  # who knows
-    tree.body = [statement for statement in tree.body if not _is_for_a_script(statement)]
-    called = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "routes"}
+def _hands_on(tree: ast.Module | None, names: set[str]) -> bool:
+    """Whether the code does more with one of `names` than to call its methods; it may where it is not known."""
+    if tree is None:
+        return True
+    nodes = [node for statement in tree.body if not _is_for_a_script(statement) for node in ast.walk(statement)]
+    called = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and node.attr != "routes"}
     return any(
         (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
-        for node in ast.walk(tree)
+        for node in nodes
         if id(node) not in called and isinstance(getattr(node, "ctx", None), ast.Load)
     )
 

@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from opa.checks.mistake import Mistake
-from opa.core.importing import modules_of
 from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
-    from opa.core.manager import PluginManager
+    from opa.checks.code import Code
 
 METHODS = frozenset({"send", "send_with", "delay", "apply_async", "s", "si", "signature"})
+_CALLED = re.compile(rf"\.[\s\\]*(?:{'|'.join(sorted(METHODS))})\b".encode())
 _UNKNOWN: Any = object()
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
-def sent_functions(manager: PluginManager) -> Iterator[Mistake]:
+def sent_functions(code: Code) -> Iterator[Mistake]:
     """A mistake for each such call in the code of a plugin."""
-    plugins = {
-        found.plugin.file.module: found.plugin.name
-        for found in manager.registry.objects
-        if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
-    }
-    for plugin, module in modules_of(plugins):
-        file = getattr(module, "__file__", None)
-        if file is None:
-            continue
-        try:
-            tree = ast.parse(Path(file).read_bytes())
-        except (OSError, SyntaxError, ValueError):  # compiled, or gone since it was imported
+    for plugin, module in code.modules:
+        # Most plugins have none, and to look for the words takes next to no time.
+        source = code.source_of(module)
+        tree = code.tree_of(module) if source is not None and _CALLED.search(source) else None
+        if tree is None:
             continue
         for call, function in _Calls(module).of(tree):
             yield Mistake(
                 f"'{ast.unparse(call.func)}()' in plugin '{plugin}' is called, and {function.__name__} "
                 f"({where_is_function(function)}) is no task",
                 plugin=plugin,
-                where=f"{file}:{call.lineno}",
+                where=f"{module.__file__}:{call.lineno}",
                 hint="Write @task above the function, or call it",
             )
 
@@ -74,21 +68,32 @@ class _Calls:
 
 
 def _locals_of(function: _Function | _Comprehension) -> dict[str, Any]:
-    """The names of its own that a function has; what it imports is known."""
-    found: dict[str, Any] = {}
-    for node in ast.walk(function):
+    """The names of its own that a function has; what it imports, and does nothing else to, is known."""
+    imported: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for node in _nodes_of(function):
         if isinstance(node, ast.arg):
-            found[node.arg] = _UNKNOWN
+            others[node.arg] = _UNKNOWN
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found[node.id] = _UNKNOWN
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node is not function:
-            found[node.name] = _UNKNOWN
+            others[node.id] = _UNKNOWN
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            others[node.name] = _UNKNOWN
         elif isinstance(node, ast.ImportFrom) and not node.level:
             module = vars(sys.modules[node.module or ""]) if node.module in sys.modules else {}
-            found |= {alias.asname or alias.name: module.get(alias.name, _UNKNOWN) for alias in node.names}
+            imported |= {alias.asname or alias.name: module.get(alias.name, _UNKNOWN) for alias in node.names}
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {
+            imported |= {
                 alias.asname or alias.name: sys.modules.get(alias.name, _UNKNOWN) if "." not in alias.name else _UNKNOWN
                 for alias in node.names
             }
-    return found
+    return imported | others
+
+
+def _nodes_of(function: _Function | _Comprehension) -> Iterator[ast.AST]:
+    """What stands in a function, without what stands in those that it has inside."""
+    nodes = deque(ast.iter_child_nodes(function))
+    while nodes:
+        node = nodes.popleft()
+        yield node
+        if not isinstance(node, _Function):
+            nodes += ast.iter_child_nodes(node)

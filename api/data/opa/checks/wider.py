@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from starlette.routing import PARAM_REGEX, Mount, WebSocketRoute
 
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
+from opa.checks.paths import have_same_pattern
 from opa.core.route_index import ANY, RouteIndex
 from opa.core.route_shape import shape_of
 from opa.core.sources import where_is_function
@@ -17,7 +17,6 @@ from opa.core.sources import where_is_function
 if TYPE_CHECKING:
     from opa.core.app import Api
 
-_GROUP = re.compile(r"\(\?P<\w+>")
 # A value for each kind of parameter that no narrower kind takes; what takes it takes all that the kind does.
 _VALUES = {
     "str": "~a",
@@ -64,9 +63,8 @@ def _hides(wider: Any, route: Any, sample: str) -> bool:
     if isinstance(wider, Mount):
         return True
     methods, its_methods = getattr(route, "methods", None), getattr(wider, "methods", None)
-    is_same = _GROUP.sub("(", wider.path_regex.pattern) == _GROUP.sub("(", route.path_regex.pattern)
     return (
-        not is_same
+        not have_same_pattern(wider, route)
         and isinstance(wider, WebSocketRoute) == isinstance(route, WebSocketRoute)
         and (methods is None) == (its_methods is None)
         and set(methods or ()) <= set(its_methods or ())

@@ -1,0 +1,53 @@
+"""The code of the plugins that are in, which several checks read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from opa.core.importing import modules_of
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+
+class Code:
+    """The modules of the plugins that are in, and what stands in their files; each is read and parsed once.
+
+    It is made for one run of the checks, since files change.
+
+    Attributes:
+        modules: each with the name of its plugin; not those that come with opa-stack.
+    """
+
+    def __init__(self, manager: PluginManager) -> None:
+        plugins = {
+            found.plugin.file.module: found.plugin.name
+            for found in manager.registry.objects
+            if found.plugin.name in manager.roster and not found.plugin.file.is_built_in
+        }
+        self.modules: list[tuple[str, ModuleType]] = list(modules_of(plugins))
+        self._sources: dict[ModuleType, bytes | None] = {}
+        self._trees: dict[ModuleType, ast.Module | None] = {}
+
+    def source_of(self, module: ModuleType) -> bytes | None:
+        """The text of its file; none where that cannot be read, and empty where a folder has no `__init__.py`."""
+        if module not in self._sources:
+            file = getattr(module, "__file__", None)
+            try:
+                self._sources[module] = Path(file).read_bytes() if file else b""
+            except (OSError, ValueError):  # gone since it was imported
+                self._sources[module] = None
+        return self._sources[module]
+
+    def tree_of(self, module: ModuleType) -> ast.Module | None:
+        """Its syntax tree, which nobody changes; none where there is no source, as of a compiled module."""
+        if module not in self._trees:
+            source = self.source_of(module)
+            try:
+                self._trees[module] = None if source is None else ast.parse(source)
+            except (SyntaxError, ValueError):  # compiled, or changed since it was imported
+                self._trees[module] = None
+        return self._trees[module]
