@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.discover import PluginFile
+from opa.core.discover import as_plugin
 from opa.core.filters import PluginFilters, decide
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ def refused_plugins(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each, but for those that a filter would leave out."""
     filters = PluginFilters.of(manager.config)
     for refused in manager.refused:
-        path = refused.path
-        (decision,) = decide([PluginFile(refused.name, path.parent, path, False, refused.name)], filters)
+        (decision,) = decide([as_plugin(refused)], filters)
         if decision.load:
             yield Mistake(
-                f"'{path.name}' is not loaded, since it {refused.problem.what}",
+                f"'{refused.path.name}' is not loaded, since it {refused.problem.what}",
                 plugin=refused.name,
-                where=str(path),
+                where=str(refused.path),
                 hint=refused.problem.hint,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from opa.cli import app
 from opa.core.errors import StartError
 from opa.core.printable import in_one_line
+from opa.core.sources import from_here
 
 if TYPE_CHECKING:
     from opa.core.candidates import Refused
@@ -57,12 +57,10 @@ def plugin_rows(manager: PluginManager) -> list[dict[str, Any]]:
 
 
 def _refusal(refused: Refused) -> Decision:
-    from opa.core.discover import PluginFile
+    from opa.core.discover import as_plugin
     from opa.core.filters import Decision
 
-    return Decision(
-        PluginFile(refused.name, refused.path.parent, refused.path, False, refused.name), (refused.problem.what,)
-    )
+    return Decision(as_plugin(refused), (refused.problem.what,))
 
 
 def _row(decision: Decision, found: PluginObjects | None, manager: PluginManager) -> dict[str, Any]:
@@ -131,8 +129,8 @@ def _print_list(rows: list[dict[str, Any]], every: bool) -> None:
         if row in hidden:
             continue
         name = in_one_line(" ".join([row["name"], row["version"]]).strip())
-        print(f"{name}  {row['status']}  {in_one_line(_from_here(row['file']))}")
-        for line in (*row["reasons"], *(f"hides {_from_here(path)}" for path in row["hides"]), *row["provides"]):
+        print(f"{name}  {row['status']}  {in_one_line(from_here(row['file']))}")
+        for line in (*row["reasons"], *(f"hides {from_here(path)}" for path in row["hides"]), *row["provides"]):
             print(f"    {in_one_line(line)}")
     if len(hidden) == len(rows):
         print("no plugins of yours")
@@ -144,11 +142,6 @@ def _comes_with_opa(row: dict[str, Any]) -> bool:
     from opa.core.discover import PACKAGE_FOLDER
 
     return Path(row["file"]).is_relative_to(PACKAGE_FOLDER)
-
-
-def _from_here(path: str) -> str:
-    """The path from the current folder on, where it is in that."""
-    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def _lines(texts: list[str]) -> str:

@@ -181,6 +181,11 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
     return iter([found[name] for name in sorted(found)])
 
 
+def as_plugin(refused: Refused) -> PluginFile:
+    """What cannot be loaded, as the plugin that it would have been."""
+    return PluginFile(refused.name, refused.path.parent, refused.path, False, refused.name)
+
+
 def with_metadata(plugin: PluginFile) -> PluginFile:
     """The plugin with what stands in its metadata, or with the error that is in it."""
     try:

@@ -1,9 +1,11 @@
-"""Where classes and functions stand, for messages."""
+"""Where classes, functions and files stand, for messages."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -26,3 +28,8 @@ def where_is_function(function: Callable[..., Any]) -> str:
     if code is None:
         return str(getattr(function, "__module__", type(function).__module__))
     return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def from_here(path: str) -> str:
+    """A path from the current folder on, where it is in that."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path

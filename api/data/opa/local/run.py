@@ -11,6 +11,7 @@ from opa.cli.tables import print_table
 from opa.core.settings import Config
 from opa.core.settings_handed import PROCESS_VARIABLE, handing_variable
 from opa.core.settings_sources import ENV_VARIABLE, PREFIX
+from opa.core.sources import from_here
 from opa.local.environment import (
     PLUGINS,
     Target,
@@ -126,8 +127,4 @@ def _summary(
         if runs_tasks(config):
             yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT + 1}", "attach to the worker there"
     served = "a Python file put there is served at once" if config.RELOAD else ""
-    yield "plugins", ", ".join(_short(path) for path in paths), served
-
-
-def _short(path: str) -> str:
-    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
+    yield "plugins", ", ".join(from_here(path) for path in paths), served

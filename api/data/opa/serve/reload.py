@@ -18,6 +18,7 @@ from opa.core.flag import Flag
 from opa.core.log import log
 from opa.core.plugin_paths import plugin_paths_to_watch
 from opa.core.settings_handed import STATE_VARIABLE, process_of_up
+from opa.core.sources import from_here
 from opa.serve import orphans
 from opa.serve.packages import installed_packages
 from opa.serve.single import MISTAKE, command
@@ -284,4 +285,4 @@ def _named(paths: list[str]) -> str:
 
 def _short(path: str) -> str:
     """A path as whoever looks at an `opa up` knows it: from the project's folder on."""
-    return os.path.relpath(path) if process_of_up() and Path(path).is_relative_to(Path.cwd()) else path
+    return from_here(path) if process_of_up() else path
