@@ -24,6 +24,16 @@ def test_another_mistake_is_told(project: Path) -> None:
     assert [is_told(text, project) for text in ("one", "two")] == [False, False]
 
 
+def test_mistakes_of_several_processes_in_turn_are_told_once_each(project: Path) -> None:
+    assert [is_told(text, project) for text in ("one", "two", "one", "three", "two")] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
 def test_another_run_tells_it_again(project: Path) -> None:
     assert not is_told("no module", project)
     forget_told(project / ".opa")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -26,13 +25,14 @@ def forget_told(folder: Path) -> None:
 def is_told(text: str, project: Path) -> bool:
     """Whether another process has told this mistake, of the same state of the files; if not, it is told from now on."""
     key = hashlib.sha256(f"{os.environ.get(STATE_VARIABLE)} {text}".encode(errors="surrogateescape")).digest()
-    with contextlib.suppress(OSError):
-        file = os.open(project / NAME / FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if os.pread(file, len(key), 0) == key:
-                return True
-            os.pwrite(file, key, 0)
-        finally:
-            os.close(file)
+    try:
+        file = os.open(project / NAME / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    except OSError:  # the folder is gone, or may not be written to: better told three times than never
+        return False
+    with os.fdopen(file, "r+b") as told:
+        fcntl.flock(told, fcntl.LOCK_EX)
+        # All of them: the processes may fail in turn, each over a mistake of its own.
+        if key in told.read():
+            return True
+        told.write(key)
     return False
