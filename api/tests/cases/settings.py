@@ -84,7 +84,7 @@ def a_plugin_that_writes_beside_itself(place: Place) -> None:
     place.start(OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
     place.wait_until_ready()
     place.hello()
-    wait_until(lambda: place.answers("/hello"), what=place.log)
+    wait_until(lambda: place.answers("/hello"), what=lambda: place.log)
     assert place.log.count("reload:") == 1, place.log
 
 
@@ -94,7 +94,7 @@ def dev_without_plugin_paths(place: Place) -> None:
     place.start(ENV="dev", OPA_DEBUGPY="false")
     place.wait_until_ready()
     place.hello()
-    wait_until(lambda: place.answers("/hello"), what=place.log)
+    wait_until(lambda: place.answers("/hello"), what=lambda: place.log)
 
 
 @case("B23", "A change of PLUGIN_PATHS in a settings file takes effect while `opa up` runs, in a folder with an emoji")
@@ -110,7 +110,7 @@ def plugin_paths_that_change(place: Place) -> None:
     place.start(command="up")
     place.wait_until_ready()
     place.write("settings/paths.yaml", "default: {PLUGIN_PATHS: [./plugins, ./common]}")
-    wait_until(lambda: place.answers("/hello"), what=place.log)
+    wait_until(lambda: place.answers("/hello"), what=lambda: place.log)
 
 
 @case("B24", "A plugin path may have an emoji, also where JSON has it as an escape")
@@ -195,7 +195,7 @@ def a_broken_plugin_under_opa_up(place: Place) -> None:
     del place.environ["OPA_OPTIONAL_COMPONENTS__CELERY__LOAD"]
     place.environ["PYTHONPATH"] = f"{place.environ.get('PYTHONPATH', '')}:{packages}"
     place.start(command="up", ENV="dev")
-    wait_until(lambda: "error: plugin 'shop'" in place.log, what=place.log)
+    wait_until(lambda: "error: plugin 'shop'" in place.log, what=lambda: place.log)
     time.sleep(8)
     told = place.log
     assert told.count("No module named 'not_there'\n") <= 1, told
@@ -203,6 +203,6 @@ def a_broken_plugin_under_opa_up(place: Place) -> None:
     assert told.splitlines()[-1].startswith("error: plugin 'shop'"), told
     (packages / "not_there").mkdir()
     (packages / "not_there" / "__init__.py").touch()
-    wait_until(lambda: place.answers("/hello"), what=place.log)
+    wait_until(lambda: place.answers("/hello"), what=lambda: place.log)
     assert "superuser" not in place.log
     assert len(re.findall(r"^\d\d:\d\d:\d\d api +plugins: hello, shop", place.log, re.MULTILINE)) == 1, place.log

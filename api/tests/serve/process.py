@@ -23,15 +23,19 @@ T = TypeVar("T")
 COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str = "") -> T:
-    """Wait until `condition` gives something true, and give that."""
+def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "") -> T:
+    """Wait until `condition` gives something true, and give that.
+
+    Args:
+        what: what was waited for, or what shows why it did not come, such as a log, which is read then.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
+            raise AssertionError(f"not within {seconds} s: {(what() if callable(what) else what) or condition}")
         time.sleep(0.05)
 
 
@@ -119,7 +123,7 @@ class Opa:
         return expected is None or answer == expected
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.answers("/readyz"), what="ready")
+        wait_until(lambda: self.answers("/readyz"), what=lambda: f"ready\n{self.log}")
 
     def run_to_end(self, **environ: str) -> int:
         """Start, and wait for the end that it comes to by itself."""

@@ -73,7 +73,7 @@ def test_a_debugger_attaches_again_after_a_reload(opa: Opa) -> None:
     # It stays attached: its connection keeps the former process's adapter, and with it the port.
     with attached(opa, port):
         opa.plugin("double.py", PLUGIN.format(note=2))
-        wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=opa.log)
+        wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=lambda: opa.log)
         opa.wait_until_ready()
         with attached(opa, port) as debugger:
             assert_stops_and_shows_values(opa, debugger)
@@ -88,7 +88,7 @@ def test_a_request_that_stands_at_a_breakpoint_does_not_hold_up_a_reload(opa: Op
         caller.start()
         debugger.variables_where_stopped()
         opa.plugin("double.py", PLUGIN.format(note=2))
-        wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=opa.log)
+        wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=lambda: opa.log)
         caller.join()
     wait_until(lambda: opa.answers("/double?number=2", 4))
 

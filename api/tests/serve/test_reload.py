@@ -29,7 +29,7 @@ def start(opa: Opa, **environ: str) -> None:
 
 
 def wait_for_hello(opa: Opa, word: str) -> None:
-    wait_until(lambda: opa.answers("/hello", word), what=f"/hello says {word}\n{opa.log}")
+    wait_until(lambda: opa.answers("/hello", word), what=lambda: f"/hello says {word}\n{opa.log}")
 
 
 @pytest.mark.parametrize("polling", ["yes", "no"])
@@ -78,7 +78,7 @@ def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(opa: Opa) -
     start(opa)
     wait_for_hello(opa, "one")
     opa.plugin("hello.py", "def broken(:\n")
-    wait_until(lambda: re.search(r"^error: .*hello", opa.log, re.MULTILINE), what=opa.log)
+    wait_until(lambda: re.search(r"^error: .*hello", opa.log, re.MULTILINE), what=lambda: opa.log)
     wait_until(lambda: "starts again after the next change" in opa.log)
     opa.hello("two")
     wait_for_hello(opa, "two")
@@ -88,7 +88,7 @@ def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(opa: Opa) -
 def test_a_mistake_at_the_first_start_is_mended_without_a_restart(opa: Opa) -> None:
     opa.plugin("hello.py", "def broken(:\n")
     start(opa)
-    wait_until(lambda: "starts again after the next change" in opa.log, what=opa.log)
+    wait_until(lambda: "starts again after the next change" in opa.log, what=lambda: opa.log)
     opa.hello("one")
     wait_for_hello(opa, "one")
 
@@ -102,9 +102,9 @@ def test_changed_settings_apply_and_a_mistake_in_them_is_mended(opa: Opa) -> Non
     more.mkdir()
     del opa.environ["OPA_PLUGIN_PATHS"]
     settings.write_text("default: [\n")
-    wait_until(lambda: "starts again after the next change" in opa.log, what=opa.log)
+    wait_until(lambda: "starts again after the next change" in opa.log, what=lambda: opa.log)
     settings.write_text("default:\n  HEALTH_URL: /alive\n")
-    wait_until(lambda: opa.answers("/alive"), what=opa.log)
+    wait_until(lambda: opa.answers("/alive"), what=lambda: opa.log)
 
 
 def test_a_request_that_hangs_does_not_hold_up_a_reload(opa: Opa) -> None:
@@ -175,7 +175,7 @@ def test_a_change_of_a_file_does_not_wait_for_the_pause(opa: Opa) -> None:
     ends = "import os\n\nfrom opa import get_router\n\nrouter = get_router()\nos._exit(0)\n"
     opa.plugin("hello.py", ends)
     start(opa)
-    wait_until(lambda: "ended with exit status 0; it starts again in 4 s" in opa.log, what=opa.log)
+    wait_until(lambda: "ended with exit status 0; it starts again in 4 s" in opa.log, what=lambda: opa.log)
     opa.hello("one")
     wait_for_hello(opa, "one")
 
@@ -188,7 +188,7 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
         OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD="yes",
         OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://127.0.0.1:{port}",
     )
-    wait_until(lambda: "ended with exit status 1; it starts again in 2 s" in opa.log, what=opa.log)
+    wait_until(lambda: "ended with exit status 1; it starts again in 2 s" in opa.log, what=lambda: opa.log)
     (tmp_path / "redis").mkdir()
     server = Child(valkey(tmp_path / "redis", port).program)
     server.start()
@@ -204,7 +204,7 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
 def test_a_signal_ends_the_pause(opa: Opa) -> None:
     opa.plugin("hello.py", "import os\nos._exit(3)\n")
     start(opa)
-    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=opa.log)
+    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=lambda: opa.log)
     assert opa.stop() == 0
 
 
@@ -292,7 +292,7 @@ def test_signals_that_come_close_together_stop_it(opa: Opa, pause: float) -> Non
     start(opa)
     assert opa.process is not None
     # Also while the files are looked at, and while the process starts.
-    wait_until(lambda: "watching" in opa.log, what=opa.log)
+    wait_until(lambda: "watching" in opa.log, what=lambda: opa.log)
     children = opa.children()
     for _ in range(3):
         opa.process.send_signal(signal.SIGTERM)

@@ -107,7 +107,7 @@ def halt_between_runs(beat: Worker, servers: Servers) -> None:
 
 def wait_for_runs(beat: Worker, number: int) -> None:
     before = len(runs(beat))
-    wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=f"{number} runs\n{beat.log}")
+    wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=lambda: f"{number} runs\n{beat.log}")
 
 
 def test_it_sends_what_is_due_and_nothing_else(beats: TaskProject, servers: Servers) -> None:
@@ -175,7 +175,7 @@ def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
     with memory(servers) as client:
         assert LOCK_LIFE / 2 < client.pttl(LOCK_KEY) / 1000 <= LOCK_LIFE
         client.pexpire(LOCK_KEY, 2000)  # instead of waiting until its time has run out
-    wait_until(lambda: len(runs(second)) >= 3, seconds=60, what=f"the second takes over\n{second.log}")
+    wait_until(lambda: len(runs(second)) >= 3, seconds=60, what=lambda: f"the second takes over\n{second.log}")
     second.process.send_signal(signal.SIGTERM)
     assert second.wait() == 0
     # Neither sent what the other had sent, and what was missed was made up for once.

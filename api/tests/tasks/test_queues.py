@@ -246,7 +246,7 @@ def test_each_worker_runs_a_task_of_a_broadcast_queue_once(rabbit_tasks: TaskPro
     with rabbit_tasks.sending():
         rabbit_tasks.module("tell").reload_cache.delay()
         for worker in workers:
-            wait_until(lambda worker=worker: worker.says("RELOADED"), what=worker.log)
+            wait_until(lambda worker=worker: worker.says("RELOADED"), what=lambda worker=worker: worker.log)
     time.sleep(0.5)
     assert [worker.log.count("RELOADED") for worker in workers] == [1, 1]
     assert rabbitmq.queue(rabbit_tasks.broker, "celery")["type"] == "quorum"

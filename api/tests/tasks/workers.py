@@ -81,7 +81,7 @@ class Worker:
             assert self.process.poll() is None, self.log
             return self.is_ready
 
-        wait_until(ready, seconds=seconds, what=f"the worker is ready\n{self.log}")
+        wait_until(ready, seconds=seconds, what=lambda: f"the worker is ready\n{self.log}")
 
     @property
     def children(self) -> list[int]:
