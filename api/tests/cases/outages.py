@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.error import HTTPError
 
 from tests.cases.place import Place, case
@@ -44,13 +44,22 @@ PLUGIN = """
 """
 
 
+# As many as Starlette has for `def` routes.
+THREADS = 40
+
+
 class Answering:
-    """A server that says a word to whoever connects; while it hangs it says nothing, and the system takes the calls."""
+    """A server that says a word to whoever connects; while it hangs it takes the calls, and says nothing.
+
+    Attributes:
+        calls: how many it has taken.
+    """
 
     def __init__(self, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
         self.goes_on = threading.Event()
         self.goes_on.set()
+        self.calls = 0
         self._listener = listener
         threading.Thread(target=self._answer, daemon=True).start()
 
@@ -60,12 +69,13 @@ class Answering:
                 line, _ = self._listener.accept()
             except OSError:
                 return
-            self.goes_on.wait()
-            with line:
-                try:
-                    line.sendall(b"word")
-                except OSError:  # it was waited for long enough
-                    continue
+            self.calls += 1
+            threading.Thread(target=self._say, args=(line,), daemon=True).start()
+
+    def _say(self, line: socket.socket) -> None:
+        self.goes_on.wait()
+        with line, suppress(OSError):  # it was waited for long enough
+            line.sendall(b"word")
 
 
 @contextmanager
@@ -118,8 +128,9 @@ def refused_at_once(place: Place) -> None:
 def no_threads_taken(place: Place) -> None:
     with answering(place) as server, ThreadPoolExecutor(100) as clients:
         server.goes_on.clear()
+        before = server.calls
         waiting = [clients.submit(status, place, "/line") for _ in range(100)]
-        time.sleep(0.5)  # until all threads are taken
+        wait_until(lambda: server.calls - before >= THREADS, what=lambda: f"{server.calls - before} wait\n{place.log}")
         plain = [status(place, "/plain") for _ in range(5)]
         assert {text for _, text, _ in plain} == {"plain"}, plain
         assert max(seconds for _, _, seconds in plain) < 1, plain

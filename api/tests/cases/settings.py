@@ -21,12 +21,11 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import opa
 from tests.cases.place import Place, case
-from tests.serve.process import wait_until
+from tests.serve.process import is_running, wait_until
 
 HEALTH_CHECK = Path(opa.__file__).with_name("healthcheck.py")
 
@@ -186,17 +185,38 @@ def a_driver_in_the_place_of_another(place: Place) -> None:
     assert "OPTS {}" in place.run("check").stdout
 
 
+def all_have_ended(tried: Path) -> bool:
+    """Whether each process of an `opa up` has noted in the file that it imports the plugin, and has ended."""
+    noted = [line.split() for line in tried.read_text().splitlines()] if tried.exists() else []
+    modes = {mode for mode, _ in noted}
+    return modes == {"api", "worker", "beat"} and not any(is_running(int(pid)) for _, pid in noted)
+
+
 @case("P7-up", "A plugin that is broken is told once by `opa up`, in its last line; what was missing may be installed")
 def a_broken_plugin_under_opa_up(place: Place) -> None:
     packages = place.folder / "site-packages"
     packages.mkdir()
-    place.plugin("shop.py", "import not_there\nfrom opa import get_router\nrouter = get_router()\n")
+    tried = place.folder / "tried"
+    place.plugin(
+        "shop.py",
+        f"""
+        import os
+
+        with open({str(tried)!r}, "a") as file:
+            file.write(f"{{os.environ['MODE']}} {{os.getpid()}}\\n")
+
+        import not_there
+        from opa import get_router
+
+        router = get_router()
+        """,
+    )
     place.hello()
     del place.environ["OPA_OPTIONAL_COMPONENTS__CELERY__LOAD"]
     place.environ["PYTHONPATH"] = f"{place.environ.get('PYTHONPATH', '')}:{packages}"
     place.start(command="up", ENV="dev")
     wait_until(lambda: "error: plugin 'shop'" in place.log, what=lambda: place.log)
-    time.sleep(8)
+    wait_until(lambda: all_have_ended(tried), what=lambda: place.log)
     told = place.log
     assert told.count("No module named 'not_there'\n") <= 1, told
     assert told.count("error: plugin 'shop'") == 1, told
@@ -205,4 +225,6 @@ def a_broken_plugin_under_opa_up(place: Place) -> None:
     (packages / "not_there" / "__init__.py").touch()
     wait_until(lambda: place.answers("/hello"), what=lambda: place.log)
     assert "superuser" not in place.log
+    assert place.log.count("error: plugin 'shop'") == 1, place.log
+    assert "the process has ended" not in place.log, place.log
     assert len(re.findall(r"^\d\d:\d\d:\d\d api +plugins: hello, shop", place.log, re.MULTILINE)) == 1, place.log
