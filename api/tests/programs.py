@@ -198,12 +198,12 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, and give what it wrote, like `subprocess.run(…, capture_output=True, text=True)`."""
     with contextlib.ExitStack() as stack:
-        stdin: int = 0
+        stdin: BinaryIO | int = 0
         if input is not None:
-            stdin, writing = os.pipe()
-            stack.callback(os.close, stdin)
-            assert os.write(writing, input.encode()) == len(input.encode()), "more than a pipe holds"
-            os.close(writing)
+            given = stack.enter_context(tempfile.TemporaryFile())
+            given.write(input.encode())
+            given.seek(0)
+            stdin = given
         stdout, stderr = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         program = start(command, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=env, fresh=fresh)
         try:

@@ -49,6 +49,12 @@ def test_a_fork_tells_the_same_as_a_process_of_its_own(tmp_path: Path, kind: str
     assert (forked.returncode, forked.stderr) == (fresh.returncode, fresh.stderr)
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_is_given_to_it_may_be_longer_than_a_pipe_holds(fresh: bool) -> None:
+    command = [sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"]
+    assert programs.run(command, input="x" * 1_000_000, fresh=fresh).stdout == "1000000\n"
+
+
 def test_the_script_of_a_package_is_forked_as_well() -> None:
     forked, fresh = (programs.run([programs.OPA, "config", "--help"], fresh=fresh) for fresh in (False, True))
     assert (forked.returncode, forked.stdout, forked.stderr) == (fresh.returncode, fresh.stdout, fresh.stderr)
