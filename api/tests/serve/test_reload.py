@@ -275,6 +275,18 @@ def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothin
     assert child.starts == 1
 
 
+def test_what_was_installed_while_it_failed_counts_as_well_and_once() -> None:
+    child, packages = FakeChild(), 1
+    lives = Lives(child, Flag(), lambda: 0.0, lambda: packages)
+    packages = 2
+    for _ in range(2):
+        child.status = MISTAKE
+        for _ in range(5):
+            lives.go_on()
+
+        assert child.starts == 1
+
+
 def test_nothing_is_started_once_it_was_told_to_stop() -> None:
     now = 0.0
     child, stop = FakeChild(), Flag()

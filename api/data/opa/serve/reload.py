@@ -72,9 +72,9 @@ def _reload_until(stop: Flag, config: Config, child: Child, reload_limit: float)
         # Before the process starts, so that a change while it does is seen.
         snapshot = take_snapshot(watched)
         os.environ[STATE_VARIABLE] = fingerprint(snapshot)
+        lives = Lives(child, stop)
         child.start()
         repeats.started()
-        lives = Lives(child, stop)
         changed = wait_for_change(watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
         if changed:
             log.log(_level(), f"reload: {_named(changed)} changed")
@@ -126,7 +126,7 @@ class Lives:
     """What becomes of the process between two changes of files: where it ends by itself, it gets another life.
 
     Args:
-        child: the process, which was just started.
+        child: the process, which is started next.
         stop: when it is set, nothing is started any more.
         clock: seconds, as `time.monotonic`.
         installed: gives something that changes when a package is installed.
@@ -147,8 +147,8 @@ class Lives:
         self._next: float | None = None
         self._needs_change = False
         self._installed = installed
-        self._packages: object = None
-        self._packages_before: object = None
+        # As they were before it started: what is installed from then on it need not have seen.
+        self._packages = self._packages_before = installed()
 
     def go_on(self) -> None:
         """Look at the process, and start it where it is time to; to be called every now and then."""
@@ -161,8 +161,7 @@ class Lives:
                 self._note_end(status)
         elif self._clock() >= self._next:
             self._next = None
-            self._began = self._clock()
-            self._child.start()
+            self._start()
 
     def _look_for_packages(self) -> None:
         """Start it where packages were installed, and nothing has changed there since the last look."""
@@ -174,6 +173,10 @@ class Lives:
             return
         log.info("packages were installed: starting again")
         self._needs_change = False
+        self._start()
+
+    def _start(self) -> None:
+        self._packages = self._packages_before = self._installed()
         self._began = self._clock()
         self._child.start()
 
@@ -181,7 +184,6 @@ class Lives:
         if status == MISTAKE:
             # It would end in the same way again.
             self._needs_change = True
-            self._packages = self._packages_before = self._installed()
             # Under `opa up` the mistake is the last line that is told.
             level = "TRACE" if process_of_up() else "ERROR"
             log.log(level, "the process has ended; it starts again after the next change of a file")
