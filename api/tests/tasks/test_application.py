@@ -8,6 +8,7 @@ from celery.result import AsyncResult
 
 from opa.core.errors import OpaError
 from opa.tasks.task import Task
+from tests.project import Project
 from tests.tasks.workers import TaskProject
 
 CALLED_EARLY = """
@@ -21,6 +22,39 @@ def early():
 
 signature = early.s()
 name = early.name
+"""
+
+LEFT_OUT = """
+from celery import Task, shared_task
+from opa import Hook, get_instance, task
+
+
+@task(bind=True, schedule=60)
+def later(self): ...
+
+
+@task(bind=True)
+def early(self): ...
+
+
+name = early.name
+
+
+@shared_task
+def shared(): ...
+
+
+class Registered(Task):
+    name = "bad.registered"
+
+    def run(self): ...
+
+
+get_instance("celery").tasks.register(Registered())
+
+
+class Stray(Hook):
+    def run(self): ...
 """
 
 
@@ -195,3 +229,18 @@ def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject)
     )
     with pytest.raises(OpaError, match="task 'import' stands twice, also at .*jobs.py:5"):
         tasks.project.prepare()
+
+
+def test_tasks_of_a_plugin_that_is_left_out_do_not_come_back_when_the_others_are_made(project: Project) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
+    project.settings(PLUGIN_FAILURE="skip")
+    project.plugin("bad.py", LEFT_OUT)
+    project.plugin("good.py", "from opa import task\n\n@task(bind=True)\ndef good(self): ...\n")
+    celery = project.prepare().celery
+    for _ in range(2):  # before they are made, and after that
+        assert [name for name in celery.functions() if not name.startswith("celery.")] == ["good.good"]
+        assert [name for name in celery.tasks if not name.startswith("celery.")] == ["good.good"]
+        assert not celery.is_bound("bad.later")
+        assert not celery.is_bound("bad.early")
+        assert celery.is_bound("good.good")
+        assert not celery.conf.beat_schedule

@@ -106,30 +106,32 @@ class TaskApplication(Celery):
 
     def discard(self, module: str) -> None:
         """Take out the tasks of the plugin whose module is `module`: a worker refuses them, and beat sends none."""
+        # Celery makes those that nobody has used yet later on, and shared ones are not even known before.
+        self._discarded.add(f"{module}.")
         for name in self.tasks_of(module):
             del self._functions[name]
+            self._bound.discard(name)
             self.schedules.pop(name, None)
             self.unknown_options.pop(name, None)
             self.looked_up_options.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
-            self._discarded.add(name)
-        if self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
-            self._remove_discarded()
+            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+
+    def _is_discarded(self, origin: Callable[..., Any]) -> bool:
+        return f"{origin.__module__}.".startswith(tuple(self._discarded))
 
     def finalize(self, auto: bool = False) -> None:
         """Make the tasks that were declared; Celery calls it when the first one is used."""
         super().finalize(auto=auto)
         self._adopt_tasks()
-        self._remove_discarded()
 
     def _adopt_tasks(self) -> None:
         for name, task in list(self._tasks.items()):  # type: ignore[attr-defined]  # celery-types lacks it
+            if self._is_discarded(type(task)):
+                del self._tasks[name]  # type: ignore[attr-defined]
+                continue
             self._tasks[name] = adopt(task)  # type: ignore[attr-defined]
             self._functions.setdefault(name, type(task))
-
-    def _remove_discarded(self) -> None:
-        for name in self._discarded:
-            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task from a function, as a decorator with or without options.
@@ -252,14 +254,19 @@ class TaskApplication(Celery):
         """Called by Celery to make a task from a function, also from one of `shared_task`."""
         name = name or self.gen_task_name(fun.__name__, fun.__module__)
         known = self._functions.get(name)
-        if known is not fun and (_is_forgotten(fun) or (known is not None and _is_forgotten(known))):
+        is_discarded = self._is_discarded(fun)
+        if known is not fun and (_is_forgotten(fun) or (known and (is_discarded or _is_forgotten(known)))):
             # `shared_task` puts it into all applications, those before and those to come.
             return self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
-        self._functions.setdefault(name, fun)
-        if options.get("bind"):
-            self._bound.add(name)
+        if not is_discarded:
+            self._functions.setdefault(name, fun)
+            if options.get("bind"):
+                self._bound.add(name)
         base = None if base is None else _base(base, name, fun)
-        return super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+        task = super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+        if is_discarded:  # whoever has it may hold it, and nobody finds it
+            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+        return task
 
     def _note_looked_up(self, name: str, options: Mapping[str, Any], base: type | None) -> None:
         """Keep what is looked up when all plugins are there: one of them may have what another names."""
