@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from celery import current_app
 
 from opa.tasks import thread_limits
-from opa.tasks.thread_limits import Limited, ThreadLimits
+from opa.tasks.application import TaskApplication
+from opa.tasks.task import Task
+from opa.tasks.thread_limits import GivenUpError, Limited, ThreadLimits
+from opa.tasks.threads import Job
 
 
 @pytest.fixture
@@ -17,13 +28,22 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> ThreadLimits:
     return ThreadLimits()
 
 
+ID = "one"
+
+
+def limited(seen: SimpleNamespace, *, soft: float | None = None, hard: float | None = None) -> Limited:
+    """A task that notes what becomes of it."""
+    seen.timeouts, seen.is_ended = [], False
+    end = lambda: setattr(seen, "is_ended", True)  # noqa: E731
+    return Limited(ID, soft, hard, lambda *told: seen.timeouts.append(told), end)
+
+
 def run(
     limits: ThreadLimits, seconds: float, *, soft: float | None = None, hard: float | None = None
 ) -> SimpleNamespace:
     """What becomes of a task that takes so long."""
-    seen = SimpleNamespace(timeouts=[], is_ended=False)
-    end = lambda: setattr(seen, "is_ended", True)  # noqa: E731
-    with limits.of(Limited(soft, hard, lambda *told: seen.timeouts.append(told), end)):
+    seen = SimpleNamespace()
+    with suppress(GivenUpError), limits.of(limited(seen, soft=soft, hard=hard)):
         time.sleep(seconds)
     time.sleep(0.1)
     return seen
@@ -41,7 +61,8 @@ def test_a_task_that_ends_in_time_is_left_alone(limits: ThreadLimits) -> None:
 
 
 def test_a_limit_whose_end_cannot_be_noted_keeps_the_others(limits: ThreadLimits) -> None:
-    with limits.of(Limited(None, 0.01, lambda *_: 1 / 0, lambda: None)):  # type: ignore[arg-type,return-value]
+    broken = Limited("other", None, 0.01, lambda *_: 1 / 0, lambda: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(GivenUpError), limits.of(broken):
         assert run(limits, 0.2, hard=0.1).is_ended
 
 
@@ -49,3 +70,140 @@ def test_no_limit_holds_while_a_debugger_is_attached(limits: ThreadLimits, monke
     monkeypatch.setattr(thread_limits, "_is_debugged", lambda: True)
     seen = run(limits, 0.2, soft=0.05, hard=0.1)
     assert (seen.timeouts, seen.is_ended) == ([], False)
+
+
+@pytest.fixture
+def app() -> Iterator[TaskApplication]:
+    before = current_app._get_current_object()
+    app = TaskApplication()
+    app.configure_tasks()
+    yield app
+    before.set_current()
+    before.set_default()
+
+
+def test_an_asynchronous_task_is_left_to_its_own_limits(limits: ThreadLimits, app: TaskApplication) -> None:
+    @app.task
+    async def slow() -> str:
+        await asyncio.sleep(0.3)
+        return "done"
+
+    seen = SimpleNamespace()
+    with limits.of(limited(seen, soft=0.05, hard=0.1)):
+        assert app.tasks[slow.name].apply(task_id=ID).get() == "done"
+    assert (seen.timeouts, seen.is_ended) == ([], False)
+
+
+class Slowly(Task[Any, Any]):
+    """Its end takes longer than it may run."""
+
+    abstract = True
+
+    def on_success(self, *_: Any) -> None:
+        time.sleep(0.3)
+
+
+def test_a_task_whose_function_has_ended_has_no_limit_for_the_rest(limits: ThreadLimits, app: TaskApplication) -> None:
+    @app.task
+    def quick() -> None: ...
+
+    @app.task(base=Slowly)
+    def slow() -> str:
+        app.tasks[quick.name].apply()  # a task of its own, which ends nothing
+        return "done"
+
+    seen = SimpleNamespace()
+    with limits.of(limited(seen, soft=0.05, hard=0.1)):
+        assert app.tasks[slow.name].apply(task_id=ID).get() == "done"
+    assert (seen.timeouts, seen.is_ended) == ([], False)
+
+
+def test_a_task_that_another_one_runs_here_and_now_takes_no_limit_from_it(
+    limits: ThreadLimits, app: TaskApplication
+) -> None:
+    @app.task
+    def inner() -> None: ...
+
+    @app.task
+    def outer() -> None:
+        app.tasks[inner.name].apply()
+        time.sleep(0.3)
+
+    seen = SimpleNamespace()
+    with pytest.raises(GivenUpError), limits.of(limited(seen, hard=0.1)):
+        app.tasks[outer.name].apply(task_id=ID)
+    assert seen.timeouts == [(False, 0.1)]
+
+
+def test_nothing_is_noted_of_a_task_that_goes_on_after_its_limit(limits: ThreadLimits, app: TaskApplication) -> None:
+    noted: list[str] = []
+
+    class Noting(Task[Any, Any]):
+        abstract = True
+
+        def on_success(self, *_: Any) -> None:
+            noted.append("success")
+
+        def on_failure(self, *_: Any) -> None:
+            noted.append("failure")
+
+    @app.task(base=Noting)
+    def slow(*, fails: bool) -> None:
+        time.sleep(0.3)
+        if fails:
+            raise ValueError
+
+    def note(*told: Any) -> None:
+        noted.append(str(told))
+
+    for fails in (False, True):
+        seen = SimpleNamespace()
+        target = partial(app.tasks[slow.name].apply, kwargs={"fails": fails}, task_id=ID)
+        hold = partial(limits.of, limited(seen, hard=0.1))
+        Job(ID).run(target, (), note, note, lambda *_: None, limits=hold)
+        assert seen.timeouts == [(False, 0.1)]
+    assert noted == []
+
+
+def test_a_task_that_ends_while_the_end_of_another_is_noted_is_told_of_no_limit(limits: ThreadLimits) -> None:
+    told: list[str] = []
+    has_begun, has_ended = threading.Event(), threading.Event()
+    may_end = {"a": threading.Event(), "b": threading.Event()}
+
+    def run_until_told(name: str) -> None:
+        def on_timeout(*_: Any) -> None:
+            told.append(name)
+            has_begun.set()
+            has_ended.wait(10)
+
+        with limits.of(Limited(name, None, 0.2, on_timeout, lambda: None)):
+            may_end[name].wait(10)
+
+    with ThreadPoolExecutor(2) as threads:
+        futures = {name: threads.submit(run_until_told, name) for name in may_end}
+        assert has_begun.wait(10)
+        (first,) = told
+        (second,) = may_end.keys() - told
+        time.sleep(0.1)
+        may_end[second].set()
+        assert futures[second].exception(10) is None
+        has_ended.set()
+        time.sleep(0.2)
+        may_end[first].set()
+        assert isinstance(futures[first].exception(10), GivenUpError)
+    assert told == [first]
+
+
+def test_nobody_looks_while_nothing_runs(limits: ThreadLimits, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(limits, 0.05, hard=10)
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        threading.Event().wait(seconds)
+
+    monkeypatch.setattr(thread_limits, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    time.sleep(0.2)
+    assert len(looks) <= 1
+    assert run(limits, 0.3, hard=0.1).is_ended  # and it looks again
+    assert len(looks) > 1

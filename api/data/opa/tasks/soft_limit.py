@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from celery._state import get_current_task
@@ -21,6 +23,8 @@ class _State(threading.local):
     is_in_function = False
     spared: str | None = None
     """The id of the task that is not interrupted any more."""
+    when_spared: Callable[[str | None], None] | None = None
+    """Called with it, where something else holds the limits of the task."""
 
 
 _state = _State()
@@ -46,6 +50,18 @@ def spare(task_id: str | None) -> None:
     """Do not interrupt this task from now on: it has ended, or is a coroutine that holds its limit by itself."""
     if not _state.is_in_function:
         _state.spared = task_id
+        if _state.when_spared is not None:
+            _state.when_spared(task_id)
+
+
+@contextmanager
+def telling(when_spared: Callable[[str | None], None]) -> Iterator[None]:
+    """Call `when_spared` with the id of each task that this thread is to spare while the context lasts."""
+    before, _state.when_spared = _state.when_spared, when_spared
+    try:
+        yield
+    finally:
+        _state.when_spared = before
 
 
 def listen() -> None:

@@ -2,6 +2,9 @@
 
 A thread cannot be interrupted. At the hard limit the task has failed all the same, and its thread is left to itself; at
 the soft one a line of the log says so. While a debugger is attached no limit holds: the task may stand at a breakpoint.
+
+They hold until the function has ended. What Celery does after that, such as storing the result, has none; nor has an
+`async def` task here, since that holds its limits by itself.
 """
 
 from __future__ import annotations
@@ -16,8 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from opa.core.log import log
+from opa.tasks import soft_limit
 
 PAUSE = 0.1
+"""Seconds between two looks at the tasks that run."""
+
+
+class GivenUpError(BaseException):
+    """The task has had its time, and has failed; no exception of its own, so that its end is not noted once more."""
 
 
 @dataclass(eq=False)
@@ -25,12 +34,14 @@ class Limited:
     """A task that runs.
 
     Attributes:
+        task_id: its id.
         soft: seconds; None without a limit.
         hard: the same.
         on_timeout: Celery's: is told whether it is the soft limit, and the limit.
         end: is called at the hard limit; whatever the task does then, nobody waits for it.
     """
 
+    task_id: str
     soft: float | None
     hard: float | None
     on_timeout: Callable[[bool, float], None]
@@ -38,7 +49,7 @@ class Limited:
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
-        self.is_warned = self.is_over = False
+        self.is_warned = self.is_given_up = False
 
 
 class ThreadLimits:
@@ -46,45 +57,74 @@ class ThreadLimits:
 
     def __init__(self) -> None:
         self._running: set[Limited] = set()
-        self._lock = threading.Lock()
+        """Whoever takes a task out of it has its end to note: its own thread, or the one that watches."""
+        self._changed = threading.Condition()
         self._watch: threading.Thread | None = None
 
     @contextlib.contextmanager
     def of(self, limited: Limited) -> Iterator[None]:
-        """Hold the limits of a task while this context lasts."""
-        with self._lock:
+        """Hold the limits of a task while this context lasts, in the thread of the task.
+
+        Raises:
+            GivenUpError: it has had its time meanwhile.
+        """
+        with self._changed:
             self._running.add(limited)
+            self._changed.notify()
             if self._watch is None:
-                self._watch = threading.Thread(target=self._look, name="time-limits", daemon=True)
+                self._watch = threading.Thread(target=self._watch_all, name="time-limits", daemon=True)
                 self._watch.start()
+
+        def spare(task_id: str | None) -> None:
+            if task_id == limited.task_id:  # and not one that it runs here and now
+                self._spare(limited)
+
         try:
-            yield
+            with soft_limit.telling(spare):
+                yield
         finally:
-            with self._lock:
+            self._spare(limited)
+
+    def _spare(self, limited: Limited) -> None:
+        with self._changed:
+            self._running.discard(limited)
+            if limited.is_given_up:
+                raise GivenUpError
+
+    def _give_up(self, limited: Limited) -> bool:
+        """Whether it still ran."""
+        with self._changed:
+            if limited in self._running:
                 self._running.discard(limited)
+                limited.is_given_up = True
+            return limited.is_given_up
+
+    def _watch_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._running)
+            self._look()
+            time.sleep(PAUSE)
 
     def _look(self) -> None:
-        while True:
-            time.sleep(PAUSE)
-            with self._lock:
-                running = tuple(self._running)
-            for limited in running:
-                if _is_debugged():
-                    limited.began = time.monotonic()
-                try:
-                    _hold(limited, time.monotonic() - limited.began)
-                except Exception as error:  # noqa: BLE001 - the limits of the others hold
-                    log.opt(exception=error).error("the end of a task at its time limit cannot be noted")
+        with self._changed:
+            running = tuple(self._running)
+        for limited in running:
+            if _is_debugged():
+                limited.began = time.monotonic()
+            try:
+                self._hold(limited, time.monotonic() - limited.began)
+            except Exception as error:  # noqa: BLE001 - the limits of the others hold
+                log.opt(exception=error).error("the end of a task at its time limit cannot be noted")
 
-
-def _hold(limited: Limited, seconds: float) -> None:
-    if limited.hard and seconds >= limited.hard and not limited.is_over:
-        limited.is_over = True
-        limited.end()
-        limited.on_timeout(False, limited.hard)
-    elif limited.soft and seconds >= limited.soft and not limited.is_warned and not limited.is_over:
-        limited.is_warned = True
-        limited.on_timeout(True, limited.soft)
+    def _hold(self, limited: Limited, seconds: float) -> None:
+        if limited.hard and seconds >= limited.hard:
+            if self._give_up(limited):
+                limited.end()
+                limited.on_timeout(False, limited.hard)
+        elif limited.soft and seconds >= limited.soft and not limited.is_warned and limited in self._running:
+            limited.is_warned = True
+            limited.on_timeout(True, limited.soft)
 
 
 def _is_debugged() -> bool:

@@ -18,7 +18,7 @@ from kombu.asynchronous import get_event_loop
 from opa.core.log import log
 from opa.tasks.loop import CLEANUP_LIMIT, GivenBackError, give_back
 from opa.tasks.stopping import Stopping
-from opa.tasks.thread_limits import Limited, ThreadLimits
+from opa.tasks.thread_limits import GivenUpError, Limited, ThreadLimits
 
 PAUSE = 0.2
 
@@ -54,15 +54,15 @@ class Job:
                 result = target(*args)
         except GivenBackError:
             return  # not acknowledged: the broker gives it to another worker
+        except GivenUpError:
+            return  # that it has failed is noted
         except BaseException as error:  # noqa: BLE001 - one that Celery does not take for the task's, such as SystemExit
             try:
                 raise WorkerLostError(repr(error)) from error
             except WorkerLostError:
-                if not self.is_over:
-                    error_callback(ExceptionInfo())
+                error_callback(ExceptionInfo())
         else:
-            if not self.is_over:
-                callback(result)
+            callback(result)
 
     def give_up(self) -> None:
         """Leave it to itself: it has failed already."""
@@ -107,7 +107,7 @@ class ThreadPool(TaskPool):
         def limits() -> AbstractContextManager[None]:
             if self.limits is None or timeout_callback is None or not (soft_timeout or timeout):
                 return nullcontext()
-            return self.limits.of(Limited(soft_timeout, timeout, timeout_callback, job.give_up))
+            return self.limits.of(Limited(job.task_id, soft_timeout, timeout, timeout_callback, job.give_up))
 
         future = self.executor.submit(job.run, target, args, callback, error_callback, accept_callback, limits=limits)
         self._jobs[future] = job
