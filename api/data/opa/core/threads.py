@@ -1,4 +1,4 @@
-"""Run a blocking function beside the event loop."""
+"""Run a blocking function beside the event loop, and a coroutine on it from another thread."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opa.core.log import log
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Result = TypeVar("Result")
 
@@ -51,6 +53,25 @@ async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
 
         _pools[pool] = ThreadPoolExecutor(WAITING_AT_ONCE, thread_name_prefix=pool)
     return await asyncio.get_running_loop().run_in_executor(_pools[pool], contextvars.copy_context().run, function)
+
+
+def start_on(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, object], *, failure: str) -> None:
+    """Run a coroutine on an event loop of another thread, and wait for nothing; none runs where that is closed.
+
+    Args:
+        failure: what the log says where it raises.
+    """
+
+    def tell(done: Future[object]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.opt(exception=error).warning(failure)
+
+    try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:  # it may be closed at any moment, so there is no use in asking first
+        coroutine.close()
+    else:
+        future.add_done_callback(tell)
 
 
 def _settle_from_thread(

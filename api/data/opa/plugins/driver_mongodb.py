@@ -24,6 +24,7 @@ from pymongo.uri_parser import parse_uri
 
 from opa import Driver
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
+from opa.core.threads import start_on
 
 DEFAULTS = {
     "serverselectiontimeoutms": 3000,
@@ -85,7 +86,7 @@ class GuardedAsyncClient(AsyncMongoClient[Any]):
 
     def let_go(self) -> None:
         """End the operations that wait for an answer; called in any thread."""
-        asyncio.run_coroutine_threadsafe(self._let_go(), self.opa_loop)
+        start_on(self.opa_loop, self._let_go(), failure="operations of MongoDB's client cannot be let go")
 
     async def _let_go(self) -> None:
         for address in self.topology_description.server_descriptions():

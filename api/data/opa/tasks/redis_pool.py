@@ -13,6 +13,7 @@ import redis
 from redis import asyncio as aioredis
 
 from opa.core.breaker import PROBE_TIMEOUT
+from opa.core.threads import start_on
 
 if TYPE_CHECKING:
     from opa.core.breaker import Breaker
@@ -153,12 +154,13 @@ class GuardedAsyncPool(aioredis.BlockingConnectionPool):
 
     def let_go(self) -> None:
         """End what waits; called in any thread."""
-        asyncio.run_coroutine_threadsafe(self._disconnect_all(), self._loop)
-
-    async def _disconnect_all(self) -> None:
         for connection in self._made.all():
-            with suppress(redis.RedisError, OSError):
-                await connection.disconnect(nowait=True)
+            start_on(self._loop, _end(connection), failure="a connection to redis cannot be let go")
+
+
+async def _end(connection: Any) -> None:
+    with suppress(redis.RedisError, OSError):
+        await connection.disconnect(nowait=True)
 
 
 def refusal(problem: str) -> Exception:

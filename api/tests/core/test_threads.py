@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from opa.core.log import log
+from opa.core.threads import start_on
+
+
+async def fail() -> None:
+    raise ZeroDivisionError("broken")
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_started_on_an_event_loop_that_is_closed() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    start_on(loop, fail(), failure="it cannot be done")
+    gc.collect()
+
+
+def test_what_a_coroutine_raises_that_nobody_waits_for_is_in_the_log() -> None:
+    said: list[str] = []
+    sink = log.add(said.append, format="{message} {exception}")
+
+    async def start() -> None:
+        await asyncio.to_thread(start_on, asyncio.get_running_loop(), fail(), failure="it cannot be done")
+        while not said:
+            await asyncio.sleep(0.01)
+
+    try:
+        asyncio.run(asyncio.wait_for(start(), 10))
+    finally:
+        log.remove(sink)
+    assert "it cannot be done" in said[0]
+    assert "ZeroDivisionError: broken" in said[0]
