@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from tests import programs
 from tests.cases.place import Place, case
 from tests.cases.tasks_of_any_make import WITHOUT_SERVER
 from tests.serve.process import wait_until
 from tests.servers import redis_server
+from tests.tasks.workers import Worker
 
 
 @contextmanager
-def beat(place: Place, url: str, number: int, **environ: str) -> Iterator[Path]:
-    """`MODE=beat opa start` with a task that is due every second; gives its log."""
+def beat(place: Place, url: str, number: int, **environ: str) -> Iterator[Worker]:
+    """`MODE=beat opa start` with a task that is due every second."""
     folder = place.folder / f"plugins-{number}"
     place.write(f"{folder.name}/tick{number}.py", "from opa import task\n\n@task(schedule=1)\ndef tick(): ...\n")
-    log = place.folder / f"beat-{number}.txt"
     environ |= {
         "MODE": "beat",
         "OPA_PLUGIN_PATHS": str(folder),
@@ -27,14 +25,11 @@ def beat(place: Place, url: str, number: int, **environ: str) -> Iterator[Path]:
         "OPA_OPTIONAL_COMPONENTS__CELERY__OPTS__BROKER_URL": f"{url}/{number}",
         "OPA_OPTIONAL_COMPONENTS__CELERY__OPTS__BACKEND_URL": f"{url}/0",
     }
-    with log.open("wb") as output:
-        command = [Path(sys.executable).with_name("opa"), "start"]
-        process = subprocess.Popen(command, env=place.environ | environ, stdout=output, stderr=output)
+    beat = Worker(place.folder, f"beat-{number}", [programs.OPA, "start"], place.environ | environ)
     try:
-        yield log
+        yield beat
     finally:
-        process.kill()
-        process.wait()
+        beat.destroy()
 
 
 @case("B31", "The beats of two projects that share a redis both send, or the second says what to set")
@@ -42,10 +37,10 @@ def two_projects_on_one_redis(place: Place) -> None:
     with redis_server(place.folder) as server:
         second_project = beat(place, server.url, 2, OPA_PROJECT_NAME="Second")
         with beat(place, server.url, 1) as first, second_project as second:
-            for log in (first, second):
-                wait_until(lambda log=log: "is sent" in log.read_text(), what=log.name)
+            for each in (first, second):
+                wait_until(lambda each=each: each.says("is sent"))
             with beat(place, server.url, 3) as third:
-                wait_until(lambda: "PROJECT_ID" in third.read_text(), what="the third says what to set")
+                wait_until(lambda: third.says("PROJECT_ID"), what="the third says what to set")
 
 
 @case("B38", "A worker with a beat in itself (-B) is refused in a line: each wrote its signs of life over the other's")

@@ -5,35 +5,29 @@ B28 and B39 were right before; `tests/tasks/test_server_states.py` and `test_mes
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import redis
 
+from tests import programs
 from tests.cases.place import Place, case
 from tests.cases.tasks_of_any_make import WITHOUT_SERVER
 from tests.serve.process import wait_until
 from tests.servers import redis_server
+from tests.tasks.workers import Worker
 
 
 @contextmanager
-def worker(place: Place, environ: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`MODE=worker opa start` that takes tasks; gives it and its log."""
-    log = place.folder / "worker.txt"
-    environ = place.environ | environ | {"MODE": "worker", "CELERY_PARAMS": "-c 1 --without-mingle --without-gossip"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("opa"), "start"], env=environ, stdout=output, stderr=output
-        )
+def worker(place: Place, environ: dict[str, str]) -> Iterator[Worker]:
+    """`MODE=worker opa start` that takes tasks."""
+    environ = place.environ | environ | {"CELERY_PARAMS": "-c 1 --without-mingle --without-gossip"}
+    worker = Worker(place.folder, "worker", [programs.OPA, "start"], environ)
     try:
-        wait_until(lambda: "ready." in log.read_text(), what="the worker is ready")
-        yield process, log
+        worker.wait_until_ready()
+        yield worker
     finally:
-        process.terminate()
-        process.wait(30)
+        worker.destroy()
 
 
 def on_redis(url: str) -> dict[str, str]:
@@ -60,7 +54,7 @@ def a_redis_that_is_read_only(place: Place) -> None:
             return n * 10
         """,
     )
-    with redis_server(place.folder) as server, worker(place, on_redis(server.url)) as (process, _):
+    with redis_server(place.folder) as server, worker(place, on_redis(server.url)) as started:
         sent = place.run("shell", "-c", "import jobs; print(jobs.slow.delay(2).id)", **on_redis(server.url))
         task_id = sent.stdout.split()[-1]
         with redis.Redis.from_url(server.url) as admin:
@@ -68,23 +62,23 @@ def a_redis_that_is_read_only(place: Place) -> None:
             wait_until(lambda: admin.info("replication")["role"] == "slave")
             (place.plugins / "may-end").touch()
             try:
-                wait_until(lambda: "waits to be stored" in (place.folder / "worker.txt").read_text())
+                wait_until(lambda: started.says("waits to be stored"))
             finally:
                 admin.execute_command("REPLICAOF", "NO", "ONE")
         ask = f"jobs.slow.AsyncResult('{task_id}').get(timeout=30), jobs.slow.delay(0).get(timeout=30)"
         seen = place.run("shell", "-c", f"import jobs; print({ask})", **on_redis(server.url))
         assert seen.stdout.endswith("20 0\n"), seen.stdout + seen.stderr
-        assert process.poll() is None
+        assert started.process.poll() is None
 
 
 @case("B39", "A task that a worker does not know is kept, and its arguments are in no log")
 def a_task_that_nobody_knows(place: Place) -> None:
-    with redis_server(place.folder) as server, worker(place, on_redis(server.url)) as (_, log):
+    with redis_server(place.folder) as server, worker(place, on_redis(server.url)) as started:
         send = "get_instance('celery').send_task('nobody.knows', args=['my-password'])"
         place.run("shell", "-c", f"from opa import get_instance; {send}", **on_redis(server.url))
-        wait_until(lambda: "no plugin of this worker has the task 'nobody.knows'" in log.read_text())
-        assert "my-password" not in log.read_text()
-        assert "discarded" not in log.read_text()
+        wait_until(lambda: started.says("no plugin of this worker has the task 'nobody.knows'"))
+        assert "my-password" not in started.log
+        assert "discarded" not in started.log
         assert "nobody.knows" in place.run("tasks", "dead", **on_redis(server.url)).stdout
 
 
