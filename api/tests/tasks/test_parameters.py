@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -289,3 +290,28 @@ def test_a_task_whose_name_is_not_known_here_is_sent_what_json_has(app: TaskAppl
         with pytest.raises(UnfitError) as caught:
             encode(((1, Item()), {}, {}))
     assert caught.value.what == "argument number 2 (Item)"
+
+
+def test_names_that_messages_say_are_not_kept(app: TaskApplication, annotate: Annotate) -> None:
+    annotate(Item)
+    app.finalize()
+    parameters = app.parameters_of("take")
+    assert parameters is not None
+    assert arrives(app, Item(Name="tea"))
+    kept = set(parameters._adapters)
+    for name in ("none", "such", "value "):
+        with pytest.raises(TaskArgumentError, match="has no annotation here"):
+            parameters.read(Typed("take", name, {}))
+    assert set(parameters._adapters) == kept
+
+
+@pytest.mark.parametrize(
+    "value", [["take", [1], {}, False, 0], [{}, "value", {}, False, 0], ["take", "value", {}, 0, "0"], [1, 2, 3, 4, 5]]
+)
+def test_what_only_looks_like_an_annotated_value_stays_a_dict(
+    app: TaskApplication, annotate: Annotate, value: list[Any]
+) -> None:
+    annotate(Item)
+    app.finalize()
+    found = {"__type__": "typed", "__value__": value}
+    assert decode(json.dumps(found)) == found

@@ -200,7 +200,7 @@ def unmarked(found: dict[str, Any], read: Callable[[Typed], Any]) -> Any:
     if not isinstance(marker, str):
         return found
     if isinstance(value, list):
-        if marker == TYPED and len(value) == len(fields(Typed)):
+        if marker == TYPED and _is_typed(value):
             return read(Typed(*value))
         if ours := _READERS.get(marker):
             return ours(value)
@@ -210,6 +210,13 @@ def unmarked(found: dict[str, Any], read: Callable[[Typed], Any]) -> Any:
         if "Unsupported type" not in error.args:
             raise
         return found  # of no type that kombu knows: a dict that happens to look like one
+
+
+def _is_typed(value: list[Any]) -> bool:
+    if len(value) != len(fields(Typed)):
+        return False
+    task, name, _, is_json, member = value
+    return type(task) is str and type(name) is str and type(is_json) is bool and type(member) is int
 
 
 def _dict_of(value: list[Any]) -> dict[Any, Any]:

@@ -144,8 +144,10 @@ class Parameters:
 
     def _adapters_of(self, name: str) -> list[TypeAdapter[Any]]:
         """What reads by the annotation, and then by each member of it where it is a union; none where nothing can."""
+        if name not in self.annotations:
+            return []  # and nothing is kept: a message may say any name
         if name not in self._adapters:
-            annotation = self.annotations.get(name, Any)
+            annotation = self.annotations[name]
             members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
             try:
                 self._adapters[name] = [TypeAdapter(each) for each in (annotation, *members) if each is not Any]
