@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import gc
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +24,7 @@ from opa.core.errors import TaskArgumentError
 from opa.tasks.application import TaskApplication
 from opa.tasks.codec import Limits, Sending, UnfitError, Unread, decode, encode
 from opa.tasks.marks import Typed
+from opa.tasks.parameters import parameters_of
 
 if TYPE_CHECKING:
     from collections import OrderedDict
@@ -315,3 +318,14 @@ def test_what_only_looks_like_an_annotated_value_stays_a_dict(
     app.finalize()
     found = {"__type__": "typed", "__value__": value}
     assert decode(json.dumps(found)) == found
+
+
+def test_a_task_that_is_gone_keeps_nothing_in_memory(app: TaskApplication) -> None:
+    @app.task(name="take", bind=True)
+    def take(self: Any, item: Item) -> None: ...
+
+    assert parameters_of(app.tasks["take"]) is parameters_of(app.tasks["take"])
+    reference = weakref.ref(app.tasks["take"])
+    del app.tasks["take"], take
+    gc.collect()
+    assert reference() is None

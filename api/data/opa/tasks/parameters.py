@@ -16,7 +16,6 @@ from functools import cached_property, partial
 from itertools import product
 from types import SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
-from weakref import WeakKeyDictionary
 
 from celery import current_app
 from pydantic import BaseModel, TypeAdapter
@@ -29,14 +28,15 @@ from opa.tasks.marks import PLAIN, InexactError, Typed, exactly
 RETURN = "return"
 """The name under which the result of a task is annotated."""
 
-_known: WeakKeyDictionary[Any, Parameters] = WeakKeyDictionary()
+_KEPT = "_opa_parameters"
 
 
 def parameters_of(task: Any) -> Parameters:
     """Those of a task of Celery's."""
-    found = _known.get(task)
+    # On the task itself: they hold its function, which may hold the task.
+    found: Parameters | None = vars(task).get(_KEPT)
     if found is None:
-        found = _known[task] = Parameters(task.name, task.run)
+        found = vars(task)[_KEPT] = Parameters(task.name, task.run)
     return found
 
 
