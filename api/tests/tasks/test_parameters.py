@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, Secre
 from opa.core.errors import TaskArgumentError
 from opa.tasks.application import TaskApplication
 from opa.tasks.codec import Limits, Sending, UnfitError, Unread, decode, encode
-from opa.tasks.marks import Typed
+from opa.tasks.marks import TooLargeError, Typed
 from opa.tasks.parameters import parameters_of
 
 if TYPE_CHECKING:
@@ -329,3 +329,16 @@ def test_a_task_that_is_gone_keeps_nothing_in_memory(app: TaskApplication) -> No
     del app.tasks["take"], take
     gc.collect()
     assert reference() is None
+
+
+def test_an_argument_of_a_task_that_is_sent_later_and_is_too_deep_is_told_so(
+    app: TaskApplication, annotate: Annotate
+) -> None:
+    annotate(Order)
+    app.finalize()
+    signature = {"task": "take", "args": [Order([], [Order([], [Order([])])])], "kwargs": {}, "subtask_type": None}
+    with (
+        Sending(Limits(depth=3), "other", app.parameters_of),
+        pytest.raises(TooLargeError, match="TASK_MAX_DEPTH is 3"),
+    ):
+        encode(((), {}, {"chain": [signature]}))

@@ -258,7 +258,7 @@ def _written_for_any(value: Any, parameters: Parameters, sending: Sending) -> An
     with suppress(InexactError):
         return exactly(value, sending.depth, or_equal=False)
     for name in parameters.names():
-        with suppress(TypeError, ValueError, RecursionError):
+        with suppress(TypeError, RecursionError):  # and not a TooDeepError: it is what there is to say
             return exactly(parameters.write(name, value), sending.depth, or_equal=True)
     return _written_argument(value, None, None, f"an argument ({type(value).__name__})", sending)
 
