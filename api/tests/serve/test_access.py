@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import urllib.error
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from opa.serve import access
+from opa.serve.access import LOGGER, AccessLog
+from tests.project import Project
 from tests.serve.process import Opa, opa_in, wait_until
 from tests.serve.raw import Raw, get
 
@@ -125,3 +131,26 @@ def test_text_says_nothing_twice(tmp_path: Path) -> None:
         (line,) = [line for line in opa.log.splitlines() if "GET /hello" in line]
         assert "route='/hello' plugin='hello' duration=" in line
         assert "status=" not in line
+
+
+ARGUMENTS = ("10.0.0.1:5", "GET", "/x", "1.1", 200)
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    found = logging.getLogger(LOGGER)
+    level = found.level
+    yield found
+    found.setLevel(level)
+
+
+def test_a_request_whose_line_nobody_hears_is_looked_at_by_nobody(
+    project: Project, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AccessLog(project.app())
+    cycle: Any = SimpleNamespace(scope={}, access_log=True)
+    logger.setLevel(logging.WARNING)
+    log.begin(cycle)
+    assert vars(cycle) == {"scope": {}, "access_log": False}
+    monkeypatch.delattr(access, "route_of")
+    log.write(ARGUMENTS, {"path": "/x", "endpoint": print}, None, 0.1)

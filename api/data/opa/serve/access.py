@@ -34,6 +34,9 @@ class AccessLog:
 
     def begin(self, cycle: RequestResponseCycle) -> None:
         """Write the line for this request when its answer is complete, in place of uvicorn's when it begins."""
+        if not self._logger.isEnabledFor(logging.INFO):
+            cycle.access_log = False
+            return
         cycle.access_logger = _Line(self, cycle)  # type: ignore[assignment]
 
     def write(self, arguments: tuple[Any, ...], scope: Any, request_id: str | None, duration: float) -> None:
@@ -45,6 +48,8 @@ class AccessLog:
             request_id: its id, where it has one.
             duration: seconds.
         """
+        if not self._logger.isEnabledFor(logging.INFO):  # since the request began
+            return
         client, method, _, _, status = arguments
         route, plugin = self._route_and_plugin(scope)
         found = {
