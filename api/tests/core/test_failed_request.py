@@ -69,6 +69,9 @@ SHOP = """
     mounted = FastAPI()
     mounted.add_api_route("/there/{name}", fail)
     router.mount("/mounted", mounted)
+    router.mount("/of/{tenant}", mounted)
+    mounted.mount("/deeper/{level}", deeper := FastAPI())
+    deeper.add_api_route("/there", fail)
 """
 SHARED = """
     async def fail():
@@ -133,6 +136,20 @@ def test_method_path_route_and_plugin_are_noted(shop: Project, method: str, path
 def test_a_route_of_a_mounted_application_is_noted_with_the_path_of_the_mount(shop: Project) -> None:
     note = noted(shop, "/mounted/there/me")
     assert (note["path"], note["route"]) == ("/mounted/there/me", "/mounted/there/{name}")
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/of/acme/there/me", "/of/{tenant}/there/{name}"),
+        ("/of/acme/deeper/3/there", "/of/{tenant}/deeper/{level}/there"),
+        ("/mounted/deeper/3/there", "/mounted/deeper/{level}/there"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_a_mount_with_a_parameter_is_noted_as_it_is_declared(shop: Project, path: str, route: str, prefix: str) -> None:
+    shop.settings(OPENAPI_PREFIX=prefix)
+    assert noted(shop, prefix + path)["route"] == route
 
 
 def test_the_path_under_which_a_proxy_serves_the_application_is_no_part_of_the_route(shop: Project) -> None:

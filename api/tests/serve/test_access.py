@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from opa.serve import access
 from opa.serve.access import LOGGER, AccessLog
@@ -134,6 +135,15 @@ def test_text_says_nothing_twice(tmp_path: Path) -> None:
 
 
 ARGUMENTS = ("10.0.0.1:5", "GET", "/x", "1.1", 200)
+MOUNTED = """
+from fastapi import FastAPI
+from opa import get_router
+
+sub = FastAPI()
+sub.get("/in/{x}")(lambda x: 1)
+router = get_router()
+router.mount("/of/{tenant}", sub)
+"""
 
 
 @pytest.fixture
@@ -154,3 +164,33 @@ def test_a_request_whose_line_nobody_hears_is_looked_at_by_nobody(
     assert vars(cycle) == {"scope": {}, "access_log": False}
     monkeypatch.delattr(access, "route_of")
     log.write(ARGUMENTS, {"path": "/x", "endpoint": print}, None, 0.1)
+
+
+def test_a_route_below_a_mount_is_the_same_whatever_a_client_asks_for(
+    project: Project, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("shop.py", MOUNTED)
+    app = project.app()
+    scopes: list[Any] = []
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await app(scope, receive, send)
+
+    client = TestClient(noting)
+    assert [client.get(f"/of/{tenant}/in/5").status_code for tenant in "abc"] == [200] * 3
+
+    looked: list[object] = []
+    find = access.plugin_of
+    monkeypatch.setattr(access, "plugin_of", lambda endpoint, pm: looked.append(endpoint) or find(endpoint, pm))
+    routes: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: routes.append(vars(record)["route"])  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    log = AccessLog(app)
+    for scope in scopes:
+        log.write(ARGUMENTS, scope, None, 0.1)
+    logger.removeHandler(handler)
+    assert routes == ["/of/{tenant}/in/{x}"] * 3
+    assert len(looked) == 1  # what is remembered does not grow with what clients send

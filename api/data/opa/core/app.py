@@ -15,7 +15,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-from opa.core import strict_json
+from opa.core import mount_paths, strict_json
 from opa.core.body_limits import BodyLimits, LimitedBody
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
@@ -62,6 +62,7 @@ class Api(FastAPI):
     def __init__(self, manager: PluginManager, **options: Any) -> None:
         self.document = DocumentKeeper(self)
         strict_json.install()
+        mount_paths.install()
         handlers: dict[int | type[Exception], Any] = {RequestValidationError: answer_invalid_request}
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 _NOTE = "_opa_request"
+MOUNTED_AT = "opa.mounted_at"
+"""Where `mount_paths` notes it in a scope."""
 
 
 def note_request(error: BaseException, scope: Scope, api: Api) -> None:
@@ -47,16 +49,24 @@ def in_words(note: dict[str, Any]) -> str:
 
 def route_of(scope: Scope, endpoint: object, api: Api) -> str | None:
     """The path of the route that has answered, as it is declared; None where there was none."""
-    # FastAPI's own place for the route of an included router, whose path has a prefix there; see `included_routes`.
-    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    route = route_in(scope)
     if route is None and endpoint is not None:  # Starlette's own routes are not in the scope
         route = _first(api.router.routes, lambda found: getattr(found, "endpoint", None) is endpoint)
     path = getattr(route, "path", None)
-    if path is None:
-        return None
-    # Where it is mounted: a mount adds to the path under which a proxy serves the application.
-    root: str = scope.get("root_path", "")
-    return root[len(scope.get("app_root_path", root)) :] + str(path)
+    return None if path is None else mounted_at(scope) + str(path)
+
+
+def route_in(scope: Scope) -> object | None:
+    """The route that has answered, where it is in the scope: those of Starlette are not."""
+    # FastAPI's own place for the route of an included router, whose path has a prefix there; see `included_routes`.
+    route: object | None = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return route
+
+
+def mounted_at(scope: Scope) -> str:
+    """The paths of the mounts that the request has gone through, such as `/of/{tenant}`; empty for none."""
+    path: str = scope.get(MOUNTED_AT, "")
+    return path
 
 
 def plugin_of(endpoint: object, manager: PluginManager) -> str | None:

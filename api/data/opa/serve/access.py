@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from opa.core.failed_request import plugin_of, route_of
+from opa.core.failed_request import mounted_at, plugin_of, route_in, route_of
 from opa.core.health_paths import METHODS
 from opa.core.request_id import get_request_id
 
@@ -70,8 +70,7 @@ class AccessLog:
         if endpoint is None:
             return None, None
         # An endpoint may stand at several paths; those whose route is not in the scope have one.
-        declared = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-        key = id(endpoint), scope.get("root_path", "") + str(getattr(declared, "path", ""))
+        key = id(endpoint), mounted_at(scope) + str(getattr(route_in(scope), "path", ""))
         found = self._found.get(key)
         if found is None:
             found = endpoint, route_of(scope, endpoint, self._api), plugin_of(endpoint, self._api.manager)
