@@ -205,6 +205,18 @@ def test_a_single_logger_can_be_switched_off(lines: Lines) -> None:
     assert [line["message"] for line in lines()] == ["heard"]
 
 
+def test_a_call_that_is_not_heard_runs_nothing_of_the_log(lines: Lines) -> None:
+    quiet = logging.getLogger("kept.quick")
+    quiet.debug("not heard")  # from here on its level is in its cache
+    called: list[str] = []
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        quiet.debug("not heard")
+    finally:
+        sys.setprofile(None)
+    assert called == ["debug", "isEnabledFor"]
+
+
 def test_logging_is_disabled_up_to_warnings(lines: Lines) -> None:
     logging.disable()
     logging.getLogger("kept").warning("not heard")

@@ -65,10 +65,10 @@ class _KeptManager(logging.Manager):
 
 
 class _Disabled:
-    """`Logger.disabled`: true where somebody has set it for a logger, and not for all those that there were."""
+    """`Logger.disabled`: true where somebody has set it for a logger, and not for all those that there were.
 
-    def __get__(self, instance: logging.Logger | None, _owner: type) -> Any:
-        return self if instance is None else vars(instance).get("disabled", False)
+    Without a `__get__`: every call of a logger reads it, and Python finds it among the logger's own attributes.
+    """
 
     def __set__(self, instance: logging.Logger, value: bool) -> None:
         by_configuration = value and sys._getframe(1).f_globals.get("__name__") == _CONFIGURES
