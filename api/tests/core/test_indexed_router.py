@@ -307,6 +307,13 @@ def test_what_is_added_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert read.times == 0
 
 
+def test_a_route_is_read_once_while_an_application_is_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.plugin("mine.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/mine')(lambda: 1)\n")
+    read = Counted(monkeypatch, indexed_router, "shape_of")
+    app = project.app()
+    assert read.times == len(app.router.routes)
+
+
 def test_the_index_is_there_before_the_first_request(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.plugin(
         "mine.py",

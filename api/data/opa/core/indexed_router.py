@@ -102,11 +102,14 @@ class IndexedRouter(APIRouter):
 
     def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
         """The routes in the order in which they are tried, each with the router that was included with it in it."""
-        table = self._current()
-        whose = {id(route): each.included.original_router for each in self._included for route in each.routes}
-        inclusions = {id(included): inclusion for included, inclusion in table.inclusions if inclusion}
-        for route in self.routes:
-            inclusion = inclusions.get(id(route))
+        with self._lock:
+            routes = list(self.routes)
+            whose = {id(route): each.included.original_router for each in self._included for route in each.routes}
+            known = self._known_inclusions()
+        for route in routes:
+            inclusion = known.get(id(route))
+            if inclusion is None and isinstance(route, _IncludedRouter):
+                inclusion = self._included_by(route)
             if inclusion is None:
                 yield route, whose.get(id(route))
             else:
@@ -162,7 +165,7 @@ class IndexedRouter(APIRouter):
         table = self._table
         known: dict[int, Inclusion] = {}
         if table.version is not routes.version:
-            known = {id(included): each for included, each in table.inclusions if each and not each.has_changed}
+            known = self._known_inclusions()
             table = _Table(routes.version)
         new = routes[table.count :]
         for route in new:
@@ -179,6 +182,9 @@ class IndexedRouter(APIRouter):
         table.count += len(new)
         self._table = table
         return table
+
+    def _known_inclusions(self) -> dict[int, Inclusion]:
+        return {id(included): each for included, each in self._table.inclusions if each and not each.has_changed}
 
     def _included_by(self, included: _IncludedRouter) -> Inclusion | None:
         try:
