@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,12 +44,12 @@ def slow():
             yield "x"
     return StreamingResponse(parts())
 
-@router.get("/endless")
-def endless():
+@router.get("/endless/{who}")
+def endless(who):
     def parts():
         while True:
             time.sleep(0.05)
-            yield "x" * 65536
+            yield "x" * 2_000_000
     return StreamingResponse(parts())
 
 sub = FastAPI()
@@ -62,7 +63,12 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     """The lines of the access log, by the path that was asked for."""
     with opa_in(tmp_path_factory.mktemp("access")) as opa:
         ask(opa)
-        assert opa.stop() == 0
+        with Raw(opa.port) as client:
+            client.send(get("/shop/endless/unread"))
+            wait_until(lambda: client.socket.recv(1))
+            time.sleep(1)  # until nothing more goes out
+            stopped = opa.stop()
+        assert stopped == 0
         found = [json.loads(line) for line in opa.log.splitlines()]
     of_requests = [line for line in found if line["logger"] == "uvicorn.access"]
     assert len({line["extra"]["path"] for line in of_requests}) == len(of_requests)
@@ -71,7 +77,13 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 def ask(opa: Opa) -> None:
     opa.plugin("shop.py", ROUTES)
-    opa.start(WEB_CONCURRENCY="1", OPA_ACCESS_LOG="true", OPA_REQUEST_ID="true", OPA_LOG_FORMAT="json")
+    opa.start(
+        WEB_CONCURRENCY="1",
+        OPA_ACCESS_LOG="true",
+        OPA_REQUEST_ID="true",
+        OPA_LOG_FORMAT="json",
+        OPA_GRACEFUL_TIMEOUT="1",
+    )
     opa.wait_until_ready()
     for path in ("/shop/orders/7?full=yes", "/shop/orders/x", "/nowhere", "/sub/in/5", "/plain"):
         with contextlib.suppress(urllib.error.HTTPError, json.JSONDecodeError):
@@ -81,9 +93,9 @@ def ask(opa: Opa) -> None:
         client.answer()
         assert client.is_closed()
     with Raw(opa.port) as client:
-        client.send(get("/shop/endless"))
+        client.send(get("/shop/endless/gone"))
         wait_until(lambda: client.socket.recv(65536))
-    wait_until(lambda: "/shop/endless" in opa.log, what="the line of a client that is gone")
+    wait_until(lambda: "/shop/endless/gone" in opa.log, what="the line of a client that is gone")
 
 
 def test_a_line_says_which_request_it_was_and_how_it_went(lines: dict[str, dict[str, Any]]) -> None:
@@ -119,7 +131,13 @@ def test_the_duration_is_that_of_the_whole_answer(lines: dict[str, dict[str, Any
 
 
 def test_a_client_that_has_gone_meanwhile_has_its_line(lines: dict[str, dict[str, Any]]) -> None:
-    assert lines["/shop/endless"]["extra"]["status"] == 200
+    assert lines["/shop/endless/gone"]["extra"]["status"] == 200
+
+
+def test_an_answer_that_the_stop_cuts_off_has_its_line_though_its_client_does_not_read(
+    lines: dict[str, dict[str, Any]],
+) -> None:
+    assert lines["/shop/endless/unread"]["extra"]["status"] == 200
 
 
 def test_text_says_nothing_twice(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._active.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
+        self.end_line()
 
     def data_received(self, data: bytes) -> None:
         if self._is_done:
@@ -292,14 +293,12 @@ class HttpProtocol(HttpToolsProtocol):
         task = self.loop.create_task(cycle.run_asgi(app))
         cycle.task = task  # type: ignore[attr-defined]
         task.add_done_callback(self.tasks.discard)
-        if access_log is not None:
-            task.add_done_callback(lambda _: end_line(cycle))  # where its client was gone
         self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Go on with the connection. There is no timer for one that is idle, see `look_after`."""
         self.server_state.total_requests += 1
-        end_line(self._active)
+        self.end_line()
         if self._lingering is not None or self.transport.is_closing():
             return
         if self.pipeline:
@@ -451,7 +450,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_done = True
         self.transport.abort()
 
-    # What `Connections` calls.
+    # What `Server` and `Connections` call.
+
+    def end_line(self) -> None:
+        """Write the line of the request that the application works on, where it is not written yet."""
+        end_line(self._active)
 
     def is_idle(self) -> bool:
         """Whether it waits for another request, of which nothing has come yet."""

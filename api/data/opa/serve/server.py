@@ -151,6 +151,9 @@ class Server(uvicorn.Server):
             await self._drain()
         self._listeners.close()
         await super().shutdown(sockets)
+        for connection in self.server_state.connections:  # their answers are cut off, and their clients do not read
+            if isinstance(connection, HttpProtocol):
+                connection.end_line()
 
     async def _drain(self) -> None:
         """Go on for a moment: a request may be on its way on any open connection, and uvicorn would drop it.
