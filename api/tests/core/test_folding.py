@@ -91,6 +91,9 @@ def test_endless_recursion_stays_short() -> None:
         (json.__file__, "json"),
         (traceback.__file__, "traceback"),
         (sys.modules["opa.core.folding"].__file__, "opa"),
+        (sys.modules["opa.core.folding"].__file__.replace("/opa/core/", "/opa-shop/core/"), None),  # type: ignore[union-attr]
+        ("/home/me/lib/python/shop.py", None),
+        ("/home/me/site-packages-tools/shop.py", None),
         ("<frozen importlib._bootstrap>", "importlib"),
         ("<string>", None),
     ],

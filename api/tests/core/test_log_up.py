@@ -81,6 +81,21 @@ def test_what_the_users_own_code_says_is_shown_at_every_level(up: object, capsys
     assert "worker a word" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("path", "is_of_user"),
+    [
+        (log_up.__file__, False),
+        (logging.__file__, False),
+        ("/venv/lib/python3.13/site-packages/celery/app/trace.py", False),
+        (log_up.__file__.replace("/opa/core/", "/opa-shop/core/"), True),
+        ("/home/me/lib/python/shop.py", True),
+    ],
+)
+def test_the_users_own_code_may_lie_anywhere(path: str, is_of_user: bool) -> None:
+    record: Any = {"file": SimpleNamespace(path=path)}
+    assert log_up.is_of_user(record) is is_of_user
+
+
 def test_trace_shows_everything(up: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     setup_logging(settings("trace"))
     logging.getLogger("uvicorn.error").info("Started server process")

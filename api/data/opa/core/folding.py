@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os.path
 import re
 import sys
@@ -31,16 +32,20 @@ class Owners:
 
     def library_of(self, file: str) -> str | None:
         """The library that it is of; None where it is the user's own."""
-        if file.startswith("<frozen "):
-            return file.removeprefix("<frozen ").partition(".")[0].rstrip(">")
-        if file.startswith(self._plugins):
-            return None
-        installed = _INSTALLED.match(file)
-        if installed is not None:
-            return _first_part(file[installed.end() :])
-        if file.startswith(_PACKAGE_FOLDER):
-            return "opa"
-        return _first_part(file[len(_STANDARD_LIBRARY) :]) if file.startswith(_STANDARD_LIBRARY) else None
+        return None if file.startswith(self._plugins) else library_of(file)
+
+
+@functools.lru_cache(maxsize=4096)
+def library_of(file: str) -> str | None:
+    """The library that a file is of by its path: an installed one, opa-stack or Python's own; None for any other."""
+    if file.startswith("<frozen "):
+        return file.removeprefix("<frozen ").partition(".")[0].rstrip(">")
+    installed = _INSTALLED.match(file)
+    if installed is not None:
+        return _first_part(file[installed.end() :])
+    if file.startswith(_PACKAGE_FOLDER):
+        return "opa"
+    return _first_part(file[len(_STANDARD_LIBRARY) :]) if file.startswith(_STANDARD_LIBRARY) else None
 
 
 def _first_part(path: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opa.core.folding import library_of
 from opa.core.log_lines import text_line
 
 if TYPE_CHECKING:
     from loguru import Record
 
-PACKAGE = str(Path(__file__).parent.parent)
 INFO, WARNING = 20, 30
 _COLORS = {"api": "cyan", "worker": "magenta", "beat": "yellow"}
 _LIFE_OF_A_SERVER = "uvicorn.error"
@@ -34,10 +33,7 @@ def up_line(record: Record, *, process: str, colored: bool, is_folded: bool) -> 
 
 def is_of_user(record: Record) -> bool:
     """Whether the user's own code wrote the line."""
-    path = record["file"].path
-    return not path.startswith(PACKAGE) and not any(
-        part in path for part in ("site-packages", "dist-packages", "/lib/python")
-    )
+    return library_of(record["file"].path) is None
 
 
 def is_shown(record: Record, *, process: str) -> bool:
