@@ -176,3 +176,9 @@ def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(proje
     with pytest.raises(SetupError) as caught, project.client():
         pass
     assert str(caught.value).startswith(f"ready() of plugin 'p' asks for 'redis', which there is not ({file}:1)")
+
+
+@pytest.mark.parametrize("step", ["ready", "startup"])
+def test_a_step_that_ends_the_process_is_told_in_words(project: Project, step: str) -> None:
+    file = project.plugin("p.py", f"import sys\n\nasync def {step}():\n    sys.exit('no licence')\n")
+    assert failure(project).startswith(f"{step}() of plugin 'p' ({file}:3) failed: it calls sys.exit('no licence')")

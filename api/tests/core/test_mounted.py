@@ -172,6 +172,7 @@ BROKEN = """
     ("does", "said"),
     [
         ("raise ValueError('no database')", "raised ValueError: no database"),
+        ("raise SystemExit(3)", "failed: it calls sys.exit(3)"),
         ("await asyncio.sleep(60)", "takes longer"),
     ],
 )

@@ -238,7 +238,7 @@ def _import_error(
 def summary(error: BaseException, doing: str = "while it is imported") -> str:
     """What a plugin's code has raised, in words."""
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({error.code!r}) {doing}"
+        return f"it calls sys.exit({error.code!r}) {doing}".rstrip()
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     return f"{type(error).__name__}: {error}"

@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from opa.core.arguments import arguments_for
-from opa.core.errors import LifecycleError, OpaError, SetupError
+from opa.core.errors import LifecycleError, SetupError
 from opa.core.hooks import is_async_function
 from opa.core.log import log
+from opa.core.raised import came_late, problem_of
 from opa.core.repeats import hint_for, note_done
 from opa.core.sources import where_is_function
 from opa.core.threads import SerialThread
@@ -121,13 +122,12 @@ class LifecycleRunner:
                 await self._call(function, arguments)
             note_done(once)
         except (Exception, SystemExit) as error:
-            late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
             if isinstance(error, SetupError):  # it asks for what there is not, and says so itself
                 error.plugin, error.where = plugin, where_is_function(function)
                 raise
-            problem = f"takes longer than {limit:g} s" if late else f"raised {_summary(error)}"
+            late = came_late(error, timeout)
             raise LifecycleError(
-                f"{what} ({where_is_function(function)}) {problem}",
+                f"{what} ({where_is_function(function)}) {problem_of(error, timeout, limit)}",
                 plugin=plugin,
                 hint=f"Mend it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else hint_for(once, "Mend it"),
             ) from error
@@ -153,7 +153,3 @@ async def _awaited(result: Awaitable[Any]) -> None:
 
 def _warn(what: str, since: float, limit: float) -> None:
     log.warning(f"{what} has taken {time.monotonic() - since:.1f} s so far; its limit is {limit:g} s")
-
-
-def _summary(error: BaseException) -> str:
-    return str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from opa.core.errors import LifecycleError, OpaError, PluginError
+from opa.core.errors import LifecycleError, PluginError
 from opa.core.importing import deepest_line_in
+from opa.core.raised import came_late, problem_of
 
 if TYPE_CHECKING:
     from starlette.types import Lifespan
@@ -75,11 +76,10 @@ class LifespanStarter:
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
-            late = isinstance(error, TimeoutError) and timeout is not None and timeout.expired()
+            late = came_late(error, timeout)
             origin = (error.__cause__ or error) if late else error
-            said = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
             raise LifecycleError(
-                f"{whose} takes longer than {limit:g} s" if late else f"{whose} raised {said}",
+                f"{whose} {problem_of(error, timeout, limit)}",
                 where=deepest_line_in(self._manager.folders, origin),
                 hint="Mend it, or raise PLUGIN_STARTUP_TIMEOUT" if late else "Mend it",
             ) from error

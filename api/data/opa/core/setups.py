@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from opa.core.arguments import arguments_for
-from opa.core.errors import OpaError, SetupError
+from opa.core.errors import SetupError
 from opa.core.hooks import BasePlugin
+from opa.core.raised import in_words
 from opa.core.repeats import hint_for, note_done
 from opa.core.sources import where_is
 
@@ -39,9 +40,8 @@ async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) 
         error.plugin = plugin
         raise
     except (Exception, SystemExit) as error:
-        cause = str(error) if isinstance(error, OpaError) else f"{type(error).__name__}: {error}"
         hint = hint_for(f"{name} {where}", "Mend the setup")
-        raise SetupError(f"{name} failed: {cause}", plugin=plugin, where=where, hint=hint) from error
+        raise SetupError(f"{name} failed: {in_words(error)}", plugin=plugin, where=where, hint=hint) from error
     note_done(f"{name} {where}")
     return instance
 
