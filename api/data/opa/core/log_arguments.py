@@ -78,12 +78,10 @@ def _masked_or_same(value: Any, name: str = "") -> Any:
 
 
 def text_without_braces(message: str, args: tuple[Any, ...]) -> str | None:
-    """The text of a message, not all of whose arguments have a brace that takes them; None where all have one.
+    """The text of a message that has fewer braces than arguments; None where all are taken all the same.
 
     One with `%` has it as the standard library's logging does; else those that are left over stand behind it.
     """
-    if message.count("{") >= len(args):
-        return None
     fields = [
         name.partition(".")[0].partition("[")[0] for _, name, _, _ in Formatter().parse(message) if name is not None
     ]
