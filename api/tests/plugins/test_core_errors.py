@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from opa.core.errors import OpaError
+from opa.core.errors import ComponentUnavailableError, OpaError
+from opa.plugins import core_errors
 from tests.project import Project
 from tests.servers import Server, wait_until
 
@@ -149,3 +153,21 @@ def test_a_driver_that_calls_every_error_a_lost_connection_is_refused(project: P
     )
     with pytest.raises(OpaError, match="driver 'greedy' has Exception among its connection_errors"):
         project.app()
+
+
+def test_the_components_that_an_error_may_come_from_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Exception] = []
+
+    def report_failure(error: Exception) -> tuple[list[str], bool]:
+        asked.append(error)
+        return ["cache"], True
+
+    monkeypatch.setattr(core_errors, "get_plugin_manager", lambda: SimpleNamespace(report_failure=report_failure))
+    manager: Any = SimpleNamespace(drivers={})
+    connection: Any = SimpleNamespace(url=SimpleNamespace(path="/"))
+    error = ComponentUnavailableError("it is refused", component="cache")
+    handler = core_errors.exception_handlers(manager)[ComponentUnavailableError]
+    answer = asyncio.run(handler(connection, error))  # type: ignore[arg-type]
+    assert answer is not None
+    assert bytes(answer.body) == b'{"detail":"component \'cache\' does not answer"}'
+    assert asked == [error]

@@ -33,8 +33,9 @@ def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
 
 
 async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableError) -> Response | None:
-    if get_plugin_manager().report_failure(error)[0]:  # it is there, and refused
-        return await _gone(connection, error)
+    found, is_known = get_plugin_manager().report_failure(error)
+    if found:  # it is there, and refused
+        return await _does_not_answer(connection, error, found, is_known=is_known)
     log.warning("{!r} needs a component that is not there: {}", connection.url.path, error.problem)
     told = error.problem if config.READY_DETAILS else f"component '{error.component}' is not there"
     return await _refused(connection, 503, told)
@@ -47,6 +48,12 @@ async def _too_large(connection: HTTPConnection, error: TaskTooLargeError) -> Re
 
 async def _gone(connection: HTTPConnection, error: Exception) -> Response | None:
     found, is_known = get_plugin_manager().report_failure(error)
+    return await _does_not_answer(connection, error, found, is_known=is_known)
+
+
+async def _does_not_answer(
+    connection: HTTPConnection, error: Exception, found: list[str], *, is_known: bool
+) -> Response | None:
     names = " or ".join(f"'{name}'" for name in found)
     detail = f"component {names} does not answer" if found else "a component does not answer"
     if is_known:
