@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.filters import entries_without_plugin
+from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
 from tests.project import Project
 
 
@@ -79,3 +79,19 @@ def test_a_file_that_is_no_plugin_by_its_name_is_told_where_it_is_to_be_loaded(s
     )
     shop.settings(PLUGIN_WHITELIST_LIST=[], PLUGIN_BLACKLIST_LIST=entries)
     assert told(shop) == []
+
+
+@pytest.mark.parametrize("entry", ["opa/plugins/core_cors", "/opt/opa/plugins/core_cors.py", "core_cors"])
+def test_a_plugin_that_has_become_a_setting_is_told_with_the_setting(shop: Project, entry: str) -> None:
+    shop.settings(PLUGIN_BLACKLIST_LIST=[entry])
+    (line,) = told(shop)
+    assert line.endswith(". CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on. Remove the name")
+
+
+def test_a_plugin_that_has_become_a_setting_is_told_where_an_expression_names_it(shop: Project) -> None:
+    shop.settings(PLUGIN_BLACKLIST_RE=".*/(core_cors|other)$")
+    (mistake,) = expressions_for_former_plugins(shop.prepare())
+    assert mistake.problem == "PLUGIN_BLACKLIST_RE has 'core_cors', and there is no plugin of this name"
+    assert "ALLOW_ORIGINS" in mistake.hint
+    shop.plugin("core_cors.py")
+    assert list(expressions_for_former_plugins(shop.prepare())) == []

@@ -35,3 +35,10 @@ def test_options_for_a_file_that_is_no_plugin_by_its_name_say_so(project: Projec
     project.settings(PLUGIN_OPTIONS={"test_report": {"READY_TIMEOUT": 3}})
     (mistake,) = options_without_plugin(project.prepare())
     assert mistake.hint.startswith("test_report.py is no plugin, by its name")
+
+
+@pytest.mark.parametrize("name", ["core_cors", "Core-Cors"])
+def test_options_for_a_plugin_that_has_become_a_setting_name_the_setting(project: Project, name: str) -> None:
+    project.settings(PLUGIN_OPTIONS={name: {"READY_TIMEOUT": 3}})
+    (mistake,) = options_without_plugin(project.prepare())
+    assert mistake.hint.startswith("CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on")

@@ -163,6 +163,13 @@ def test_what_requires_a_plugin_that_is_left_out_says_so_also_by_another_spellin
     assert "which is left out" in str(project.prepare().roster.left_out["aa"])
 
 
+def test_a_requirement_of_a_plugin_that_has_become_a_setting_names_the_setting(project: Project) -> None:
+    project.plugin("aa.py")
+    project.meta("aa-meta.json", {"requires": ["core-cors"]})
+    with pytest.raises(RequirementError, match="the setting ALLOW_ORIGINS turns it on"):
+        project.prepare()
+
+
 def test_a_requirement_that_looks_like_a_plugin_says_which(project: Project) -> None:
     project.plugin("billing.py")
     project.plugin("aa.py")

@@ -23,7 +23,7 @@ DEVELOPMENT = "dev"
 def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
     from opa.checks.copies import copied_schedules
-    from opa.checks.filters import entries_without_plugin
+    from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
     from opa.checks.folders import folders_without_init
     from opa.checks.nothing import nothing_from_plugin_paths
     from opa.checks.options import options_without_plugin
@@ -37,6 +37,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from refused_plugins(manager)
     yield from folders_without_init(manager)
     yield from entries_without_plugin(manager)
+    yield from expressions_for_former_plugins(manager)
     yield from options_without_plugin(manager)
     yield from imported_steps(manager)
     yield from copied_schedules(manager)

@@ -1,4 +1,4 @@
-"""Entries of `PLUGIN_WHITELIST_LIST` and `PLUGIN_BLACKLIST_LIST` that name no plugin."""
+"""Entries of `PLUGIN_WHITELIST_LIST` and `PLUGIN_BLACKLIST_LIST` that name no plugin, and names of former ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
 from opa.core.candidates import hint_where_for_others
+from opa.core.former_plugins import FORMER, hint_for_former
 from opa.core.installed import NamedPlugin
 from opa.core.suggestions import nearest
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 SETTINGS = ("PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST")
+EXPRESSIONS = ("PLUGIN_WHITELIST_RE", "PLUGIN_BLACKLIST_RE")
 
 
 def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
@@ -42,6 +44,19 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
         )
 
 
+def expressions_for_former_plugins(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each name of a plugin of an earlier version in a regular expression."""
+    there = {decision.plugin.name for decision in manager.decisions}
+    for setting in EXPRESSIONS:
+        for name, hint in FORMER.items():
+            if name in manager.config.get(setting) and name not in there:
+                yield Mistake(
+                    f"{setting} has '{name}', and there is no plugin of this name",
+                    where=manager.config.source(setting),
+                    hint=hint,
+                )
+
+
 def _is_there(path: Path, folders: Collection[Path]) -> bool:
     """Whether it is a plugin all the same, or a folder that the entry keeps from being taken for one."""
     return (
@@ -53,7 +68,7 @@ def _hint(entry: str, by_name: Mapping[str, str]) -> str:
     path = entry.rstrip("/").removesuffix("/__init__.py").removesuffix(".py")
     name = path.rpartition("/")[2].rpartition(".")[2]
     near = nearest(name, by_name)
-    return (
+    return hint_for_former(name) or (
         f"Did you mean '{by_name[near]}'?"
         if near
         else "Write it as 'opa plugins' shows its file, without .py or /__init__.py"

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from opa.checks.mistake import Mistake
 from opa.core.candidates import hint_where_for_others
+from opa.core.former_plugins import hint_for_former
 from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -30,5 +31,6 @@ def options_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
                 f"{SETTING} has '{key}', and there is no plugin of this name",
                 where=manager.config.source(f"{SETTING}.{key}"),
                 hint=hint_where_for_others(manager.folders, str(key))
+                or hint_for_former(str(key))
                 or (f"Did you mean '{near}'?" if near else "Write a name that 'opa plugins' shows, or remove it"),
             )

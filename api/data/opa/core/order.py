@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from opa.core.discover import PluginFile
 from opa.core.errors import RequirementError
+from opa.core.former_plugins import hint_for_former
 from opa.core.suggestions import nearest
 
 PLUGIN_INTERFACE = Version("1.0")
@@ -39,7 +40,8 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
     if problems := {str(each): problem for each in required if (problem := _unmet_plugin(each, others))}:
         missing = next((each.name for each in required if required_plugin(each, others) is None), None)
         near = nearest(missing, others) if missing else None
-        hint = f"Did you mean '{near}'?" if near else "Add it, or mend the requirement"
+        former = hint_for_former(missing) if missing else None
+        hint = former or (f"Did you mean '{near}'?" if near else "Add it, or mend the requirement")
         return _error(plugin, f"requires {_all_of('plugin', problems)}", hint)
     if PLUGIN_INTERFACE not in plugin.metadata.opa:
         return _error(

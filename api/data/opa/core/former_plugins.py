@@ -1,0 +1,13 @@
+"""Built-in plugins of earlier versions, which settings and requirements may still name."""
+
+from __future__ import annotations
+
+from packaging.utils import canonicalize_name
+
+FORMER = {"core_cors": "CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on. Remove the name"}
+"""What to do about the name of each."""
+
+
+def hint_for_former(name: str) -> str | None:
+    """What to do where somebody names a plugin that has become something else."""
+    return FORMER.get(canonicalize_name(name).replace("-", "_"))
