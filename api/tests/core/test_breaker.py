@@ -207,6 +207,42 @@ def test_what_is_to_let_go_is_called_once_for_each_outage_and_is_not_kept_alive(
     until(lambda: Pool.let_go_of == 1)
 
 
+def refuse_threads(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Start no thread whose name begins so, as a process that has all that it may have; gives those that were not."""
+    start, refused = threading.Thread.start, list[str]()
+
+    def starting(thread: threading.Thread) -> None:
+        if thread.name.startswith(names):
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    return refused
+
+
+def test_without_a_thread_to_ask_in_calls_go_on_and_the_next_that_fails_has_it_asked(
+    thing: Component, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thing.is_gone = True
+    with pytest.MonkeyPatch.context() as full:
+        refuse_threads(full, "breaker-")
+        thing.breaker.failed(GoneError())
+    assert "component 'thing' cannot be asked whether it answers: can't start new thread" in capsys.readouterr().err
+    thing.breaker.check_in_thread()
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+
+
+def test_a_probe_that_gets_no_thread_is_no_answer_and_another_is_sent(thing: Component) -> None:
+    with pytest.MonkeyPatch.context() as full:
+        refused = refuse_threads(full, "probe-")
+        thing.breaker.failed(GoneError())
+        until(lambda: thing.breaker.is_open and len(refused) > 2 * breakers.MOST_PROBES)
+    until(lambda: not thing.breaker.is_open)
+    assert not thing.breaker.is_asking
+
+
 OWN = """
     from opa import Component, Driver, get_instance, get_router
     from typing import Annotated

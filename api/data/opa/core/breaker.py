@@ -143,7 +143,13 @@ class Breaker:
             self.is_asking = True
             self._is_decided.clear()
             self._answers = SimpleQueue()
-        threading.Thread(target=self._look, args=(why, patience), name=f"breaker-{self.name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._look, args=(why, patience), name=f"breaker-{self.name}", daemon=True).start()
+        except RuntimeError as error:  # as many threads as there may be; the next call that fails tries again
+            with self._lock:
+                self.is_asking = False
+                self._is_decided.set()
+            log.warning("component '{}' cannot be asked whether it answers: {}", self.name, error)
 
     @property
     def is_undecided(self) -> bool:
@@ -215,12 +221,19 @@ class Breaker:
             self._answers.put(None)
 
     def _look(self, why: str, patience: float) -> None:
-        """Ask until there is an answer."""
+        """Ask until there is an answer; whatever ends it, calls are taken again."""
+        since = time.monotonic()
+        try:
+            self._ask_until_answered(why, patience)
+        finally:
+            self._close(time.monotonic() - since)
+
+    def _ask_until_answered(self, why: str, patience: float) -> None:
         answers, under_way = self._answers, 0
-        since, wait, pause = time.monotonic(), patience, FIRST_PAUSE
+        wait, pause = patience, FIRST_PAUSE
         while self._is_armed:
             if under_way < MOST_PROBES:
-                threading.Thread(target=self._ask, args=(answers,), name=f"probe-{self.name}", daemon=True).start()
+                self._send_probe(answers)
                 under_way += 1
                 self._asked_at = time.monotonic()
             answered = _next(answers, wait)
@@ -237,7 +250,13 @@ class Breaker:
                 break
             self._open(why)
             wait = PROBE_TIMEOUT
-        self._close(time.monotonic() - since)
+
+    def _send_probe(self, answers: SimpleQueue[bool | None]) -> None:
+        try:
+            threading.Thread(target=self._ask, args=(answers,), name=f"probe-{self.name}", daemon=True).start()
+        except RuntimeError as error:  # as many threads as there may be
+            log.debug("a probe of component '{}' does not start: {}", self.name, error)
+            answers.put(False)
 
     def _ask(self, answers: SimpleQueue[bool | None]) -> None:
         _asking.set(self)  # in the context of this thread, and of the coroutine that it starts
