@@ -253,11 +253,14 @@ OWN = """
     class GoneError(Exception):
         pass
 
+    def decorated(function):
+        return lambda self: function(self)
+
     class Own(Driver):
         name = "own"
         connection_errors = (GoneError,)
 
-        def connect(self):
+        CONNECT
             connected.append(1)
             if is_gone:
                 raise GoneError("nobody is there")
@@ -282,16 +285,37 @@ OWN = """
 VALIDATE = {
     "def validate": "def validate(self): self.ask()",
     "async def validate": "async def validate(self): self.ask()",
+    "decorated async def validate": "@decorated\n        async def validate(self): self.ask()",
     "none, but connect": "",
+}
+CONNECT = {
+    "def connect": "def connect(self):",
+    "async def connect": "async def connect(self):",
+    "decorated async def connect": "@decorated\n        async def connect(self):",
 }
 
 
-@pytest.mark.parametrize("path", ["/threads", "/loop"])
-@pytest.mark.parametrize("validate", VALIDATE)
+def own_driver(validate: str = "def validate", connect: str = "def connect") -> str:
+    return OWN.replace("VALIDATE", VALIDATE[validate]).replace("CONNECT", CONNECT[connect])
+
+
+CASES = [
+    ("/threads", "def validate", "def connect"),
+    ("/loop", "def validate", "def connect"),
+    ("/threads", "async def validate", "def connect"),
+    ("/loop", "async def validate", "async def connect"),
+    ("/threads", "decorated async def validate", "def connect"),
+    ("/threads", "none, but connect", "def connect"),
+    ("/loop", "none, but connect", "async def connect"),
+    ("/threads", "none, but connect", "decorated async def connect"),
+]
+
+
+@pytest.mark.parametrize(("path", "validate", "connect"), CASES)
 def test_a_component_of_a_users_own_driver_is_refused_and_used_again(
-    project: Project, validate: str, path: str, capsys: pytest.CaptureFixture[str]
+    project: Project, path: str, validate: str, connect: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.plugin("own.py", OWN.replace("VALIDATE", VALIDATE[validate]))
+    project.plugin("own.py", own_driver(validate, connect))
     project.component("OWN", "own")
     with project.client() as client:
         import own  # type: ignore[import-not-found]
@@ -315,7 +339,7 @@ def test_a_component_of_a_users_own_driver_is_refused_and_used_again(
 
 
 def test_a_component_that_is_disconnected_is_asked_no_more(project: Project) -> None:
-    project.plugin("own.py", OWN.replace("VALIDATE", VALIDATE["def validate"]))
+    project.plugin("own.py", own_driver())
     project.component("OWN", "own")
     manager = project.prepare()
 

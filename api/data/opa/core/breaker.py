@@ -17,8 +17,8 @@ from types import MethodType
 from typing import Any, Self
 from weakref import WeakMethod
 
+from opa.core.calling import call_from_thread
 from opa.core.component_use import note_use
-from opa.core.hooks import is_async_function
 from opa.core.log import log
 from opa.core.secrets import mask_text
 
@@ -61,10 +61,11 @@ class Breaker:
         is_open: whether calls are refused.
         is_asking: whether the component is being asked: since a call has failed, and until there is an answer.
         reason: why calls are refused; empty while it is closed.
+        loop: the event loop that the component belongs to; None before it is connected.
 
     Args:
-        probe: asks the component, in a thread of its own, or in the event loop where it is `async def`; what it raises
-            says whether there was an answer.
+        probe: asks the component, in a thread of its own; what it gives to await, the event loop awaits. What it
+            raises says whether there was an answer.
         is_outage: whether an error says that there was none.
         refusal: makes the error that a refused call gets, from its text.
     """
@@ -84,7 +85,7 @@ class Breaker:
         self._is_outage = is_outage
         self._refusal = refusal
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._is_armed = self.is_asking = False
         self._is_decided, self._is_heard = threading.Event(), threading.Event()
         self._is_pausing = False
@@ -210,7 +211,7 @@ class Breaker:
 
     def arm(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on the component is connected, and belongs to the event loop."""
-        self._loop = loop
+        self.loop = loop
         self._is_armed = True
 
     def disarm(self) -> None:
@@ -261,10 +262,7 @@ class Breaker:
     def _ask(self, answers: SimpleQueue[bool | None]) -> None:
         _asking.set(self)  # in the context of this thread, and of the coroutine that it starts
         try:
-            if is_async_function(self._probe) and self._loop is not None:
-                asyncio.run_coroutine_threadsafe(self._probe(), self._loop).result()
-            else:
-                self._probe()
+            call_from_thread(self._probe, self.loop)
         except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one
             answers.put(not self._is_outage(error))
         else:

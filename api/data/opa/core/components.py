@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from opa.core.calling import call
 from opa.core.component_options import default_urls, options_of
 from opa.core.drivers import Driver, is_permanent
 from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
-from opa.core.hooks import is_async_function
 from opa.core.hosts import resolves
 from opa.core.log import log
 from opa.core.secrets import mask_text
@@ -291,10 +290,7 @@ async def _try_once(component: Driver, dns_limit: float) -> bool:
 
 
 async def _call(method: Callable[[], Any], component: Driver) -> Any:
-    if is_async_function(method):
-        return await method()
-    result = await in_thread(method, name=f"{method.__name__}-{component.component}")
-    return await result if inspect.isawaitable(result) else result  # a decorator may stand before an `async def`
+    return await call(method, name=f"{getattr(method, '__name__', 'call')}-{component.component}")
 
 
 def _failure(

@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opa.core.breaker import Breaker, refused_component
+from opa.core.calling import call_from_thread
 from opa.core.errors import ComponentUnavailableError
-from opa.core.hooks import BasePlugin, is_async_function
+from opa.core.hooks import BasePlugin
 from opa.core.hosts import hosts_in_url
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Driver(BasePlugin):
         """Refuses calls to the component at once while it is known not to answer.
 
         It is asked by `probe()` where the driver has one, or else by `validate()`, or else a new instance connects and
-        disconnects. Each may be `def` or `async def`.
+        disconnects. Each may be `def` or `async def`, also behind a decorator.
         """
         return self.new_breaker(self.component, probe_of(self))
 
@@ -117,20 +118,12 @@ def probe_of(driver: Driver) -> Callable[[], Any]:
         new.pm, new.component = driver.pm, driver.component
         return new
 
-    def connect() -> None:
-        new = another()
-        new.connect()
-        new.disconnect()
+    def connect_anew() -> None:
+        new, loop = another(), driver.breaker.loop
+        call_from_thread(new.connect, loop)
+        call_from_thread(new.disconnect, loop)
 
-    async def connect_async() -> None:
-        new = another()
-        await new.connect()
-        if is_async_function(new.disconnect):
-            await new.disconnect()
-        else:
-            new.disconnect()
-
-    return connect_async if is_async_function(driver.connect) else connect
+    return connect_anew
 
 
 def is_permanent(error: Exception, driver: Driver) -> bool:

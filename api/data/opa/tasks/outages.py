@@ -7,15 +7,13 @@ outage of some seconds would cost all tasks that wait, and not only those that r
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from opa.core.calling import call
 from opa.core.drivers import Driver, is_outage
-from opa.core.hooks import is_async_function
 from opa.core.log import log
 from opa.core.running import get_plugin_manager
-from opa.core.threads import in_thread
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0
@@ -83,12 +81,7 @@ async def _answers(component: Driver) -> bool:
     if validate is None:
         return True  # nobody can tell; the task finds out
     try:
-        if is_async_function(validate):
-            await validate()
-        else:
-            result = await in_thread(validate, name=f"validate-{component.component}")
-            if inspect.isawaitable(result):  # a decorator may stand before an `async def`
-                await result
+        await call(validate, name=f"validate-{component.component}")
     except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one; the task meets it by itself
         return not is_outage(error, component)
     return True

@@ -1,0 +1,48 @@
+"""Call what may be `def`, `async def`, or either of them behind a decorator."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
+
+from opa.core.hooks import is_async_function
+from opa.core.threads import in_thread
+
+
+async def call(function: Callable[[], Any], *, name: str) -> Any:
+    """Await what comes of `function()`; a `def` runs in a thread of that name."""
+    if is_async_function(function):
+        return await function()
+    result = await in_thread(function, name=name)
+    return await result if inspect.isawaitable(result) else result  # a decorator may stand before an `async def`
+
+
+def call_from_thread(function: Callable[[], Any], loop: asyncio.AbstractEventLoop | None) -> Any:
+    """What comes of `function()`, called in this thread; where that is to be awaited, `loop` does so meanwhile."""
+    result = function()
+    return on_loop(result, loop).result() if inspect.isawaitable(result) else result
+
+
+def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:
+    """Have `loop`, which runs in another thread, await it.
+
+    Raises:
+        RuntimeError: the loop is closed, or there is none.
+    """
+    coroutine = _awaited(awaitable)
+    try:
+        if loop is None:
+            raise RuntimeError("there is no event loop that could await it")
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:
+        coroutine.close()
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
