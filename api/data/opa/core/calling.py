@@ -20,10 +20,28 @@ async def call(function: Callable[[], Any], *, name: str) -> Any:
     return await result if inspect.isawaitable(result) else result  # a decorator may stand before an `async def`
 
 
-def call_from_thread(function: Callable[[], Any], loop: asyncio.AbstractEventLoop | None) -> Any:
-    """What comes of `function()`, called in this thread; where that is to be awaited, `loop` does so meanwhile."""
+def call_from_thread(
+    function: Callable[[], Any], loop: asyncio.AbstractEventLoop | None, limit: float | None = None
+) -> Any:
+    """What comes of `function()`, called in this thread; where that is to be awaited, `loop` does so meanwhile.
+
+    Args:
+        function: what is called.
+        loop: it runs in another thread.
+        limit: seconds, for what is to be awaited; it is cancelled then.
+
+    Raises:
+        TimeoutError: it takes longer.
+        RuntimeError: the loop is closed, or there is none.
+    """
     result = function()
-    return on_loop(result, loop).result() if inspect.isawaitable(result) else result
+    if not inspect.isawaitable(result):
+        return result
+    waiting = on_loop(result, loop)
+    try:
+        return waiting.result(limit)
+    finally:
+        waiting.cancel()  # nothing where it has ended
 
 
 def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:

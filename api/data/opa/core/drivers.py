@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,9 +12,15 @@ from opa.core.calling import call_from_thread
 from opa.core.errors import ComponentUnavailableError
 from opa.core.hooks import BasePlugin
 from opa.core.hosts import hosts_in_url
+from opa.core.log import log
+from opa.core.secrets import mask_text
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+
+
+class NotThereError(ConnectionError):
+    """A probe connects, and `connect()` says that the service is not there."""
 
 
 class Driver(BasePlugin):
@@ -120,10 +127,24 @@ def probe_of(driver: Driver) -> Callable[[], Any]:
 
     def connect_anew() -> None:
         new, loop = another(), driver.breaker.loop
-        call_from_thread(new.connect, loop)
-        call_from_thread(new.disconnect, loop)
+        is_there = False
+        try:
+            is_there = call_from_thread(new.connect, loop) is not False
+        finally:
+            if is_there or new.instance is not None:
+                _disconnect_quietly(new, loop)
+        if not is_there:
+            raise NotThereError("connect() says that the service is not there")
 
     return connect_anew
+
+
+def _disconnect_quietly(new: Driver, loop: asyncio.AbstractEventLoop | None) -> None:
+    """Close what a probe has opened; whether the server answered, `connect` has said."""
+    try:
+        call_from_thread(new.disconnect, loop, new.pm.config.COMPONENT_DISCONNECT_TIMEOUT)
+    except Exception as error:  # noqa: BLE001 - as above
+        log.debug("closing component '{}' after a probe: {}", new.component, mask_text(f"{error!r}"))
 
 
 def is_permanent(error: Exception, driver: Driver) -> bool:
@@ -137,4 +158,6 @@ def is_outage(error: Exception, driver: Driver) -> bool:
     """Whether the server is gone, or cannot do for now what it is asked to."""
     if refused_component(error) is not None:
         return refused_component(error) in {breaker.name for breaker in driver.breakers()}
+    if isinstance(error, NotThereError):
+        return True
     return isinstance(error, driver.connection_errors) and not is_permanent(error, driver)
