@@ -38,7 +38,7 @@ class Component:
 
     def probe(self) -> None:
         self.asked += 1
-        self.hangs.wait(10)
+        self.hangs.wait(60)
         if self.is_gone:
             raise GoneError("nobody is there")
 
@@ -241,6 +241,73 @@ def test_a_probe_that_gets_no_thread_is_no_answer_and_another_is_sent(thing: Com
         until(lambda: thing.breaker.is_open and len(refused) > 2 * breakers.MOST_PROBES)
     until(lambda: not thing.breaker.is_open)
     assert not thing.breaker.is_asking
+
+
+def test_probes_that_hang_for_ever_do_not_keep_it_from_being_found_that_the_component_is_back(
+    thing: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakers, "CONFIRMATION", 0.02)
+    monkeypatch.setattr(breakers, "PROBE_TIMEOUT", 0.02)
+    monkeypatch.setattr(breakers, "PROBE_LIFE", 0.3)
+    thing.hangs.clear()
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.asked >= breakers.MOST_PROBES)
+    thing.breaker._probe = lambda: None
+    until(lambda: not thing.breaker.is_open)
+    assert not thing.hangs.is_set()
+
+
+@pytest.fixture
+def endless(thing: Component) -> Iterator[list[str]]:
+    """The component is asked by an `async def` that does not end; what comes of it."""
+    ended: list[str] = []
+
+    async def probe() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    thing.breaker._probe = probe
+    thing.breaker.arm(loop)
+    yield ended
+    thing.breaker.disarm()
+    until(lambda: not asyncio.all_tasks(loop))
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_a_probe_in_the_event_loop_that_comes_to_no_end_is_cancelled_and_is_no_answer(
+    thing: Component, monkeypatch: pytest.MonkeyPatch, endless: list[str]
+) -> None:
+    monkeypatch.setattr(breakers, "PROBE_LIFE", 0.1)
+    thing.breaker.failed(GoneError())
+    until(lambda: len(endless) >= 2)
+    assert thing.breaker.is_open
+
+
+def test_a_probe_that_is_cancelled_is_no_answer(thing: Component) -> None:
+    def probe() -> None:
+        raise asyncio.CancelledError
+
+    thing.breaker._probe = probe
+    thing.breaker.failed(GoneError())
+    until(lambda: thing.breaker.is_open)
+
+
+def test_a_probe_that_would_end_the_process_has_been_answered(thing: Component) -> None:
+    def probe() -> None:
+        raise SystemExit(3)
+
+    thing.breaker._probe = probe
+    thing.breaker.failed(GoneError())
+    until(lambda: not thing.breaker.is_asking)
+    assert not thing.breaker.is_open
 
 
 OWN = """

@@ -11,13 +11,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from types import MethodType
 from typing import Any, Self
 from weakref import WeakMethod
 
-from opa.core.calling import call_from_thread
+from opa.core.calling import EndlessError, call_from_thread
 from opa.core.component_use import note_use
 from opa.core.log import log
 from opa.core.secrets import mask_text
@@ -32,6 +33,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 0.8
 """Seconds between a probe that has failed and the next."""
 MOST_PROBES = 4
 """At once: one may hang for longer than it should, in a look-up of a name or in a client without a time limit."""
+PROBE_LIFE, LONGEST_PROBE_LIFE = 30.0, 300.0
+"""Seconds after which a probe that hangs no longer counts among them; they grow with each, as it keeps its thread."""
 ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
 """Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
 TRUST = 1.0
@@ -41,6 +44,9 @@ LOOK_AGAIN = 0.01
 """Seconds between two looks of a coroutine at whether it is known that a component is gone."""
 
 _REFUSED = "_opa_refused"
+
+# A probe and whether it was answered; None ends a pause.
+_Answers = SimpleQueue[tuple[object, bool] | None]
 
 
 # A probe may use the client that the breaker guards.
@@ -75,7 +81,7 @@ class Breaker:
         name: str,
         probe: Callable[[], Any],
         *,
-        is_outage: Callable[[Exception], bool],
+        is_outage: Callable[[BaseException], bool],
         refusal: Callable[[str], Exception],
     ) -> None:
         self.name = name
@@ -91,7 +97,7 @@ class Breaker:
         self._is_pausing = False
         self._asked_at = 0.0
         self._trusted_until = 0.0
-        self._answers: SimpleQueue[bool | None] = SimpleQueue()
+        self._answers: _Answers = SimpleQueue()
         self._let_go: list[Callable[[], Callable[[], object] | None]] = []
         self._scopes: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
         self._refused = 0
@@ -230,43 +236,45 @@ class Breaker:
             self._close(time.monotonic() - since)
 
     def _ask_until_answered(self, why: str, patience: float) -> None:
-        answers, under_way = self._answers, 0
+        answers, probes = self._answers, _Probes()
         wait, pause = patience, FIRST_PAUSE
         while self._is_armed:
-            if under_way < MOST_PROBES:
-                self._send_probe(answers)
-                under_way += 1
+            if probes.may_begin():
+                self._send_probe(probes.begin(), answers)
                 self._asked_at = time.monotonic()
-            answered = _next(answers, wait)
+            answered = probes.next_answer(answers, wait)
             if answered is False:
-                under_way -= 1
                 self._open(why)
                 self._is_heard.set()
                 self._is_pausing = True
-                answered = _next(answers, pause)
+                answered = probes.next_answer(answers, pause)
                 self._is_pausing = False
-                under_way -= answered is False
                 pause = min(2 * pause, LONGEST_PAUSE)
             if answered:
                 break
             self._open(why)
             wait = PROBE_TIMEOUT
 
-    def _send_probe(self, answers: SimpleQueue[bool | None]) -> None:
+    def _send_probe(self, probe: object, answers: _Answers) -> None:
+        thread = threading.Thread(target=self._ask, args=(probe, answers), name=f"probe-{self.name}", daemon=True)
         try:
-            threading.Thread(target=self._ask, args=(answers,), name=f"probe-{self.name}", daemon=True).start()
+            thread.start()
         except RuntimeError as error:  # as many threads as there may be
             log.debug("a probe of component '{}' does not start: {}", self.name, error)
-            answers.put(False)
+            answers.put((probe, False))
 
-    def _ask(self, answers: SimpleQueue[bool | None]) -> None:
+    def _ask(self, probe: object, answers: _Answers) -> None:
         _asking.set(self)  # in the context of this thread, and of the coroutine that it starts
+        answered = False  # also where it is cancelled, or comes to no end
         try:
-            call_from_thread(self._probe, self.loop)
-        except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one
-            answers.put(not self._is_outage(error))
-        else:
-            answers.put(True)
+            call_from_thread(self._probe, self.loop, PROBE_LIFE)
+            answered = True
+        except (asyncio.CancelledError, CancelledError, EndlessError) as error:
+            log.debug("a probe of component '{}' is given up: {!r}", self.name, error)
+        except BaseException as error:  # noqa: BLE001 - any other error is an answer, if a bad one
+            answered = not self._is_outage(error)
+        finally:
+            answers.put((probe, answered))
 
     def _open(self, why: str) -> None:
         with self._lock:
@@ -334,9 +342,35 @@ class Guard:
             self._breaker.failed(error)
 
 
-def _next(answers: SimpleQueue[bool | None], seconds: float) -> bool | None:
-    """The next answer; None where there is none within `seconds`."""
-    try:
-        return answers.get(timeout=seconds)
-    except Empty:
-        return None
+class _Probes:
+    """Those that are under way in one outage; used by one thread."""
+
+    def __init__(self) -> None:
+        self._began: dict[object, float] = {}
+        self._life = PROBE_LIFE
+
+    def may_begin(self) -> bool:
+        """Whether there are fewer than there may be; one that is too old is given up."""
+        now = time.monotonic()
+        for probe in [probe for probe, began in self._began.items() if now - began >= self._life]:
+            del self._began[probe]
+            self._life = min(2 * self._life, LONGEST_PROBE_LIFE)
+        return len(self._began) < MOST_PROBES
+
+    def begin(self) -> object:
+        """Another one, from now on."""
+        probe = object()
+        self._began[probe] = time.monotonic()
+        return probe
+
+    def next_answer(self, answers: _Answers, seconds: float) -> bool | None:
+        """The next answer; None where there is none within `seconds`, or nobody wants to wait for it."""
+        try:
+            answer = answers.get(timeout=seconds)
+        except Empty:
+            return None
+        if answer is None:
+            return None
+        probe, answered = answer
+        self._began.pop(probe, None)
+        return answered

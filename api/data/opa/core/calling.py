@@ -12,6 +12,10 @@ from opa.core.hooks import is_async_function
 from opa.core.threads import in_thread
 
 
+class EndlessError(TimeoutError):
+    """What was to be awaited has taken longer than it may."""
+
+
 async def call(function: Callable[[], Any], *, name: str) -> Any:
     """Await what comes of `function()`; a `def` runs in a thread of that name."""
     if is_async_function(function):
@@ -31,7 +35,7 @@ def call_from_thread(
         limit: seconds, for what is to be awaited; it is cancelled then.
 
     Raises:
-        TimeoutError: it takes longer.
+        EndlessError: it takes longer.
         RuntimeError: the loop is closed, or there is none.
     """
     result = function()
@@ -40,6 +44,10 @@ def call_from_thread(
     waiting = on_loop(result, loop)
     try:
         return waiting.result(limit)
+    except TimeoutError as error:
+        if waiting.done():
+            raise  # its own
+        raise EndlessError(f"no end within {limit:g} s") from error
     finally:
         waiting.cancel()  # nothing where it has ended
 

@@ -147,14 +147,14 @@ def _disconnect_quietly(new: Driver, loop: asyncio.AbstractEventLoop | None) -> 
         log.debug("closing component '{}' after a probe: {}", new.component, mask_text(f"{error!r}"))
 
 
-def is_permanent(error: Exception, driver: Driver) -> bool:
+def is_permanent(error: BaseException, driver: Driver) -> bool:
     """Whether another try cannot help."""
     permanent, passing = driver.permanent_errors, driver.connection_errors
     # `AuthenticationError` of redis is a `ConnectionError`, and its `ReadOnlyError` is a `ResponseError`.
     return next((kind in permanent for kind in type(error).__mro__ if kind in permanent or kind in passing), False)
 
 
-def is_outage(error: Exception, driver: Driver) -> bool:
+def is_outage(error: BaseException, driver: Driver) -> bool:
     """Whether the server is gone, or cannot do for now what it is asked to."""
     if refused_component(error) is not None:
         return refused_component(error) in {breaker.name for breaker in driver.breakers()}
