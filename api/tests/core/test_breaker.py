@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from opa import get_component, get_instance
 from opa.core import breaker as breakers
 from opa.core.breaker import Breaker, refused_component
+from opa.core.component_use import current_scope, uses_of_route
 from opa.core.errors import ComponentUnavailableError
 from opa.core.lifespan import running
 from tests.project import Project
@@ -308,6 +312,46 @@ def test_a_probe_that_would_end_the_process_has_been_answered(thing: Component) 
     thing.breaker.failed(GoneError())
     until(lambda: not thing.breaker.is_asking)
     assert not thing.breaker.is_open
+
+
+def test_routes_that_used_a_component_do_not_keep_it_alive_once_it_is_disconnected(thing: Component) -> None:
+    first, second = Component(), Component()
+    first.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
+    second.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
+
+    def use() -> None:
+        current_scope.set({"endpoint": use})
+        first.breaker.check_in_thread()
+        second.breaker.check_in_thread()
+        assert uses_of_route() == {first.breaker, second.breaker}
+        first.breaker.disarm()
+        assert uses_of_route() == {second.breaker}
+        first.breaker.check_in_thread()  # a request that is still under way
+        second.breaker.disarm()
+        assert not uses_of_route()
+
+    contextvars.copy_context().run(use)
+    gone = weakref.ref(first)
+    del first, use
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_endpoint_that_is_made_in_the_place_of_another_has_not_used_what_that_used(thing: Component) -> None:
+    class Endpoint:
+        __slots__ = ()
+
+    def use() -> None:
+        scope: dict[str, object] = {"endpoint": Endpoint()}
+        current_scope.set(scope)
+        thing.breaker.check_in_thread()
+        assert uses_of_route() == {thing.breaker}
+        for _ in range(100):
+            scope["endpoint"] = None
+            scope["endpoint"] = Endpoint()
+            assert not uses_of_route()
+
+    contextvars.copy_context().run(use)
 
 
 OWN = """

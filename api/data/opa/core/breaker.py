@@ -19,7 +19,7 @@ from typing import Any, Self
 from weakref import WeakMethod
 
 from opa.core.calling import EndlessError, call_from_thread
-from opa.core.component_use import note_use
+from opa.core.component_use import forget, note_use
 from opa.core.log import log
 from opa.core.secrets import mask_text
 
@@ -64,6 +64,7 @@ class Breaker:
 
     Attributes:
         name: what it is called in the log and in answers.
+        is_armed: whether the component is connected.
         is_open: whether calls are refused.
         is_asking: whether the component is being asked: since a call has failed, and until there is an answer.
         reason: why calls are refused; empty while it is closed.
@@ -92,7 +93,7 @@ class Breaker:
         self._refusal = refusal
         self._lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._is_armed = self.is_asking = False
+        self.is_armed = self.is_asking = False
         self._is_decided, self._is_heard = threading.Event(), threading.Event()
         self._is_pausing = False
         self._asked_at = 0.0
@@ -145,7 +146,7 @@ class Breaker:
 
     def _begin(self, why: str, patience: float) -> None:
         with self._lock:
-            if not self._is_armed or self.is_asking or time.monotonic() < self._trusted_until:
+            if not self.is_armed or self.is_asking or time.monotonic() < self._trusted_until:
                 return
             self.is_asking = True
             self._is_decided.clear()
@@ -218,14 +219,15 @@ class Breaker:
     def arm(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on the component is connected, and belongs to the event loop."""
         self.loop = loop
-        self._is_armed = True
+        self.is_armed = True
 
     def disarm(self) -> None:
         """From now on it is not."""
         with self._lock:
-            self._is_armed = self.is_open = False
+            self.is_armed = self.is_open = False
             self._let_go = []
             self._answers.put(None)
+        forget(self)
 
     def _look(self, why: str, patience: float) -> None:
         """Ask until there is an answer; whatever ends it, calls are taken again."""
@@ -238,7 +240,7 @@ class Breaker:
     def _ask_until_answered(self, why: str, patience: float) -> None:
         answers, probes = self._answers, _Probes()
         wait, pause = patience, FIRST_PAUSE
-        while self._is_armed:
+        while self.is_armed:
             if probes.may_begin():
                 self._send_probe(probes.begin(), answers)
                 self._asked_at = time.monotonic()
@@ -278,7 +280,7 @@ class Breaker:
 
     def _open(self, why: str) -> None:
         with self._lock:
-            if self.is_open or not self._is_armed:
+            if self.is_open or not self.is_armed:
                 return
             self._refused = 0
             self.reason = f"it does not answer ({why})"

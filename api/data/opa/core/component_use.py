@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ current_scope: ContextVar[Any] = ContextVar("opa_scope", default=None)
 """The ASGI scope of the request that this code runs for, with the endpoint that was found for it."""
 
 NONE: frozenset[Breaker] = frozenset()
+_NOBODY = (None, NONE)
 
-# By the id of the endpoint, which need not have a hash; one that is made anew in the place of another is taken for a
-# user of what that has used.
-_uses: dict[int, frozenset[Breaker]] = {}
+# By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
+_uses: dict[int, tuple[object, frozenset[Breaker]]] = {}
+_lock = threading.Lock()
 
 
 def note_use(breaker: Breaker) -> None:
@@ -24,12 +26,28 @@ def note_use(breaker: Breaker) -> None:
     if scope is None:
         return
     endpoint = scope.get("endpoint")
-    known = _uses.get(id(endpoint), NONE)
-    if breaker not in known and endpoint is not None:
-        _uses[id(endpoint)] = known | {breaker}
+    if endpoint is None or breaker in _used_by(endpoint):
+        return
+    with _lock:
+        if breaker.is_armed:
+            _uses[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
 
 
 def uses_of_route() -> frozenset[Breaker]:
     """The breakers of the components that the route which this code runs for is known to call."""
     scope = current_scope.get()
-    return NONE if scope is None else _uses.get(id(scope.get("endpoint")), NONE)
+    return NONE if scope is None else _used_by(scope.get("endpoint"))
+
+
+def forget(breaker: Breaker) -> None:
+    """Its component is connected no more: no route calls it, nor is to keep it alive, and with it its application."""
+    with _lock:
+        for key, (endpoint, used) in list(_uses.items()):
+            if used == {breaker}:
+                del _uses[key]
+            elif breaker in used:
+                _uses[key] = endpoint, used - {breaker}
+
+
+def _used_by(endpoint: object) -> frozenset[Breaker]:
+    return _uses.get(id(endpoint), _NOBODY)[1]

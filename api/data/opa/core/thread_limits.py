@@ -54,7 +54,10 @@ class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known wh
             return
         other = self._others.get(breakers)
         if other is None:
-            other = self._others[breakers] = _Limiter(self.total_tokens)
+            # Those of components that are connected no more would keep them alive, for as long as the event loop lives.
+            connected = {key: one for key, one in self._others.items() if all(each.is_armed for each in key)}
+            other = _Limiter(self.total_tokens)
+            self._others = {**connected, breakers: other}
         if other.available_tokens <= 0:  # they may be busy, or wait for a component that hangs
             for breaker in breakers:
                 breaker.suspect()
