@@ -167,6 +167,29 @@ def test_who_waits_in_an_asynchronous_guard_is_let_go(thing: Component) -> None:
     assert refused_component(refused.value) == "thing"
 
 
+def test_who_enters_an_asynchronous_guard_in_the_moment_in_which_it_opens_is_refused(
+    thing: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing.is_gone = True
+    enter = asyncio.Timeout.__aenter__
+
+    async def entering(scope: asyncio.Timeout) -> asyncio.Timeout:
+        thing.breaker.failed(GoneError())
+        until(lambda: thing.breaker.is_open)
+        # Nobody is in the guard yet; those that are have been told when this is said.
+        until(lambda: thing.breaker._is_heard.is_set())
+        return await enter(scope)
+
+    async def call() -> None:
+        async with thing.breaker.guard():
+            raise AssertionError("it was let in")
+
+    monkeypatch.setattr(asyncio.Timeout, "__aenter__", entering)
+    with pytest.raises(GoneError, match="does not answer"):
+        asyncio.run(call())
+    assert not thing.breaker._scopes
+
+
 def test_a_guard_hears_of_the_failure_of_its_call(thing: Component) -> None:
     async def call() -> None:
         async with thing.breaker.guard():

@@ -294,7 +294,7 @@ class Breaker:
                     let_go()
             except Exception as failure:  # noqa: BLE001 - they wait for as long as their own limits say
                 log.debug("calls to component '{}' are not let go: {!r}", self.name, failure)
-        for scope, loop in list(self._scopes.items()):
+        for scope, loop in self._scopes.copy().items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._expire, scope)
 
@@ -332,6 +332,12 @@ class Guard:
         self._scope = asyncio.timeout(None)
         await self._scope.__aenter__()
         self._breaker._scopes[self._scope] = asyncio.get_running_loop()
+        try:
+            self._breaker.check()  # once more: it may have opened, in its thread, before the scope stood there
+        except BaseException:
+            del self._breaker._scopes[self._scope]
+            await self._scope.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
