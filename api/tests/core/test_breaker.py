@@ -234,6 +234,54 @@ def test_what_is_to_let_go_is_called_once_for_each_outage_and_is_not_kept_alive(
     until(lambda: Pool.let_go_of == 1)
 
 
+@pytest.mark.parametrize("is_asynchronous", [False, True])
+def test_what_cannot_let_go_is_logged_and_keeps_no_other_from_it(
+    thing: Component, capsys: pytest.CaptureFixture[str], is_asynchronous: bool
+) -> None:
+    let_go = list[asyncio.AbstractEventLoop]()
+
+    async def fail_later() -> None:
+        raise OSError("no way to let go")
+
+    def fail() -> None:
+        raise OSError("no way to let go")
+
+    async def end_all() -> None:
+        let_go.append(asyncio.get_running_loop())
+
+    async def wait() -> None:
+        thing.breaker.arm(asyncio.get_running_loop())
+        thing.breaker.failed(GoneError())
+        while not let_go:
+            await asyncio.sleep(0.01)
+        assert let_go == [asyncio.get_running_loop()]
+
+    thing.is_gone = True
+    thing.breaker.when_open(fail_later if is_asynchronous else fail)
+    thing.breaker.when_open(end_all)
+    asyncio.run(asyncio.wait_for(wait(), 10))
+    said = capsys.readouterr().err
+    assert "calls to component 'thing' that wait for an answer are not let go" in said
+    assert "OSError: no way to let go" in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_the_event_loop_is_closed_there_is_nobody_to_let_go(
+    thing: Component, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def end_all() -> None:
+        raise AssertionError("there is no loop for it")
+
+    assert thing.breaker.loop is not None
+    thing.breaker.loop.close()
+    thing.is_gone = True
+    thing.breaker.when_open(end_all)
+    thing.breaker.failed(GoneError())
+    until(thing.breaker._is_heard.is_set)
+    gc.collect()
+    assert "are not let go" not in capsys.readouterr().err
+
+
 def refuse_threads(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
     """Start no thread whose name begins so, as a process that has all that it may have; gives those that were not."""
     start, refused = threading.Thread.start, list[str]()

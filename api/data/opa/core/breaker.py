@@ -8,6 +8,7 @@ attribute, and there is no thread.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from opa.core.calling import EndlessError, call_from_thread
 from opa.core.component_use import forget, note_use
 from opa.core.log import log
 from opa.core.secrets import mask_text
+from opa.core.threads import start_on
 
 CONFIRMATION = 0.4
 """Seconds that a component has to answer once a call to it has failed, before it is taken for gone."""
@@ -208,8 +210,9 @@ class Breaker:
         return Guard(self)
 
     def when_open(self, let_go: Callable[[], object]) -> None:
-        """Have `let_go` called when the breaker opens, in a thread: it is to end the calls that wait.
+        """Have `let_go` called when the breaker opens: it is to end the calls that wait.
 
+        It is called in a thread; what it gives to await, the event loop of the component awaits.
         A method does not keep its object alive by this.
         """
         reference = WeakMethod(let_go) if isinstance(let_go, MethodType) else lambda: let_go
@@ -289,14 +292,20 @@ class Breaker:
         log.warning("component '{}' is refused at once until it answers again: {}", self.name, self.reason)
         for reference in self._let_go:
             let_go = reference()
-            try:
-                if let_go is not None:
-                    let_go()
-            except Exception as failure:  # noqa: BLE001 - they wait for as long as their own limits say
-                log.debug("calls to component '{}' are not let go: {!r}", self.name, failure)
+            if let_go is not None:
+                self._let_go_by(let_go)
         for scope, loop in self._scopes.copy().items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._expire, scope)
+
+    def _let_go_by(self, let_go: Callable[[], object]) -> None:
+        failure = f"calls to component '{self.name}' that wait for an answer are not let go"
+        try:
+            result = let_go()
+            if inspect.isawaitable(result):
+                start_on(self.loop, result, failure=failure)
+        except Exception as error:  # noqa: BLE001 - they wait for as long as their own limits say
+            log.opt(exception=error).warning(failure)
 
     def _expire(self, scope: asyncio.Timeout) -> None:
         if scope in self._scopes:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from collections.abc import Callable
 from typing import Any
 
 from opa.core.hooks import is_async_function
-from opa.core.threads import in_thread
+from opa.core.threads import in_thread, on_loop
 
 
 class EndlessError(TimeoutError):
@@ -50,25 +49,3 @@ def call_from_thread(
         raise EndlessError(f"no end within {limit:g} s") from error
     finally:
         waiting.cancel()  # nothing where it has ended
-
-
-def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:
-    """Have `loop`, which runs in another thread, await it.
-
-    Raises:
-        RuntimeError: the loop is closed, or there is none.
-    """
-    coroutine = _awaited(awaitable)
-    try:
-        if loop is None:
-            raise RuntimeError("there is no event loop that could await it")
-        return asyncio.run_coroutine_threadsafe(coroutine, loop)
-    except RuntimeError:
-        coroutine.close()
-        if inspect.iscoroutine(awaitable):
-            awaitable.close()
-        raise
-
-
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable

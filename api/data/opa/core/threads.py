@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,8 +57,30 @@ async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_pools[pool], contextvars.copy_context().run, function)
 
 
-def start_on(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, object], *, failure: str) -> None:
-    """Run a coroutine on an event loop of another thread, and wait for nothing; none runs where that is closed.
+def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:
+    """Have an event loop of another thread await it.
+
+    Raises:
+        RuntimeError: the loop is closed, or there is none.
+    """
+    coroutine = _awaited(awaitable)
+    try:
+        if loop is None:
+            raise RuntimeError("there is no event loop that could await it")
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:  # it may be closed at any moment, so there is no use in asking first
+        coroutine.close()
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def start_on(loop: asyncio.AbstractEventLoop | None, awaitable: Awaitable[Any], *, failure: str) -> None:
+    """The same, and wait for nothing; nothing is started where the loop is closed.
 
     Args:
         failure: what the log says where it raises.
@@ -66,12 +90,8 @@ def start_on(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, obj
         if not done.cancelled() and (error := done.exception()) is not None:
             log.opt(exception=error).warning(failure)
 
-    try:
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-    except RuntimeError:  # it may be closed at any moment, so there is no use in asking first
-        coroutine.close()
-    else:
-        future.add_done_callback(tell)
+    with suppress(RuntimeError):
+        on_loop(awaitable, loop).add_done_callback(tell)
 
 
 def _settle_from_thread(

@@ -24,7 +24,6 @@ from pymongo.uri_parser import parse_uri
 
 from opa import Driver
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
-from opa.core.threads import start_on
 
 DEFAULTS = {
     "serverselectiontimeoutms": 3000,
@@ -73,7 +72,6 @@ class GuardedAsyncClient(AsyncMongoClient[Any]):
     """An `AsyncMongoClient` that knows of a breaker."""
 
     opa_breaker: Breaker | None = None
-    opa_loop: asyncio.AbstractEventLoop
 
     async def _select_server(self, *args: Any, **options: Any) -> Any:
         breaker = self.opa_breaker
@@ -84,11 +82,8 @@ class GuardedAsyncClient(AsyncMongoClient[Any]):
                 await breaker.checked()
         return await super()._select_server(*args, **options)
 
-    def let_go(self) -> None:
-        """End the operations that wait for an answer; called in any thread."""
-        start_on(self.opa_loop, self._let_go(), failure="operations of MongoDB's client cannot be let go")
-
-    async def _let_go(self) -> None:
+    async def let_go(self) -> None:
+        """End the operations that wait for an answer."""
         for address in self.topology_description.server_descriptions():
             gone = ServerDescription(address, error=NetworkTimeout("it does not answer"))
             await self._topology.on_change(gone, reset_pool=True, interrupt_connections=True)
@@ -191,7 +186,6 @@ class MongodbPymongoAsync(_MongodbDriver):
         client: GuardedAsyncClient = self.new_client()
         self.instance = client
         client.opa_breaker = self.breaker
-        client.opa_loop = asyncio.get_running_loop()
         self.breaker.when_open(client.let_go)
 
     async def validate(self) -> None:

@@ -13,7 +13,6 @@ import redis
 from redis import asyncio as aioredis
 
 from opa.core.breaker import PROBE_TIMEOUT
-from opa.core.threads import start_on
 
 if TYPE_CHECKING:
     from opa.core.breaker import Breaker
@@ -123,12 +122,11 @@ class GuardedAsyncPool(aioredis.BlockingConnectionPool):
 
     breaker: Breaker | None = None
     _made: _Made
-    _loop: asyncio.AbstractEventLoop
 
     def guard_by(self, breaker: Breaker) -> None:
         """Refuse while it is open, and let go when it opens. Before the first connection is made."""
         self.breaker = breaker
-        self._made, self._loop = _Made(), asyncio.get_running_loop()
+        self._made = _Made()
         breaker.when_open(self.let_go)
 
     def make_connection(self) -> Any:
@@ -152,10 +150,16 @@ class GuardedAsyncPool(aioredis.BlockingConnectionPool):
             self.breaker.failed(error)
         await super().release(connection)
 
-    def let_go(self) -> None:
-        """End what waits; called in any thread."""
-        for connection in self._made.all():
-            start_on(self._loop, _end(connection), failure="a connection to redis cannot be let go")
+    async def let_go(self) -> None:
+        """End what waits; a connection that cannot be ended keeps no other from it.
+
+        Raises:
+            Exception: what ending one of them has raised.
+        """
+        outcomes = await asyncio.gather(*map(_end, self._made.all()), return_exceptions=True)
+        for error in outcomes:
+            if error is not None:
+                raise error
 
 
 async def _end(connection: Any) -> None:
