@@ -154,6 +154,38 @@ def test_a_call_that_is_refused_has_the_component_asked_at_once(
     assert not thing.breaker.is_open
 
 
+def test_coroutines_that_wait_for_it_to_be_decided_cost_the_event_loop_nothing_meanwhile(thing: Component) -> None:
+    waiting, turns = 50, list[int]()
+
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        call_at = loop.call_at
+
+        def counted(when: float, callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
+            turns.append(1)
+            return call_at(when, callback, *args, **options)
+
+        loop.call_at = counted  # type: ignore[method-assign,assignment]
+        thing.breaker.failed(GoneError())
+        found = await asyncio.gather(*(thing.breaker.checked() for _ in range(waiting)), return_exceptions=True)
+        assert {type(each) for each in found} == {GoneError}
+
+    thing.hangs.clear()
+    asyncio.run(wait())
+    assert len(turns) <= 2 * waiting
+
+
+def test_coroutines_wait_no_longer_for_it_to_be_decided_than_threads(
+    thing: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breakers, "CONFIRMATION", 60)
+    monkeypatch.setattr(breakers, "PATIENCE", 0.1)
+    thing.hangs.clear()
+    thing.breaker.failed(GoneError())
+    asyncio.run(asyncio.wait_for(thing.breaker.checked(), 10))
+    assert thing.breaker.is_undecided
+
+
 def test_who_waits_in_an_asynchronous_guard_is_let_go(thing: Component) -> None:
     thing.is_gone = True
 
@@ -177,7 +209,7 @@ def test_who_enters_an_asynchronous_guard_in_the_moment_in_which_it_opens_is_ref
         thing.breaker.failed(GoneError())
         until(lambda: thing.breaker.is_open)
         # Nobody is in the guard yet; those that are have been told when this is said.
-        until(lambda: thing.breaker._is_heard.is_set())
+        until(thing.breaker._is_heard.is_set)
         return await enter(scope)
 
     async def call() -> None:
@@ -311,6 +343,8 @@ def test_without_a_thread_to_ask_in_calls_go_on_and_the_next_that_fails_has_it_a
 
 def test_a_probe_that_gets_no_thread_is_no_answer_and_another_is_sent(thing: Component) -> None:
     with pytest.MonkeyPatch.context() as full:
+        full.setattr(breakers, "FIRST_PAUSE", 0.01)
+        full.setattr(breakers, "LONGEST_PAUSE", 0.01)
         refused = refuse_threads(full, "probe-")
         thing.breaker.failed(GoneError())
         until(lambda: thing.breaker.is_open and len(refused) > 2 * breakers.MOST_PROBES)
@@ -386,24 +420,24 @@ def test_a_probe_that_would_end_the_process_has_been_answered(thing: Component) 
 
 
 def test_routes_that_used_a_component_do_not_keep_it_alive_once_it_is_disconnected(thing: Component) -> None:
-    first, second = Component(), Component()
-    first.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
-    second.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
-
-    def use() -> None:
-        current_scope.set({"endpoint": use})
+    def use() -> weakref.ref[Component]:
+        first, second = Component(), Component()
+        for component in (first, second):
+            component.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
+        current_scope.set({"endpoint": first})
         first.breaker.check_in_thread()
         second.breaker.check_in_thread()
-        assert uses_of_route() == {first.breaker, second.breaker}
+        thing.breaker.check_in_thread()
+        assert uses_of_route() == {first.breaker, second.breaker, thing.breaker}
         first.breaker.disarm()
-        assert uses_of_route() == {second.breaker}
+        assert uses_of_route() == {second.breaker, thing.breaker}
         first.breaker.check_in_thread()  # a request that is still under way
         second.breaker.disarm()
+        thing.breaker.disarm()
         assert not uses_of_route()
+        return weakref.ref(first)
 
-    contextvars.copy_context().run(use)
-    gone = weakref.ref(first)
-    del first, use
+    gone = contextvars.copy_context().run(use)
     gc.collect()
     assert gone() is None
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from types import MethodType
@@ -41,9 +42,6 @@ ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
 """Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
 TRUST = 1.0
 """Seconds for which no further call that fails has a component asked that has just answered."""
-
-LOOK_AGAIN = 0.01
-"""Seconds between two looks of a coroutine at whether it is known that a component is gone."""
 
 _REFUSED = "_opa_refused"
 
@@ -102,6 +100,7 @@ class Breaker:
         self._trusted_until = 0.0
         self._answers: _Answers = SimpleQueue()
         self._let_go: list[Callable[[], Callable[[], object] | None]] = []
+        self._news: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
         self._scopes: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
         self._refused = 0
 
@@ -159,6 +158,7 @@ class Breaker:
             with self._lock:
                 self.is_asking = False
                 self._is_decided.set()
+            self._tell()
             log.warning("component '{}' cannot be asked whether it answers: {}", self.name, error)
 
     @property
@@ -182,14 +182,36 @@ class Breaker:
             Exception: as `check`.
         """
         if self.is_asking and _asking.get() is not self:
-            has_asked, until = self._ask_now(), time.monotonic() + ASKED_FOR
-            # Another thread decides it.
-            while self.is_undecided or (  # noqa: ASYNC110
-                has_asked and not self._is_heard.is_set() and time.monotonic() < until
-            ):
-                await asyncio.sleep(LOOK_AGAIN)
+            has_asked = self._ask_now()
+            await self._wait_for(self._is_decided, 2 * PATIENCE)
+            if has_asked:
+                await self._wait_for(self._is_heard, ASKED_FOR)
             if self.is_open:
                 raise self.refusal()
+
+    async def _wait_for(self, event: threading.Event, seconds: float) -> None:
+        """What `event.wait(seconds)` does, for a coroutine: another thread sets it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0:
+            news = self._news_in(loop)  # before the look at the event: what is set after it is told
+            if event.is_set():
+                return
+            await asyncio.wait([news], timeout=left)
+
+    def _news_in(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """One future for all the coroutines of a loop that wait."""
+        with self._lock:
+            if loop not in self._news:
+                self._news[loop] = loop.create_future()
+            return self._news[loop]
+
+    def _tell(self) -> None:
+        """Wake up the coroutines that wait; called once an event is set."""
+        with self._lock:
+            news, self._news = self._news, {}
+        for loop, future in news.items():
+            _call_soon(loop, _settle, future)
 
     def _ask_now(self) -> bool:
         """End the pause between two probes, where there is one."""
@@ -251,6 +273,7 @@ class Breaker:
             if answered is False:
                 self._open(why)
                 self._is_heard.set()
+                self._tell()
                 self._is_pausing = True
                 answered = probes.next_answer(answers, pause)
                 self._is_pausing = False
@@ -289,14 +312,14 @@ class Breaker:
             self.reason = f"it does not answer ({why})"
             self.is_open = True
             self._is_decided.set()
+        self._tell()
         log.warning("component '{}' is refused at once until it answers again: {}", self.name, self.reason)
         for reference in self._let_go:
             let_go = reference()
             if let_go is not None:
                 self._let_go_by(let_go)
         for scope, loop in self._scopes.copy().items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._expire, scope)
+            _call_soon(loop, self._expire, scope)
 
     def _let_go_by(self, let_go: Callable[[], object]) -> None:
         failure = f"calls to component '{self.name}' that wait for an answer are not let go"
@@ -318,6 +341,7 @@ class Breaker:
             self._is_decided.set()
             self._is_heard.set()
             self._trusted_until = time.monotonic() + TRUST
+        self._tell()
         if was_open:
             log.info("component '{}' answers again, after {:.1f} s; refused: {}", self.name, seconds, self._refused)
 
@@ -357,6 +381,16 @@ class Guard:
             raise self._breaker.refusal() from error
         if error is not None:
             self._breaker.failed(error)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], argument: object) -> None:
+    with suppress(RuntimeError):  # it is closed, and nobody waits there any more
+        loop.call_soon_threadsafe(function, argument)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class _Probes:
