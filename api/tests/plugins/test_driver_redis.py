@@ -17,6 +17,7 @@ import walrus
 
 from opa import get_component, get_instance
 from opa.core.errors import ComponentError
+from opa.local.servers import free_port
 from opa.plugins.driver_redis import Aioredis, Walrus
 from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
 from tests.project import Project
@@ -402,7 +403,8 @@ def test_while_a_cluster_is_not_whole_a_route_answers_503(
     counter: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     server = redis_server(tmp_path_factory.mktemp("cluster"))
-    server.begin("--cluster-enabled", "yes")
+    # By default the bus of a cluster has the port + 10,000, which is too high for some free ports.
+    server.begin("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     try:
         connect(counter, server.url)
         with redis.Redis.from_url(server.url) as admin:
