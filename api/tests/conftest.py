@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import opa
 from opa.core import settings_sources
 from opa.core.settings_files import read_sections
 from tests.docker.engine import ROOT, unique
@@ -27,6 +30,7 @@ from tests.signals import let_programs_be_interrupted
 
 SHARE_SERVERS = (
     "/cli/test_beside_up.py",
+    "/cli/test_up.py",
     "/docker/test_compose.py",
     "/docker/test_compose_dev.py",
     "/docker/test_image.py",
@@ -67,6 +71,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if RUN not in os.environ:
         os.environ[RUN] = str(os.getpid())
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile it, in half of its time.
+        compileall.compile_dir(Path(opa.__file__).parent, quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let what a process has compiled of the tests be read by the others, and by the next run."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def pytest_keyboard_interrupt() -> None:
