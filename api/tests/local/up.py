@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,11 @@ class Up:
             assert self.process is not None
             assert self.process.poll() is None, self.output
             return None
+
+    def passwords(self) -> set[str]:
+        """Those of its servers, as the other commands find them."""
+        settings = json.loads((self.folder / ".opa" / "running.json").read_text())["settings"]
+        return {word for url in settings.values() for word in re.findall(r":([^:/]+)@", str(url))}
 
     def wait_until_ready(self) -> None:
         wait_until(lambda: self.request("/readyz"), seconds=60, what="opa up is ready")
