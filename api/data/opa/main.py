@@ -34,7 +34,7 @@ def start_api() -> Api:
     state["runner"] = "uvicorn"
     with frozen():
         app = build_app(prepare())
-        log.info(overview(app.manager, app))
+        log.info(overview(app.manager, app.count_plugin_routes()))
         warn_of_mistakes(app.manager, app)
         return app
 
@@ -47,7 +47,7 @@ def start_celery() -> TaskApplication:
     """
     from opa.core.prepare import prepare
     from opa.core.state import state
-    from opa.serve.worker import task_application
+    from opa.tasks.required import task_application
 
     state["runner"] = "celery"
     return task_application(prepare(), "celery -A opa.main")

@@ -24,7 +24,7 @@ def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPat
             time.sleep(10 * watchdog.LOOK)
             cleaned_up.append(True)
 
-    with Watchdog().running() as dog:
+    with Watchdog(print).running() as dog:
         with pytest.raises(TimeLimitError), dog.watch("it", 0.05):
             hang_and_clean_up()
         assert cleaned_up
@@ -43,13 +43,13 @@ def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.Monkey
                 caught.append(error)
         hang()
 
-    with Watchdog().running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
+    with Watchdog(print).running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
         hang_on()
     assert len(caught) == 3
 
 
 def test_what_is_done_in_time_is_left_alone() -> None:
-    with Watchdog().running() as dog:
+    with Watchdog(print).running() as dog:
         with dog.watch("it", 60.0):
             time.sleep(5 * watchdog.LOOK)
         time.sleep(5 * watchdog.LOOK)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
 from opa.core.sources import where_is_function
+from opa.tasks.application import application_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each scheduled task whose code another plugin has too, in the same line and with one schedule."""
-    functions = manager.celery.functions()
+    functions = application_of(manager).functions()
     first: dict[object, str] = {}
-    for name, entry in manager.celery.schedules.items():
+    for name, entry in application_of(manager).schedules.items():
         function = functions.get(name)
         code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
         if function is None or code is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opa.checks.mistake import Mistake
 from opa.core.sources import where_is_function
 from opa.core.suggestions import nearest
+from opa.tasks.application import application_of
 from opa.tasks.options import METHODS, OPTIONS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def misspelt_options(manager: PluginManager) -> Iterator[Mistake]:
 
     Celery makes an attribute of the task from any option. One that is like no other is taken for such an attribute.
     """
-    for name, (function, options) in manager.celery.unknown_options.items():
+    for name, (function, options) in application_of(manager).unknown_options.items():
         plugin = manager.plugin_of_module(function.__module__)
         for option in _unread(options, function):
             instead = _instead_of(option)

@@ -11,6 +11,7 @@ from fastapi import params
 from opa.checks.mistake import Mistake
 from opa.core.depends import component_in, component_of
 from opa.core.suggestions import nearest
+from opa.tasks.application import application_of
 from opa.tasks.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PATTERN = frozenset("*?[")
 
 def runs_that_fail(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each entry of the schedule whose task is not here, or is not called with its arguments."""
-    celery = manager.celery
+    celery = application_of(manager)
     for name, entry in {**celery.schedules, **celery.conf.beat_schedule}.items():
         task = entry["task"]
         where = celery.where(name) if name in celery.schedules else manager.config.source("CELERY_BEAT_SCHEDULE")
@@ -62,7 +63,7 @@ def _misfit(celery: TaskApplication, task: str, entry: Any) -> str:
 
 def settings_of_no_task(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each name in CELERY_TASK_ROUTES and CELERY_TASK_ANNOTATIONS that is nearly that of a task."""
-    celery = manager.celery
+    celery = application_of(manager)
     for setting in ("CELERY_TASK_ROUTES", "CELERY_TASK_ANNOTATIONS"):
         named = manager.config.get(setting)
         for task in named if isinstance(named, dict) else ():
@@ -80,7 +81,7 @@ def settings_of_no_task(manager: PluginManager) -> Iterator[Mistake]:
 
 def parameters_of_others(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each task whose parameters nobody fills: `self` without `bind`, and what only routes get."""
-    celery = manager.celery
+    celery = application_of(manager)
     for task, function in celery.functions().items():
         if not celery.where(task) or isinstance(function, type):
             continue
@@ -131,5 +132,5 @@ def _of_a_route(name: str, default: Any, parameters: Parameters) -> Iterator[tup
 
 
 def _plugin_of(manager: PluginManager, task: str) -> str | None:
-    function = manager.celery.functions().get(task)
+    function = application_of(manager).functions().get(task)
     return None if function is None else manager.plugin_of_module(function.__module__)

@@ -93,8 +93,10 @@ def _row_of(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _declared(found: PluginObjects, manager: PluginManager) -> list[str]:
     """What the plugin declared while it was imported: tasks, and members of groups."""
+    from opa.tasks.application import application_of
+
     module = found.plugin.file.module
-    declared = [f"task {name}" for name in manager.celery.tasks_of(module)]
+    declared = [f"task {name}" for name in application_of(manager).tasks_of(module)]
     for group in manager.groups.names():
         for member in manager.groups.members(group):
             if f"{member.module or member.uri}.".startswith(f"{module}."):
@@ -139,7 +141,7 @@ def _print_list(rows: list[dict[str, Any]], every: bool) -> None:
 
 
 def _comes_with_opa(row: dict[str, Any]) -> bool:
-    from opa.core.discover import PACKAGE_FOLDER
+    from opa.core.sources import PACKAGE_FOLDER
 
     return Path(row["file"]).is_relative_to(PACKAGE_FOLDER)
 

@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from opa.core.discover import PACKAGE_FOLDER
 from opa.core.errors import OpaError, SettingsError
 from opa.core.folding import FoldedStack
 from opa.core.printable import in_one_line, printable
 from opa.core.secrets import mask_text
 from opa.core.settings_handed import STATE_VARIABLE, process_of_up
+from opa.core.sources import PACKAGE_FOLDER
 
 
 def print_error(error: OpaError) -> None:
@@ -60,10 +60,12 @@ def _print_last(error: OpaError) -> None:
 
 
 def _trace(cause: BaseException) -> Iterator[str]:
-    """The traceback of `cause` without the frames of opa-stack's core and of Python's import system."""
+    """The traceback of `cause` without the frames of opa-stack, but for its plugins, and of Python's import system."""
     trace = traceback.TracebackException.from_exception(cause)
-    core = str(PACKAGE_FOLDER / "core")
-    trace.stack = FoldedStack(
-        [frame for frame in trace.stack if not frame.filename.startswith((core, "<frozen importlib"))]
-    )
+    trace.stack = FoldedStack([frame for frame in trace.stack if not _is_inside(frame.filename)])
     return trace.format(chain=False)
+
+
+def _is_inside(file: str) -> bool:
+    in_package = file.startswith(f"{PACKAGE_FOLDER}{os.sep}")
+    return file.startswith("<frozen importlib") or (in_package and "plugins" not in file[len(str(PACKAGE_FOLDER)) :])

@@ -47,7 +47,9 @@ def list_tasks(as_json: AsJson = False) -> None:
 
 def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
     """A row for each task of a plugin, by name: task, queue, schedule (None without one), where."""
-    celery = manager.celery
+    from opa.tasks.application import application_of
+
+    celery = application_of(manager)
     celery.finalize()
     schedules: dict[str, list[str]] = {}
     for entry in {**celery.schedules, **celery.conf.beat_schedule}.values():
@@ -191,7 +193,7 @@ def _check_choice(ids: list[str] | None, every: bool) -> list[str]:
 def _application(needed_by: str) -> TaskApplication:
     from opa.cli.beside_up import load_beside_up
     from opa.core.prepare import prepare
-    from opa.serve.worker import task_application
+    from opa.tasks.required import task_application
 
     return task_application(prepare(load_beside_up(quiet=True)), needed_by)
 

@@ -15,15 +15,15 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-from opa.core import mount_paths, strict_json
+from opa.core import mount_paths, strict_json, thread_limits
 from opa.core.body_limits import BodyLimits, LimitedBody
 from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE
 from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
-from opa.core.lifespan import running
-from opa.core.lifespans import LeaveOut, LifespanStarter
+from opa.core.lifespan import LeaveOut, running
+from opa.core.lifespans import LifespanStarter
 from opa.core.manager import PluginManager
 from opa.core.middleware import middleware_of, swallower
 from opa.core.mounted import MountedLifespans
@@ -114,6 +114,14 @@ class Api(FastAPI):
             (route, by_route.get(id(route)) or by_router.get(id(getattr(route, "original_router", None))))
             for route in self.router.routes
         ]
+
+    def count_plugin_routes(self) -> int:
+        """How many routes there are from routers of plugins that do not come with opa-stack."""
+        built_in = self._built_in_routers()
+        return sum(router is not None and id(router) not in built_in for _, router in self.router.routes_with_routers())
+
+    def _built_in_routers(self) -> set[int]:
+        return {id(found.router) for found in self.manager.registry.objects if found.plugin.file.is_built_in}
 
     async def _leave_out(self, plugin: str, error: PluginError) -> None:
         if self._leaves_out is None:
@@ -208,6 +216,7 @@ class Api(FastAPI):
         inner = _InnerLifespan(startup, receive, send)
         try:
             self._mounted.watch(self.router.routes)
+            thread_limits.install()
             async with running(self.manager, self) as self._leaves_out:
                 self._inner_started = False
                 self.middleware_stack = None
@@ -322,7 +331,7 @@ def _put_own_routes_first(app: Api) -> None:
 
     One of a plugin that has the very path of a page is meant to take its place; the health routes nobody can replace.
     """
-    built_in = {id(found.router) for found in app.manager.registry.objects if found.plugin.file.is_built_in}
+    built_in = app._built_in_routers()
     own: list[Route] = []
     taken: set[tuple[str, str]] = set()
     for route, router in app.router.routes_with_routers():

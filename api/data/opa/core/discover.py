@@ -22,8 +22,8 @@ from opa.core.candidates import (
 )
 from opa.core.errors import MetadataError, PluginError, PluginPathError
 from opa.core.metadata import Metadata, read_metadata
+from opa.core.sources import PACKAGE_FOLDER
 
-PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"
 

@@ -15,12 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from opa.core.candidates import LINK_HINT, who_may_read
-from opa.core.discover import BUILT_IN_FOLDER, PACKAGE_FOLDER, PluginFile
+from opa.core.discover import BUILT_IN_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
 from opa.core.folding import MARK
+from opa.core.log import log
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
 from opa.core.second_names import own_import, refuse_second_names
+from opa.core.sources import PACKAGE_FOLDER
 from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
 
@@ -83,7 +85,7 @@ def import_plugins(
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
     installed = _installed_names()
-    with Watchdog().running() as watchdog:
+    with Watchdog(log.warning).running() as watchdog:
         for plugin in sorted(roster.plugins, key=lambda plugin: not plugin.is_built_in):
             if plugin.name not in roster:
                 continue

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.errors import LifecycleError, PluginError
 from opa.core.lifecycle import LifecycleRunner, StepName
-from opa.core.lifespans import LeaveOut
 from opa.core.log import keep_logging, log
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
 from opa.core.uses import Uses, used_by_routes
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
     from opa.core.manager import PluginManager
     from opa.core.register import PluginObjects
 
+LeaveOut = Callable[[str, PluginError], Awaitable[object]]
+"""Leaves out the plugin of that name, or raises its error where it may not be left out."""
+
+
+class Application(Protocol):
+    """What the plugins of an application that serves requests add to."""
+
+    @property
+    def router(self) -> Any:
+        """Has the `routes`."""
+
+    def contributed_by(self, plugin: str) -> AbstractContextManager[None]:
+        """What is added in the block belongs to `plugin`."""
+
+    def remove_contributions_of(self, plugin: str) -> None:
+        """Take out what `plugin` has added."""
+
 
 @asynccontextmanager
-async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterator[LeaveOut]:
+async def running(manager: PluginManager, app: Application | None = None) -> AsyncIterator[LeaveOut]:
     """Start what `manager` has loaded; on leaving, or where a step fails, stop what has started, in reverse.
 
     A plugin that fails is left out where the settings say so. Stopping one thing that fails does not keep the others
@@ -37,10 +52,6 @@ async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterat
             first that did.
     """
     with belonging_to(manager):
-        if app is not None:
-            from opa.core import thread_limits  # there are no requests without an application
-
-            thread_limits.install()
         process = _Process(manager, app)
         try:
             await connect_components(manager)
@@ -59,7 +70,7 @@ async def running(manager: PluginManager, app: Api | None = None) -> AsyncIterat
 class _Process:
     """What is started in this process, and must be stopped."""
 
-    def __init__(self, manager: PluginManager, app: Api | None) -> None:
+    def __init__(self, manager: PluginManager, app: Application | None) -> None:
         self._manager = manager
         self._app = app
         self._offers: dict[str, Any] = {"pm": manager, "plugin_manager": manager, "config": manager.config}

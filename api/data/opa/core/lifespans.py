@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,9 +13,8 @@ from opa.core.raised import came_late, problem_of
 if TYPE_CHECKING:
     from starlette.types import Lifespan
 
+    from opa.core.lifespan import LeaveOut
     from opa.core.manager import PluginManager
-
-LeaveOut = Callable[[str, PluginError], Awaitable[object]]
 
 
 class LifespanStarter:

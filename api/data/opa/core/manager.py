@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from opa.core.groups import Groups
     from opa.core.importing import ImportedPlugin
     from opa.core.plugin_settings import PluginSettingsStore
+    from opa.core.plugin_tasks import PluginTasks
     from opa.core.roster import Roster
     from opa.core.settings import Config
-    from opa.tasks.application import TaskApplication
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Loaded:
     refused: tuple[Refused, ...]
     roster: Roster
     plugins: tuple[ImportedPlugin, ...]
-    celery: TaskApplication
+    celery: PluginTasks
     groups: Groups
     plugin_settings: PluginSettingsStore
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from opa.core.failed_request import MOUNTED_AT, mounted_at
+from opa.core.request_facts import MOUNTED_AT, mounted_at
 
 _handle = Mount.handle
 

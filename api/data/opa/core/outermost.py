@@ -25,6 +25,7 @@ from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.core.health_paths import HealthRoutes
 from opa.core.host_check import HostCheck
 from opa.core.log import log
+from opa.core.request_facts import facts_of
 from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
 from opa.core.websocket_origin import OriginCheck
 
@@ -99,7 +100,7 @@ class Outermost(ServerErrorMiddleware):
                     return
                 await self._end(error, scope, websocket)
                 return
-            note_request(error, scope, self._api)
+            note_request(error, facts_of(scope, self._api))
             if not isinstance(error, Exception):  # the server stops, and waits no longer
                 raise
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
@@ -123,7 +124,7 @@ class Outermost(ServerErrorMiddleware):
             await websocket.end()
 
     def _words_for(self, error: BaseException, scope: Scope) -> str:
-        note_request(error, scope, self._api)
+        note_request(error, facts_of(scope, self._api))
         return in_words(take_note(error))
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, has_started: bool) -> None:

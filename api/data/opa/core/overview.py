@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
     from opa.core.manager import PluginManager
 
 SHOWN = 12
 """Names of plugins that are told."""
 
 
-def overview(manager: PluginManager, app: Api | None = None) -> str:
+def overview(manager: PluginManager, routes: int | None = None) -> str:
     """`3 plugins loaded (hello, report, shop), 1 left out (old); 12 routes, 3 tasks`.
 
-    Plugins and routes that come with opa-stack are there as always, and do not count.
+    Plugins that come with opa-stack are there as always, and do not count.
+
+    Args:
+        manager: the plugins.
+        routes: how many they have; None where nothing serves them.
     """
     plugins = [found.plugin for found in manager.registry.objects if not found.plugin.file.is_built_in]
     left_out = [
@@ -28,15 +31,10 @@ def overview(manager: PluginManager, app: Api | None = None) -> str:
     told = [_counted(len(plugins), "plugin") + " loaded" + _names([plugin.name for plugin in plugins])]
     if left_out:
         told.append(f"{len(left_out)} left out{_names(left_out)}")
-    counts = [] if app is None else [_counted(_routes(app), "route")]
+    counts = [] if routes is None else [_counted(routes, "route")]
     functions = manager.celery.functions().values()
     tasks = sum(not function.__module__.startswith(("celery.", "opa.")) for function in functions)
     return f"{', '.join(told)}; {', '.join([*counts, _counted(tasks, 'task')])}"
-
-
-def _routes(app: Api) -> int:
-    built_in = {id(found.router) for found in app.manager.registry.objects if found.plugin.file.is_built_in}
-    return sum(router is not None and id(router) not in built_in for _, router in app.router.routes_with_routers())
 
 
 def _counted(number: int, what: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opa.core.drivers import Driver
     from opa.core.manager import PluginManager
     from opa.core.plugin_settings import PluginSettingsStore
-    from opa.tasks.application import TaskApplication
+    from opa.core.plugin_tasks import PluginTasks
 
 Registered = TypeVar("Registered")
 
@@ -32,7 +32,7 @@ class Loading:
         plugin_settings: their own settings.
     """
 
-    celery: TaskApplication
+    celery: PluginTasks
     celery_components: frozenset[str]
     groups: Groups
     plugin_settings: PluginSettingsStore
@@ -83,19 +83,15 @@ def loading(what: Loading) -> Iterator[None]:
         _loading = None
 
 
-def current_tasks() -> TaskApplication:
-    """The Celery application for a task that is being made.
+def current_tasks() -> PluginTasks | None:
+    """What a task that is being made belongs to.
 
-    It is that of the plugins that are being imported, or else that of the running manager. Where a plugin is imported
-    by hand there is neither, and its tasks get one that can run them here but not send them.
+    It is that of the plugins that are being imported, or else that of the running manager; None where a plugin is
+    imported by hand.
     """
     if _loading is not None:
         return _loading.celery
-    if _running is not None:
-        return _running.celery
-    from opa.tasks.application import TaskApplication
-
-    return TaskApplication()
+    return None if _running is None else _running.celery
 
 
 def current_groups() -> Groups:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
+"""That of opa-stack itself."""
+
 
 def where_is(cls: type) -> str:
     """`file:line` of a class, or its module where there is no source."""

@@ -22,7 +22,7 @@ from opa.core.importing import ImportedPlugin, modules_of
 
 if TYPE_CHECKING:
     from opa.core.groups import Groups
-    from opa.tasks.application import TaskApplication
+    from opa.core.plugin_tasks import PluginTasks
 
 _COMMANDS = ("registered_commands", "registered_callback", "commands", "callback")
 """Where Typer and click keep what a command runs."""
@@ -50,7 +50,7 @@ class Uses:
         return not self._known.isdisjoint(_keys(value))
 
 
-def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: TaskApplication, groups: Groups) -> Iterator[object]:
+def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: PluginTasks, groups: Groups) -> Iterator[object]:
     """What the plugins, their tasks and their groups use; a plugin may use the function of another one."""
     for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
         for name, value in list(vars(module).items()):

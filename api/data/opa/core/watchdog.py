@@ -5,11 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from opa.core.log import log
 
 LOOK = 0.02
 """Seconds between two looks at the clock."""
@@ -59,9 +57,13 @@ class Watchdog:
 
     One thread serves for all. Only the main thread can be interrupted; elsewhere there is the warning alone. A call
     into C that does not return is not interrupted either.
+
+    Args:
+        warn: gets the text of the warning, in a thread of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warn: Callable[[str], object]) -> None:
+        self._warn = warn
         self._is_main = threading.current_thread() is threading.main_thread()
         self._thread_id = threading.get_ident()
         self._watched: tuple[str, float, float] | None = None
@@ -114,7 +116,7 @@ class Watchdog:
             passed = time.monotonic() - since
             if passed > limit / 3 and not self._warned:
                 self._warned = True
-                log.warning(f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s")
+                self._warn(f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s")
             if time.monotonic() > self._next_interrupt and self._is_main:
                 signal.pthread_kill(self._thread_id, signal.SIGALRM)
 

@@ -27,6 +27,7 @@ from opa.core.redis_urls import with_certificate_check
 from opa.core.sources import where_is
 from opa.tasks import redis_pool
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
+from opa.tasks.application import application_of
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
 from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
@@ -145,7 +146,7 @@ class CeleryDriver(Driver):
         broker_url = with_certificate_check(broker_url) if isinstance(broker_url, str) else broker_url
         if isinstance(backend_url, str):
             backend_url = with_certificate_check(backend_url, is_needed=is_needed)
-        app = self.pm.celery
+        app = application_of(self.pm)
         app.loader.override_backends = RESULT_BACKENDS
         app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
         with readable_url_errors("BROKER_URL"):
@@ -214,7 +215,7 @@ class CeleryDriver(Driver):
     def connect(self) -> None:
         self.instance = self.app
         if self.breakers():
-            self.pm.celery.breaker = self.breaker
+            application_of(self.pm).breaker = self.breaker
             if isinstance(self.app.backend, RedisBackend):
                 self.app.backend.client.connection_pool.guard_by(self.results_breaker)
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from opa.core.failed_request import mounted_at, plugin_of, route_in, route_of
 from opa.core.health_paths import METHODS
+from opa.core.request_facts import mounted_at, plugin_of, route_in, route_of
 from opa.core.request_id import get_request_id
 
 if TYPE_CHECKING:

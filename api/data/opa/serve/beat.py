@@ -33,7 +33,8 @@ def run(config: Config) -> None:
     from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
-    from opa.serve.worker import run_celery, task_application
+    from opa.serve.worker import run_celery
+    from opa.tasks.required import task_application
 
     state["runner"] = "beat"
     manager = prepare(config)

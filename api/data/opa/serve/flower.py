@@ -29,7 +29,8 @@ def serve_flower(config: Config) -> None:
     from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.serve.health_target import note_web_target
-    from opa.serve.worker import run_celery, task_application
+    from opa.serve.worker import run_celery
+    from opa.tasks.required import task_application
 
     state["runner"] = "celery"
     celery = task_application(prepare(config), "MODE=flower")

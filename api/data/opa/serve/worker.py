@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import sys
@@ -15,7 +14,6 @@ from opa.serve.development import runs_in_development
 from opa.serve.shared_memory import shared_memory
 
 if TYPE_CHECKING:
-    from opa.core.manager import PluginManager
     from opa.core.settings import Config
     from opa.tasks.application import TaskApplication
 
@@ -50,6 +48,7 @@ def run(config: Config) -> None:
     from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
+    from opa.tasks.required import task_application
 
     state["runner"] = "celery"
     command, parameters = _words("CELERY_COMMAND", "worker"), _words("CELERY_PARAMS", "")
@@ -68,39 +67,6 @@ def _find_temporary_folder() -> None:
         tempfile.gettempdir()
     except FileNotFoundError:
         tempfile.tempdir = shared_memory()
-
-
-def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
-    """The Celery application of the plugins, when some component says where its broker is.
-
-    Args:
-        needed_by: what needs it, for the error.
-
-    Raises:
-        StartError: no component does; the message says why.
-    """
-    from opa.core.components import missing_host
-    from opa.core.drivers import Driver
-
-    reasons = []
-    for state in manager.component_states.values():
-        if state.driver_name.lower() != "celery":
-            continue
-        if state.driver is None:
-            reasons.append(f"component '{state.name}' is not loaded: LOAD is no")
-        # Not the driver's own: in a worker it waits for no host, so that its tasks have the component in any case.
-        elif state.load == "auto" and (
-            reason := asyncio.run(missing_host(Driver.hosts(state.driver), manager.config.COMPONENT_DNS_TIMEOUT))
-        ):
-            reasons.append(f"component '{state.name}' is not loaded: {reason}, LOAD is auto")
-        else:
-            return manager.celery
-    raise StartError(
-        f"{needed_by} needs a component with the driver 'celery', and there is none"
-        + "".join(f"; {reason}" for reason in reasons),
-        where="setting OPTIONAL_COMPONENTS.CELERY",
-        hint="Start the broker, or mend BROKER_URL and BACKEND_URL; LOAD 'yes' waits for them",
-    )
 
 
 def _words(variable: str, default: str) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from celery import Celery
 from celery.utils.time import maybe_iso8601, maybe_make_aware
@@ -16,6 +16,7 @@ from kombu.exceptions import EncodeError, OperationalError
 
 from opa.core.breaker import Breaker
 from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
+from opa.core.running import current_tasks
 from opa.core.sources import where_is, where_is_function
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, adopt, based_on_ours
@@ -26,6 +27,9 @@ from opa.tasks.queues import Amqp
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
 
 LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression")
 """Options whose values the driver looks up."""
@@ -307,3 +311,17 @@ def _schedule(value: Any, name: str, function: Callable[..., Any]) -> Any:
             where=where_is_function(function),
             hint=f"Write {FORMS}",
         ) from error.__cause__
+
+
+def application_of(manager: PluginManager) -> TaskApplication:
+    """The Celery application that the tasks of a manager's plugins belong to."""
+    return cast("TaskApplication", manager.celery)
+
+
+def current_application() -> TaskApplication:
+    """The Celery application for a task that is being made.
+
+    Where a plugin is imported by hand there is none, and its tasks get one that can run them here but not send them.
+    """
+    tasks = current_tasks()
+    return TaskApplication() if tasks is None else cast("TaskApplication", tasks)

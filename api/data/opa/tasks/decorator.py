@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from opa.core.running import current_tasks
+from opa.tasks.application import current_application
 
 if TYPE_CHECKING:
     from opa.tasks.task import Task
@@ -33,5 +33,5 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Raises:
         RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
     """
-    tasks = current_tasks()
+    tasks = current_application()
     return tasks.task(**options) if function is None else tasks.task(function, **options)

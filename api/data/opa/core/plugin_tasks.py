@@ -1,0 +1,16 @@
+"""What the plugin manager asks of the background tasks of its plugins, whatever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+
+class PluginTasks(Protocol):
+    """The tasks of the plugins; those of Celery are a `TaskApplication`."""
+
+    def functions(self) -> Mapping[str, Callable[..., object]]:
+        """The functions that they were made from, by the name of the task."""
+
+    def discard(self, module: str) -> None:
+        """Take out the tasks of the plugin whose module is `module`."""
