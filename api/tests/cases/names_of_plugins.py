@@ -93,3 +93,20 @@ def imported_by_the_folder(place: Place) -> None:
         assert "report.py:1" in seen.stderr
         assert "Plugins import from one another by their own name: write " in seen.stderr, seen.stderr
     assert "write 'from shop.tasks import tick'" in seen.stderr, seen.stderr
+
+
+@case("B36-helper", "A plugin that a helper imports by the folder is there once, with its state and its schedule")
+def a_helper_that_imports_by_the_folder(place: Place) -> None:
+    place.plugin("shop/__init__.py", "rows = []")
+    place.plugin("shop/tasks.py", "from opa import task\n@task(schedule=60)\ndef tick(): ...")
+    place.write("helper.py", "from plugins.shop.tasks import tick\nfrom plugins.shop import rows")
+    place.plugin("report.py", "import helper, shop\nassert helper.rows is shop.rows")
+    path = ":".join([str(place.folder), place.environ.get("PYTHONPATH", "")])
+    seen = place.run("check", PYTHONPATH=path)
+    assert seen.returncode == 0, seen.stderr
+    assert "'plugins.shop' is imported, which is 'shop' of plugin 'shop' under a second name" in seen.stderr, (
+        seen.stderr
+    )
+    assert "is the same as" not in seen.stderr, seen.stderr
+    listed = place.run("tasks", "list", PYTHONPATH=path)
+    assert listed.stdout.count("tick") == 1, listed.stdout

@@ -145,6 +145,22 @@ def plugin_settings_by_variables(place: Place) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+@case("B42-dash", "A dash in the name of a plugin is an underscore in a variable, which may mean one plugin alone")
+def a_plugin_with_a_dash(place: Place) -> None:
+    model = (
+        "from opa import PluginSettings\nclass S(PluginSettings):\n    token: str\nprint('GIVEN', S.current().token)"
+    )
+    place.plugin("my-shop.py", model)
+    given = {"OPA_PLUGIN_SETTINGS__MY_SHOP__TOKEN": "123456"}
+    checked = place.run("check", **given)
+    assert checked.returncode == 0, checked.stderr
+    assert "GIVEN 123456" in checked.stdout
+    place.plugin("my_shop.py", "x = 1")
+    checked = place.run("check", **given)
+    assert checked.returncode == 1, checked.stdout
+    assert "may be meant for the plugins 'my-shop' and 'my_shop'" in checked.stderr, checked.stderr
+
+
 @case("B41", "A setting of one's own that is `no` in YAML gets one warning, with file and line")
 def a_switch_that_is_a_text(place: Place) -> None:
     place.write("settings/s.yaml", "default: {MY_FLAG: no, MY_OTHER: 'off', RELOAD: no}")

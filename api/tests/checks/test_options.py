@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.options import options_without_plugin
+from opa.checks.options import options_without_plugin, plugins_of_one_name
 from tests.project import Project
 
 
@@ -42,3 +42,13 @@ def test_options_for_a_plugin_that_has_become_a_setting_name_the_setting(project
     project.settings(PLUGIN_OPTIONS={name: {"READY_TIMEOUT": 3}})
     (mistake,) = options_without_plugin(project.prepare())
     assert mistake.hint.startswith("CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on")
+
+
+def test_plugins_that_settings_do_not_tell_apart_are_told(project: Project) -> None:
+    for name in ("my-shop", "my_shop", "shop"):
+        project.plugin(f"{name}.py")
+    (mistake,) = plugins_of_one_name(project.prepare())
+    assert (
+        mistake.problem == "the names of the plugins 'my-shop' and 'my_shop' are one for variables and for requirements"
+    )
+    assert mistake.plugin == "my_shop"

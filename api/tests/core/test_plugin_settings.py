@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from opa.core.errors import RegistrationError, SettingsError
@@ -132,3 +134,108 @@ def test_a_number_of_a_file_in_place_of_a_text_is_to_be_quoted(project: Project)
 
     assert line.startswith("PLUGIN_SETTINGS.a.code: Input should be a valid string, in quotes, not 5 (")
     assert "00-test.json" in line
+
+
+DASHED = """
+from pydantic import Field, SecretStr
+from opa import PluginSettings
+class S(PluginSettings):
+    token: str = ""
+    rows: int = 0
+    api_key: SecretStr = Field(SecretStr(""), alias="api-key")
+"""
+
+
+def test_a_dash_in_the_name_of_a_plugin_or_a_field_is_an_underscore_in_a_variable(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("my-shop.py", DASHED)
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__TOKEN", "123456")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__API_KEY", "007")
+    found = project.prepare().plugin_settings.of(importlib.import_module("my-shop").S)
+    assert (found.token, found.api_key.get_secret_value()) == ("123456", "007")
+
+
+def test_a_variable_changes_what_a_file_says_of_a_plugin_with_a_dash(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("my-shop.py", DASHED)
+    project.settings(PLUGIN_SETTINGS={"my-shop": {"token": "a", "rows": 7, "api-key": "b"}})
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__TOKEN", "007")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__API_KEY", "008")
+    found = project.prepare().plugin_settings.of(importlib.import_module("my-shop").S)
+    assert (found.token, found.rows, found.api_key.get_secret_value()) == ("007", 7, "008")
+
+
+def test_a_mistake_in_a_variable_of_a_plugin_with_a_dash_has_its_source(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("my-shop.py", DASHED)
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__ROWS", "many")
+    (line,) = mistakes(project)
+    assert line.startswith("PLUGIN_SETTINGS.my-shop.rows: ")
+    assert line.endswith("(environment variable OPA_PLUGIN_SETTINGS__MY_SHOP__ROWS)")
+
+
+def test_a_variable_that_two_plugins_may_mean_is_a_mistake(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.plugin("my-shop.py", DASHED)
+    project.plugin("my_shop.py", DASHED)
+    project.settings(PLUGIN_SETTINGS={"my-shop": {"token": "a"}, "my_shop": {"token": "b"}})
+    settings = project.prepare().plugin_settings
+    assert [settings.of(importlib.import_module(name).S).token for name in ("my-shop", "my_shop")] == ["a", "b"]
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__TOKEN", "c")
+    (line,) = mistakes(project)
+    assert "may be meant for the plugins 'my-shop' and 'my_shop'" in line
+    assert "OPA_PLUGIN_SETTINGS__MY_SHOP__TOKEN" in line
+
+
+def test_settings_of_one_of_two_plugins_are_not_those_of_the_other(project: Project) -> None:
+    project.plugin("my-shop.py", DASHED)
+    project.plugin("my_shop.py", DASHED)
+    project.settings(PLUGIN_SETTINGS={"my-shop": {"token": "a"}})
+    settings = project.prepare().plugin_settings
+    assert [settings.of(importlib.import_module(name).S).token for name in ("my-shop", "my_shop")] == ["a", ""]
+
+
+def test_a_plugin_that_stands_in_the_settings_in_two_spellings_is_a_mistake(project: Project) -> None:
+    project.plugin("my-shop.py", DASHED)
+    project.settings(PLUGIN_SETTINGS={"my-shop": {"token": "a"}, "my_shop": {"token": "b"}})
+    (line,) = mistakes(project)
+    assert line.startswith("PLUGIN_SETTINGS.my_shop: stands there as 'my-shop' too, which is the same plugin")
+
+
+def test_what_is_secret_by_the_model_of_a_plugin_with_a_dash_is_not_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from opa.cli import app
+
+    project.plugin("my-shop.py", DASHED.replace("api-key", "color-of-it"))
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__COLOR_OF_IT", "green")
+    monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__ROWS", "4711")
+    shown = CliRunner().invoke(app, ["config", "PLUGIN_SETTINGS"], catch_exceptions=False).stdout
+    assert "green" not in shown
+    assert "4711" in shown
+
+
+def test_options_of_a_plugin_with_a_dash_are_set_by_a_variable(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("my-shop.py", "1 / 0")
+    project.settings(PLUGIN_OPTIONS={"my-shop": {"READY_TIMEOUT": 5}})
+    monkeypatch.setenv("OPA_PLUGIN_OPTIONS__MY_SHOP__FAILURE", "skip")
+    policy = project.prepare().roster.policy
+    assert policy.skips("my-shop")
+    assert policy.limit("my-shop", "READY") == 5
+
+
+def test_a_component_with_a_dash_is_set_by_a_variable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.plugin("fake.py", "from opa import Driver\nclass Fake(Driver):\n  name = 'fake'\n")
+    project.component("my-cache", "fake", url="a", rows=1)
+    monkeypatch.setenv("OPA_OPTIONAL_COMPONENTS__MY_CACHE__OPTS__URL", "b")
+    states = project.prepare().component_states
+    assert "my_cache" not in states
+    driver = states["my-cache"].driver
+    assert driver is not None
+    assert {key.lower(): value for key, value in driver.opts.items()} == {"url": "b", "rows": 1}

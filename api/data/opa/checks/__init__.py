@@ -1,8 +1,8 @@
 """Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
 
-A module each: nothing, refused, folders, filters, options, steps, copies, task_options, tasks, threads look at what was
-found and loaded; routers, decorators, paths, wider, mounts, components, middleware, task_calls at the application and
-the code of the plugins.
+A module each: nothing, refused, folders, filters, options, steps, copies, second_names, task_options, tasks, threads
+look at what was found and loaded; routers, decorators, paths, wider, mounts, components, middleware, task_calls at the
+application and the code of the plugins.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
     from opa.checks.folders import folders_without_init
     from opa.checks.nothing import nothing_from_plugin_paths
-    from opa.checks.options import options_without_plugin
+    from opa.checks.options import options_without_plugin, plugins_of_one_name
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
     from opa.checks.task_options import misspelt_options
@@ -39,6 +39,7 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from entries_without_plugin(manager)
     yield from expressions_for_former_plugins(manager)
     yield from options_without_plugin(manager)
+    yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
     yield from copied_schedules(manager)
     yield from misspelt_options(manager)
@@ -57,10 +58,13 @@ def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     from opa.checks.mounts import mounts_without_prefix
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
+    from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
     from opa.checks.task_calls import sent_functions
     from opa.checks.wider import routes_behind_wider_ones
 
     code = Code(app.manager)
+    yield from imports_by_second_names(app.manager)
+    yield from modules_that_are_there_twice(app.manager)
     yield from unserved_routers(app, code)
     yield from decorators_without_parentheses(code)
     yield from shadowed_paths(app)

@@ -25,11 +25,15 @@ def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
             continue
         other = first.setdefault((code, str(entry["schedule"])), name)
         plugin = manager.plugin_of_module(function.__module__)
-        if other != name and plugin != manager.plugin_of_module(functions[other].__module__):
-            yield Mistake(
-                f"task '{name}' of plugin '{plugin}' is the same as '{other}' ({where_is_function(functions[other])}),"
-                " and its schedule runs once more",
-                plugin=plugin,
-                where=where_is_function(function),
-                hint="Where the file is a copy, move it out of the plugin path",
-            )
+        if other == name or plugin == manager.plugin_of_module(functions[other].__module__):
+            continue
+        where, where_other = where_is_function(function), where_is_function(functions[other])
+        whose = f" of plugin '{plugin}'" if plugin else ""
+        yield Mistake(
+            f"task '{name}'{whose} is the same as '{other}' ({where_other}), and its schedule runs once more",
+            plugin=plugin,
+            where=where,
+            hint="Where the file is a copy, move it out of the plugin path"
+            if where != where_other
+            else "The file is loaded under two names: import the module of the plugin, as all others do",
+        )

@@ -1,4 +1,4 @@
-"""Entries of `PLUGIN_OPTIONS` for plugins that there are not."""
+"""Entries of `PLUGIN_OPTIONS` for plugins that there are not, and plugins that settings do not tell apart."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from opa.checks.mistake import Mistake
 from opa.core.candidates import hint_where_for_others
 from opa.core.former_plugins import hint_for_former
+from opa.core.plugin_names import plugins_alike
 from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -33,4 +34,20 @@ def options_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
                 hint=hint_where_for_others(manager.folders, str(key))
                 or hint_for_former(str(key))
                 or (f"Did you mean '{near}'?" if near else "Write a name that 'opa plugins' shows, or remove it"),
+            )
+
+
+def plugins_of_one_name(manager: PluginManager) -> Iterator[Mistake]:
+    """A mistake for each plugin whose name differs from that of an earlier one by dashes, underscores or case alone."""
+    names = [plugin.name for plugin in manager.roster.plugins]
+    if len({canonicalize_name(name) for name in names}) == len(names):
+        return
+    for plugin in manager.roster.plugins:
+        first = plugins_alike(plugin.name, names)[0]
+        if first != plugin.name:
+            yield Mistake(
+                f"the names of the plugins '{first}' and '{plugin.name}' are one for variables and for requirements",
+                plugin=plugin.name,
+                where=plugin.where,
+                hint="Rename one of them",
             )

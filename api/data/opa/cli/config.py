@@ -98,11 +98,12 @@ def _settings_of_plugins() -> dict[str, Any]:
     except OpaError as error:
         log.debug(f"settings of plugins are masked, since the plugins do not load: {error}")
         return {}
-    models = {found.plugin.name.lower(): found.settings for found in manager.registry.objects if found.settings}
+    key_of = manager.plugin_settings.key_of
+    models = {key_of(found.plugin.name): found.settings for found in manager.registry.objects if found.settings}
     return {
-        name: mask_by_type(models[name.lower()], values, f"{SETTING}.{name}")
+        name: mask_by_type(models[name], values, f"{SETTING}.{name}")
         for name, values in manager.config.as_dict()[SETTING].items()
-        if name.lower() in models
+        if name in models
     }
 
 

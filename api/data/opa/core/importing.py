@@ -21,7 +21,7 @@ from opa.core.folding import MARK
 from opa.core.log import log
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
-from opa.core.second_names import own_import, refuse_second_names
+from opa.core.second_names import install, own_import, second_names
 from opa.core.sources import PACKAGE_FOLDER
 from opa.core.suggestions import nearest
 from opa.core.watchdog import TimeLimitError, Watchdog
@@ -81,7 +81,7 @@ def import_plugins(
     """
     forget_plugins()
     _put_on_path(folders)
-    refuse_second_names(folder for folder in folders if folder != BUILT_IN_FOLDER)
+    install([folder for folder in folders if folder != BUILT_IN_FOLDER], roster.plugins)
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
     installed = _installed_names()
@@ -182,9 +182,15 @@ def _lies_in(folders: Set[str], name: str, values: Mapping[str, Any]) -> bool:
 
 
 def _forget(modules: Set[str]) -> None:
-    """Take modules, and their submodules, out of `sys.modules`."""
-    for name in [name for name in sys.modules if not modules.isdisjoint(_with_parents(name))]:
-        del sys.modules[name]
+    """Take modules, and their submodules, out of `sys.modules`, by whatever name they are there."""
+    others = {each.name for each in second_names() if not modules.isdisjoint(_with_parents(each.own_name))}
+    gone = modules | others
+    for name in [name for name in sys.modules if not gone.isdisjoint(_with_parents(name))]:
+        module = sys.modules.pop(name)
+        package, _, attribute = name.rpartition(".")
+        around = getattr(sys.modules.get(package), "__dict__", {})
+        if around.get(attribute) is module:  # where `from package import module` would find it
+            del around[attribute]
 
 
 def _with_parents(module: str) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from opa.core.errors import RegistrationError, SettingsError
+from opa.core.plugin_names import plugins_alike, plugins_meant
 from opa.core.plugin_values import PluginValues, plugin_values
 from opa.core.secret_models import mask_by_type
 from opa.core.secrets import MASK
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from opa.core.settings_config import Config
 
 SETTING = "PLUGIN_SETTINGS"
+BY_VARIABLE = "environment variable "
 
 
 class PluginSettings(BaseModel):
@@ -91,14 +93,47 @@ class PluginSettingsStore:
             module = module.rpartition(".")[0]
         return self._plugins.get(module, model.__module__)
 
+    def key_of(self, plugin: str) -> str:
+        """The key of the plugin in `PLUGIN_SETTINGS`; its name where there is none."""
+        keys = plugins_meant(plugin, self._keys())
+        names = self._names() | {plugin}
+        return next((key for key in keys if plugin in plugins_meant(key, names)), plugin)
+
     def unknown(self) -> list[str]:
-        """A line for each key of `PLUGIN_SETTINGS` that is the name of no plugin."""
-        names = {name.lower() for name in (*self._plugins.values(), *self.expected)}
-        return [
-            f"{SETTING}.{key}: there is no plugin of this name ({self._config.source(f'{SETTING}.{key}')})"
-            for key in self._config.PLUGIN_SETTINGS
-            if str(key).lower() not in names
-        ]
+        """A line for each key of `PLUGIN_SETTINGS` that is the name of no plugin, or of which it cannot be told."""
+        return [f"{SETTING}.{key}: {problem}" for key in self._keys() for problem in self._problems_of(key)]
+
+    def _keys(self) -> list[str]:
+        return [str(key) for key in self._config.PLUGIN_SETTINGS]
+
+    def _problems_of(self, key: str) -> Iterator[str]:
+        names = self._names()
+        meant = plugins_meant(key, names)
+        others = [other for other in self._keys() if other != key and plugins_meant(other, names) == meant]
+        if not meant:
+            yield f"there is no plugin of this name ({self._config.source(f'{SETTING}.{key}')})"
+        elif others and key.lower() != meant[0].lower():
+            source = self._config.source(f"{SETTING}.{key}")
+            yield f"stands there as '{others[0]}' too, which is the same plugin ({source})"
+        else:
+            yield from self._mixed_up(key, meant[0])
+
+    def _mixed_up(self, key: str, plugin: str) -> Iterator[str]:
+        """Why it cannot be told whether `key` means this plugin or another one, whose names are alike."""
+        alike = plugins_alike(key, self._names())
+        if plugin not in alike or len(alike) == 1:
+            return
+        sources = dict.fromkeys(leaf.source for leaf in self._config.leaves(f"{SETTING}.{key}"))
+        variables = [source for source in sources if BY_VARIABLE in source]
+        if variables or len(plugins_meant(key, alike)) > 1:
+            told = " and ".join(f"'{name}'" for name in alike)
+            yield (
+                f"may be meant for the plugins {told}; rename one of them, or write the name in a file"
+                f" ({', '.join(variables or sources)})"
+            )
+
+    def _names(self) -> set[str]:
+        return {*self._plugins.values(), *self.expected}
 
     def _validated(self, model: type[Model]) -> Model:
         plugin = self.plugin_of(model)
@@ -119,7 +154,11 @@ class PluginSettingsStore:
             ) from None
 
     def _values(self, model: type[PluginSettings], plugin: str) -> PluginValues:
-        values = _look_up(self._config.PLUGIN_SETTINGS, plugin)
+        if ambiguous := [
+            f"{SETTING}.{key}: {problem}" for key in self._keys() for problem in self._mixed_up(key, plugin)
+        ]:
+            raise SettingsError("; ".join(ambiguous), mistakes=tuple(ambiguous))
+        values = self._config.PLUGIN_SETTINGS.get(self.key_of(plugin), {})
         if not isinstance(values, Mapping):
             line = f"{SETTING}.{plugin}: should be a mapping"
             raise SettingsError(line, mistakes=(line,))
@@ -145,7 +184,7 @@ class PluginSettingsStore:
     def _source(self, plugin: str, detail: ErrorDetails, written: PluginValues) -> str:
         if detail["type"] == "missing":
             return f"model of plugin '{plugin}'"
-        key = next((key for key in self._config.PLUGIN_SETTINGS if str(key).lower() == plugin.lower()), plugin)
+        key = self.key_of(plugin)
         try:
             place = written.origins.get(detail["loc"][:1], detail["loc"][:1])
             return self._config.source(".".join(str(part) for part in (SETTING, key, *place)))
@@ -186,7 +225,3 @@ def _without(hidden: list[str], text: str) -> str:
                 rf"(?<!\w){re.escape(value)}(?!\w)" if len(value) < 4 else re.escape(value), MASK, text, flags=re.I
             )
     return text
-
-
-def _look_up(values: Mapping[str, Any], name: str) -> Any:
-    return next((value for key, value in values.items() if str(key).lower() == name.lower()), {})

@@ -15,7 +15,7 @@ from typing import Any, Union
 from pydantic import AliasChoices, AliasPath, BaseModel, Secret, ValidationError
 from pydantic.fields import FieldInfo
 
-from opa.core.secret_models import fields_of, is_class, is_model, resolved
+from opa.core.secret_models import as_in_variable, fields_of, is_class, is_model, resolved
 from opa.core.settings_schema import split_list
 
 Path = tuple[str | int, ...]
@@ -127,9 +127,11 @@ class _Reader:
 
     def _read_mapping(self, kinds: list[_Kind], value: Mapping[Any, Any], path: Path, written: Path) -> dict[Any, Any]:
         names: dict[str, tuple[str, Any]] = {}
-        for kind, _ in kinds:
-            for spelling, name, annotation in _names_in(kind):
-                names.setdefault(spelling.lower(), (name, annotation))
+        spellings = [each for kind, _ in kinds for each in _names_in(kind)]
+        for spelling, name, annotation in spellings:
+            names.setdefault(spelling.lower(), (name, annotation))
+        for spelling, name, annotation in spellings:
+            names.setdefault(as_in_variable(spelling), (name, annotation))
         item_type = next((types[1] for kind, types in kinds if is_class(kind, Mapping) and len(types) == 2), Any)
         # Not `in value`: what dynaconf gives has every key in every case.
         written_names, read = set(value.keys()), dict[Any, Any]()

@@ -18,7 +18,7 @@ Step = Literal["IMPORT", "READY", "STARTUP", "SHUTDOWN"]
 class Policy:
     """The settings `PLUGIN_FAILURE` and `PLUGIN_…_TIMEOUT`, and what `PLUGIN_OPTIONS` says for one plugin instead.
 
-    Names of plugins are compared as those of packages are: `My-Auth` is `my_auth`.
+    Names of plugins are compared as those of packages are: `My-Auth` is `my_auth`, unless both are there.
     """
 
     failure: str
@@ -36,7 +36,11 @@ class Policy:
                 "STARTUP": config.PLUGIN_STARTUP_TIMEOUT,
                 "SHUTDOWN": config.PLUGIN_SHUTDOWN_TIMEOUT,
             },
-            options={canonicalize_name(str(name)): options for name, options in config.PLUGIN_OPTIONS.items()},
+            options={
+                spelling(str(name)): options
+                for spelling in (canonicalize_name, str.lower)
+                for name, options in config.PLUGIN_OPTIONS.items()
+            },
         )
 
     def skips(self, plugin: str) -> bool:
@@ -48,5 +52,8 @@ class Policy:
         return float(self._option(plugin, f"{step}_TIMEOUT", self.limits[step]))
 
     def _option(self, plugin: str, key: str, default: Any) -> Any:
-        value = self.options.get(canonicalize_name(plugin), {}).get(key) if self.options else None
+        if not self.options:
+            return default
+        options = self.options.get(plugin.lower()) or self.options.get(canonicalize_name(plugin)) or {}
+        value = options.get(key)
         return default if value is None else value

@@ -114,13 +114,18 @@ def _masked_at(path: tuple[str | int, ...], annotation: Any, value: Any, name: s
 def _types_at(kind: Any, key: str) -> list[Inside]:
     """The types of the fields that take their value from `key`, or from something inside of it."""
     if not is_model(kind):
-        return [((), field) for name, field in fields_of(kind).items() if name == key]
+        return [((), field) for name, field in fields_of(kind).items() if as_in_variable(name) == as_in_variable(key)]
     return [
         (path, field.annotation)
         for field_name, field in kind.model_fields.items()
         for first, path in _names_of(field_name, field)
-        if first.lower() == key.lower()
+        if as_in_variable(first) == as_in_variable(key)
     ]
+
+
+def as_in_variable(name: str) -> str:
+    """A name as a variable can have it, in which there are neither small letters nor dashes, in lower case."""
+    return str(name).lower().replace("-", "_")
 
 
 def _names_of(name: str, field: FieldInfo) -> Iterator[tuple[str, tuple[str | int, ...]]]:

@@ -122,8 +122,11 @@ class Config(LateAttributes):
         yield from self._leaves(*found)
 
     def variable_text(self, path: Iterable[object]) -> str | None:
-        """The text of the environment variable that the value at `path` came from; None where it came from none."""
-        return self._texts.get(tuple(str(part).upper() for part in path))
+        """The text of the environment variable that the value at `path` came from; None where it came from none.
+
+        A dash in the path is an underscore there.
+        """
+        return self._texts.get(tuple(str(part).upper().replace("-", "_") for part in path))
 
     def adopt(self, other: Config) -> None:
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""

@@ -102,6 +102,9 @@ class MergedSettings:
     def _set(self, key: str, written: Any, layer: Layer) -> None:
         name, *inner = path_of(key)
         before = self._raw(name)
+        if inner:
+            inner = _as_spelled(inner, before)
+            key = "__".join([name, *inner])
         given = _nested(inner, _copy(written))
         value = _prepared(_copy(written), _look_up_path(before, inner))
         if not inner and self._merges(name, layer) is not True:
@@ -163,6 +166,18 @@ class MergedSettings:
 
     def _note_mistake(self, path: KeyPath, reason: str, source: str) -> None:
         self.mistakes[tuple(part.upper() for part in path)] = f"{'.'.join(path)}: {reason} ({source})"
+
+
+def _as_spelled(keys: list[str], value: Any) -> list[str]:
+    """`keys` as they are written already where only their dashes differ: the name of a variable can have none."""
+    if not keys:
+        return []
+    first, *rest = keys
+    names = [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
+    if not any(name.upper() == first.upper() for name in names):
+        same = [name for name in names if name.upper().replace("-", "_") == first.upper()]
+        first = same[0] if len(same) == 1 else first
+    return [first, *_as_spelled(rest, _look_up(value, first))]
 
 
 def _nested(keys: list[str], value: Any) -> Any:
