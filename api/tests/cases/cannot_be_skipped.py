@@ -68,3 +68,41 @@ def a_hook_that_raises(place: Place) -> None:
         """,
     )
     _is_told_and_can_be_left_out(place, "hook G of plugin 'a' cannot be made: FileNotFoundError", "a.py:7")
+
+
+@case("B15-task", "A task whose option names nothing leaves out its own plugin alone")
+def a_task_with_a_wrong_option(place: Place) -> None:
+    place.plugin("a.py", "from celery import shared_task\n@shared_task(rate_limit='100/x')\ndef build(): ...")
+    for name in ("LOAD", "OPTS__BROKER_URL"):
+        place.environ[f"OPA_OPTIONAL_COMPONENTS__CELERY__{name}"] = (
+            "auto" if name == "LOAD" else "redis://nowhere.invalid"
+        )
+    _is_told_and_can_be_left_out(place, "task 'a.build': rate_limit is", "a.py:")
+
+
+@case(
+    "B17-middleware",
+    "Middleware that cannot be made is told in one line with its place, and its plugin can be left out",
+)
+def middleware_that_cannot_be_made(place: Place) -> None:
+    place.hello()
+    place.plugin(
+        "a.py",
+        """
+        from starlette.middleware import Middleware
+        class Gate:
+            def __init__(self, app):
+                self.key = open("/etc/my-licence").read()
+            async def __call__(self, scope, receive, send): ...
+        middleware = [Middleware(Gate)]
+        """,
+    )
+    assert place.run_to_end(WEB_CONCURRENCY="1") != 0
+    told = [line for line in place.log.splitlines() if "middleware 'a.Gate' of plugin 'a' cannot be made" in line]
+    assert len(told) == 1, place.log
+    assert "a.py:5" in told[0], told
+    assert "FileNotFoundError" in told[0], told
+    assert place.log.count("starlette") == 0, place.log
+    place.start(WEB_CONCURRENCY="1", OPA_PLUGIN_FAILURE="skip")
+    place.wait_until_ready()
+    assert place.answers("/hello")

@@ -171,3 +171,64 @@ def test_what_a_plugin_has_registered_goes_with_it_when_it_is_left_out(plugins: 
     with plugins.client() as client:
         assert client.get("/seen").json() == ["First"]
         assert "registering" in client.app.manager.roster.left_out  # type: ignore[attr-defined]
+
+
+BAD = """
+class Bad:
+    def __init__(self, app, key=None):
+        self.key = open(key).read()
+    async def __call__(self, scope, receive, send): ...
+"""
+
+
+def failure_of(project: Project) -> RegistrationError:
+    with pytest.raises(RegistrationError) as caught, project.client():
+        pass
+    assert caught.value.__cause__ is not None
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "adding",
+    [
+        "from starlette.middleware import Middleware\nmiddleware = [Middleware(Bad, key='/no/licence')]",
+        "from opa import register\nregister('middleware')(Bad)",
+        "def ready(app): app.add_middleware(Bad, key='/no/licence')",
+    ],
+)
+def test_middleware_that_cannot_be_made_is_told_with_its_plugin_and_line(project: Project, adding: str) -> None:
+    file = project.plugin("shop.py", BAD.replace("key=None", "key='/no/licence'") + adding)
+    error = failure_of(project)
+    assert str(error).startswith("middleware 'shop.Bad' of plugin 'shop' cannot be made: FileNotFoundError")
+    assert f"({file}:4)" in str(error)
+    assert error.plugin == "shop"
+
+
+def test_middleware_of_the_settings_that_cannot_be_made_is_told_with_its_plugin(project: Project) -> None:
+    file = project.plugin("shop.py", BAD)
+    project.settings(MIDDLEWARE=[{"URI": "shop.Bad", "OPTS": {"key": "/no/licence"}}])
+    error = failure_of(project)
+    assert error.plugin == "shop"
+    assert f"{file}:4" in str(error)
+
+
+def test_middleware_of_a_library_with_a_wrong_option_is_told_with_the_plugin_that_has_it(project: Project) -> None:
+    file = project.plugin(
+        "shop.py",
+        "from starlette.middleware import Middleware\nfrom starlette.middleware.gzip import GZipMiddleware\n"
+        "middleware = [Middleware(GZipMiddleware, minimum='x', sise=3)]",
+    )
+    error = failure_of(project)
+    assert "'starlette.middleware.gzip.GZipMiddleware' of plugin 'shop' cannot be made: TypeError" in str(error)
+    assert f"({file})" in str(error)
+
+
+def test_a_factory_of_middleware_that_gives_nothing_is_told(project: Project) -> None:
+    project.plugin(
+        "shop.py",
+        "from starlette.middleware import Middleware\ndef gate(app): ...\nmiddleware = [Middleware(gate)]",
+    )
+    with pytest.raises(
+        RegistrationError, match="middleware 'shop.gate' of plugin 'shop' gives a NoneType, which is no"
+    ):
+        project.app().build_middleware_stack()

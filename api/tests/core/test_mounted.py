@@ -189,3 +189,26 @@ def test_a_plugin_whose_lifespan_fails_or_hangs_is_left_out_with_its_routes(
     error = app.manager.roster.left_out["a"]
     assert said in error.problem
     assert "of plugin 'a'" in error.problem
+
+
+def test_a_lifespan_that_fails_while_it_ends_is_told_with_its_plugin_and_line(project: Project) -> None:
+    file = project.plugin(
+        "shop.py",
+        """
+        from contextlib import asynccontextmanager
+        from opa import get_router
+
+        @asynccontextmanager
+        async def life(app):
+            yield
+            raise ValueError("no")
+
+        router = get_router(lifespan=life)
+        """,
+    )
+    with pytest.raises(LifecycleError) as caught, project.client():
+        pass
+    assert str(caught.value).startswith(
+        "the lifespan of a router of plugin 'shop' raised ValueError: no while it ended"
+    )
+    assert f"({file}:8)" in str(caught.value)

@@ -69,12 +69,24 @@ def test_a_number_that_was_written_as_a_text_is_one() -> None:
         ('@task(rate_limit="100/x")\ndef build(): ...', 'rate_limit is "100/x", should be a number for each second'),
         ('@task(serializer="jsno")\ndef build(): ...', 'serializer is "jsno", should be json'),
         ('class Slow(Task):\n    compression = "gzp"\n\n@task(base=Slow)\ndef build(): ...', 'compression is "gzp"'),
+        ('@shared_task(rate_limit="100/x")\ndef build(): ...', 'rate_limit is "100/x", should be a number for each'),
+        ('@celery.task(rate_limit="100/x")\ndef build(): ...', 'rate_limit is "100/x"'),
+        (
+            'class build(Task):\n    rate_limit = "100/x"\n    def run(self): ...\n\ncelery.register_task(build)',
+            "rate_l",
+        ),
+        (
+            'class Build(Task):\n    name = "jobs.build"\n    serializer = "jsno"\n    def run(self): ...\n\n'
+            "celery.tasks.register(Build())",
+            'serializer is "jsno"',
+        ),
     ],
 )
 def test_an_option_of_a_task_that_celery_does_not_know_is_told_with_the_task(
     project: Project, plugin: str, problem: str
 ) -> None:
-    project.plugin("jobs.py", f"from celery import Task\nfrom opa import task\n\n{plugin}\n")
+    lines = "from celery import Task, shared_task\nfrom opa import get_instance, task\ncelery = get_instance('celery')"
+    project.plugin("jobs.py", f"{lines}\n\n{plugin}\n")
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
     with pytest.raises(RegistrationError, match="task 'jobs.build'") as caught:
         project.prepare()
@@ -87,4 +99,12 @@ def test_an_annotation_that_celery_does_not_know_is_told_with_its_source(project
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
     project.settings(CELERY_TASK_ANNOTATIONS={"jobs.build": {"rate_limit": "100/x"}})
     with pytest.raises(SettingsError, match=r"CELERY_TASK_ANNOTATIONS: rate_limit of 'jobs.build' is .*00-test.json"):
+        project.prepare()
+
+
+def test_an_option_that_the_settings_have_is_no_mistake_of_the_task(project: Project) -> None:
+    project.plugin("jobs.py", "from celery import shared_task\n\n@shared_task\ndef build(): ...")
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
+    project.settings(CELERY_TASK_DEFAULT_RATE_LIMIT="100/x")
+    with pytest.raises(SettingsError, match="CELERY_TASK_DEFAULT_RATE_LIMIT"):
         project.prepare()

@@ -10,6 +10,7 @@ from fastapi import params
 
 from opa.checks.mistake import Mistake
 from opa.core.depends import component_in, component_of
+from opa.core.errors import RegistrationError
 from opa.core.suggestions import nearest
 from opa.tasks.application import application_of
 from opa.tasks.parameters import Parameters
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 
 _PATTERN = frozenset("*?[")
+
+
+def tasks_that_cannot_be_made(manager: PluginManager) -> Iterator[RegistrationError]:
+    """An error for each task that Celery cannot make: a worker makes all of them, the api those that it sends."""
+    celery = application_of(manager)
+    celery.note_shared_tasks()
+    celery.finalize()
+    for name, failure in celery.unmade.items():
+        failure.plugin = manager.plugin_of_module(celery.functions()[name].__module__)
+        yield failure
 
 
 def runs_that_fail(manager: PluginManager) -> Iterator[Mistake]:

@@ -59,12 +59,13 @@ def _start_without_components(application: Api) -> None:
     """Find what would fail when the process starts, without the components that it starts with.
 
     Raises:
-        SetupError: a setup or a step of a plugin that may not be left out.
+        PluginError: a setup, a step or a task of a plugin that may not be left out.
     """
     from opa.checks.components import mistakes_at_start
+    from opa.checks.tasks import tasks_that_cannot_be_made
 
     manager = application.manager
-    for error in list(mistakes_at_start(manager)):
+    for error in [*mistakes_at_start(manager), *tasks_that_cannot_be_made(manager)]:
         if error.plugin is None:
             raise error
         if error.plugin in manager.roster:

@@ -51,6 +51,8 @@ def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
 
     celery = application_of(manager)
     celery.finalize()
+    for failure in celery.unmade.values():
+        raise failure
     schedules: dict[str, list[str]] = {}
     for entry in {**celery.schedules, **celery.conf.beat_schedule}.values():
         schedules.setdefault(entry["task"], []).append(_schedule_text(entry["schedule"]))

@@ -25,7 +25,7 @@ from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import LeaveOut, running
 from opa.core.lifespans import LifespanStarter
 from opa.core.manager import PluginManager
-from opa.core.middleware import middleware_of, swallower
+from opa.core.middleware import MiddlewareMaker, middleware_of, swallower
 from opa.core.mounted import MountedLifespans
 from opa.core.openapi_answer import answers_with
 from opa.core.openapi_keeper import DocumentKeeper
@@ -73,6 +73,7 @@ class Api(FastAPI):
         self._contributions: dict[str, Contributions] = {}
         self._lifespans: list[tuple[Lifespan[Any], str | None]] = []
         self._adding: str | None = None
+        self._added_by: dict[Middleware, str] = {}
         self._leaves_out: LeaveOut | None = None
         self._mounted = MountedLifespans()
         self._inner_started = False
@@ -206,9 +207,34 @@ class Api(FastAPI):
         finally:
             current_manager.set(before)
 
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Do what Starlette does, and remember which plugin it is of."""
+        super().add_middleware(middleware_class, *args, **kwargs)
+        self._note_middleware(self.user_middleware[0])
+
+    def append_middleware(self, item: Middleware) -> None:
+        """Add middleware inside of all that there is, and remember which plugin it is of."""
+        self.user_middleware.append(item)
+        self._note_middleware(item)
+
+    def _note_middleware(self, item: Middleware) -> None:
+        if self._adding is not None:
+            self._added_by[item] = self._adding
+
     def build_middleware_stack(self) -> ASGIApp:
-        """Build it as FastAPI does; Starlette calls it."""
-        stack = super().build_middleware_stack()
+        """Build it as FastAPI does; Starlette calls it.
+
+        Raises:
+            RegistrationError: middleware cannot be made; `plugin` is that which has added it, where that is known.
+        """
+        given = self.user_middleware
+        self.user_middleware = [
+            Middleware(MiddlewareMaker(item, self.manager, self._added_by.get(item))) for item in given
+        ]
+        try:
+            stack = super().build_middleware_stack()
+        finally:
+            self.user_middleware = given
         return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,7 +245,7 @@ class Api(FastAPI):
             thread_limits.install()
             async with running(self.manager, self) as self._leaves_out:
                 self._inner_started = False
-                self.middleware_stack = None
+                await self._build_middleware()
                 await super().__call__(scope, inner.receive, inner.send)
                 if not self._inner_started:
                     raise await self._swallowed()
@@ -236,6 +262,21 @@ class Api(FastAPI):
             await send(inner.failure)
         if inner.last_word is not None:
             await send(inner.last_word)
+
+    async def _build_middleware(self) -> None:
+        """Make the middleware of this start, without that of plugins where it cannot be made and they may be left out.
+
+        Raises:
+            RegistrationError: it cannot be made, and its plugin may not be left out.
+        """
+        self.middleware_stack = None
+        while self.middleware_stack is None:
+            try:
+                self.middleware_stack = self.build_middleware_stack()
+            except PluginError as error:
+                if error.plugin is None:
+                    raise
+                await self._leave_out(error.plugin, error)
 
     async def _swallowed(self) -> RegistrationError:
         name = await swallower(self.user_middleware)
@@ -313,12 +354,18 @@ def build_app(manager: PluginManager) -> Api:
 def _add_all(app: Api) -> None:
     manager = app.manager
     for member in manager.groups.members(MIDDLEWARE):
-        plugin = manager.plugin_of_module(member.module) if member.module else None
-        if plugin is None:
-            app.user_middleware.append(middleware_of(member))
-        elif plugin in manager.roster:
+        plugin = manager.plugin_of_module(member.home)
+        if plugin is None and not member.module:
+            app.append_middleware(middleware_of(member))
+        elif plugin is None or plugin not in manager.roster:  # left out by an earlier one
+            continue
+        elif member.module:
             with _added_by(plugin, app):
-                app.user_middleware.append(middleware_of(member))
+                app.append_middleware(middleware_of(member))
+        else:  # what the settings say is no mistake of the plugin
+            item = middleware_of(member)
+            with app.contributed_by(plugin, at_end=True):
+                app.append_middleware(item)
     routers: set[int] = set()
     for found in manager.registry.objects:
         if found.plugin.name in manager.roster:
@@ -369,7 +416,9 @@ def _added_by(plugin: str, app: Api) -> Iterator[None]:
 def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
     # A plugin may have imported that of another.
     there = {id(item) for item in app.user_middleware}
-    app.user_middleware += [item for item in found.middleware if id(item) not in there]
+    for item in found.middleware:
+        if id(item) not in there:
+            app.append_middleware(item)
     for key, handler in _exception_handlers(found, app.manager).items():
         app.add_exception_handler(key, handler)
     # A plugin may import the router of another to add to it; it still stands in the application once.

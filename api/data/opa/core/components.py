@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from opa.core.calling import call
 from opa.core.component_options import default_urls, options_of
+from opa.core.discover import BUILT_IN_PACKAGE
 from opa.core.drivers import Driver, is_permanent
 from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.core.hosts import resolves
+from opa.core.importing import deepest_line_in
 from opa.core.log import log
 from opa.core.secrets import mask_text
 from opa.core.sources import where_is
@@ -116,20 +118,40 @@ def prepare_components(manager: PluginManager) -> None:
     Raises:
         ComponentError: a driver cannot use its options.
     """
-    for state in manager.component_states.values():
-        if state.driver is None:
+    for name in manager.component_states:
+        state = manager.component_states[name]
+        if state.driver is None:  # that of another one may have been left out meanwhile
             continue
         try:
             state.driver.prepare()
         except OpaError:
             raise
         except Exception as error:
-            raise ComponentError(
-                f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {_summary(error)}",
-                component=state.name,
-                where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
-                hint="Mend its OPTS; with LOAD 'no' it is left out",
-            ) from error
+            if not _is_left_out(manager, state.driver, error):
+                raise _unprepared(state, error) from error
+
+
+def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bool:
+    """Whether the plugin of a driver is left out, whose own code has failed: its options are none of its mistakes."""
+    plugin = manager.registry.plugin_of[type(driver)]
+    is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
+    if is_built_in or isinstance(error, ValueError | KeyError) or not manager.roster.policy.skips(plugin):
+        return False
+    problem = f"driver '{driver.name}' of plugin '{plugin}' cannot be prepared: {_summary(error)}"
+    where = deepest_line_in(manager.folders, error) or where_is(type(driver))
+    failure = RegistrationError(problem, plugin=plugin, where=where, hint="Mend its prepare()")
+    failure.__cause__ = error
+    manager.leave_out(plugin, failure)
+    return True
+
+
+def _unprepared(state: ComponentState, error: Exception) -> ComponentError:
+    return ComponentError(
+        f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {_summary(error)}",
+        component=state.name,
+        where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
+        hint="Mend its OPTS; with LOAD 'no' it is left out",
+    )
 
 
 async def connect_components(manager: PluginManager) -> None:

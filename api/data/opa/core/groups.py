@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -60,6 +60,11 @@ class Member:
     opts: Mapping[str, Any] = field(default_factory=dict)
     module: str = ""
 
+    @property
+    def home(self) -> str:
+        """The module that it is in, with the names of the object inside of that where the settings have it."""
+        return self.module or self.uri.replace(":", ".")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -91,8 +96,12 @@ class Groups:
         self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
         self._views.pop(group, None)
 
-    def add_from_settings(self, groups: Mapping[str, Iterable[Entry]]) -> None:
+    def add_from_settings(self, groups: Mapping[str, Iterable[Entry]], left_out: Collection[str] = ()) -> None:
         """Resolve what the settings name.
+
+        Args:
+            groups: their entries, by name.
+            left_out: the modules of plugins that are left out; what lies in them does not count.
 
         Raises:
             GroupError: URIs lead to nothing, or their objects cannot be configured; all of them are reported at once.
@@ -102,7 +111,7 @@ class Groups:
         for name, entries in groups.items():
             group = name.lower()
             for entry in entries:
-                if entry.uri in self._members.get(group, {}):
+                if entry.uri in self._members.get(group, {}) or any(is_in(entry.uri, module) for module in left_out):
                     continue
                 try:
                     self._members.setdefault(group, {})[entry.uri] = _member(group, entry)
@@ -118,9 +127,9 @@ class Groups:
             ]
 
     def discard(self, module: str) -> None:
-        """Take out what the plugin whose module is `module` registered."""
-        for members in self._registered.values():
-            for uri in [uri for uri, member in members.items() if (f"{member.module}.").startswith(f"{module}.")]:
+        """Take out what the plugin whose module is `module` registered, and what the settings name of it."""
+        for members in (*self._registered.values(), *self._members.values()):
+            for uri in [uri for uri, member in members.items() if is_in(member.home, module)]:
                 del members[uri]
         self._views.clear()
 
@@ -144,6 +153,11 @@ class Groups:
             view = MappingProxyType({member.uri: member.value for member in self.members(group)})
             self._views[group] = view
         return view
+
+
+def is_in(uri: str, module: str) -> bool:
+    """Whether a URI, or the name of a module, leads to `module` or into it."""
+    return f"{uri.replace(':', '.')}.".startswith(f"{module}.")
 
 
 def _member(group: str, entry: Entry) -> Member:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.core.components import connect_components, disconnect_components, drop_components
-from opa.core.errors import LifecycleError, PluginError
+from opa.core.errors import PluginError
 from opa.core.lifecycle import LifecycleRunner, StepName
 from opa.core.log import keep_logging, log
 from opa.core.running import belonging_to
@@ -161,16 +161,22 @@ class _Process:
             await self._runner.run(step, function, plugin=name, limit=limit)
 
     async def _run_group(self, step: StepName) -> None:
-        functions = self._manager.groups.get(step)
         limit = self._manager.roster.policy.limits[step.upper()]
-        failures: list[LifecycleError] = []
-        for uri, function in functions.items():
+        failures: list[PluginError] = []
+        for member in self._manager.groups.members(step):
+            plugin = self._manager.plugin_of_module(member.home)
+            if plugin is None and member not in self._manager.groups.members(step):  # left out by an earlier one
+                continue
             try:
-                await self._runner.run(step, function, plugin=uri, limit=limit)
-            except LifecycleError as error:
-                if step == "startup":
+                await self._runner.run(step, member.value, plugin=member.uri, limit=limit)
+            except PluginError as error:
+                if step == "shutdown":
+                    failures.append(error)
+                elif plugin is None:
                     raise
-                failures.append(error)
+                else:
+                    error.plugin = plugin
+                    await self.leave_out(plugin, error)
         if failures:
             raise failures[0]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.errors import LifecycleError, PluginError
 from opa.core.importing import deepest_line_in
-from opa.core.raised import came_late, problem_of
+from opa.core.raised import came_late, in_words, problem_of
 
 if TYPE_CHECKING:
     from starlette.types import Lifespan
@@ -65,12 +67,44 @@ class LifespanStarter:
         else:
             self.state = {**(given or {}), **self.state}
 
+    async def build(self, what: str, app: Any, plugin: str | None) -> None:
+        """Make the middleware of an application that is mounted, which would be made when it is first asked.
+
+        Args:
+            what: it is, for messages.
+            app: the application; a router has no middleware.
+            plugin: that it belongs to, where that is known.
+
+        Raises:
+            PluginError: some cannot be made, and the plugin may not be left out.
+        """
+        if not getattr(app, "user_middleware", None) or app.middleware_stack is not None:
+            return
+        if plugin is not None and plugin not in self._manager.roster:
+            return
+        try:
+            app.middleware_stack = app.build_middleware_stack()
+        except (Exception, SystemExit) as error:
+            whose = what + (f" of plugin '{plugin}'" if plugin else "")
+            failure = LifecycleError(
+                f"the middleware of {whose} cannot be made: {in_words(error)}",
+                plugin=plugin,
+                where=deepest_line_in(self._manager.folders, error),
+                hint="Mend its __init__, or its options",
+            )
+            if plugin is None:
+                raise failure from error
+            failure.__cause__ = error
+            await self._leave_out(plugin, failure)
+
     async def _started(self, whose: str, lifespan: Lifespan[Any], app: Any, limit: float) -> Any:
         timeout = None
         try:
             async with asyncio.timeout(limit) as timeout:
                 running = cast("AbstractAsyncContextManager[Any]", lifespan(app))
-                return await self._stack.enter_async_context(running)
+                given = await running.__aenter__()
+                self._stack.push_async_exit(partial(self._end, running, whose))
+                return given
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
@@ -80,4 +114,26 @@ class LifespanStarter:
                 f"{whose} {problem_of(error, timeout, limit)}",
                 where=deepest_line_in(self._manager.folders, origin),
                 hint="Mend it, or raise PLUGIN_STARTUP_TIMEOUT" if late else "Mend it",
+            ) from error
+
+    async def _end(
+        self,
+        running: AbstractAsyncContextManager[Any],
+        whose: str,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """End one that has started; what has ended the others goes through it."""
+        try:
+            return await running.__aexit__(kind, failure, trace)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            if error is failure:
+                raise
+            raise LifecycleError(
+                f"{whose} {problem_of(error, None, 0)} while it ended",
+                where=deepest_line_in(self._manager.folders, error),
+                hint="Mend it",
             ) from error

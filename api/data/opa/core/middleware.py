@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opa.core.errors import GroupError
+from opa.core.errors import GroupError, PluginError, RegistrationError
 from opa.core.groups import Member
+from opa.core.importing import deepest_line_in, summary
 from opa.core.processors import RequestProcessor, processor_of
+from opa.core.sources import where_is, where_is_function
 from opa.core.uris import UriError
 from opa.core.words import kind_of
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
 
 
 class BaseMiddleware:
@@ -37,7 +43,7 @@ def middleware_of(member: Member) -> Middleware:
     """
     try:
         process = processor_of(member)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = str(error) if isinstance(error, UriError) else f"raised {type(error).__name__}: {error}"
         raise _no_middleware(member, text) from error
     if process is not None:
@@ -70,6 +76,55 @@ def _no_middleware(member: Member, problem: str) -> GroupError:
     )
 
 
+class MiddlewareMaker:
+    """Makes middleware when the application starts, and says whose it is where that fails.
+
+    Args:
+        item: with its class or factory and its options.
+        manager: knows the plugins.
+        plugin: that has added it; None where only its module can tell.
+    """
+
+    def __init__(self, item: Middleware, manager: PluginManager, plugin: str | None) -> None:
+        self._item = item
+        self._manager = manager
+        self._plugin = plugin
+
+    def __call__(self, app: ASGIApp) -> ASGIApp:
+        """The middleware around `app`.
+
+        Raises:
+            RegistrationError: it cannot be made.
+        """
+        item = self._item
+        try:
+            made = item.cls(app, *item.args, **item.kwargs)
+        except PluginError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._failure(f"cannot be made: {summary(error, 'in its __init__')}", error) from error
+        if not callable(made):
+            raise self._failure(f"gives {kind_of(made)}, which is no ASGI application", None)
+        return made
+
+    def _failure(self, problem: str, error: BaseException | None) -> RegistrationError:
+        cls: Any = self._item.cls
+        plugin = self._plugin or self._manager.plugin_of_module(getattr(cls, "__module__", None) or "")
+        files = [found.plugin.file.file for found in self._manager.registry.objects if found.plugin.name == plugin]
+        places = [*self._manager.folders, *(file.parent for file in files)]
+        where = deepest_line_in(places, error) if error is not None else None
+        if where is None:
+            own = where_is(cls) if isinstance(cls, type) else where_is_function(cls)
+            where = str(files[0]) if files and not own.startswith(str(files[0].parent)) else own
+        name = self._item.kwargs.get("name") if cls is RequestProcessor else _name_of(cls)
+        return RegistrationError(
+            f"middleware '{name}'" + (f" of plugin '{plugin}'" if plugin else "") + f" {problem}",
+            plugin=plugin,
+            where=where,
+            hint="Mend its __init__, or its options; what takes long or may fail belongs into ready()",
+        )
+
+
 async def swallower(middleware: Sequence[Middleware]) -> str:
     """The name of the middleware that does not pass the lifespan on to what is behind it."""
     for item in middleware:
@@ -95,8 +150,12 @@ async def swallower(middleware: Sequence[Middleware]) -> str:
             {"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send
         )
         if not reached:
-            return f"'{item.cls.__module__}.{getattr(item.cls, '__qualname__', item.cls)}' ({_file(item.cls)})"
+            return f"'{_name_of(item.cls)}' ({_file(item.cls)})"
     return "(unknown)"
+
+
+def _name_of(cls: Any) -> str:
+    return f"{getattr(cls, '__module__', type(cls).__module__)}.{getattr(cls, '__qualname__', type(cls).__qualname__)}"
 
 
 def _file(cls: object) -> str:

@@ -59,6 +59,7 @@ class MountedLifespans:
         stack.callback(self._end)
         for route, plugin in routes:
             for router, app in _mounted([route], seen):
+                await starter.build("a mounted application", app, plugin)
                 _, lifespan = self._watched.get(id(router), (router, router.lifespan_context))
                 if id(router) in self._by_plugins or _unwrapped(lifespan) in originals:
                     continue

@@ -62,7 +62,8 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     )
     with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
-        groups.add_from_settings(_groups(config))
+        left_out = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.left_out]
+        groups.add_from_settings(_groups(config), left_out)
     keep_logging(config)
     manager = PluginManager(
         Loaded(config, folders, decisions, tuple(refused), roster, plugins, celery, groups, plugin_settings)
@@ -134,6 +135,7 @@ def _check_settings(manager: PluginManager) -> None:
                 mistakes += error.mistakes
             except PluginError as error:
                 manager.leave_out(found.plugin.name, error)
+    mistakes = list(dict.fromkeys(mistakes))
     if mistakes:
         many = f"{len(mistakes)} mistakes in the settings of plugins: " if len(mistakes) > 1 else ""
         raise SettingsError(many + "; ".join(mistakes), mistakes=tuple(mistakes))

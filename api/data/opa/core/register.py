@@ -358,5 +358,23 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
                     where=where_is(driver),
                     hint="Rename one of them",
                 )
+            _check_connection_errors(found.plugin.name, name, driver)
             drivers[name.lower()] = driver
     return drivers
+
+
+def _check_connection_errors(plugin: str, name: str, driver: type[Driver]) -> None:
+    errors: object = driver.connection_errors
+    if not isinstance(errors, tuple) or not all(isinstance(e, type) and issubclass(e, BaseException) for e in errors):
+        problem = f"has {errors!r} as its connection_errors, which is no tuple of exception classes"
+    elif greedy := [error for error in errors if error in (Exception, BaseException)]:
+        # Each mistake of any route would be a component that is gone.
+        problem = f"has {greedy[0].__name__} among its connection_errors, which is every error"
+    else:
+        return
+    raise RegistrationError(
+        f"driver '{name}' {problem}",
+        plugin=plugin,
+        where=where_is(driver),
+        hint="Name the errors that its client raises when the server is gone",
+    )

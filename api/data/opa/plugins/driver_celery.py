@@ -22,9 +22,11 @@ from kombu.utils.collections import eqhash
 from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
 from opa.core.errors import RegistrationError, SettingsError
+from opa.core.importing import deepest_line_in, summary
 from opa.core.plugin_paths import plugin_paths
 from opa.core.redis_urls import with_certificate_check
 from opa.core.sources import where_is
+from opa.core.words import kind_of
 from opa.tasks import redis_pool
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.application import application_of
@@ -171,8 +173,9 @@ class CeleryDriver(Driver):
         app.home = "" if config.PROJECT_ID else ", ".join(sorted(map(os.path.abspath, plugin_paths(config))))
         app.delivery_limit = config.TASK_DELIVERY_LIMIT
         app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
-        self.app: Celery = call_hook("driver.celery.setup", celery_app=app)
+        self.app: Celery = self._set_up(app)
         app.configure_tasks()
+        self._check_tasks(app)
         self._check_queues()
         with readable_url_errors("BACKEND_URL"):
             # Celery makes its backend when it is first asked for.
@@ -185,14 +188,58 @@ class CeleryDriver(Driver):
                 setting = f"OPTIONAL_COMPONENTS.{self.component.upper()}.OPTS.{name.upper()}"
             raise SettingsError(f"{setting}: {problem}", where=config.source(setting))
 
-        for task, options in app.looked_up_options.items():
+    def _set_up(self, app: Any) -> Any:
+        """What the hook makes of the application; that of the next plugin where one fails that may be left out."""
+        while True:
+            hook = type(self.pm.hooks["driver.celery.setup"])
+            plugin = self.pm.registry.plugin_of[hook]
+            cause: BaseException | None = None
+            where = where_is(hook)
+            try:
+                given = call_hook("driver.celery.setup", celery_app=app)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the manager raises what it becomes
+                problem, cause = f"raised {summary(error, '')}", error
+                where = deepest_line_in(self.pm.folders, error) or where
+            else:
+                if isinstance(given, Celery):
+                    return given
+                problem = f"returned {kind_of(given)}, not the Celery application"
+            failure = RegistrationError(
+                f"hook 'driver.celery.setup' of plugin '{plugin}' {problem}",
+                plugin=plugin,
+                where=where,
+                hint="Mend the hook, which returns the application that is to be used",
+            )
+            failure.__cause__ = cause
+            self.pm.leave_out(plugin, failure)
+
+    def _check_tasks(self, app: Any) -> None:
+        """Leave out the plugins with tasks that cannot be made, or have options that name nothing.
+
+        Raises:
+            RegistrationError: one may not be left out.
+        """
+        app.note_shared_tasks()
+        for task, options in list(app.looked_up_options.items()):
             for option, problem in unknown_of_task(options):
-                raise RegistrationError(
-                    f"task '{task}': {option} {problem}",
-                    plugin=self.pm.plugin_of_module(app.functions()[task].__module__),
-                    where=app.where(task),
-                    hint="Mend its decorator",
+                where = app.where(task)
+                failure = RegistrationError(
+                    f"task '{task}': {option} {problem}", where=where, hint="Mend its decorator"
                 )
+                self._refuse(app, task, failure)
+        if is_worker():  # which makes them all when it starts
+            app.finalize()
+        for task, failure in list(app.unmade.items()):
+            self._refuse(app, task, failure)
+
+    def _refuse(self, app: Any, task: str, failure: RegistrationError) -> None:
+        function = app.functions().get(task)
+        if function is None:  # its plugin was left out meanwhile
+            return
+        failure.plugin = self.pm.plugin_of_module(function.__module__)
+        if failure.plugin is None:
+            raise failure
+        self.pm.leave_out(failure.plugin, failure)
 
     def _check_queues(self) -> None:
         try:
@@ -201,7 +248,8 @@ class CeleryDriver(Driver):
             if config.get("CELERY_TASK_QUEUES"):
                 raise SettingsError(str(error), where=config.source("CELERY_TASK_QUEUES")) from error
             hook = type(self.pm.hooks["driver.celery.setup"])
-            raise RegistrationError(str(error), where=where_is(hook), hint="Mend it in the hook") from error
+            plugin, where = self.pm.registry.plugin_of[hook], where_is(hook)
+            raise RegistrationError(str(error), plugin=plugin, where=where, hint="Mend it in the hook") from error
 
     def _scheduled_in_settings(self, app: Any) -> dict[str, Any]:
         try:

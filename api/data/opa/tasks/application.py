@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from celery import Celery
+from celery import Celery, _state
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError, OperationalError
 
@@ -19,7 +19,7 @@ from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeEr
 from opa.core.running import current_tasks
 from opa.core.sources import where_is, where_is_function
 from opa.tasks.codec import Limits, UnfitError
-from opa.tasks.foreign import TaskRegistry, adopt, based_on_ours
+from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.marks import TooLargeError
 from opa.tasks.options import unknown_options
 from opa.tasks.parameters import Parameters, parameters_of
@@ -31,7 +31,7 @@ from opa.tasks.task import Task, synchronous
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
-LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression")
+LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression", "autoretry_for")
 """Options whose values the driver looks up."""
 
 
@@ -60,9 +60,12 @@ class TaskApplication(Celery):
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self.looked_up_options: dict[str, Mapping[str, Any]] = {}
+        self.unmade: dict[str, RegistrationError] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._bound: set[str] = set()
         self._discarded: set[str] = set()
+        self._is_finalizing = False
+        self._is_noting = False
 
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
@@ -118,6 +121,7 @@ class TaskApplication(Celery):
             self.schedules.pop(name, None)
             self.unknown_options.pop(name, None)
             self.looked_up_options.pop(name, None)
+            self.unmade.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
             self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
 
@@ -125,8 +129,15 @@ class TaskApplication(Celery):
         return f"{origin.__module__}.".startswith(tuple(self._discarded))
 
     def finalize(self, auto: bool = False) -> None:
-        """Make the tasks that were declared; Celery calls it when the first one is used."""
-        super().finalize(auto=auto)
+        """Make the tasks that were declared; Celery calls it when the first one is used.
+
+        One that cannot be made keeps no other from it: `unmade` has why, and so has who uses it.
+        """
+        self._is_finalizing = not self.finalized  # type: ignore[attr-defined]  # celery-types lacks it
+        try:
+            super().finalize(auto=auto)
+        finally:
+            self._is_finalizing = False
         self._adopt_tasks()
 
     def _adopt_tasks(self) -> None:
@@ -134,8 +145,14 @@ class TaskApplication(Celery):
             if self._is_discarded(type(task)):
                 del self._tasks[name]  # type: ignore[attr-defined]
                 continue
-            self._tasks[name] = adopt(task)  # type: ignore[attr-defined]
-            self._functions.setdefault(name, type(task))
+            if name not in self._functions:
+                self._functions[name] = type(task)
+                self._note_options(name, type(task), {}, type(task))
+            try:
+                self._tasks[name] = adopt(task)  # type: ignore[attr-defined]
+            except RegistrationError as error:
+                del self._tasks[name]  # type: ignore[attr-defined]
+                self.unmade[name] = error
 
     def task(self, *args: Any, **options: Any) -> Any:
         """Make a task from a function, as a decorator with or without options.
@@ -146,6 +163,8 @@ class TaskApplication(Celery):
         Raises:
             RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
         """
+        if self._is_noting:  # one of Celery's own
+            return _itself
         if len(args) == 1 and callable(args[0]):
             return self._add(args[0], options)
 
@@ -216,6 +235,21 @@ class TaskApplication(Celery):
         for task in self._tasks.values():  # type: ignore[attr-defined]  # celery-types lacks it
             task.configure(self)
 
+    def note_shared_tasks(self) -> None:
+        """Know the tasks of `shared_task`, and their options, which Celery makes when the first task is used.
+
+        To make all of them here would take as long as to load the plugins.
+        """
+        # It has no public name; where a version of Celery lacks it, they are known once they are made.
+        announce = getattr(_state, "_announce_app_finalized", None)
+        if announce is None or self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
+            return
+        self._is_noting = True
+        try:
+            announce(self)
+        finally:
+            self._is_noting = False
+
     def where(self, name: str) -> str:
         """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
         function = self._functions.get(name)
@@ -232,9 +266,7 @@ class TaskApplication(Celery):
             options["base"] = _base(options["base"], name, function)
         if options.get("bind"):
             self._bound.add(name)
-        if unknown := unknown_options(options):
-            self.unknown_options[name] = (function, unknown)
-        self._note_looked_up(name, options, options.get("base"))
+        self._note_options(name, function, options, options.get("base"))
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.
@@ -249,7 +281,7 @@ class TaskApplication(Celery):
         cls = task if isinstance(task, type) else type(task)
         name = task.name or self.gen_task_name(cls.__name__, cls.__module__)
         self._claim(name, cls)
-        self._note_looked_up(name, {}, cls)
+        self._note_options(name, cls, {}, cls)
         return super().register_task(adopt(task), **options)
 
     def _task_from_fun(  # type: ignore[override]  # celery-types names all options
@@ -266,14 +298,31 @@ class TaskApplication(Celery):
             self._functions.setdefault(name, fun)
             if options.get("bind"):
                 self._bound.add(name)
-        base = None if base is None else _base(base, name, fun)
-        task = super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+            if known is None:  # one of `shared_task`
+                self._note_options(name, fun, {**options, "base": base}, base)
+        try:
+            if self._is_noting:
+                return _base(base, name, fun) if base is not None else None
+            base = None if base is None else _base(base, name, fun)
+            task = super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+        except (Exception, SystemExit) as error:
+            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+            failure = _unmade(name, fun, error)
+            if not self._is_finalizing and not self._is_noting:
+                raise failure from error
+            failure.__cause__ = error
+            self.unmade[name] = failure
+            return UnmadeTask(failure)
         if is_discarded:  # whoever has it may hold it, and nobody finds it
             self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
         return task
 
-    def _note_looked_up(self, name: str, options: Mapping[str, Any], base: type | None) -> None:
+    def _note_options(
+        self, name: str, origin: Callable[..., Any], options: Mapping[str, Any], base: type | None
+    ) -> None:
         """Keep what is looked up when all plugins are there: one of them may have what another names."""
+        if unknown := unknown_options(options):
+            self.unknown_options[name] = (origin, unknown)
         values = {key: options.get(key, getattr(base, key, None)) for key in LOOKED_UP_OPTIONS}
         if any(values.values()):
             self.looked_up_options[name] = values
@@ -296,6 +345,20 @@ def _is_forgotten(function: Callable[..., Any]) -> bool:
 
 def _where(origin: Callable[..., Any]) -> str:
     return where_is(origin) if isinstance(origin, type) else where_is_function(origin)
+
+
+def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
+def _unmade(name: str, function: Callable[..., Any], error: BaseException) -> RegistrationError:
+    if isinstance(error, RegistrationError):
+        return error
+    return RegistrationError(
+        f"task '{name}' cannot be made: {type(error).__name__}: {error}",
+        where=where_is_function(function),
+        hint="Mend its options, or its base",
+    )
 
 
 def _base(base: Any, name: str, function: Callable[..., Any]) -> Any:

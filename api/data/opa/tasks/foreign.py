@@ -69,6 +69,25 @@ def _run_of(cls: type[Any]) -> Any:
     return synchronous(found)
 
 
+class UnmadeTask:
+    """Stands in the plugin for a task that cannot be made: who uses it is told why.
+
+    Args:
+        failure: why.
+    """
+
+    def __init__(self, failure: RegistrationError) -> None:
+        self._failure = failure
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise self._failure
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self._failure
+
+
 class TaskRegistry(CeleryRegistry):
     """Celery's registry; a task of another class that is registered by `app.tasks.register` is made one of ours."""
 

@@ -65,10 +65,16 @@ def _pool(name: Any) -> None:
     _modules(name if name in ("eventlet", "gevent") else module)
 
 
+def _exceptions(value: Any) -> None:
+    if not all(issubclass(kind, BaseException) for kind in value):
+        raise TypeError(value)
+
+
 OF_TASKS: Mapping[str, LookUp] = {
     "rate_limit": (_rate, 'a number for each second, or a text such as "100/m"'),
     "serializer": (_serializer, "json"),
     "compression": (_compression, "gzip, bzip2 or lzma"),
+    "autoretry_for": (_exceptions, "a tuple of exception classes, such as (ConnectionError,)"),
 }
 """What looks up the value of an option of a task, and what it should be."""
 
