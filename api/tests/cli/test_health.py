@@ -91,3 +91,9 @@ def test_a_worker_is_known_by_its_sign_of_life(project: Project, tmp_path: Path)
     assert (told["status"], told["reason"]) == (1, "worker: it has lost the broker")
     file.write_text(json.dumps({"mode": "worker", "until": 2**40}))
     assert found(MODE="worker", HEALTH_FILE=str(file))["status"] == 0
+
+
+def test_the_plugins_that_are_loaded_are_counted(project: Project) -> None:
+    project.plugin("one.py")
+    assert found(OPA_PORT=str(free_port()))["plugins_loaded"] == 1
+    assert "plugins loaded: 1" in health(OPA_PORT=str(free_port())).stdout

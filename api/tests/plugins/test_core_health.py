@@ -90,3 +90,16 @@ def test_each_can_be_turned_off(project: Project) -> None:
     with project.client() as client:
         assert client.get("/healthz").status_code == 404
         assert client.get("/readyz").status_code == 404
+
+
+def test_readiness_counts_the_plugins_that_are_loaded(project: Project) -> None:
+    with project.client() as client:
+        assert client.get("/readyz").json()["plugins_loaded"] == 0
+    for name in ("one", "two"):
+        project.plugin(f"{name}.py")
+    project.plugin("broken.py", "import nowhere_to_be_found")
+    project.settings(PLUGIN_FAILURE="skip")
+    with project.client() as client:
+        answer = client.get("/readyz").json()
+    assert answer["plugins_loaded"] == 2
+    assert answer["plugins"] == [{"name": "broken", "status": "left out"}]

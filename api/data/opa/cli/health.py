@@ -46,6 +46,7 @@ def health(
         "reason": problem,
         "components": _components(manager, answer),
         "plugins": manager.roster.left_out_as_told(),
+        "plugins_loaded": answer.get("plugins_loaded", manager.roster.count()),
     }
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -116,5 +117,6 @@ def _show(found: dict[str, Any]) -> None:
             for each in found["components"]
         ],
     )
+    print(f"plugins loaded: {found['plugins_loaded']}")
     for plugin in found["plugins"]:
         print(f"plugin '{plugin['name']}' is left out: {plugin['reason']}")

@@ -56,6 +56,10 @@ class Roster:
         self._names.discard(name)
         self._drop_unmet()
 
+    def count(self) -> int:
+        """How many plugins are in, without those that come with opa-stack."""
+        return sum(not plugin.is_built_in for plugin in self.plugins)
+
     def left_out_as_told(self) -> list[dict[str, str]]:
         """Name, status and reason of each plugin that is not in, without the paths of this machine."""
         return [{"name": name, "status": "left out", "reason": error.problem} for name, error in self.left_out.items()]

@@ -34,7 +34,8 @@ async def answer_health(_request: Request) -> JSONResponse:
 async def answer_readiness(_request: Request) -> JSONResponse:
     """Answer 200 once every component that is to be loaded is connected, otherwise 503.
 
-    The answer lists the components, and the plugins that were left out.
+    The answer lists the components and the plugins that were left out, and counts those that are loaded, but for the
+    built-in ones: none where another folder is mounted than was meant.
     """
     manager = get_plugin_manager()
     states = manager.component_states.values()
@@ -42,7 +43,12 @@ async def answer_readiness(_request: Request) -> JSONResponse:
     components = [_shown(_state_now(state)) for state in states]
     left_out = [_shown(plugin) for plugin in manager.roster.left_out_as_told()]
     return JSONResponse(
-        {"status": "ready" if is_ready else "not ready", "components": components, "plugins": left_out},
+        {
+            "status": "ready" if is_ready else "not ready",
+            "components": components,
+            "plugins": left_out,
+            "plugins_loaded": manager.roster.count(),
+        },
         status_code=200 if is_ready else 503,
         headers=NEVER_STORED,
     )
