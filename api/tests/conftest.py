@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,11 +17,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import opa
-from opa.core import settings_sources
-from opa.core.settings_files import read_sections
+from opa.core import installed
 from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
 from tests.leftovers import RUN, end_leftovers
+from tests.once import look_for_python_once, parse_defaults_once, read_entry_points_once
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
@@ -119,15 +118,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def defaults_parsed_once() -> Iterator[None]:
-    """Parse default-settings.yaml once: it is a third of what a small application costs."""
-    defaults = read_sections(settings_sources.DEFAULTS_FILE)
-
-    def read(path: Path) -> dict[str, Any]:
-        return deepcopy(defaults) if path == settings_sources.DEFAULTS_FILE else read_sections(path)
-
+def _worked_out_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(settings_sources, "read_sections", read)
+        parse_defaults_once(patched.setattr)
+        look_for_python_once(patched.setattr)
+        read_entry_points_once(installed, patched.setattr)
         yield
 
 

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 from typing import Any
 
 # Not gunicorn: at its import it looks in which folder it stands.
@@ -80,6 +81,15 @@ def import_libraries() -> dict[str, list[str]]:
     kind.__getitem__ = get
     assert threading.active_count() == 1, "a process with threads does not fork"
     return {"variables": sorted(read), "modules": sorted({name.partition(".")[0] for name in sys.modules})}
+
+
+def work_out_once() -> None:
+    """Do what `tests.once` does, and leave no trace of the module."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    once = importlib.import_module("once")
+    once.parse_defaults_once()
+    once.look_for_python_once()
+    del sys.path[0], sys.modules["once"]
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -161,7 +171,9 @@ def run(kind: str, arguments: list[str]) -> None:
 if __name__ == "__main__":
     del sys.path[0]
     channel = socket.socket(fileno=int(sys.argv[1]))
-    channel.send(json.dumps(import_libraries()).encode())
+    told = import_libraries()
+    work_out_once()
+    channel.send(json.dumps(told).encode())
     gc.collect()
     gc.freeze()
     try:

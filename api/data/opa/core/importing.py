@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -151,7 +151,7 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 
 def forget_plugins() -> None:
     """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
-    folders = {str(entry) for entry in sys.path if isinstance(entry, PluginFolder)}
+    folders = tuple(str(entry) for entry in sys.path if isinstance(entry, PluginFolder))
     # Not getattr: some modules import others when they are asked for an attribute.
     modules = {name: getattr(module, "__dict__", {}) for name, module in sys.modules.items()}
     _forget({name for name, values in modules.items() if MARK in values or _lies_in(folders, name, values)})
@@ -173,19 +173,23 @@ def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
             yield plugins[parent], module
 
 
-def _lies_in(folders: Set[str], name: str, values: Mapping[str, Any]) -> bool:
+def _lies_in(folders: tuple[str, ...], name: str, values: Mapping[str, Any]) -> bool:
     """Whether a module with these attributes is a file or folder in one of `folders` itself, by whatever name."""
     if not folders or name.partition(".")[0] == PACKAGE:
         return False
     places = list(values.get("__path__") or ()) or [values.get("__file__")]
-    return any(isinstance(place, str) and os.path.dirname(place) in folders for place in places)  # noqa: PTH120
+    return any(
+        # First what is quick: it is asked for each module that there is.
+        isinstance(place, str) and place.startswith(folders) and os.path.dirname(place) in folders  # noqa: PTH120
+        for place in places
+    )
 
 
 def _forget(modules: Set[str]) -> None:
     """Take modules, and their submodules, out of `sys.modules`, by whatever name they are there."""
-    others = {each.name for each in second_names() if not modules.isdisjoint(_with_parents(each.own_name))}
-    gone = modules | others
-    for name in [name for name in sys.modules if not gone.isdisjoint(_with_parents(name))]:
+    own = _with_submodules(modules)
+    gone = _with_submodules(modules | {each.name for each in second_names() if own(each.own_name)})
+    for name in [name for name in sys.modules if gone(name)]:
         module = sys.modules.pop(name)
         package, _, attribute = name.rpartition(".")
         around = getattr(sys.modules.get(package), "__dict__", {})
@@ -193,9 +197,10 @@ def _forget(modules: Set[str]) -> None:
             del around[attribute]
 
 
-def _with_parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+def _with_submodules(modules: Set[str]) -> Callable[[str], bool]:
+    """Whether a name is one of these, or inside of one."""
+    inside = tuple(f"{name}." for name in modules)
+    return lambda name: name in modules or name.startswith(inside)
 
 
 def _installed_names() -> frozenset[str]:
