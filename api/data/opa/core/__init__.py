@@ -3,7 +3,7 @@
 - settings (settings_files, settings_sources, settings_merge, settings_check): read, merged and checked
 - discover, installed, metadata: plugins are found in folders and among installed packages, without importing them
 - filters, policy, order, roster: which of them are in, in which order, and what to do where one is broken
-- importing (watchdog): they are imported
+- importing (second_names, watchdog): they are imported, each once, whatever its names
 - register, groups (uris), plugin_settings: what they define is collected and checked
 - manager: what was loaded; prepare runs the steps up to here
 - app (middleware, processors, telemetry): the application is built
