@@ -23,9 +23,9 @@ def start_api() -> Api:
     Raises:
         OpaError: a mistake in settings or plugins.
     """
+    from opa._util.garbage import frozen
     from opa.checks import warn_of_mistakes
     from opa.core.app import build_app
-    from opa.core.garbage import frozen
     from opa.core.log import log
     from opa.core.overview import overview
     from opa.core.prepare import prepare

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from opa._util.import_strings import UriError, resolve
+from opa._util.reading import LARGEST
 from opa.core import filters, foreign_files, settings_files
 from opa.core import settings as settings_module
 from opa.core.discover import find_plugins
@@ -21,9 +23,7 @@ from opa.core.errors import FilterError, MetadataError, OpaError, PluginPathErro
 from opa.core.filters import PluginFilters, decide
 from opa.core.metadata import read_metadata
 from opa.core.order import unmet
-from opa.core.reading import LARGEST
 from opa.core.settings_files import read_sections
-from opa.core.uris import UriError, resolve
 from tests import programs
 from tests.project import Project
 from tests.settings_folder import SettingsFolder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from opa._util.flag import Flag
 from opa.core import plugin_paths
-from opa.core.flag import Flag
 from opa.core.log import log
 from opa.core.settings import Config
 from opa.local.servers import valkey

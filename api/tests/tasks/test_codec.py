@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.serialization import dumps, loads
 
-from opa.core.nesting import deeper_than
+from opa._util.nesting import deeper_than
 from opa.core.settings_schema import MAX_TASK_DEPTH
 from opa.tasks.codec import Limits, Sending, UnfitError, decode, encode, marked_arguments
 from opa.tasks.marks import Marked, TooLargeError

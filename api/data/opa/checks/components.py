@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.dependencies.models import Dependant
 
+from opa._util.sources import where_is, where_is_function
+from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.core.arguments import OFFERED, nothing_offered, parameters_of
 from opa.core.depends import ComponentDependency
 from opa.core.errors import SetupError
-from opa.core.sources import where_is, where_is_function
-from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
     from opa.core.app import Api

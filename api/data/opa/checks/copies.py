@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
-from opa.core.sources import where_is_function
 from opa.tasks.application import application_of
 
 if TYPE_CHECKING:

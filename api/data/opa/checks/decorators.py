@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.checks.code import Code

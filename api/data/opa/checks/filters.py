@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
 from opa.core.candidates import hint_where_for_others
 from opa.core.former_plugins import FORMER, hint_for_former
 from opa.core.installed import NamedPlugin
-from opa.core.suggestions import nearest
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

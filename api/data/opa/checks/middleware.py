@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from opa._util.sources import where_is
 from opa.checks.mistake import Mistake
 from opa.core.middleware import BaseMiddleware
-from opa.core.sources import where_is
 
 if TYPE_CHECKING:
     from opa.checks.code import Code

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.core.route_shape import is_found_by_its_path
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.core.app import Api

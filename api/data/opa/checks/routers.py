@@ -13,8 +13,8 @@ from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.checks.code import Code

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.checks.code import Code

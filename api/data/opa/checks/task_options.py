@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from opa._util.sources import where_is_function
+from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
-from opa.core.sources import where_is_function
-from opa.core.suggestions import nearest
 from opa.tasks.application import application_of
 from opa.tasks.options import METHODS, OPTIONS
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.dependencies.models import Dependant
 
+from opa._util.annotations import unresolved
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
-from opa.core.annotations import unresolved
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.core.app import Api

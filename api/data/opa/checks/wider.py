@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import PARAM_REGEX, Mount, WebSocketRoute
 
+from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.checks.paths import have_same_pattern
 from opa.core.route_index import ANY, RouteIndex
 from opa.core.route_shape import shape_of
-from opa.core.sources import where_is_function
 
 if TYPE_CHECKING:
     from opa.core.app import Api

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 @app.command()
 def check() -> None:
     """Load settings and plugins as a start would, and say what is wrong; exit status 1 where something is."""
+    from opa._util.garbage import no_collection
+    from opa._util.masking.secrets import mask_text
+    from opa._util.printable import in_one_line
     from opa.checks import mistakes_in_application, mistakes_in_plugins
     from opa.cli.beside_up import load_beside_up
     from opa.core.app import build_app
-    from opa.core.garbage import no_collection
     from opa.core.openapi import build
     from opa.core.prepare import prepare
-    from opa.core.printable import in_one_line
-    from opa.core.secrets import mask_text
 
     manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)

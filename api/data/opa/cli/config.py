@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opa._util.printable import in_one_line, json_text
 from opa.cli import app
 from opa.core.errors import SettingsError
-from opa.core.printable import in_one_line, json_text
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Leaf
@@ -71,8 +71,8 @@ def _schema() -> dict[str, Any]:
 
 def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """The same, with every secret masked; which settings of plugins are secret, only their models say."""
+    from opa._util.masking.secrets import MASK, mask_key, mask_setting
     from opa.core.plugin_settings import SETTING
-    from opa.core.secrets import MASK, mask_key, mask_setting
     from opa.core.settings_config import Config
 
     of_plugins: Config | None = None
@@ -87,11 +87,11 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
 
 def _settings_of_plugins() -> dict[str, Any]:
     """The settings of each plugin as its model lets them be shown; of none where the plugins do not load."""
+    from opa._util.masking.models import mask_by_type
     from opa.core.errors import OpaError
     from opa.core.log import log
     from opa.core.plugin_settings import SETTING
     from opa.core.prepare import prepare
-    from opa.core.secret_models import mask_by_type
 
     try:
         manager = prepare()
@@ -108,7 +108,7 @@ def _settings_of_plugins() -> dict[str, Any]:
 
 
 def _print_table(rows: Iterable[Leaf]) -> None:
-    from opa.cli.tables import print_table
+    from opa._util.tables import print_table
 
     print_table(
         ["setting", "value", "source"],

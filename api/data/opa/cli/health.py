@@ -107,7 +107,7 @@ def _components(manager: PluginManager, answer: dict[str, Any]) -> list[dict[str
 
 
 def _show(found: dict[str, Any]) -> None:
-    from opa.cli.tables import print_table
+    from opa._util.tables import print_table
 
     print(f"{found['mode']}: {'ready' if found['ready'] else found['reason']}")
     print_table(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opa._util.printable import in_one_line
+from opa._util.sources import from_here
 from opa.cli import app
 from opa.core.errors import StartError
-from opa.core.printable import in_one_line
-from opa.core.sources import from_here
 
 if TYPE_CHECKING:
     from opa.core.candidates import Refused
@@ -141,7 +141,7 @@ def _print_list(rows: list[dict[str, Any]], every: bool) -> None:
 
 
 def _comes_with_opa(row: dict[str, Any]) -> bool:
-    from opa.core.sources import PACKAGE_FOLDER
+    from opa._util.sources import PACKAGE_FOLDER
 
     return Path(row["file"]).is_relative_to(PACKAGE_FOLDER)
 
@@ -151,7 +151,7 @@ def _lines(texts: list[str]) -> str:
 
 
 def _print_one(row: dict[str, Any]) -> None:
-    from opa.cli.tables import print_table
+    from opa._util.tables import print_table
 
     print_table(
         [row["name"], ""],

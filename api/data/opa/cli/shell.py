@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opa._util.printable import in_one_line
 from opa.cli import app
-from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
     import asyncio

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opa._util.printable import in_one_line
 from opa.cli import app
-from opa.core.printable import in_one_line
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -39,7 +39,7 @@ def list_tasks(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    from opa.cli.tables import print_table
+    from opa._util.tables import print_table
 
     columns = ["task", "queue", "schedule", "where"]
     print_table(columns, [[row[column] or "-" for column in columns] for row in rows])
@@ -201,7 +201,7 @@ def _application(needed_by: str) -> TaskApplication:
 
 
 def _print_letters(letters: list[DeadLetter]) -> None:
-    from opa.cli.tables import print_table
+    from opa._util.tables import print_table
 
     print_table(
         ["id", "task", "arguments", "queue", "deliveries", "reason", "died"],

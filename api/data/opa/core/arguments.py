@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import params
 
-from opa.core.annotations import hints_of
+from opa._util.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
 from opa.core.errors import SetupError
 

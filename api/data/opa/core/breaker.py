@@ -20,10 +20,10 @@ from types import MethodType
 from typing import Any, Self
 from weakref import WeakMethod
 
+from opa._util.masking.secrets import mask_text
 from opa.core.calling import EndlessError, call_from_thread
 from opa.core.component_use import forget, note_use
 from opa.core.log import log
-from opa.core.secrets import mask_text
 from opa.core.threads import start_on
 
 CONFIRMATION = 0.4

@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from opa._util.hosts import resolves
+from opa._util.masking.secrets import mask_text
+from opa._util.sources import where_is
 from opa.core.calling import call
 from opa.core.component_options import default_urls, options_of
 from opa.core.discover import BUILT_IN_PACKAGE
 from opa.core.drivers import Driver, is_permanent
 from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
-from opa.core.hosts import resolves
 from opa.core.importing import deepest_line_in
 from opa.core.log import log
-from opa.core.secrets import mask_text
-from opa.core.sources import where_is
 from opa.core.threads import in_thread
 
 if TYPE_CHECKING:

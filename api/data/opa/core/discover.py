@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from opa._util.sources import PACKAGE_FOLDER
 from opa.core.candidates import (
     NOT_ALLOWED,
     SOMETHING_ELSE,
@@ -22,7 +23,6 @@ from opa.core.candidates import (
 )
 from opa.core.errors import MetadataError, PluginError, PluginPathError
 from opa.core.metadata import Metadata, read_metadata
-from opa.core.sources import PACKAGE_FOLDER
 
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"

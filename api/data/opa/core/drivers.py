@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from opa._util.hosts import hosts_in_url
+from opa._util.masking.secrets import mask_text
 from opa.core.breaker import Breaker, refused_component
 from opa.core.calling import call_from_thread
 from opa.core.errors import ComponentUnavailableError
 from opa.core.hooks import BasePlugin
-from opa.core.hosts import hosts_in_url
 from opa.core.log import log
-from opa.core.secrets import mask_text
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -5,7 +5,7 @@ All of them are `OpaError`; `str(error)` is one line that says what is wrong, wh
 
 from __future__ import annotations
 
-from opa.core.secrets import mask_text
+from opa._util.masking.secrets import mask_text
 
 
 class OpaError(Exception):

@@ -13,9 +13,9 @@ from secrets import token_hex
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from opa._util.masking.secrets import MASK, looks_secret_in_text, mask_text, masked
+from opa._util.printable import printable
 from opa.core.folding import fold, folded
-from opa.core.printable import printable
-from opa.core.secrets import MASK, looks_secret_in_text, mask_text, masked
 
 if TYPE_CHECKING:
     from opa.core.settings import Config

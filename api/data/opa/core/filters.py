@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opa._util.watchdog import TimeLimitError, time_limit
 from opa.core.discover import PluginFile
 from opa.core.errors import FilterError
-from opa.core.watchdog import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
     from opa.core.settings import Config

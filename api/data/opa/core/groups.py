@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from opa._util.import_strings import UriError, resolve
+from opa._util.words import kind_of
 from opa.core.errors import GroupError
-from opa.core.uris import UriError, resolve
-from opa.core.words import kind_of
 
 Registered = TypeVar("Registered")
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opa._util.sources import PACKAGE_FOLDER
+from opa._util.suggestions import nearest
+from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.core.candidates import LINK_HINT, who_may_read
 from opa.core.discover import BUILT_IN_FOLDER, PluginFile
 from opa.core.errors import OpaError, PluginImportError
@@ -22,9 +25,6 @@ from opa.core.log import log
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
 from opa.core.second_names import install, own_import, second_names
-from opa.core.sources import PACKAGE_FOLDER
-from opa.core.suggestions import nearest
-from opa.core.watchdog import TimeLimitError, Watchdog
 
 PACKAGE = __name__.partition(".")[0]
 PARTS = ("tasks", "apps", "lifecycle")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from string import Formatter
 from typing import Any
 
-from opa.core.secrets import MASK, looks_secret, masked_argument
+from opa._util.masking.secrets import MASK, looks_secret, masked_argument
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 """What is formatted as it is, unless it has a telling name: the text is masked anyway."""

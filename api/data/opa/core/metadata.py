@@ -13,10 +13,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
+from opa._util.reading import UnreadableError, read_text
+from opa._util.words import kind_of
 from opa.core.errors import MetadataError
-from opa.core.nesting import TOO_DEEP, NestingError, check_nesting
-from opa.core.reading import UnreadableError, read_text
-from opa.core.words import kind_of
 
 LONGEST = 1000
 """Characters of a version or a requirement."""

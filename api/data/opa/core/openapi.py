@@ -20,9 +20,9 @@ from fastapi.openapi.utils import get_fields_from_routes, get_openapi, get_opena
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
+from opa._util.sources import where_is_function
 from opa.core.errors import OpaError
 from opa.core.openapi_document import Document, as_json, encode
-from opa.core.sources import where_is_function
 
 FASTAPIS_OWN = FastAPI.openapi
 

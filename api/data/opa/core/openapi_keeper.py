@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI
 
-from opa.core.garbage import no_collection
+from opa._util.garbage import no_collection
 from opa.core.log import log
 from opa.core.openapi import OpenApiError, build, is_fastapis_own
 from opa.core.openapi_document import Document, encode

@@ -10,10 +10,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from opa._util.suggestions import nearest
 from opa.core.discover import PluginFile
 from opa.core.errors import RequirementError
 from opa.core.former_plugins import hint_for_former
-from opa.core.suggestions import nearest
 
 PLUGIN_INTERFACE = Version("1.0")
 """The version of what plugins may rely on; it grows by one in front of the dot when that becomes less."""

@@ -7,9 +7,9 @@ import importlib.util
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from opa._util.watchdog import TimeLimitError, time_limit
 from opa.core.errors import OpaError
 from opa.core.importing import deepest_line_in, import_hint, summary
-from opa.core.watchdog import TimeLimitError, time_limit
 
 
 class BrokenPackageError(OpaError):

@@ -11,12 +11,12 @@ from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from opa._util.masking.models import mask_by_type
+from opa._util.masking.secrets import MASK
+from opa._util.sources import where_is
 from opa.core.errors import RegistrationError, SettingsError
 from opa.core.plugin_names import plugins_alike, plugins_meant
 from opa.core.plugin_values import PluginValues, plugin_values
-from opa.core.secret_models import mask_by_type
-from opa.core.secrets import MASK
-from opa.core.sources import where_is
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Config

@@ -15,7 +15,7 @@ from typing import Any, Union
 from pydantic import AliasChoices, AliasPath, BaseModel, Secret, ValidationError
 from pydantic.fields import FieldInfo
 
-from opa.core.secret_models import as_in_variable, fields_of, is_class, is_model, resolved
+from opa._util.masking.models import as_in_variable, fields_of, is_class, is_model, resolved
 from opa.core.settings_schema import split_list
 
 Path = tuple[str | int, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from opa._util.garbage import no_collection
 from opa.core import settings
 from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
@@ -12,7 +13,6 @@ from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plug
 from opa.core.errors import PluginError, PluginPathError, SettingsError
 from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.foreign_files import foreign_file
-from opa.core.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins

@@ -12,9 +12,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opa._util.words import kind_of
 from opa.core.groups import Member, configured
 from opa.core.hooks import is_async_function
-from opa.core.words import kind_of
 
 Process = Callable[[Request], Any]
 

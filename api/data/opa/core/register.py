@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from opa._util.sources import describe, where_is
+from opa._util.words import kind_of
 from opa.core.drivers import Driver
 from opa.core.errors import PluginError, RegistrationError
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
@@ -19,8 +21,6 @@ from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.roster import Roster
 from opa.core.setups import Setup
-from opa.core.sources import describe, where_is
-from opa.core.words import kind_of
 
 Base = TypeVar("Base")
 _MIDDLEWARE = "starlette.middleware.Middleware"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from opa.core.annotations import keep_dependencies
+from opa._util.annotations import keep_dependencies
 
 # What a router has that was given no lifespan: it runs its `on_startup` and `on_shutdown`.
 _DEFAULT_LIFESPAN = type(APIRouter().lifespan_context)

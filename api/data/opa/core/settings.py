@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
 
+from opa._util.watchdog import TimeLimitError, time_limit
 from opa.core.errors import SettingsError
 from opa.core.settings_ambiguous import in_variable
 from opa.core.settings_check import check
@@ -35,7 +36,6 @@ from opa.core.settings_sources import (
     setting_variables,
     variable_texts,
 )
-from opa.core.watchdog import TimeLimitError, time_limit
 
 __all__ = ["Config", "config", "load_settings"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opa._util.masking.secrets import mask_text
+from opa._util.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
+from opa._util.reading import UnreadableError, read_text
+from opa._util.watchdog import TimeLimitError, time_limit
 from opa.core.errors import SettingsError
-from opa.core.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
-from opa.core.reading import UnreadableError, read_text
-from opa.core.secrets import mask_text
-from opa.core.watchdog import TimeLimitError, time_limit
 
 DEFAULT_SECTION = "default"
 

@@ -19,8 +19,8 @@ from dynaconf.utils import object_merge
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
-from opa.core.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
-from opa.core.secrets import looks_secret, mask_text
+from opa._util.masking.secrets import looks_secret, mask_text
+from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.core.settings_files import DEFAULT_SECTION
 from opa.core.settings_schema import path_of, without_doubles
 from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opa._util.reading import read_text
 from opa.core.errors import SettingsError
 from opa.core.foreign_files import foreign_file
-from opa.core.reading import read_text
 from opa.core.service_links import service_links
 from opa.core.settings_ambiguous import in_yaml, is_own
 from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files

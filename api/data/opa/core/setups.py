@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from opa._util.sources import where_is
 from opa.core.arguments import arguments_for
 from opa.core.errors import SetupError
 from opa.core.hooks import BasePlugin
 from opa.core.raised import in_words
 from opa.core.repeats import hint_for, note_done
-from opa.core.sources import where_is
 
 
 class Setup(BasePlugin):

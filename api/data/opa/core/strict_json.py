@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from opa.core.nesting import deeper_than
+from opa._util.nesting import deeper_than
 
 MAX_DEPTH = 200
 """Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, amid an answer."""

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from opa.cli.tables import print_table
+from opa._util.sources import from_here
+from opa._util.tables import print_table
 from opa.core.settings import Config
 from opa.core.settings_handed import PROCESS_VARIABLE, handing_variable
 from opa.core.settings_sources import ENV_VARIABLE, PREFIX
-from opa.core.sources import from_here
 from opa.local.environment import (
     PLUGINS,
     Target,

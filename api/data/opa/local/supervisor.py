@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
+from opa._util.exit_status import how_it_ended
+from opa._util.flag import Flag
 from opa.core.errors import StartError
-from opa.core.exit_status import how_it_ended
-from opa.core.flag import Flag
 from opa.local.leash import leashed
 
 PAUSE = 0.05

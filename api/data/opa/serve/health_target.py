@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opa._util.masking.secrets import mask_text
+from opa._util.printable import in_one_line
 from opa.core.log import log
-from opa.core.printable import in_one_line
-from opa.core.secrets import mask_text
 from opa.healthcheck import health_file
 
 if TYPE_CHECKING:

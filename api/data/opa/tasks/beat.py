@@ -16,9 +16,9 @@ from celery.backends.redis import RedisBackend
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from opa._util.masking.secrets import mask_text
 from opa.core.errors import StartError
 from opa.core.log import log
-from opa.core.secrets import mask_text
 from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.beat_keys import FormerKeys, home_key, lock_key, sent_key
 from opa.tasks.lease import Lease

@@ -7,9 +7,9 @@ from typing import Any
 from celery import Task as CeleryTask
 from celery.app.registry import TaskRegistry as CeleryRegistry
 
+from opa._util.sources import where_is
+from opa._util.words import kind_of
 from opa.core.errors import RegistrationError
-from opa.core.sources import where_is
-from opa.core.words import kind_of
 from opa.tasks.task import Task, is_synchronous, synchronous
 
 

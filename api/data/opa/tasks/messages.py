@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from celery.utils.time import maybe_iso8601, maybe_make_aware, timezone
 from kombu.asynchronous.timer import to_timestamp
 
+from opa._util.nesting import deeper_than
+from opa._util.words import kind_of
 from opa.core.errors import OpaError
-from opa.core.nesting import deeper_than
-from opa.core.words import kind_of
 from opa.tasks.amqp_broker import UNREADABLE
 from opa.tasks.codec import CONTENT_TYPE, Limits, Unread, decode
 

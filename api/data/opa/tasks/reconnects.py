@@ -9,8 +9,8 @@ from celery.worker.consumer.consumer import CONNECTION_RETRY  # type: ignore[att
 from celery.worker.state import maybe_shutdown
 from redis.exceptions import BusyLoadingError, ResponseError
 
+from opa._util.masking.secrets import mask_text
 from opa.core.log import log
-from opa.core.secrets import mask_text
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0

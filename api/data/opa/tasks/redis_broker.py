@@ -16,9 +16,9 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
+from opa._util.words import kind_of
 from opa.core.breaker import Breaker
 from opa.core.log import log
-from opa.core.words import kind_of
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE

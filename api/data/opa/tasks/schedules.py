@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.schedules import BaseSchedule, crontab
 
-from opa.core.words import kind_of
+from opa._util.words import kind_of
 
 FORMS = 'seconds, a timedelta, or five fields such as "*/5 * * * *"'
 ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})

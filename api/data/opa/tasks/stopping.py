@@ -10,7 +10,7 @@ from types import FrameType
 from celery.platforms import EX_OK
 from celery.worker import state
 
-from opa.core.flag import Flag
+from opa._util.flag import Flag
 
 FOREVER = 365 * 86400.0
 

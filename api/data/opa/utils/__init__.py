@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from opa.core.hosts import hosts_in_url, resolves
+from opa._util.hosts import hosts_in_url, resolves
 
 Item = TypeVar("Item", bound=Hashable)
 

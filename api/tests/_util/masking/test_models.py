@@ -19,7 +19,7 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType
 
-from opa.core.secret_models import holds_secret, mask_by_type
+from opa._util.masking.models import holds_secret, mask_by_type
 
 PIN = "hunter2"
 T = TypeVar("T")

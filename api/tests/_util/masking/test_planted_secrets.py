@@ -15,19 +15,19 @@ import pytest
 from pydantic import BaseModel, SecretStr, field_validator
 from typer.testing import CliRunner
 
+from opa._util.masking.secrets import mask_text
 from opa.cli import app
 from opa.cli.report import print_error
 from opa.core import exceptions
 from opa.core.errors import OpaError, SettingsError
 from opa.core.log import log, setup_logging
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
-from opa.core.secrets import mask_text
 from opa.core.settings_check import check
 from opa.core.settings_config import Config
 from opa.tasks.codec import Limits
 from opa.tasks.dead import describe
 from tests import programs
-from tests.core.planted import INNOCENT, PLANTED, SECRET
+from tests._util.masking.planted import INNOCENT, PLANTED, SECRET
 from tests.project import Project
 
 LEVELS = ["trace", "debug", "info", "success", "warning", "error", "critical"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.words import kind_of
+from opa._util.words import kind_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from opa.core.hosts import hosts_in_url, resolves
+from opa._util.hosts import hosts_in_url, resolves
 from opa.utils import filter_dict_to_function, host_exists, unique
 
 

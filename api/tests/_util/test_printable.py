@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from opa._util.printable import encodable, in_one_line, indented, json_text, printable
+from opa._util.tables import print_table
 from opa.cli import app
-from opa.cli.tables import print_table
 from opa.core.errors import StartError
 from opa.core.log import log, setup_logging
-from opa.core.printable import encodable, in_one_line, indented, json_text, printable
 from tests.project import Project
 
 ESC, BEL, NUL = "\x1b", "\x07", "\x00"

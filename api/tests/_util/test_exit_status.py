@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.exit_status import how_it_ended
+from opa._util.exit_status import how_it_ended
 
 
 @pytest.mark.parametrize(

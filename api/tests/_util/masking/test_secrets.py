@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opa.core.secrets import looks_secret, mask_setting, mask_text
+from opa._util.masking.secrets import looks_secret, mask_setting, mask_text
 
 
 @pytest.mark.parametrize(

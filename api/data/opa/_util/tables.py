@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
-from opa.core.printable import printable
+from opa._util.printable import printable
 
 UNLIMITED = 10_000
 

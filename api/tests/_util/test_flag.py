@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from opa.core.flag import Flag
+from opa._util.flag import Flag
 from tests.signals import signal_at
 
 

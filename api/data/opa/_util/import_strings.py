@@ -7,7 +7,7 @@ import importlib.util
 from types import ModuleType
 from typing import Any
 
-from opa.core.suggestions import nearest
+from opa._util.suggestions import nearest
 
 
 class UriError(Exception):

@@ -9,8 +9,8 @@ import string
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from opa.core.secret_names import is_secret_header, looks_secret, looks_secret_in_text
-from opa.core.secret_shapes import MASK, SHORTEST, has_long_word, mask_shapes
+from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
+from opa._util.masking.shapes import MASK, SHORTEST, has_long_word, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")

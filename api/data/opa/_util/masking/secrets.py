@@ -1,7 +1,7 @@
 """Keeps passwords and tokens out of logs, errors and output.
 
 By structure where there is one (`masked`, `mask_setting`), and else in the text that was made of it: `mask_text`, which
-goes by names (`opa.core.secret_names`) and by the shapes that issuers have chosen (`opa.core.secret_shapes`).
+goes by names (`opa._util.masking.names`) and by the shapes that issuers have chosen (`opa._util.masking.shapes`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from opa.core.secret_names import is_secret_number, looks_secret, looks_secret_in_text
-from opa.core.secret_shapes import MASK, SHORTEST, mask_shapes
-from opa.core.secret_text import mask_text, may_hold_secret
+from opa._util.masking.names import is_secret_number, looks_secret, looks_secret_in_text
+from opa._util.masking.shapes import MASK, SHORTEST, mask_shapes
+from opa._util.masking.text import mask_text, may_hold_secret
 
 __all__ = [
     "MASK",

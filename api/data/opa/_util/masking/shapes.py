@@ -5,7 +5,7 @@ detect-secrets 1.5, and the list of patterns of GitHub's secret scanning, as the
 be told by a prefix; what looks random and nothing more, such as 40 hexadecimal digits, may as well be a commit.
 
 To add one: a line in `_PREFIXED`, whose start has three or more fixed characters, and an example in
-`tests/core/planted.py`.
+`tests/_util/masking/planted.py`.
 """
 
 from __future__ import annotations

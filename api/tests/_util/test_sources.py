@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.sources import from_here
+from opa._util.sources import from_here
 
 
 def test_a_path_is_told_from_the_current_folder_on_where_it_is_in_that(

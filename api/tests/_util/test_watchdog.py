@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from opa.core import watchdog
-from opa.core.watchdog import TimeLimitError, Watchdog
+from opa._util import watchdog
+from opa._util.watchdog import TimeLimitError, Watchdog
 
 
 def hang() -> None:

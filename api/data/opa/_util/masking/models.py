@@ -10,7 +10,7 @@ from typing import Annotated, Any, ForwardRef, Literal, TypeVar, Union, get_args
 from pydantic import AliasChoices, AliasPath, BaseModel, Secret, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
-from opa.core.secrets import MASK, mask_setting
+from opa._util.masking.secrets import MASK, mask_setting
 
 _SECRETS = (Secret, SecretStr, SecretBytes)
 _COLLECTIONS = (list, tuple, set, frozenset)
