@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opa.core.depends import Component
     from opa.core.drivers import Driver
-    from opa.core.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
     from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.limits import limits
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from opa.core.settings import config
     from opa.core.setups import Setup
     from opa.core.state import state
+    from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
     from opa.tasks.decorator import task
 
 __all__ = [
@@ -75,17 +75,17 @@ __all__ = [
 _HOME = {
     "BaseMiddleware": "core.middleware",
     "Component": "core.depends",
-    "ComponentUnavailableError": "core.errors",
+    "ComponentUnavailableError": "errors",
     "Driver": "core.drivers",
     "Framework": "core.framework",
     "Hook": "core.hooks",
     "HookDefinition": "core.hooks",
-    "OpaError": "core.errors",
+    "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
     "Schema": "core.framework",
     "Setup": "core.setups",
-    "TaskTooLargeError": "core.errors",
+    "TaskTooLargeError": "errors",
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "core.settings",

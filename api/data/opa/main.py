@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opa.core.errors import OpaError
 from opa.core.log import log
+from opa.errors import OpaError
 
 if TYPE_CHECKING:
     from opa.core.app import Api

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opa.cli.snippet import run_snippet
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 
 
 @pytest.fixture

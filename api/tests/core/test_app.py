@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from opa.core.app import Api
-from opa.core.errors import OpaError, RegistrationError
 from opa.core.state import state
+from opa.errors import OpaError, RegistrationError
 from tests.project import Project
 
 HELLO = """

@@ -15,8 +15,8 @@ from opa import get_component, get_instance
 from opa.core import breaker as breakers
 from opa.core.breaker import Breaker, refused_component
 from opa.core.component_use import current_scope, uses_of_route
-from opa.core.errors import ComponentUnavailableError
 from opa.core.lifespan import running
+from opa.errors import ComponentUnavailableError
 from tests.project import Project
 from tests.servers import wait_until
 

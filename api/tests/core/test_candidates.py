@@ -8,7 +8,7 @@ import pytest
 
 from opa.core.candidates import Refused
 from opa.core.discover import find_plugins, plugin_folders
-from opa.core.errors import MetadataError, PluginImportError, PluginPathError
+from opa.errors import MetadataError, PluginImportError, PluginPathError
 from tests.project import Project, no_root
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from opa import get_component, get_instance
-from opa.core.errors import ComponentConnectError, ComponentUnavailableError, RegistrationError
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.errors import ComponentConnectError, ComponentUnavailableError, RegistrationError
 from tests.project import Project
 
 DRIVER = """

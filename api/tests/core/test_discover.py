@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from opa.core.discover import BUILT_IN_FOLDER, find_plugins, first_of_each_name, plugin_folders
-from opa.core.errors import MetadataError, PluginPathError
+from opa.errors import MetadataError, PluginPathError
 from tests.project import Project
 
 

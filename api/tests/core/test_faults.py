@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from opa.core.errors import HookCallError, OpaError
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.errors import HookCallError, OpaError
 from tests.project import Project
 
 PARTS = """

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from opa.core.discover import find_plugins, first_of_each_name, plugin_folders
-from opa.core.errors import FilterError
 from opa.core.filters import PluginFilters, decide
+from opa.errors import FilterError
 from tests.project import Project
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from opa import Framework, Schema, get_plugins
-from opa.core.errors import GroupError, NotRunningError, PluginError, PluginImportError
 from opa.core.running import set_running
+from opa.errors import GroupError, NotRunningError, PluginError, PluginImportError
 from tests.project import Project
 
 THINGS = """

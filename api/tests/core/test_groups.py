@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from opa import get_plugins, run_group
-from opa.core.errors import GroupError
 from opa.core.running import run_group_async
+from opa.errors import GroupError
 from tests.project import Project
 
 CHECKS = """
@@ -119,7 +119,7 @@ def test_every_bad_uri_is_reported_at_once_and_told_apart(project: Project) -> N
 
 
 def test_a_string_where_a_list_belongs_is_a_mistake_in_the_settings(project: Project) -> None:
-    from opa.core.errors import SettingsError
+    from opa.errors import SettingsError
 
     project.settings(PLUGINS={"g": "checks.email"})
     with pytest.raises(SettingsError, match=r"PLUGINS\.g: .*should be a list"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opa import call_hook, call_hook_async
-from opa.core.errors import HookCallError, RegistrationError
+from opa.errors import HookCallError, RegistrationError
 from tests.project import Project
 
 DEFINITION = """

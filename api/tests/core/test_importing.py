@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from opa.core.errors import PluginError, PluginImportError
+from opa.errors import PluginError, PluginImportError
 from tests.project import Project
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import PluginPathError, RequirementError
+from opa.errors import PluginPathError, RequirementError
 from tests.project import Project
 
 

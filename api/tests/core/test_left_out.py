@@ -6,7 +6,7 @@ import pytest
 
 from opa import get_plugin_manager
 from opa.checks.tasks import tasks_that_cannot_be_made
-from opa.core.errors import ComponentError, PluginError, SettingsError
+from opa.errors import ComponentError, PluginError, SettingsError
 from tests.project import Project
 
 TASK = "from celery import Task, shared_task\nfrom opa import get_instance, task\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.errors import LifecycleError
+from opa.errors import LifecycleError
 from tests.project import Project
 
 NOTE = """
@@ -106,7 +106,7 @@ def test_a_failing_shutdown_keeps_no_other_from_stopping(project: Project, notes
 def test_a_missing_import_inside_apps_is_an_error_of_apps(project: Project) -> None:
     project.plugin("p/__init__.py")
     file = project.plugin("p/apps.py", "import nowhere_to_be_found")
-    from opa.core.errors import PluginImportError
+    from opa.errors import PluginImportError
 
     with pytest.raises(PluginImportError, match=rf"apps.py of plugin 'p' does not import: .*\({file}:1\)"):
         project.prepare()
@@ -147,7 +147,7 @@ def test_at_a_third_of_its_limit_there_is_a_warning(project: Project, capsys: py
 
 
 def test_an_import_that_hangs_ends_at_the_limit(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    from opa.core.errors import PluginImportError
+    from opa.errors import PluginImportError
 
     file = project.plugin("hang.py", "import time\ntime.sleep(3600)")
     project.settings(PLUGIN_IMPORT_TIMEOUT=0.6)
@@ -170,7 +170,7 @@ def test_functions_of_the_groups_startup_and_shutdown_belong_to_no_plugin(projec
 
 
 def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(project: Project) -> None:
-    from opa.core.errors import SetupError
+    from opa.errors import SetupError
 
     file = project.plugin("p.py", "def ready(redis):\n    pass")
     with pytest.raises(SetupError) as caught, project.client():

@@ -18,10 +18,10 @@ import pytest
 from loguru import logger
 
 from opa.core import log as log_module
-from opa.core.errors import SettingsError
 from opa.core.log import level_number, log, setup_logging
 from opa.core.log_arguments import Shown
 from opa.core.log_std import LeadIntoLog
+from opa.errors import SettingsError
 from tests import programs
 
 Lines = Callable[[], list[dict[str, Any]]]

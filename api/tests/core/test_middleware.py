@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.errors import GroupError, RegistrationError
+from opa.errors import GroupError, RegistrationError
 from tests.project import Project
 
 MIDDLEWARE = """

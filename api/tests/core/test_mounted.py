@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from opa.core.errors import LifecycleError
+from opa.errors import LifecycleError
 from tests.project import Project
 
 LIFE = """

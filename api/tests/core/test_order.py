@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opa.core.errors import MetadataError, RequirementError
+from opa.errors import MetadataError, RequirementError
 from tests.project import Project
 
 

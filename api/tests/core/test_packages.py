@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.errors import PluginImportError, PluginPathError
 from opa.core.packages import BrokenPackageError, find_module
+from opa.errors import PluginImportError, PluginPathError
 from tests.project import Project
 
 

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from opa.core.errors import RegistrationError, SettingsError
+from opa.errors import RegistrationError, SettingsError
 from tests.project import Project
 
 REPORTS = """

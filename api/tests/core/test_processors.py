@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from opa.core.errors import GroupError
+from opa.errors import GroupError
 from tests.project import Project
 
 PROCESSORS = """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.errors import PluginError, SetupError
+from opa.errors import PluginError, SetupError
 from tests.project import Project
 
 BROKEN = {

@@ -10,7 +10,7 @@ import pytest
 
 from opa.checks.copies import copied_schedules
 from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
-from opa.core.errors import PluginImportError
+from opa.errors import PluginImportError
 from tests.project import Project
 
 TICK = "from opa import task\n@task(schedule=60)\ndef tick(): ...\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import SettingsError
 from opa.core.settings_check import check
+from opa.errors import SettingsError
 from tests.settings_folder import SettingsFolder
 
 

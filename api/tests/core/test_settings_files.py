@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import SettingsError
+from opa.errors import SettingsError
 from tests.settings_folder import SettingsFolder
 
 FILES = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from opa.core.errors import SetupError
+from opa.errors import SetupError
 from tests.project import Project
 
 

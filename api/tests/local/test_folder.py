@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.local import folder as folder_module
 from opa.local.folder import locked_folder, write_private
 

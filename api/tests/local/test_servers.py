@@ -13,7 +13,7 @@ import redis
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
 from opa.local.supervisor import Child
 from tests.local.up import HAS_MONGO

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.local.supervisor import Child, Program, Supervisor
 from tests.serve.process import is_running, wait_until
 from tests.signals import signal_at

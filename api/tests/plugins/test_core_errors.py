@@ -10,7 +10,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from opa.core.errors import ComponentUnavailableError, OpaError
+from opa.errors import ComponentUnavailableError, OpaError
 from opa.plugins import core_errors
 from tests.project import Project
 from tests.servers import Server, wait_until

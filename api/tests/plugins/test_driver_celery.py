@@ -14,7 +14,7 @@ from celery import Celery
 from kombu.exceptions import DecodeError
 
 from opa import get_component, get_instance
-from opa.core.errors import OpaError, TaskArgumentError
+from opa.errors import OpaError, TaskArgumentError
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.servers import Server, wait_until

@@ -10,7 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
 
 from opa import get_component, get_instance
-from opa.core.errors import ComponentError
+from opa.errors import ComponentError
 from opa.plugins.driver_mongodb import MongodbMotorAsync, MongodbPymongo, MongodbPymongoAsync
 from tests.project import Project
 from tests.servers import Server, wait_until

@@ -16,7 +16,7 @@ import redis.asyncio
 import walrus
 
 from opa import get_component, get_instance
-from opa.core.errors import ComponentError
+from opa.errors import ComponentError
 from opa.local.servers import free_port
 from opa.plugins.driver_redis import Aioredis, Walrus
 from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from opa.core.errors import LifecycleError
+from opa.errors import LifecycleError
 from tests.project import Project
 from tests.samples.page import Page
 

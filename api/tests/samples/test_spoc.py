@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opa import Framework, Schema, get_plugins, run_group
-from opa.core.errors import GroupError, PluginImportError
+from opa.errors import GroupError, PluginImportError
 from tests.project import Project
 from tests.samples.page import Page
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import uvloop
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.serve.listen import Listeners, address_of, listening_socket, refuse_connections
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.serve.mode import chosen_mode
 from tests.serve.process import Opa
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.serve.workers import available_cpus, worker_count
 
 

@@ -6,7 +6,7 @@ import pytest
 from celery import current_app
 from celery.result import AsyncResult
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 from opa.tasks.task import Task
 from tests.project import Project
 from tests.tasks.workers import TaskProject

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from opa.core.errors import RegistrationError, SettingsError
+from opa.errors import RegistrationError, SettingsError
 from opa.plugins.driver_celery import DEFAULTS
 from opa.tasks.lookups import unknown_names, with_numbers
 from tests.project import Project

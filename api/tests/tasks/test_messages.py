@@ -13,7 +13,7 @@ from celery.exceptions import NotRegistered
 from kombu import Producer
 
 from opa import get_plugin_manager
-from opa.core.errors import TaskTooLargeError
+from opa.errors import TaskTooLargeError
 from opa.tasks.application import TaskApplication
 from opa.tasks.codec import Limits
 from opa.tasks.dead import DeadLetter, dead_letters

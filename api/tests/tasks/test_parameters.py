@@ -20,7 +20,7 @@ import pytest
 from celery import current_app
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretStr
 
-from opa.core.errors import TaskArgumentError
+from opa.errors import TaskArgumentError
 from opa.tasks.application import TaskApplication
 from opa.tasks.codec import Limits, Sending, UnfitError, Unread, decode, encode
 from opa.tasks.marks import TooLargeError, Typed

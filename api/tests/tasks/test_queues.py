@@ -10,7 +10,7 @@ import kombu
 import pytest
 from kombu import Queue
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
 from tests.tasks.workers import TaskProject

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 from tests.project import Project
 from tests.servers import Server
 from tests.tasks.workers import TaskProject

@@ -14,7 +14,7 @@ from celery import chain, chord, group
 from celery.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
 
-from opa.core.errors import TaskArgumentError
+from opa.errors import TaskArgumentError
 from tests.project import Project
 from tests.serve.process import wait_until
 from tests.tasks.workers import lasting_task_project

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from opa.core.errors import TaskArgumentError
+from opa.errors import TaskArgumentError
 from tests import programs
 from tests.project import Project
 from tests.tasks.workers import TaskProject

@@ -13,7 +13,7 @@ from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.core.arguments import OFFERED, nothing_offered, parameters_of
 from opa.core.depends import ComponentDependency
-from opa.core.errors import SetupError
+from opa.errors import SetupError
 
 if TYPE_CHECKING:
     from opa.core.app import Api

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 
 
 @dataclass(frozen=True)

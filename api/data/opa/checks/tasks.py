@@ -11,7 +11,7 @@ from fastapi import params
 from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
 from opa.core.depends import component_in, component_of
-from opa.core.errors import RegistrationError
+from opa.errors import RegistrationError
 from opa.tasks.application import application_of
 from opa.tasks.parameters import Parameters
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 
 app = typer.Typer(
     name="opa",

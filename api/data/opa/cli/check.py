@@ -46,7 +46,7 @@ def _look_for_types(application: Api) -> None:
         RegistrationError: the type of a route is not there when the program runs.
     """
     from opa.checks.types import unresolved_types
-    from opa.core.errors import RegistrationError
+    from opa.errors import RegistrationError
 
     found = list(unresolved_types(application))
     if found:

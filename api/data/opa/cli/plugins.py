@@ -11,7 +11,7 @@ import typer
 from opa._util.printable import in_one_line
 from opa._util.sources import from_here
 from opa.cli import app
-from opa.core.errors import StartError
+from opa.errors import StartError
 
 if TYPE_CHECKING:
     from opa.core.candidates import Refused

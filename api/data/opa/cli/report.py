@@ -11,9 +11,9 @@ from pathlib import Path
 from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line, printable
 from opa._util.sources import PACKAGE_FOLDER
-from opa.core.errors import OpaError, SettingsError
 from opa.core.folding import FoldedStack
 from opa.core.settings_handed import STATE_VARIABLE, process_of_up
+from opa.errors import OpaError, SettingsError
 
 
 def print_error(error: OpaError) -> None:

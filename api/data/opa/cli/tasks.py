@@ -168,7 +168,7 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
 
 def _settled(held: Held, settle: Callable[[Held], str]) -> str:
     """What `settle` says; a letter that the broker refuses stays, and holds up no other."""
-    from opa.core.errors import OpaError
+    from opa.errors import OpaError
 
     try:
         return settle(held)

@@ -19,7 +19,6 @@ from opa._util.garbage import no_collection
 from opa._util.words import kind_of
 from opa.core import mount_paths, strict_json, thread_limits
 from opa.core.body_limits import BodyLimits, LimitedBody
-from opa.core.errors import OpaError, PluginError, RegistrationError
 from opa.core.groups import MIDDLEWARE
 from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
@@ -36,6 +35,7 @@ from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
 from opa.core.validation_answer import answer_invalid_request
+from opa.errors import OpaError, PluginError, RegistrationError
 
 
 @dataclass

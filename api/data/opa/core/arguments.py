@@ -11,7 +11,7 @@ from fastapi import params
 
 from opa._util.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
-from opa.core.errors import SetupError
+from opa.errors import SetupError
 
 OFFERED: Final = ("app", "pm", "plugin_manager", "config")
 """What a setup and a step of a plugin can name; `app` only where there is one."""

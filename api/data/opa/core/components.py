@@ -14,10 +14,10 @@ from opa.core.calling import call
 from opa.core.component_options import default_urls, options_of
 from opa.core.discover import BUILT_IN_PACKAGE
 from opa.core.drivers import Driver, is_permanent
-from opa.core.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.core.importing import deepest_line_in
 from opa.core.log import log
 from opa.core.threads import in_thread
+from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

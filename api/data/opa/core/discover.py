@@ -21,8 +21,8 @@ from opa.core.candidates import (
     who_may_read,
     why,
 )
-from opa.core.errors import MetadataError, PluginError, PluginPathError
 from opa.core.metadata import Metadata, read_metadata
+from opa.errors import MetadataError, PluginError, PluginPathError
 
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"

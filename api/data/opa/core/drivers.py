@@ -11,9 +11,9 @@ from opa._util.hosts import hosts_in_url
 from opa._util.masking.secrets import mask_text
 from opa.core.breaker import Breaker, refused_component
 from opa.core.calling import call_from_thread
-from opa.core.errors import ComponentUnavailableError
 from opa.core.hooks import BasePlugin
 from opa.core.log import log
+from opa.errors import ComponentUnavailableError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.core.discover import PluginFile
-from opa.core.errors import FilterError
+from opa.errors import FilterError
 
 if TYPE_CHECKING:
     from opa.core.settings import Config

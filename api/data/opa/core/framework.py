@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from opa._util.import_strings import UriError, resolve
-from opa.core.errors import GroupError
 from opa.core.groups import Groups
 from opa.core.running import get_plugin_manager, refuse_inside_application
+from opa.errors import GroupError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

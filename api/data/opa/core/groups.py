@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from opa._util.import_strings import UriError, resolve
 from opa._util.words import kind_of
-from opa.core.errors import GroupError
+from opa.errors import GroupError
 
 Registered = TypeVar("Registered")
 

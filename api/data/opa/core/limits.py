@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 
 T = TypeVar("T")
 

@@ -19,13 +19,13 @@ from loguru import logger
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
 from opa.core import exceptions
-from opa.core.errors import SettingsError
 from opa.core.log_arguments import PLAIN, Shown, shown, text_without_braces
 from opa.core.log_kept import keep_loguru, keep_std_logging
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import TRACE, lead_handlers, lead_std_logging
 from opa.core.request_id import get_request_id
 from opa.core.settings_handed import process_of_up
+from opa.errors import SettingsError
 
 if TYPE_CHECKING:
     from loguru import Logger, Record

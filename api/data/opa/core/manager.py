@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from opa.core.breaker import refused_component
 from opa.core.components import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
-from opa.core.errors import ComponentUnavailableError, HookCallError, PluginError
 from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.register import PluginObjects, Registry, register_plugins
 from opa.core.uses import Uses, used_in_plugins
+from opa.errors import ComponentUnavailableError, HookCallError, PluginError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
 from opa._util.words import kind_of
-from opa.core.errors import MetadataError
+from opa.errors import MetadataError
 
 LONGEST = 1000
 """Characters of a version or a requirement."""

@@ -21,8 +21,8 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from opa._util.sources import where_is_function
-from opa.core.errors import OpaError
 from opa.core.openapi_document import Document, as_json, encode
+from opa.errors import OpaError
 
 FASTAPIS_OWN = FastAPI.openapi
 

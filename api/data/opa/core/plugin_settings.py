@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 from opa._util.masking.models import mask_by_type
 from opa._util.masking.secrets import MASK
 from opa._util.sources import where_is
-from opa.core.errors import RegistrationError, SettingsError
 from opa.core.plugin_names import plugins_alike, plugins_meant
 from opa.core.plugin_values import PluginValues, plugin_values
+from opa.errors import RegistrationError, SettingsError
 
 if TYPE_CHECKING:
     from opa.core.settings_config import Config

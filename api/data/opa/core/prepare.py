@@ -10,7 +10,6 @@ from opa.core import settings
 from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
-from opa.core.errors import PluginError, PluginPathError, SettingsError
 from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.foreign_files import foreign_file
 from opa.core.groups import MIDDLEWARE, Entry, Groups
@@ -24,6 +23,7 @@ from opa.core.policy import Policy
 from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
 from opa.core.settings import Config
+from opa.errors import PluginError, PluginPathError, SettingsError
 from opa.tasks.application import TaskApplication
 
 

@@ -14,13 +14,13 @@ from starlette.middleware import Middleware
 from opa._util.sources import describe, where_is
 from opa._util.words import kind_of
 from opa.core.drivers import Driver
-from opa.core.errors import PluginError, RegistrationError
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
 from opa.core.importing import ImportedPlugin, deepest_line_in, summary
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.roster import Roster
 from opa.core.setups import Setup
+from opa.errors import PluginError, RegistrationError
 
 Base = TypeVar("Base")
 _MIDDLEWARE = "starlette.middleware.Middleware"

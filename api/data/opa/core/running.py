@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
-from opa.core.errors import NotRunningError
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
+from opa.errors import NotRunningError
 
 if TYPE_CHECKING:
     from opa.core.drivers import Driver

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from opa.core.discover import PluginFile
-from opa.core.errors import OpaError
+from opa.errors import OpaError
 
 HINT = "Plugins import from one another by their own name"
 

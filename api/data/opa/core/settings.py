@@ -9,7 +9,6 @@ from datetime import date, time
 from typing import Any
 
 from opa._util.watchdog import TimeLimitError, time_limit
-from opa.core.errors import SettingsError
 from opa.core.settings_ambiguous import in_variable
 from opa.core.settings_check import check
 from opa.core.settings_config import FOLDER_SETTING, Config
@@ -36,6 +35,7 @@ from opa.core.settings_sources import (
     setting_variables,
     variable_texts,
 )
+from opa.errors import SettingsError
 
 __all__ = ["Config", "config", "load_settings"]
 

@@ -17,7 +17,7 @@ from opa._util.masking.secrets import mask_text
 from opa._util.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
 from opa._util.watchdog import TimeLimitError, time_limit
-from opa.core.errors import SettingsError
+from opa.errors import SettingsError
 
 DEFAULT_SECTION = "default"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 
 NAME = ".opa"
 PRIVATE_FOLDER = 0o700

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.local import mongo
 from opa.local.folder import write_private
 from opa.local.supervisor import Program

@@ -15,7 +15,7 @@ from typing import IO, Self
 
 from opa._util.exit_status import how_it_ended
 from opa._util.flag import Flag
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.local.leash import leashed
 
 PAUSE = 0.05

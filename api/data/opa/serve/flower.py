@@ -7,7 +7,7 @@ import ipaddress
 import os
 from typing import TYPE_CHECKING, Any
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 
 if TYPE_CHECKING:
     from opa.core.settings import Config

@@ -6,9 +6,9 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
-from opa.core.errors import StartError
 from opa.core.log import log
 from opa.core.refusal_log import refusals
+from opa.errors import StartError
 
 BACKLOG = 2048
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 
 if TYPE_CHECKING:
     from opa.core.settings import Config

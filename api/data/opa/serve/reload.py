@@ -15,10 +15,10 @@ from opa._util.flag import Flag
 from opa._util.sources import PACKAGE_FOLDER, from_here
 from opa.core import settings
 from opa.core.discover import BUILT_IN_FOLDER, plugin_folders
-from opa.core.errors import PluginPathError, SettingsError
 from opa.core.log import log
 from opa.core.plugin_paths import plugin_paths_to_watch
 from opa.core.settings_handed import STATE_VARIABLE, process_of_up
+from opa.errors import PluginPathError, SettingsError
 from opa.serve import orphans
 from opa.serve.packages import installed_packages
 from opa.serve.single import MISTAKE, command

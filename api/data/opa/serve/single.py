@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from opa.core.errors import (
+from opa.errors import (
     ComponentConnectError,
     ComponentUnavailableError,
     LifecycleError,

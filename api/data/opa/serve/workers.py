@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.serve.cgroup import cpu_limit
 
 

@@ -16,8 +16,8 @@ from kombu.exceptions import EncodeError, OperationalError
 
 from opa._util.sources import where_is, where_is_function
 from opa.core.breaker import Breaker
-from opa.core.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.core.running import current_tasks
+from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.marks import TooLargeError

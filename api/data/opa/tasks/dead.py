@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.exceptions import OperationalError
 
 from opa._util.masking.secrets import mask_setting, mask_text
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.tasks.codec import Limits
 from opa.tasks.messages import LONGEST_NAME, UnfitMessageError, check_headers, read_body
 from opa.tasks.unpacking import UnpackingError, unpack

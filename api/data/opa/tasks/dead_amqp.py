@@ -12,7 +12,7 @@ from typing import Any
 from amqp import Message
 from amqp.exceptions import ChannelError, FrameSyntaxError, MessageNacked, NotFound
 
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.tasks.amqp_broker import UNREADABLE
 from opa.tasks.codec import Limits
 from opa.tasks.dead import DeadLetter, Held, describe

@@ -9,7 +9,7 @@ from celery.app.registry import TaskRegistry as CeleryRegistry
 
 from opa._util.sources import where_is
 from opa._util.words import kind_of
-from opa.core.errors import RegistrationError
+from opa.errors import RegistrationError
 from opa.tasks.task import Task, is_synchronous, synchronous
 
 

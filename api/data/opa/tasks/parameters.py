@@ -21,7 +21,7 @@ from celery import current_app
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from opa.core.errors import TaskArgumentError
+from opa.errors import TaskArgumentError
 from opa.tasks.codec import DEEPEST, read_by, written
 from opa.tasks.marks import PLAIN, InexactError, Typed, exactly
 

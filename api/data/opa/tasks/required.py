@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opa.core.components import missing_host
 from opa.core.drivers import Driver
-from opa.core.errors import StartError
+from opa.errors import StartError
 from opa.tasks.application import application_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from celery import states
 from celery.backends.base import DisabledBackend
 from celery.result import EagerResult
 
-from opa.core.errors import TaskResultError
 from opa.core.threads import in_pool
+from opa.errors import TaskResultError
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult

@@ -19,11 +19,11 @@ from opa._util.masking.secrets import mask_text
 from opa.cli import app
 from opa.cli.report import print_error
 from opa.core import exceptions
-from opa.core.errors import OpaError, SettingsError
 from opa.core.log import log, setup_logging
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.core.settings_check import check
 from opa.core.settings_config import Config
+from opa.errors import OpaError, SettingsError
 from opa.tasks.codec import Limits
 from opa.tasks.dead import describe
 from tests import programs
