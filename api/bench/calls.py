@@ -18,7 +18,7 @@ from bench.fresh import found_by
 from bench.servers import FOLDER, STACK
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 PLUGINS = FOLDER / "call_plugins"
 # Runs of a statement in a round: so few that a round takes milliseconds, and what disturbs it hits all statements.

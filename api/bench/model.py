@@ -28,7 +28,7 @@ MODEL = """
 import asyncio, time
 from opa.core.lifespan import running
 from opa.core.prepare import prepare
-from opa.core.settings import load_settings
+from opa.settings.load import load_settings
 import opa.plugins.core_docs, opa.plugins.driver_celery, opa.plugins.driver_mongodb, opa.plugins.driver_redis
 
 config = load_settings()

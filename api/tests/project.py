@@ -19,7 +19,7 @@ from opa.core.importing import forget_plugins
 from opa.core.manager import PluginManager
 from opa.core.prepare import prepare
 from opa.core.running import set_running
-from opa.core.settings import Config, load_settings
+from opa.settings.load import Config, load_settings
 
 
 class Project:

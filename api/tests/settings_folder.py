@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opa.core.settings import Config, load_settings
 from opa.errors import SettingsError
+from opa.settings.load import Config, load_settings
 
 
 class SettingsFolder:

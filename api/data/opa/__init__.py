@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         run_group,
         run_group_async,
     )
-    from opa.core.settings import config
     from opa.core.setups import Setup
     from opa.core.state import state
     from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
+    from opa.settings.load import config
     from opa.tasks.decorator import task
 
 __all__ = [
@@ -88,7 +88,7 @@ _HOME = {
     "TaskTooLargeError": "errors",
     "call_hook": "core.running",
     "call_hook_async": "core.running",
-    "config": "core.settings",
+    "config": "settings.load",
     "get_component": "core.running",
     "get_instance": "core.running",
     "get_plugin_manager": "core.running",

@@ -11,7 +11,7 @@ import pytest
 
 from opa.core import log_up
 from opa.core.log import log, setup_logging
-from opa.core.settings_handed import PROCESS_VARIABLE
+from opa.settings.inherited import PROCESS_VARIABLE
 
 
 def settings(level: str) -> Any:

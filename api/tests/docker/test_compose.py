@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings import load_settings
 from opa.serve import beat, server, worker
+from opa.settings.load import load_settings
 from tests.docker.engine import HELLO, Answer, Stack, docker, running, write_plugin
 from tests.serve.process import wait_until
 

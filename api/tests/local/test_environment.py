@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings import Config, load_settings
-from opa.core.settings_handed import handing_variable
 from opa.local.environment import component_settings, open_targets, plugin_paths, plugin_settings
+from opa.settings.inherited import handing_variable
+from opa.settings.load import Config, load_settings
 
 AUTHORITIES = {"redis": ":secret@127.0.0.1:1", "mongo": "opa:secret@127.0.0.1:2"}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings_handed import STATE_VARIABLE
 from opa.local.told import forget_told, is_told
+from opa.settings.inherited import STATE_VARIABLE
 
 
 @pytest.fixture

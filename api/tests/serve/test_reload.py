@@ -14,13 +14,13 @@ import pytest
 from opa._util.flag import Flag
 from opa.core import plugin_paths
 from opa.core.log import log
-from opa.core.settings import Config
 from opa.local.servers import valkey
 from opa.local.supervisor import Child
 from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, Repeats, polls, watched_folders
 from opa.serve.reload import Child as ReloadChild
 from opa.serve.single import MISTAKE
 from opa.serve.watch import without_nested
+from opa.settings.load import Config
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kombu.serialization import dumps, loads
 
 from opa._util.nesting import deeper_than
-from opa.core.settings_schema import MAX_TASK_DEPTH
+from opa.settings.schema import MAX_TASK_DEPTH
 from opa.tasks.codec import Limits, Sending, UnfitError, decode, encode, marked_arguments
 from opa.tasks.marks import Marked, TooLargeError
 

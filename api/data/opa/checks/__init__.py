@@ -77,7 +77,7 @@ def mistakes_in_application(app: Api) -> Iterator[Mistake]:
 
 def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:
     """Log what can be told when a process starts: of the application where `ENV` is dev, and only there."""
-    from opa.core.settings_sources import current_envs
+    from opa.settings.sources import current_envs
 
     for mistake in mistakes_in_plugins(manager):
         log.warning(str(mistake))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
     from opa.local.running import Running
+    from opa.settings.load import Config
 
 # ENV=dev logs each plugin that is loaded, of which the other terminal is full.
 QUIET = {"LOGLEVEL": "info"}
@@ -27,10 +27,10 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     Raises:
         SettingsError: settings are wrong.
     """
-    from opa.core.settings import load_settings
-    from opa.core.settings_handed import HANDED_VARIABLE, handing_variable
-    from opa.core.settings_sources import ENV_VARIABLE
     from opa.local.running import find_running
+    from opa.settings.inherited import HANDED_VARIABLE, handing_variable
+    from opa.settings.load import load_settings
+    from opa.settings.sources import ENV_VARIABLE
 
     # Of a shell that this command was given in.
     os.environ.pop(HANDED_VARIABLE, None)

@@ -13,7 +13,7 @@ from opa.cli import app
 from opa.errors import SettingsError
 
 if TYPE_CHECKING:
-    from opa.core.settings_config import Leaf
+    from opa.settings.config import Leaf
 
 
 @app.command()
@@ -29,7 +29,7 @@ def config(
 ) -> None:
     """Show the effective settings and where each comes from, or every mistake in them."""
     from opa.cli.beside_up import load_beside_up
-    from opa.core.settings_sources import PREFIX, variables_of_services
+    from opa.settings.sources import PREFIX, variables_of_services
 
     if name == "schema":
         print(json.dumps(_schema(), indent=2))
@@ -54,7 +54,7 @@ def _schema() -> dict[str, Any]:
     """The JSON Schema of all settings, with the model of each plugin under `PLUGIN_SETTINGS`."""
     from opa.cli.beside_up import load_beside_up
     from opa.core.prepare import prepare
-    from opa.core.settings_schema import Settings
+    from opa.settings.schema import Settings
 
     schema = Settings.model_json_schema()
     definitions = schema.setdefault("$defs", {})
@@ -73,7 +73,7 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """The same, with every secret masked; which settings of plugins are secret, only their models say."""
     from opa._util.masking.secrets import MASK, mask_key, mask_setting
     from opa.core.plugin_settings import SETTING
-    from opa.core.settings_config import Config
+    from opa.settings.config import Config
 
     of_plugins: Config | None = None
     for leaf in leaves:

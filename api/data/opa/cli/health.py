@@ -14,7 +14,7 @@ from opa.cli import app
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
-    from opa.core.settings_config import Config
+    from opa.settings.config import Config
 
 TIMEOUT = 5.0
 """Seconds for the answer of the process, and for each component."""

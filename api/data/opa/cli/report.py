@@ -12,8 +12,8 @@ from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line, printable
 from opa._util.sources import PACKAGE_FOLDER
 from opa.core.folding import FoldedStack
-from opa.core.settings_handed import STATE_VARIABLE, process_of_up
 from opa.errors import OpaError, SettingsError
+from opa.settings.inherited import STATE_VARIABLE, process_of_up
 
 
 def print_error(error: OpaError) -> None:

@@ -13,9 +13,9 @@ def start() -> None:
 
     from opa.cli.beside_up import load_beside_up
     from opa.cli.report import print_start_error
-    from opa.core.settings_handed import HANDED_VARIABLE
     from opa.errors import OpaError
     from opa.serve import mode
+    from opa.settings.inherited import HANDED_VARIABLE
 
     try:
         # `opa up` has told its own processes.

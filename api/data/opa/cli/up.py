@@ -38,9 +38,9 @@ def up(
     # The environment is how the processes that are started get the same settings.
     os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})
     os.environ.setdefault("ENV", DEV)
-    from opa.core.settings import load_settings
-    from opa.core.settings_handed import HANDED_VARIABLE
     from opa.local.run import OWN_DEFAULTS, run
+    from opa.settings.inherited import HANDED_VARIABLE
+    from opa.settings.load import load_settings
 
     # Of an `opa shell` that this was started from.
     os.environ.pop(HANDED_VARIABLE, None)

@@ -15,7 +15,7 @@ from opa.core.limits import chosen, limits_of
 from opa.core.refusal_log import refusals
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 SLOWEST = 10_000
 """Bytes of a body that earn it one more second: a large upload takes its time, one byte a minute does not."""

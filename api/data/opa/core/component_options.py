@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opa.core.discover import BUILT_IN_PACKAGE
-from opa.core.settings_sources import DEFAULTS_FILE
+from opa.settings.sources import DEFAULTS_FILE
 
 if TYPE_CHECKING:
     from opa.core.drivers import Driver
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 def options_of(config: Config, component: str, driver: type[Driver]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from opa.errors import ComponentConnectError, ComponentError, OpaError, Registra
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0

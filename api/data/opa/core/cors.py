@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 RawHeaders = list[tuple[bytes, bytes]]
 

@@ -18,7 +18,7 @@ from opa._util.printable import printable
 from opa.core.folding import fold, folded
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 Formatter = Callable[[BaseException, bool, bool], str]
 """Gives the text of an exception, in color or not, and folded or not."""

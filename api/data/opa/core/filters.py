@@ -14,7 +14,7 @@ from opa.core.discover import PluginFile
 from opa.errors import FilterError
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 TIME_LIMIT = 5.0

@@ -15,7 +15,7 @@ from opa.errors import GroupError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 @dataclass(frozen=True)

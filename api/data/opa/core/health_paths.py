@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 METHODS = frozenset({"GET", "HEAD"})

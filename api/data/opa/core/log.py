@@ -24,13 +24,13 @@ from opa.core.log_kept import keep_loguru, keep_std_logging
 from opa.core.log_lines import json_line, safe_repr, text_line
 from opa.core.log_std import TRACE, lead_handlers, lead_std_logging
 from opa.core.request_id import get_request_id
-from opa.core.settings_handed import process_of_up
 from opa.errors import SettingsError
+from opa.settings.inherited import process_of_up
 
 if TYPE_CHECKING:
     from loguru import Logger, Record
 
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opa.core.plugin_settings import PluginSettingsStore
     from opa.core.plugin_tasks import PluginTasks
     from opa.core.roster import Roster
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 # The default of PLUGIN_PATHS, which is there in the image.
 DEFAULT_PLUGIN_PATH = "/plugins"

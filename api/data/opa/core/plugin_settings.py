@@ -19,7 +19,7 @@ from opa.core.plugin_values import PluginValues, plugin_values
 from opa.errors import RegistrationError, SettingsError
 
 if TYPE_CHECKING:
-    from opa.core.settings_config import Config
+    from opa.settings.config import Config
 
 SETTING = "PLUGIN_SETTINGS"
 BY_VARIABLE = "environment variable "

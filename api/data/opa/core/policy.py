@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 Step = Literal["IMPORT", "READY", "STARTUP", "SHUTDOWN"]
 

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opa._util.garbage import no_collection
-from opa.core import settings
 from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
 from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.core.filters import Decision, PluginFilters, decide
-from opa.core.foreign_files import foreign_file
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
@@ -22,8 +20,10 @@ from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.policy import Policy
 from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
-from opa.core.settings import Config
 from opa.errors import PluginError, PluginPathError, SettingsError
+from opa.settings import load as settings
+from opa.settings.foreign_files import foreign_file
+from opa.settings.load import Config
 from opa.tasks.application import TaskApplication
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
-from opa.core.settings_hosts import OF_ANYBODY
+from opa.settings.hosts import OF_ANYBODY
 
 _DEFAULT_PORTS = (":80", ":443")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH
-from opa.core.settings import Config, default_of
-from opa.core.settings_sources import DEFAULTS_FILE
+from opa.settings.load import Config, default_of
+from opa.settings.sources import DEFAULTS_FILE
 
 PLUGINS = "plugins"
 

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from opa._util.sources import from_here
 from opa._util.tables import print_table
-from opa.core.settings import Config
-from opa.core.settings_handed import PROCESS_VARIABLE, handing_variable
-from opa.core.settings_sources import ENV_VARIABLE, PREFIX
 from opa.local.environment import (
     PLUGINS,
     Target,
@@ -28,6 +25,9 @@ from opa.local.supervisor import Program, Supervisor
 from opa.local.told import forget_told
 from opa.serve.listen import address_of, listening_socket
 from opa.serve.server import stop_limit
+from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
+from opa.settings.load import Config
+from opa.settings.sources import ENV_VARIABLE, PREFIX
 
 # Other than ENV=dev says. Whoever reaches a debugger can run code, and on loopback that is every user of the machine:
 # it listens only where somebody asks for it. The files and variables of the user win.

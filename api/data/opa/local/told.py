@@ -7,8 +7,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from opa.core.settings_handed import STATE_VARIABLE
 from opa.local.folder import NAME
+from opa.settings.inherited import STATE_VARIABLE
 
 FILE = "mistake"
 

@@ -12,7 +12,7 @@ from opa.serve.health_target import note_health_target
 from opa.serve.workers import chosen_workers, worker_count
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 RELOAD_LIMIT = 3.0
 """Seconds: a request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made."""

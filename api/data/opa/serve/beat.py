@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opa.core.log import log
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 STOP_LIMIT = 10.0
 """Seconds: it finishes what it is sending, and gives its lock back."""

@@ -15,9 +15,9 @@ from opa.core.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
     from opa.serve.access import AccessLog
     from opa.serve.protocol import HttpProtocol
+    from opa.settings.load import Config
 
 PAUSE = 0.1
 """Seconds at least between two searches for idle connections, which look at all there are."""

@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from opa.core.log import log
-from opa.core.settings_handed import process_of_up
 from opa.serve.debug_gate import gated
+from opa.settings.inherited import process_of_up
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 # A process that was just stopped may hold the port for a moment.
 PORT_LIMIT = 5.0

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 def runs_in_development(config: Config, *, reload_limit: float, stop_limit: float) -> bool:

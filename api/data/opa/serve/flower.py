@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opa.errors import StartError
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 PASSWORD = "FLOWER_BASIC_AUTH"  # noqa: S105 - the name of a variable
 OAUTH = "FLOWER_AUTH"

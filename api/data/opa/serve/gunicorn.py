@@ -25,7 +25,7 @@ from opa.serve.start_failures import StartFailures
 
 if TYPE_CHECKING:
     from opa.core.app import Api
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
 STUCK = 60

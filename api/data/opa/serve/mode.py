@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opa.errors import StartError
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 DEFAULT_MODE = "api"
 
@@ -69,9 +69,9 @@ def start(load: Callable[[], Config] | None = None) -> None:
         connect. SystemExit: a server ended in another way than by returning.
     """
     mode = chosen_mode(os.environ)
-    from opa.core import settings
     from opa.core.exceptions import report_what_nothing_caught
     from opa.core.log import setup_logging
+    from opa.settings import load as settings
 
     report_what_nothing_caught()
     config = (load or settings.load_settings)()

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from opa._util.exit_status import how_it_ended
 from opa._util.flag import Flag
 from opa._util.sources import PACKAGE_FOLDER, from_here
-from opa.core import settings
 from opa.core.discover import BUILT_IN_FOLDER, plugin_folders
 from opa.core.log import log
 from opa.core.plugin_paths import plugin_paths_to_watch
-from opa.core.settings_handed import STATE_VARIABLE, process_of_up
 from opa.errors import PluginPathError, SettingsError
 from opa.serve import orphans
 from opa.serve.packages import installed_packages
 from opa.serve.single import MISTAKE, command
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
 from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
+from opa.settings import load as settings
+from opa.settings.inherited import STATE_VARIABLE, process_of_up
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 ORPHANS_GRACE = 1.0
 PAUSE = 0.05

@@ -21,7 +21,7 @@ from opa.serve.protocol import HttpProtocol
 from opa.serve.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 # How long requests that are on their way have to arrive when the server stops: at least, since a handshake
 # may be under way, and at most, where clients keep connections open.

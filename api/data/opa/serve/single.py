@@ -22,7 +22,7 @@ from opa.errors import (
 )
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
 
 
 MISTAKE = os.EX_CONFIG
@@ -113,9 +113,9 @@ def main() -> None:
 
         end_with_parent(int(sys.argv[1]))
     try:
-        from opa.core import settings
         from opa.core.log import setup_logging
         from opa.serve.mode import chosen_mode
+        from opa.settings import load as settings
 
         config = settings.load_settings()
         settings.config.adopt(config)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opa.core.settings_files import READERS
+from opa.settings.files import READERS
 
 LEFT_OUT = {"__pycache__", "node_modules"}
 VIRTUAL_ENVIRONMENT = "pyvenv.cfg"

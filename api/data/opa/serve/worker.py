@@ -14,7 +14,7 @@ from opa.serve.development import runs_in_development
 from opa.serve.shared_memory import shared_memory
 
 if TYPE_CHECKING:
-    from opa.core.settings import Config
+    from opa.settings.load import Config
     from opa.tasks.application import TaskApplication
 
 LAST_WORDS = 20.0

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from kombu.serialization import register
 from kombu.utils import json as kombu_json
 
-from opa.core.settings_schema import MAX_TASK_DEPTH
+from opa.settings.schema import MAX_TASK_DEPTH
 from opa.tasks.marks import (
     PLAIN,
     InexactError,

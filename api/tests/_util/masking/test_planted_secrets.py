@@ -21,9 +21,9 @@ from opa.cli.report import print_error
 from opa.core import exceptions
 from opa.core.log import log, setup_logging
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
-from opa.core.settings_check import check
-from opa.core.settings_config import Config
 from opa.errors import OpaError, SettingsError
+from opa.settings.config import Config
+from opa.settings.validation import check
 from opa.tasks.codec import Limits
 from opa.tasks.dead import describe
 from tests import programs

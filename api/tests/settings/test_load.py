@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings import load_settings
-from opa.core.settings_handed import handing_variable
 from opa.errors import SettingsError
+from opa.settings.inherited import handing_variable
+from opa.settings.load import load_settings
 from tests.settings_folder import SettingsFolder
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from dynaconf.nodes import DataDict
 
-from opa.core.late_attributes import LateAttributes
-from opa.core.settings_schema import ALIASES
-from opa.core.settings_sources import FOLDER_VARIABLE, PREFIX
 from opa.errors import MissingSettingError
+from opa.settings.late_attributes import LateAttributes
+from opa.settings.schema import ALIASES
+from opa.settings.sources import FOLDER_VARIABLE, PREFIX
 
 FOLDER_SETTING = FOLDER_VARIABLE.removeprefix(PREFIX)
 

@@ -9,12 +9,12 @@ from datetime import date, time
 from typing import Any
 
 from opa._util.watchdog import TimeLimitError, time_limit
-from opa.core.settings_ambiguous import in_variable
-from opa.core.settings_check import check
-from opa.core.settings_config import FOLDER_SETTING, Config
-from opa.core.settings_files import DEFAULT_SECTION
-from opa.core.settings_merge import MergedSettings
-from opa.core.settings_schema import (
+from opa.errors import SettingsError
+from opa.settings.ambiguous import in_variable
+from opa.settings.config import FOLDER_SETTING, Config
+from opa.settings.files import DEFAULT_SECTION
+from opa.settings.merge import MergedSettings
+from opa.settings.schema import (
     ALIASES,
     LISTS,
     PLAIN,
@@ -24,7 +24,7 @@ from opa.core.settings_schema import (
     split_list,
     without_python,
 )
-from opa.core.settings_sources import (
+from opa.settings.sources import (
     FOLDER_VARIABLE,
     PREFIX,
     Layer,
@@ -35,7 +35,7 @@ from opa.core.settings_sources import (
     setting_variables,
     variable_texts,
 )
-from opa.errors import SettingsError
+from opa.settings.validation import check
 
 __all__ = ["Config", "config", "load_settings"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings_check import check
 from opa.errors import SettingsError
+from opa.settings.validation import check
 from tests.settings_folder import SettingsFolder
 
 

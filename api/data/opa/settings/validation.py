@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from opa._util.masking.secrets import mask_setting
 from opa._util.suggestions import misspelt
-from opa.core.settings_schema import ALIASES, COMPONENT_KEYS, KNOWN, Settings
+from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, Settings
 
 _CLOSE = 0.88
 _WITHOUT_PREFIX = frozenset({"ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "CELERY_PARAMS", "CELERY_COMMAND"})

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from opa._util.suggestions import nearest
-from opa.core import settings_hosts
+from opa.settings import hosts as settings_hosts
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""

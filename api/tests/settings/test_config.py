@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.settings import Config
-from opa.core.settings_config import Leaf
 from opa.errors import MissingSettingError, OpaError
+from opa.settings.config import Leaf
+from opa.settings.load import Config
 from tests import programs
 from tests.settings_folder import SettingsFolder
 

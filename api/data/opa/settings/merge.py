@@ -21,9 +21,9 @@ from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_d
 
 from opa._util.masking.secrets import looks_secret, mask_text
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
-from opa.core.settings_files import DEFAULT_SECTION
-from opa.core.settings_schema import path_of, without_doubles
-from opa.core.settings_sources import MERGE_MARKS, Layer, as_switch
+from opa.settings.files import DEFAULT_SECTION
+from opa.settings.schema import path_of, without_doubles
+from opa.settings.sources import MERGE_MARKS, Layer, as_switch
 
 KeyPath = tuple[str, ...]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opa.core.settings_merge import MergedSettings
-from opa.core.settings_sources import Layer
+from opa.settings.merge import MergedSettings
+from opa.settings.sources import Layer
 from tests.settings_folder import SettingsFolder
 
 MARKS = ("dynaconf_merge", "dynaconf_merge_unique")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.service_links import service_links
+from opa.settings.service_links import service_links
 
 ADDRESS = "tcp://10.96.12.7:8000"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opa.core.settings_schema import ALIASES, KNOWN, path_of
+from opa.settings.schema import ALIASES, KNOWN, path_of
 
 SWITCHES = frozenset({"yes", "no", "on", "off"})
 

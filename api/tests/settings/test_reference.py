@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from opa.core.settings_files import read_sections
-from opa.core.settings_schema import ALIASES, KNOWN
-from opa.core.settings_sources import DEFAULTS_FILE
+from opa.settings.files import read_sections
+from opa.settings.schema import ALIASES, KNOWN
+from opa.settings.sources import DEFAULTS_FILE
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 SECTIONS = read_sections(DEFAULTS_FILE)

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from opa._util.import_strings import UriError, resolve
 from opa._util.reading import LARGEST
-from opa.core import filters, foreign_files, settings_files
-from opa.core import settings as settings_module
+from opa.core import filters
 from opa.core.discover import find_plugins
 from opa.core.filters import PluginFilters, decide
 from opa.core.metadata import read_metadata
 from opa.core.order import unmet
-from opa.core.settings_files import read_sections
 from opa.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError
+from opa.settings import files as settings_files
+from opa.settings import foreign_files
+from opa.settings import load as settings_module
+from opa.settings.files import read_sections
 from tests import programs
 from tests.project import Project
 from tests.settings_folder import SettingsFolder

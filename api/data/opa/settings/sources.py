@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from opa._util.reading import read_text
-from opa.core.foreign_files import foreign_file
-from opa.core.service_links import service_links
-from opa.core.settings_ambiguous import in_yaml, is_own
-from opa.core.settings_files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
-from opa.core.settings_handed import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
-from opa.core.settings_schema import KNOWN, path_of
 from opa.errors import SettingsError
+from opa.settings.ambiguous import in_yaml, is_own
+from opa.settings.files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
+from opa.settings.foreign_files import foreign_file
+from opa.settings.inherited import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
+from opa.settings.schema import KNOWN, path_of
+from opa.settings.service_links import service_links
 
 DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
 IMAGE_FOLDER = Path("/data/settings")

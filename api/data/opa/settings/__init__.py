@@ -1,0 +1,1 @@
+"""Settings: their sources, how they are merged and validated, and the `Config` that results."""
