@@ -73,8 +73,8 @@ def time_here() -> None:
 
     from loguru import logger
 
-    from opa.core.log_lines import json_line
     from opa.core.prepare import prepare
+    from opa.logging.lines import json_line
 
     prepare()
     logger.remove()
@@ -106,7 +106,7 @@ def _unmasked() -> Iterator[None]:
     def same(value: Any) -> Any:
         return value
 
-    with mock.patch("opa.core.log_lines.mask_text", same), mock.patch("opa.core.log_std.std_arguments", same):
+    with mock.patch("opa.logging.lines.mask_text", same), mock.patch("opa.logging.standard.std_arguments", same):
         yield
 
 

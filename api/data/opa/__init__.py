@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.limits import limits
-    from opa.core.log import log
     from opa.core.manager import PluginManager
     from opa.core.middleware import BaseMiddleware
     from opa.core.plugin_settings import PluginSettings
-    from opa.core.request_id import get_request_id
     from opa.core.routers import get_router
     from opa.core.running import (
         call_hook,
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     from opa.core.setups import Setup
     from opa.core.state import state
     from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
+    from opa.logging.logger import log
+    from opa.logging.request_id import get_request_id
     from opa.settings.load import config
     from opa.tasks.decorator import task
 
@@ -93,11 +93,11 @@ _HOME = {
     "get_instance": "core.running",
     "get_plugin_manager": "core.running",
     "get_plugins": "core.running",
-    "get_request_id": "core.request_id",
+    "get_request_id": "logging.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
     "limits": "core.limits",
-    "log": "core.log",
+    "log": "logging.logger",
     "register": "core.running",
     "run_group": "core.running",
     "run_group_async": "core.running",

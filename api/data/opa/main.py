@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opa.core.log import log
 from opa.errors import OpaError
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.core.app import Api
@@ -26,10 +26,10 @@ def start_api() -> Api:
     from opa._util.garbage import frozen
     from opa.checks import warn_of_mistakes
     from opa.core.app import build_app
-    from opa.core.log import log
     from opa.core.overview import overview
     from opa.core.prepare import prepare
     from opa.core.state import state
+    from opa.logging.logger import log
 
     state["runner"] = "uvicorn"
     with frozen():

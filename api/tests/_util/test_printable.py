@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from opa._util.printable import encodable, in_one_line, indented, json_text, printable
 from opa._util.tables import print_table
 from opa.cli import app
-from opa.core.log import log, setup_logging
 from opa.errors import StartError
+from opa.logging.logger import log, setup_logging
 from tests.project import Project
 
 ESC, BEL, NUL = "\x1b", "\x07", "\x00"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opa.core.log import log
+from opa.logging.logger import log
 from tests.project import Project
 
 

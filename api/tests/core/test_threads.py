@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
-from opa.core.log import log
 from opa.core.threads import start_on
+from opa.logging.logger import log
 
 
 async def fail() -> None:

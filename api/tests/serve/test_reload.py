@@ -13,9 +13,9 @@ import pytest
 
 from opa._util.flag import Flag
 from opa.core import plugin_paths
-from opa.core.log import log
 from opa.local.servers import valkey
 from opa.local.supervisor import Child
+from opa.logging.logger import log
 from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, Repeats, polls, watched_folders
 from opa.serve.reload import Child as ReloadChild
 from opa.serve.single import MISTAKE

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.checks.mistake import Mistake

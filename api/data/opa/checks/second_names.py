@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.folding import library_of
 from opa.core.second_names import second_names
+from opa.logging.folding import library_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

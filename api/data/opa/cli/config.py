@@ -88,10 +88,10 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
 def _settings_of_plugins() -> dict[str, Any]:
     """The settings of each plugin as its model lets them be shown; of none where the plugins do not load."""
     from opa._util.masking.models import mask_by_type
-    from opa.core.log import log
     from opa.core.plugin_settings import SETTING
     from opa.core.prepare import prepare
     from opa.errors import OpaError
+    from opa.logging.logger import log
 
     try:
         manager = prepare()

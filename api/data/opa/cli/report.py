@@ -11,8 +11,8 @@ from pathlib import Path
 from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line, printable
 from opa._util.sources import PACKAGE_FOLDER
-from opa.core.folding import FoldedStack
 from opa.errors import OpaError, SettingsError
+from opa.logging.folding import FoldedStack
 from opa.settings.inherited import STATE_VARIABLE, process_of_up
 
 
@@ -30,7 +30,7 @@ def print_error(error: OpaError) -> None:
 
 def print_start_error(error: OpaError) -> None:
     """Say why a process does not start: by a line of the log where that is JSON, for who collects it; else print it."""
-    from opa.core.log import log, writes_text
+    from opa.logging.logger import log, writes_text
 
     if process_of_up():
         from opa.local.told import is_told

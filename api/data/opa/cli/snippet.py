@@ -27,8 +27,8 @@ def run_snippet(
         SystemExit: the code asks for it.
         OpaError: the code uses what is not there, such as a component; one line says it all.
     """
-    from opa.core.exceptions import format_exception
     from opa.errors import OpaError
+    from opa.logging.tracebacks import format_exception
 
     # Tracebacks show the lines of the code, although it is in no file.
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope
 
 from opa.core.limits import chosen, limits_of
-from opa.core.refusal_log import refusals
+from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

@@ -23,8 +23,8 @@ from weakref import WeakMethod
 from opa._util.masking.secrets import mask_text
 from opa.core.calling import EndlessError, call_from_thread
 from opa.core.component_use import forget, note_use
-from opa.core.log import log
 from opa.core.threads import start_on
+from opa.logging.logger import log
 
 CONFIRMATION = 0.4
 """Seconds that a component has to answer once a call to it has failed, before it is taken for gone."""

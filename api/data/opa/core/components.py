@@ -15,9 +15,9 @@ from opa.core.component_options import default_urls, options_of
 from opa.core.discover import BUILT_IN_PACKAGE
 from opa.core.drivers import Driver, is_permanent
 from opa.core.importing import deepest_line_in
-from opa.core.log import log
 from opa.core.threads import in_thread
 from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

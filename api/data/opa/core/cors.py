@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 
-from opa.core.request_id import HEADER
+from opa.logging.request_id import HEADER
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -12,8 +12,8 @@ from opa._util.masking.secrets import mask_text
 from opa.core.breaker import Breaker, refused_component
 from opa.core.calling import call_from_thread
 from opa.core.hooks import BasePlugin
-from opa.core.log import log
 from opa.errors import ComponentUnavailableError
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -19,12 +19,12 @@ from opa._util.suggestions import nearest
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.core.candidates import LINK_HINT, who_may_read
 from opa.core.discover import BUILT_IN_FOLDER, PluginFile
-from opa.core.folding import MARK
-from opa.core.log import log
 from opa.core.repeats import hint_for, note_done
 from opa.core.roster import Roster
 from opa.core.second_names import install, own_import, second_names
 from opa.errors import OpaError, PluginImportError
+from opa.logging.folding import MARK
+from opa.logging.logger import log
 
 PACKAGE = __name__.partition(".")[0]
 PARTS = ("tasks", "apps", "lifecycle")

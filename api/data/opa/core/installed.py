@@ -10,10 +10,10 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from opa.core.discover import PluginFile, with_metadata
-from opa.core.log import log
 from opa.core.packages import BrokenPackageError, find_module
 from opa.core.policy import Policy
 from opa.errors import PluginImportError, PluginPathError
+from opa.logging.logger import log
 
 ENTRY_POINT_GROUP = "opa.plugins"
 

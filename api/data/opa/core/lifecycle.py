@@ -15,11 +15,11 @@ from opa._util.sources import where_is_function
 from opa._util.words import kind_of
 from opa.core.arguments import arguments_for
 from opa.core.hooks import is_async_function
-from opa.core.log import log
 from opa.core.raised import came_late, problem_of
 from opa.core.repeats import hint_for, note_done
 from opa.core.threads import SerialThread
 from opa.errors import LifecycleError, SetupError
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.core.importing import ImportedPlugin

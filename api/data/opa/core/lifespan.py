@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.lifecycle import LifecycleRunner, StepName
-from opa.core.log import keep_logging, log
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
 from opa.core.uses import Uses, used_by_routes
 from opa.errors import PluginError
+from opa.logging.logger import keep_logging, log
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

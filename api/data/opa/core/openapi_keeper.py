@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeVar
 from fastapi import FastAPI
 
 from opa._util.garbage import no_collection
-from opa.core.log import log
 from opa.core.openapi import OpenApiError, build, is_fastapis_own
 from opa.core.openapi_document import Document, encode
 from opa.core.openapi_state import Routes
 from opa.core.threads import in_thread
+from opa.logging.logger import log
 
 Result = TypeVar("Result")
 

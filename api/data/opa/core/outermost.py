@@ -20,14 +20,14 @@ from opa.core import slash_redirect
 from opa.core.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.core.cors import Cors
 from opa.core.early_answer import refuse
-from opa.core.failed_request import in_words, note_request, take_note
 from opa.core.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.core.health_paths import HealthRoutes
 from opa.core.host_check import HostCheck
-from opa.core.log import log
 from opa.core.request_facts import facts_of
-from opa.core.request_id import HEADER, current_request_id, get_request_id, request_id_of
 from opa.core.websocket_origin import OriginCheck
+from opa.logging.failed_request import in_words, note_request, take_note
+from opa.logging.logger import log
+from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
 
 if TYPE_CHECKING:
     from opa.core.app import Api

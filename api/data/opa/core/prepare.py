@@ -13,7 +13,6 @@ from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.importing import import_plugins
 from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
-from opa.core.log import keep_logging, log, setup_logging
 from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
 from opa.core.plugin_settings import PluginSettingsStore
@@ -21,6 +20,7 @@ from opa.core.policy import Policy
 from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
 from opa.errors import PluginError, PluginPathError, SettingsError
+from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
 from opa.settings.foreign_files import foreign_file
 from opa.settings.load import Config

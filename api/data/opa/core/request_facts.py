@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from opa.core.request_id import get_request_id
+from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
     from starlette.types import Scope

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from opa.core.component_use import uses_of_route
-from opa.core.log import log
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.core.breaker import Breaker

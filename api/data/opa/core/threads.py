@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

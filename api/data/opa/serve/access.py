@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa.core.health_paths import METHODS
 from opa.core.request_facts import mounted_at, plugin_of, route_in, route_of
-from opa.core.request_id import get_request_id
+from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from opa.core.log import log
 from opa.errors import StartError
+from opa.logging.logger import log
 from opa.serve.development import runs_in_development
 from opa.serve.health_target import note_health_target
 from opa.serve.workers import chosen_workers, worker_count

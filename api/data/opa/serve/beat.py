@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

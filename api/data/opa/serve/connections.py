@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opa.core.cors import Cors
 from opa.core.health_paths import METHODS, health_paths
 from opa.core.limits import Limit, chosen
-from opa.core.refusal_log import refusals
+from opa.logging.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
 
 if TYPE_CHECKING:

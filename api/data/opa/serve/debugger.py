@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.serve.debug_gate import gated
 from opa.settings.inherited import process_of_up
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 ENOUGH = 65_536
 """No more is asked for: where there is no limit at all, some programs go through all numbers up to it."""

@@ -13,9 +13,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from uvicorn_worker import UvicornWorker
 
-from opa.core.log import log
-from opa.core.log_gunicorn import LogLogger
 from opa.errors import OpaError, StartError
+from opa.logging.gunicorn import LogLogger
+from opa.logging.logger import log
 from opa.serve import openapi_early
 from opa.serve.application import load_app
 from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line
-from opa.core.log import log
 from opa.healthcheck import health_file
+from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

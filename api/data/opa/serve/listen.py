@@ -6,9 +6,9 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
-from opa.core.log import log
-from opa.core.refusal_log import refusals
 from opa.errors import StartError
+from opa.logging.logger import log
+from opa.logging.refusal_log import refusals
 
 BACKLOG = 2048
 

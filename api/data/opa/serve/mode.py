@@ -69,8 +69,8 @@ def start(load: Callable[[], Config] | None = None) -> None:
         connect. SystemExit: a server ended in another way than by returning.
     """
     mode = chosen_mode(os.environ)
-    from opa.core.exceptions import report_what_nothing_caught
-    from opa.core.log import setup_logging
+    from opa.logging.logger import setup_logging
+    from opa.logging.tracebacks import report_what_nothing_caught
     from opa.settings import load as settings
 
     report_what_nothing_caught()

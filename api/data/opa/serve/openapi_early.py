@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from opa.core.log import log
 from opa.core.openapi import OpenApiError, is_fastapis_own
 from opa.core.openapi_document import Document
 from opa.core.openapi_keeper import build_and_log
 from opa.core.openapi_state import Routes, fingerprint, plugins_get_the_application
+from opa.logging.logger import log
 from opa.serve.orphans import end_with_parent
 
 if TYPE_CHECKING:

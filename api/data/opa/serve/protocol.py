@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from opa.core.body_limits import SLOWEST
 from opa.core.limits import limits_of
-from opa.core.refusal_log import refusals
+from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def serve(config: Config) -> None:
     app = load_app()
     import asyncio
 
-    from opa.core.log import log
+    from opa.logging.logger import log
     from opa.serve.server import Server, ServerConfig
 
     listener = listening_socket(config.HOST, config.PORT)
@@ -113,7 +113,7 @@ def main() -> None:
 
         end_with_parent(int(sys.argv[1]))
     try:
-        from opa.core.log import setup_logging
+        from opa.logging.logger import setup_logging
         from opa.serve.mode import chosen_mode
         from opa.settings import load as settings
 

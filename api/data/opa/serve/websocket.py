@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from opa.core.refusal_log import refusals
+from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport

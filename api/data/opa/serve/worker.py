@@ -8,8 +8,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from opa.core.log import log
 from opa.errors import StartError
+from opa.logging.logger import log
 from opa.serve.development import runs_in_development
 from opa.serve.shared_memory import shared_memory
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from celery.worker.state import maybe_shutdown
 
-from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.errors import LifecycleError, OpaError
+from opa.logging.logger import log
 from opa.serve.start_failures import LONGEST, StartFailures
 from opa.tasks.loop import start_process_loop, stop_process_loop
 

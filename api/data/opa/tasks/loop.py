@@ -14,8 +14,8 @@ from celery.exceptions import TimeLimitExceeded
 
 from opa.core.drivers import Driver
 from opa.core.lifespan import running
-from opa.core.log import log
 from opa.core.manager import PluginManager
+from opa.logging.logger import log
 from opa.tasks.outages import Outages
 
 Result = TypeVar("Result")

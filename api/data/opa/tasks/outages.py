@@ -12,8 +12,8 @@ from typing import Any
 
 from opa.core.calling import call
 from opa.core.drivers import Driver, is_outage
-from opa.core.log import log
 from opa.core.running import get_plugin_manager
+from opa.logging.logger import log
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0

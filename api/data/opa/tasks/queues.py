@@ -14,7 +14,7 @@ from kombu.common import Broadcast
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import bind_queue_to_native_delayed_delivery_exchange
 
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.tasks import refusals
 from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack

@@ -10,7 +10,7 @@ from celery.worker.state import maybe_shutdown
 from redis.exceptions import BusyLoadingError, ResponseError
 
 from opa._util.masking.secrets import mask_text
-from opa.core.log import log
+from opa.logging.logger import log
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0

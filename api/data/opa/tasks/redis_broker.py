@@ -18,7 +18,7 @@ from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseEr
 
 from opa._util.words import kind_of
 from opa.core.breaker import Breaker
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.codec import Limits
 from opa.tasks.queues import DEAD_LETTER_QUEUE

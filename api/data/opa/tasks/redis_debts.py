@@ -15,7 +15,7 @@ from typing import Any
 from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 NOTE = """#!lua flags=allow-oom
 redis.call('zadd', KEYS[1], ARGV[1], ARGV[2])

@@ -17,7 +17,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.encoding import bytes_to_str
 from redis.maint_notifications import MaintNotificationsConfig
 
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
 from opa.tasks.outages import pauses

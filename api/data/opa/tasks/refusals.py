@@ -24,7 +24,7 @@ from amqp.exceptions import (
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 CONFIRM_TIMEOUT = 5
 """Seconds to wait for the confirmation of the message that met the alarm, once that is over."""

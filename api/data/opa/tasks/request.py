@@ -9,7 +9,7 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.request import Request as CeleryRequest
 from celery.worker.state import task_ready
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 
 class OutOfMemoryError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery._state import get_current_task
 
-from opa.core.request_id import belonging_to_request, get_request_id, is_request_id
+from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
 
 HEADER = "request_id"
 """Of the message in which a task is sent."""

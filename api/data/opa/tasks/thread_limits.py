@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.tasks import soft_limit
 
 PAUSE = 0.1

@@ -15,7 +15,7 @@ from celery.concurrency.thread import TaskPool
 from celery.exceptions import WorkerLostError
 from kombu.asynchronous import get_event_loop
 
-from opa.core.log import log
+from opa.logging.logger import log
 from opa.tasks.loop import CLEANUP_LIMIT, GivenBackError, give_back
 from opa.tasks.stopping import Stopping
 from opa.tasks.thread_limits import GivenUpError, Limited, ThreadLimits

@@ -25,9 +25,9 @@ from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
-from opa.core.log import log
 from opa.core.running import get_plugin_manager
 from opa.errors import StartError
+from opa.logging.logger import log
 from opa.serve.workers import available_cpus
 from opa.tasks.children import Children, reason
 from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 from opa._util.masking.secrets import mask_text
 from opa.cli import app
 from opa.cli.report import print_error
-from opa.core import exceptions
-from opa.core.log import log, setup_logging
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.errors import OpaError, SettingsError
+from opa.logging import tracebacks as exceptions
+from opa.logging.logger import log, setup_logging
 from opa.settings.config import Config
 from opa.settings.validation import check
 from opa.tasks.codec import Limits
@@ -429,7 +429,7 @@ def test_no_secret_is_in_a_dead_letter(name: str) -> None:
 END = """
 import pathlib, sys, threading
 from types import SimpleNamespace
-from opa.core.log import setup_logging
+from opa.logging.logger import setup_logging
 
 setup_logging(SimpleNamespace(
     LOGLEVEL="info", LOG_FORMAT=sys.argv[2], BETTER_EXCEPTIONS=True, BETTER_EXCEPTIONS_MAX_LENGTH=None

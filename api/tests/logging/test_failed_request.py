@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from opa.core.failed_request import in_words, take_note
-from opa.core.log import log
-from opa.core.log_std import LeadIntoLog
+from opa.logging.failed_request import in_words, take_note
+from opa.logging.logger import log
+from opa.logging.standard import LeadIntoLog
 from tests.project import Project
 
 SHOP = """

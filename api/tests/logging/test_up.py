@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opa.core import log_up
-from opa.core.log import log, setup_logging
+from opa.logging import up as log_up
+from opa.logging.logger import log, setup_logging
 from opa.settings.inherited import PROCESS_VARIABLE
 
 
@@ -87,7 +87,7 @@ def test_what_the_users_own_code_says_is_shown_at_every_level(up: object, capsys
         (log_up.__file__, False),
         (logging.__file__, False),
         ("/venv/lib/python3.13/site-packages/celery/app/trace.py", False),
-        (log_up.__file__.replace("/opa/core/", "/opa-shop/core/"), True),
+        (log_up.__file__.replace("/opa/logging/", "/opa-shop/logging/"), True),
         ("/home/me/lib/python/shop.py", True),
     ],
 )

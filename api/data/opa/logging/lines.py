@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opa._util.masking.secrets import MASK, is_secret_number, looks_secret, mask_key, mask_text, masked
 from opa._util.printable import INDENT, in_one_line, indented
-from opa.core.exceptions import format_exception
+from opa.logging.tracebacks import format_exception
 
 if TYPE_CHECKING:
     from loguru import Record

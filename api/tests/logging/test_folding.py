@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from opa.core.folding import MARK, Owners, fold
 from opa.core.importing import PARTS
+from opa.logging.folding import MARK, Owners, fold
 
 
 def text_of(error: BaseException) -> str:
@@ -90,8 +90,8 @@ def test_endless_recursion_stays_short() -> None:
         ("/usr/lib/python3/dist-packages/six.py", "six"),
         (json.__file__, "json"),
         (traceback.__file__, "traceback"),
-        (sys.modules["opa.core.folding"].__file__, "opa"),
-        (sys.modules["opa.core.folding"].__file__.replace("/opa/core/", "/opa-shop/core/"), None),  # type: ignore[union-attr]
+        (sys.modules["opa.logging.folding"].__file__, "opa"),
+        (sys.modules["opa.logging.folding"].__file__.replace("/opa/logging/", "/opa-shop/logging/"), None),  # type: ignore[union-attr]
         ("/home/me/lib/python/shop.py", None),
         ("/home/me/site-packages-tools/shop.py", None),
         ("<frozen importlib._bootstrap>", "importlib"),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opa.core import exceptions
-from opa.core.exceptions import format_exception, install
+from opa.logging import tracebacks as exceptions
+from opa.logging.tracebacks import format_exception, install
 
 
 @pytest.fixture(autouse=True)
@@ -138,8 +138,8 @@ def test_colors_are_there_only_when_asked_for() -> None:
 
 PROGRAM = """
 from types import SimpleNamespace
-from opa.core.exceptions import install
-from opa.core.log import log
+from opa.logging.tracebacks import install
+from opa.logging.logger import log
 
 install(SimpleNamespace(BETTER_EXCEPTIONS=True, BETTER_EXCEPTIONS_MAX_LENGTH=20))
 def half(number):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
-from opa.core.log import setup_logging
-from opa.core.log_gunicorn import LogLogger
+from opa.logging.gunicorn import LogLogger
+from opa.logging.logger import setup_logging
 
 NAMES = ("gunicorn.error", "gunicorn.access")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from loguru import logger
 
-from opa.core.log_std import LEAD, WRITTEN, LeadIntoLog, ends_in_log
+from opa.logging.standard import LEAD, WRITTEN, LeadIntoLog, ends_in_log
 
 _CONFIGURES = "logging.config"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from opa.core.log import keep_logging, log, setup_logging
+from opa.logging.logger import keep_logging, log, setup_logging
 
 SETTINGS: Any = SimpleNamespace(
     LOGLEVEL="info", LOG_FORMAT="json", BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100

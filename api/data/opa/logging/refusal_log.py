@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from opa.core.log import log
+from opa.logging.logger import log
 
 INTERVAL = 10.0
 """Seconds between two lines of a kind."""

@@ -18,13 +18,13 @@ from loguru import logger
 
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
-from opa.core import exceptions
-from opa.core.log_arguments import PLAIN, Shown, shown, text_without_braces
-from opa.core.log_kept import keep_loguru, keep_std_logging
-from opa.core.log_lines import json_line, safe_repr, text_line
-from opa.core.log_std import TRACE, lead_handlers, lead_std_logging
-from opa.core.request_id import get_request_id
 from opa.errors import SettingsError
+from opa.logging import tracebacks as exceptions
+from opa.logging.arguments import PLAIN, Shown, shown, text_without_braces
+from opa.logging.kept import keep_loguru, keep_std_logging
+from opa.logging.lines import json_line, safe_repr, text_line
+from opa.logging.request_id import get_request_id
+from opa.logging.standard import TRACE, lead_handlers, lead_std_logging
 from opa.settings.inherited import process_of_up
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def setup_logging(config: Config) -> None:
 
     Args:
         config: reads `LOGLEVEL`, and `LOG_FORMAT`: `json`, `text`, or `auto`, which is text in the env `dev`
-            and on a terminal, and JSON otherwise; and what `opa.core.exceptions.install` reads.
+            and on a terminal, and JSON otherwise; and what `opa.logging.tracebacks.install` reads.
 
     Raises:
         SettingsError: one of the two has a value that there is not.
@@ -309,7 +309,7 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
         filter=is_shown,
         colorize=colored,
         backtrace=False,
-        diagnose=False,  # values of variables are shown by opa.core.exceptions, where the settings ask for it
+        diagnose=False,  # values of variables are shown by opa.logging.tracebacks, where the settings ask for it
         catch=True,
     )
     with contextlib.suppress(ValueError):  # somebody has removed it
@@ -326,7 +326,7 @@ def _line(
     process = process_of_up()
     if not process:
         return functools.partial(text_line, colored=colored, is_folded=not is_all), None
-    from opa.core import log_up
+    from opa.logging import up as log_up
 
     line = functools.partial(log_up.up_line, process=process, colored=colored, is_folded=not is_all)
     return line, None if is_all else functools.partial(log_up.is_shown, process=process)

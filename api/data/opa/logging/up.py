@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opa.core.folding import library_of
-from opa.core.log_lines import text_line
+from opa.logging.folding import library_of
+from opa.logging.lines import text_line
 
 if TYPE_CHECKING:
     from loguru import Record

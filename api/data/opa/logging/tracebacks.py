@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa._util.masking.secrets import MASK, looks_secret_in_text, mask_text, masked
 from opa._util.printable import printable
-from opa.core.folding import fold, folded
+from opa.logging.folding import fold, folded
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
@@ -48,7 +48,7 @@ def format_exception(error: BaseException, *, colored: bool = False, is_folded: 
     Args:
         error: the exception; it never raises, whatever the exception's own methods do.
         colored: with the escape codes of a terminal.
-        is_folded: frames of libraries are a line together, see `opa.core.folding`.
+        is_folded: frames of libraries are a line together, see `opa.logging.folding`.
     """
     try:
         text = _format(error, colored, is_folded)
@@ -182,7 +182,7 @@ def _value_shown(name: str, value: Any, max_length: int | None) -> str:
 
 
 def _report_end_of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    from opa.core.log import log
+    from opa.logging.logger import log
 
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
@@ -191,7 +191,7 @@ def _report_end_of_process(kind: type[BaseException], error: BaseException, trac
 
 
 def _report_end_of_thread(args: threading.ExceptHookArgs) -> None:
-    from opa.core.log import log
+    from opa.logging.logger import log
 
     if args.exc_value is None or issubclass(args.exc_type, SystemExit):
         return

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from opa.core.failed_request import in_words, take_note
-from opa.core.log_arguments import Shown, std_arguments
-from opa.core.log_lines import safe_repr, safe_str
+from opa.logging.arguments import Shown, std_arguments
+from opa.logging.failed_request import in_words, take_note
+from opa.logging.lines import safe_repr, safe_str
 
 if TYPE_CHECKING:
     from loguru import Record

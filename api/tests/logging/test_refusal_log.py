@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from opa.core.log import log
-from opa.core.refusal_log import INTERVAL, Refusals
+from opa.logging.logger import log
+from opa.logging.refusal_log import INTERVAL, Refusals
 
 
 @pytest.fixture

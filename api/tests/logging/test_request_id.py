@@ -13,8 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from opa import get_request_id
-from opa.core.log import setup_logging
-from opa.core.request_id import LONGEST, request_id_of
+from opa.logging.logger import setup_logging
+from opa.logging.request_id import LONGEST, request_id_of
 from tests import programs
 from tests.project import Project
 
@@ -234,7 +234,7 @@ def test_there_are_none_where_nobody_asks_for_them(project: Project) -> None:
 def test_processes_that_were_forked_do_not_make_the_same_ids() -> None:
     program = """
 import os
-from opa.core.request_id import request_id_of
+from opa.logging.request_id import request_id_of
 
 request_id_of([])  # there are some in store now
 if child := os.fork():

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from opa.core import log as log_module
-from opa.core.log import level_number, log, setup_logging
-from opa.core.log_arguments import Shown
-from opa.core.log_std import LeadIntoLog
 from opa.errors import SettingsError
+from opa.logging import logger as log_module
+from opa.logging.arguments import Shown
+from opa.logging.logger import level_number, log, setup_logging
+from opa.logging.standard import LeadIntoLog
 from tests import programs
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -634,7 +634,7 @@ def test_what_nothing_caught_is_a_line_of_the_log() -> None:
         """
         import threading
         from types import SimpleNamespace
-        from opa.core.log import setup_logging
+        from opa.logging.logger import setup_logging
 
         setup_logging(SimpleNamespace(
             LOGLEVEL="info", LOG_FORMAT="json", BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100

@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from opa.core.log_std import LeadIntoLog
+from opa.logging.standard import LeadIntoLog
 
 
 class LogLogger(Logger):  # type: ignore[misc]
