@@ -63,7 +63,7 @@ def test_an_entry_for_something_that_is_there_is_as_it_should_be(shop: Project, 
 
 
 def test_a_built_in_plugin_may_be_named(shop: Project) -> None:
-    from opa.core.discover import BUILT_IN_FOLDER
+    from opa.loading.discover import BUILT_IN_FOLDER
 
     shop.settings(PLUGIN_BLACKLIST_LIST=[f"{BUILT_IN_FOLDER}/core_docs"])
     assert told(shop) == []

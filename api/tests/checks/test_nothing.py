@@ -31,7 +31,8 @@ def test_plugin_paths_without_plugins_are_told(
 
 
 def test_a_default_path_that_is_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opa.core import plugin_paths, prepare
+    from opa.core import prepare
+    from opa.loading import plugin_paths
 
     for module in (plugin_paths, prepare):
         monkeypatch.setattr(module, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")

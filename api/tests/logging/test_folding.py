@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opa.core.importing import PARTS
+from opa.loading.importing import PARTS
 from opa.logging.folding import MARK, Owners, fold
 
 

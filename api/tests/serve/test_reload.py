@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opa._util.flag import Flag
-from opa.core import plugin_paths
+from opa.loading import plugin_paths
 from opa.local.servers import valkey
 from opa.local.supervisor import Child
 from opa.logging.logger import log

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from opa._util.import_strings import UriError, resolve
 from opa._util.reading import LARGEST
-from opa.core import filters
-from opa.core.discover import find_plugins
-from opa.core.filters import PluginFilters, decide
-from opa.core.metadata import read_metadata
-from opa.core.order import unmet
 from opa.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError
+from opa.loading import filters
+from opa.loading.discover import find_plugins
+from opa.loading.filters import PluginFilters, decide
+from opa.loading.metadata import read_metadata
+from opa.loading.order import unmet
 from opa.settings import files as settings_files
 from opa.settings import foreign_files
 from opa.settings import load as settings_module

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from opa.core.importing import modules_of
+from opa.loading.importing import modules_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
-from opa.core.candidates import hint_where_for_others
-from opa.core.former_plugins import FORMER, hint_for_former
-from opa.core.installed import NamedPlugin
+from opa.loading.candidates import hint_where_for_others
+from opa.loading.former_plugins import FORMER, hint_for_former
+from opa.loading.installed import NamedPlugin
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

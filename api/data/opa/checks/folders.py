@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.discover import BUILT_IN_FOLDER, PluginFile
-from opa.core.filters import PluginFilters, decide
+from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
+from opa.loading.filters import PluginFilters, decide
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

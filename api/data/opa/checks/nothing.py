@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.discover import BUILT_IN_FOLDER
+from opa.loading.discover import BUILT_IN_FOLDER
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -9,9 +9,9 @@ from packaging.utils import canonicalize_name
 
 from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
-from opa.core.candidates import hint_where_for_others
-from opa.core.former_plugins import hint_for_former
 from opa.core.plugin_names import plugins_alike
+from opa.loading.candidates import hint_where_for_others
+from opa.loading.former_plugins import hint_for_former
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

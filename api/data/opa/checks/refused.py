@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.discover import as_plugin
-from opa.core.filters import PluginFilters, decide
+from opa.loading.discover import as_plugin
+from opa.loading.filters import PluginFilters, decide
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.mistake import Mistake
-from opa.core.second_names import second_names
+from opa.loading.second_names import second_names
 from opa.logging.folding import library_of
 
 if TYPE_CHECKING:

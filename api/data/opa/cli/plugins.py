@@ -14,10 +14,10 @@ from opa.cli import app
 from opa.errors import StartError
 
 if TYPE_CHECKING:
-    from opa.core.candidates import Refused
-    from opa.core.filters import Decision
     from opa.core.manager import PluginManager
     from opa.core.register import PluginObjects
+    from opa.loading.candidates import Refused
+    from opa.loading.filters import Decision
 
 
 @app.command()
@@ -57,8 +57,8 @@ def plugin_rows(manager: PluginManager) -> list[dict[str, Any]]:
 
 
 def _refusal(refused: Refused) -> Decision:
-    from opa.core.discover import as_plugin
-    from opa.core.filters import Decision
+    from opa.loading.discover import as_plugin
+    from opa.loading.filters import Decision
 
     return Decision(as_plugin(refused), (refused.problem.what,))
 

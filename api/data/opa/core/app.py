@@ -20,7 +20,6 @@ from opa._util.words import kind_of
 from opa.core import mount_paths, strict_json, thread_limits
 from opa.core.body_limits import BodyLimits, LimitedBody
 from opa.core.groups import MIDDLEWARE
-from opa.core.importing import deepest_line_in
 from opa.core.indexed_router import IndexedRouter
 from opa.core.lifespan import LeaveOut, running
 from opa.core.lifespans import LifespanStarter
@@ -36,6 +35,7 @@ from opa.core.running import current_manager
 from opa.core.telemetry import TelemetryWatch
 from opa.core.validation_answer import answer_invalid_request
 from opa.errors import OpaError, PluginError, RegistrationError
+from opa.loading.importing import deepest_line_in
 
 
 @dataclass

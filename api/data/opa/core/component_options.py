@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from opa.core.discover import BUILT_IN_PACKAGE
+from opa.loading.discover import BUILT_IN_PACKAGE
 from opa.settings.sources import DEFAULTS_FILE
 
 if TYPE_CHECKING:

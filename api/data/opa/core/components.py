@@ -12,11 +12,11 @@ from opa._util.masking.secrets import mask_text
 from opa._util.sources import where_is
 from opa.core.calling import call
 from opa.core.component_options import default_urls, options_of
-from opa.core.discover import BUILT_IN_PACKAGE
 from opa.core.drivers import Driver, is_permanent
-from opa.core.importing import deepest_line_in
 from opa.core.threads import in_thread
 from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
+from opa.loading.discover import BUILT_IN_PACKAGE
+from opa.loading.importing import deepest_line_in
 from opa.logging.logger import log
 
 if TYPE_CHECKING:

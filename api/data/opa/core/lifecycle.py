@@ -16,13 +16,13 @@ from opa._util.words import kind_of
 from opa.core.arguments import arguments_for
 from opa.core.hooks import is_async_function
 from opa.core.raised import came_late, problem_of
-from opa.core.repeats import hint_for, note_done
 from opa.core.threads import SerialThread
 from opa.errors import LifecycleError, SetupError
+from opa.loading.repeats import hint_for, note_done
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
-    from opa.core.importing import ImportedPlugin
+    from opa.loading.importing import ImportedPlugin
 
 StepName = Literal["ready", "startup", "shutdown"]
 STEPS: tuple[StepName, ...] = ("ready", "startup", "shutdown")

@@ -8,9 +8,9 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
-from opa.core.importing import deepest_line_in
 from opa.core.raised import came_late, in_words, problem_of
 from opa.errors import LifecycleError, PluginError
+from opa.loading.importing import deepest_line_in
 
 if TYPE_CHECKING:
     from starlette.types import Lifespan

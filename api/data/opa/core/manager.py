@@ -18,13 +18,13 @@ from opa.errors import ComponentUnavailableError, HookCallError, PluginError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opa.core.candidates import Refused
-    from opa.core.filters import Decision
     from opa.core.groups import Groups
-    from opa.core.importing import ImportedPlugin
     from opa.core.plugin_settings import PluginSettingsStore
     from opa.core.plugin_tasks import PluginTasks
-    from opa.core.roster import Roster
+    from opa.loading.candidates import Refused
+    from opa.loading.filters import Decision
+    from opa.loading.importing import ImportedPlugin
+    from opa.loading.roster import Roster
     from opa.settings.load import Config
 
 

@@ -13,9 +13,9 @@ from opa._util.import_strings import UriError
 from opa._util.sources import where_is, where_is_function
 from opa._util.words import kind_of
 from opa.core.groups import Member
-from opa.core.importing import deepest_line_in, summary
 from opa.core.processors import RequestProcessor, processor_of
 from opa.errors import GroupError, PluginError, RegistrationError
+from opa.loading.importing import deepest_line_in, summary
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

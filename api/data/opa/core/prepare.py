@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opa._util.garbage import no_collection
-from opa.core.candidates import Refuse, Refused
 from opa.core.components import prepare_components
-from opa.core.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
-from opa.core.filters import Decision, PluginFilters, decide
 from opa.core.groups import MIDDLEWARE, Entry, Groups
-from opa.core.importing import import_plugins
-from opa.core.installed import NamedPlugin, announced_plugins, named_plugins
 from opa.core.manager import Loaded, PluginManager
-from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
 from opa.core.plugin_settings import PluginSettingsStore
-from opa.core.policy import Policy
-from opa.core.roster import Roster
 from opa.core.running import Loading, loading, set_running
 from opa.errors import PluginError, PluginPathError, SettingsError
+from opa.loading.candidates import Refuse, Refused
+from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
+from opa.loading.filters import Decision, PluginFilters, decide
+from opa.loading.importing import import_plugins
+from opa.loading.installed import NamedPlugin, announced_plugins, named_plugins
+from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
+from opa.loading.policy import Policy
+from opa.loading.roster import Roster
 from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
 from opa.settings.foreign_files import foreign_file

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from opa.core.importing import summary
 from opa.errors import OpaError
+from opa.loading.importing import summary
 
 
 def in_words(error: BaseException) -> str:

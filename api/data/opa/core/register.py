@@ -15,12 +15,12 @@ from opa._util.sources import describe, where_is
 from opa._util.words import kind_of
 from opa.core.drivers import Driver
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
-from opa.core.importing import ImportedPlugin, deepest_line_in, summary
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
-from opa.core.roster import Roster
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
+from opa.loading.importing import ImportedPlugin, deepest_line_in, summary
+from opa.loading.roster import Roster
 
 Base = TypeVar("Base")
 _MIDDLEWARE = "starlette.middleware.Middleware"

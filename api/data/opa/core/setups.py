@@ -10,8 +10,8 @@ from opa._util.sources import where_is
 from opa.core.arguments import arguments_for
 from opa.core.hooks import BasePlugin
 from opa.core.raised import in_words
-from opa.core.repeats import hint_for, note_done
 from opa.errors import SetupError
+from opa.loading.repeats import hint_for, note_done
 
 
 class Setup(BasePlugin):

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from opa.core.hooks import Hook
-from opa.core.importing import ImportedPlugin, modules_of
+from opa.loading.importing import ImportedPlugin, modules_of
 
 if TYPE_CHECKING:
     from opa.core.groups import Groups

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opa.core.plugin_paths import DEFAULT_PLUGIN_PATH
+from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH
 from opa.settings.load import Config, default_of
 from opa.settings.sources import DEFAULTS_FILE
 

@@ -23,10 +23,10 @@ from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa._util.sources import where_is
 from opa._util.words import kind_of
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
-from opa.core.importing import deepest_line_in, summary
-from opa.core.plugin_paths import plugin_paths
 from opa.core.redis_urls import with_certificate_check
 from opa.errors import RegistrationError, SettingsError
+from opa.loading.importing import deepest_line_in, summary
+from opa.loading.plugin_paths import plugin_paths
 from opa.tasks import redis_pool
 from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.application import application_of

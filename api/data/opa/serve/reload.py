@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from opa._util.exit_status import how_it_ended
 from opa._util.flag import Flag
 from opa._util.sources import PACKAGE_FOLDER, from_here
-from opa.core.discover import BUILT_IN_FOLDER, plugin_folders
-from opa.core.plugin_paths import plugin_paths_to_watch
 from opa.errors import PluginPathError, SettingsError
+from opa.loading.discover import BUILT_IN_FOLDER, plugin_folders
+from opa.loading.plugin_paths import plugin_paths_to_watch
 from opa.logging.logger import log
 from opa.serve import orphans
 from opa.serve.packages import installed_packages

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.candidates import Refused
-from opa.core.discover import find_plugins, plugin_folders
 from opa.errors import MetadataError, PluginImportError, PluginPathError
+from opa.loading.candidates import Refused
+from opa.loading.discover import find_plugins, plugin_folders
 from tests.project import Project, no_root
 
 

@@ -17,12 +17,12 @@ from typing import Any
 from opa._util.sources import PACKAGE_FOLDER
 from opa._util.suggestions import nearest
 from opa._util.watchdog import TimeLimitError, Watchdog
-from opa.core.candidates import LINK_HINT, who_may_read
-from opa.core.discover import BUILT_IN_FOLDER, PluginFile
-from opa.core.repeats import hint_for, note_done
-from opa.core.roster import Roster
-from opa.core.second_names import install, own_import, second_names
 from opa.errors import OpaError, PluginImportError
+from opa.loading.candidates import LINK_HINT, who_may_read
+from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
+from opa.loading.repeats import hint_for, note_done
+from opa.loading.roster import Roster
+from opa.loading.second_names import install, own_import, second_names
 from opa.logging.folding import MARK
 from opa.logging.logger import log
 

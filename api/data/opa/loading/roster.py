@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opa.core.discover import PluginFile
-from opa.core.order import by_name, in_order, required_plugin, unmet
-from opa.core.policy import Policy
 from opa.errors import PluginError, RequirementError
+from opa.loading.discover import PluginFile
+from opa.loading.order import by_name, in_order, required_plugin, unmet
+from opa.loading.policy import Policy
 from opa.logging.logger import log
 
 

@@ -11,9 +11,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from opa._util.suggestions import nearest
-from opa.core.discover import PluginFile
-from opa.core.former_plugins import hint_for_former
 from opa.errors import RequirementError
+from opa.loading.discover import PluginFile
+from opa.loading.former_plugins import hint_for_former
 
 PLUGIN_INTERFACE = Version("1.0")
 """The version of what plugins may rely on; it grows by one in front of the dot when that becomes less."""

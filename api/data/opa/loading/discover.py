@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from opa._util.sources import PACKAGE_FOLDER
-from opa.core.candidates import (
+from opa.errors import MetadataError, PluginError, PluginPathError
+from opa.loading.candidates import (
     NOT_ALLOWED,
     SOMETHING_ELSE,
     Refuse,
@@ -21,8 +22,7 @@ from opa.core.candidates import (
     who_may_read,
     why,
 )
-from opa.core.metadata import Metadata, read_metadata
-from opa.errors import MetadataError, PluginError, PluginPathError
+from opa.loading.metadata import Metadata, read_metadata
 
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"
@@ -116,7 +116,7 @@ def _names_package(path: str) -> bool:
 
 
 def _inside_package(path: str, limit: float) -> Path:
-    from opa.core.packages import BrokenPackageError, find_module  # rarely used, and it needs what is found here
+    from opa.loading.packages import BrokenPackageError, find_module  # rarely used, and it needs what is found here
 
     package, _, folder = path.partition(":")
     try:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from opa.core.discover import find_plugins, first_of_each_name, plugin_folders
-from opa.core.filters import PluginFilters, decide
 from opa.errors import FilterError
+from opa.loading.discover import find_plugins, first_of_each_name, plugin_folders
+from opa.loading.filters import PluginFilters, decide
 from tests.project import Project
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from opa.core.discover import PluginFile
 from opa.errors import OpaError
+from opa.loading.discover import PluginFile
 
 HINT = "Plugins import from one another by their own name"
 

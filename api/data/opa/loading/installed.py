@@ -9,10 +9,10 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from opa.core.discover import PluginFile, with_metadata
-from opa.core.packages import BrokenPackageError, find_module
-from opa.core.policy import Policy
 from opa.errors import PluginImportError, PluginPathError
+from opa.loading.discover import PluginFile, with_metadata
+from opa.loading.packages import BrokenPackageError, find_module
+from opa.loading.policy import Policy
 from opa.logging.logger import log
 
 ENTRY_POINT_GROUP = "opa.plugins"

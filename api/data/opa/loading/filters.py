@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa._util.watchdog import TimeLimitError, time_limit
-from opa.core.discover import PluginFile
 from opa.errors import FilterError
+from opa.loading.discover import PluginFile
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

@@ -8,8 +8,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from opa._util.watchdog import TimeLimitError, time_limit
-from opa.core.importing import deepest_line_in, import_hint, summary
 from opa.errors import OpaError
+from opa.loading.importing import deepest_line_in, import_hint, summary
 
 
 class BrokenPackageError(OpaError):

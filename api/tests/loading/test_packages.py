@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.packages import BrokenPackageError, find_module
 from opa.errors import PluginImportError, PluginPathError
+from opa.loading.packages import BrokenPackageError, find_module
 from tests.project import Project
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from opa.core.discover import BUILT_IN_FOLDER, find_plugins, first_of_each_name, plugin_folders
 from opa.errors import MetadataError, PluginPathError
+from opa.loading.discover import BUILT_IN_FOLDER, find_plugins, first_of_each_name, plugin_folders
 from tests.project import Project
 
 
@@ -94,7 +94,7 @@ def test_a_default_path_may_be_missing() -> None:
 def test_where_the_default_path_is_not_there_the_folder_plugins_takes_its_place(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opa.core import plugin_paths
+    from opa.loading import plugin_paths
 
     monkeypatch.setattr(plugin_paths, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
     project.plugin("hello.py")
