@@ -92,8 +92,8 @@ def measure(plugins: int, routes: int, rounds: int) -> RouteCost:
 def time_here(plugins: int, routes: int, rounds: int) -> None:
     """Build both applications in this process, and print what each round took, as JSON."""
     from opa._util.garbage import no_collection
-    from opa.core.app import build_app
     from opa.core.prepare import prepare
+    from opa.http.app import build_app
 
     with no_collection():
         app = build_app(prepare())

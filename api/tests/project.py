@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from opa.core.app import Api, build_app
 from opa.core.manager import PluginManager
 from opa.core.prepare import prepare
 from opa.core.running import set_running
+from opa.http.app import Api, build_app
 from opa.loading.importing import forget_plugins
 from opa.settings.load import Config, load_settings
 

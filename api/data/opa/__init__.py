@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from opa.core.drivers import Driver
     from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
-    from opa.core.limits import limits
     from opa.core.manager import PluginManager
-    from opa.core.middleware import BaseMiddleware
     from opa.core.plugin_settings import PluginSettings
     from opa.core.routers import get_router
     from opa.core.running import (
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from opa.core.setups import Setup
     from opa.core.state import state
     from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
+    from opa.http.limits import limits
+    from opa.http.middleware import BaseMiddleware
     from opa.logging.logger import log
     from opa.logging.request_id import get_request_id
     from opa.settings.load import config
@@ -73,7 +73,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "BaseMiddleware": "core.middleware",
+    "BaseMiddleware": "http.middleware",
     "Component": "core.depends",
     "ComponentUnavailableError": "errors",
     "Driver": "core.drivers",
@@ -96,7 +96,7 @@ _HOME = {
     "get_request_id": "logging.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
-    "limits": "core.limits",
+    "limits": "http.limits",
     "log": "logging.logger",
     "register": "core.running",
     "run_group": "core.running",

@@ -14,8 +14,8 @@ from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.checks.mistake import Mistake
-    from opa.core.app import Api
     from opa.core.manager import PluginManager
+    from opa.http.app import Api
 
 DEVELOPMENT = "dev"
 

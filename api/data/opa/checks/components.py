@@ -16,8 +16,8 @@ from opa.core.depends import ComponentDependency
 from opa.errors import SetupError
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
     from opa.core.manager import PluginManager
+    from opa.http.app import Api
 
 GROUP_STEPS = ("startup", "shutdown")
 _NOT_THERE = "which OPTIONAL_COMPONENTS does not have"

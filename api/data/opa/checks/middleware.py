@@ -10,11 +10,11 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from opa._util.sources import where_is
 from opa.checks.mistake import Mistake
-from opa.core.middleware import BaseMiddleware
+from opa.http.middleware import BaseMiddleware
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
-    from opa.core.app import Api
+    from opa.http.app import Api
 
 
 def unused_middleware(app: Api, code: Code) -> Iterator[Mistake]:

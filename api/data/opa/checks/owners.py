@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
     from opa.core.register import PluginObjects
+    from opa.http.app import Api
 
 
 class Owners:

@@ -11,10 +11,10 @@ from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
-from opa.core.route_shape import is_found_by_its_path
+from opa.http.routing.shape import is_found_by_its_path
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
+    from opa.http.app import Api
 
 _NAME = re.compile(r"\{\w+(:str(?=}))?")
 _GROUP = re.compile(r"\(\?P<\w+>")

@@ -18,8 +18,8 @@ from opa.checks.mistake import Mistake
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
-    from opa.core.app import Api
     from opa.core.manager import PluginManager
+    from opa.http.app import Api
 
 CONVENTION = "router"
 

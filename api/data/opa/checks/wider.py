@@ -11,11 +11,11 @@ from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.checks.paths import have_same_pattern
-from opa.core.route_index import ANY, RouteIndex
-from opa.core.route_shape import shape_of
+from opa.http.routing.index import ANY, RouteIndex
+from opa.http.routing.shape import shape_of
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
+    from opa.http.app import Api
 
 # A value for each kind of parameter that no narrower kind takes; what takes it takes all that the kind does.
 _VALUES = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opa.cli import app
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
+    from opa.http.app import Api
 
 
 @app.command()
@@ -19,9 +19,9 @@ def check() -> None:
     from opa._util.printable import in_one_line
     from opa.checks import mistakes_in_application, mistakes_in_plugins
     from opa.cli.beside_up import load_beside_up
-    from opa.core.app import build_app
-    from opa.core.openapi import build
     from opa.core.prepare import prepare
+    from opa.http.app import build_app
+    from opa.http.openapi.build import build
 
     manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)

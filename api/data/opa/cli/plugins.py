@@ -28,8 +28,8 @@ def plugins(
 ) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
     from opa.cli.beside_up import load_beside_up
-    from opa.core.app import build_app
     from opa.core.prepare import prepare
+    from opa.http.app import build_app
 
     manager = prepare(load_beside_up(quiet=True))
     build_app(manager)

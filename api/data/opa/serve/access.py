@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from opa.core.health_paths import METHODS
-from opa.core.request_facts import mounted_at, plugin_of, route_in, route_of
+from opa.http.health_paths import METHODS
+from opa.http.request_facts import mounted_at, plugin_of, route_in, route_of
 from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from opa.core.app import Api
+    from opa.http.app import Api
 
 LOGGER = "uvicorn.access"
 

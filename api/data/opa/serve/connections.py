@@ -8,9 +8,9 @@ from collections.abc import Set
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from opa.core.cors import Cors
-from opa.core.health_paths import METHODS, health_paths
-from opa.core.limits import Limit, chosen
+from opa.http.cors import Cors
+from opa.http.health_paths import METHODS, health_paths
+from opa.http.limits import Limit, chosen
 from opa.logging.refusal_log import refusals
 from opa.serve.file_limit import are_exhausted, most_connections
 

@@ -14,9 +14,9 @@ from gunicorn.errors import HaltServer
 from uvicorn_worker import UvicornWorker
 
 from opa.errors import OpaError, StartError
+from opa.http.openapi import early as openapi_early
 from opa.logging.gunicorn import LogLogger
 from opa.logging.logger import log
-from opa.serve import openapi_early
 from opa.serve.application import load_app
 from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
@@ -24,7 +24,7 @@ from opa.serve.shared_memory import shared_memory
 from opa.serve.start_failures import StartFailures
 
 if TYPE_CHECKING:
-    from opa.core.app import Api
+    from opa.http.app import Api
     from opa.settings.load import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.

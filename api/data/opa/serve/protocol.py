@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from opa.core.body_limits import SLOWEST
-from opa.core.limits import limits_of
+from opa.http.body_limits import SLOWEST
+from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
-from opa.core.health_paths import health_paths
 from opa.errors import StartError
+from opa.http.health_paths import health_paths
 from opa.serve import access
 from opa.serve.connections import Connections
 from opa.serve.listen import Listeners, refuse_connections

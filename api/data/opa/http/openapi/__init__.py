@@ -1,0 +1,1 @@
+"""The OpenAPI document: built once, kept, and built again when routes change."""

@@ -1,0 +1,164 @@
+"""What stands around all middleware.
+
+It refuses what no plugin should see, lets pages of other sites read every answer (CORS), gives a request its id, tells
+the health of the process, answers 500, and says which request has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from opa.http import slash_redirect
+from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
+from opa.http.cors import Cors
+from opa.http.early_answer import refuse
+from opa.http.gone import WatchedWebSocket, says_that_client_is_gone
+from opa.http.health_paths import HealthRoutes
+from opa.http.host_check import HostCheck
+from opa.http.request_facts import facts_of
+from opa.http.websocket_origin import OriginCheck
+from opa.logging.failed_request import in_words, note_request, take_note
+from opa.logging.logger import log
+from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
+
+if TYPE_CHECKING:
+    from opa.http.app import Api
+
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class Outermost(ServerErrorMiddleware):
+    """Starlette's middleware for errors that nothing caught, which also knows of request ids.
+
+    They are no middleware of their own, since that would stand inside of this one, whose answers and errors need the id
+    most; and one around it would take twice the time.
+
+    Args:
+        original: what Starlette has built; it is replaced.
+        api: whose requests it handles.
+    """
+
+    def __init__(self, original: ServerErrorMiddleware, api: Api) -> None:
+        super().__init__(original.app, original.handler, original.debug)
+        if type(original.app) is ExceptionTelemetryMiddleware:  # it does nothing until there is an error; see `_answer`
+            self.app = original.app.app
+        self._api = api
+        config = api.manager.config
+        self._has_ids = bool(config.REQUEST_ID)
+        self._origins = OriginCheck(config.ALLOW_ORIGINS)
+        self._cors = Cors.of(config)
+        self._health = HealthRoutes(api.health_routes)
+        # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
+        self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        request_id = request_id_of(scope["headers"]) if self._has_ids else None
+        cors = self._cors if scope["type"] == "http" else None
+        has_started = False
+        websocket: WatchedWebSocket | None = None
+        if scope["type"] == "websocket":
+            websocket = WatchedWebSocket(receive, send)
+            receive, send = websocket.receive, websocket.send
+
+        # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
+        def send_on(message: Message) -> Awaitable[None]:
+            nonlocal has_started
+            if message["type"] in _STARTS:
+                has_started = True
+                if message.get("status") == slash_redirect.STATUS:
+                    message = slash_redirect.stays_here(message, scope)
+                if cors is not None:
+                    message = cors.with_headers(message, scope)
+                if request_id is not None:
+                    message = _with_id(message, request_id)
+            return send(message)
+
+        before = current_request_id.get()
+        current_request_id.set(request_id)
+        try:
+            await self._answering(scope)(scope, receive, send_on)
+        except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
+            if has_started:
+                raise
+            await answer_refused(refused)(scope, receive, send_on)
+        except BaseException as error:
+            if says_that_client_is_gone(error, scope, websocket):
+                refusal = refusal_of(scope)
+                if refusal is not None:  # somebody has caught it, and read on
+                    await answer_refused(refusal)(scope, receive, _nowhere if has_started else send_on)
+                    return
+                await self._end(error, scope, websocket)
+                return
+            note_request(error, facts_of(scope, self._api))
+            if not isinstance(error, Exception):  # the server stops, and waits no longer
+                raise
+            await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
+        finally:
+            current_request_id.set(before)
+
+    def _answering(self, scope: Scope) -> ASGIApp:
+        """What answers: the application, unless the request is not for it."""
+        problem = self._hosts.problem(scope)
+        if problem is not None:
+            return partial(refuse, status=400, detail=problem)
+        if scope["type"] == "websocket":
+            problem = self._origins.problem(scope)
+            return self.app if problem is None else partial(refuse, status=403, detail=problem)
+        preflight = self._cors.preflight(scope, self.app) if self._cors is not None else None
+        return preflight or self._health.answer_to(scope) or self.app
+
+    async def _end(self, error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> None:
+        log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
+        if websocket is not None:
+            await websocket.end()
+
+    def _words_for(self, error: BaseException, scope: Scope) -> str:
+        note_request(error, facts_of(scope, self._api))
+        return in_words(take_note(error))
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send, *, has_started: bool) -> None:
+        """Answer as Starlette does, and raise `error` again.
+
+        Args:
+            has_started: whether an answer is on its way already: handlers still hear of the error.
+        """
+
+        async def again(_scope: Scope, _receive: Receive, inner_send: Send) -> None:
+            if has_started:
+                await inner_send({"type": "http.response.start"})
+            raise error
+
+        await _Answer(ExceptionTelemetryMiddleware(again), self.handler, self.debug)(scope, receive, send)
+
+
+class _Answer(ServerErrorMiddleware):
+    def error_response(self, request: Request, exc: Exception) -> Response:
+        answer = super().error_response(request, exc)
+        request_id = get_request_id()
+        if request_id is None:
+            return answer
+        return PlainTextResponse(f"{bytes(answer.body).decode()}\nrequest id: {request_id}", answer.status_code)
+
+
+def _with_id(message: Message, request_id: bytes) -> Message:
+    """The same message; one that has an id already keeps it."""
+    headers = list(message.get("headers") or ())
+    for name, _ in headers:
+        if name == HEADER:
+            return message
+    return {**message, "headers": [*headers, (HEADER, request_id)]}
+
+
+async def _nowhere(_message: Message) -> None:
+    """Stands for `send` where there is an answer already."""

@@ -1,0 +1,74 @@
+"""What is known of a request once a route was found for it: the route as it is declared, and its plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from opa.logging.request_id import get_request_id
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from opa.core.manager import PluginManager
+    from opa.http.app import Api
+
+MOUNTED_AT = "opa.mounted_at"
+"""Where `mount_paths` notes it in a scope."""
+
+
+def facts_of(scope: Scope, api: Api) -> dict[str, str | None]:
+    """For the log.
+
+    Returns:
+        `method` (`WEBSOCKET` for one), `path` as it was asked for, and where they are known `route`, which is the path
+        of the route as it is declared, `plugin` and `request_id`; None for what is not known.
+    """
+    endpoint = scope.get("endpoint")
+    return {
+        "request_id": get_request_id(),
+        "method": scope.get("method", "WEBSOCKET"),
+        "path": scope["path"],
+        "route": route_of(scope, endpoint, api),
+        "plugin": plugin_of(endpoint, api.manager),
+    }
+
+
+def route_of(scope: Scope, endpoint: object, api: Api) -> str | None:
+    """The path of the route that has answered, as it is declared; None where there was none."""
+    route = route_in(scope)
+    if route is None and endpoint is not None:  # Starlette's own routes are not in the scope
+        route = _first(api.router.routes, lambda found: getattr(found, "endpoint", None) is endpoint)
+    path = getattr(route, "path", None)
+    return None if path is None else mounted_at(scope) + str(path)
+
+
+def route_in(scope: Scope) -> object | None:
+    """The route that has answered, where it is in the scope: those of Starlette are not."""
+    # FastAPI's own place for the route of an included router, whose path has a prefix there; see `included_routes`.
+    route: object | None = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return route
+
+
+def mounted_at(scope: Scope) -> str:
+    """The paths of the mounts that the request has gone through, such as `/of/{tenant}`; empty for none."""
+    path: str = scope.get(MOUNTED_AT, "")
+    return path
+
+
+def plugin_of(endpoint: object, manager: PluginManager) -> str | None:
+    """The plugin that the endpoint is defined in, or else the one that has the route in its router."""
+    if endpoint is None:
+        return None
+    named = manager.plugin_of_module(getattr(endpoint, "__module__", None) or "")
+    if named is not None:
+        return named
+    for found in manager.registry.objects:
+        routes = found.router.routes if found.router else ()
+        if _first(routes, lambda route: getattr(route, "endpoint", None) is endpoint):
+            return found.plugin.name
+    return None
+
+
+def _first(routes: Any, fits: Callable[[object], bool]) -> object | None:
+    return next((route for route in routes if fits(route)), None)

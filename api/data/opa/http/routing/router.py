@@ -1,0 +1,232 @@
+"""A router that finds a route among many as fast as among few, and always the one that FastAPI's own finds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, cast
+
+from fastapi import APIRouter
+from fastapi.routing import _EffectiveRouteContext, _IncludedRouter
+from starlette._utils import get_route_path
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from opa.core.component_use import current_scope
+from opa.http.routing.included import Inclusion
+from opa.http.routing.index import ANY, RouteIndex
+from opa.http.routing.names import RouteNames
+from opa.http.routing.route_list import Alarm, RouteList
+from opa.http.routing.shape import shape_of
+
+_OPTIONS = (
+    "callbacks",
+    "default_response_class",
+    "dependencies",
+    "dependency_overrides_provider",
+    "deprecated",
+    "generate_unique_id_function",
+    "include_in_schema",
+    "prefix",
+    "redirect_slashes",
+    "responses",
+    "route_class",
+    "routes",
+    "strict_content_type",
+    "tags",
+)
+
+
+@dataclass
+class _Table:
+    """What is known of the first `count` routes of a list.
+
+    Attributes:
+        version: that of the list.
+        inclusions: the included routers that stand in the list as FastAPI puts them there.
+    """
+
+    version: object
+    count: int = 0
+    index: RouteIndex[BaseRoute] = field(default_factory=RouteIndex)
+    names: RouteNames = field(default_factory=RouteNames)
+    inclusions: list[tuple[_IncludedRouter, Inclusion | None]] = field(default_factory=list)
+
+
+class IndexedRouter(APIRouter):
+    """An `APIRouter` that tries only those of its routes that can match the path, in their order.
+
+    The routes do the matching, and FastAPI's router decides between them. What happens to the list of routes is seen at
+    the next request, also in an included router; what happens inside a route that stands in it is not: assign
+    `router.routes = list(router.routes)` after that.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._lock = RLock()
+        self._alarm = Alarm()
+        self._included: list[Inclusion] = []
+        self._table = _Table(None)
+        super().__init__(**options)
+
+    @classmethod
+    def in_place_of(cls, router: APIRouter) -> IndexedRouter:
+        """A router that does what `router` does, which must be new."""
+        options = {name: getattr(router, name) for name in _OPTIONS}
+        indexed = cls(lifespan=router.lifespan_context, **options)
+        indexed.on_startup, indexed.on_shutdown = router.on_startup, router.on_shutdown
+        return indexed
+
+    @property
+    def routes(self) -> RouteList:
+        """The routes, those of included routers among them where they can be."""
+        if self._alarm.is_on:
+            self._put_back_changed()
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = routes if isinstance(routes, RouteList) else RouteList(routes)
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Do what `APIRouter.include_router` does, with the routes in this router itself where they can be."""
+        with self._lock:
+            super().include_router(router, **options)
+            included = cast("_IncludedRouter", self._routes[-1])
+            inclusion = Inclusion.of(included, self._alarm)
+            if inclusion is not None and inclusion.routes and not inclusion.has_frontend:
+                self._routes.exchange_last(inclusion.routes)
+                self._included.append(inclusion)
+
+    def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
+        """The routes in the order in which they are tried, each with the router that was included with it in it."""
+        with self._lock:
+            routes = list(self.routes)
+            whose = {id(route): each.included.original_router for each in self._included for route in each.routes}
+            known = self._known_inclusions()
+        for route in routes:
+            inclusion = known.get(id(route))
+            if inclusion is None and isinstance(route, _IncludedRouter):
+                inclusion = self._included_by(route)
+            if inclusion is None:
+                yield route, whose.get(id(route))
+            else:
+                yield from ((direct, inclusion.included.original_router) for direct in inclusion.routes)
+
+    def build_index(self) -> None:
+        """Do now what the next request would wait for."""
+        self._current()
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """Do what Starlette does in a coroutine, without one: it takes a while for each request."""
+        return self.middleware_stack(scope, receive, send)
+
+    def app(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Choose a route and let it answer."""
+        if scope["type"] not in ("http", "websocket"):
+            return super().app(scope, receive, send)
+        current_scope.set(scope)
+        if "router" not in scope:
+            scope["router"] = self
+        table, routes = self._table, self._routes
+        if table.version is not routes.version or table.count != len(routes) or self._alarm.is_on:
+            table = self._current()
+        if scope.get("root_path"):
+            candidates = table.index.candidates(get_route_path(scope), _other_path(scope))
+        else:
+            candidates = table.index.candidates(scope["path"])
+        return APIRouter.app(_Narrowed(self, candidates), scope, receive, send)  # type: ignore[arg-type]
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the first route of that name with these parameters.
+
+        Raises:
+            NoMatchFound: there is none.
+        """
+        for route in self._current().names.candidates(name):
+            with suppress(NoMatchFound):
+                return route.url_path_for(name, **path_params)
+        return super().url_path_for(name, **path_params)  # a route may have got another name
+
+    def _iter_low_priority_routes(self) -> Iterator[BaseRoute | _EffectiveRouteContext]:
+        # FastAPI's own goes through all routes, to find the included routers.
+        yield from self._low_priority_routes
+        for included, _ in self._current().inclusions:
+            yield from included.effective_low_priority_routes()
+
+    def _current(self) -> _Table:
+        with self._lock:
+            return self._read_on(self.routes)
+
+    def _read_on(self, routes: RouteList) -> _Table:
+        """Read what has come to the list, or all of it where it has changed otherwise."""
+        table = self._table
+        known: dict[int, Inclusion] = {}
+        if table.version is not routes.version:
+            known = self._known_inclusions()
+            table = _Table(routes.version)
+        new = routes[table.count :]
+        for route in new:
+            table.names.add(route)
+            if isinstance(route, _IncludedRouter):
+                inclusion = known.get(id(route)) or self._included_by(route)
+                table.inclusions.append((route, inclusion))
+                for direct in inclusion.routes if inclusion else ():
+                    table.index.add(shape_of(direct), direct)
+                if inclusion is None:
+                    table.index.add(ANY, route)
+            else:
+                table.index.add(shape_of(route), route)
+        table.count += len(new)
+        self._table = table
+        return table
+
+    def _known_inclusions(self) -> dict[int, Inclusion]:
+        return {id(included): each for included, each in self._table.inclusions if each and not each.has_changed}
+
+    def _included_by(self, included: _IncludedRouter) -> Inclusion | None:
+        try:
+            return Inclusion.of(included, self._alarm)
+        except Exception:  # noqa: BLE001 - FastAPI raises it again for the requests that get as far as this router
+            return None
+
+    def _put_back_changed(self) -> None:
+        """Let FastAPI serve the included routers that have changed: it follows them."""
+        with self._lock:
+            # In this order: until all is put back, other threads wait; and a change from now on is heard.
+            self._table.version = None
+            self._alarm.is_on = False
+            for inclusion in [each for each in self._included if each.has_changed]:
+                self._included.remove(inclusion)
+                self._put_back(inclusion)
+
+    def _put_back(self, inclusion: Inclusion) -> None:
+        gone = {id(route) for route in inclusion.routes}
+        place = next((place for place, route in enumerate(self._routes) if id(route) in gone), None)
+        if place is not None:
+            behind = [route for route in self._routes[place:] if id(route) not in gone]
+            self._routes[place:] = [inclusion.included, *behind]
+
+
+class _Narrowed:
+    """A router with some of its routes, for the time of a request."""
+
+    __slots__ = ("_router", "routes")
+
+    def __init__(self, router: IndexedRouter, routes: list[BaseRoute]) -> None:
+        self._router = router
+        self.routes = routes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+
+def _other_path(scope: Scope) -> str:
+    """What the routes are tried with where none matches: the path with a slash at its end, or without.
+
+    Where there is no root path, the two differ in slashes at their ends only.
+    """
+    path = scope["path"].rstrip("/") if get_route_path(scope).endswith("/") else scope["path"] + "/"
+    return get_route_path({"path": path, "root_path": scope["root_path"]})

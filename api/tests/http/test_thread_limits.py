@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio.to_thread
+import pytest
+
+from opa.http import thread_limits
+from opa.http.thread_limits import ComponentLimiter
+from tests.project import Project
+from tests.servers import wait_until
+
+THREADS = 3
+
+SLOW = """
+    import threading
+    import anyio.to_thread
+    from opa import Driver, get_instance, get_router
+
+    router = get_router()
+    goes_on = threading.Event()
+    waiting = []
+
+    class Slow(Driver):
+        name = "slow"
+
+        def connect(self):
+            self.instance = self
+
+        def ask(self):
+            waiting.append(1)
+            goes_on.wait(30)
+            return "answer"
+
+    @router.get("/slow")
+    def slow():
+        return get_instance("slow").ask()
+
+    @router.get("/plain")
+    def plain():
+        return "plain"
+
+    @router.get("/limit/{threads}")
+    async def limit(threads: int):
+        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+"""
+
+
+@pytest.fixture
+def slow(project: Project) -> Iterator[Project]:
+    project.plugin("slow.py", SLOW)
+    project.component("SLOW", "slow")
+    yield project
+    import slow  # type: ignore[import-not-found]
+
+    slow.goes_on.set()
+
+
+def test_routes_that_wait_for_a_component_take_no_threads_from_others(slow: Project) -> None:
+    with slow.client() as client, ThreadPoolExecutor(2 * THREADS) as threads:
+        import slow as plugin
+
+        client.get(f"/limit/{THREADS}").raise_for_status()
+        plugin.goes_on.set()
+        assert client.get("/slow").json() == "answer"  # from now on it is known what this route calls
+        plugin.goes_on.clear()
+        requests = [threads.submit(client.get, "/slow") for _ in range(2 * THREADS)]
+        wait_until(lambda: len(plugin.waiting) == 1 + THREADS, seconds=10)
+        assert client.get("/plain").json() == "plain"
+        assert not any(request.done() for request in requests)
+        plugin.goes_on.set()
+        assert [request.result(30).json() for request in requests] == ["answer"] * 2 * THREADS
+
+
+def test_the_number_of_threads_can_be_set_also_later(slow: Project) -> None:
+    with slow.client() as client, ThreadPoolExecutor(2 * THREADS) as threads:
+        import slow as plugin
+
+        client.get("/limit/1").raise_for_status()
+        plugin.goes_on.set()
+        client.get("/slow").raise_for_status()
+        plugin.goes_on.clear()
+        requests = [threads.submit(client.get, "/slow") for _ in range(2 * THREADS)]
+        wait_until(lambda: len(plugin.waiting) == 2, seconds=10)
+        client.get(f"/limit/{THREADS}").raise_for_status()
+        wait_until(lambda: len(plugin.waiting) == 1 + THREADS, seconds=10)
+        plugin.goes_on.set()
+        assert {request.result(30).status_code for request in requests} == {200}
+
+
+def test_a_version_of_anyio_that_is_not_known_costs_no_start(slow: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread_limits, "_anyio", None)
+    with slow.client() as client:
+        assert client.get("/plain").json() == "plain"
+
+
+def test_two_applications_in_an_event_loop_share_one_limit() -> None:
+    async def install() -> None:
+        thread_limits.install()
+        first = anyio.to_thread.current_default_thread_limiter()
+        thread_limits.install()
+        assert anyio.to_thread.current_default_thread_limiter() is first
+        assert isinstance(first, ComponentLimiter)
+        assert await anyio.to_thread.run_sync(threading.get_ident) != threading.get_ident()
+        assert first.borrowed_tokens == 0
+
+    anyio.run(install)
