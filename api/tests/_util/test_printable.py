@@ -175,7 +175,7 @@ def test_no_line_is_lost_where_standard_error_cannot_write_it(
 
 
 def test_a_table_and_the_commands_errors_show_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    from opa.cli.report import print_error
+    from opa.process.error_report import print_error
 
     print_table(["a"], [[ATTACK], ["two\nlines"]])
     try:

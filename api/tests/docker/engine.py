@@ -87,7 +87,7 @@ def write_plugin(folder: Path, name: str, text: str) -> Path:
 def errors_of(log: str) -> list[str]:
     """Why a process did not start, as its log says it."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    return [line["message"] for line in lines if line["logger"] == "opa.cli.report"]
+    return [line["message"] for line in lines if line["logger"] == "opa.process.error_report"]
 
 
 @dataclass

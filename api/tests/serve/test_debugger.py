@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from opa.process.listen import listening_socket
 from opa.serve.debug_gate import PORT_VARIABLE
-from opa.serve.listen import listening_socket
 from tests.docker.dap import DapClient
 from tests.serve.process import Opa, free_port, wait_until
 

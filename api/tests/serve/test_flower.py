@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import opa as package
-from opa.serve.listen import listening_socket
+from opa.process.listen import listening_socket
 from tests.project import Project
 from tests.serve.process import free_port, wait_until
 from tests.servers import Server

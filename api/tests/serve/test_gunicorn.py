@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from opa.serve.listen import listening_socket
+from opa.process.listen import listening_socket
 from tests.serve.load import Load
 from tests.serve.process import Opa, free_port, is_running, wait_until
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import opa as package
-from opa.serve.health_target import note_alive, note_not_ready
-from opa.serve.listen import listening_socket
+from opa.process.health_target import note_alive, note_not_ready
+from opa.process.listen import listening_socket
 from tests.serve.process import Opa, free_port
 
 SCRIPT = Path(package.__file__).with_name("healthcheck.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.serve.workers import available_cpus
+from opa.process.workers import available_cpus
 from tests.project import Project
 from tests.serve.process import own_memory, wait_until
 from tests.servers import Server

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from opa.errors import OpaError
+from opa.process.error_report import print_error
 
 app = typer.Typer(
     name="opa",
@@ -45,8 +46,8 @@ def main() -> None:
     try:
         app()
     except OpaError as error:
-        report.print_error(error)
+        print_error(error)
         sys.exit(1)
 
 
-from opa.cli import check, config, health, plugins, report, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it
+from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it

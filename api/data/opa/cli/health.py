@@ -59,7 +59,7 @@ def health(
 def _ask(mode: str, config: Config) -> tuple[str, dict[str, Any]]:
     """Why the process is not ready, which is empty where it is, and what it answers."""
     from opa import healthcheck
-    from opa.serve.health_target import EVERY_ADDRESS
+    from opa.process.health_target import EVERY_ADDRESS
 
     target: dict[str, Any] = {}
     if "HEALTH_FILE" in os.environ:

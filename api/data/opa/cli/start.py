@@ -12,8 +12,8 @@ def start() -> None:
     import sys
 
     from opa.cli.beside_up import load_beside_up
-    from opa.cli.report import print_start_error
     from opa.errors import OpaError
+    from opa.process.error_report import print_start_error
     from opa.serve import mode
     from opa.settings.inherited import HANDED_VARIABLE
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from opa.serve.orphans import end_with_parent
+from opa.process.orphans import end_with_parent
 
 
 def leashed(command: list[str]) -> list[str]:

@@ -18,12 +18,12 @@ from opa.local.environment import (
     plugin_paths,
     plugin_settings,
 )
-from opa.local.folder import locked_folder
 from opa.local.running import Running, current_network, published
 from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
-from opa.local.told import forget_told
-from opa.serve.listen import address_of, listening_socket
+from opa.process.folder import locked_folder
+from opa.process.listen import address_of, listening_socket
+from opa.process.told import forget_told
 from opa.serve.server import stop_limit
 from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
 from opa.settings.load import Config

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from opa.local.folder import NAME
+from opa.process.folder import NAME
 
 FILE = "running.json"
 NETWORK = Path("/proc/self/ns/net")

@@ -12,8 +12,8 @@ from typing import Any
 
 from opa.errors import StartError
 from opa.local import mongo
-from opa.local.folder import write_private
 from opa.local.supervisor import Program
+from opa.process.folder import write_private
 
 HOST = "127.0.0.1"
 # An option of Valkey that takes any text and, since it does not use syslog, does nothing.

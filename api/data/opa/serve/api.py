@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from opa.errors import StartError
 from opa.logging.logger import log
+from opa.process.health_target import note_health_target
+from opa.process.workers import chosen_workers, worker_count
 from opa.serve.development import runs_in_development
-from opa.serve.health_target import note_health_target
-from opa.serve.workers import chosen_workers, worker_count
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

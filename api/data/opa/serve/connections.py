@@ -12,7 +12,7 @@ from opa.http.cors import Cors
 from opa.http.health_paths import METHODS, health_paths
 from opa.http.limits import Limit, chosen
 from opa.logging.refusal_log import refusals
-from opa.serve.file_limit import are_exhausted, most_connections
+from opa.process.file_limit import are_exhausted, most_connections
 
 if TYPE_CHECKING:
     from opa.serve.access import AccessLog

@@ -28,7 +28,7 @@ def serve_flower(config: Config) -> None:
     _check_password(config.HOST)
     from opa.core.prepare import prepare
     from opa.core.state import state
-    from opa.serve.health_target import note_web_target
+    from opa.process.health_target import note_web_target
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 

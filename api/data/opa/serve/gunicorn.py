@@ -17,11 +17,11 @@ from opa.errors import OpaError, StartError
 from opa.http.openapi import early as openapi_early
 from opa.logging.gunicorn import LogLogger
 from opa.logging.logger import log
+from opa.process.listen import BACKLOG, address_of, listening_socket, refuse_connections
+from opa.process.shared_memory import shared_memory
+from opa.process.start_failures import StartFailures
 from opa.serve.application import load_app
-from opa.serve.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
-from opa.serve.shared_memory import shared_memory
-from opa.serve.start_failures import StartFailures
 
 if TYPE_CHECKING:
     from opa.http.app import Api

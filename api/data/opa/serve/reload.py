@@ -17,7 +17,7 @@ from opa.errors import PluginPathError, SettingsError
 from opa.loading.discover import BUILT_IN_FOLDER, plugin_folders
 from opa.loading.plugin_paths import plugin_paths_to_watch
 from opa.logging.logger import log
-from opa.serve import orphans
+from opa.process import orphans
 from opa.serve.packages import installed_packages
 from opa.serve.single import MISTAKE, command
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested

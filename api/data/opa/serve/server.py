@@ -14,9 +14,9 @@ from uvicorn.lifespan.on import LifespanOn
 
 from opa.errors import StartError
 from opa.http.health_paths import health_paths
+from opa.process.listen import Listeners, refuse_connections
 from opa.serve import access
 from opa.serve.connections import Connections
-from opa.serve.listen import Listeners, refuse_connections
 from opa.serve.protocol import HttpProtocol
 from opa.serve.websocket import WebSocketProtocol
 

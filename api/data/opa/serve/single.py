@@ -52,8 +52,8 @@ def serve(config: Config) -> None:
         from opa.serve.debugger import listen
 
         listen(config)
+    from opa.process.listen import address_of, listening_socket
     from opa.serve.application import load_app
-    from opa.serve.listen import address_of, listening_socket
 
     app = load_app()
     import asyncio
@@ -106,10 +106,10 @@ MODES: dict[str, Callable[[Config], None]] = {"api": serve, "worker": run_worker
 
 def main() -> None:
     """Load the settings and run the mode; a mistake that somebody can mend is one line, and status 1 or `MISTAKE`."""
-    from opa.cli.report import print_start_error
+    from opa.process.error_report import print_start_error
 
     if sys.argv[1:]:
-        from opa.serve.orphans import end_with_parent
+        from opa.process.orphans import end_with_parent
 
         end_with_parent(int(sys.argv[1]))
     try:

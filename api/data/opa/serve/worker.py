@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from opa.errors import StartError
 from opa.logging.logger import log
+from opa.process.shared_memory import shared_memory
 from opa.serve.development import runs_in_development
-from opa.serve.shared_memory import shared_memory
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from opa._util.masking.secrets import mask_text
 from opa.errors import StartError
 from opa.logging.logger import log
-from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
+from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.beat_keys import FormerKeys, home_key, lock_key, sent_key
 from opa.tasks.lease import Lease
 

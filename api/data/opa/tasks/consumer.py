@@ -22,7 +22,7 @@ from redis.exceptions import OutOfMemoryError
 from opa._util.masking.secrets import mask_text
 from opa.core.running import get_plugin_manager
 from opa.logging.logger import log
-from opa.serve.health_target import HEARTBEAT, note_alive, note_not_ready
+from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.queues import dead_letter_queue
 from opa.tasks.reconnects import LONGEST_PAUSE, STEADY, Reconnects

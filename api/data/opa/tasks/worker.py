@@ -28,7 +28,7 @@ from celery.worker.state import active_requests
 from opa.core.running import get_plugin_manager
 from opa.errors import StartError
 from opa.logging.logger import log
-from opa.serve.workers import available_cpus
+from opa.process.workers import available_cpus
 from opa.tasks.children import Children, reason
 from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
 from opa.tasks.prefork import ProcessPool

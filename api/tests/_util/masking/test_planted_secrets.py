@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from opa._util.masking.secrets import mask_text
 from opa.cli import app
-from opa.cli.report import print_error
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.errors import OpaError, SettingsError
 from opa.logging import tracebacks as exceptions
 from opa.logging.logger import log, setup_logging
+from opa.process.error_report import print_error
 from opa.settings.config import Config
 from opa.settings.validation import check
 from opa.tasks.codec import Limits

@@ -19,7 +19,7 @@ from opa.http.openapi.cache import build_and_log
 from opa.http.openapi.document import Document
 from opa.http.openapi.state import Routes, fingerprint, plugins_get_the_application
 from opa.logging.logger import log
-from opa.serve.orphans import end_with_parent
+from opa.process.orphans import end_with_parent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from opa.errors import StartError
-from opa.serve.listen import Listeners, address_of, listening_socket, refuse_connections
+from opa.process.listen import Listeners, address_of, listening_socket, refuse_connections
 
 
 def test_port_0_is_a_free_port() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opa.errors import StartError
-from opa.serve.cgroup import cpu_limit
+from opa.process.cgroup import cpu_limit
 
 
 def worker_count(environ: Mapping[str, str], setting: int | None, *, root: Path = Path("/")) -> int:

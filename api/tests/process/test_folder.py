@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from opa.errors import StartError
-from opa.local import folder as folder_module
-from opa.local.folder import locked_folder, write_private
+from opa.process import folder as folder_module
+from opa.process.folder import locked_folder, write_private
 
 
 @pytest.fixture(autouse=True)

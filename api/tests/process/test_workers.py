@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opa.errors import StartError
-from opa.serve.workers import available_cpus, worker_count
+from opa.process.workers import available_cpus, worker_count
 
 
 def quota(root: Path, cpus: float) -> Path:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from opa.serve.start_failures import StartFailures
+from opa.process.start_failures import StartFailures
 
 
 def test_the_master_reads_what_the_first_worker_said() -> None:

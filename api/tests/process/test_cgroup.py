@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.serve.cgroup import cpu_limit
+from opa.process.cgroup import cpu_limit
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

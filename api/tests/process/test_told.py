@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.local.told import forget_told, is_told
+from opa.process.told import forget_told, is_told
 from opa.settings.inherited import STATE_VARIABLE
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="orphans are ado
 # ends.
 PARENT = """
 import subprocess, sys
-from opa.serve import orphans
+from opa.process import orphans
 
 orphans.adopt_orphans()
 child = '''

@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from opa.local.folder import NAME
+from opa.process.folder import NAME
 from opa.settings.inherited import STATE_VARIABLE
 
 FILE = "mistake"

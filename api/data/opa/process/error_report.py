@@ -33,7 +33,7 @@ def print_start_error(error: OpaError) -> None:
     from opa.logging.logger import log, writes_text
 
     if process_of_up():
-        from opa.local.told import is_told
+        from opa.process.told import is_told
 
         if is_told(str(error), Path()):
             return
