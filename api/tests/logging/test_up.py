@@ -60,7 +60,7 @@ def test_the_process_has_a_color_of_its_own(up: pytest.MonkeyPatch, capsys: pyte
         ("celery.worker.consumer.mingle", logging.INFO, False),
         ("celery.app.trace", logging.INFO, True),
         ("opa.core.components", logging.DEBUG, False),
-        ("opa.tasks.beat", logging.INFO, True),
+        ("opa.tasks.beat.service", logging.INFO, True),
         ("uvicorn.access", logging.INFO, True),
     ],
 )

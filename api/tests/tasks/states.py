@@ -101,6 +101,6 @@ def check_lines(worker: Since, beat: Since) -> None:
     lines = [*worker.lines, *beat.lines]
     errors = [f"{line['message']}: {line['exception']}"[-2000:] for line in lines if "exception" in line]
     assert not errors, errors[0]
-    assert sum(line["logger"] == "opa.tasks.reconnects" for line in lines) <= 4
+    assert sum(line["logger"] == "opa.tasks.worker.reconnects" for line in lines) <= 4
     sent = [line["message"] for line in beat.lines if "is sent, id" in line["message"]]
     assert len(set(sent)) == len(sent)

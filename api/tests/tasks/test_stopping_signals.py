@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from celery.worker import state
 
-from opa.tasks.stopping import Stopping
+from opa.tasks.worker.stopping import Stopping
 from tests.signals import signal_at
 
 

@@ -28,11 +28,11 @@ from opa.errors import RegistrationError, SettingsError
 from opa.loading.importing import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.tasks import redis_pool
-from opa.tasks.amqp_broker import BREAKER, MAX_BYTES
 from opa.tasks.application import application_of
+from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
+from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
-from opa.tasks.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.schedules import parse_entries
 from opa.tasks.server_states import SERVER_STATES
 from opa.tasks.setting_keys import with_keys_of_celery
@@ -56,9 +56,9 @@ DEFAULTS: dict[str, Any] = {
     "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "interval_start": 0.2}},
     # One pool for all threads, so that all connections can be closed.
     "result_backend_thread_safe": True,
-    # A worker connects anew whatever the broker says to it; `opa.tasks.consumer` knows what ends one all the same.
+    # A worker connects anew whatever the broker says to it; what ends one all the same, its consumer knows.
     "broker_channel_error_retry": True,
-    "beat_scheduler": "opa.tasks.beat:Scheduler",
+    "beat_scheduler": "opa.tasks.beat.service:Scheduler",
 }
 
 TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {

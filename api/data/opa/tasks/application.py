@@ -18,12 +18,12 @@ from opa._util.sources import where_is, where_is_function
 from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
 from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
+from opa.tasks.brokers.queues import Amqp
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.marks import TooLargeError
 from opa.tasks.options import unknown_options
 from opa.tasks.parameters import Parameters, parameters_of
-from opa.tasks.queues import Amqp
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.task import Task, synchronous
@@ -70,7 +70,7 @@ class TaskApplication(Celery):
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
-        from opa.tasks import consumer, events, worker
+        from opa.tasks.worker import consumer, events, worker
 
         self.events.dispatcher_cls = f"{events.EventDispatcher.__module__}:{events.EventDispatcher.__name__}"
         self.steps["worker"].add(worker.ChildrenUp)
@@ -81,7 +81,7 @@ class TaskApplication(Celery):
     @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name
         """What runs the schedule; imported when a beat starts."""
-        from opa.tasks.beat import Beat
+        from opa.tasks.beat.service import Beat
 
         return self.subclass_with_self(Beat)
 

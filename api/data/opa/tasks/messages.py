@@ -16,7 +16,7 @@ from kombu.asynchronous.timer import to_timestamp
 from opa._util.nesting import deeper_than
 from opa._util.words import kind_of
 from opa.errors import OpaError
-from opa.tasks.amqp_broker import UNREADABLE
+from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import CONTENT_TYPE, Limits, Unread, decode
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded,
 from kombu.exceptions import EncodeError
 
 from opa.core.threads import in_pool
-from opa.tasks import loop, outages, soft_limit
 from opa.tasks.codec import Sending
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
+from opa.tasks.worker import loop, outages, soft_limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +50,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     """
 
     abstract = True
-    Request = "opa.tasks.request:Request"
+    Request = "opa.tasks.worker.request:Request"
     waits_for_components: bool = True
     """Whether a task that fails because a component is gone waits until it is back, and runs again."""
     from_config: Any

@@ -25,7 +25,7 @@ from opa.process.error_report import print_error
 from opa.settings.config import Config
 from opa.settings.validation import check
 from opa.tasks.codec import Limits
-from opa.tasks.dead import describe
+from opa.tasks.dead_letters.letters import describe
 from tests import programs
 from tests._util.masking.planted import INNOCENT, PLANTED, SECRET
 from tests.project import Project

@@ -16,7 +16,7 @@ from opa.core.drivers import Driver
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from opa.logging.logger import log
-from opa.tasks.outages import Outages
+from opa.tasks.worker.outages import Outages
 
 Result = TypeVar("Result")
 

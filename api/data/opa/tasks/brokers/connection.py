@@ -7,7 +7,8 @@ from typing import Any
 import kombu
 from kombu.transport import pyamqp, redis
 
-from opa.tasks import amqp_broker, redis_broker
+from opa.tasks.brokers import rabbitmq as amqp_broker
+from opa.tasks.brokers import redis as redis_broker
 
 TRANSPORTS: dict[Any, Any] = {
     pyamqp.Transport: amqp_broker.Transport,

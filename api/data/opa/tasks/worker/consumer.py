@@ -23,11 +23,11 @@ from opa._util.masking.secrets import mask_text
 from opa.core.running import get_plugin_manager
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
+from opa.tasks.brokers.queues import dead_letter_queue
+from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.messages import UnfitMessageError, check
-from opa.tasks.queues import dead_letter_queue
-from opa.tasks.reconnects import LONGEST_PAUSE, STEADY, Reconnects
-from opa.tasks.redis_debts import Debts
 from opa.tasks.unpacking import UnpackingError
+from opa.tasks.worker.reconnects import LONGEST_PAUSE, STEADY, Reconnects
 
 if TYPE_CHECKING:
     from kombu import Message

@@ -16,9 +16,9 @@ from celery.exceptions import WorkerLostError
 from kombu.asynchronous import get_event_loop
 
 from opa.logging.logger import log
-from opa.tasks.loop import CLEANUP_LIMIT, GivenBackError, give_back
-from opa.tasks.stopping import Stopping
-from opa.tasks.thread_limits import GivenUpError, Limited, ThreadLimits
+from opa.tasks.worker.loop import CLEANUP_LIMIT, GivenBackError, give_back
+from opa.tasks.worker.stopping import Stopping
+from opa.tasks.worker.thread_limits import GivenUpError, Limited, ThreadLimits
 
 PAUSE = 0.2
 

@@ -93,11 +93,11 @@ def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
 
 def _reader(app: TaskApplication, connection: Any) -> Generator[Held]:
     if connection.transport.driver_type == "amqp":
-        from opa.tasks.dead_amqp import held_messages
+        from opa.tasks.dead_letters.rabbitmq import held_messages
 
         return held_messages(connection, app.delivery_limit, app.limits)
     if connection.transport.driver_type == "redis":
-        from opa.tasks.dead_redis import listed_messages
+        from opa.tasks.dead_letters.redis import listed_messages
 
         return listed_messages(connection, app.limits)
     raise StartError(

@@ -20,10 +20,10 @@ from redis.maint_notifications import MaintNotificationsConfig
 from opa.logging.logger import log
 from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
-from opa.tasks.outages import pauses
 from opa.tasks.parameters import written_result
 from opa.tasks.redis_pool import GuardedPool
 from opa.tasks.server_states import SERVER_STATES, StateParser
+from opa.tasks.worker.outages import pauses
 
 ANSWER_TIMEOUT = 3
 """Seconds that the server may take to answer."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from opa.tasks.lease import Lease
+from opa.tasks.beat.lease import Lease
 from tests.serve.process import wait_until
 
 KEY, HASH = "test-lease:lock", "test-lease:values"

@@ -11,10 +11,10 @@ from typing import Any, cast
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
+from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
+from opa.tasks.brokers.redis import DEATH
 from opa.tasks.codec import Limits
-from opa.tasks.dead import DeadLetter, Held, describe, digest
-from opa.tasks.queues import DEAD_LETTER_QUEUE
-from opa.tasks.redis_broker import DEATH
+from opa.tasks.dead_letters.letters import DeadLetter, Held, describe, digest
 
 AT_A_TIME = 50
 

@@ -7,7 +7,7 @@ from typing import Any
 from billiard import pool as billiard_pool
 from celery.concurrency import asynpool, prefork
 
-from opa.tasks import soft_limit
+from opa.tasks.worker import soft_limit
 
 _AsynPool: Any = asynpool.AsynPool  # the stubs lack their processes
 _BlockingPool: Any = billiard_pool.Pool

@@ -17,8 +17,8 @@ from kombu import Producer
 
 from opa import get_plugin_manager
 from opa.tasks.application import TaskApplication
-from opa.tasks.dead import DeadLetter, dead_letters
-from opa.tasks.queues import DEAD_LETTER_QUEUE, dead_letter_queue
+from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, dead_letter_queue
+from opa.tasks.dead_letters.letters import DeadLetter, dead_letters
 from tests import programs
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ

@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from opa import log
-from opa.tasks.beat import LOCK_LIFE, Scheduler
-from opa.tasks.beat_keys import FORMER_LOCK_KEY, FORMER_SENT_KEY, lock_key, sent_key
+from opa.tasks.beat.keys import FORMER_LOCK_KEY, FORMER_SENT_KEY, lock_key, sent_key
+from opa.tasks.beat.service import LOCK_LIFE, Scheduler
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import is_halted, wait_until

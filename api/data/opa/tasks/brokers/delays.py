@@ -14,7 +14,7 @@ from kombu.transport.native_delayed_delivery import (
     level_name,
 )
 
-from opa.tasks.refusals import is_unroutable
+from opa.tasks.brokers.refusals import is_unroutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from opa.tasks import thread_limits
 from opa.tasks.application import TaskApplication
 from opa.tasks.task import Task
-from opa.tasks.thread_limits import GivenUpError, Limited, ThreadLimits
-from opa.tasks.threads import Job
+from opa.tasks.worker import thread_limits
+from opa.tasks.worker.thread_limits import GivenUpError, Limited, ThreadLimits
+from opa.tasks.worker.threads import Job
 
 
 @pytest.fixture

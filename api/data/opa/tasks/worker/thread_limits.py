@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opa.logging.logger import log
-from opa.tasks import soft_limit
+from opa.tasks.worker import soft_limit
 
 PAUSE = 0.1
 """Seconds between two looks at the tasks that run."""

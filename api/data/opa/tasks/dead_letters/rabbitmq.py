@@ -13,10 +13,10 @@ from amqp import Message
 from amqp.exceptions import ChannelError, FrameSyntaxError, MessageNacked, NotFound
 
 from opa.errors import StartError
-from opa.tasks.amqp_broker import UNREADABLE
+from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
+from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import Limits
-from opa.tasks.dead import DeadLetter, Held, describe
-from opa.tasks.queues import DEAD_LETTER_QUEUE
+from opa.tasks.dead_letters.letters import DeadLetter, Held, describe
 
 BACK_LIMIT = 2.0
 BACK_PAUSE = 0.02

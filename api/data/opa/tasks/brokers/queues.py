@@ -15,12 +15,12 @@ from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import bind_queue_to_native_delayed_delivery_exchange
 
 from opa.logging.logger import log
-from opa.tasks import refusals
+from opa.tasks.brokers import refusals
 from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
 if TYPE_CHECKING:
-    from opa.tasks.delays import Delays
+    from opa.tasks.brokers.delays import Delays
 
 DEAD_LETTER_QUEUE = "opa.dead"
 QUEUE_TYPES = ("quorum", "classic")
@@ -180,7 +180,7 @@ class Amqp(AMQP):
     @cached_property
     def delays(self) -> Delays:
         """What sends a task with a countdown on RabbitMQ."""
-        from opa.tasks.delays import Delays
+        from opa.tasks.brokers.delays import Delays
 
         return Delays(self.app)
 
@@ -223,7 +223,7 @@ class Amqp(AMQP):
     @property
     def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it
         """What connects to the broker."""
-        from opa.tasks.broker import Connection
+        from opa.tasks.brokers.connection import Connection
 
         return Connection
 

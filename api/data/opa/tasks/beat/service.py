@@ -20,8 +20,8 @@ from opa._util.masking.secrets import mask_text
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.beat_keys import FormerKeys, home_key, lock_key, sent_key
-from opa.tasks.lease import Lease
+from opa.tasks.beat.keys import FormerKeys, home_key, lock_key, sent_key
+from opa.tasks.beat.lease import Lease
 
 LOCK_LIFE = 30
 """Seconds that the lock outlives its holder: longer than a broker that hangs can hold up one send."""

@@ -13,7 +13,7 @@ from opa.core.running import get_plugin_manager
 from opa.errors import LifecycleError, OpaError
 from opa.logging.logger import log
 from opa.process.start_failures import LONGEST, StartFailures
-from opa.tasks.loop import start_process_loop, stop_process_loop
+from opa.tasks.worker.loop import start_process_loop, stop_process_loop
 
 PAUSE = 0.1
 

@@ -29,13 +29,13 @@ from opa.core.running import get_plugin_manager
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.workers import available_cpus
-from opa.tasks.children import Children, reason
-from opa.tasks.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
-from opa.tasks.prefork import ProcessPool
-from opa.tasks.records import lead_records
-from opa.tasks.stopping import Stopping
-from opa.tasks.thread_limits import ThreadLimits, warn_of_soft_limits
-from opa.tasks.threads import ThreadPool
+from opa.tasks.worker.children import Children, reason
+from opa.tasks.worker.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
+from opa.tasks.worker.prefork import ProcessPool
+from opa.tasks.worker.records import lead_records
+from opa.tasks.worker.stopping import Stopping
+from opa.tasks.worker.thread_limits import ThreadLimits, warn_of_soft_limits
+from opa.tasks.worker.threads import ThreadPool
 
 SETUP_LIMIT = 60.0
 """Seconds that the setups of a child may take, once its components have connected; then Celery starts another one."""

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
 from opa.core.breaker import Breaker
-from opa.tasks import refusals
+from opa.tasks.brokers import refusals
 from opa.tasks.codec import Limits
 from opa.tasks.redis_pool import shut
 from opa.tasks.unpacking import unpack

@@ -1,0 +1,1 @@
+"""What is particular to RabbitMQ and redis as brokers, and to results in redis."""
