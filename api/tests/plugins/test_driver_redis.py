@@ -19,7 +19,7 @@ from opa import get_component, get_instance
 from opa.errors import ComponentError
 from opa.local.servers import free_port
 from opa.plugins.driver_redis import Aioredis, Walrus
-from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
+from opa.redis_clients.states import SERVER_STATES, AsyncStateParser, StateParser
 from tests.project import Project
 from tests.servers import Server, redis_server, wait_until
 

@@ -23,18 +23,18 @@ from opa import Driver, Hook, HookDefinition, call_hook, config, state
 from opa._util.sources import where_is
 from opa._util.words import kind_of
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
-from opa.core.redis_urls import with_certificate_check
 from opa.errors import RegistrationError, SettingsError
 from opa.loading.importing import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
-from opa.tasks import redis_pool
+from opa.redis_clients import pools as redis_pool
+from opa.redis_clients.states import SERVER_STATES
+from opa.redis_clients.urls import with_certificate_check
 from opa.tasks.application import application_of
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
 from opa.tasks.schedules import parse_entries
-from opa.tasks.server_states import SERVER_STATES
 from opa.tasks.setting_keys import with_keys_of_celery
 
 SETTING_PREFIX = "CELERY_"

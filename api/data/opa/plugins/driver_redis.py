@@ -22,9 +22,9 @@ from redis.exceptions import (
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
-from opa.core.redis_urls import with_certificate_check
-from opa.tasks.redis_pool import GuardedAsyncPool, GuardedPool, ask, refusal
-from opa.tasks.server_states import SERVER_STATES, AsyncStateParser, StateParser
+from opa.redis_clients.pools import GuardedAsyncPool, GuardedPool, ask, refusal
+from opa.redis_clients.states import SERVER_STATES, AsyncStateParser, StateParser
+from opa.redis_clients.urls import with_certificate_check
 
 DEFAULTS: dict[str, Any] = {
     # Seconds.

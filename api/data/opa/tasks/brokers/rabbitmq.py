@@ -14,9 +14,9 @@ from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
 from opa.core.breaker import Breaker
+from opa.redis_clients.pools import shut
 from opa.tasks.brokers import refusals
 from opa.tasks.codec import Limits
-from opa.tasks.redis_pool import shut
 from opa.tasks.unpacking import unpack
 
 UNREADABLE = "x-opa-unreadable"

@@ -19,11 +19,11 @@ from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseEr
 from opa._util.words import kind_of
 from opa.core.breaker import Breaker
 from opa.logging.logger import log
+from opa.redis_clients.pools import GuardedPlainPool
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis_debts import note_without_memory
 from opa.tasks.codec import Limits
-from opa.tasks.redis_pool import GuardedPlainPool
 from opa.tasks.unpacking import unpack
 
 RETURNS = "x-delivery-count"

@@ -18,11 +18,11 @@ from kombu.utils.encoding import bytes_to_str
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa.logging.logger import log
+from opa.redis_clients.pools import GuardedPool
+from opa.redis_clients.states import SERVER_STATES, StateParser
 from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
 from opa.tasks.parameters import written_result
-from opa.tasks.redis_pool import GuardedPool
-from opa.tasks.server_states import SERVER_STATES, StateParser
 from opa.tasks.worker.outages import pauses
 
 ANSWER_TIMEOUT = 3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.core.redis_urls import with_certificate_check
+from opa.redis_clients.urls import with_certificate_check
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opa.core.breaker import Breaker
-from opa.tasks.redis_pool import GuardedAsyncPool, refusal
+from opa.redis_clients.pools import GuardedAsyncPool, refusal
 
 
 class Connection:
