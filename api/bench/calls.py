@@ -80,7 +80,7 @@ def measure(processes: int) -> CallCost:
 def time_here() -> None:
     """Prepare an application in this process, and print the nanoseconds of each round by statement, as JSON."""
     from opa import call_hook, config
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
 
     prepare()
     names = {

@@ -73,7 +73,7 @@ def time_here() -> None:
 
     from loguru import logger
 
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
     from opa.logging.lines import json_line
 
     prepare()

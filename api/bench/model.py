@@ -27,7 +27,7 @@ print(time.perf_counter() - started)
 MODEL = """
 import asyncio, time
 from opa.core.lifespan import running
-from opa.core.prepare import prepare
+from opa.bootstrap import prepare
 from opa.settings.load import load_settings
 import opa.plugins.core_docs, opa.plugins.driver_celery, opa.plugins.driver_mongodb, opa.plugins.driver_redis
 

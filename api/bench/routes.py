@@ -92,7 +92,7 @@ def measure(plugins: int, routes: int, rounds: int) -> RouteCost:
 def time_here(plugins: int, routes: int, rounds: int) -> None:
     """Build both applications in this process, and print what each round took, as JSON."""
     from opa._util.garbage import no_collection
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
     from opa.http.app import build_app
 
     with no_collection():

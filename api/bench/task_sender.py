@@ -17,7 +17,7 @@ def noop_of(name: str) -> Any:
     """The task of an application."""
     if name == "bare":
         return import_module("bench.bare_tasks").noop
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
 
     prepare()
     return import_module("noop").noop

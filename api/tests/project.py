@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from opa.bootstrap import prepare
 from opa.core.manager import PluginManager
-from opa.core.prepare import prepare
 from opa.core.running import set_running
 from opa.http.app import Api, build_app
 from opa.loading.importing import forget_plugins

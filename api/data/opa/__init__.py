@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opa.core.depends import Component
     from opa.core.drivers import Driver
-    from opa.core.framework import Framework, Schema
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.manager import PluginManager
     from opa.core.plugin_settings import PluginSettings
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from opa.core.setups import Setup
     from opa.core.state import state
     from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
+    from opa.framework import Framework, Schema
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
     from opa.logging.logger import log
@@ -77,13 +77,13 @@ _HOME = {
     "Component": "core.depends",
     "ComponentUnavailableError": "errors",
     "Driver": "core.drivers",
-    "Framework": "core.framework",
+    "Framework": "framework",
     "Hook": "core.hooks",
     "HookDefinition": "core.hooks",
     "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
-    "Schema": "core.framework",
+    "Schema": "framework",
     "Setup": "core.setups",
     "TaskTooLargeError": "errors",
     "call_hook": "core.running",

@@ -24,9 +24,9 @@ def start_api() -> Api:
         OpaError: a mistake in settings or plugins.
     """
     from opa._util.garbage import frozen
+    from opa.bootstrap import prepare
     from opa.checks import warn_of_mistakes
     from opa.core.overview import overview
-    from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.http.app import build_app
     from opa.logging.logger import log
@@ -45,7 +45,7 @@ def start_celery() -> TaskApplication:
     Raises:
         OpaError: a mistake in settings or plugins, or no component says where the broker is.
     """
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
     from opa.core.state import state
     from opa.tasks.required import task_application
 

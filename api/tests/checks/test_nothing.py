@@ -31,7 +31,7 @@ def test_plugin_paths_without_plugins_are_told(
 
 
 def test_a_default_path_that_is_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opa.core import prepare
+    from opa import bootstrap as prepare
     from opa.loading import plugin_paths
 
     for module in (plugin_paths, prepare):

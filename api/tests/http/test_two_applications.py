@@ -108,7 +108,7 @@ class Fill(Hook):
 ONE_AFTER_ANOTHER = """
 import os, sys
 from opa import call_hook
-from opa.core.prepare import prepare
+from opa.bootstrap import prepare
 from opa.core.running import belonging_to
 
 managers = {}

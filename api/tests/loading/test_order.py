@@ -35,7 +35,7 @@ def test_what_a_plugin_requires_comes_before_it_and_otherwise_the_names_decide(p
 
 def test_the_order_is_the_same_with_every_hash_seed(project: Project) -> None:
     plugins(project, **{f"p{n}": {"requires": [f"p{m}" for m in range(n + 1, 12, n + 2)]} for n in range(12)})
-    program = "from opa.core.prepare import prepare; print([f.plugin.name for f in prepare().registry.objects])"
+    program = "from opa.bootstrap import prepare; print([f.plugin.name for f in prepare().registry.objects])"
     found = {
         subprocess.run(
             [sys.executable, "-c", program],

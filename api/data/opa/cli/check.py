@@ -17,9 +17,9 @@ def check() -> None:
     from opa._util.garbage import no_collection
     from opa._util.masking.secrets import mask_text
     from opa._util.printable import in_one_line
+    from opa.bootstrap import prepare
     from opa.checks import mistakes_in_application, mistakes_in_plugins
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
     from opa.http.app import build_app
     from opa.http.openapi.build import build
 

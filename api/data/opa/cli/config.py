@@ -52,8 +52,8 @@ def config(
 
 def _schema() -> dict[str, Any]:
     """The JSON Schema of all settings, with the model of each plugin under `PLUGIN_SETTINGS`."""
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
     from opa.settings.schema import Settings
 
     schema = Settings.model_json_schema()
@@ -88,8 +88,8 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
 def _settings_of_plugins() -> dict[str, Any]:
     """The settings of each plugin as its model lets them be shown; of none where the plugins do not load."""
     from opa._util.masking.models import mask_by_type
+    from opa.bootstrap import prepare
     from opa.core.plugin_settings import SETTING
-    from opa.core.prepare import prepare
     from opa.errors import OpaError
     from opa.logging.logger import log
 

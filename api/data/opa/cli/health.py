@@ -30,9 +30,9 @@ def health(
     connected from here, with the same settings and plugins, so what it says of them is what a process that starts now
     would find.
     """
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
     from opa.core.components import probe_components
-    from opa.core.prepare import prepare
     from opa.serve.mode import chosen_mode
 
     config = load_beside_up(quiet=True)

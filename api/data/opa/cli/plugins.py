@@ -27,8 +27,8 @@ def plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
     from opa.http.app import build_app
 
     manager = prepare(load_beside_up(quiet=True))

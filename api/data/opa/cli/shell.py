@@ -30,8 +30,8 @@ def shell(
     """
     import asyncio
 
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
     from opa.core.state import state
 
     state["runner"] = "ipython"

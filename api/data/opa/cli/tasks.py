@@ -32,8 +32,8 @@ Every = Annotated[bool, typer.Option("--all", help="All of them.")]
 @tasks.command("list")
 def list_tasks(as_json: AsJson = False) -> None:
     """Show the tasks of the plugins: where each is written, its queue and its schedule."""
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
 
     rows = task_rows(prepare(load_beside_up(quiet=True)))
     if as_json:
@@ -193,8 +193,8 @@ def _check_choice(ids: list[str] | None, every: bool) -> list[str]:
 
 
 def _application(needed_by: str) -> TaskApplication:
+    from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.prepare import prepare
     from opa.tasks.required import task_application
 
     return task_application(prepare(load_beside_up(quiet=True)), needed_by)

@@ -30,8 +30,8 @@ def serve_beat(config: Config) -> None:
 
 def run(config: Config) -> None:
     """Run the schedule in this process; see `serve_beat`."""
+    from opa.bootstrap import prepare
     from opa.core.overview import overview
-    from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application

@@ -26,7 +26,7 @@ def serve_flower(config: Config) -> None:
         SystemExit: flower ended, with its status.
     """
     _check_password(config.HOST)
-    from opa.core.prepare import prepare
+    from opa.bootstrap import prepare
     from opa.core.state import state
     from opa.process.health_target import note_web_target
     from opa.serve.worker import run_celery

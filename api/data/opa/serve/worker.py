@@ -44,9 +44,9 @@ def run(config: Config) -> None:
         OpaError: it cannot be started.
         SystemExit: Celery ended, with its status.
     """
+    from opa.bootstrap import prepare
     from opa.checks import warn_of_mistakes
     from opa.core.overview import overview
-    from opa.core.prepare import prepare
     from opa.core.state import state
     from opa.tasks.required import task_application
 

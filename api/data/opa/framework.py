@@ -74,7 +74,7 @@ class Framework:
     importer: Importer
 
     def __init__(self, base_dir: Path | str = ".", schema: Schema | None = None) -> None:
-        from opa.core.prepare import prepare
+        from opa.bootstrap import prepare
 
         refuse_inside_application("a Framework", "Framework.current()")
         with contextlib.chdir(base_dir):
