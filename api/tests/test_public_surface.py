@@ -10,6 +10,7 @@ import pytest
 import typer
 
 import opa
+from opa import redis_clients
 from opa.cli import app
 from opa.core import plugin as original
 
@@ -21,6 +22,8 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 def test_what_opa_offers() -> None:
     assert sorted(opa.__all__) == [
         "BaseMiddleware",
+        "Breaker",
+        "CeleryDriver",
         "Component",
         "ComponentUnavailableError",
         "Driver",
@@ -51,6 +54,11 @@ def test_what_opa_offers() -> None:
         "state",
         "task",
     ]
+
+
+def test_what_drivers_for_redis_are_made_of_is_documented() -> None:
+    page = (ROOT / "docs" / "components.md").read_text()
+    assert [name for name in redis_clients.__all__ if not re.search(rf"\b{name}\b", page)] == []
 
 
 @pytest.mark.parametrize("name", opa.__all__)

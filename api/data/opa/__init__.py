@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opa.core.breaker import Breaker
     from opa.core.depends import Component
     from opa.core.drivers import Driver
     from opa.core.hooks import Hook, HookDefinition
@@ -38,9 +39,12 @@ if TYPE_CHECKING:
     from opa.logging.request_id import get_request_id
     from opa.settings.load import config
     from opa.tasks.decorator import task
+    from opa.tasks.driver import CeleryDriver
 
 __all__ = [
     "BaseMiddleware",
+    "Breaker",
+    "CeleryDriver",
     "Component",
     "ComponentUnavailableError",
     "Driver",
@@ -74,6 +78,8 @@ __all__ = [
 
 _HOME = {
     "BaseMiddleware": "http.middleware",
+    "Breaker": "core.breaker",
+    "CeleryDriver": "tasks.driver",
     "Component": "core.depends",
     "ComponentUnavailableError": "errors",
     "Driver": "core.drivers",

@@ -17,7 +17,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from types import MethodType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from weakref import WeakMethod
 
 from opa._util.masking.secrets import mask_text
@@ -68,6 +68,7 @@ class Breaker:
         is_open: whether calls are refused.
         is_asking: whether the component is being asked: since a call has failed, and until there is an answer.
         reason: why calls are refused; empty while it is closed.
+        probe_timeout: seconds that a probe should take at most; the next begins then.
         loop: the event loop that the component belongs to; None before it is connected.
 
     Args:
@@ -76,6 +77,8 @@ class Breaker:
         is_outage: whether an error says that there was none.
         refusal: makes the error that a refused call gets, from its text.
     """
+
+    probe_timeout: ClassVar[float] = PROBE_TIMEOUT
 
     def __init__(
         self,

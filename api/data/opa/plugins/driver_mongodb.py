@@ -22,8 +22,7 @@ from pymongo.errors import (
 from pymongo.server_description import ServerDescription
 from pymongo.uri_parser import parse_uri
 
-from opa import Driver
-from opa.core.breaker import PROBE_TIMEOUT, Breaker
+from opa import Breaker, Driver
 
 DEFAULTS = {
     "serverselectiontimeoutms": 3000,
@@ -35,7 +34,9 @@ DEFAULTS = {
 """`OPTS` win over these, and parameters in the URL over both."""
 
 PROBE_OPTIONS: dict[str, Any] = {
-    **dict.fromkeys(("serverselectiontimeoutms", "connecttimeoutms", "sockettimeoutms"), int(1000 * PROBE_TIMEOUT)),
+    **dict.fromkeys(
+        ("serverselectiontimeoutms", "connecttimeoutms", "sockettimeoutms"), int(1000 * Breaker.probe_timeout)
+    ),
     "heartbeatfrequencyms": 500,
     "servermonitoringmode": "poll",
     "maxpoolsize": 1,

@@ -22,9 +22,16 @@ from redis.exceptions import (
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa import Driver
-from opa.redis_clients.pools import GuardedAsyncPool, GuardedPool, ask, refusal
-from opa.redis_clients.states import SERVER_STATES, AsyncStateParser, StateParser
-from opa.redis_clients.urls import with_certificate_check
+from opa.redis_clients import (
+    SERVER_STATES,
+    AsyncStateParser,
+    GuardedAsyncPool,
+    GuardedPool,
+    StateParser,
+    ask,
+    refusal,
+    with_certificate_check,
+)
 
 DEFAULTS: dict[str, Any] = {
     # Seconds.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from weakref import WeakValueDictionary
 import redis
 from redis import asyncio as aioredis
 
+from opa._util.sockets import shut
 from opa.core.breaker import PROBE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -101,12 +101,6 @@ class PoolGuard:
             found = getattr(connection, "_sock", None)
             if found is not None:
                 shut(found)
-
-
-def shut(found: socket.socket) -> None:
-    """End a connection in whichever thread waits for it; below TLS, whose state is that thread's."""
-    with suppress(OSError):
-        socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
 class GuardedPool(PoolGuard, redis.BlockingConnectionPool):

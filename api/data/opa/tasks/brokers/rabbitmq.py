@@ -13,8 +13,8 @@ from amqp.serialization import PROPERTY_CLASSES, dumps
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
+from opa._util.sockets import shut
 from opa.core.breaker import Breaker
-from opa.redis_clients.pools import shut
 from opa.tasks.brokers import refusals
 from opa.tasks.codec import Limits
 from opa.tasks.unpacking import unpack
