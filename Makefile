@@ -17,6 +17,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples
 	$(BIN)/ruff check --config api/pyproject.toml api examples
 	$(BIN)/mypy --config-file api/pyproject.toml
+	cd api && ../$(BIN)/lint-imports pyproject.toml --no-cache
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format --config api/pyproject.toml api examples
