@@ -59,30 +59,12 @@ def assert_stops_and_shows_values(opa: Opa, debugger: DapClient) -> None:
     assert answers == [42]
 
 
-def test_a_breakpoint_in_a_plugin_stops_a_request_and_shows_values(opa: Opa) -> None:
-    opa.plugin("double.py", PLUGIN.format(note=1))
-    port = start(opa)
-    with attached(opa, port) as debugger:
-        assert_stops_and_shows_values(opa, debugger)
-    assert opa.stop() == 0
-
-
-def test_a_debugger_attaches_again_after_a_reload(opa: Opa) -> None:
+def test_a_request_that_stands_at_a_breakpoint_does_not_hold_up_a_reload_and_a_debugger_attaches_again(
+    opa: Opa,
+) -> None:
     opa.plugin("double.py", PLUGIN.format(note=1))
     port = start(opa, OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
     # It stays attached: its connection keeps the former process's adapter, and with it the port.
-    with attached(opa, port):
-        opa.plugin("double.py", PLUGIN.format(note=2))
-        wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=lambda: opa.log)
-        opa.wait_until_ready()
-        with attached(opa, port) as debugger:
-            assert_stops_and_shows_values(opa, debugger)
-    assert opa.stop() == 0
-
-
-def test_a_request_that_stands_at_a_breakpoint_does_not_hold_up_a_reload(opa: Opa) -> None:
-    opa.plugin("double.py", PLUGIN.format(note=1))
-    port = start(opa, OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
     with attached(opa, port) as debugger:
         caller = threading.Thread(target=lambda: opa.answers("/double?number=1"))
         caller.start()
@@ -90,7 +72,10 @@ def test_a_request_that_stands_at_a_breakpoint_does_not_hold_up_a_reload(opa: Op
         opa.plugin("double.py", PLUGIN.format(note=2))
         wait_until(lambda: opa.log.count("a debugger can attach on") == 2, what=lambda: opa.log)
         caller.join()
-    wait_until(lambda: opa.answers("/double?number=2", 4))
+        opa.wait_until_ready()
+        with attached(opa, port) as another:
+            assert_stops_and_shows_values(opa, another)
+    assert opa.stop() == 0
 
 
 def test_a_port_that_somebody_else_holds_is_said_and_the_api_serves(opa: Opa) -> None:
@@ -116,12 +101,6 @@ def test_it_waits_for_a_debugger_where_it_is_told_to(opa: Opa) -> None:
     assert "serving on" not in opa.log
     with attached(opa, port):
         opa.wait_until_ready()
-
-
-def test_the_former_name_of_the_setting_works(opa: Opa) -> None:
-    opa.start(OPA_PTVSD="true", OPA_DEBUGPY_PORT=str(free_port()))
-    opa.wait_until_ready()
-    assert "a debugger can attach on" in opa.log
 
 
 INITIALIZE = {
@@ -156,6 +135,12 @@ def debugged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Opa, in
     port = start(opa)
     yield opa, port
     opa.stop()
+
+
+def test_a_breakpoint_in_a_plugin_stops_a_request_and_shows_values(debugged: tuple[Opa, int]) -> None:
+    opa, port = debugged
+    with attached(opa, port) as debugger:
+        assert_stops_and_shows_values(opa, debugger)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def wait_for_hello(opa: Opa, word: str) -> None:
 
 
 @pytest.mark.parametrize("polling", ["yes", "no"])
-def test_a_changed_plugin_is_served(opa: Opa, polling: str) -> None:
+def test_a_changed_plugin_is_served_again_and_again(opa: Opa, polling: str) -> None:
     opa.hello("one")
     start(opa, OPA_RELOAD_POLLING=polling)
     wait_for_hello(opa, "one")
@@ -42,13 +42,6 @@ def test_a_changed_plugin_is_served(opa: Opa, polling: str) -> None:
     opa.hello("three")
     wait_for_hello(opa, "three")
     assert opa.stop() == 0
-
-
-def test_a_plugin_in_a_folder_that_was_empty_is_served(opa: Opa) -> None:
-    start(opa)
-    opa.wait_until_ready()
-    opa.hello("new")
-    wait_for_hello(opa, "new")
 
 
 def test_a_changed_module_beside_a_plugin_is_served(opa: Opa) -> None:
@@ -73,9 +66,12 @@ def test_a_changed_module_beside_a_plugin_is_served(opa: Opa) -> None:
     wait_for_hello(opa, "two")
 
 
-def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(opa: Opa) -> None:
-    opa.hello("one")
+def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_shown_and_mended_without_a_restart(
+    opa: Opa,
+) -> None:
     start(opa)
+    opa.wait_until_ready()
+    opa.hello("one")
     wait_for_hello(opa, "one")
     opa.plugin("hello.py", "def broken(:\n")
     wait_until(lambda: re.search(r"^error: .*hello", opa.log, re.MULTILINE), what=lambda: opa.log)
@@ -171,13 +167,16 @@ def test_a_process_that_was_killed_is_started_again_after_a_pause(opa: Opa) -> N
     assert opa.stop() == 0
 
 
-def test_a_change_of_a_file_does_not_wait_for_the_pause(opa: Opa) -> None:
-    ends = "import os\n\nfrom opa import get_router\n\nrouter = get_router()\nos._exit(0)\n"
+def test_a_change_of_a_file_ends_the_pause_and_so_does_a_signal(opa: Opa) -> None:
+    ends = "import os\n\nfrom opa import get_router\n\nrouter = get_router()\nos._exit(3)\n"
     opa.plugin("hello.py", ends)
     start(opa)
-    wait_until(lambda: "ended with exit status 0; it starts again in 4 s" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=lambda: opa.log)
     opa.hello("one")
     wait_for_hello(opa, "one")
+    opa.plugin("hello.py", ends)
+    wait_until(lambda: opa.log.count("it starts again in 2 s") == 2, what=lambda: opa.log)
+    assert opa.stop() == 0
 
 
 def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa, tmp_path: Path) -> None:
@@ -199,13 +198,6 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
         assert opa.stop() == 0
     finally:
         server.stop()
-
-
-def test_a_signal_ends_the_pause(opa: Opa) -> None:
-    opa.plugin("hello.py", "import os\nos._exit(3)\n")
-    start(opa)
-    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=lambda: opa.log)
-    assert opa.stop() == 0
 
 
 class FakeChild(ReloadChild):

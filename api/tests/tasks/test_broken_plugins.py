@@ -53,12 +53,16 @@ def test_with_fail_the_process_ends_with_status_1_and_one_line(broken: TaskProje
     assert len(said) == 1, said
 
 
-def test_with_skip_a_worker_runs_what_is_left_and_says_what_is_not(broken: TaskProject) -> None:
-    broken.settings(PLUGIN_FAILURE="skip")
-    worker = broken.worker()
-    with broken.sending():
-        assert broken.module("good").good.delay().get(timeout=60) == "good"
-    assert worker.says("plugin 'bad' is left out")
+def test_with_skip_a_worker_runs_what_is_left_and_says_what_is_not(tasks: TaskProject) -> None:
+    tasks.plugin("good.py", GOOD)
+    names = [f"bad_{number}" for number in range(len(WAYS))]
+    for name, way in zip(names, WAYS.values(), strict=True):
+        tasks.plugin(f"{name}.py", TASK + way)
+    tasks.settings(PLUGIN_IMPORT_TIMEOUT=2, PLUGIN_READY_TIMEOUT=2, PLUGIN_FAILURE="skip")
+    worker = tasks.worker()
+    with tasks.sending():
+        assert tasks.module("good").good.delay().get(timeout=60) == "good"
+    assert [name for name in names if not worker.says(f"plugin '{name}' is left out")] == []
     assert worker.stop(signal.SIGTERM) == 0
 
 

@@ -79,7 +79,9 @@ async def double_later(number):
 """
 
 
-def test_a_changed_task_runs_as_changed_and_one_that_runs_has_its_time(tasks: TaskProject) -> None:
+def test_a_changed_task_runs_as_changed_one_that_runs_has_its_time_and_a_mistake_is_shown_and_mended(
+    tasks: TaskProject,
+) -> None:
     file = tasks.plugin("words.py", WORD.format(word="one"))
     worker = tasks.worker(**RELOAD)
     with tasks.sending():
@@ -92,38 +94,29 @@ def test_a_changed_task_runs_as_changed_and_one_that_runs_has_its_time(tasks: Ta
         changed = words.word.delay()
         assert running.get(timeout=60) == "one"
         assert changed.get(timeout=60) == "two"
+        file.write_text("def broken(:\n")
+        wait_until(lambda: worker.says("starts again after the next change"))
+        file.write_text(WORD.format(word="three"))
+        assert words.word.delay().get(timeout=60) == "three"
     assert worker.stop() == 0
 
 
-def test_a_mistake_in_a_plugin_is_shown_and_mended_without_a_restart(tasks: TaskProject) -> None:
-    file = tasks.plugin("words.py", WORD.format(word="one"))
-    worker = tasks.worker(**RELOAD)
-    file.write_text("def broken(:\n")
-    wait_until(lambda: worker.says("starts again after the next change"))
-    file.write_text(WORD.format(word="two"))
-    with tasks.sending():
-        assert tasks.module("words").word.delay().get(timeout=60) == "two"
-
-
-def test_a_worker_that_was_killed_is_started_again_and_runs_tasks(tasks: TaskProject) -> None:
+def test_a_worker_that_reloads_ends_a_task_at_its_time_limit_and_is_started_again_when_it_is_killed(
+    tasks: TaskProject,
+) -> None:
     tasks.plugin("words.py", WORD.format(word="one"))
+    tasks.plugin("limited.py", LIMITED)
     worker = tasks.worker(**RELOAD)
-    (child,) = children_of(worker.process.pid)
-    left = children_of(child)
-    assert left, "the processes of the worker"
-    os.kill(child, signal.SIGKILL)
     with tasks.sending():
+        with pytest.raises(TimeLimitExceeded):
+            tasks.module("limited").endless.delay().get(timeout=60)
+        (child,) = children_of(worker.process.pid)
+        left = children_of(child)
+        assert left, "the processes of the worker"
+        os.kill(child, signal.SIGKILL)
         assert tasks.module("words").word.delay().get(timeout=60) == "one"
     assert worker.says("ended with signal SIGKILL; it starts again in 1 s")
     assert not any(map(is_running, left))
-    assert worker.stop() == 0
-
-
-def test_a_time_limit_ends_a_task_of_a_worker_that_reloads(tasks: TaskProject) -> None:
-    tasks.plugin("limited.py", LIMITED)
-    worker = tasks.worker(**RELOAD)
-    with tasks.sending(), pytest.raises(TimeLimitExceeded):
-        tasks.module("limited").endless.delay().get(timeout=60)
     assert worker.stop() == 0
 
 
@@ -142,20 +135,18 @@ def test_time_limits_hold_where_a_debugger_may_attach(tasks: TaskProject) -> Non
 
 
 @pytest.mark.parametrize("reload", ["true", "false"])
-@pytest.mark.parametrize("name", ["double", "double_later"])
-def test_a_debugger_stops_in_a_task(tasks: TaskProject, name: str, reload: str) -> None:
+def test_a_debugger_stops_in_a_task_and_in_an_asynchronous_one(tasks: TaskProject, reload: str) -> None:
     file = tasks.plugin("numbers_.py", DOUBLE)
-    text = DOUBLE.splitlines()
-    begin = next(number for number, line in enumerate(text) if f"def {name}(" in line)
-    line = text.index("    return answer", begin) + 1
+    lines = [number for number, line in enumerate(DOUBLE.splitlines(), 1) if line == "    return answer"]
     port = free_port()
     worker = tasks.start(OPA_RELOAD=reload, OPA_DEBUGPY="true", OPA_DEBUGPY_PORT=str(port), CELERY_PARAMS="-c 1")
     worker.wait_until_ready()
     with tasks.sending(), DapClient("127.0.0.1", port) as debugger:
         folder = str(file.parent)
-        debugger.attach(local_root=folder, remote_root=folder, breakpoints={str(file): [line]})
-        result = getattr(tasks.module("numbers_"), name).delay(21)
-        variables = debugger.variables_where_stopped()
-        assert (variables["number"], variables["answer"]) == ("21", "42")
-        debugger.resume()
-        assert result.get(timeout=60) == 42
+        debugger.attach(local_root=folder, remote_root=folder, breakpoints={str(file): lines})
+        for name, number in (("double", 21), ("double_later", 4)):
+            result = getattr(tasks.module("numbers_"), name).delay(number)
+            variables = debugger.variables_where_stopped()
+            assert (variables["number"], variables["answer"]) == (str(number), str(2 * number))
+            debugger.resume()
+            assert result.get(timeout=60) == 2 * number
