@@ -32,7 +32,7 @@ from tests.settings_folder import SettingsFolder
 
 # More of them by hand: FUZZ_EXAMPLES=20000 python -m pytest …
 FUZZ = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadline=None, suppress_health_check=list(HealthCheck)
 )
 SUFFIXES = (".yaml", ".json", ".toml", ".ini")
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

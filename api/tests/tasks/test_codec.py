@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -35,7 +36,8 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+# More of them by hand: FUZZ_EXAMPLES=20000 python -m pytest …
+@settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadline=None)
 @given(VALUES)
 def test_json_of_any_kind_arrives_as_it_was_sent(value: Any) -> None:
     assert decode(encode(value)) == value
