@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -102,6 +103,18 @@ def test_a_task_that_was_revoked_raises_that(api: SimpleNamespace) -> None:
     api.backend.mark_as_revoked(result.id, "not wanted any more")
     with pytest.raises(TaskRevokedError, match="not wanted"):
         get(api, result, 5)
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_a_result_that_somebody_has_written_ends_no_process(api: SimpleNamespace, kind: str) -> None:
+    result = sent(api)
+    failure = {"exc_type": kind, "exc_module": "builtins", "exc_message": [0]}
+    written = {"status": "FAILURE", "result": failure, "traceback": None, "children": [], "task_id": result.id}
+    api.backend.client.set(api.backend.get_key_for_task(result.id), json.dumps(written))
+    with pytest.raises(RuntimeError, match=f"{kind}.*which no task gives"):
+        get(api, result, 60)
+    with pytest.raises(RuntimeError, match=f"{kind}.*which no task gives"):
+        result.celery.get(timeout=60)
 
 
 def test_a_task_that_is_to_be_tried_again_has_no_result_yet(api: SimpleNamespace) -> None:

@@ -327,6 +327,40 @@ def test_the_times_of_a_version_before_keys_had_a_name_are_taken_over(scheduler:
     assert again._is_leading
 
 
+@pytest.mark.parametrize("value", [b"nan", b"1e300", b"-1", b"99999999999", b"garbage", b"\xff"])
+def test_what_is_no_time_of_a_last_run_is_told_and_replaced(scheduler: Callable[..., Scheduler], value: bytes) -> None:
+    beat = scheduler()
+    said: list[str] = []
+    sink = log.add(said.append, level="WARNING", format="{message}")
+    beat._redis.hset(SENT_KEY, mapping={"jobs.hourly": value, b"\xff": b"1"})
+    beat._redis.hset(f"{SENT_KEY.removesuffix('sent')}home", "holder", b"\xff")
+    beat._redis.set(FORMER_LOCK_KEY, b"\xff")
+    beat._redis.hset(FORMER_SENT_KEY, "jobs.hourly", value)
+    beat.tick()
+    log.remove(sink)
+    assert beat._is_leading
+    assert sum("jobs.hourly" in line for line in said) >= 1
+    stored = beat._redis.hgetall(SENT_KEY)
+    assert stored.keys() == {b"jobs.hourly"}
+    assert abs(float(stored[b"jobs.hourly"]) - time.time()) < 60
+
+
+def test_garbage_in_the_lock_is_waited_for(scheduler: Callable[..., Scheduler]) -> None:
+    beat = scheduler()
+    beat._redis.set(LOCK_KEY, b"\xff\xfe")
+    beat._redis.hset(SENT_KEY, b"\xff", b"1")
+    beat._redis.hset(f"{SENT_KEY.removesuffix('sent')}home", mapping={"holder": b"\xff", "plugins": b"\xff"})
+    beat.tick()
+    assert not beat._is_leading
+    assert 0 < beat._redis.ttl(LOCK_KEY) <= LOCK_LIFE  # nobody prolongs it, so it ends
+    beat._redis.set(LOCK_KEY, "")
+    beat.tick()
+    assert not beat._is_leading
+    beat._redis.delete(LOCK_KEY)
+    beat.tick()
+    assert beat._is_leading
+
+
 def test_the_times_of_the_last_runs_survive_a_restart(beats: TaskProject, servers: Servers) -> None:
     beats.plugin("jobs.py", "from opa import task\n\n@task(schedule=3600)\ndef hourly():\n    pass\n")
     first = start(beats)

@@ -6,8 +6,12 @@ stands there is taken over.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from opa.logging.logger import log
+from opa.tasks.beat.lease import named
 
 FORMER_LOCK_KEY = "opa:beat:lock"
 FORMER_SENT_KEY = "opa:beat:sent"
@@ -28,6 +32,37 @@ def home_key(project: str) -> str:
     return f"opa:{project}:beat:home"
 
 
+AHEAD = 86_400.0
+"""Seconds by which the clock of another machine may be ahead of ours."""
+
+
+def times_in(found: Iterable[tuple[bytes, bytes | None]]) -> dict[str, float]:
+    """The times of the last runs that stand in a hash, by entry; what is no such time is told and does not count.
+
+    Others may write to the same redis. A time that is yet to come would keep its entry from being sent until then.
+    """
+    times: dict[str, float] = {}
+    bad: list[str] = []
+    for name, text in found:
+        if text is None:
+            continue
+        try:
+            moment = float(text)
+            if not 0 <= moment <= time.time() + AHEAD:  # NaN is no such time either
+                raise ValueError
+            times[name.decode()] = moment
+        except ValueError:
+            bad.append(decoded(name))
+    if bad:
+        log.warning(f"redis has no time of a last run for {', '.join(bad)}, but something else: it is not used")
+    return times
+
+
+def decoded(value: bytes) -> str:
+    """The text that stands in redis, whatever somebody has written there."""
+    return value.decode(errors="backslashreplace")
+
+
 class FormerKeys:
     """The keys without a name, of which only that counts which is of our schedule: others may have written the rest.
 
@@ -45,14 +80,14 @@ class FormerKeys:
         holder = self._client.get(self._lock_key)
         if holder is None or not self.times(names):
             return ""
-        return str(holder.decode().rpartition(":")[0])
+        return named(decoded(holder))
 
     def times(self, names: Collection[str]) -> Mapping[str, float]:
         """When these entries were sent last, of those that stand there."""
         if not names:
             return {}
-        found = zip(names, self._client.hmget(self._sent_key, list(names)), strict=True)
-        return {name: float(time) for name, time in found if time is not None}
+        found = self._client.hmget(self._sent_key, list(names))
+        return times_in(zip(map(str.encode, names), found, strict=True))
 
     def forget(self, names: Collection[str]) -> None:
         """Take these entries out."""

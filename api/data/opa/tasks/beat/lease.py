@@ -16,6 +16,9 @@ if not holder then
 end
 if holder == ARGV[1] then
     redis.call('pexpire', KEYS[1], ARGV[2])
+elseif redis.call('pttl', KEYS[1]) == -1 then
+    -- No process of ours: it would hold it for ever.
+    redis.call('pexpire', KEYS[1], ARGV[2])
 end
 return {holder, 0}
 """
@@ -35,6 +38,11 @@ if redis.call('get', KEYS[1]) == ARGV[1] then
     redis.call('del', KEYS[1])
 end
 """
+
+
+def named(owner: str) -> str:
+    """Who an owner is, as `host:pid`; what is none of ours is named by what it is, and never by nothing."""
+    return owner.rpartition(":")[0] or owner or "another process"
 
 
 class Lease:
@@ -68,8 +76,8 @@ class Lease:
             redis.RedisError: redis does not answer.
         """
         holder, was_free = self._hold(keys=[self._key], args=[self._owner, self._milliseconds])
-        holder = holder.decode()
-        self.holder, self.was_free = holder.rpartition(":")[0], bool(was_free)
+        holder = holder.decode(errors="backslashreplace")
+        self.holder, self.was_free = named(holder), bool(was_free)
         return bool(holder == self._owner)
 
     def write(self, key: str, values: Mapping[str, str | float]) -> bool:

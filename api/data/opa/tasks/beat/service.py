@@ -20,7 +20,7 @@ from opa._util.masking.secrets import mask_text
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.beat.keys import FormerKeys, home_key, lock_key, sent_key
+from opa.tasks.beat.keys import FormerKeys, decoded, home_key, lock_key, sent_key, times_in
 from opa.tasks.beat.lease import Lease
 
 LOCK_LIFE = 30
@@ -172,13 +172,13 @@ class Scheduler(beat.Scheduler):
         Raises:
             AnotherProjectError: it is surely another project, and we would wait for ever.
         """
-        theirs = {name.decode() for name in self._redis.hkeys(self._sent_key)}
+        theirs = set(map(decoded, self._redis.hkeys(self._sent_key)))
         if not theirs or not self.schedule or not theirs.isdisjoint(self.schedule):
             return
         same_name = f"the same name '{self.app.project}' in this redis"
         advice = "Set PROJECT_ID, or PROJECT_NAME, to another name for one of them"
         noted = self._redis.hmget(self._home_key, "holder", "plugins")
-        its_holder, its_home = (text.decode() if text else "" for text in noted)
+        its_holder, its_home = (decoded(text) if text else "" for text in noted)
         if self.app.home and its_home and its_holder == holder and its_home != self.app.home:
             raise AnotherProjectError(
                 f"another project: {holder} runs the schedule of {its_home} under {same_name}. {advice}"
@@ -191,7 +191,8 @@ class Scheduler(beat.Scheduler):
             )
 
     def _remember(self) -> None:
-        stored = {name.decode(): float(time) for name, time in self._redis.hgetall(self._sent_key).items()}
+        found = self._redis.hgetall(self._sent_key)
+        stored = times_in(found.items())
         former = self._former.times([name for name in self.schedule if name not in stored])
         if former and self._lease.write(self._sent_key, former):
             self._former.forget(former)
@@ -206,7 +207,7 @@ class Scheduler(beat.Scheduler):
         if fresh:
             self._lease.write(self._sent_key, fresh)
         self._lease.write(self._home_key, {"holder": self._lease.holder, "plugins": self.app.home})
-        if gone := stored.keys() - self.schedule.keys():
+        if gone := [name for name in found if decoded(name) not in self.schedule]:
             self._redis.hdel(self._sent_key, *gone)
 
     def _send_if_due(self, entry: Any) -> float:

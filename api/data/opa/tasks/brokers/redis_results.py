@@ -114,6 +114,16 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
             raise EncodeError(f"its result of the type {type(encoded).__name__} is not JSON: {error}") from error
         return encoded if marked is encoded else Marked(marked)
 
+    def exception_to_python(self, exc: Any) -> Any:
+        """The exception that a result stands for; one that would end the process which asks for it is an error here.
+
+        A task whose function raises one has failed with a `RuntimeError`, so that somebody else has written it.
+        """
+        error = super().exception_to_python(exc)
+        if isinstance(error, BaseException) and not isinstance(error, Exception):
+            return RuntimeError(f"the result is {error!r}, which no task gives")
+        return error
+
     def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
         """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
 
