@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio.to_thread
 import pytest
 
 from opa.http import thread_limits
-from opa.http.thread_limits import ComponentLimiter
+from opa.http.thread_limits import FEW, ComponentLimiter, Share
 from tests.project import Project
 from tests.servers import wait_until
 
@@ -107,3 +109,103 @@ def test_two_applications_in_an_event_loop_share_one_limit() -> None:
         assert first.borrowed_tokens == 0
 
     anyio.run(install)
+
+
+class Requests:
+    """As many as there may be hold a thread, others wait for one, and the component is refused from now on."""
+
+    HEIGHT, WAITING = 4 * FEW, 100
+
+    def __init__(self) -> None:
+        self.breaker: Any = Refused()
+        self.share = Share(self.HEIGHT)
+        self.share.breakers = frozenset({self.breaker})
+        self.holding = [object() for _ in range(self.HEIGHT)]
+        self.running = self.most = self.done = 0
+        self.may_end = asyncio.Event()
+
+    async def begin(self) -> list[asyncio.Task[None]]:
+        for each in self.holding:
+            self.share.acquire_on_behalf_of_nowait(each)
+        tasks = [asyncio.create_task(self.one()) for _ in range(self.WAITING)]
+        await self.until(lambda: self.share.statistics().tasks_waiting == self.WAITING)
+        self.breaker.is_open = True
+        return tasks
+
+    async def one(self) -> None:
+        borrower = object()
+        await self.share.acquire_on_behalf_of(borrower)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await self.may_end.wait()
+        await asyncio.sleep(0)
+        self.running -= 1
+        self.done += 1
+        self.share.release_on_behalf_of(borrower)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+
+class Refused:
+    """All that a limit asks a breaker for."""
+
+    is_open = False
+
+
+def test_requests_that_waited_until_their_component_was_refused_run_a_few_at_a_time() -> None:
+    async def drain() -> None:
+        requests = Requests()
+        for _outage in range(2):
+            tasks = await requests.begin()
+            requests.may_end.set()
+            for each in requests.holding:
+                requests.share.release_on_behalf_of(each)
+            await asyncio.gather(*tasks)
+            assert requests.most == FEW
+            await requests.until(lambda: requests.share.total_tokens == requests.HEIGHT)
+            requests.breaker.is_open = False
+
+    asyncio.run(drain())
+
+
+def test_a_request_that_hangs_on_keeps_none_of_those_that_waited_from_a_thread() -> None:
+    async def drain() -> None:
+        requests = Requests()
+        tasks = await requests.begin()
+        requests.may_end.set()
+        requests.share.release_on_behalf_of(requests.holding.pop())
+        await asyncio.gather(*tasks)
+        assert requests.most == 1  # the others still have theirs
+
+    asyncio.run(drain())
+
+
+def test_where_a_route_works_on_without_its_component_those_that_waited_get_all_threads() -> None:
+    async def drain() -> None:
+        requests = Requests()
+        tasks = await requests.begin()
+        for each in requests.holding:
+            requests.share.release_on_behalf_of(each)
+        await requests.until(lambda: requests.running == requests.HEIGHT)
+        requests.may_end.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(drain())
+
+
+def test_once_a_component_is_back_those_that_wait_get_all_threads() -> None:
+    async def drain() -> None:
+        requests = Requests()
+        tasks = await requests.begin()
+        requests.share.release_on_behalf_of(requests.holding.pop())
+        requests.breaker.is_open = False
+        for each in requests.holding:
+            requests.share.release_on_behalf_of(each)
+        await requests.until(lambda: requests.running == requests.HEIGHT)
+        requests.may_end.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(drain())

@@ -2,11 +2,12 @@
 
 Starlette runs `def` routes in threads, 40 at a time. Where a component hangs, the routes that call it would have all of
 them, and the others wait. So the routes that call the same components have a limit of their own, as high as that of all
-others.
+others. When such a component is refused from now on, those that waited for a thread meanwhile run a few at a time.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -26,11 +27,84 @@ else:
     _Limiter = getattr(_anyio, "CapacityLimiter", object)
 
 
+FEW = 4
+"""Threads for requests that have waited for one until their component was refused. Each needs but a moment, and as many
+as there may be would take the event loop and the interpreter from all others until the last of them is done."""
+LOOK_EVERY = 0.1
+"""Seconds after which they get twice as many, unless there are fewer of them: their route does other work instead."""
+
+
+class Share(_Limiter):  # type: ignore[misc]  # its class is known when it runs
+    """The limit of the routes that call the same components.
+
+    Attributes:
+        breakers: of these components.
+    """
+
+    breakers: frozenset[Breaker] = frozenset()
+
+    def __init__(self, total_tokens: float) -> None:
+        self._height = total_tokens
+        self._few = FEW
+        self._is_draining = self._was_drained = False
+        self._waited = 0
+        self._before: set[object] = set()
+        super().__init__(total_tokens)
+
+    def set_height(self, value: float) -> None:
+        """Threads at a time from now on."""
+        self._height = value
+        self._set_tokens()
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Wait for a thread."""
+        if self._was_drained and not self._is_refused():
+            self._was_drained = False
+        await super().acquire_on_behalf_of(borrower)
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        """Give a thread back."""
+        if self._is_draining:
+            self._before.discard(borrower)
+            self._set_tokens()
+        elif not self._was_drained and self._is_refused():
+            self._begin_to_drain(borrower)
+        super().release_on_behalf_of(borrower)
+
+    def _is_refused(self) -> bool:
+        return any(breaker.is_open for breaker in self.breakers)
+
+    def _begin_to_drain(self, borrower: object) -> None:
+        now = self.statistics()
+        self._waited = now.tasks_waiting
+        if self._waited:
+            self._is_draining = self._was_drained = True
+            self._few = FEW
+            self._before = {*now.borrowers} - {borrower}  # they may hang for longer, and are not to be waited for
+            self._set_tokens()
+            asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        waiting = self.statistics().tasks_waiting
+        if not waiting or not self._is_refused():
+            self._is_draining = False
+            self._before.clear()
+        else:
+            self._few *= 1 if waiting < self._waited else 2
+            self._waited = waiting
+            asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+        self._set_tokens()
+
+    def _set_tokens(self) -> None:
+        few = len(self._before) + self._few
+        self.total_tokens = min(few, self._height) if self._is_draining else self._height
+
+
 class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known when it runs
     """anyio's limit, with another of the same height for each set of components that a route is known to call."""
 
     def __init__(self, total_tokens: float) -> None:
-        self._others: dict[frozenset[Breaker], Any] = {}
+        self._others: dict[frozenset[Breaker], Share] = {}
         self._lent: dict[object, Any] = {}
         super().__init__(total_tokens)
 
@@ -44,7 +118,7 @@ class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known wh
     def total_tokens(self, value: float) -> None:
         _Limiter.total_tokens.fset(self, value)
         for other in self._others.values():
-            other.total_tokens = value
+            other.set_height(value)
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         """Wait for a thread; called in the task of the request."""
@@ -56,7 +130,8 @@ class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known wh
         if other is None:
             # Those of components that are connected no more would keep them alive, for as long as the event loop lives.
             connected = {key: one for key, one in self._others.items() if all(each.is_armed for each in key)}
-            other = _Limiter(self.total_tokens)
+            other = Share(self.total_tokens)
+            other.breakers = breakers
             self._others = {**connected, breakers: other}
         if other.available_tokens <= 0:  # they may be busy, or wait for a component that hangs
             for breaker in breakers:
