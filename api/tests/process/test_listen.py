@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from opa.errors import StartError
+from opa.process.error_report import print_error
 from opa.process.listen import Listeners, address_of, listening_socket, refuse_connections
 
 
@@ -30,11 +31,13 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
         assert address_of(listener).startswith("http://[::1]:")
 
 
-def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
+def test_a_port_that_is_taken_is_refused_with_what_to_do_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: .*OPA_PORT"):
+        with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: .*OPA_PORT") as caught:
             listening_socket("127.0.0.1", port)
+    print_error(caught.value)
+    assert capsys.readouterr().err.count("\n") == 1, "one line says it all"
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

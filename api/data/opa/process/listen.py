@@ -28,8 +28,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
-        raise StartError(f"HOST '{host}' is no address of this machine", where=where) from error
+    except socket.gaierror:
+        raise StartError(f"HOST '{host}' is no address of this machine", where=where) from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,7 +41,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}",
             where=where,
             hint="Stop what listens there, or set OPA_PORT to another port",
-        ) from error
+        ) from None
     return listener
 
 

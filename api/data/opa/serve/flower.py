@@ -56,7 +56,7 @@ def serve_flower(config: Config) -> None:
             f"flower cannot listen on {config.HOST} port {config.FLOWER_PORT}: {error.strerror}",
             where="settings HOST and FLOWER_PORT",
             hint="Set FLOWER_PORT to a port that is free, or HOST to an address of this machine",
-        ) from error
+        ) from None
 
 
 def _check_password(host: str) -> None:

@@ -54,7 +54,7 @@ def settings_files(folder: Path) -> list[Path]:
             if path.suffix.lower() in READERS and not path.name.startswith(".") and not path.is_dir()
         ]
     except OSError as error:
-        raise _file_error(folder, f"the settings folder cannot be read: {error.strerror or error}") from error
+        raise _file_error(folder, f"the settings folder cannot be read: {error.strerror or error}") from None
     return sorted(files, key=lambda path: (".local." in path.name, path.name))
 
 
