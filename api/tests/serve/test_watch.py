@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,3 +170,16 @@ def test_a_folder_may_hold_plugins_and_settings(tmp_path: Path) -> None:
     watched = [Watched(tmp_path, in_plugin_path), Watched(tmp_path / "settings", in_settings)]
 
     assert list(take_snapshot(watched)) == [str(tmp_path / "settings" / "a.yaml")]
+
+
+def test_folders_may_be_nested_deeper_than_python_allows_calls(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * 300)
+    deep.mkdir(parents=True)
+    (deep / "a.py").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 150)
+    try:
+        found = take_snapshot([Watched(tmp_path, in_plugin_path)])
+    finally:
+        sys.setrecursionlimit(limit)
+    assert list(found) == [str(deep / "a.py")]

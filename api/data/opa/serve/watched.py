@@ -41,29 +41,36 @@ class Watched:
 
         Hidden folders, `__pycache__`, `node_modules` and virtual environments are left out; links are followed.
         """
-        yield from self._files(str(self.folder), 0, set())
+        seen = set[tuple[int, int]]()
+        # A list instead of a call for each level, of which there may be more than Python allows calls.
+        folders = [(str(self.folder), 0)]
+        while folders:
+            folder, depth = folders.pop()
+            for entry, entries in _listed(folder, is_outermost=not depth):
+                try:
+                    found = entry.stat()
+                except OSError:  # gone since it was listed, or a link that leads nowhere
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    if (found.st_dev, found.st_ino) not in seen:
+                        seen.add((found.st_dev, found.st_ino))
+                        folders.append((entry.path, depth + 1))
+                elif self.counts(entry.name, depth, entries):
+                    yield entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def _files(self, folder: str, depth: int, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Stamp]]:
-        try:
-            with os.scandir(folder) as listed:
-                entries = {entry.name: entry for entry in listed}
-        except OSError:  # gone since it was listed, or not ours to read: whoever imports from it says so
-            return
-        if depth and VIRTUAL_ENVIRONMENT in entries:
-            return
-        for name, entry in entries.items():
-            if name.startswith(".") or name in LEFT_OUT:
-                continue
-            try:
-                found = entry.stat()
-            except OSError:  # gone since it was listed, or a link that leads nowhere
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                if (found.st_dev, found.st_ino) not in seen:
-                    seen.add((found.st_dev, found.st_ino))
-                    yield from self._files(entry.path, depth + 1, seen)
-            elif self.counts(name, depth, entries):
-                yield entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)
+
+def _listed(folder: str, *, is_outermost: bool) -> Iterator[tuple[os.DirEntry[str], Entries]]:
+    """What lies in the folder and may count, each with all that lies there."""
+    try:
+        with os.scandir(folder) as listed:
+            entries = {entry.name: entry for entry in listed}
+    except OSError:  # gone since it was listed, not ours to read, or too deep: whoever imports from it says so
+        return
+    if VIRTUAL_ENVIRONMENT in entries and not is_outermost:
+        return
+    for name, entry in entries.items():
+        if not name.startswith(".") and name not in LEFT_OUT:
+            yield entry, entries
 
 
 def in_package(name: str, depth: int, _beside: Entries) -> bool:
