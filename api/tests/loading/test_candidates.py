@@ -167,3 +167,19 @@ def test_a_test_beside_plugins_is_not_told(project: Project) -> None:
     (project.plugins / "test_nothing.py").symlink_to("nowhere")
     os.mkfifo(project.plugins / "test_pipe.py")
     assert told(project.plugins) == {}
+
+
+def test_a_huge_file_is_refused_before_python_reads_it(project: Project) -> None:
+    for name in ("a.py", "shop/__init__.py", "test_a.py"):
+        os.truncate(project.plugin(name), 2**40)
+    assert told(project.plugins) == {
+        "a.py": "is larger than 10 MB",
+        "shop": "has an __init__.py that is larger than 10 MB",
+    }
+
+
+def test_a_part_of_a_plugin_that_is_huge_is_refused_before_python_reads_it(project: Project) -> None:
+    project.plugin("shop/__init__.py")
+    os.truncate(project.plugin("shop/tasks.py"), 2**40)
+    with pytest.raises(PluginImportError, match=r"tasks\.py of plugin 'shop' does not import: it is larger than 10 MB"):
+        project.prepare()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 LARGEST = 10 * 1024 * 1024
 """Bytes of a file that is read at start."""
+TOO_LARGE = f"is larger than {LARGEST // 1024 // 1024} MB"
 
 
 class UnreadableError(Exception):
@@ -36,7 +37,7 @@ def read_text(path: Path) -> str:
     except ValueError as error:  # there is a NUL in the path
         raise UnreadableError(f"cannot be read: {error}") from error
     if len(content) > LARGEST:
-        raise UnreadableError(f"is larger than {LARGEST // 1024 // 1024} MB")
+        raise UnreadableError(TOO_LARGE)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -7,10 +7,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from opa._util.reading import LARGEST
 from opa.loading.importing import modules_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+
+
+def _content_of(file: Path) -> bytes | None:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)  # a compiled module may have any size
+    except (OSError, ValueError):  # gone since it was imported
+        return None
+    return content if len(content) <= LARGEST else None
 
 
 class Code:
@@ -33,13 +43,10 @@ class Code:
         self._trees: dict[ModuleType, ast.Module | None] = {}
 
     def source_of(self, module: ModuleType) -> bytes | None:
-        """The text of its file; none where that cannot be read, and empty where a folder has no `__init__.py`."""
+        """Its text; none where it is large or not to be read; empty where there is no `__init__.py`."""
         if module not in self._sources:
             file = getattr(module, "__file__", None)
-            try:
-                self._sources[module] = Path(file).read_bytes() if file else b""
-            except (OSError, ValueError):  # gone since it was imported
-                self._sources[module] = None
+            self._sources[module] = _content_of(Path(file)) if file else b""
         return self._sources[module]
 
     def tree_of(self, module: ModuleType) -> ast.Module | None:
@@ -48,6 +55,7 @@ class Code:
             source = self.source_of(module)
             try:
                 self._trees[module] = None if source is None else ast.parse(source)
-            except (SyntaxError, ValueError):  # compiled, or changed since it was imported
+            # Compiled, changed since it was imported, or nested so deeply that Python runs it and makes no tree of it.
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[module] = None
         return self._trees[module]

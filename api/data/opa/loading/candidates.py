@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from opa._util.reading import LARGEST, TOO_LARGE
+
 # The functions of `os` instead of a Path, which costs more, and says of some errors that there is nothing.
 # ruff: noqa: PTH110, PTH113, PTH114, PTH116
 
@@ -47,6 +49,7 @@ Refuse = Callable[[Refused], object]
 
 SOMETHING_ELSE: Final = Problem("", "")
 LINK_HINT = "Let the link lead to something that this process can see, also in a container, or remove it"
+LARGE_HINT = "Put what is data into a file beside it; where it is no plugin, move it to another place"
 _BAD_NAME = Problem(
     "has a name with more than letters, digits, '_' and '-', under which it cannot be imported",
     "Rename it; where it is a copy, move it to another place",
@@ -80,7 +83,7 @@ def problem_of_name(entry: os.DirEntry[str]) -> Problem | None:
         if not entry.name.endswith(".py") or not entry.is_file():
             return None
         with open(entry.path, "rb") as file:  # noqa: PTH123
-            text = file.read()
+            text = file.read(LARGEST)
     except OSError:
         return None
     return _NAME_OF_OTHERS if _OF_PLUGIN.search(text) else None
@@ -95,6 +98,8 @@ def module_problem(entry: os.DirEntry[str]) -> Problem | None:
         if not entry.is_file():
             os.stat(entry.path)
             return Problem("is no regular file", "Put the file itself into the folder, or remove this")
+        if entry.stat().st_size > LARGEST:  # Python would read all of it
+            return Problem(TOO_LARGE, LARGE_HINT)
     except OSError as error:
         return _unreadable(error, entry.path)
     return None if suffix == "py" else Problem(f"ends with '.{suffix}', which is no Python", f"Rename it to {stem}.py")
@@ -107,11 +112,13 @@ def package_problem(entry: os.DirEntry[str]) -> Problem | None:
     try:
         if not could_be and not entry.is_dir():
             return SOMETHING_ELSE
-        os.stat(file)
+        size = os.stat(file).st_size
         if not could_be:
             problem = _BAD_NAME
         elif not os.path.isfile(file):
             problem = Problem("has an __init__.py that is no regular file", "Put the file itself into the folder")
+        elif size > LARGEST:
+            problem = Problem(f"has an __init__.py that {TOO_LARGE}", LARGE_HINT)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         if is_missing and os.path.islink(file):

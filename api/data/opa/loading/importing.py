@@ -14,11 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opa._util.reading import LARGEST, TOO_LARGE
 from opa._util.sources import PACKAGE_FOLDER
 from opa._util.suggestions import nearest
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
-from opa.loading.candidates import LINK_HINT, who_may_read
+from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.repeats import hint_for, note_done
 from opa.loading.roster import Roster
@@ -118,6 +119,8 @@ def _import_plugin(
                 what = f"{file.name} of plugin '{plugin.name}'"
                 if not file.exists():
                     raise PluginImportError("it is a link that leads nowhere", where=str(file), hint=LINK_HINT)
+                if file.stat().st_size > LARGEST:
+                    raise PluginImportError(f"it {TOO_LARGE}", where=str(file), hint=LARGE_HINT)
                 parts[part] = importlib.import_module(f"{plugin.module}.{part}")
     except KeyboardInterrupt:
         raise
