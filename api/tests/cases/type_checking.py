@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cases.place import Place, case
 
 
-@case("B22", "Types below if TYPE_CHECKING do no harm where they are not needed, and else are told in one line")
+@case("B22", "Types below if TYPE_CHECKING do no harm where they are not needed, and otherwise are told in one line")
 def names_of_the_type_checker(place: Place) -> None:
     text = """
         from __future__ import annotations

@@ -147,7 +147,7 @@ def test_a_parameter_that_nothing_fits_is_an_error(project: Project, parameter: 
         """,
     )
     assert told_at_start(project) == [
-        "setup Made of plugin 'a' asks for 'redis', which there is not (…/a.py:5). Name one of app, config, "
+        "setup Made of plugin 'a' asks for 'redis', which is not injectable (…/a.py:5). Name one of app, config, "
         'plugin_manager, pm, or annotate it with Annotated[…, Component("…")]'
     ]
 

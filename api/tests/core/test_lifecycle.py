@@ -175,7 +175,7 @@ def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(proje
     file = project.plugin("p.py", "def ready(redis):\n    pass")
     with pytest.raises(SetupError) as caught, project.client():
         pass
-    assert str(caught.value).startswith(f"ready() of plugin 'p' asks for 'redis', which there is not ({file}:1)")
+    assert str(caught.value).startswith(f"ready() of plugin 'p' asks for 'redis', which is not injectable ({file}:1)")
 
 
 @pytest.mark.parametrize("step", ["ready", "startup"])

@@ -134,7 +134,7 @@ def test_a_setup_that_asks_for_what_there_is_not_is_an_error_that_says_what_ther
     with pytest.raises(SetupError) as caught, project.client():
         pass
     error = str(caught.value)
-    assert f"setup Ask of plugin 'a' asks for 'database', which there is not ({file}:2)" in error
+    assert f"setup Ask of plugin 'a' asks for 'database', which is not injectable ({file}:2)" in error
     assert "app, config, plugin_manager, pm" in error
 
 

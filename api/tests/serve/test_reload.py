@@ -66,7 +66,7 @@ def test_a_changed_module_beside_a_plugin_is_served(opa: Opa) -> None:
     wait_for_hello(opa, "two")
 
 
-def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_shown_and_mended_without_a_restart(
+def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_shown_and_fixed_without_a_restart(
     opa: Opa,
 ) -> None:
     start(opa)
@@ -81,7 +81,7 @@ def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_sh
     assert opa.stop() == 0
 
 
-def test_a_mistake_at_the_first_start_is_mended_without_a_restart(opa: Opa) -> None:
+def test_a_mistake_at_the_first_start_is_fixed_without_a_restart(opa: Opa) -> None:
     opa.plugin("hello.py", "def broken(:\n")
     start(opa)
     wait_until(lambda: "starts again after the next change" in opa.log, what=lambda: opa.log)
@@ -89,7 +89,7 @@ def test_a_mistake_at_the_first_start_is_mended_without_a_restart(opa: Opa) -> N
     wait_for_hello(opa, "one")
 
 
-def test_changed_settings_apply_and_a_mistake_in_them_is_mended(opa: Opa) -> None:
+def test_changed_settings_apply_and_a_mistake_in_them_is_fixed(opa: Opa) -> None:
     settings = opa.folder / "settings" / "mine.yaml"
     opa.hello("one")
     start(opa)

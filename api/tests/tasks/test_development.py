@@ -79,7 +79,7 @@ async def double_later(number):
 """
 
 
-def test_a_changed_task_runs_as_changed_one_that_runs_has_its_time_and_a_mistake_is_shown_and_mended(
+def test_a_changed_task_runs_as_changed_one_that_runs_has_its_time_and_a_mistake_is_shown_and_fixed(
     tasks: TaskProject,
 ) -> None:
     file = tasks.plugin("words.py", WORD.format(word="one"))

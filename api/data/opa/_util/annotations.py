@@ -32,7 +32,7 @@ class Unknown(metaclass=_AnyUse):
 
 
 class _Names(Mapping[str, Any]):
-    """What stands for names that there are not; Python looks for all others by itself."""
+    """What stands for names that do not exist; Python looks for all others by itself."""
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         self._known = known
@@ -50,7 +50,7 @@ class _Names(Mapping[str, Any]):
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of `function`, with `Unknown` for names that there are not.
+    """The annotations of `function`, with `Unknown` for names that do not exist.
 
     Raises:
         Exception: an annotation cannot be read for another reason.

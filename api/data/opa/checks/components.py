@@ -52,7 +52,7 @@ def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
             asked = list(parameters_of(function))
         except Exception as error:  # noqa: BLE001 - annotations are code, and the start fails with the same
             problem = f"{what} has annotations that cannot be read: {type(error).__name__}"
-            yield SetupError(f"{problem}: {error}", plugin=plugin, where=where, hint="Mend them")
+            yield SetupError(f"{problem}: {error}", plugin=plugin, where=where, hint="Fix them")
             continue
         for parameter in asked:
             if parameter.component is not None:

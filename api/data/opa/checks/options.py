@@ -1,4 +1,4 @@
-"""Entries of `PLUGIN_OPTIONS` for plugins that there are not, and plugins that settings do not tell apart."""
+"""Entries of `PLUGIN_OPTIONS` for plugins that do not exist, and plugins that settings do not tell apart."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def unresolved_types(app: Api) -> Iterator[Mistake]:
                 " runs",
                 plugin=owner,
                 where=where_is_function(function),
-                hint="Import the type at the top of the file, and not below 'if TYPE_CHECKING'; or mend its name",
+                hint="Import the type at the top of the file, and not below 'if TYPE_CHECKING'; or fix its name",
             )
 
 

@@ -38,7 +38,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command; a mistake that somebody can mend is one line and exit status 1."""
+    """Run the command; a mistake that somebody can fix is one line and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding does not have is shown as an escape, and ends no command.
         if isinstance(stream, io.TextIOWrapper):

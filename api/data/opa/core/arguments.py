@@ -84,7 +84,7 @@ def nothing_offered(
 ) -> SetupError:
     """The error for a parameter that nothing fits."""
     return SetupError(
-        f"{what} asks for '{name}', which there is not",
+        f"{what} asks for '{name}', which is not injectable",
         plugin=plugin,
         where=where,
         hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',

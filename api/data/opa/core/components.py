@@ -89,7 +89,7 @@ def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Dri
         raise RegistrationError(
             f"component '{key.lower()}' asks for the driver '{options['DRIVER']}', which no plugin that is loaded has",
             where=manager.config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
-            hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Mend the name, or set LOAD to 'no'",
+            hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Fix the name, or set LOAD to 'no'",
         )
     component = _made(driver, {**options, "OPTS": options_of(manager.config, key, driver)}, manager)
     component.pm = manager
@@ -108,7 +108,7 @@ def _made(driver: type[Driver], options: Mapping[str, Any], manager: PluginManag
             f"driver '{driver.name}' of plugin '{plugin}' cannot be made: {_summary(error)}",
             plugin=plugin,
             where=where_is(driver),
-            hint="Mend its __init__, which gets the arguments opts and load",
+            hint="Fix its __init__, which gets the arguments opts and load",
         ) from error
 
 
@@ -139,7 +139,7 @@ def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bo
         return False
     problem = f"driver '{driver.name}' of plugin '{plugin}' cannot be prepared: {_summary(error)}"
     where = deepest_line_in(manager.folders, error) or where_is(type(driver))
-    failure = RegistrationError(problem, plugin=plugin, where=where, hint="Mend its prepare()")
+    failure = RegistrationError(problem, plugin=plugin, where=where, hint="Fix its prepare()")
     failure.__cause__ = error
     manager.leave_out(plugin, failure)
     return True
@@ -150,7 +150,7 @@ def _unprepared(state: ComponentState, error: Exception) -> ComponentError:
         f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {_summary(error)}",
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
-        hint="Mend its OPTS; with LOAD 'no' it is left out",
+        hint="Fix its OPTS; with LOAD 'no' it is left out",
     )
 
 
@@ -324,7 +324,7 @@ def _failure(
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}"
         + (f"; {' and '.join(defaults)} from default-settings.yaml" if defaults else ""),
-        hint="Start its server or mend its OPTS; with LOAD 'no' it is left out",
+        hint="Start its server or fix its OPTS; with LOAD 'no' it is left out",
     )
 
 

@@ -129,7 +129,7 @@ class LifecycleRunner:
             raise LifecycleError(
                 f"{what} ({where_is_function(function)}) {problem_of(error, timeout, limit)}",
                 plugin=plugin,
-                hint=f"Mend it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else hint_for(once, "Mend it"),
+                hint=f"Fix it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else hint_for(once, "Fix it"),
             ) from error
         finally:
             warning.cancel()

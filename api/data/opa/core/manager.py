@@ -189,7 +189,7 @@ class PluginManager:
                 hint="Add a Hook for it; one with order = -1 beside the definition serves as the default",
             )
         known = ", ".join(sorted(self.hook_definitions)) or "none"
-        return HookCallError(f"no hook '{name}' is defined", hint=f"Mend the name; hooks that are defined: {known}")
+        return HookCallError(f"no hook '{name}' is defined", hint=f"Fix the name; hooks that are defined: {known}")
 
     def failed_components(self, error: Exception) -> list[str]:
         """The names of the connected components that `error` may come from: one, where that can be told."""

@@ -150,7 +150,7 @@ class PluginSettingsStore:
                 f"the settings of plugin '{plugin}' cannot be made: {type(error).__name__}: {problem}",
                 plugin=plugin,
                 where=where_is(model),
-                hint="Mend the model; a validator raises ValueError for a value that is wrong",
+                hint="Fix the model; a validator raises ValueError for a value that is wrong",
             ) from None
 
     def _values(self, model: type[PluginSettings], plugin: str) -> PluginValues:

@@ -270,7 +270,7 @@ def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
             f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",
             plugin=plugin.name,
             where=deepest_line_in([plugin.file.file.parent], error) or where_is(hook),
-            hint="Mend its __init__, which gets no arguments; what takes long or may fail belongs into ready()",
+            hint="Fix its __init__, which gets no arguments; what takes long or may fail belongs into ready()",
         ) from error
 
 
@@ -281,7 +281,7 @@ def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[s
             f"plugin '{plugin}' has a hook for '{name}', which no plugin defines",
             plugin=plugin,
             where=where_is(hook),
-            hint=f"Mend its name, or add a HookDefinition; hooks that are defined: {known}",
+            hint=f"Fix its name, or add a HookDefinition; hooks that are defined: {known}",
         )
     if not isinstance(hook.order, int | float):
         raise RegistrationError(

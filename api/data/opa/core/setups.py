@@ -40,7 +40,7 @@ async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) 
         error.plugin = plugin
         raise
     except (Exception, SystemExit) as error:
-        hint = hint_for(f"{name} {where}", "Mend the setup")
+        hint = hint_for(f"{name} {where}", "Fix the setup")
         raise SetupError(f"{name} failed: {in_words(error)}", plugin=plugin, where=where, hint=hint) from error
     note_done(f"{name} {where}")
     return instance

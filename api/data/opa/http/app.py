@@ -316,7 +316,7 @@ class _InnerLifespan:
 
 
 def _words_for(error: BaseException) -> str:
-    """One line for a mistake that somebody can mend, the stack trace for what nobody foresaw."""
+    """One line for a mistake that somebody can fix, the stack trace for what nobody foresaw."""
     if isinstance(error, OpaError):
         return str(error)
     return "".join(traceback.format_exception(error)) if isinstance(error, Exception) else ""
@@ -437,7 +437,7 @@ def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping
         except Exception as error:
             place = deepest_line_in([found.plugin.file.file.parent], error) or where
             problem = f"exception_handlers() of plugin '{plugin}' raised {type(error).__name__}: {error}"
-            raise RegistrationError(problem, plugin=plugin, where=place, hint="Mend it") from error
+            raise RegistrationError(problem, plugin=plugin, where=place, hint="Fix it") from error
         if not isinstance(handlers, Mapping):
             problem = f"exception_handlers() of plugin '{plugin}' returned {kind_of(handlers)}, not a dict"
             raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
@@ -459,5 +459,5 @@ def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",
             plugin=found.plugin.name,
             where=str(found.plugin.file.file),
-            hint="Mend the route that the message speaks of",
+            hint="Fix the route that the message speaks of",
         ) from error

@@ -99,7 +99,7 @@ class Cors:
 
 
 async def _let_in_or_refused(app: ASGIApp, refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as `app` does where that lets the page's origin in, and else with `refusal`."""
+    """Answer as `app` does where that lets the page's origin in, otherwise with `refusal`."""
     is_refused = False
 
     async def send_on(message: Message) -> None:

@@ -121,7 +121,7 @@ class MiddlewareMaker:
             f"middleware '{name}'" + (f" of plugin '{plugin}'" if plugin else "") + f" {problem}",
             plugin=plugin,
             where=where,
-            hint="Mend its __init__, or its options; what takes long or may fail belongs into ready()",
+            hint="Fix its __init__, or its options; what takes long or may fail belongs into ready()",
         )
 
 

@@ -90,7 +90,7 @@ class LifespanStarter:
                 f"the middleware of {whose} cannot be made: {in_words(error)}",
                 plugin=plugin,
                 where=deepest_line_in(self._manager.folders, error),
-                hint="Mend its __init__, or its options",
+                hint="Fix its __init__, or its options",
             )
             if plugin is None:
                 raise failure from error
@@ -113,7 +113,7 @@ class LifespanStarter:
             raise LifecycleError(
                 f"{whose} {problem_of(error, timeout, limit)}",
                 where=deepest_line_in(self._manager.folders, origin),
-                hint="Mend it, or raise PLUGIN_STARTUP_TIMEOUT" if late else "Mend it",
+                hint="Fix it, or raise PLUGIN_STARTUP_TIMEOUT" if late else "Fix it",
             ) from error
 
     async def _end(
@@ -135,5 +135,5 @@ class LifespanStarter:
             raise LifecycleError(
                 f"{whose} {problem_of(error, None, 0)} while it ended",
                 where=deepest_line_in(self._manager.folders, error),
-                hint="Mend it",
+                hint="Fix it",
             ) from error

@@ -101,10 +101,10 @@ def _render(self: JSONResponse, content: Any) -> bytes:
     try:
         return _encoder.encode(content).encode()
     except ValueError as error:
-        return _encoder.encode(_mended(content, error, set())).encode()
+        return _encoder.encode(_fixed(content, error, set())).encode()
 
 
-def _mended(value: Any, error: ValueError, around: set[int]) -> Any:
+def _fixed(value: Any, error: ValueError, around: set[int]) -> Any:
     """A copy with `null` for what is no number, and U+FFFD for what is no character.
 
     Args:
@@ -121,10 +121,10 @@ def _mended(value: Any, error: ValueError, around: set[int]) -> Any:
     if id(value) in around:
         raise error
     around.add(id(value))
-    mended: Any
+    fixed: Any
     if isinstance(value, dict):
-        mended = {_mended(key, error, around): _mended(item, error, around) for key, item in value.items()}
+        fixed = {_fixed(key, error, around): _fixed(item, error, around) for key, item in value.items()}
     else:
-        mended = [_mended(item, error, around) for item in value]
+        fixed = [_fixed(item, error, around) for item in value]
     around.remove(id(value))
-    return mended
+    return fixed

@@ -123,7 +123,7 @@ def _matches(setting: str, pattern: str, plugins: Iterable[PluginFile]) -> froze
         raise FilterError(
             f"{setting} '{_short(pattern)}' is not a regular expression: {problem}",
             where=f"setting {setting}",
-            hint="Mend the expression; a literal dot or bracket needs a backslash before it",
+            hint="Fix the expression; a literal dot or bracket needs a backslash before it",
         ) from None
 
 

@@ -244,7 +244,7 @@ def _import_error(
         )
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}:{error.lineno}"
-        hint = "Mend the syntax"
+        hint = "Fix the syntax"
     else:
         where = deepest_line_in(folders, error) or f"{file}:1"
         hint = who_may_read() if _is_unreadable(plugin, error) else import_hint(error, plugin.file)
@@ -269,18 +269,18 @@ def import_hint(error: BaseException, file: Path) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.partition(".")[0]
         if name in sys.modules:
-            return f"'{name}' is there, and has no module of that name: mend the import"
+            return f"'{name}' is there, and has no module of that name: fix the import"
         if own := own_import(error):
             return own
         known = {*sys.stdlib_module_names, *sys.modules}
         close = nearest(error.name, known)
-        return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or mend the import"
+        return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
     if isinstance(error, SystemExit):
         return (
             "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
             " path"
         )
-    return hint_for(f"import {file}", "Mend the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
+    return hint_for(f"import {file}", "Fix the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
 
 
 def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:

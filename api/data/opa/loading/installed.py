@@ -49,7 +49,7 @@ def named_plugins(entries: Iterable[NamedPlugin], policy: Policy) -> Iterator[Pl
             raise PluginPathError(
                 f"the plugin '{entry.module}' is not installed",
                 where="setting INSTALLED_PLUGINS",
-                hint=f"Install it, mend its name, or mark it: {{NAME: {entry.module}, OPTIONAL: true}}",
+                hint=f"Install it, fix its name, or mark it: {{NAME: {entry.module}, OPTIONAL: true}}",
             )
 
 
@@ -65,7 +65,7 @@ def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
             raise PluginPathError(
                 f"the entry point '{point.name}' of {ENTRY_POINT_GROUP} names '{point.value}', which is not there",
                 where=point.dist.name if point.dist else "an installed package",
-                hint="Mend or remove the package, or set PLUGIN_AUTOLOAD to false",
+                hint="Fix or remove the package, or set PLUGIN_AUTOLOAD to false",
             )
         yield _with_version_of(point, plugin)
 

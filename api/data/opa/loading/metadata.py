@@ -81,7 +81,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     except UnreadableError as error:
         if error.is_missing and not file.is_symlink():
             return {}
-        raise MetadataError(f"plugin metadata {error}", where=str(file), hint="Mend the file, or remove it") from None
+        raise MetadataError(f"plugin metadata {error}", where=str(file), hint="Fix the file, or remove it") from None
     try:
         data = _toml(text, file) if file.suffix == ".toml" else _json(text, file)
         check_nesting(data)
@@ -111,7 +111,7 @@ def _toml(text: str, file: Path) -> Any:
         data: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MetadataError(
-            f"plugin metadata is not valid TOML: {error}", where=str(file), hint="Mend the file"
+            f"plugin metadata is not valid TOML: {error}", where=str(file), hint="Fix the file"
         ) from None
     for key in ("tool", "opa"):
         if not isinstance(data, dict):

@@ -41,7 +41,7 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
         missing = next((each.name for each in required if required_plugin(each, others) is None), None)
         near = nearest(missing, others) if missing else None
         former = hint_for_former(missing) if missing else None
-        hint = former or (f"Did you mean '{near}'?" if near else "Add it, or mend the requirement")
+        hint = former or (f"Did you mean '{near}'?" if near else "Add it, or fix the requirement")
         return _error(plugin, f"requires {_all_of('plugin', problems)}", hint)
     if PLUGIN_INTERFACE not in plugin.metadata.opa:
         return _error(

@@ -81,7 +81,7 @@ class Roster:
                     f" {self.left_out[other.name].problem}",
                     plugin=plugin.name,
                     where=str(plugin.file),
-                    hint=f"Mend the plugin '{other.name}'",
+                    hint=f"Fix the plugin '{other.name}'",
                 )
         return None
 

@@ -95,7 +95,7 @@ def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, 
 
 
 def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) -> Program:
-    """A process of opa-stack. That it is ready is not waited for: with RELOAD it may wait for a plugin to be mended."""
+    """A process of opa-stack. That it is ready is not waited for: with RELOAD it may wait for a plugin to be fixed."""
     return Program(
         name=mode,
         command=[sys.executable, "-P", "-m", "opa.cli", "start"],

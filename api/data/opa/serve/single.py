@@ -105,7 +105,7 @@ MODES: dict[str, Callable[[Config], None]] = {"api": serve, "worker": run_worker
 
 
 def main() -> None:
-    """Load the settings and run the mode; a mistake that somebody can mend is one line, and status 1 or `MISTAKE`."""
+    """Load the settings and run the mode; a mistake that somebody can fix is one line, and status 1 or `MISTAKE`."""
     from opa.process.error_report import print_start_error
 
     if sys.argv[1:]:

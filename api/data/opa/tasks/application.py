@@ -357,7 +357,7 @@ def _unmade(name: str, function: Callable[..., Any], error: BaseException) -> Re
     return RegistrationError(
         f"task '{name}' cannot be made: {type(error).__name__}: {error}",
         where=where_is_function(function),
-        hint="Mend its options, or its base",
+        hint="Fix its options, or its base",
     )
 
 

@@ -197,7 +197,7 @@ class CeleryDriver(Driver):
                 f"hook 'driver.celery.setup' of plugin '{plugin}' {problem}",
                 plugin=plugin,
                 where=where,
-                hint="Mend the hook, which returns the application that is to be used",
+                hint="Fix the hook, which returns the application that is to be used",
             )
             failure.__cause__ = cause
             self.pm.leave_out(plugin, failure)
@@ -212,9 +212,7 @@ class CeleryDriver(Driver):
         for task, options in list(app.looked_up_options.items()):
             for option, problem in unknown_of_task(options):
                 where = app.where(task)
-                failure = RegistrationError(
-                    f"task '{task}': {option} {problem}", where=where, hint="Mend its decorator"
-                )
+                failure = RegistrationError(f"task '{task}': {option} {problem}", where=where, hint="Fix its decorator")
                 self._refuse(app, task, failure)
         if is_worker():  # which makes them all when it starts
             app.finalize()
@@ -238,7 +236,7 @@ class CeleryDriver(Driver):
                 raise SettingsError(str(error), where=config.source("CELERY_TASK_QUEUES")) from error
             hook = type(self.pm.hooks["driver.celery.setup"])
             plugin, where = self.pm.registry.plugin_of[hook], where_is(hook)
-            raise RegistrationError(str(error), plugin=plugin, where=where, hint="Mend it in the hook") from error
+            raise RegistrationError(str(error), plugin=plugin, where=where, hint="Fix it in the hook") from error
 
     def _scheduled_in_settings(self, app: Any) -> dict[str, Any]:
         try:

@@ -1,7 +1,7 @@
 """Keeps passwords and tokens out of logs, errors and output.
 
-By structure where there is one (`masked`, `mask_setting`), and else in the text that was made of it: `mask_text`, which
-goes by names (`opa._util.masking.names`) and by the shapes that issuers have chosen (`opa._util.masking.shapes`).
+By structure where there is one (`masked`, `mask_setting`), otherwise in the text that was made of it: `mask_text` goes
+by names (`opa._util.masking.names`) and by the shapes that issuers have chosen (`opa._util.masking.shapes`).
 """
 
 from __future__ import annotations

@@ -157,5 +157,5 @@ def _naming(what: str, where: str | None = None) -> Iterator[None]:
         raise OpenApiError(
             f"the OpenAPI document cannot be built{what}: {type(error).__name__}: {error}",
             where=where,
-            hint="Mend it, or leave the route out with include_in_schema=False",
+            hint="Fix it, or leave the route out with include_in_schema=False",
         ) from error

@@ -87,7 +87,7 @@ def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
             raise StartError(
                 f"the broker {connection.as_uri()} does not answer: {mask_text(str(error))}",
                 where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
-                hint="Start it, or mend BROKER_URL",
+                hint="Start it, or fix BROKER_URL",
             ) from None
 
 
