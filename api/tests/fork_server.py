@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -25,15 +26,27 @@ from typing import Any
 # Not gunicorn: at its import it looks in which folder it stands.
 LIBRARIES = (
     "asyncio",
+    "billiard.heap",
+    "billiard.popen_fork",
+    "billiard.synchronize",
     "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
     "celery.app.trace",
+    "celery.apps.worker",
     "celery.backends.redis",
+    "celery.bin.celery",
     "celery.concurrency.prefork",
     "celery.concurrency.thread",
     "celery.events.state",
     "celery.schedules",
+    "celery.utils.static",
+    "celery.worker.autoscale",
+    "celery.worker.components",
     "celery.worker.consumer",
     "celery.worker.request",
+    "celery.worker.strategy",
     "celery.worker.worker",
     "concurrent.futures.thread",
     "dynaconf",
@@ -41,6 +54,7 @@ LIBRARIES = (
     "fastapi.openapi.utils",
     "fastapi_offline",
     "httptools",
+    "kombu.matcher",
     "kombu.transport.pyamqp",
     "kombu.transport.redis",
     "loguru",
@@ -67,6 +81,7 @@ LIBRARIES = (
 
 def import_libraries() -> dict[str, list[str]]:
     """Import them, and tell which variables of the environment they have read, and which modules are there now."""
+    importlib.import_module("wsgiref.handlers")  # of flower; it reads all variables, and nobody reads them there
     read: set[str] = set()
     kind: Any = type(os.environ)
     get = kind.__getitem__
@@ -85,11 +100,13 @@ def import_libraries() -> dict[str, list[str]]:
 
 def work_out_once() -> None:
     """Do what `tests.once` does, and leave no trace of the module."""
-    sys.path.insert(0, str(Path(__file__).parent))
-    once = importlib.import_module("once")
+    spec = importlib.util.spec_from_file_location("once", Path(__file__).with_name("once.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    once = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(once)
     once.parse_defaults_once()
     once.look_for_python_once()
-    del sys.path[0], sys.modules["once"]
 
 
 def serve(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
