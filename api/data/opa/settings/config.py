@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from dynaconf.nodes import DataDict
 
 from opa.errors import MissingSettingError
-from opa.settings.late_attributes import LateAttributes
 from opa.settings.schema import ALIASES
 from opa.settings.sources import FOLDER_VARIABLE, PREFIX
 
@@ -35,7 +34,7 @@ class Leaf(NamedTuple):
     source: str
 
 
-class Config(LateAttributes):
+class Config:
     """The effective settings. `config.NAME` is a plain attribute; another case costs a look-up.
 
     Nested settings are dicts with attribute access: `config.OPTIONAL_COMPONENTS.WALRUS.OPTS.URL`.
@@ -48,7 +47,7 @@ class Config(LateAttributes):
     """
 
     # Only settings live in __dict__, so that no setting can collide with a private name.
-    __slots__ = ("_load", "_sources", "_texts")
+    __slots__ = ("__dict__", "__weakref__", "_load", "_sources", "_texts")
 
     def __init__(
         self,
@@ -58,7 +57,6 @@ class Config(LateAttributes):
         texts: Mapping[KeyPath, str] | None = None,
         load: Callable[[], Config] | None = None,
     ) -> None:
-        super().__init__()
         self._load = load
         self._sources = dict(sources or {})
         self._texts = dict(texts or {})
@@ -66,7 +64,7 @@ class Config(LateAttributes):
             # Python takes its short ways to an attribute only where the name is interned, as those in code are.
             self.__dict__[sys.intern(name)] = DataDict(value) if isinstance(value, Mapping) else value
 
-    def _late(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
@@ -84,7 +82,7 @@ class Config(LateAttributes):
         return iter(self._loaded())
 
     def __repr__(self) -> str:
-        return f"<Config: {'not loaded' if self._load else f'{len(self._own())} settings'}>"
+        return f"<Config: {'not loaded' if self._load else f'{len(self.__dict__)} settings'}>"
 
     def __reduce__(self) -> tuple[type[Config], tuple[dict[str, Any], dict[KeyPath, str]]]:
         return type(self), (self._loaded(), self._sources)
@@ -132,7 +130,7 @@ class Config(LateAttributes):
         """Become what `other` is: whoever has imported this object sees the new settings from now on."""
         settings = other._loaded()
         self.__dict__.update(settings)
-        for name in self._own().keys() - settings.keys():
+        for name in self.__dict__.keys() - settings.keys():
             del self.__dict__[name]
         self._sources = other._sources
         self._texts = other._texts
@@ -155,10 +153,10 @@ class Config(LateAttributes):
         """The settings by name, read now if they were not yet."""
         if self._load is not None:
             self.adopt(self._load())
-        return self._own()
+        return self.__dict__
 
     def _missing(self, name: str) -> MissingSettingError:
-        close = difflib.get_close_matches(name.upper(), list(_names(self._own())), n=1)
+        close = difflib.get_close_matches(name.upper(), list(_names(self.__dict__)), n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         folder = self.__dict__.get(FOLDER_SETTING, "the settings folder")
         places = f"default-settings.yaml, the files in {folder}, and environment variables {PREFIX}…"
