@@ -115,6 +115,13 @@ NAMED: dict[str, tuple[str, str]] = {
     "colon": (f"password: {SECRET}", SECRET),
     "azure storage": (f"AccountName=a;AccountKey={SECRET}==;EndpointSuffix=core", SECRET),
     "pydantic": (f"password\n  Input should be an integer [type=int, input_value='{SECRET}', input_type=str]", SECRET),
+    "error of a response": (f"{{'type': 'int', 'loc': ('response', 'pin'), 'input': '{SECRET}', 'ctx': {{}}}}", SECRET),
+    "error of a response as json": (json.dumps([{"loc": ["pin"], "msg": "bad", "input": SECRET}]), SECRET),
+    "password with blanks in a url": (f"no way to redis://:my {SECRET}@host:6379/0", SECRET),
+    "password with an ampersand": (f"login password=Tr0ub4dor&{SECRET} host=db", SECRET),
+    "password with a comma": (f"login password=Tr0ub4dor,{SECRET} host=db", SECRET),
+    "password with a hash": (f"login password=#Tr0ub4dor;{SECRET} host=db", SECRET),
+    "odbc": (f"Server=db;PWD={{a}}}}{SECRET}}};Database=x", SECRET),
 }
 
 PLANTED: dict[str, tuple[str, str]] = {name: (f"got {token} there", token) for name, token in TOKENS.items()} | NAMED

@@ -28,6 +28,17 @@ from opa._util.masking.secrets import looks_secret, mask_setting, mask_text
         ("redis://:p%40ss@host", "redis://:***@host"),
         ("redis://:p://ss@host", "redis://:***@host"),
         ("redis://:p,://ss@host", "redis://:***@host"),
+        # blanks in it
+        ("redis://:my pw@host:1/0", "redis://:***@host:1/0"),
+        ("no way to amqp://user:my\tlong\npw@host/0, giving up", "no way to amqp://user:***@host/0, giving up"),
+        ("{'URL': 'redis://:my pw@host', 'a': 1}", "{'URL': 'redis://:***@host', 'a': 1}"),
+        # what looks like a port and a path
+        ("redis://user:123456/pw@host", "redis://user:***@host"),
+        ("redis://user:80/pw@host", "redis://user:***@host"),
+        ("redis://:5/pw@host/0", "redis://:***@host/0"),
+        ("redis://us/er:pw@host", "redis://us/er:***@host"),
+        ("https://user:123456/pw@host", "https://user:***@host"),
+        ("https://:80/pw@host", "https://:***@host"),
         # several
         ("redis://:a@x;redis://:b@y", "redis://:***@x;redis://:***@y"),
         ("redis://:a@x,redis://:b@y", "redis://:***@x,redis://:***@y"),
@@ -43,6 +54,17 @@ from opa._util.masking.secrets import looks_secret, mask_setting, mask_text
         # no URL
         ("host=db password=abc user=me", "host=db password=*** user=me"),
         ("Server=db;Pwd=abc;Database=x", "Server=db;Pwd=***;Database=x"),
+        ("Server=db;Pwd={a}}b;c'd};Database=x", "Server=db;Pwd=***;Database=x"),
+        ("password={'a': {'b': 'c'}}, page={'a': 1}", "password=***, page={'a': 1}"),
+        ("password=a&bc host=db", "password=*** host=db"),
+        ("password=a,bc host=db", "password=*** host=db"),
+        ("password=a;b#c host=db", "password=*** host=db"),
+        ("password=#a host=db", "password=*** host=db"),
+        ("password: a1b2c3,d4; it is", "password: ***; it is"),
+        ("mysql --password a&b,c --user me", "mysql --password *** --user me"),
+        ("a=1&password=b&c=2", "a=1&password=***&c=2"),
+        ("f(password=a,user='me', page=2)", "f(password=***,user='me', page=2)"),
+        ("password=a,redis://host", "password=***,redis://host"),
         ("cannot connect to 'redis://:pw@host', giving up", "cannot connect to 'redis://:***@host', giving up"),
         ("{'URL': 'redis://:pw@host', 'PASSWORD': 'abc d'}", "{'URL': 'redis://:***@host', 'PASSWORD': '***'}"),
         ('{"api_token": "a\\"bc", "page": "2"}', '{"api_token": "***", "page": "2"}'),
@@ -71,10 +93,52 @@ def test_a_password_is_masked_and_nothing_else(url: str, masked: str) -> None:
         "https://host/?monkey=1&keyword=x",
         "://",
         "x://@",
+        "redis://host:6379/0 is down, mail ops@example.com",
+        "see http://host:8080 or mail mary@example.com",
+        "redis://host: refused, ask mary@example.com",
+        "redis://host:6379: refused, ask mary@example.com",
+        "redis://host:6379, user mary@example.com",
+        "redis://host is down (mary@example.com)",
+        "redis://host:6379/0,mary@example.com",
+        "amqp://host:5672/v?name=me@example.com",
+        "http://registry:4873/@scope/package",
+        "docker://registry.example/image:1@sha256:ab",
+        "PASSWORD=&PAGE=2",
     ],
 )
 def test_what_has_no_password_stays_as_it_is(text: str) -> None:
     assert mask_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "masked"),
+    [
+        (
+            "{'type': 'int', 'loc': ('response', 'api_key'), 'msg': 'bad', 'input': 'hunter2'}",
+            "{'type': 'int', 'loc': ('response', 'api_key'), 'msg': 'bad', 'input': '***'}",
+        ),
+        (
+            "[{'loc': ('pin', 0), 'input': [1, 'hunter2'], 'ctx': {'gt': 1}}]",
+            "[{'loc': ('pin', 0), 'input': ***, 'ctx': {'gt': 1}}]",
+        ),
+        ("[{'loc': ('pin',), 'input': Pin(value='hunter2')}]", "[{'loc': ('pin',), 'input': ***}]"),
+        ("[{'loc': ('pin',), 'input': <Pin hunter2>}]", "[{'loc': ('pin',), 'input': ***}]"),
+        ("[{'loc': ('pin',), 'input': 4711, 'url': ''}]", "[{'loc': ('pin',), 'input': ***, 'url': ''}]"),
+        ('[{"loc":["pin"],"msg":"bad","input":"hunter2"}]', '[{"loc":["pin"],"msg":"bad","input":"***"}]'),
+        (
+            r'{"body": "[{\"loc\":[\"pin\"],\"input\":\"hunter2\"}]"}',
+            r'{"body": "[{\"loc\":[\"pin\"],\"input\":\"***\"}]"}',
+        ),
+    ],
+)
+def test_the_value_that_an_error_of_pydantic_shows_is_masked(error: str, masked: str) -> None:
+    assert mask_text(error) == masked
+    assert mask_text(masked) == masked
+
+
+def test_a_setting_that_is_a_url_has_its_password_to_the_last_at() -> None:
+    assert mask_setting("URL", "redis://user:5 my@pw and more@host:1/0") == "redis://user:***@host:1/0"
+    assert mask_setting("ABOUT", "http://host:80/ or mary@example.com") == "http://host:80/ or mary@example.com"
 
 
 words = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
@@ -163,6 +227,17 @@ NEAR_MISSES = [
     "cookie:a\n",
     "input_value=",
     "input_value=a, input_type",
+    "'loc': 'input': ",
+    "'loc': 'input': '",
+    "'loc': 'input': [",
+    "'loc': 'input': <",
+    "redis://a:b ",
+    "redis://a:b c",
+    "redis://:",
+    "password={",
+    "password={a}} ",
+    "password=,",
+    "password=a,",
     "?token",
     "?a=",
     "x://token:",

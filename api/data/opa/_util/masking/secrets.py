@@ -13,7 +13,7 @@ from typing import Any
 
 from opa._util.masking.names import is_secret_number, looks_secret, looks_secret_in_text
 from opa._util.masking.shapes import MASK, SHORTEST, mask_shapes
-from opa._util.masking.text import mask_text, may_hold_secret
+from opa._util.masking.text import mask_text, mask_url, may_hold_secret
 
 __all__ = [
     "MASK",
@@ -41,7 +41,7 @@ def mask_setting(name: str, value: Any) -> Any:
         return value
     if looks_secret(name):
         return MASK
-    return mask_value(value)
+    return mask_url(value) if isinstance(value, str) else mask_value(value)
 
 
 def mask_key(key: Any) -> Any:

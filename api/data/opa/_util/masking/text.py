@@ -13,7 +13,18 @@ from opa._util.masking.names import is_secret_header, looks_secret, looks_secret
 from opa._util.masking.shapes import MASK, SHORTEST, has_long_word, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
-_PORT_AND_PATH = re.compile(r"\d*(?:[/?#]|$)")
+_PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
+# Where an "@" in a path is common, as in https://host:80/@name. For a broker or a database it ends a password.
+_WITH_AT_IN_PATH = frozenset(
+    {"http", "https", "ws", "wss", "file", "ftp", "git", "git+http", "git+https", "docker", "oci", "s3", "gs"}
+)
+_NEXT_IN_LIST_OR_QUERY = re.compile(r"[,;?&=]")
+# Of a URL that a blank ends: what is behind its first colon is a port, or the sentence goes on.
+_PORT_OR_NOTHING = re.compile(r"\d*+(?:[/?#:]|$)")
+_END_OF_URL = re.compile(r"""["'<>(){}\[\]]|[.,;!]$""")
+_REST_OF_PASSWORD = re.compile(r"[^@]{0,99}[^@\s](?=@[\w\[])")
+_WORD = re.compile(r"\S*+")
+_URL_ALONE = re.compile(r"\s*+[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
 _QUERY_ITEM = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
 
 # A name and the sign behind it. Each repetition is possessive or short: it takes time in proportion to the text.
@@ -31,7 +42,10 @@ _ENDS = r"""(?P=open)(?=[\s,;:&)\]}>\\'"]|$)"""
 _QUOTED_VALUE = re.compile(rf"""[bBrRuUfF]{{0,2}}(?P<open>["'])((?:\\.|(?!{_ENDS})[^\\])++)\\?""", re.DOTALL)
 # Inside of a text that is itself quoted.
 _ESCAPED_VALUE = re.compile(rf"""(?P<open>\\{{1,4}}["'])((?:(?!{_ENDS}).)++)""", re.DOTALL)
-_PLAIN_VALUE = re.compile(r"[^&;#\s,]++")
+# A separator belongs to the value, unless the next name, a text in quotes or a URL begins behind it.
+_NEXT = r"""(?!\s|\Z|\\{0,4}["']|[\w.\-\[\]%+]{1,80}+(?:=|://))"""
+_PLAIN_VALUE = re.compile(rf"(?:[^&;#\s,]++|[&;#,]++{_NEXT})++")
+_IN_BRACES = re.compile(r"""[{](?![bBrRuU]?\\{0,4}["'])(?:[^}\r\n]|[}]{2}){1,200}+[}](?=[;,\s"']|\Z)""")
 _VALUE_IN_MAPPING = re.compile(r"""[^\s,;}\])([{"']++""")
 _COOKIE = re.compile(r"[^\s=;,:\"']{1,200}=")
 _REST_OF_LINE = re.compile(r"[^\r\n]++")
@@ -56,6 +70,9 @@ _SCHEMES = re.compile(
 _HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE)
 # Pydantic's messages show the value, shortened in its middle, and do not say in this line whose it is.
 _INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*?(?=, input_type=)")
+# The same of the list of its errors, printed or as JSON: `'loc': ('api_key',), 'msg': '…', 'input': '…'`.
+_INPUT_OF_ERROR = re.compile(r"""(?P<quote>\\{0,4}["'])input(?P=quote)\s{0,9}:\s{0,9}""")
+_OBJECT = re.compile(r"<[^>\r\n]*+>?")
 
 
 _SHORTEST = len("pwd=x")
@@ -84,14 +101,21 @@ def mask_text(text: str) -> str:
             text = _SCHEMES.sub(_mask_scheme, text)
     if "BEARER " in upper or "BASIC " in upper:
         text = _SCHEMES.sub(_mask_scheme, text)
-    if has_sign and "input_value=" in text:
-        text = _INPUT_VALUE.sub(f"input_value={MASK}", text)
+    if "input" in text:
+        text = _mask_inputs(text)
     return mask_shapes(text)
+
+
+def mask_url(text: str) -> str:
+    """The same of a text that may be one URL and no more: its password, blanks and all, goes to the last `@`."""
+    if "@" in text and _URL_ALONE.match(text):
+        text = "".join(_masked_urls(text, is_alone=True))
+    return mask_text(text)
 
 
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it; quickly."""
-    if "://" in text or has_long_word(text):
+    if "://" in text or has_long_word(text) or "input" in text:
         return True
     upper = text.upper()
     return _has_telling_word(upper) or "BEARER " in upper or "BASIC " in upper
@@ -114,38 +138,59 @@ def _has_telling_word(upper: str) -> bool:
     )
 
 
-def _masked_urls(text: str) -> Iterator[str]:
+def _masked_urls(text: str, *, is_alone: bool = False) -> Iterator[str]:
     first, *pieces = text.split("://")
     yield first
+    scheme = first[len(first.rstrip(_SCHEME_CHARACTERS)) :]
     body: list[str] = []
     for number, piece in enumerate(pieces, start=1):
         is_last = number == len(pieces)
         end = len(piece) if is_last else len(piece.rstrip(_SCHEME_CHARACTERS))
         # Without a scheme, or after ":" or "@", no other URL begins: it is a password that has "://" in it.
         if is_last or (end < len(piece) and not piece[:end].endswith((":", "@"))):
-            yield f"://{_mask_body('://'.join([*body, piece[:end]]))}{piece[end:]}"
-            body = []
+            yield f"://{_mask_body('://'.join([*body, piece[:end]]), scheme, is_alone)}{piece[end:]}"
+            body, scheme = [], piece[end:]
         else:
             body.append(piece)
 
 
-def _mask_body(body: str) -> str:
+def _mask_body(body: str, scheme: str, is_alone: bool) -> str:
     """What follows the `://` of a URL, and the text behind the URL, masked."""
     url = body.split(maxsplit=1)[0] if body and not body[0].isspace() else ""
+    if len(url) < len(body):
+        url = body[: _end_of_url(body, url, is_alone)]
     rest = body[len(url) :]
     # A "/", "?" or "#" that stands unencoded in a password ends the authority too early, so the last "@" counts.
     userinfo = url.rpartition("@")[0]
-    user, colon, password = userinfo.partition(":")
-    authority = re.split(r"[/?#]", url, maxsplit=1)[0]
-    if "@" not in authority and (
-        not colon or "/" in user or userinfo.startswith("[") or _PORT_AND_PATH.match(password)
-    ):
-        userinfo = ""
+    user, _, password = userinfo.partition(":")
+    if "@" not in re.split(r"[/?#]", url, maxsplit=1)[0] and _is_path(userinfo, user, password, scheme):
+        userinfo = password = ""
     tail = url[len(userinfo) :]
-    user, colon, password = userinfo.partition(":")
     if password:
         userinfo = f"{user}:{MASK}"
     return userinfo + _QUERY_ITEM.sub(_mask_query_item, tail) + rest
+
+
+def _end_of_url(body: str, url: str, is_alone: bool) -> int:
+    """Where it ends: further than its first word, which is `url`, where a password has blanks in it."""
+    if is_alone:
+        at = body.rfind("@")
+        return max(len(url), _WORD.match(body, at).end()) if at >= 0 else len(url)  # type: ignore[union-attr]
+    user, colon, password = url.partition(":")
+    if "@" in url or not colon or "/" in user or (user and _PORT_OR_NOTHING.match(password)) or _END_OF_URL.search(url):
+        return len(url)
+    more = _REST_OF_PASSWORD.match(body, len(url))
+    return _WORD.match(body, more.end()).end() if more else len(url)  # type: ignore[union-attr]
+
+
+def _is_path(userinfo: str, user: str, password: str, scheme: str) -> bool:
+    """Whether what stands before the last "@" of a URL is its host and the beginning of its path."""
+    if not password or userinfo.startswith("["):
+        return True
+    if not user:
+        return False
+    has_path = "/" in user or _PORT_AND_PATH.match(password) is not None
+    return has_path and (scheme.lower() in _WITH_AT_IN_PATH or bool(_NEXT_IN_LIST_OR_QUERY.search(userinfo)))
 
 
 def _mask_query_item(match: re.Match[str]) -> str:
@@ -169,6 +214,31 @@ def _mask_named(text: str) -> str:
             pieces += [text[done:start], MASK]
             done = position = end
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _mask_inputs(text: str) -> str:
+    """Mask the values that errors of Pydantic show."""
+    if "input_value=" in text:
+        text = _INPUT_VALUE.sub(f"input_value={MASK}", text)
+    if "loc" not in text:
+        return text
+    pieces = []
+    done = position = 0
+    while found := _INPUT_OF_ERROR.search(text, position):
+        position = start = found.end()
+        span = _input_at(text, start)
+        if span is not None:
+            pieces += [text[done : span[0]], MASK]
+            done = position = span[1]
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _input_at(text: str, start: int) -> tuple[int, int] | None:
+    if value := _QUOTED_VALUE.match(text, start) or _ESCAPED_VALUE.match(text, start):
+        return _inside(value)
+    if value := _OBJECT.match(text, start):
+        return value.span()
+    return None if _NOTHING.match(text, start) else _unquoted_in_mapping(text, start)
 
 
 def _value_behind(found: re.Match[str], text: str) -> tuple[int, int] | None:
@@ -198,7 +268,10 @@ def _value_in_mapping(found: re.Match[str], text: str) -> tuple[int, int] | None
     """Of a printed dict or JSON; not of a sentence, as in "plugin 'tokens': 3 routes"."""
     if found["between"] == "," or not _is_in_mapping(text, found.start()):
         return None
-    start = found.end()
+    return _unquoted_in_mapping(text, found.end())
+
+
+def _unquoted_in_mapping(text: str, start: int) -> tuple[int, int] | None:
     value = _VALUE_IN_MAPPING.match(text, start)
     end = value.end() if value else start
     end = _end_of_brackets(text, end) if text[end : end + 1] in ("(", "[", "{") else end
@@ -219,6 +292,8 @@ def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int
         if has_scheme or is_cookie:
             digest = has_scheme and has_scheme[0].lower().startswith("digest")
             return (_REST_OF_LINE if digest else _REST_OF_QUOTED_LINE).match(text, start).span()  # type: ignore[union-attr]
+    if name.upper() in _IN_CONNECTION_STRING and (braces := _IN_BRACES.match(text, start)):
+        return braces.span()
     if text[start] in "[{(":
         is_value = found["sign"] == "=" or (found["sign"] and _PRINTED.match(text, start))
         return (start, _end_of_brackets(text, start)) if is_value else None
@@ -234,6 +309,8 @@ def _value_in_line(found: re.Match[str], name: str, text: str) -> tuple[int, int
     return None if not shown or shown == MASK else (start, start + len(shown))
 
 
+_IN_CONNECTION_STRING = frozenset({"PWD", "PASSWORD"})
+"""Of ODBC, where a value stands in braces, and two closing ones are one that belongs to it."""
 _WORD_LOOKED_AT = 200
 
 
