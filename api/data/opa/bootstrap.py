@@ -11,18 +11,17 @@ from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.running import Loading, loading, set_running
-from opa.errors import PluginError, PluginPathError, SettingsError
+from opa.errors import PluginError, SettingsError
 from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.loading.filters import Decision, PluginFilters, decide
 from opa.loading.importing import import_plugins
 from opa.loading.installed import NamedPlugin, announced_plugins, named_plugins
-from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, plugin_paths
+from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, plugin_paths, refuse_foreign, taken_plugin_paths
 from opa.loading.policy import Policy
 from opa.loading.roster import Roster
 from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
-from opa.settings.foreign_files import foreign_file
 from opa.settings.load import Config
 from opa.tasks.application import TaskApplication
 
@@ -80,21 +79,9 @@ def _plugin_paths(config: Config) -> list[str]:
     Raises:
         PluginPathError: that would make root run what another user has written.
     """
-    paths = plugin_paths(config)
-    if LOCAL_PLUGIN_PATH in paths and LOCAL_PLUGIN_PATH not in config.PLUGIN_PATHS:
-        _refuse_foreign(Path(LOCAL_PLUGIN_PATH))
-    return paths
-
-
-def _refuse_foreign(folder: Path) -> None:
-    foreign = foreign_file(folder)
-    if foreign is not None:
-        path, owner = foreign
-        raise PluginPathError(
-            f"root does not run plugins that belong to {owner} only because they are in the current folder",
-            where=str(path.absolute()),
-            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or give it to root with chown",
-        )
+    for folder in taken_plugin_paths(config):
+        refuse_foreign(folder)
+    return plugin_paths(config)
 
 
 def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:

@@ -16,16 +16,20 @@ from hypothesis import strategies as st
 
 from opa._util.import_strings import UriError, resolve
 from opa._util.reading import LARGEST
-from opa.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError
+from opa.bootstrap import prepare
+from opa.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError, StartError
 from opa.loading import filters
 from opa.loading.discover import find_plugins
 from opa.loading.filters import PluginFilters, decide
 from opa.loading.metadata import read_metadata
 from opa.loading.order import unmet
+from opa.local import run as up
+from opa.local.environment import plugin_settings
 from opa.settings import files as settings_files
 from opa.settings import foreign_files
 from opa.settings import load as settings_module
 from opa.settings.files import read_sections
+from opa.settings.inherited import handing_variable
 from tests import programs
 from tests.project import Project
 from tests.settings_folder import SettingsFolder
@@ -352,6 +356,75 @@ def test_root_does_not_run_plugins_of_another_user_that_happen_to_be_there(forei
     foreign.settings(PLUGIN_PATHS=["plugins"])
     foreign.prepare()
     assert Path("ran").exists()
+
+
+def test_root_does_not_import_what_another_user_has_put_deeper_or_behind_a_link(foreign: Project) -> None:
+    foreign.settings(PLUGIN_PATHS=["/plugins"])
+    foreign.plugin("shop/__init__.py")
+    deeper = foreign.plugin("shop/tasks.py", "import pathlib; pathlib.Path('ran').touch()")
+    os.chown(deeper, 12345, 12345)
+    with pytest.raises(PluginPathError, match=rf"root does not run plugins that belong to .* \({deeper}\)"):
+        foreign.prepare()
+    os.chown(deeper, 0, 0)
+    foreign.plugins.rename("mine")
+    foreign.plugins.symlink_to("mine")
+    os.chown(foreign.plugins, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(PluginPathError, match=rf"root does not run plugins that belong to .* \({foreign.plugins}\)"):
+        foreign.prepare()
+    foreign.plugin("base.py", "from .sub import x", folder="settings")
+    sub = foreign.plugin("sub/x.py", "import pathlib; pathlib.Path('ran').touch()", folder="settings")
+    os.chown(sub, 12345, 12345)
+    with pytest.raises(SettingsError, match=rf"root does not take settings that belong to .* \({sub}\)"):
+        foreign.config()
+    assert not Path("ran").exists()
+
+
+def test_root_takes_nothing_from_a_folder_in_which_another_user_could_replace_it(foreign: Project) -> None:
+    foreign.settings(PLUGIN_PATHS=["/plugins"])
+    config = foreign.config()
+    os.chown(foreign.folder, 12345, 12345)
+    with pytest.raises(PluginPathError, match="root does not run plugins inside of a folder that belongs to the user"):
+        prepare(config)
+    with pytest.raises(SettingsError, match="root does not take settings inside of a folder that belongs to the user"):
+        foreign.config()
+
+
+def test_what_opa_up_hands_down_is_not_named_by_anybody(foreign: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = foreign.plugin("evil.py", "import pathlib; pathlib.Path('ran').touch()")
+    os.chown(plugin, 12345, 12345)
+    (foreign.folder / "settings" / "00-test.json").write_text('{"default": {"LOGLEVEL": "info"}}')
+    for name, value in handing_variable("opa up (process 1)", plugin_settings(foreign.folder)).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PluginPathError, match="root does not run plugins that belong to"):
+        foreign.prepare()
+    foreign.plugin("more.yaml", "default: {PLUGIN_PATHS: [more, dynaconf_merge]}", folder="settings")
+    with pytest.raises(PluginPathError, match="root does not run plugins that belong to"):
+        foreign.prepare()
+    assert not Path("ran").exists()
+    monkeypatch.setenv("OPA_PLUGIN_PATHS", str(foreign.plugins))
+    foreign.prepare()
+    assert Path("ran").exists()
+
+
+@pytest.mark.parametrize("name", [".", "plugins", "plugins/evil.py"])
+def test_opa_up_of_root_starts_nothing_for_another_user(
+    foreign: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    foreign.plugin("evil.py")
+    (foreign.folder / "settings" / "00-test.json").write_text('{"default": {"PORT": 0}}')
+    config = foreign.config()
+    monkeypatch.setattr(up, "locked_folder", lambda project: pytest.fail("it has started"))
+    os.chown(foreign.folder / name, 12345, 12345)
+    with pytest.raises(PluginPathError, match="root does not run plugins"):
+        up.run(config)
+
+
+def test_opa_up_says_in_one_line_that_the_folder_of_plugins_cannot_be_made(project: Project) -> None:
+    (project.folder / "settings" / "00-test.json").write_text('{"default": {"PORT": 0}}')
+    project.plugins.rmdir()
+    project.plugins.touch()
+    with pytest.raises(StartError, match="the folder for plugins cannot be made: File exists"):
+        up.run(project.config())
 
 
 def test_another_user_runs_what_is_there(foreign: Project, monkeypatch: pytest.MonkeyPatch) -> None:

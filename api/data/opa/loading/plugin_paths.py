@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opa.errors import PluginPathError
+from opa.settings.foreign_files import foreign_file
+from opa.settings.inherited import handed_settings
+
 if TYPE_CHECKING:
     from opa.settings.load import Config
 
@@ -16,6 +20,34 @@ LOCAL_PLUGIN_PATH = "plugins"
 def plugin_paths(config: Config) -> list[str]:
     """The plugin paths, with `./plugins` in the place of the default one where only that is there."""
     return _with_local(config) if Path(LOCAL_PLUGIN_PATH).is_dir() else list(config.PLUGIN_PATHS)
+
+
+def taken_plugin_paths(config: Config) -> list[Path]:
+    """Those plugin paths that nobody has named: they are taken because the current folder, or an `opa up`, has them."""
+    taken = []
+    if LOCAL_PLUGIN_PATH in plugin_paths(config) and LOCAL_PLUGIN_PATH not in config.PLUGIN_PATHS:
+        taken.append(Path(LOCAL_PLUGIN_PATH))
+    giver, handed = handed_settings()
+    if giver in config.source("PLUGIN_PATHS").split(", "):
+        # The other ones are inside of packages, or that of the image.
+        own = [path for path in handed["PLUGIN_PATHS"] if Path(path).is_absolute() and path != DEFAULT_PLUGIN_PATH]
+        taken += [Path(path) for path in own if config.PLUGIN_PATHS.count(path) == 1]
+    return taken
+
+
+def refuse_foreign(folder: Path) -> None:
+    """See that no other user decides what is run from a folder that nobody has named.
+
+    Raises:
+        PluginPathError: root would run what another user has written, or may yet write.
+    """
+    foreign = foreign_file(folder)
+    if foreign is not None:
+        raise PluginPathError(
+            f"root does not run plugins {foreign.why} only because they are in the current folder",
+            where=str(foreign.path),
+            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or {foreign.mend}",
+        )
 
 
 def plugin_paths_to_watch(config: Config) -> list[str]:

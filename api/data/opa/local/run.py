@@ -9,6 +9,8 @@ from pathlib import Path
 
 from opa._util.sources import from_here
 from opa._util.tables import print_table
+from opa.errors import StartError
+from opa.loading.plugin_paths import refuse_foreign
 from opa.local.environment import (
     PLUGINS,
     Target,
@@ -41,6 +43,7 @@ def run(config: Config) -> None:
 
     Raises:
         StartError: something cannot be started, or has ended by itself.
+        PluginPathError: root would run plugins of another user.
     """
     project = Path.cwd()
     # Before anything is started; the api opens it again.
@@ -49,7 +52,9 @@ def run(config: Config) -> None:
     targets = open_targets(config)
     paths = plugin_paths(config, project)
     if (own := project / PLUGINS) in map(Path, paths):
-        own.mkdir(exist_ok=True)
+        if str(own) not in config.PLUGIN_PATHS:
+            refuse_foreign(own)
+        _make(own)
     with locked_folder(project) as (folder, lock), Supervisor() as supervisor:
         forget_told(folder)
         servers = _servers(targets, folder, lock)
@@ -76,6 +81,17 @@ def run(config: Config) -> None:
             if runs_tasks(config):
                 supervisor.start(*(_process(mode, config, project, environ) for mode in ("worker", "beat")))
             supervisor.watch()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"the folder for plugins cannot be made: {error.strerror}",
+            where=str(folder),
+            hint="Let a folder be there, or name another one with OPA_PLUGIN_PATHS",
+        ) from None
 
 
 def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, LocalServer]:

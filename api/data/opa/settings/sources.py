@@ -119,10 +119,9 @@ def _refuse_foreign(folder: Path) -> None:
         return
     foreign = foreign_file(folder)
     if foreign is not None:
-        path, owner = foreign
-        problem = f"root does not take settings that belong to {owner} only because they are in the current folder"
-        where = str(path.absolute())
-        hint = f"Name the folder to use it, {FOLDER_VARIABLE}={folder.absolute()}, or give it to root with chown"
+        problem = f"root does not take settings {foreign.why} only because they are in the current folder"
+        where = str(foreign.path)
+        hint = f"Name the folder to use it, {FOLDER_VARIABLE}={folder.absolute()}, or {foreign.mend}"
         raise SettingsError(problem, where=where, hint=hint, mistakes=(f"{problem} ({where}). {hint}",))
 
 
