@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -250,7 +251,11 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+# More of them by hand: FUZZ_EXAMPLES=20000 python -m pytest …
+FUZZ = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadline=None)
+
+
+@FUZZ
 @given(VALUES)
 def test_whatever_python_writes_is_read_alike_or_refused(value: Any) -> None:
     text = json.dumps(value)
@@ -263,7 +268,7 @@ def test_whatever_python_writes_is_read_alike_or_refused(value: Any) -> None:
         assert found == json.loads(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@FUZZ
 @given(st.binary() | st.text('[]{}",:0123456789eE+-.\\ud8NaInfty \0').map(str.encode))
 @example(b"\xff\xfe[\x00")
 @example(b"")

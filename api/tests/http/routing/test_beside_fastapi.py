@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -276,9 +277,10 @@ def mostly(usual: str, others: st.SearchStrategy[str]) -> st.SearchStrategy[str]
     return st.integers(0, 5).flatmap(lambda number: others if number == 5 else st.just(usual))
 
 
+# More of them by hand: FUZZ_EXAMPLES=20000 python -m pytest …
 def same_each_time(examples: int) -> settings:
     return settings(
-        max_examples=examples,
+        max_examples=int(os.environ.get("FUZZ_EXAMPLES", examples)),
         derandomize=True,
         deadline=None,
         database=None,
@@ -294,7 +296,7 @@ def both_with(table: Iterable[Entry]) -> tuple[FastAPI, FastAPI]:
     return theirs, ours
 
 
-@same_each_time(100)
+@same_each_time(50)
 @given(data=st.data())
 def test_a_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
     table = data.draw(TABLES)
@@ -302,7 +304,7 @@ def test_a_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
     hold_together(theirs, ours, [*typical(table), *data.draw(st.lists(requests(table), max_size=10))])
 
 
-@same_each_time(60)
+@same_each_time(30)
 @given(data=st.data())
 def test_a_nested_table_answers_as_with_fastapis_router(data: st.DataObject) -> None:
     table = data.draw(NESTED_TABLES)
@@ -310,7 +312,7 @@ def test_a_nested_table_answers_as_with_fastapis_router(data: st.DataObject) -> 
     hold_together(theirs, ours, [*typical(table), *data.draw(st.lists(requests(table), max_size=10))])
 
 
-@same_each_time(100)
+@same_each_time(50)
 @given(data=st.data())
 def test_names_lead_to_the_urls_that_fastapis_router_gives(data: st.DataObject) -> None:
     table = data.draw(NESTED_TABLES)
@@ -343,7 +345,7 @@ def made(entry: Entry, name: str) -> BaseRoute:
     return router.routes[0]
 
 
-@same_each_time(60)
+@same_each_time(30)
 @given(data=st.data())
 def test_changes_of_the_list_are_followed(data: st.DataObject) -> None:
     table = data.draw(st.lists(leaves(), min_size=1, max_size=6))
@@ -403,7 +405,7 @@ def test_what_included_routers_get_later_is_followed(data: st.DataObject) -> Non
         both_apps.hold_together(added)
 
 
-@same_each_time(60)
+@same_each_time(30)
 @given(data=st.data())
 def test_what_becomes_of_included_routers_before_the_first_request_is_followed(data: st.DataObject) -> None:
     both_apps = data.draw(included())
