@@ -29,7 +29,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.bench
 	cd api && ../$(BIN)/python -m bench --folder ../docs $(ARGS)
 
-# Shows within a minute or so that all of it works; what it measures says nothing.
+# Shows within a minute or so that all of it works, which no test does; what it measures says nothing.
 bench-quick: $(VENV)/.bench
 	cd api && ../$(BIN)/python -m bench --quick $(ARGS)
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.goals import Row
 from bench.machine import machine, versions
 from bench.parts import FULL, PARTS, QUICK, Found
+from bench.plausible import implausible
 from bench.profile import rows_of_request, rows_of_start
 from bench.report import (
     as_json,
@@ -57,6 +58,11 @@ def main(
     if not parts:
         write_report(folder, about, found, rows)
         console.print(f"the report is in {folder}")
+    problems = implausible(found)
+    for problem in problems:
+        console.print(problem, markup=False)
+    if problems:
+        raise typer.Exit(1)
     if strict and not all(row.is_reached for row in rows):
         raise typer.Exit(1)
 

@@ -8,13 +8,17 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from bench import __main__ as command
+from bench import plausible
 from bench.goals import Bound, Figure, Row
 from bench.growth import Growth, Point
-from bench.parts import Found
+from bench.log_lines import LINES, LineCost
+from bench.memory import Memory
+from bench.parts import PARTS, Found
 from bench.report import as_json, as_markdown, growth_as_markdown, write_page
 
 FAST = Figure("requests/s", 1.25, Bound.AT_LEAST, 1)
 SLOW = Figure("time", 1.2, Bound.AT_MOST, 1.1)
+IMPOSSIBLE = Figure("time", 0, Bound.AT_MOST, 1.1)
 LIGHT = Figure("memory", 7.04, Bound.AT_MOST, 15, "%")
 
 
@@ -76,6 +80,7 @@ def test_the_file_has_every_number_and_what_it_was_measured_on() -> None:
 def run(monkeypatch: pytest.MonkeyPatch, figure: Figure, *options: str) -> tuple[int, str]:
     """`python -m bench` with one measurement, `ours`, that shows this."""
     monkeypatch.setattr(command, "PARTS", {"ours": lambda *_: Found({}, (Row("many", "few", (figure,)),))})
+    monkeypatch.setattr(plausible, "CHECKS", {"ours": lambda _: figure is not IMPOSSIBLE})
     app = Typer()
     app.command()(command.main)
     result = CliRunner().invoke(app, list(options))
@@ -92,6 +97,33 @@ def test_a_goal_that_is_missed_is_an_error_where_that_is_asked_for(
     found, output = run(monkeypatch, figure, "ours", *options)
     assert found == status
     assert figure.value_text in output
+
+
+def test_what_cannot_be_is_an_error_also_where_no_goal_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, output = run(monkeypatch, IMPOSSIBLE, "ours", "--quick")
+    assert status == 1
+    assert "ours cannot be: {}" in output
+
+
+def test_each_part_has_a_check_of_what_it_found() -> None:
+    assert plausible.CHECKS.keys() == PARTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "details", "is_plausible"),
+    [
+        ("memory", Memory(1, 1, {1: 80.0, 2: 90.0}, {1: 90.0, 2: 99.0}), True),
+        ("memory", Memory(1, 1, {1: 80.0, 2: 90.0}, {1: 90.0, 2: 90.0}), False),
+        ("growth", Growth((1,), 10, (Point(1, 80, 0.001, 0.002),), (Point(2, 50, 0.003, 0.004),)), True),
+        ("growth", Growth((1,), 10, (Point(1, 80, 0.001, 0.002),), (Point(2, 50, 0.003, 0),)), False),
+        ("log", LineCost(*(dict.fromkeys(LINES, 1.0),) * 2, more=dict.fromkeys(LINES, -0.1)), True),
+        ("log", LineCost({}, {}, {}), False),
+        ("tasks", {"bare": [{"send": 0.1, "run": 0.2}]}, True),
+        ("tasks", {"bare": [{"send": 0.1, "run": 0.0}]}, False),
+    ],
+)
+def test_a_measurement_may_show_anything_that_can_be(name: str, details: object, is_plausible: bool) -> None:
+    assert bool(plausible.implausible({name: Found(details)})) is not is_plausible
 
 
 def test_a_part_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
