@@ -172,6 +172,8 @@ def last_words(folder: Path, process: subprocess.Popen[bytes]) -> str:
     if process.poll() in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, 130):
         return ""  # it was told before it had begun
     lines = (folder / "log.txt").read_text(errors="replace").splitlines()
+    if any("init_import_site" in line for line in lines):
+        return ""  # Python itself was starting, and had read nothing of ours
     at = next((number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line), None)
     return "" if at is None else f"a traceback: {lines[at][-100:]} … {lines[-1][:200]}"
 
