@@ -54,11 +54,12 @@ def test_the_attributes_of_uvicorns_protocol(name: str) -> None:
     "name",
     [
         "connection_lost",
-        "connection_made",
         "data_received",
+        "handle_connect",
         "handle_cont",
         "handle_parser_exception",
         "handle_ping",
+        "on_task_complete",
         "receive",
     ],
 )
@@ -67,7 +68,7 @@ def test_the_methods_of_uvicorns_websocket(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["close_sent", "conn", "frames", "handshake_complete", "handshake_initiated", "queue", "transport"]
+    "name", ["close_sent", "conn", "frames", "handshake_complete", "handshake_initiated", "queue", "tasks", "transport"]
 )
 def test_the_attributes_of_uvicorns_websocket(name: str) -> None:
     assert f"self.{name}" in inspect.getsource(WebSocketsSansIOProtocol.__init__)

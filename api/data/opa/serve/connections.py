@@ -40,7 +40,7 @@ class Connections:
     Attributes:
         newcomers: those that have not sent a whole request yet, the oldest first.
         lingering: how many wait for their last answer to arrive.
-        websockets: how many have become one.
+        websocket_tasks: how many routes of websockets are at work, some of them after their client has gone.
         access_log: writes a line for each request; None where there is none.
     """
 
@@ -59,7 +59,7 @@ class Connections:
         self._health = {path.encode() for path in health_paths(config)}
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0
-        self.websockets = 0
+        self.websocket_tasks = 0
         self.access_log: AccessLog | None = None
         self._all: Set[object] = frozenset()
         self._idle: deque[HttpProtocol] = deque()

@@ -236,6 +236,11 @@ class HttpProtocol(HttpToolsProtocol):
                 refusals.note("the head of a request was larger than MAX_HEADER_BYTES (431)")
                 self._give_up(431, f"the headers of the request have more than {self._most_header_bytes} bytes")
             self._is_counted = True
+        is_websocket = self.parser.should_upgrade()
+        if is_websocket and self.cycle is not None and not self.cycle.response_complete:
+            # The connection would be the websocket's, and nobody would look after the request, or hear of its end.
+            refusals.note("a websocket was asked for before the request in front of it was answered (400)")
+            self._give_up(400, "a websocket cannot begin before the requests in front of it are answered")
         if len(self.pipeline) >= PIPELINED:
             refusals.note(f"a client sent more than {PIPELINED} requests before an answer (503)")
             self._give_up(503, "too many requests before an answer")
@@ -243,19 +248,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._is_new = False
             self._shared.newcomers.pop(self, None)
         self._between = 0
-        if self._is_above_limit or len(self.tasks) - self._shared.websockets >= self._most_requests:
+        if self._is_above_limit or len(self.tasks) - self._shared.websocket_tasks >= self._most_requests:
             self._begin_where_there_is_too_much()
         else:
             super().on_headers_complete()
         self._is_in_head = False
-        if not self.parser.should_upgrade():
+        if not is_websocket:
             # Trailers come here too, when the headers have been looked at: they are dropped, as most servers do.
             self.headers = []
 
     def _begin_where_there_is_too_much(self) -> None:
         """Begin with a request that is refused, but for one that asks how the process is."""
         self._is_above_limit = self._is_above_limit and self._above_limit() > 0
-        is_busy = self._is_above_limit or len(self.tasks) - self._shared.websockets >= self._most_requests
+        is_busy = self._is_above_limit or len(self.tasks) - self._shared.websocket_tasks >= self._most_requests
         if not is_busy or self._shared.is_health(self.parser.get_method().decode(), self.url):
             super().on_headers_complete()
             return
@@ -347,8 +352,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.write(answer)
             self.close_when_read()
         elif self._is_in_head:
-            self._last_answer = answer  # what has been asked for before is answered first
-            self.flow.pause_reading()
+            # What has been asked for before is answered first. It is read on meanwhile, to hear when the client goes.
+            self._last_answer = answer
         elif self.pipeline or cycle.response_started:
             self.transport.close()
         else:

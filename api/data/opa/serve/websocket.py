@@ -14,11 +14,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
-    from asyncio.transports import BaseTransport
+    import asyncio
 
     from uvicorn._types import ASGIReceiveEvent
     from uvicorn.server import ServerState
     from websockets.frames import Frame
+    from websockets.http11 import Request
 
     from opa.serve.server import ServerConfig
 
@@ -48,12 +49,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._unsent = 0
         self.since = 0.0
 
-    def connection_made(self, transport: BaseTransport) -> None:
-        self._shared.websockets += 1
-        super().connection_made(transport)
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._shared.websockets -= 1
         self._held = b""
         super().connection_lost(exc)
 
@@ -85,6 +81,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self._held = data[start:]
                 return
             super().data_received(data[start : start + PART])
+
+    def handle_connect(self, event: Request) -> None:
+        before = len(self.tasks)
+        super().handle_connect(event)
+        self._shared.websocket_tasks += len(self.tasks) - before
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        self._shared.websocket_tasks -= 1
+        super().on_task_complete(task)
 
     def handle_ping(self) -> None:
         super().handle_ping()
