@@ -663,16 +663,6 @@ def test_the_client_of_a_websocket_that_reads_nothing_is_left(server: Opa) -> No
         wait_until(lambda: "the flood is over" in server.log, seconds=30)
 
 
-def test_the_client_of_a_websocket_that_pings_and_reads_nothing_is_left(server: Opa) -> None:
-    ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
-    with Raw(server.port) as client:
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.send(get("/ws", *WEBSOCKET))
-        assert client.status() == 101
-        assert client.send_all_of(ping * 1000 for _ in range(200)) < 200_000 * len(ping)
-    assert "did not read the answers" in server.log
-
-
 def test_a_stop_is_orderly_with_a_websocket_and_a_handshake_that_failed(opa: Opa) -> None:
     start(opa, OPA_GRACEFUL_TIMEOUT="2")
     with Raw(opa.port) as kept, Raw(opa.port) as failed, Raw(opa.port) as socket:

@@ -59,8 +59,10 @@ def test_the_attributes_of_uvicorns_protocol(name: str) -> None:
         "handle_cont",
         "handle_parser_exception",
         "handle_ping",
+        "handle_pong",
         "on_task_complete",
         "receive",
+        "send",
     ],
 )
 def test_the_methods_of_uvicorns_websocket(name: str) -> None:
@@ -68,7 +70,18 @@ def test_the_methods_of_uvicorns_websocket(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["close_sent", "conn", "frames", "handshake_complete", "handshake_initiated", "queue", "tasks", "transport"]
+    "name",
+    [
+        "close_sent",
+        "conn",
+        "frames",
+        "handshake_complete",
+        "handshake_initiated",
+        "queue",
+        "read_paused",
+        "tasks",
+        "transport",
+    ],
 )
 def test_the_attributes_of_uvicorns_websocket(name: str) -> None:
     assert f"self.{name}" in inspect.getsource(WebSocketsSansIOProtocol.__init__)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 import uvloop
 
+from opa.serve.websocket import WebSocketProtocol
 from tests.project import Project
 from tests.serve.raw import get
 from tests.serve.served import WEBSOCKET, served, until
@@ -17,6 +20,8 @@ class Application:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.messages = 0
+        self.event = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -31,15 +36,21 @@ class Application:
 
     async def _websocket(self, path: str, receive: Any, send: Any) -> None:
         await receive()
+        if path == "/late":
+            await self.event.wait()
         await send({"type": "websocket.accept"})
-        if path == "/waits":
-            await asyncio.Event().wait()
+        if path in ("/waits", "/closes"):
+            await self.event.wait()
+        if path == "/closes":
+            await send({"type": "websocket.close", "code": 1000})
+            return
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 self.heard.append(str(message["code"]))
                 return
-            if path == "/echo":
+            self.messages += 1
+            if path in ("/echo", "/late"):
                 await send({"type": "websocket.send", "text": message["text"]})
 
 
@@ -103,3 +114,142 @@ def test_websockets_whose_clients_are_gone_take_no_place_of_a_request(project: P
             assert server.tasks() == 5
 
     uvloop.run(ask())
+
+
+PING, PONG, EMPTY_PART = b"\x89\x80\0\0\0\0", b"\x8a\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
+EMPTY_TEXT, FIRST_PART, LAST_PART = b"\x81\x80\0\0\0\0", b"\x01\x80\0\0\0\0", b"\x80\x80\0\0\0\0"
+LAST_PING = b"\x89\x84\0\0\0\0last"
+LARGE_PING = b"\x89\xfd\0\0\0\0" + b"x" * 125
+ONE_BYTE_PART = b"\x00\x81\0\0\0\0a"
+
+
+async def most_between_two_turns(work: Callable[[], int], until_done: Iterable[asyncio.Task[Any]]) -> int:
+    """How much of a work is done at most before all the others get on.
+
+    Args:
+        work: how much is done.
+        until_done: what ends it.
+    """
+    most, before = 0, work()
+    tasks = list(until_done)
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        most, before = max(most, work() - before), work()
+    await asyncio.gather(*tasks)
+    return most
+
+
+CLIENTS, FRAMES = 3, 10_000
+
+
+@pytest.mark.parametrize(
+    ("frames", "answer"),
+    [
+        (FIRST_PART + ONE_BYTE_PART * FRAMES + LAST_PART, FRAMES + 4),
+        (EMPTY_TEXT * FRAMES, 2 * FRAMES),
+    ],
+    ids=["parts", "messages"],
+)
+def test_others_get_on_while_websockets_get_tiny_frames(
+    project: Project, monkeypatch: pytest.MonkeyPatch, frames: bytes, answer: int
+) -> None:
+    app = Application()
+    handled = 0
+
+    def count(protocol: WebSocketProtocol, event: Any) -> None:
+        nonlocal handled
+        handled += 1
+        handle_part(protocol, event)
+
+    handle_part = WebSocketProtocol.handle_cont
+    monkeypatch.setattr(WebSocketProtocol, "handle_cont", count)
+
+    async def send() -> int:
+        async with served(project.config(), app) as server:
+            clients = [await server.websocket("/echo") for _ in range(CLIENTS)]
+            answers = [asyncio.create_task(reader.readexactly(answer)) for reader, _ in clients]
+            for _, writer in clients:
+                writer.write(frames)
+            return await most_between_two_turns(lambda: handled + app.messages, answers)
+
+    assert uvloop.run(send()) < 4000
+    assert handled + app.messages >= CLIENTS * FRAMES
+
+
+@pytest.mark.parametrize("frame", [PING, PONG, EMPTY_PART], ids=["pings", "pongs", "parts"])
+def test_a_websocket_that_gets_nothing_but_empty_frames_is_closed(project: Project, frame: bytes) -> None:
+    async def send() -> bytes:
+        app = Application()
+        async with served(project.config(), app) as server:
+            reader, writer = await server.websocket()
+            writer.write(FIRST_PART)
+            for _ in range(3):  # in each second as many as there may be
+                writer.write(frame * 999 + LAST_PING)
+                await reader.readuntil(b"\x8a\x04last")
+                server.sweep()
+            writer.write(frame * 1001)
+            read = await reader.read()
+            await until(lambda: app.heard)
+            assert app.heard == ["1008"]
+            return read
+
+    assert b"\x03\xf0too many empty frames" in uvloop.run(send())
+
+
+def test_what_comes_before_a_websocket_is_accepted_waits_for_it(project: Project) -> None:
+    async def send() -> None:
+        app = Application()
+        async with served(project.config(), app) as server:
+            reader, writer = await server.connect()
+            writer.write(get("/late", *WEBSOCKET))
+            await until(server.tasks)
+            writer.write(b"\x81\x81\0\0\0\0a")
+            app.event.set()
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(3) == b"\x81\x01a"
+
+    uvloop.run(send())
+
+
+def test_what_a_route_has_left_does_not_delay_the_end_of_its_websocket(project: Project) -> None:
+    project.settings(WEBSOCKET_MAX_QUEUE=1)
+
+    async def send() -> bytes:
+        app = Application()
+        async with served(project.config(), app) as server:
+            reader, writer = await server.websocket("/closes")
+            writer.write(EMPTY_TEXT * 2000 + b"\x88\x82\0\0\0\0\x03\xe8")
+            app.event.set()
+            return await reader.read()
+
+    assert uvloop.run(send()) == b"\x88\x02\x03\xe8"
+
+
+def test_a_client_that_pings_now_and_then_and_reads_nothing_is_left(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opa.serve.websocket.UNREAD_PONGS", 200_000)
+    handled = 0
+
+    def count(protocol: WebSocketProtocol) -> None:
+        nonlocal handled
+        handled += 1
+        handle_ping(protocol)
+
+    handle_ping = WebSocketProtocol.handle_ping
+    monkeypatch.setattr(WebSocketProtocol, "handle_ping", count)
+
+    async def send() -> None:
+        app = Application()
+        async with served(project.config(), app) as server:
+            _, writer = await server.websocket()
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            sent = 0
+            while not app.heard:
+                writer.write(LARGE_PING * 900)
+                sent += 900
+                await until(lambda sent=sent: handled == sent or not server.open())  # type: ignore[misc]
+                server.sweep()
+                await asyncio.sleep(0)
+
+    uvloop.run(send())

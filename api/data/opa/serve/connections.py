@@ -13,6 +13,7 @@ from opa.http.health_paths import METHODS, health_paths
 from opa.http.limits import Limit, chosen
 from opa.logging.refusal_log import refusals
 from opa.process.file_limit import are_exhausted, most_connections
+from opa.serve.turns import Turns
 
 if TYPE_CHECKING:
     from opa.serve.access import AccessLog
@@ -41,6 +42,7 @@ class Connections:
         newcomers: those that have not sent a whole request yet, the oldest first.
         lingering: how many wait for their last answer to arrive.
         websocket_tasks: how many routes of websockets are at work, some of them after their client has gone.
+        turns: in which websockets take in what they get.
         access_log: writes a line for each request; None where there is none.
     """
 
@@ -60,6 +62,7 @@ class Connections:
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0
         self.websocket_tasks = 0
+        self.turns = Turns()
         self.access_log: AccessLog | None = None
         self._all: Set[object] = frozenset()
         self._idle: deque[HttpProtocol] = deque()

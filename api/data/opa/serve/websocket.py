@@ -6,6 +6,7 @@ are there.
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +15,23 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from uvicorn._types import ASGIReceiveEvent
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from uvicorn.server import ServerState
     from websockets.frames import Frame
     from websockets.http11 import Request
 
     from opa.serve.server import ServerConfig
 
-PART = 4096
-"""Bytes that are taken in before the queue is looked at again."""
+PART = 1024
+"""Bytes that are taken in before the queue is looked at again. 170 frames may be in them, which take milliseconds."""
+AT_ONCE = 16
+"""Messages that a route gets before all the others get on."""
+EMPTY_FRAMES = 1000
+"""Frames at most that bring a route nothing, between two looks: pings, pongs, and empty parts of a message."""
 FRAGMENTS = 65_536
 """Parts of a message at most: empty ones take memory too, and count for nothing in its size."""
 TOO_BIG = 1009
+AGAINST_THE_RULES = 1008
 UNREAD_PONGS = 1_048_576
 """Bytes at most that wait for a client that sends pings and reads none of the answers."""
 
@@ -44,13 +48,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, config: ServerConfig, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
         self._shared = config.connections
-        self._held = b""
+        # What has arrived and is not taken in yet. Until it is, no more is read.
+        self._held = memoryview(b"")
+        self._is_waiting = False
+        # Since the route has last been interrupted, and since `look_after`.
+        self._received = 0
+        self._empty_frames = 0
         # For `look_after`: bytes that the client had not read when it was last looked at, since when.
         self._unsent = 0
         self.since = 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._held = b""
+        self._held = memoryview(b"")
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -58,29 +67,52 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(data)  # the whole head
             if not self.handshake_initiated:
                 self._refuse_handshake()
-        elif self._held:
-            self._held += data
-        elif len(data) <= PART and self.queue.empty():
-            super().data_received(data)
-        else:
-            self._take(data)
+            return
+        self._held = memoryview(bytes(self._held) + data if self._held else data)
+        self.transport.pause_reading()
+        self._wait_for_turn()
 
     async def receive(self) -> ASGIReceiveEvent:
         """The next message; then take in what has been held back for it."""
+        self._received += 1
+        if self._received > AT_ONCE:
+            self._received = 0
+            await asyncio.sleep(0)  # before a message is taken, so that none is lost where this is cancelled
         message = await super().receive()
-        if self._held and self.queue.qsize() < self._shared.queue:
-            held, self._held = self._held, b""
-            self._take(held)
+        if self._held:
+            self.transport.pause_reading()  # it has been resumed where that was the last message
+            self._wait_for_turn()
         return message
 
-    def _take(self, data: bytes) -> None:
-        for start in range(0, len(data), PART):
-            if self.transport.is_closing():
-                return
-            if self.queue.qsize() >= self._shared.queue and not self.close_sent:
-                self._held = data[start:]
-                return
-            super().data_received(data[start : start + PART])
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; when it has accepted or closed the websocket, what has been held back may be taken in."""
+        await super().send(message)
+        if self._held:
+            self._wait_for_turn()
+
+    def _wait_for_turn(self) -> None:
+        if not self._is_waiting and self._may_take():
+            self._is_waiting = True
+            self._shared.turns.wait(self)
+
+    def _may_take(self) -> bool:
+        if not self._held or not self.handshake_complete:  # what comes before the answer to the handshake waits for it
+            return False
+        return self.queue.qsize() < self._shared.queue or self.close_sent
+
+    def take_part(self) -> bool:
+        """Take in some of what has arrived; whether there is more, and room for it."""
+        part, self._held = self._held[:PART], self._held[PART:]
+        if part and not self.transport.is_closing():
+            super().data_received(bytes(part))
+            if self._empty_frames > EMPTY_FRAMES and not self.transport.is_closing():
+                self._refuse_flood()
+        if self.transport.is_closing():
+            self._held = memoryview(b"")
+        elif not self._held and not self.read_paused:
+            self.transport.resume_reading()
+        self._is_waiting = self._may_take()
+        return self._is_waiting
 
     def handle_connect(self, event: Request) -> None:
         before = len(self.tasks)
@@ -92,13 +124,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().on_task_complete(task)
 
     def handle_ping(self) -> None:
+        self._empty_frames += 1
         super().handle_ping()
         if self.transport.get_write_buffer_size() > UNREAD_PONGS:
             refusals.note("the client of a websocket sent pings, and did not read the answers")
             self.transport.abort()
 
+    def handle_pong(self, event: Frame) -> None:
+        self._empty_frames += 1
+        super().handle_pong(event)
+
     def look_after(self, now: float) -> None:
         """End it, where its client reads nothing: to close it would wait for the client, as the route may do."""
+        self._empty_frames = 0
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent:
             self._unsent = unsent
@@ -118,7 +156,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(answer)
         self.transport.close()
 
+    def _refuse_flood(self) -> None:
+        refusals.note(f"a websocket sent more than {EMPTY_FRAMES} empty frames in a second (1008)")
+        self.frames = []
+        self.conn.fail(AGAINST_THE_RULES, "too many empty frames")
+        self.handle_parser_exception()
+
     def handle_cont(self, event: Frame) -> None:
+        if not event.data and not event.fin:
+            self._empty_frames += 1
         super().handle_cont(event)
         if len(self.frames) > FRAGMENTS:
             self.frames = []
