@@ -54,6 +54,21 @@ def test_where_there_is_no_folder_nothing_is_found(tmp_path: Path) -> None:
     assert find_running(tmp_path / "nowhere") is None
 
 
+def test_nothing_is_found_behind_links_or_in_a_pipe(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with published(RUNNING, folder):
+        (other / ".opa").symlink_to(folder)
+        assert find_running(other) is None
+        (other / ".opa").unlink()
+        (other / ".opa").mkdir()
+        (other / ".opa" / FILE).symlink_to(folder / FILE)
+        assert find_running(other) is None
+        (other / ".opa" / FILE).unlink()
+        os.mkfifo(other / ".opa" / FILE)
+        assert find_running(other) is None
+
+
 def test_what_a_killed_process_leaves_behind_is_not_believed_and_is_replaced(folder: Path) -> None:
     command = [sys.executable, "-c", PUBLISH]
     with subprocess.Popen(command, cwd=folder.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -114,6 +114,19 @@ def test_a_program_that_ends_by_itself_is_an_error_with_its_last_words(program: 
     assert "a stops" in notes.read_text()
 
 
+def test_the_log_takes_the_place_of_a_link_and_a_folder_that_cannot_be_made_is_one_line(
+    program: MakeProgram, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "data").symlink_to("nowhere")
+    (tmp_path / "a.log").symlink_to(victim)
+    with pytest.raises(StartError, match="the folder data cannot be made: File exists"):
+        supervise(program("a"), program("b", folder=tmp_path / "data"))
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "a.log").is_symlink()
+
+
 def test_a_program_that_is_killed_is_an_error_that_names_the_signal(program: MakeProgram) -> None:
     with pytest.raises(StartError, match=r"a \(process \d+\) ended by itself with signal SIGKILL"):
         supervise(program("a"), meanwhile=lambda supervisor: os.kill(supervisor.children[0].pid, signal.SIGKILL))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,65 @@ def test_a_folder_of_another_user_is_refused_in_one_line(tmp_path: Path) -> None
         with locked_folder(tmp_path):
             pass
     assert not list((tmp_path / ".opa").iterdir())
+
+
+def open_folder(project: Path, mode: int = 0o777) -> Path:
+    """A folder that others can enter, with data of an earlier run."""
+    folder = project / ".opa"
+    (folder / "valkey").mkdir(parents=True)
+    (folder / "valkey" / "data").touch()
+    (folder / "valkey.log").touch()
+    folder.chmod(mode)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "problem"),
+    [
+        (".gitignore", Path.symlink_to, "is a link"),
+        ("valkey/more", Path.symlink_to, "is a link"),
+        ("mongo.log", Path.hardlink_to, "is a file that has another name elsewhere"),
+        ("mistake", lambda path, victim: os.mkfifo(path), "is no regular file"),
+    ],
+)
+def test_what_others_may_have_put_into_an_open_folder_is_refused_each_time(
+    tmp_path: Path, name: str, make: Callable[[Path, Path], None], problem: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder = open_folder(tmp_path)
+    make(folder / name, victim)
+    for _ in range(2):
+        with pytest.raises(StartError, match=rf"^\.opa/{name} {problem}, and others could enter \.opa"):  # noqa: SIM117
+            with locked_folder(tmp_path):
+                pass
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("mode", [0o777, 0o700])
+def test_what_belongs_to_another_user_inside_of_it_is_refused(tmp_path: Path, mode: int) -> None:
+    os.chown(open_folder(tmp_path, mode) / "valkey", 65534, 65534)
+    with pytest.raises(StartError, match=r"^\.opa/valkey belongs to another user \(uid 65534\)"):  # noqa: SIM117
+        with locked_folder(tmp_path):
+            pass
+
+
+def test_data_of_a_folder_that_was_open_are_kept_and_so_are_links_in_one_that_never_was(tmp_path: Path) -> None:
+    open_folder(tmp_path, 0o755)
+    with locked_folder(tmp_path) as (folder, _):
+        assert (folder / "valkey" / "data").exists()
+        (folder / "mongo").symlink_to(tmp_path)
+    with locked_folder(tmp_path):
+        pass
+
+
+def test_a_link_in_the_place_of_the_lock_is_refused_in_one_line(tmp_path: Path) -> None:
+    open_folder(tmp_path, 0o700)
+    (tmp_path / ".opa" / "lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(StartError, match="lock cannot be written"), locked_folder(tmp_path):
+        pass
+    assert not (tmp_path / "victim").exists()
 
 
 def test_a_link_and_a_file_in_its_place_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -34,9 +34,12 @@ def found(folder: Path) -> Path | None:
 def test_what_is_of_root_alone_is_taken(folder: Path) -> None:
     (folder / "again").symlink_to(folder)
     (folder / "circle").symlink_to("circle")
-    (folder / "nowhere").symlink_to("not-there")
+    (folder / "nowhere").symlink_to("../not-there")
+    (folder.parent / "beside").touch()
+    chown(folder.parent / "beside")
     assert found(folder) is None
     assert found(folder / "not-there") is None
+    assert found(folder.parent / "not-there") is None
 
 
 @pytest.mark.parametrize("name", ["shop/tasks.py", "shop/parts", "shop", ".", "..", "../.."])

@@ -6,6 +6,7 @@ lock away when it ends, however that comes about. A file without the lock is lef
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -78,7 +79,7 @@ def find_running(project: Path) -> Running | None:
     """
     file = project / NAME / FILE
     try:
-        with file.open("rb") as opened:
+        with os.fdopen(_opened(project), "rb") as opened:
             if os.fstat(opened.fileno()).st_uid != os.geteuid():
                 raise PermissionError
             if not _is_locked(opened.fileno()):
@@ -93,6 +94,20 @@ def find_running(project: Path) -> Running | None:
         logger.warning("%s is of another version of opa-stack; its servers are found after a new start", file)
         return None
     return running if running.network == current_network() else None
+
+
+def _opened(project: Path) -> int:
+    """The file, to read; not behind a link, and no pipe that one would wait for."""
+    folder = os.open(project / NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        file = os.open(FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError from error
+        raise
+    finally:
+        os.close(folder)
+    return file
 
 
 def current_network() -> str:

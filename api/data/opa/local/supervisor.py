@@ -17,10 +17,12 @@ from opa._util.exit_status import how_it_ended
 from opa._util.flag import Flag
 from opa.errors import StartError
 from opa.local.leash import leashed
+from opa.process.folder import new_private
 
 PAUSE = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_LINES = 5
+LAST_BYTES = 10_000
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,13 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it; to be called in the main thread, whose end would be its own."""
+        """Start it; to be called in the main thread, whose end would be its own.
+
+        Raises:
+            StartError: there is no place for its data or its log.
+        """
         program = self.program
-        program.folder.mkdir(parents=True, exist_ok=True)
+        _make(program.folder)
         with _output(program.log) as output:
             self._process = subprocess.Popen(  # noqa: S603
                 leashed(list(program.command)),
@@ -137,15 +143,28 @@ class Child:
     def _last_words(self) -> str:
         if self.program.log is None:
             return "Its messages stand above"
-        lines = self.program.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        try:
+            with self.program.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_BYTES))
+                lines = log.read(LAST_BYTES).decode(errors="replace").splitlines()[-LAST_LINES:]
+        except OSError:  # somebody has taken it away meanwhile
+            return "Its log is gone"
         return f"Its last messages: {' | '.join(lines)}" if lines else "It wrote no message"
 
 
 def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
     if log is None:
         return contextlib.nullcontext()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log.open("wb")
+    _make(log.parent)
+    return new_private(log)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder {folder.name} cannot be made: {error.strerror}"
+        raise StartError(problem, where=str(folder), hint="Remove what is in its place") from None
 
 
 class StopAskedError(Exception):

@@ -11,16 +11,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from opa._util.walking import all_below
 from opa.errors import StartError
 
 NAME = ".opa"
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 FOR_OTHERS = 0o077
+HINT = "Remove it, or run opa up in another folder"
 # The servers of a run that has just ended may still be writing.
 LOCK_LIMIT = 5.0
 PAUSE = 0.1
+LONGEST_PID = 20
 
 
 @contextmanager
@@ -31,13 +35,17 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
     after the process that started it was killed.
 
     Raises:
-        StartError: another run has the lock, or the folder is not one that only this user can enter.
+        StartError: another run has the lock, or the folder is not one that only this user can enter, or another user
+            has put something into it.
     """
     folder = project / NAME
     _make_private(folder)
-    (folder / ".gitignore").write_text("*\n")
+    write_private(folder / ".gitignore", "*\n")
     file = folder / "lock"
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
+    except OSError as error:
+        raise _unwritable(file, error) from None
     try:
         _lock(lock, file)
         os.truncate(lock, 0)
@@ -48,11 +56,26 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only this user reads, in the place of one that may be there, whatever its mode."""
-    file.unlink(missing_ok=True)
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    with os.fdopen(opened, "w") as new:
-        new.write(text)
+    """Write a file that only this user reads, see `new_private`."""
+    with new_private(file) as new:
+        new.write(text.encode())
+
+
+def new_private(file: Path) -> BinaryIO:
+    """A new file that only this user reads, to write to, in the place of what may be there; no link is followed.
+
+    Raises:
+        StartError: it cannot be made.
+    """
+    try:
+        file.unlink(missing_ok=True)
+        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb")
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(file: Path, error: OSError) -> StartError:
+    return StartError(f"{file.name} cannot be written: {error.strerror}", where=str(file), hint=HINT)
 
 
 def _make_private(folder: Path) -> None:
@@ -69,18 +92,51 @@ def _make_private(folder: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EACCES):
             raise
-        raise _refusal(folder) from error
+        raise _refusal(folder) from None
     try:
         status = os.fstat(opened)
         if status.st_uid != os.geteuid():
             raise _refusal(folder)
-        if stat.S_IMODE(status.st_mode) != PRIVATE_FOLDER:
+        mode = stat.S_IMODE(status.st_mode)
+        if mode != PRIVATE_FOLDER:
             with contextlib.suppress(PermissionError):
                 os.fchmod(opened, PRIVATE_FOLDER)
             if os.fstat(opened).st_mode & FOR_OTHERS:
                 raise _refusal(folder)
+        # Now that nobody else gets in any more.
+        planted = _planted(folder, status, was_open=bool(mode & FOR_OTHERS))
+        if planted is not None:
+            os.fchmod(opened, mode)  # the next run looks as closely
+            raise planted
     finally:
         os.close(opened)
+
+
+def _planted(folder: Path, status: os.stat_result, *, was_open: bool) -> StartError | None:
+    """What says that another user has put something into the folder, for servers to write to.
+
+    Args:
+        folder: it.
+        status: what the system says of it.
+        was_open: whether others could enter it.
+    """
+    for path, found in all_below((folder, status), set()):
+        if found.st_uid != os.geteuid():
+            problem = f"belongs to another user (uid {found.st_uid})"
+        elif not was_open or stat.S_ISDIR(found.st_mode):
+            continue
+        elif stat.S_ISLNK(found.st_mode):
+            problem = "is a link"
+        elif not stat.S_ISREG(found.st_mode):
+            problem = "is no regular file"
+        elif found.st_nlink > 1:
+            problem = "is a file that has another name elsewhere"
+        else:
+            continue
+        name = path.relative_to(folder.parent)
+        why = f", and others could enter {NAME}" if was_open else ""
+        return StartError(f"{name} {problem}{why}", where=str(path), hint=HINT)
+    return None
 
 
 def _refusal(folder: Path) -> StartError:
@@ -95,7 +151,7 @@ def _refusal(folder: Path) -> StartError:
         problem = f"{NAME} cannot be closed to other users on this file system"
     else:
         problem = f"{NAME} cannot be opened"
-    return StartError(problem, where=str(folder), hint="Remove it, or run opa up in another folder")
+    return StartError(problem, where=str(folder), hint=HINT)
 
 
 def _lock(lock: int, file: Path) -> None:
@@ -105,8 +161,9 @@ def _lock(lock: int, file: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
+                holder = os.pread(lock, LONGEST_PID, 0).decode() or "unknown"
                 raise StartError(
-                    f"opa up runs in this folder already (process {file.read_text().strip() or 'unknown'})",
+                    f"opa up runs in this folder already (process {holder})",
                     where=str(file),
                     hint="Stop that one, or run this one in another folder",
                 ) from None
