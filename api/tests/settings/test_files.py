@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,13 @@ def test_a_folder_with_the_name_of_a_settings_file_is_not_read(folder: SettingsF
         ("default:\n  PORT: 1\n  PORT: 2", 'the key "PORT" is there twice', "a.yaml:3"),
         ("default: {}\n---\ndefault: {}", "but found another document", "a.yaml:2"),
         ("default:\n  PORT: \x01", "a control character", "a.yaml:2"),
-        ("default:\n  X: !secret a", "could not determine a constructor for the tag '!secret'", "a.yaml:2"),
+        (
+            "default:\n  X: !secret a",
+            "a tag (!) that is not known; a text that begins with ! stands in quotes",
+            "a.yaml:2",
+        ),
+        ("default:\n  X: *a", "an alias (*) of nothing; a text that begins with * stands in quotes", "a.yaml:2"),
+        ("default:\n  X: @a", "found character '@' that cannot start any token", "a.yaml:2"),
         ('{"default": {\n"PORT": }}', "Expecting value", "a.json:2"),
         ("[default]\nPORT = \n", "Invalid value", "a.toml:2"),
         ("[default]\nPORT = [1,\n2", "Unclosed array", "a.toml:3"),
@@ -162,6 +169,14 @@ def test_a_folder_with_the_name_of_a_settings_file_is_not_read(folder: SettingsF
         ("[default]\nA = 1\n[[[B]]]\n[", "not valid INI", "a.ini:3"),
         ("PORT = 1\nHOST = (\n", "'(' was never closed", "a.py:2"),
         ("PORT = 1\nHOST = 1 / 0", "ZeroDivisionError: division by zero", "a.py:2"),
+        ("PORT = 1\nNOTE = missing", "NameError: name 'missing' is not defined", "a.py:2"),
+        ("import os\nMY_TOKEN = os.environ['NO_TOKEN']", "KeyError: 'NO_TOKEN'", "a.py:2"),
+        (
+            "MINE = {\n'url': '',\n'password': int('a'),\n}",
+            "ValueError, in what makes the value of a secret",
+            "a.py:3",
+        ),
+        ("def f(name, name):\n    pass", "duplicate argument … in function definition", "a.py:1"),
         ("import nosuchmodule", "ModuleNotFoundError: No module named 'nosuchmodule'", "a.py:1"),
         ("def f():\n    raise OSError(2, 'gone')\n\nf()", "FileNotFoundError: [Errno 2] gone", "a.py:2"),
     ],
@@ -195,6 +210,29 @@ def test_a_file_that_does_not_parse_is_a_mistake_with_its_line(
         ("a.yaml", "default: {OPTIONAL_COMPONENTS: {A: {DRIVER: x, OPTS: 'PASSWORD hunter2'}}}"),
         ("a.yaml", "default: {OPTIONAL_COMPONENTS: {A: {OPTS: {PASSWORD: hunter2}}}}"),
         ("a.yaml", "default: {PROJECT_NAME: ['redis://:hunter2@host']}"),
+        ("a.yaml", "default:\n  DB_PASSWORD: *hunter2"),
+        ("a.yaml", "default:\n  DB_PASSWORD: !hunter2 x"),
+        ("a.yaml", "default:\n  DB_PASSWORD: !x!hunter2 x"),
+        ("a.yaml", "default:\n  DB_PASSWORD: !!hunter2 x"),
+        ("a.yaml", "default:\n  DB_PASSWORD: !!timestamp hunter2"),
+        ("a.yaml", "default:\n  DB_PASSWORD: &hunter2 [*hunter2]"),
+        ("a.yaml", "default:\n  DB_PASSWORD: @hunter2"),
+        ("a.yaml", "default:\n  DB_PASSWORD: %hunter2"),
+        ("a.yaml", 'default:\n  DB_PASSWORD: "\\hunter2"'),
+        ("a.json", '{"default": {"DB_PASSWORD": "\\hunter2"}}'),
+        ("a.toml", "[default]\nDB_PASSWORD = '''hunter2'"),
+        ("a.toml", '[default]\nDB_PASSWORD = "\\hunter2"'),
+        ("a.toml", "[default]\nDB_PASSWORD = {hunter2 = 1, hunter2 = 2}"),
+        ("a.toml", "[hunter2]\n[hunter2]"),
+        ("a.ini", "[default]\nDB_PASSWORD = a%(hunter2)s"),
+        ("a.py", "DB_PASSWORD = hunter2"),
+        ("a.py", "DB_PASSWORD = int('hunter2')"),
+        ("a.py", "X = {'mine': {'password': float('hunter2')}}"),
+        ("a.py", "X = dict(\n  password=float('hunter2'))"),
+        ("a.py", "X = {}\nX['password']: str = hunter2"),
+        ("a.py", "DB_PASSWORD = 'hunter2' if x else {'a': 1}['hunter2']"),
+        ("a.py", "DB_PASSWORD = hunter2\ndef hunter2(hunter2, hunter2): pass"),
+        ("a.py", "def f(hunter2):\n  global hunter2"),
     ],
 )
 def test_no_error_shows_a_secret(folder: SettingsFolder, name: str, text: str) -> None:
@@ -204,6 +242,53 @@ def test_no_error_shows_a_secret(folder: SettingsFolder, name: str, text: str) -
         folder.load()
 
     assert "hunter2" not in f"{raised.value}{raised.value.mistakes}"
+
+
+CASTERS = ["int", "float", "bool", "json", "format", "jinja", "merge", "insert", "merge_unique", "get", "del"]
+CASTERS += [
+    "reset",
+    "none",
+    "note",
+    "comment",
+    "empty",
+    "Path",
+    "path",
+    "casefold",
+    "int @format",
+    "json @jinja",
+    "merge @int",
+]
+
+
+@pytest.mark.parametrize("caster", CASTERS)
+@pytest.mark.parametrize(
+    "value", ["hunter2", "{hunter2", "{{hunter2", "{{ hunter2 }}", "[hunter2", "'hunter2", "0 hunter2"]
+)
+def test_no_caster_of_dynaconf_shows_a_secret(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture, caster: str, value: str
+) -> None:
+    text = f"@{caster} {value}"
+    folder.file(
+        "a.json", json.dumps({"default": {"PASSWORD": text, "MINE": {"PASSWORD": text, "LIST": [{"TOKEN": text}]}}})
+    )
+    folder.variables(OPA_DB_PASSWORD=text, OPA_DB__PASSWORD=text)
+    told = ""
+    try:
+        folder.load()
+    except SettingsError as error:
+        told = f"{error}{error.mistakes}"
+    assert "hunter2" not in told + caplog.text
+
+
+@pytest.mark.parametrize(("name", "text"), [("0451773", "451773"), ("on", '"on"')])
+def test_no_warning_shows_a_secret(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture, name: str, text: str
+) -> None:
+    folder.file("a.yaml", f"default:\n  DB_PASSWORD: {name}\n  MINE: {{TOKENS: [{name}]}}\n")
+    folder.load()
+    assert "DB_PASSWORD: is a secret that may be read as a number or a switch; write it in quotes" in caplog.text
+    assert "MINE.TOKENS: is a secret" in caplog.text
+    assert text not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opa._util.masking.secrets import looks_secret
 from opa.settings.schema import ALIASES, KNOWN, path_of
 
 SWITCHES = frozenset({"yes", "no", "on", "off"})
@@ -27,14 +28,15 @@ def in_yaml(text: str, path: Path) -> Iterator[Found]:
     from dynaconf.vendor.ruamel.yaml import YAML
 
     for place, event in _scalars(YAML(typ="safe", pure=True).parse(text)):
-        if (problem := _problem_of(event.value)) and not event.style and event.tag is None:
-            yield place, f"{'.'.join(place[1:])}: {problem} ({path}:{event.start_mark.line + 1})"
+        name = ".".join(place[1:])
+        if (problem := _problem_of(event.value, name)) and not event.style and event.tag is None:
+            yield place, f"{name}: {problem} ({path}:{event.start_mark.line + 1})"
 
 
 def in_variable(name: str, text: str, source: str) -> Iterator[str]:
     """A warning where a variable that is a setting of the user's own has such a text."""
     if text.strip().lower() in SWITCHES and is_own(path_of(name)):
-        yield f"{name}: {_problem_of(text)} ({source})"
+        yield f"{name}: {_problem_of(text, name)} ({source})"
 
 
 def is_own(place: tuple[str, ...]) -> bool:
@@ -45,8 +47,11 @@ def is_own(place: tuple[str, ...]) -> bool:
     return True
 
 
-def _problem_of(value: str) -> str:
+def _problem_of(value: str, name: str) -> str:
     value = value.strip()
+    if looks_secret(name):
+        is_ambiguous = value.lower() in SWITCHES or _OCTAL.fullmatch(value)
+        return "is a secret that may be read as a number or a switch; write it in quotes" if is_ambiguous else ""
     if value.lower() in SWITCHES:
         meant = "true" if value.lower() in ("yes", "on") else "false"
         return f'is the text "{value}", which counts as true in Python; write {meant}, or the text in quotes'

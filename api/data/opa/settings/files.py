@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 import re
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from opa._util.masking.secrets import mask_text
+from opa._util.masking.secrets import looks_secret, mask_text
 from opa._util.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
 from opa._util.watchdog import TimeLimitError, time_limit
@@ -122,12 +123,25 @@ def _read_yaml(text: str, path: Path) -> Any:
         raise _UnparsableError(f"the key{key} is there twice", _line(error.problem_mark)) from None
     except MarkedYAMLError as error:
         problem = error.problem or error.context or "not valid YAML"
-        raise _UnparsableError(problem, _line(error.problem_mark or error.context_mark)) from error
+        told = next(
+            (words for start, words in _YAML_PROBLEMS.items() if problem.startswith(start)), without_quotes(problem)
+        )
+        raise _UnparsableError(told, _line(error.problem_mark or error.context_mark)) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else None
-        raise _UnparsableError("a control character", line) from error
-    except YAMLError as error:
-        raise _UnparsableError("not valid YAML") from error
+        raise _UnparsableError("a control character", line) from None
+    except YAMLError:
+        raise _UnparsableError("not valid YAML") from None
+
+
+# A password without quotes may well begin with one of these signs.
+_UNKNOWN_TAG = "a tag (!) that is not known; a text that begins with ! stands in quotes"
+_YAML_PROBLEMS = {
+    "found undefined alias": "an alias (*) of nothing; a text that begins with * stands in quotes",
+    "found duplicate anchor": "an anchor (&) that is there twice; a text that begins with & stands in quotes",
+    "found undefined tag handle": _UNKNOWN_TAG,
+    "could not determine a constructor for the tag": _UNKNOWN_TAG,
+}
 
 
 def _check_aliases(events: Iterable[Any]) -> None:
@@ -145,9 +159,7 @@ def _check_aliases(events: Iterable[Any]) -> None:
             continue
         if isinstance(event, kinds.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
-                raise _UnparsableError(
-                    f"the alias *{event.anchor} is inside of what it stands for", _line(event.start_mark)
-                )
+                raise _UnparsableError("an alias (*) is inside of what it stands for", _line(event.start_mark))
             size = sizes.get(event.anchor, 1)
         elif isinstance(event, kinds.ScalarEvent):
             size = 1
@@ -165,6 +177,23 @@ def _check_aliases(events: Iterable[Any]) -> None:
             raise _UnparsableError(TOO_MANY, _line(event.start_mark))
 
 
+def without_quotes(problem: str) -> str:
+    """A parser's message without the parts of the file in it, which stand in quotes; one or two signs of it stay."""
+    return _QUOTED.sub(lambda found: found[0] if _is_of_parser(found[2]) else "…", problem)
+
+
+_QUOTED = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1|\(('.*)\)""", re.DOTALL)
+_WORDS = frozenset({"print", "exec", "unicodeescape", "utf-8"})
+
+
+def _is_of_parser(quoted: str | None) -> bool:
+    if quoted is None:
+        return False
+    is_token = quoted.startswith("<") and quoted.endswith(">")
+    is_escape = re.fullmatch(r"\\(?:.|x\w{2}|u\w{4}|U\w{8})", quoted)
+    return len(quoted) <= 2 or is_token or bool(is_escape) or keyword.iskeyword(quoted) or quoted in _WORDS
+
+
 def _line(mark: Any) -> int | None:
     return None if mark is None else int(mark.line) + 1
 
@@ -175,7 +204,7 @@ def _read_json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise _UnparsableError(error.msg, error.lineno) from error
+        raise _UnparsableError(without_quotes(error.msg), error.lineno) from None  # its `doc` is the whole file
 
 
 def _read_toml(text: str, path: Path) -> Any:
@@ -185,7 +214,7 @@ def _read_toml(text: str, path: Path) -> Any:
         position = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         problem = str(error)[: position.start()] if position else str(error)
         line = int(position[1]) if position and position[1] else text.count("\n") + 1
-        raise _UnparsableError(problem, line) from error
+        raise _UnparsableError(without_quotes(problem), line) from None
 
 
 def _read_ini(text: str, path: Path) -> Any:
@@ -204,13 +233,19 @@ def _read_python(text: str, path: Path) -> Any:
         # Without dont_inherit it would have this module's `annotations` feature.
         exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - a file of the user's own
     except SyntaxError as error:
-        raise _UnparsableError(error.msg, error.lineno if error.filename == str(path) else None) from error
+        # No cause: its text is the line itself.
+        raise _UnparsableError(
+            without_quotes(error.msg), error.lineno if error.filename == str(path) else None
+        ) from None
     except SystemExit as error:
         raise _UnparsableError(f"it calls sys.exit({error.code!r})") from None
     except Exception as error:  # the user's code may raise anything; it is reported with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        message = f"{type(error).__name__}: {mask_text(str(error))}"
-        raise _UnparsableError(message, lines[-1] if lines else None) from error
+        line = lines[-1] if lines else None
+        if any(_makes_secret(text, number) for number in lines if number) and not _is_told_of_secret(error):
+            message = f"{type(error).__name__}, in what makes the value of a secret"
+            raise _UnparsableError(message, line) from None
+        raise _UnparsableError(f"{type(error).__name__}: {mask_text(str(error))}", line) from error
     values = {
         name: value
         for name, value in module.__dict__.items()
@@ -219,6 +254,41 @@ def _read_python(text: str, path: Path) -> Any:
     for name in _from_standard_library(text, values):
         del values[name]
     return {DEFAULT_SECTION: values}
+
+
+def _makes_secret(text: str, line: int) -> bool:
+    """Whether what this line of a Python file makes is a secret, by its name."""
+    for node in ast.walk(ast.parse(text)):
+        named: list[tuple[ast.AST | None, ast.AST]] = []
+        if isinstance(node, ast.Assign):
+            named = [(target, node) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
+            named = [(node.target, node)]
+        elif isinstance(node, ast.Dict):
+            named = list(zip(node.keys, node.values, strict=True))
+        elif isinstance(node, ast.keyword):
+            named = [(node, node)]
+        for target, made in named:
+            first, last = getattr(made, "lineno", 0), getattr(made, "end_lineno", 0)
+            if first <= line <= last and target is not None and looks_secret(_name_of(target)):
+                return True
+    return False
+
+
+def _name_of(target: ast.AST) -> str:
+    if isinstance(target, ast.Subscript):
+        return f"{_name_of(target.value)}.{_name_of(target.slice)}"
+    for attribute in ("id", "attr", "arg", "value"):
+        if isinstance(name := getattr(target, attribute, None), str):
+            return name
+    return ""
+
+
+def _is_told_of_secret(error: Exception) -> bool:
+    """Whether an error says where the value was looked for: in a file, or under the name of a variable."""
+    if isinstance(error, KeyError):
+        return re.fullmatch(r"'[A-Z_][A-Z0-9_]*'", str(error)) is not None
+    return isinstance(error, OSError | ImportError)
 
 
 def _new_module(path: Path) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
@@ -61,7 +62,8 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     sources = find_sources(base, base_name)
     merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
     try:
-        with time_limit(TIME_LIMIT):
+        with time_limit(TIME_LIMIT), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="dynaconf")  # they repeat the value, which may be a secret
             values = _merge(sources, merged)
             checked = check(values, merged.sources, already_wrong=merged.mistakes.keys())
     except TimeLimitError:

@@ -19,7 +19,7 @@ from dynaconf.utils import object_merge
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
-from opa._util.masking.secrets import looks_secret, mask_text
+from opa._util.masking.secrets import looks_secret, mask_text, masked
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.settings.files import DEFAULT_SECTION
 from opa.settings.schema import path_of, without_doubles
@@ -83,7 +83,7 @@ class MergedSettings:
                 self._set(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
                 path = path_of(str(key))
-                self._note_mistake(path, _reason(error, is_secret=looks_secret(".".join(path))), layer.source)
+                self._note_mistake(path, _reason(error, _holds_secret(".".join(path), written, error)), layer.source)
 
     def _check(self, key: str, written: Any) -> None:
         """Refuse what is nested so deeply that merging it would end in the middle."""
@@ -319,6 +319,13 @@ _QUOTING_REASONS = {
     r"Cannot parse as JSON": "is not valid JSON, as @json needs",
     r"Unclosed quote in": "has a quote that is not closed",
 }
+
+
+def _holds_secret(name: str, written: Any, error: Exception) -> bool:
+    """Whether a value, or something in it, is secret by its name: then the message about it is not shown."""
+    if isinstance(error, RecursionError | NestingError):  # it cannot be looked through, and nothing of it is shown
+        return True
+    return looks_secret(name) or masked(written) is not written
 
 
 def _reason(error: Exception, is_secret: bool) -> str:
