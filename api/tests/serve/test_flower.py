@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 import opa as package
+from opa.errors import StartError
 from opa.process.listen import listening_socket
-from tests.project import Project
+from opa.serve.flower import serve_flower
+from tests.project import NOBODY, Project
 from tests.serve.process import free_port, wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, Worker, task_project
@@ -157,3 +160,12 @@ def test_under_a_prefix_it_is_healthy_too(tasks: TaskProject) -> None:
     flower = Flower(tasks, FLOWER_URL_PREFIX="watch")
     wait_until(lambda: flower.status("/watch/healthcheck") == 200, seconds=60)
     assert is_healthy(flower)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_root_does_not_run_the_options_of_another_user_that_happen_to_be_there(project: Project) -> None:
+    options = project.plugin("flowerconfig.py", "open('ran', 'w')", folder=".")
+    os.chown(options, NOBODY, NOBODY)
+    with pytest.raises(StartError, match="root does not take options of flower that belong to user"):
+        serve_flower(project.config())
+    assert not (project.folder / "ran").exists()

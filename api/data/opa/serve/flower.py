@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opa.errors import StartError
+from opa.settings.foreign_files import foreign_file
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
 
 PASSWORD = "FLOWER_BASIC_AUTH"  # noqa: S105 - the name of a variable
 OAUTH = "FLOWER_AUTH"
+OPTIONS = Path("flowerconfig.py")
 
 
 def serve_flower(config: Config) -> None:
@@ -26,6 +29,7 @@ def serve_flower(config: Config) -> None:
         SystemExit: flower ended, with its status.
     """
     _check_password(config.HOST)
+    _check_options()
     from opa.bootstrap import prepare
     from opa.core.state import state
     from opa.process.health_target import note_web_target
@@ -73,6 +77,17 @@ def _check_password(host: str) -> None:
             f"flower would be open to everybody who reaches {host}, and whoever sees it can end workers and run tasks",
             where=f"environment variable {PASSWORD}",
             hint="Set it to user:password, or set HOST to 127.0.0.1",
+        )
+
+
+def _check_options() -> None:
+    """See that the file that Flower runs where the current folder has one is not another user's."""
+    foreign = None if os.environ.get("FLOWER_CONF") or not OPTIONS.exists() else foreign_file(OPTIONS)
+    if foreign is not None:
+        raise StartError(
+            f"root does not take options of flower {foreign.why} only because they are in the current folder",
+            where=str(foreign.path),
+            hint=f"Name the file to use it, FLOWER_CONF={OPTIONS.absolute()}, or {foreign.mend}",
         )
 
 
