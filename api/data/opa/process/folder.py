@@ -56,9 +56,16 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only this user reads, see `new_private`."""
-    with new_private(file) as new:
-        new.write(text.encode())
+    """Write a file that only this user reads, see `new_private`.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    try:
+        with new_private(file) as new:
+            new.write(text.encode())
+    except OSError as error:  # such as a disk that is full
+        raise _unwritable(file, error) from None
 
 
 def new_private(file: Path) -> BinaryIO:
@@ -75,17 +82,24 @@ def new_private(file: Path) -> BinaryIO:
 
 
 def _unwritable(file: Path, error: OSError) -> StartError:
-    return StartError(f"{file.name} cannot be written: {error.strerror}", where=str(file), hint=HINT)
+    hint = "Free some space" if error.errno == errno.ENOSPC else HINT
+    return StartError(f"{file.name} cannot be written: {error.strerror}", where=str(file), hint=hint)
 
 
 def _make_private(folder: Path) -> None:
     """Make the folder, or take away what others may do in one that is there.
 
     Raises:
-        StartError: it is of another user, a link, or no folder, or the file system knows no permissions.
+        StartError: it is of another user, a link, or no folder, or cannot be made, or the file system knows no
+            permissions.
     """
-    with contextlib.suppress(FileExistsError):
+    try:
         folder.mkdir(mode=PRIVATE_FOLDER)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        problem = f"{NAME} cannot be made: {error.strerror}"
+        raise StartError(problem, where=str(folder), hint="Run opa up in a folder that you may write to") from None
     try:
         # Opened once, so that what is checked and what is changed are the same.
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
