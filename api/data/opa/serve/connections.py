@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Set
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opa.http.cors import Cors
 from opa.http.health_paths import METHODS, health_paths
@@ -16,7 +16,10 @@ from opa.process.file_limit import are_exhausted, most_connections
 from opa.serve.turns import Turns
 
 if TYPE_CHECKING:
+    import asyncio
+
     from opa.serve.access import AccessLog
+    from opa.serve.left import Left
     from opa.serve.protocol import HttpProtocol
     from opa.settings.load import Config
 
@@ -43,6 +46,7 @@ class Connections:
         lingering: how many wait for their last answer to arrive.
         websocket_tasks: how many routes of websockets are at work, some of them after their client has gone.
         turns: in which websockets take in what they get.
+        left: what goes on after its client has gone, the oldest first.
         access_log: writes a line for each request; None where there is none.
     """
 
@@ -63,6 +67,7 @@ class Connections:
         self.lingering = 0
         self.websocket_tasks = 0
         self.turns = Turns()
+        self.left: dict[asyncio.Task[Any], Left] = {}
         self.access_log: AccessLog | None = None
         self._all: Set[object] = frozenset()
         self._idle: deque[HttpProtocol] = deque()
@@ -124,8 +129,9 @@ class Connections:
         from opa.serve.websocket import WebSocketProtocol
 
         ours = self._ours()
-        looked_after: list[HttpProtocol | WebSocketProtocol] = [
+        looked_after: list[HttpProtocol | WebSocketProtocol | Left] = [
             *ours,
+            *self.left.values(),
             *(one for one in self._all if isinstance(one, WebSocketProtocol)),
         ]
         if self._swept and now - self._swept > HELD_UP:
@@ -134,12 +140,20 @@ class Connections:
         self._swept = now
         for connection in looked_after:
             connection.look_after(now)
+        self._end_what_too_many_have_left()
         self._find_idle(ours)
         if are_exhausted():
             refusals.note("no more files can be opened, so new connections are closed; raise the limit (ulimit -n)")
             for _ in range(ROOM):
                 self.make_room()
         refusals.say_rest()
+
+    def _end_what_too_many_have_left(self) -> None:
+        """End the oldest websockets beyond as many as there may be requests: nothing else bounds them."""
+        websockets = [left for left in self.left.values() if left.is_websocket]
+        for left in websockets[: int(max(0, len(websockets) - self.requests))]:
+            refusals.note("more websockets than MAX_REQUESTS went on after their clients had gone: the oldest end")
+            left.end()
 
     def _ours(self) -> list[HttpProtocol]:
         from opa.serve.protocol import HttpProtocol

@@ -19,6 +19,7 @@ from opa.http.body_limits import SLOWEST
 from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
+from opa.serve.left import Left
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
@@ -137,6 +138,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._active is not None and not self._active.response_complete:  # uvicorn tells the newest alone
             self._active.disconnected = True
             self._active.message_event.set()
+            if not self._active.response_started:
+                Left.request(self._shared, self._active)
         self.pipeline.clear()
         super().connection_lost(exc)
         self.end_line()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from opa.logging.refusal_log import refusals
+from opa.serve.left import Left
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -51,6 +52,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         # What has arrived and is not taken in yet. Until it is, no more is read.
         self._held = memoryview(b"")
         self._is_waiting = False
+        self._task: asyncio.Task[None] | None = None
         # Since the route has last been interrupted, and since `look_after`.
         self._received = 0
         self._empty_frames = 0
@@ -61,6 +63,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._held = memoryview(b"")
         super().connection_lost(exc)
+        if self._task is not None and not self._task.done():
+            Left(self._shared, self._task, self.scope)
 
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:
@@ -118,6 +122,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         before = len(self.tasks)
         super().handle_connect(event)
         self._shared.websocket_tasks += len(self.tasks) - before
+
+    async def run_asgi(self) -> None:
+        """Run the route."""
+        self._task = asyncio.current_task()
+        await super().run_asgi()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         self._shared.websocket_tasks -= 1
