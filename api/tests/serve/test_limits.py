@@ -175,6 +175,18 @@ def resident(opa: Opa) -> float:
     return int(found[1]) / 1024
 
 
+# Answers.
+
+
+def test_an_answer_arrives_in_one_piece(server: Opa) -> None:
+    with Raw(server.port) as client:
+        for _ in range(20):
+            client.send(get("/hello"))
+            answer = client.socket.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert answer.partition(b"\r\n\r\n")[2]
+
+
 # Headers.
 
 

@@ -13,6 +13,7 @@ from opa.http.health_paths import METHODS, health_paths
 from opa.http.limits import Limit, chosen
 from opa.logging.refusal_log import refusals
 from opa.process.file_limit import are_exhausted, most_connections
+from opa.serve.answer import Heads
 from opa.serve.turns import Turns
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Connections:
         websocket_tasks: how many routes of websockets are at work, some of them after their client has gone.
         turns: in which websockets take in what they get.
         left: what goes on after its client has gone, the oldest first.
+        heads: of answers that have just begun.
         access_log: writes a line for each request; None where there is none.
     """
 
@@ -62,6 +64,7 @@ class Connections:
         self.queue: int = config.WEBSOCKET_MAX_QUEUE
         self._request_time: float | None = config.REQUEST_TIMEOUT
         self.cors = Cors.of(config)
+        self.heads = Heads()
         self._health = {path.encode() for path in health_paths(config)}
         self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
         self.lingering = 0

@@ -19,6 +19,7 @@ from opa.http.body_limits import SLOWEST
 from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
+from opa.serve.answer import AnswerTransport
 from opa.serve.left import Left
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class HttpProtocol(HttpToolsProtocol):
         app_state: of the lifespan.
     """
 
+    _answers: AnswerTransport
+
     def __init__(
         self,
         config: ServerConfig,
@@ -122,6 +125,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answers = AnswerTransport(transport, self._shared.heads, self.loop)
         self._shared.newcomers[self] = None
         above = self._above_limit()
         if above > 0 and not self._shared.make_room():
@@ -295,6 +299,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active = cycle
+        self._answers.begin(cycle)
+        if cycle.transport is self.transport:
+            cycle.transport = self._answers  # type: ignore[assignment]
         access_log = self._shared.access_log
         if access_log is not None:
             access_log.begin(cycle)
@@ -305,6 +312,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the connection. There is no timer for one that is idle, see `look_after`."""
+        self._answers.let_go()  # the answer to a HEAD has no body
         self.server_state.total_requests += 1
         self.end_line()
         if self._lingering is not None or self.transport.is_closing():
@@ -320,6 +328,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def end_answer(self) -> None:
         """Close the connection behind an answer, the body of whose request may still be arriving."""
+        self._answers.let_go()
         if self._is_in_head:
             self.transport.close()
         else:
@@ -358,7 +367,7 @@ class HttpProtocol(HttpToolsProtocol):
             # What has been asked for before is answered first. It is read on meanwhile, to hear when the client goes.
             self._last_answer = answer
         elif self.pipeline or cycle.response_started:
-            self.transport.close()
+            self._answers.close()
         else:
             self._cut_off(answer)
 
@@ -426,11 +435,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._discarded += size
             if self._discarded > self._shared.discarded_bytes:
                 self.close_when_read()
-        elif cycle.transport is self.transport:
+        elif type(cycle.transport) is not _ClosedWhenRead:
             cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment]
         elif len(cycle.body) > UNREAD:
             refusals.note("a client sent a body behind a request that is not answered yet")
-            self.transport.close()
+            self._answers.close()
 
     def close_when_read(self) -> None:
         """Close the connection; while the client is still sending, let it see first what it was told."""
@@ -546,7 +555,7 @@ class _ClosedWhenRead:
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self._protocol = protocol
-        self.write = protocol.transport.write
+        self.write = protocol._answers.write
         self.is_closing = protocol.transport.is_closing
 
     def close(self) -> None:
