@@ -7,6 +7,7 @@ text and in arguments gives them back as they are.
 from __future__ import annotations
 
 import json
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +68,6 @@ def measure(processes: int) -> LineCost:
 
 def time_here() -> None:
     """Print the µs of each line, masked and plain, for each round by kind, as JSON."""
-    import logging
     import os
     from pathlib import Path
 
@@ -106,7 +106,10 @@ def _unmasked() -> Iterator[None]:
     def same(value: Any) -> Any:
         return value
 
-    with mock.patch("opa.logging.lines.mask_text", same), mock.patch("opa.logging.standard.std_arguments", same):
+    with (
+        mock.patch("opa.logging.lines.mask_text", same),
+        mock.patch("opa.logging.standard.std_message", logging.LogRecord.getMessage),
+    ):
         yield
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opa._util.masking.secrets import MASK, looks_secret, masked_argument
+from opa._util.masking.secrets import MASK, PRINTED_WHOLE, is_harmless, looks_secret, masked_argument
+
+if TYPE_CHECKING:
+    from logging import LogRecord
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 """What is formatted as it is, unless it has a telling name: the text is masked anyway."""
@@ -55,6 +58,41 @@ class Shown:
 def shown(value: Any, name: str = "") -> Any:
     """What stands for `value` in a message."""
     return value if type(value) in PLAIN and not (name and looks_secret(name)) else Shown(value, name)
+
+
+def std_message(record: LogRecord) -> str:
+    """The message of a record of the standard library, masked where it has what arguments say is secret.
+
+    Raises:
+        Exception: the arguments do not fit, or cannot be made a text.
+    """
+    message, arguments = record.msg, record.args
+    if type(message) is str and (
+        not arguments or (type(arguments) is tuple and PLAIN.issuperset(map(type, arguments)))
+    ):
+        return record.getMessage()  # nearly all lines: their text is masked when it is written
+    # Dicts and lists show all that they hold, with its names, unless a message takes single values out of a dict. So
+    # one look at the text that is needed anyway tells whether there is a reason to look into them.
+    if isinstance(message, str) and _is_printed_whole(arguments) and "%(" not in message:
+        text = record.getMessage()
+        if is_harmless(text):
+            return text
+    shown = std_arguments(arguments)
+    if shown is arguments and isinstance(message, str):
+        return record.getMessage()
+    if not isinstance(message, str):
+        message = str(Shown(message))
+    return message % shown if shown else message
+
+
+def _is_printed_whole(arguments: Any) -> bool:
+    """Whether all arguments are plain, or dicts, lists and the like."""
+    if type(arguments) is not tuple:
+        return type(arguments) in PRINTED_WHOLE
+    return _PRINTED.issuperset(map(type, arguments))
+
+
+_PRINTED = PLAIN | PRINTED_WHOLE
 
 
 def std_arguments(arguments: Any) -> Any:

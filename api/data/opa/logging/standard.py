@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from opa.logging.arguments import Shown, std_arguments
+from opa.logging.arguments import Shown, std_message
 from opa.logging.failed_request import in_words, take_note
 from opa.logging.lines import safe_repr, safe_str
 
@@ -118,20 +118,12 @@ def _place(record: logging.LogRecord) -> tuple[str, int]:
 
 def _text(record: logging.LogRecord) -> str:
     try:
-        text = _message(record)
+        text = std_message(record)
     except Exception as failure:  # noqa: BLE001  arguments that do not fit, or whose str() fails
         text = (
             f"{safe_str(record.msg)} with {safe_repr(Shown(record.args))} ({type(failure).__name__}: they do not fit)"
         )
     return f"{text}\n{record.stack_info}" if record.stack_info else text.rstrip()
-
-
-def _message(record: logging.LogRecord) -> str:
-    arguments = std_arguments(record.args)
-    if arguments is record.args and isinstance(record.msg, str):
-        return record.getMessage()
-    message = record.msg if isinstance(record.msg, str) else str(Shown(record.msg))
-    return message % arguments if arguments else message
 
 
 def lead_std_logging(level: int) -> None:

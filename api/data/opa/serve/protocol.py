@@ -435,7 +435,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._discarded += size
             if self._discarded > self._shared.discarded_bytes:
                 self.close_when_read()
-        elif type(cycle.transport) is not _ClosedWhenRead:
+        elif not isinstance(cycle.transport, _ClosedWhenRead):
             cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment]
         elif len(cycle.body) > UNREAD:
             refusals.note("a client sent a body behind a request that is not answered yet")

@@ -13,10 +13,12 @@ from typing import Any
 
 from opa._util.masking.names import is_secret_number, looks_secret, looks_secret_in_text
 from opa._util.masking.shapes import MASK, SHORTEST, mask_shapes
-from opa._util.masking.text import mask_text, mask_url, may_hold_secret
+from opa._util.masking.text import is_harmless, mask_text, mask_url, may_hold_secret
 
 __all__ = [
     "MASK",
+    "PRINTED_WHOLE",
+    "is_harmless",
     "is_secret_number",
     "looks_secret",
     "looks_secret_in_text",
@@ -62,7 +64,7 @@ def mask_value(value: Any) -> Any:
 DEEPEST = 50
 """How far `masked` looks into what holds what holds …"""
 _ITEMS = (list, tuple, set, frozenset)
-_PRINTED_WHOLE = frozenset({dict, *_ITEMS})
+PRINTED_WHOLE = frozenset({dict, *_ITEMS})
 """What shows in its `repr` every name and value that `masked` would look at."""
 
 
@@ -72,7 +74,7 @@ def masked_argument(value: Any, name: str = "") -> Any:
     Raises:
         RecursionError: as `masked`.
     """
-    if type(value) in _PRINTED_WHOLE and not (name and looks_secret(name)):
+    if type(value) in PRINTED_WHOLE and not (name and looks_secret(name)):
         try:
             if not may_hold_secret(repr(value)):
                 return value

@@ -109,9 +109,12 @@ _SHAPES = re.compile(
 SHORTEST = 20
 """How many characters a secret has that is known by its shape."""
 # A text in which each character of a word is an "a": whether there is a long word is then one search for a fixed text,
-# which is far cheaper than a regular expression.
-_WORDS_AS_A = bytes(ord("a" if chr(code) in f"{ascii_letters}{digits}_-~." else " ") for code in range(256))
-_LONG = b"a" * SHORTEST
+# which is far cheaper than a regular expression. What stands between a name and a value is kept, as a "=", so that one
+# pass over a line is enough for all that is asked first. It is a `str`: to look for something in bytes takes longer.
+LONG_WORD = "a" * SHORTEST
+_WORD_CHARACTERS = f"{ascii_letters}{digits}_-~."
+_SIGNS = {"=": "=", ":": "=", ",": "=", "$": "$"}
+_OUTLINE = bytes(ord(_SIGNS.get(chr(code), "a" if chr(code) in _WORD_CHARACTERS else " ")) for code in range(256))
 
 
 def _texts_of(start: str) -> list[str]:
@@ -133,24 +136,35 @@ def _characters(described: str) -> list[str]:
 
 
 _TEXTS = [text for start, _ in _PREFIXED for text in _texts_of(start)]
-_HEADS = frozenset(text.partition(".")[0][:3].encode() for text in _TEXTS)
+_HEADS = frozenset(text.partition(".")[0][:3] for text in _TEXTS)
 
 
-def has_long_word(text: str) -> bool:
-    """Whether a secret may be in `text` that is known by its shape; quickly."""
-    return "$" in text or _LONG in text.encode("utf-8", "replace").translate(_WORDS_AS_A)
+def outline_of(text: str) -> str:
+    """What can be asked of a text at once: `a` for each character of a word, `=` for `=`, `:` and `,`, and `$` for `$`.
+
+    A character outside of ASCII has a space for each of its bytes in UTF-8.
+    """
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:  # half a character; to ask for "replace" each time takes longer
+        written = text.encode("utf-8", "replace")
+    return written.translate(_OUTLINE).decode()
 
 
 def mask_shapes(text: str) -> str:
     """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the text's length."""
-    written = text.encode("utf-8", "replace")
-    words = written.translate(_WORDS_AS_A)
-    position = words.find(_LONG)
-    if position < 0 and "$" not in text:
+    return mask_outlined_shapes(text, outline_of(text))
+
+
+def mask_outlined_shapes(text: str, outline: str) -> str:
+    """The same for a text whose outline is known already."""
+    has_dollar = "$" in outline
+    position = outline.find(LONG_WORD)
+    if position < 0 and not has_dollar:
         return text
     # What is not told by how a word begins.
     if (
-        "$" in text
+        has_dollar
         or "\\" in text
         or "PRIVATE KEY" in text
         or "hook" in text
@@ -159,10 +173,14 @@ def mask_shapes(text: str) -> str:
         or "Q~" in text
     ):
         return _SHAPES.sub(MASK, text)
+    # With a character for each byte, as the outline has it.
+    flat = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
+    words = outline.replace("=", " ") + " "
+    last = len(flat) - SHORTEST
     while position >= 0:
-        end = words.find(b" ", position)
-        word = written[position : end if end > 0 else None]
-        if word[:3] in _HEADS or (b"." in word and not _HEADS.isdisjoint([part[:3] for part in word.split(b".")])):
+        end = words.find(" ", position)
+        word = flat[position:end]
+        if word[:3] in _HEADS or ("." in word and not _HEADS.isdisjoint([part[:3] for part in word.split(".")])):
             return _SHAPES.sub(MASK, text)
-        position = words.find(_LONG, end) if end > 0 else -1
+        position = words.find(LONG_WORD, end) if end < last else -1
     return text

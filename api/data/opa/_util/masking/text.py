@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
-from opa._util.masking.shapes import MASK, SHORTEST, has_long_word, mask_shapes
+from opa._util.masking.shapes import LONG_WORD, MASK, SHORTEST, mask_outlined_shapes, mask_shapes, outline_of
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
@@ -85,16 +85,33 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
-    if len(text) < _SHORTEST or (len(text) < SHORTEST and text.isalnum()):
+    size = len(text)
+    if size < _SHORTEST or text is _harmless or (size < SHORTEST and text.isalnum()):
         return text
+    outline, upper, masked = outline_of(text), text.upper(), text
+    # Nearly all lines get no further than these questions, so the cheap ones are first. Without a sign between a name
+    # and a value names tell nothing.
+    if ("=" in outline or "--" in text) and (_has_telling_word(upper) or "://" in text or "input" in text):
+        masked = _mask_behind_signs(text, upper)
+    elif "BEARER " in upper or "BASIC " in upper or "TOKEN " in upper:
+        masked = _SCHEMES.sub(_mask_scheme, text)
+    if masked is not text:
+        return mask_shapes(masked)
+    return mask_outlined_shapes(text, outline) if LONG_WORD in outline or "$" in outline else text
+
+
+def _mask_behind_signs(text: str, upper: str) -> str:
+    """Mask by URLs, names and schemes, and not by shapes.
+
+    Args:
+        text: has a sign between a name and a value.
+        upper: the same in upper case.
+    """
     if "://" in text:
         text = "".join(_masked_urls(text))
-    has_sign = "=" in text
-    if not has_sign and ":" not in text and " " not in text and "," not in text:
-        return mask_shapes(text) if len(text) >= SHORTEST else text  # one word
-    upper = text.upper()
+        upper = text.upper()
     if _has_telling_word(upper):
-        if has_sign and "?" in text and "://" not in text:  # the path of a request, as in an access log
+        if "=" in text and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
         if "TOKEN " in upper:
@@ -103,7 +120,7 @@ def mask_text(text: str) -> str:
         text = _SCHEMES.sub(_mask_scheme, text)
     if "input" in text:
         text = _mask_inputs(text)
-    return mask_shapes(text)
+    return text
 
 
 def mask_url(text: str) -> str:
@@ -115,21 +132,36 @@ def mask_url(text: str) -> str:
 
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it; quickly."""
-    if "://" in text or has_long_word(text) or "input" in text:
+    outline = outline_of(text)
+    if LONG_WORD in outline or "$" in outline or "://" in text or "input" in text:
         return True
     upper = text.upper()
     return _has_telling_word(upper) or "BEARER " in upper or "BASIC " in upper
+
+
+# The text that was last found to hold no secret. A message is asked when its arguments are put into it, and the same
+# object comes back when its line is written: then it need not be asked again. It is kept, so no other has its identity.
+_harmless = ""
+_KEPT = 10_000
+
+
+def is_harmless(text: str) -> bool:
+    """Whether `mask_text` gives `text` back, and no name in it could say of anything that it is secret."""
+    global _harmless  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
+    if may_hold_secret(text):
+        return False
+    if len(text) <= _KEPT:
+        _harmless = text
+    return True
 
 
 def _has_telling_word(upper: str) -> bool:
     """Whether a text in upper case has a part of a name that says that a value is secret, or what may hide one."""
     return (
         "PASS" in upper
-        or "TOKEN" in upper
-        or "SECRET" in upper
-        or "KEY" in upper
+        or ("KE" in upper and ("TOKEN" in upper or "KEY" in upper))  # both in one look, where there is neither
+        or ("CRE" in upper and ("SECRET" in upper or "CRED" in upper))
         or "AUTH" in upper
-        or "CRED" in upper
         or "COOKIE" in upper
         or "PWD" in upper
         or "DSN" in upper

@@ -1,0 +1,166 @@
+"""What a text is asked first, which ends the look at most of them, lets no secret through."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from opa._util.masking.secrets import MASK, is_harmless, mask_text
+from opa._util.masking.shapes import outline_of
+from opa.logging.arguments import std_message
+from tests._util.masking.planted import INNOCENT, PLANTED, TOKENS
+
+VALUE = "hunter22-and-more"
+RANDOM = "q7Rk2Vx9Lm4Tz8Wb3Nc6Yd1H"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sent Bearer {RANDOM}",
+        "sent Basic dXNlcjpwYXNzd29yZA",
+        f"it has the token {RANDOM} and goes on",
+        f"run with --password {VALUE} and go on",
+        f"run with --password\t{VALUE}",
+        f"password={VALUE}",
+        f"password:{VALUE}",
+        f"('Authorization', '{VALUE}')",
+        f"{{'password' => '{VALUE}'}}",
+        f"access_token={VALUE}",
+        f"api_key={VALUE}",
+        f"client_secret={VALUE}",
+        f"credential={VALUE}",
+        f"/orders?sig={VALUE}",
+        f"/orders?p%61ssword={VALUE}",
+        f"redis://:{VALUE}@cache/0",
+        f"input_value='{VALUE}', input_type=str",
+        f"$2b$12${RANDOM}{RANDOM}",
+        "$2b$12$q7Rk2Vx9Lm/4Tz8Wb3Nc6/Yd1Hf5Jg0P",
+    ],
+)
+def test_each_way_to_tell_a_secret_is_asked_for_by_itself(text: str) -> None:
+    assert MASK in mask_text(text)
+    assert VALUE not in mask_text(text)
+    assert RANDOM not in mask_text(text)
+    assert not is_harmless(text)
+
+
+@pytest.mark.parametrize("name", TOKENS)
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "it is {} here",
+        "größer {} ist",
+        "\udc80 {}",
+        "=:, {}",
+        "a/{}",
+        "a-word-of-twenty-letters {}",
+        "a-word-of-twenty-letters={}",
+        "({}),",
+    ],
+)
+def test_a_secret_is_known_by_its_shape_whatever_is_around_it(name: str, around: str) -> None:
+    text = around.format(TOKENS[name])
+    assert TOKENS[name] not in mask_text(text)
+    assert not is_harmless(text)
+
+
+@pytest.mark.parametrize("text", ["plain", "a b", "größer=1", "x" * 20, "\ud800 $", "€ é: 日本,"])
+def test_an_outline_has_a_character_for_each_byte(text: str) -> None:
+    outline = outline_of(text)
+    assert len(outline) == len(text.encode("utf-8", "replace"))
+    assert ("=" in outline) == any(sign in text for sign in "=:,")
+    assert ("$" in outline) == ("$" in text)
+
+
+@pytest.mark.parametrize("text", [*(text for text, _ in PLANTED.values()), *INNOCENT])
+def test_what_is_called_harmless_stays_as_it_is(text: str) -> None:
+    for inside in (text, repr({"a": [text]}), f"{text}\n{text}"):
+        if is_harmless(inside):
+            assert mask_text("".join(inside)) == inside
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_secret_is_never_called_harmless(name: str) -> None:
+    text, _ = PLANTED[name]
+    assert not is_harmless(text)
+    assert not is_harmless(repr([{"a": text}]))
+
+
+class _ShowsValuesAlone(Mapping[str, str]):
+    """Prints no name, by which one could tell a secret in its text."""
+
+    def __init__(self, **values: str) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return " ".join(self._values.values())
+
+
+class _Login(NamedTuple):
+    user: str
+    word: str
+
+
+def message_of(message: Any, *arguments: Any) -> str:
+    return std_message(logging.LogRecord("plugin", logging.INFO, "plugin.py", 1, message, arguments, None))
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("it is %(password)s", ({"password": VALUE},)),
+        ("it is %(password)s and %(user)s", ({"password": VALUE, "user": "mary"},)),
+        ("it is %s", ({"password": VALUE},)),
+        ("%s has %s", ("mary", {"password": VALUE})),
+        ("it is %s", ([("password", VALUE)],)),
+        ("it is %r", ([{"deep": {"password": (VALUE,)}}],)),
+        ("it is %s", (_ShowsValuesAlone(password=VALUE),)),
+        ("%s has %s", ("mary", _ShowsValuesAlone(password=VALUE))),
+        ("%s has %s", ({"a": 1}, _ShowsValuesAlone(password=VALUE))),
+        ({"password": VALUE}, ()),
+        (_ShowsValuesAlone(password=VALUE), ()),
+    ],
+)
+def test_an_argument_that_says_that_something_is_secret_is_masked(message: Any, arguments: tuple[Any, ...]) -> None:
+    assert VALUE not in mask_text(message_of(message, *arguments))
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "text"),
+    [
+        ("it is 100 %", (), "it is 100 %"),
+        ("%s of %d", ("a", 5), "a of 5"),
+        ("%s", ({"rows": 120, "to": ["a"]},), "{'rows': 120, 'to': ['a']}"),
+        ("%(rows)d rows", ({"rows": 120},), "120 rows"),
+        ("%s", ([1, 2.5, None],), "[1, 2.5, None]"),
+        ("%s %s", ("a", {"b"}), "a {'b'}"),
+        (5, (), "5"),
+        ("%s", (_Login("mary", "word"),), "_Login(user='mary', word='word')"),
+    ],
+)
+def test_a_message_without_secrets_is_as_the_standard_library_has_it(
+    message: Any, arguments: tuple[Any, ...], text: str
+) -> None:
+    assert message_of(message, *arguments) == text
+    assert mask_text(text) == text
+
+
+def test_a_text_that_is_found_harmless_hides_no_other() -> None:
+    text = message_of("it is %s", {"rows": 120})
+    assert mask_text(text) is text
+    assert VALUE not in mask_text(f"password={VALUE}")
+    assert mask_text(text) is text
