@@ -18,6 +18,7 @@ class HookDefinition(BasePlugin):
         name: what callers use; the class name by default.
         required: the application does not start unless some plugin fills the hook.
         is_async: `run` of every hook for it must be `async def`, and callers use `call_hook_async`.
+        run: what callers give, where it is written: a hook that does not take that is refused. It is never called.
     """
 
     name: ClassVar[str]

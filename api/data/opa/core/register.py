@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from opa._util.sources import describe, where_is
 from opa._util.words import kind_of
 from opa.core.drivers import Driver
+from opa.core.hook_signature import misfit, signature_of_run
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
@@ -241,8 +242,28 @@ def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDe
                     where=where_is(definition),
                     hint="Keep one definition; a plugin that fills the hook subclasses Hook",
                 )
+            _check_definition(found.plugin.name, name, definition)
             definitions[name] = definition
     return definitions
+
+
+def _check_definition(plugin: str, name: str, definition: type[HookDefinition]) -> None:
+    run = getattr(definition, "run", None)
+    if run is None:
+        return
+    if not callable(run):
+        problem, hint = f"has {kind_of(run)} as its run", "Write a method, or nothing"
+    elif is_async_hook(run) != definition.is_async:
+        problem = "has 'async def run', and is_async is false" if is_async_hook(run) else "is async, and has 'def run'"
+        hint = "Write 'async def run' with is_async = True, or 'def run' without"
+    else:
+        return
+    raise RegistrationError(
+        f"the definition of hook '{name}' in plugin '{plugin}' {problem}",
+        plugin=plugin,
+        where=where_is(definition),
+        hint=hint,
+    )
 
 
 def _hooks(
@@ -316,6 +337,23 @@ def _check_run(plugin: str, name: str, hook: type[Hook], definition: type[HookDe
             plugin=plugin,
             where=where_is(hook),
             hint=hint,
+        )
+    _check_signature(plugin, name, hook, definition)
+
+
+def _check_signature(plugin: str, name: str, hook: type[Hook], definition: type[HookDefinition]) -> None:
+    defined = signature_of_run(definition) if hasattr(definition, "run") else None
+    filled = signature_of_run(hook) if defined is not None else None
+    if defined is None or filled is None:
+        return
+    reason = misfit(defined, filled)
+    if reason is not None:
+        raise RegistrationError(
+            f"hook '{name}' of plugin '{plugin}' does not fit its definition, run{defined}: {reason};"
+            f" it is defined by {describe(definition)}",
+            plugin=plugin,
+            where=where_is(hook),
+            hint=f"Write run with {defined}, and others only with a default",
         )
 
 

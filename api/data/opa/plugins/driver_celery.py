@@ -8,9 +8,13 @@ from opa import CeleryDriver, Hook, HookDefinition
 
 
 class CelerySetupDefinition(HookDefinition):
-    """A chance to configure the Celery app: `run(self, celery_app)` returns the app that is to be used."""
+    """A chance to configure the Celery app."""
 
     name = "driver.celery.setup"
+
+    def run(self, celery_app: Celery) -> Celery:
+        """Return the app that is to be used."""
+        return celery_app
 
 
 class CelerySetup(Hook):
