@@ -142,6 +142,28 @@ def test_opt_keeps_its_meaning(lines: Lines) -> None:
     assert [(found["message"], found["line"]) for found in lines()] == [("from outside", line), ("late", line + 2)]
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_is_written_raw_is_a_line_as_any_other(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    setup_logging(settings(form=form))
+    own: list[str] = []
+    sink = logger.add(own.append, format="{message}")
+    capsys.readouterr()
+    text = "password=hunter2 from \x1b[31m\u202e\n2026-01-01 fake\n"
+    log.opt(raw=True).info(text)
+    log.opt(raw=True, colors=True).info("<red>password=hunter2</red>\n")
+    logger.opt(raw=True).info(text)
+    log.remove(sink)
+    written = capsys.readouterr().err
+    assert "hunter2" not in written
+    assert written.isascii()
+    assert "\x1b" not in written
+    assert len([line for line in written.splitlines() if line[0] != " "]) == 3
+    if form == "json":
+        first = json.loads(written.splitlines()[0])
+        assert first["message"] == "password=*** from \x1b[31m\u202e\n2026-01-01 fake"
+    assert own[0] == text  # a sink of the user's own has it as it is
+
+
 def test_the_rest_of_loguru_is_there(lines: Lines) -> None:
     @log.catch
     def fails() -> None:

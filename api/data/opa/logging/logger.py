@@ -117,7 +117,10 @@ class Log:
         return Log(self._wrapped.bind(**extra), {**self._bound, **extra}, **self._options)
 
     def opt(self, **options: Any) -> Log:
-        """A log with loguru's options for one call: `exception`, `depth`, `lazy`, `colors`, `raw`."""
+        """A log with loguru's options for one call: `exception`, `depth`, `lazy`, `colors`.
+
+        `raw` holds for sinks of the user's own: the log writes lines and nothing else.
+        """
         return Log(self._wrapped, self._bound, **{**self._options, **options})
 
     def __copy__(self) -> Log:
@@ -312,9 +315,27 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
         diagnose=False,  # values of variables are shown by opa.logging.tracebacks, where the settings ask for it
         catch=True,
     )
+    handler: Any = _CORE.handlers[added]
+    handler.__class__ = _without_raw(handler.__class__)
     with contextlib.suppress(ValueError):  # somebody has removed it
         _remove(_sink)
     _sink, _settings = added, (level, as_text)
+
+
+@functools.cache
+def _without_raw(kind: Any) -> Any:
+    """A kind of loguru's handler that writes a line also where the caller asks for the message as it is.
+
+    That would be no JSON, neither masked nor printable, and could be taken for other lines.
+    """
+
+    class InLines(kind):  # type: ignore[misc]
+        def emit(self, record: Any, level: Any, decorated: Any, is_raw: bool, colored: Any) -> None:
+            if is_raw:
+                record = {**record, "message": record["message"].rstrip("\r\n")}
+            super().emit(record, level, decorated, False, colored)
+
+    return InLines
 
 
 def _line(
