@@ -94,10 +94,15 @@ def main() -> int:
     check = CHECKS.get(target["mode"])
     reason = check(target) if check else f"mode '{target['mode']}' has no health check"
     if reason:
-        print(reason)
+        print(_in_one_line(reason))
     for plugin in target.get("plugins", ()):
-        print(f"plugin '{plugin['name']}' is left out: {plugin['reason']}")
+        print(_in_one_line(f"plugin '{plugin['name']}' is left out: {plugin['reason']}"))
     return 1 if reason else 0
+
+
+def _in_one_line(text: str) -> str:
+    """`text` with control characters as escapes, like `opa._util.printable`, which is not imported here."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 if __name__ == "__main__":

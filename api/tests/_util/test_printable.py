@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from opa import healthcheck
 from opa._util.printable import encodable, in_one_line, indented, json_text, printable
 from opa._util.tables import print_table
 from opa.cli import app
 from opa.errors import StartError
 from opa.logging.logger import log, setup_logging
 from tests.project import Project
+from tests.serve.process import free_port
 
 ESC, BEL, NUL = "\x1b", "\x07", "\x00"
 HARMFUL = [
@@ -184,6 +186,7 @@ def test_a_table_and_the_commands_errors_show_escapes(capsys: pytest.CaptureFixt
         print_error(error)
     out, err = capsys.readouterr()
     assert is_harmless(out.replace("\n", ""))
+    assert "two\\nlines" in out
     assert is_harmless(err.replace("\n", ""))
     assert err.splitlines()[0].startswith("error: it is x\\x1b[2J")
     assert FORGED in err.splitlines()[0]
@@ -204,6 +207,73 @@ def test_opa_config_and_opa_plugins_show_escapes(project: Project, monkeypatch: 
         assert is_harmless(run.output), arguments
         if "--json" in arguments:
             json.loads(run.stdout)
+
+
+HOSTILE = """
+from opa import Driver, get_router, task
+
+router = get_router()
+text = {text!r}
+
+
+@router.get("/a", name=text)
+def route():
+    pass
+
+
+@task(name=text, schedule=60)
+def run():
+    pass
+
+
+class Failing(Driver):
+    name = "failing"
+
+    def connect(self):
+        raise ConnectionError(text)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["health"],
+        ["health", "--json"],
+        ["tasks", "list"],
+        ["tasks", "list", "--json"],
+        ["plugins"],
+        ["plugins", "hostile"],
+        ["plugins", "broken"],
+        ["plugins", "--json"],
+        ["check"],
+        ["config"],
+    ],
+)
+def test_no_plugin_writes_to_the_terminal_through_a_command(project: Project, arguments: list[str]) -> None:
+    text = f"{ATTACK.replace(chr(0xD800), '')}\n{FORGED}"
+    project.plugin("hostile.py", HOSTILE.format(text=text))
+    project.plugin("broken.py", f"raise ValueError({text!r})")
+    project.component("THING", "failing", load="auto")
+    project.settings(PLUGIN_FAILURE="skip", COMPONENT_CONNECT_TIMEOUT=0.1, PORT=free_port())
+    run = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert is_harmless(run.output)
+    assert not any(line.lstrip().startswith(FORGED) for line in run.output.splitlines())
+    if "--json" in arguments:
+        assert FORGED in json.dumps(json.loads(run.stdout))
+
+
+def test_the_health_check_of_a_container_shows_escapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "health.json"
+    text = f"{ATTACK}\n{FORGED}"
+    told = {"mode": "worker", "until": 0, "reason": text, "plugins": [{"name": "a", "reason": text}]}
+    file.write_text(json.dumps(told))
+    monkeypatch.setenv("HEALTH_FILE", str(file))
+    assert healthcheck.main() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.isascii() and FORGED in line and is_harmless(line) for line in lines)
 
 
 def test_a_command_ends_well_where_the_terminal_cannot_show_a_character(project: Project) -> None:

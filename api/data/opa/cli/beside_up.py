@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from opa._util.printable import in_one_line
+
 if TYPE_CHECKING:
     from opa.local.running import Running
     from opa.settings.load import Config
@@ -46,7 +48,7 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     os.environ |= handing_variable(running.source, settings)
     config = load_settings(QUIET if takes_env and quiet else None, base_name="this command")
     env = f", {ENV_VARIABLE}={running.env}" if takes_env else ""
-    typer.echo(f"beside {running.source}{env}: {_uses(config, running)}", err=True)
+    typer.echo(in_one_line(f"beside {running.source}{env}: {_uses(config, running)}"), err=True)
     return config
 
 

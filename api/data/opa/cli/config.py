@@ -42,7 +42,8 @@ def config(
         raise typer.Exit(1) from error
     rows = shown(settings.leaves(name))
     if names := [each for each in variables_of_services() if name is None or each == f"{PREFIX}{name.upper()}"]:
-        typer.echo(f"left alone, since Kubernetes or Docker made them for a service: {', '.join(names)}", err=True)
+        told = f"left alone, since Kubernetes or Docker made them for a service: {', '.join(names)}"
+        typer.echo(in_one_line(told), err=True)
     if as_json:
         by_name = {row.name: {"value": row.value, "source": row.source} for row in rows}
         print(json_text(by_name))

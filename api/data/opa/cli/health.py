@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opa._util.printable import in_one_line, json_text
 from opa.cli import app
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def health(
         "plugins_loaded": answer.get("plugins_loaded", manager.roster.count()),
     }
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json_text(found))
     else:
         _show(found)
     if problem or any(component["status"] == "failed" for component in found["components"]):
@@ -109,7 +110,7 @@ def _components(manager: PluginManager, answer: dict[str, Any]) -> list[dict[str
 def _show(found: dict[str, Any]) -> None:
     from opa._util.tables import print_table
 
-    print(f"{found['mode']}: {'ready' if found['ready'] else found['reason']}")
+    print(in_one_line(f"{found['mode']}: {'ready' if found['ready'] else found['reason']}"))
     print_table(
         ["component", "in the process", "from here", "reason"],
         [
@@ -117,6 +118,6 @@ def _show(found: dict[str, Any]) -> None:
             for each in found["components"]
         ],
     )
-    print(f"plugins loaded: {found['plugins_loaded']}")
+    print(in_one_line(f"plugins loaded: {found['plugins_loaded']}"))
     for plugin in found["plugins"]:
-        print(f"plugin '{plugin['name']}' is left out: {plugin['reason']}")
+        print(in_one_line(f"plugin '{plugin['name']}' is left out: {plugin['reason']}"))

@@ -146,17 +146,13 @@ def _comes_with_opa(row: dict[str, Any]) -> bool:
     return Path(row["file"]).is_relative_to(PACKAGE_FOLDER)
 
 
-def _lines(texts: list[str]) -> str:
-    return "\n".join(map(in_one_line, texts))
-
-
 def _print_one(row: dict[str, Any]) -> None:
     from opa._util.tables import print_table
 
     print_table(
         [row["name"], ""],
         [
-            [key, _lines(value) if isinstance(value, list) else in_one_line(str(value))]
+            [key, value if isinstance(value, list) else str(value)]
             for key, value in row.items()
             if key != "name" and value not in ("", [])
         ],

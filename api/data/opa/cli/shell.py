@@ -90,7 +90,7 @@ def banner(manager: PluginManager) -> str:
     for name, state in manager.component_states.items():
         if name in manager.optional_components:
             kind = type(manager.optional_components[name].get_instance())
-            lines.append(f"  {name}: {kind.__module__}.{kind.__qualname__}")
+            lines.append(in_one_line(f"  {name}: {kind.__module__}.{kind.__qualname__}"))
         else:
             lines.append(f"  {in_one_line(name)}: {in_one_line(str(state))}")
     return "\n".join(lines) + "\n"

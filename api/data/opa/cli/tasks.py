@@ -207,12 +207,12 @@ def _print_letters(letters: list[DeadLetter]) -> None:
         ["id", "task", "arguments", "queue", "deliveries", "reason", "died"],
         [
             [
-                in_one_line(letter.id),
-                in_one_line(letter.task or "-"),
-                in_one_line(letter.arguments or "-"),
-                in_one_line(letter.queue),
+                letter.id,
+                letter.task or "-",
+                letter.arguments or "-",
+                letter.queue,
                 "-" if letter.deliveries is None else str(letter.deliveries),
-                in_one_line(f"{letter.reason}: {letter.problem}" if letter.problem else letter.reason),
+                f"{letter.reason}: {letter.problem}" if letter.problem else letter.reason,
                 letter.died.isoformat(sep=" ", timespec="seconds") if letter.died else "-",
             ]
             for letter in letters
