@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from opa._util.reading import UnreadableError, read_text
 from opa.errors import MetadataError, PluginImportError, PluginPathError
-from opa.loading.candidates import Refused
+from opa.loading.candidates import Refused, problem_of_name
 from opa.loading.discover import find_plugins, plugin_folders
 from tests.project import Project, no_root
 
@@ -183,3 +186,22 @@ def test_a_part_of_a_plugin_that_is_huge_is_refused_before_python_reads_it(proje
     os.truncate(project.plugin("shop/tasks.py"), 2**40)
     with pytest.raises(PluginImportError, match=r"tasks\.py of plugin 'shop' does not import: it is larger than 10 MB"):
         project.prepare()
+
+
+@pytest.fixture
+def endless(project: Project) -> Iterator[Path]:
+    """What looks like a file, and lets whoever reads it wait, as /proc/kmsg does."""
+    pipe = project.plugins / "test_a.py"
+    os.mkfifo(pipe)
+    kept_open = os.open(pipe, os.O_RDWR)
+    yield pipe
+    os.close(kept_open)
+
+
+@pytest.mark.timeout(10)
+def test_what_only_looks_like_a_file_is_not_waited_for(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry: Any = SimpleNamespace(name=endless.name, path=str(endless), is_file=lambda: True)
+    assert problem_of_name(entry) is None
+    monkeypatch.setattr("opa._util.reading.stat", SimpleNamespace(S_ISREG=lambda mode: True))
+    with pytest.raises(UnreadableError, match="is no regular file"):
+        read_text(endless)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class UnreadableError(Exception):
         self.is_missing = is_missing
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """An `opener` for `open`: a read gives what there is, also of a file of the system that only looks like others."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_text(path: Path) -> str:
     """The text of the file at `path`, without a byte-order mark.
 
@@ -28,14 +34,16 @@ def read_text(path: Path) -> str:
         # Before it is opened: that would wait for somebody who writes into a pipe.
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableError("is no regular file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)  # the size that a system tells is 0 for some files
+        with open(path, "rb", opener=without_waiting) as file:
+            content: bytes | None = file.read(LARGEST + 1)  # the size that a system tells is 0 for some files
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", is_missing=True) from error
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # there is a NUL in the path
         raise UnreadableError(f"cannot be read: {error}") from error
+    if content is None:  # it would have to wait
+        raise UnreadableError("is no regular file")
     if len(content) > LARGEST:
         raise UnreadableError(TOO_LARGE)
     try:

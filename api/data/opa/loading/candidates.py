@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from opa._util.reading import LARGEST, TOO_LARGE
+from opa._util.reading import LARGEST, TOO_LARGE, without_waiting
 
 # The functions of `os` instead of a Path, which costs more, and says of some errors that there is nothing.
 # ruff: noqa: PTH110, PTH113, PTH114, PTH116
@@ -82,8 +82,8 @@ def problem_of_name(entry: os.DirEntry[str]) -> Problem | None:
     try:
         if not entry.name.endswith(".py") or not entry.is_file():
             return None
-        with open(entry.path, "rb") as file:  # noqa: PTH123
-            text = file.read(LARGEST)
+        with open(entry.path, "rb", opener=without_waiting) as file:
+            text = file.read(LARGEST) or b""
     except OSError:
         return None
     return _NAME_OF_OTHERS if _OF_PLUGIN.search(text) else None
