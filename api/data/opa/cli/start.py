@@ -9,6 +9,7 @@ from opa.cli import app
 def start() -> None:
     """Run what the environment variable MODE says, `api` by default. This is what the image runs."""
     import os
+    import signal
     import sys
 
     from opa.cli.beside_up import load_beside_up
@@ -17,6 +18,10 @@ def start() -> None:
     from opa.serve import mode
     from opa.settings.inherited import HANDED_VARIABLE
 
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until the server or Celery handles it, Ctrl-C ends the process, and raises nothing in the midst of a start: in
+        # a callback of C Python would swallow it, with a stack trace.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         # `opa up` has told its own processes.
         mode.start(None if HANDED_VARIABLE in os.environ else load_beside_up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ def serve_flower(config: Config) -> None:
     prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
     health = "" if os.environ.get("FLOWER_CERTFILE") else f"/{prefix}/healthcheck".replace("//", "/")
     note_web_target("flower", config.HOST, config.FLOWER_PORT, health)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `opa start` leaves it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which flower expects
     try:
         # Its log is ours: without `none` it would set up one of its own.
         run_celery(
