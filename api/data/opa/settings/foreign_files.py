@@ -32,21 +32,22 @@ class Foreign:
 def foreign_file(folder: Path) -> Foreign | None:
     """What another user could make root run, were it to run what is in `folder`; for root alone.
 
-    That is whatever belongs to somebody else: the folder, something at any depth in it, a link on the way, a folder
-    above, in which one could put another in its place. Links are followed, as Python does.
+    That is whatever belongs to somebody else: the folder, something at any depth in it, a link on the way, the folder
+    that has it, in which one could put another in its place. Links are followed, as Python does. Folders further above
+    are not looked at: a home is often of somebody else, and who has it, has its root in any case.
 
     A process of another user runs with that user's rights, and nobody gains by it.
     """
     if os.geteuid() != 0:
         return None
     looked_at, seen, ways = 0, set[tuple[int, int]](), [folder.absolute()]
-    above = set(folder.absolute().parents)
+    project, *above = folder.absolute().parents
     while ways:
         way = list[Status]()
         try:
             for path, status in way_to(ways.pop()):
-                if status.st_uid != 0:
-                    return _foreign(path, status.st_uid, is_above=path in above)
+                if status.st_uid != 0 and path not in above:
+                    return _foreign(path, status.st_uid, is_above=path == project)
                 way.append((path, status))
         except OSError:  # it is not there, or a link leads nowhere; whoever reads it says so
             continue
@@ -63,9 +64,7 @@ def foreign_file(folder: Path) -> Foreign | None:
 
 def _foreign(path: Path, uid: int, *, is_above: bool = False) -> Foreign:
     if is_above:
-        return Foreign(
-            path, f"inside of a folder that belongs to {_name(uid)}", "move it to where all folders above are of root"
-        )
+        return Foreign(path, f"inside of a folder that belongs to {_name(uid)}", "give that to root with chown")
     return Foreign(path, f"that belong to {_name(uid)}", "give it to root with chown")
 
 
