@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from uvicorn.server import ServerState
@@ -101,3 +101,19 @@ async def until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
         await asyncio.sleep(0.01)
+
+
+async def most_between_two_turns(work: Callable[[], int], until_done: Iterable[asyncio.Task[Any]]) -> int:
+    """How much of a work is done at most before all the others get on.
+
+    Args:
+        work: how much is done.
+        until_done: what ends it.
+    """
+    most, before = 0, work()
+    tasks = list(until_done)
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        most, before = max(most, work() - before), work()
+    await asyncio.gather(*tasks)
+    return most

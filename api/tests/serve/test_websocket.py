@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import uvloop
 from opa.serve.websocket import WebSocketProtocol
 from tests.project import Project
 from tests.serve.raw import get
-from tests.serve.served import WEBSOCKET, served, until
+from tests.serve.served import WEBSOCKET, most_between_two_turns, served, until
 
 
 class Application:
@@ -121,22 +120,6 @@ EMPTY_TEXT, FIRST_PART, LAST_PART = b"\x81\x80\0\0\0\0", b"\x01\x80\0\0\0\0", b"
 LAST_PING = b"\x89\x84\0\0\0\0last"
 LARGE_PING = b"\x89\xfd\0\0\0\0" + b"x" * 125
 ONE_BYTE_PART = b"\x00\x81\0\0\0\0a"
-
-
-async def most_between_two_turns(work: Callable[[], int], until_done: Iterable[asyncio.Task[Any]]) -> int:
-    """How much of a work is done at most before all the others get on.
-
-    Args:
-        work: how much is done.
-        until_done: what ends it.
-    """
-    most, before = 0, work()
-    tasks = list(until_done)
-    while not all(task.done() for task in tasks):
-        await asyncio.sleep(0)
-        most, before = max(most, work() - before), work()
-    await asyncio.gather(*tasks)
-    return most
 
 
 CLIENTS, FRAMES = 3, 10_000

@@ -46,7 +46,7 @@ class Connections:
         newcomers: those that have not sent a whole request yet, the oldest first.
         lingering: how many wait for their last answer to arrive.
         websocket_tasks: how many routes of websockets are at work, some of them after their client has gone.
-        turns: in which websockets take in what they get.
+        turns: in which they take in what they get, where it is much.
         left: what goes on after its client has gone, the oldest first.
         heads: of answers that have just begun.
         access_log: writes a line for each request; None where there is none.

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from opa.http.body_limits import SLOWEST
@@ -49,6 +50,11 @@ LINGER_BYTES = 67_108_864
 RETRY_AFTER = 1
 """Seconds after which a client may try again that was refused because there is too much to do."""
 
+AT_ONCE = 4096
+"""Bytes that are taken in as they come. Of more, others may be waiting for the end: chunks of a byte take long."""
+PART = 16_384
+"""Bytes of those that are taken in before all the others get on."""
+
 # What a connection is doing, for `look_after`.
 HEAD, BODY_NOBODY_WANTS, IDLE, REQUEST, ANSWER = "head", "body", "idle", "request", "answer"
 
@@ -71,6 +77,29 @@ class _Doing(NamedTuple):
     is_whole: bool
 
 
+class _Flow(FlowControl):
+    """Reads no more while what has been read is not taken in, whatever a request asks for."""
+
+    holds = False
+
+    def resume_reading(self) -> None:
+        if self.holds:
+            self.read_paused = False
+        else:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        """Begin with that."""
+        self.holds = True
+        self._transport.pause_reading()
+
+    def let_go(self) -> None:
+        """End it."""
+        self.holds = False
+        if not self.read_paused:
+            self._transport.resume_reading()
+
+
 class _Refused(Exception):  # noqa: N818 - it ends the parser, and nobody sees it
     pass
 
@@ -85,6 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     _answers: AnswerTransport
+    flow: _Flow
 
     def __init__(
         self,
@@ -113,6 +143,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal: bytes | None = None
         self._last_answer: bytes | None = None
         self._is_done = False
+        # What has arrived and is not taken in yet.
+        self._held = memoryview(b"")
         self._lingering: TimerHandle | None = None
         # The request that the application works on; `cycle` is the newest, which may wait behind it.
         self._active: RequestResponseCycle | None = None
@@ -126,6 +158,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._answers = AnswerTransport(transport, self._shared.heads, self.loop)
+        self.flow = _Flow(transport)
         self._shared.newcomers[self] = None
         above = self._above_limit()
         if above > 0 and not self._shared.make_room():
@@ -145,10 +178,32 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._active.response_started:
                 Left.request(self._shared, self._active)
         self.pipeline.clear()
+        self._held = memoryview(b"")
         super().connection_lost(exc)
         self.end_line()
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= AT_ONCE and not self._held:
+            self._take_in(data)
+        elif self._held:
+            self._held = memoryview(bytes(self._held) + data)
+        else:
+            self._held = memoryview(data)
+            self.flow.hold()
+            self._shared.turns.wait(self)
+
+    def take_part(self) -> bool:
+        """Take in some of what has arrived; whether there is more."""
+        part, self._held = self._held[:PART], self._held[PART:]
+        if part:
+            self._take_in(bytes(part))
+        if self._held and not self.transport.is_closing():
+            return True
+        self._held = memoryview(b"")
+        self.flow.let_go()
+        return False
+
+    def _take_in(self, data: bytes) -> None:
         if self._is_done:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
@@ -482,6 +537,7 @@ class HttpProtocol(HttpToolsProtocol):
             and self._is_in_head
             and not self._head_bytes
             and not self._is_done
+            and not self._held
             and cycle.scope is self.scope
         )
 

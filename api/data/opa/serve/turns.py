@@ -1,4 +1,4 @@
-"""Websockets take in what has arrived by turns, so that no burst of small frames holds the process up."""
+"""Connections take in what has arrived by turns, so that no burst of small frames or chunks holds the process up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Taker(Protocol):
 
 
 class Turns:
-    """Those of a process. However many websockets there are, they share the time between two looks at the sockets."""
+    """Those of a process. However many connections there are, they share the time between two looks at the sockets."""
 
     def __init__(self) -> None:
         self._waiting: deque[Taker] = deque()
