@@ -1,7 +1,7 @@
 """The head of an answer and the body behind it in one write, and so in one packet.
 
 uvicorn writes the head when the answer begins, and then the body. Each write is a call into the kernel and a packet of
-its own: two of them take a small request about a tenth more time, on the side of the client too.
+its own, which the client receives by itself: the second of them costs a small request some hundredths of its time.
 """
 
 from __future__ import annotations
