@@ -573,7 +573,7 @@ def test_text_has_file_line_extra_and_traceback(capsys: pytest.CaptureFixture[st
         log.bind(order=7).exception("failed <red>{braces}</red>")
         line = here() - 1
     written = capsys.readouterr().err
-    assert f"ERROR    {__name__} test_log.py:{line} failed <red>{{braces}}</red> order=7\n" in written
+    assert f"ERROR    {__name__} test_logger.py:{line} failed <red>{{braces}}</red> order=7\n" in written
     assert written.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
 
 
@@ -675,7 +675,7 @@ def test_what_nothing_caught_is_a_line_of_the_log() -> None:
 
 
 def test_ctrl_c_is_no_line_of_the_log() -> None:
-    done = run("from opa.core import exceptions; exceptions.report_what_nothing_caught(); raise KeyboardInterrupt")
+    done = run("from opa.logging import tracebacks; tracebacks.report_what_nothing_caught(); raise KeyboardInterrupt")
     assert "KeyboardInterrupt" in done.stderr
     assert "timestamp" not in done.stderr
 
