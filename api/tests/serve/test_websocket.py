@@ -179,6 +179,27 @@ def test_a_websocket_that_gets_nothing_but_empty_frames_is_closed(project: Proje
     assert b"\x03\xf0too many empty frames" in uvloop.run(send())
 
 
+@pytest.mark.parametrize(
+    "frames", [b"\x81\x81\0\0\0\0\xff", FIRST_PART + b"\x80\x81\0\0\0\0\xff"], ids=["whole", "parts"]
+)
+def test_a_text_that_is_not_utf_8_closes_the_websocket_and_is_no_error(
+    project: Project, caplog: pytest.LogCaptureFixture, frames: bytes
+) -> None:
+    app = Application()
+
+    async def ask() -> bytes:
+        async with served(project.config(), app) as server:
+            reader, writer = await server.websocket("/echo")
+            writer.write(frames)
+            return await reader.read(4)
+
+    answer = uvloop.run(ask())
+    assert answer[0] == 0x88
+    assert int.from_bytes(answer[2:4]) == 1007
+    assert app.messages == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_what_comes_before_a_websocket_is_accepted_waits_for_it(project: Project) -> None:
     async def send() -> None:
         app = Application()

@@ -32,7 +32,7 @@ EMPTY_FRAMES = 1000
 FRAGMENTS = 65_536
 """Parts of a message at most: empty ones take memory too, and count for nothing in its size."""
 TOO_BIG = 1009
-AGAINST_THE_RULES = 1008
+NOT_UTF8, AGAINST_THE_RULES = 1007, 1008
 UNREAD_PONGS = 1_048_576
 """Bytes at most that wait for a client that sends pings and reads none of the answers."""
 
@@ -179,6 +179,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.frames = []
             self.conn.fail(TOO_BIG, "too many fragments")
             self.handle_parser_exception()
+
+    def send_receive_event_to_app(self) -> None:
+        """Give the route a message, unless it is no text: uvicorn would write a stack trace for what a client does."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                refusals.note("a text of a websocket was not UTF-8 (1007)")
+                self.frames = []
+                self.conn.fail(NOT_UTF8, "the text is not UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
         if self.conn.close_sent is not None and self.conn.close_sent.code == TOO_BIG:
