@@ -67,10 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let what the tests start be interrupted, and the tests: to be told to stop is no other thing."""
     config.stash[INTERRUPTED] = False
     let_programs_be_interrupted()
+    # What Python has compiled goes by the second and the size of a file: of a plugin that a test writes twice in a
+    # second, it would run the first.
+    sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
     if RUN not in os.environ:
         os.environ[RUN] = str(os.getpid())
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Where PYTHONDONTWRITEBYTECODE is set, each process that a test starts would compile it, in half of its time.
+        # Otherwise each process that a test starts would compile it, in half of its time.
         compileall.compile_dir(Path(opa.__file__).parent, quiet=2)
 
 

@@ -84,10 +84,10 @@ def test_a_static_method_has_no_self() -> None:
 
 
 def calls(defined: inspect.Signature) -> Iterator[Callable[[inspect.Signature], Any]]:
-    """Calls with up to three arguments by position, and some by the names that there are, or by any other."""
+    """Calls with up to four arguments by position, and some by the names that there are, or by any other."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = [*(each.name for each in defined.parameters.values() if each.kind in by_name), "another"]
-    for count, number in product(range(4), range(len(known) + 1)):
+    for count, number in product(range(5), range(len(known) + 1)):
         for names in combinations(known, number):
             yield lambda signature, count=count, names=names: signature.bind(*range(count), **dict.fromkeys(names))
 

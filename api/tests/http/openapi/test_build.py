@@ -245,7 +245,7 @@ def test_a_model_without_a_schema_is_told_with_its_route() -> None:
 
     with pytest.raises(OpenApiError, match="for the route POST /call: PydanticInvalidForJsonSchema: ") as caught:
         build(app)
-    assert re.search(r"test_openapi\.py:\d+", str(caught.value))
+    assert re.search(r"test_build\.py:\d+", str(caught.value))
     assert caught.value.__cause__ is not None
 
 
