@@ -46,7 +46,7 @@ def refuse_foreign(folder: Path) -> None:
         raise PluginPathError(
             f"root does not run plugins {foreign.why} only because they are in the current folder",
             where=str(foreign.path),
-            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or {foreign.mend}",
+            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or {foreign.remedy}",
         )
 
 

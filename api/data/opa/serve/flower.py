@@ -90,7 +90,7 @@ def _check_options() -> None:
         raise StartError(
             f"root does not take options of flower {foreign.why} only because they are in the current folder",
             where=str(foreign.path),
-            hint=f"Name the file to use it, FLOWER_CONF={OPTIONS.absolute()}, or {foreign.mend}",
+            hint=f"Name the file to use it, FLOWER_CONF={OPTIONS.absolute()}, or {foreign.remedy}",
         )
 
 

@@ -21,12 +21,12 @@ class Foreign:
     Attributes:
         path: what is in the way.
         why: words that follow `plugins` or `settings`.
-        mend: what to do about it.
+        remedy: what to do about it.
     """
 
     path: Path
     why: str
-    mend: str
+    remedy: str
 
 
 def foreign_file(folder: Path) -> Foreign | None:

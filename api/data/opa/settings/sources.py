@@ -121,7 +121,7 @@ def _refuse_foreign(folder: Path) -> None:
     if foreign is not None:
         problem = f"root does not take settings {foreign.why} only because they are in the current folder"
         where = str(foreign.path)
-        hint = f"Name the folder to use it, {FOLDER_VARIABLE}={folder.absolute()}, or {foreign.mend}"
+        hint = f"Name the folder to use it, {FOLDER_VARIABLE}={folder.absolute()}, or {foreign.remedy}"
         raise SettingsError(problem, where=where, hint=hint, mistakes=(f"{problem} ({where}). {hint}",))
 
 
