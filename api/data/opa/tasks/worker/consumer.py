@@ -277,6 +277,9 @@ class Readiness(bootsteps.StartStopStep):
     requires = (
         "celery.worker.consumer.tasks:Tasks",
         "celery.worker.consumer.delayed_delivery:DelayedDelivery",
+        # Its queue may be another worker's, which ends a worker that has not taken tasks yet. Celery has no order for
+        # steps that require the same: it is another one in each process.
+        "celery.worker.consumer.control:Control",
         DeadLetters,
         GiveBack,
     )
