@@ -90,7 +90,8 @@ class Share(_Limiter):  # type: ignore[misc]  # its class is known when it runs
             self._is_draining = False
             self._before.clear()
         else:
-            self._few *= 1 if waiting < self._waited else 2
+            if waiting >= self._waited and self._few < self._height:
+                self._few *= 2
             self._waited = waiting
             asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
         self._set_tokens()
