@@ -74,6 +74,10 @@ class Served:
         """How many requests and websockets are worked on."""
         return len(self._state.tasks)
 
+    def protocols(self) -> list[Any]:
+        """What speaks on each connection."""
+        return list(self._state.connections)
+
     def open(self) -> int:
         """How many connections there are."""
         return len(self._state.connections)

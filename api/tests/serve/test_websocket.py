@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from opa.serve.websocket import WebSocketProtocol
+from opa.serve.websocket import UNREAD_PONGS, WebSocketProtocol
 from tests.project import Project
 from tests.serve.raw import get
 from tests.serve.served import WEBSOCKET, most_between_two_turns, served, until
+
+LARGE = 20_000_000
+"""Bytes of a message that no buffer of a socket takes in."""
 
 
 class Application:
@@ -38,6 +41,8 @@ class Application:
         if path == "/late":
             await self.event.wait()
         await send({"type": "websocket.accept"})
+        if path == "/large":
+            await send({"type": "websocket.send", "bytes": bytes(LARGE)})
         if path in ("/waits", "/closes"):
             await self.event.wait()
         if path == "/closes":
@@ -257,3 +262,86 @@ def test_a_client_that_pings_now_and_then_and_reads_nothing_is_left(
                 await asyncio.sleep(0)
 
     uvloop.run(send())
+
+
+def test_a_ping_while_a_large_message_is_under_way_is_answered_behind_it(project: Project) -> None:
+    async def ask() -> int:
+        async with served(project.config(), Application()) as server:
+            reader, writer = await server.websocket("/large")
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await until(lambda: server.protocols()[0].transport.get_write_buffer_size() > 2 * UNREAD_PONGS)
+            writer.write(LAST_PING)
+            await asyncio.sleep(0)
+            writer.transport.resume_reading()  # type: ignore[attr-defined]
+            size = 0
+            async with asyncio.timeout(60):
+                while not (part := await reader.read(1_000_000)).endswith(b"\x8a\x04last"):
+                    assert part
+                    size += len(part)
+            return size
+
+    assert uvloop.run(ask()) > LARGE - 1_000_000
+
+
+def test_a_connection_that_is_closing_keeps_the_server_from_nothing_when_it_stops(project: Project) -> None:
+    async def stop() -> None:
+        async with served(project.config(), Application()) as server:
+            _, writer = await server.websocket("/large")
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await until(server.protocols()[0].transport.get_write_buffer_size)
+            writer.write(b"\x88\x82\0\0\0\0\x03\xe8")
+            await until(server.protocols()[0].transport.is_closing)
+            server.protocols()[0].shutdown()
+
+    uvloop.run(stop())
+
+
+@pytest.mark.parametrize("path", ["/waits", "/large"], ids=["messages wait here", "the client reads slowly"])
+def test_a_client_whose_answer_to_a_ping_cannot_have_come_is_not_closed(project: Project, path: str) -> None:
+    async def wait() -> None:
+        async with served(project.config(), Application()) as server:
+            _, writer = await server.websocket(path)
+            protocol = server.protocols()[0]
+            if path == "/large":
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+                await until(protocol.transport.get_write_buffer_size)
+            else:
+                writer.write(EMPTY_TEXT * 3)
+                await until(lambda: protocol.read_paused)
+            protocol.keepalive_timeout()
+            assert not protocol.transport.is_closing()
+            assert protocol.ping_timer is not None
+
+    uvloop.run(wait())
+
+
+def test_a_client_that_answers_no_ping_is_closed(project: Project) -> None:
+    async def wait() -> None:
+        async with served(project.config(), Application()) as server:
+            await server.websocket("/echo")
+            protocol = server.protocols()[0]
+            protocol.keepalive_timeout()
+            assert protocol.transport.is_closing()
+
+    uvloop.run(wait())
+
+
+def test_an_endpoint_that_raises_for_whatever_it_is_asked_costs_no_other_connection(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_after: list[object] = []
+
+    def look_after(protocol: WebSocketProtocol, now: float) -> None:
+        looked_after.append(protocol)
+        raise RuntimeError("working outside of a request")
+
+    monkeypatch.setattr(WebSocketProtocol, "look_after", look_after)
+
+    async def sweep() -> None:
+        async with served(project.config(), Application()) as server:
+            for _ in range(2):
+                await server.websocket("/waits")
+            server.sweep()
+
+    uvloop.run(sweep())
+    assert len(looked_after) == 2

@@ -142,7 +142,10 @@ class Connections:
                 connection.since += now - self._swept
         self._swept = now
         for connection in looked_after:
-            connection.look_after(now)
+            try:
+                connection.look_after(now)
+            except Exception as error:  # noqa: BLE001 - such as an endpoint that raises where it is asked for its limits
+                refusals.note(f"a connection could not be looked after: {error!r}")
         self._end_what_too_many_have_left()
         self._find_idle(ours)
         if are_exhausted():

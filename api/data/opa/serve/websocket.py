@@ -56,6 +56,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         # Since the route has last been interrupted, and since `look_after`.
         self._received = 0
         self._empty_frames = 0
+        # Bytes of answers to pings, since the client has last read all that there was.
+        self._pongs = 0
         # For `look_after`: bytes that the client had not read when it was last looked at, since when.
         self._unsent = 0
         self.since = 0.0
@@ -134,14 +136,34 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         self._empty_frames += 1
+        before = self.transport.get_write_buffer_size()
         super().handle_ping()
-        if self.transport.get_write_buffer_size() > UNREAD_PONGS:
+        # A route may have large messages under way, which are none of a ping's doing.
+        self._pongs = self._pongs + self.transport.get_write_buffer_size() - before if before else 0
+        if self._pongs > UNREAD_PONGS:
             refusals.note("the client of a websocket sent pings, and did not read the answers")
             self.transport.abort()
 
     def handle_pong(self, event: Frame) -> None:
         self._empty_frames += 1
         super().handle_pong(event)
+
+    def keepalive_timeout(self) -> None:
+        """Called where the client has not answered a ping; that may lie with us, or with what it is yet to read."""
+        if not (self.read_paused or self._held or self.transport.get_write_buffer_size()):
+            super().keepalive_timeout()
+            return
+        # `look_after` ends one that reads nothing.
+        self.pong_timer = self.pending_ping_payload = None
+        if not self.transport.is_closing():
+            self.schedule_ping()
+
+    def shutdown(self) -> None:
+        """Called when the server stops; there is nothing more to say where the connection is closing already."""
+        if self.transport.is_closing():
+            self.stop_keepalive()
+        else:
+            super().shutdown()
 
     def look_after(self, now: float) -> None:
         """End it, where its client reads nothing: to close it would wait for the client, as the route may do."""
