@@ -146,6 +146,13 @@ def test_a_success_stays_and_anything_else_is_replaced(api: SimpleNamespace) -> 
     assert api.double.AsyncResult(task).result == {"status": "fine", "nested": [None, {"a": "é"}]}
 
 
+@pytest.mark.parametrize("garbage", [b"5", b"null", b"true", b"[]", b"[", b"\xff"])
+def test_a_result_is_stored_over_whatever_stands_there(api: SimpleNamespace, garbage: bytes) -> None:
+    api.backend.client.set(api.backend.get_key_for_task("some-id"), garbage)
+    api.backend.store_result("some-id", 3, "SUCCESS")
+    assert api.double.AsyncResult("some-id").result == 3
+
+
 def test_results_expire_when_the_settings_say(api: SimpleNamespace) -> None:
     key = api.backend.get_key_for_task("some-id")
     with redis.Redis.from_url(api.url) as client:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -343,6 +343,26 @@ def test_what_is_no_time_of_a_last_run_is_told_and_replaced(scheduler: Callable[
     stored = beat._redis.hgetall(SENT_KEY)
     assert stored.keys() == {b"jobs.hourly"}
     assert abs(float(stored[b"jobs.hourly"]) - time.time()) < 60
+
+
+def test_what_another_beat_has_sent_meanwhile_is_not_sent_again(
+    scheduler: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat = scheduler()
+    beat.tick()
+    entry = beat.schedule["jobs.hourly"]
+    entry.last_run_at -= timedelta(hours=2)
+
+    def is_due() -> tuple[bool, float]:  # held up for so long that another beat took over, sent it, and ended
+        beat._redis.delete(LOCK_KEY)
+        beat._redis.hset(SENT_KEY, "jobs.hourly", time.time())
+        return True, 0.0
+
+    monkeypatch.setattr(type(entry), "is_due", lambda _: is_due())
+    sent: list[object] = []
+    monkeypatch.setattr(beat, "_send", sent.append)
+    assert beat._send_if_due(entry) == 0
+    assert sent == []
 
 
 def test_garbage_in_the_lock_is_waited_for(scheduler: Callable[..., Scheduler]) -> None:

@@ -219,6 +219,8 @@ class Scheduler(beat.Scheduler):
             return float(pause)
         if not self._lead():
             return PAUSE
+        if self._lease.was_free:  # another beat may have sent it since it was found to be due
+            return 0.0
         self._send(entry)
         entry.last_run_at = entry.default_now()
         entry.total_run_count += 1

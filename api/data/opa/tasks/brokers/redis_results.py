@@ -38,7 +38,7 @@ STORE = """
 local found = redis.call('get', KEYS[1])
 if found then
     local is_json, meta = pcall(cjson.decode, found)
-    if is_json and meta['status'] == 'SUCCESS' then
+    if is_json and type(meta) == 'table' and meta['status'] == 'SUCCESS' then
         return 0
     end
 end
