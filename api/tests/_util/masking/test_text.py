@@ -22,6 +22,13 @@ RANDOM = "q7Rk2Vx9Lm4Tz8Wb3Nc6Yd1H"
     [
         f"sent Bearer {RANDOM}",
         "sent Basic dXNlcjpwYXNzd29yZA",
+        f"sent Negotiate {RANDOM}",
+        f"sent ApiKey {RANDOM}",
+        f"www-authenticate: Negotiate {RANDOM}",
+        "signed with whsec_MfKQ9r8GKY+qrTwjUPD8ILPZIo2LaLaSw and no other",
+        "signed with whsec_Mf/Q9r8GKY+qrTwjUPD8/LPZIo2LaL+Sw and no other",
+        f"it is ~ghp_{RANDOM}{RANDOM[:12]}",
+        f"x~ghp_{RANDOM}{RANDOM[:12]}",
         f"it has the token {RANDOM} and goes on",
         f"run with --password {VALUE} and go on",
         f"run with --password\t{VALUE}",

@@ -151,6 +151,12 @@ def outline_of(text: str) -> str:
     return written.translate(_OUTLINE).decode()
 
 
+def may_have_shape(text: str, outline: str) -> bool:
+    """Whether something in a text is long enough, or has the sign, to be known by its shape."""
+    # `+` and `/` of base64 may cut a key of a webhook into words that are short.
+    return LONG_WORD in outline or "$" in outline or "whsec_" in text
+
+
 def mask_shapes(text: str) -> str:
     """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the text's length."""
     return mask_outlined_shapes(text, outline_of(text))
@@ -158,13 +164,13 @@ def mask_shapes(text: str) -> str:
 
 def mask_outlined_shapes(text: str, outline: str) -> str:
     """The same for a text whose outline is known already."""
-    has_dollar = "$" in outline
-    position = outline.find(LONG_WORD)
-    if position < 0 and not has_dollar:
+    if not may_have_shape(text, outline):
         return text
+    position = outline.find(LONG_WORD)
     # What is not told by how a word begins.
     if (
-        has_dollar
+        "$" in outline
+        or "whsec_" in text
         or "\\" in text
         or "PRIVATE KEY" in text
         or "hook" in text
@@ -180,7 +186,8 @@ def mask_outlined_shapes(text: str, outline: str) -> str:
     while position >= 0:
         end = words.find(" ", position)
         word = flat[position:end]
-        if word[:3] in _HEADS or ("." in word and not _HEADS.isdisjoint([part[:3] for part in word.split(".")])):
+        parts = word.replace("~", ".").split(".")
+        if word[:3] in _HEADS or (len(parts) > 1 and not _HEADS.isdisjoint([part[:3] for part in parts])):
             return _SHAPES.sub(MASK, text)
         position = words.find(LONG_WORD, end) if end < last else -1
     return text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
-from opa._util.masking.shapes import LONG_WORD, MASK, SHORTEST, mask_outlined_shapes, mask_shapes, outline_of
+from opa._util.masking.shapes import MASK, SHORTEST, mask_outlined_shapes, mask_shapes, may_have_shape, outline_of
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
@@ -64,7 +64,7 @@ _PRINTED = re.compile(r"""[\[({]{1,9}\s{0,9}[bBrRuU]{0,2}\\{0,4}["']""")
 _NOTHING = re.compile(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
 
 _SCHEMES = re.compile(
-    r"\b(?P<scheme>bearer|basic|token|digest|negotiate|apikey)(?P<gap>[ ]++)(?P<given>[\w.~+/\-]{8,}+=*+)",
+    r"\b(?P<scheme>bearer|basic|token|negotiate|apikey)(?P<gap>[ ]++)(?P<given>[\w.~+/\-]{8,}+=*+)",
     re.IGNORECASE,
 )
 _HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE)
@@ -93,11 +93,11 @@ def mask_text(text: str) -> str:
     # and a value names tell nothing.
     if ("=" in outline or "--" in text) and (_has_telling_word(upper) or "://" in text or "input" in text):
         masked = _mask_behind_signs(text, upper)
-    elif "BEARER " in upper or "BASIC " in upper or "TOKEN " in upper:
+    elif _has_scheme(upper):
         masked = _SCHEMES.sub(_mask_scheme, text)
     if masked is not text:
         return mask_shapes(masked)
-    return mask_outlined_shapes(text, outline) if LONG_WORD in outline or "$" in outline else text
+    return mask_outlined_shapes(text, outline)
 
 
 def _mask_behind_signs(text: str, upper: str) -> str:
@@ -114,9 +114,7 @@ def _mask_behind_signs(text: str, upper: str) -> str:
         if "=" in text and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
-        if "TOKEN " in upper:
-            text = _SCHEMES.sub(_mask_scheme, text)
-    if "BEARER " in upper or "BASIC " in upper:
+    if _has_scheme(upper):
         text = _SCHEMES.sub(_mask_scheme, text)
     if "input" in text:
         text = _mask_inputs(text)
@@ -133,10 +131,10 @@ def mask_url(text: str) -> str:
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it; quickly."""
     outline = outline_of(text)
-    if LONG_WORD in outline or "$" in outline or "://" in text or "input" in text:
+    if may_have_shape(text, outline) or "://" in text or "input" in text:
         return True
     upper = text.upper()
-    return _has_telling_word(upper) or "BEARER " in upper or "BASIC " in upper
+    return _has_telling_word(upper) or _has_scheme(upper)
 
 
 # The text that was last found to hold no secret. A message is asked when its arguments are put into it, and the same
@@ -153,6 +151,11 @@ def is_harmless(text: str) -> bool:
     if len(text) <= _KEPT:
         _harmless = text
     return True
+
+
+def _has_scheme(upper: str) -> bool:
+    """Whether a text in upper case may name a scheme of HTTP's authentication, before what it is to show."""
+    return "BEARER " in upper or "BASIC " in upper or "TOKEN " in upper or "APIKEY " in upper or "NEGOTIATE " in upper
 
 
 def _has_telling_word(upper: str) -> bool:
@@ -378,7 +381,7 @@ def _mask_scheme(match: re.Match[str]) -> str:
         is_secret = _is_user_and_password(given)
     else:
         has_digit = any(character.isdecimal() for character in given)
-        is_secret = (len(given) >= (20 if scheme == "token" else 8) and has_digit) or len(given) >= 32
+        is_secret = (len(given) >= (8 if scheme == "bearer" else 20) and has_digit) or len(given) >= 32
     return f"{match['scheme']}{match['gap']}{MASK}" if is_secret else match[0]
 
 
