@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from unittest import mock
 
 import pytest
 
-from opa.core.threads import start_on
+from opa.core.threads import SerialThread, start_on
 from opa.logging.logger import log
 
 
@@ -36,3 +37,16 @@ def test_what_a_coroutine_raises_that_nobody_waits_for_is_in_the_log() -> None:
         log.remove(sink)
     assert "it cannot be done" in said[0]
     assert "ZeroDivisionError: broken" in said[0]
+
+
+async def started_at_last() -> int:
+    thread = SerialThread("one")
+    none_left = mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
+    with none_left, pytest.raises(RuntimeError, match="can't start"):
+        await thread.run(lambda: 1)
+    async with asyncio.timeout(60):
+        return await thread.run(lambda: 2)
+
+
+def test_a_thread_that_could_not_start_is_started_for_the_next_function() -> None:
+    assert asyncio.run(started_at_last()) == 2

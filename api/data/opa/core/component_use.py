@@ -18,6 +18,8 @@ _NOBODY = (None, NONE)
 # By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
 _uses: dict[int, tuple[object, frozenset[Breaker]]] = {}
 _lock = threading.Lock()
+REMEMBERED = 20_000
+"""Endpoints at most: some frameworks make one for each request."""
 
 
 def note_use(breaker: Breaker) -> None:
@@ -29,7 +31,7 @@ def note_use(breaker: Breaker) -> None:
     if endpoint is None or breaker in _used_by(endpoint):
         return
     with _lock:
-        if breaker.is_armed:
+        if breaker.is_armed and (id(endpoint) in _uses or len(_uses) < REMEMBERED):
             _uses[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
 
 

@@ -133,8 +133,10 @@ class SerialThread:
         future: asyncio.Future[Result] = loop.create_future()
         context = contextvars.copy_context()
         if self._work is None:
-            self._work = SimpleQueue()
-            threading.Thread(target=_work_off, args=(self._work,), name=self._name, daemon=True).start()
+            work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+            # It raises where there are as many threads as there may be; then there is none that works anything off.
+            threading.Thread(target=_work_off, args=(work,), name=self._name, daemon=True).start()
+            self._work = work
         self._work.put(lambda: _settle_from_thread(loop, future, lambda: context.run(function)))
         try:
             return await future
