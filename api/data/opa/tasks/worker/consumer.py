@@ -53,11 +53,11 @@ class Consumer(CeleryConsumer):
         if gossip := getattr(self, "gossip", None):
             gossip.on_message = _tolerant(gossip.on_message)
             gossip.get_consumers = _tolerant_consumers(gossip.get_consumers)
-        self.reconnects = Reconnects()
         self.debts = Debts()
         self.has_taken_tasks = False
         self._tells_failures_from = 0.0
         self._foreseen = (*self.connection_errors, *self.channel_errors)
+        self.reconnects = Reconnects(self._foreseen)
         # With `broker_channel_error_retry` these make it connect anew, and no error ends it but those below.
         self.channel_errors = (Exception,)
         for step in self.steps:

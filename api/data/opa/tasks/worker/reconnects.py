@@ -24,17 +24,21 @@ NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consu
 """The loggers that have lines for each connect."""
 CLOSING = "celery.bootsteps"
 """The logger of what fails while a lost connection is closed: Celery reaches for one that is None by then."""
+EVENT_LOOP = "celery.worker.loops"
+"""The logger of what fails while the event loop is reset: it reads once more from the connection that was lost."""
 
 
 class Reconnects:
     """The tries of one worker, from the first error until it takes tasks again."""
 
-    def __init__(self) -> None:
+    def __init__(self, foreseen: tuple[type[Exception], ...] = ()) -> None:
+        """Make one; `foreseen` are the errors of a connection, which Celery is not to log as errors of its own."""
+        self._foreseen = foreseen
         self._began: float | None = None
         self._pause = 0.0
         self._tries = 0
         self._said: dict[str, float] = {}
-        for name in (*NOISY, CLOSING):
+        for name in (*NOISY, CLOSING, EVENT_LOOP):
             logging.getLogger(name).addFilter(self._lets_through)
 
     def failed(self, error: BaseException, what: str = "", *, is_foreseen: bool = True) -> None:
@@ -76,7 +80,10 @@ class Reconnects:
         self._said.clear()
 
     def _lets_through(self, record: logging.LogRecord) -> bool:
-        if self._began is not None and record.name == CLOSING and record.levelno >= logging.ERROR:
+        error = record.exc_info[1] if record.exc_info else None
+        is_of_loop = record.name == EVENT_LOOP and isinstance(error, self._foreseen)  # it comes before `failed`
+        is_of_close = record.name == CLOSING and record.levelno >= logging.ERROR and self._began is not None
+        if is_of_loop or is_of_close:
             log.debug("While the lost connection is closed: {}", record.getMessage())
             return False
         if self._began is None or record.levelno > logging.WARNING:
