@@ -28,17 +28,18 @@ class Served:
 
     Attributes:
         connections: those of the process.
+        address: host and port.
     """
 
     def __init__(self, config: ServerConfig, state: ServerState, port: int) -> None:
         self.connections = config.connections
         self._state = state
-        self._port = port
+        self.address = ("127.0.0.1", port)
         self._writers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection, which is closed in the end where the test does not."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await asyncio.open_connection(*self.address)
         self._writers.append(writer)
         return reader, writer
 

@@ -48,6 +48,27 @@ def test_a_file_and_a_folder_of_another_user_is_found_at_any_depth_and_around(fo
     assert found(folder) == theirs
 
 
+@pytest.mark.parametrize("name", ["shop/tasks.py", "shop/parts", "shop", ".", ".."])
+def test_what_everybody_can_write_to_is_found_at_any_depth_and_around(folder: Path, name: str) -> None:
+    path = (folder / name).resolve()
+    path.chmod(path.stat().st_mode | 0o002)
+    foreign = foreign_file(folder)
+    assert foreign and foreign.path == path
+    assert "that everybody can write to" in foreign.why
+    assert "chmod o-w" in foreign.remedy
+
+
+def test_a_folder_in_which_nobody_can_exchange_what_is_of_root_may_be_written_to(folder: Path) -> None:
+    folder.parent.chmod(0o1777)  # as /tmp
+    assert found(folder) is None
+    theirs = folder / "put-there.py"
+    folder.chmod(0o1777)
+    theirs.touch()
+    assert found(folder) is None
+    chown(theirs)
+    assert found(folder) == theirs
+
+
 def test_folders_further_above_may_be_of_anybody(folder: Path) -> None:
     chown((folder / "../..").resolve())
     assert found(folder) is None

@@ -22,6 +22,7 @@ from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
 from opa.serve.answer import AnswerTransport
 from opa.serve.left import Left
+from opa.serve.unread import unread_bytes
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
@@ -584,7 +585,7 @@ class HttpProtocol(HttpToolsProtocol):
             name = ANSWER if cycle.response_started else REQUEST
         progress = self._body_bytes // SLOWEST if name == REQUEST else 0
         is_whole = cycle is None or not cycle.more_body
-        return _Doing(name, cycle, self.transport.get_write_buffer_size(), progress, is_whole)
+        return _Doing(name, cycle, unread_bytes(self.transport), progress, is_whole)
 
     def _end_slow_request(self, doing: _Doing, took: float) -> None:
         cycle: Any = doing.cycle

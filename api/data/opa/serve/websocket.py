@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from opa.logging.refusal_log import refusals
 from opa.serve.left import Left
+from opa.serve.unread import unread_bytes
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -168,7 +169,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def look_after(self, now: float) -> None:
         """End it, where its client reads nothing: to close it would wait for the client, as the route may do."""
         self._empty_frames = 0
-        unsent = self.transport.get_write_buffer_size()
+        unsent = unread_bytes(self.transport)
         if not unsent or unsent != self._unsent:
             self._unsent = unsent
             self.since = now

@@ -1,4 +1,4 @@
-"""What belongs to another user is not run as root only because the current folder has it."""
+"""What another user can change is not run as root only because the current folder has it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from opa._util.walking import Status, all_below, way_to
 
@@ -29,12 +30,19 @@ class Foreign:
     remedy: str
 
 
+class _Why(NamedTuple):
+    of_many: str
+    of_one: str
+    remedy: str
+
+
 def foreign_file(folder: Path) -> Foreign | None:
     """What another user could make root run, were it to run what is in `folder`; for root alone.
 
-    That is whatever belongs to somebody else: the folder, something at any depth in it, a link on the way, the folder
-    that has it, in which one could put another in its place. Links are followed, as Python does. Folders further above
-    are not looked at: a home is often of somebody else, and who has it, has its root in any case.
+    That is whatever belongs to somebody else or is writable for everybody: the folder, something at any depth in it, a
+    link on the way, the folder that has it, in which one could put another in its place. Links are followed, as Python
+    does. Folders further above are not looked at: a home is often of somebody else, and who has it, has its root in any
+    case. Nor are groups: who is in root's is trusted.
 
     A process of another user runs with that user's rights, and nobody gains by it.
     """
@@ -46,15 +54,15 @@ def foreign_file(folder: Path) -> Foreign | None:
         way = list[Status]()
         try:
             for path, status in way_to(ways.pop()):
-                if status.st_uid != 0 and path not in above:
-                    return _foreign(path, status.st_uid, is_above=path == project)
+                if path not in above and (why := _why(status)):
+                    return _foreign(path, why, is_above=path == project)
                 way.append((path, status))
         except OSError:  # it is not there, or a link leads nowhere; whoever reads it says so
             continue
         for path, status in all_below(way[-1], seen):
             looked_at += 1
-            if status.st_uid != 0:
-                return _foreign(path, status.st_uid)
+            if why := _why(status):
+                return _foreign(path, why)
             if looked_at > MOST:
                 return Foreign(folder, f"of which there are more than {MOST} files", "let it hold less")
             if stat.S_ISLNK(status.st_mode):
@@ -62,10 +70,22 @@ def foreign_file(folder: Path) -> Foreign | None:
     return None
 
 
-def _foreign(path: Path, uid: int, *, is_above: bool = False) -> Foreign:
-    if is_above:
-        return Foreign(path, f"inside of a folder that belongs to {_name(uid)}", "give that to root with chown")
-    return Foreign(path, f"that belong to {_name(uid)}", "give it to root with chown")
+def _why(status: Status) -> _Why | None:
+    if status.st_uid != 0:
+        owner = _name(status.st_uid)
+        return _Why(f"that belong to {owner}", f"that belongs to {owner}", "give it to root with chown")
+    kind = stat.S_IFMT(status.st_mode)
+    # In a folder with the sticky bit, such as /tmp, nobody can exchange what is root's. The mode of a link says nothing.
+    if kind == stat.S_IFDIR and status.st_mode & stat.S_ISVTX:
+        return None
+    if kind in (stat.S_IFREG, stat.S_IFDIR) and status.st_mode & stat.S_IWOTH:
+        why = "that everybody can write to"
+        return _Why(why, why, "end that with chmod o-w")
+    return None
+
+
+def _foreign(path: Path, why: _Why, *, is_above: bool = False) -> Foreign:
+    return Foreign(path, f"inside of a folder {why.of_one}" if is_above else why.of_many, why.remedy)
 
 
 def _name(uid: int) -> str:
