@@ -73,9 +73,7 @@ def sweep(server: Served, clock: Iterator[int], seconds: int) -> None:
 
 
 @pytest.mark.parametrize("headers", [(), WEBSOCKET], ids=["answer", "websocket"])
-def test_a_client_that_reads_slowly_is_served_until_it_reads_no_more(
-    config: Config, headers: tuple[str, ...]
-) -> None:
+def test_a_client_that_reads_slowly_is_served_until_it_reads_no_more(config: Config, headers: tuple[str, ...]) -> None:
     async def attempt() -> None:
         async with served(config, send_all) as server:
             client, transport = await connect(server, "/", *headers)

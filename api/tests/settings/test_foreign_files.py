@@ -53,7 +53,8 @@ def test_what_everybody_can_write_to_is_found_at_any_depth_and_around(folder: Pa
     path = (folder / name).resolve()
     path.chmod(path.stat().st_mode | 0o002)
     foreign = foreign_file(folder)
-    assert foreign and foreign.path == path
+    assert foreign
+    assert foreign.path == path
     assert "that everybody can write to" in foreign.why
     assert "chmod o-w" in foreign.remedy
 

@@ -70,12 +70,12 @@ def foreign_file(folder: Path) -> Foreign | None:
     return None
 
 
-def _why(status: Status) -> _Why | None:
+def _why(status: os.stat_result) -> _Why | None:
     if status.st_uid != 0:
         owner = _name(status.st_uid)
         return _Why(f"that belong to {owner}", f"that belongs to {owner}", "give it to root with chown")
     kind = stat.S_IFMT(status.st_mode)
-    # In a folder with the sticky bit, such as /tmp, nobody can exchange what is root's. The mode of a link says nothing.
+    # In a folder with the sticky bit, such as /tmp, nobody can exchange what is root's. A link's mode says nothing.
     if kind == stat.S_IFDIR and status.st_mode & stat.S_ISVTX:
         return None
     if kind in (stat.S_IFREG, stat.S_IFDIR) and status.st_mode & stat.S_IWOTH:

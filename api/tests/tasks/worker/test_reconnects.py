@@ -50,4 +50,5 @@ def test_any_other_error_of_the_event_loop_is_logged_with_its_traceback(logged: 
     Reconnects(FORESEEN)
     reset_after(RuntimeError("not of the connection"))
     [record] = [record for record in logged.records if record.levelno >= logging.WARNING]
-    assert record.exc_info and "not of the connection" in record.getMessage()
+    assert record.exc_info
+    assert "not of the connection" in record.getMessage()
