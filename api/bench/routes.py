@@ -93,7 +93,7 @@ def time_here(plugins: int, routes: int, rounds: int) -> None:
     """Build both applications in this process, and print what each round took, as JSON."""
     from opa._util.garbage import no_collection
     from opa.bootstrap import prepare
-    from opa.http.app import build_app
+    from opa.http.builder import build_app
 
     with no_collection():
         app = build_app(prepare())

@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 from opa.bootstrap import prepare
 from opa.core.manager import PluginManager
 from opa.core.running import set_running
-from opa.http.app import Api, build_app
+from opa.http.application import Api
+from opa.http.builder import build_app
 from opa.loading.importing import forget_plugins
 from opa.settings.load import Config, load_settings
 

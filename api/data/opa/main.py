@@ -10,7 +10,7 @@ from opa.errors import OpaError
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
     from opa.tasks.application import TaskApplication
 
     app: Api
@@ -28,7 +28,7 @@ def start_api() -> Api:
     from opa.checks import warn_of_mistakes
     from opa.core.overview import overview
     from opa.core.state import state
-    from opa.http.app import build_app
+    from opa.http.builder import build_app
     from opa.logging.logger import log
 
     state["runner"] = "uvicorn"

@@ -15,7 +15,7 @@ from opa.logging.logger import log
 if TYPE_CHECKING:
     from opa.checks.mistake import Mistake
     from opa.core.manager import PluginManager
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 DEVELOPMENT = "dev"
 

@@ -17,7 +17,7 @@ from opa.errors import SetupError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 GROUP_STEPS = ("startup", "shutdown")
 _NOT_THERE = "which OPTIONAL_COMPONENTS does not have"

@@ -14,7 +14,7 @@ from opa.http.middleware import BaseMiddleware
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 
 def unused_middleware(app: Api, code: Code) -> Iterator[Mistake]:

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from opa.checks.mistake import Mistake
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 
 def mounts_without_prefix(app: Api) -> Iterator[Mistake]:

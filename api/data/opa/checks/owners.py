@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 if TYPE_CHECKING:
     from opa.core.register import PluginObjects
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 
 class Owners:

@@ -14,7 +14,7 @@ from opa.checks.owners import Owners
 from opa.http.routing.shape import is_found_by_its_path
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 _NAME = re.compile(r"\{\w+(:str(?=}))?")
 _GROUP = re.compile(r"\(\?P<\w+>")

@@ -19,7 +19,7 @@ from opa.checks.mistake import Mistake
 if TYPE_CHECKING:
     from opa.checks.code import Code
     from opa.core.manager import PluginManager
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 CONVENTION = "router"
 

@@ -14,7 +14,7 @@ from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 
 def unresolved_types(app: Api) -> Iterator[Mistake]:

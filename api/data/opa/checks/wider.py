@@ -15,7 +15,7 @@ from opa.http.routing.index import ANY, RouteIndex
 from opa.http.routing.shape import shape_of
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 # A value for each kind of parameter that no narrower kind takes; what takes it takes all that the kind does.
 _VALUES = {

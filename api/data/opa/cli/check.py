@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opa.cli import app
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 
 @app.command()
@@ -20,7 +20,7 @@ def check() -> None:
     from opa.bootstrap import prepare
     from opa.checks import mistakes_in_application, mistakes_in_plugins
     from opa.cli.beside_up import load_beside_up
-    from opa.http.app import build_app
+    from opa.http.builder import build_app
     from opa.http.openapi.build import build
 
     manager = prepare(load_beside_up(quiet=True))

@@ -29,7 +29,7 @@ def plugins(
     """Show which plugins were found and loaded, which were left out and why, and what each provides."""
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.http.app import build_app
+    from opa.http.builder import build_app
 
     manager = prepare(load_beside_up(quiet=True))
     build_app(manager)

@@ -30,7 +30,7 @@ from opa.logging.logger import log
 from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from opa.core.manager import PluginManager
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 MOUNTED_AT = "opa.mounted_at"
 """Where `mount_paths` notes it in a scope."""

@@ -14,7 +14,7 @@ from opa.logging.request_id import get_request_id
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 LOGGER = "uvicorn.access"
 

@@ -24,7 +24,7 @@ from opa.serve.application import load_app
 from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
 
 if TYPE_CHECKING:
-    from opa.http.app import Api
+    from opa.http.application import Api
     from opa.settings.load import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from opa.http.app import Api
+from opa.http.application import Api
 from opa.http.openapi import cache as openapi_keeper
 from opa.http.openapi.build import OpenApiError
 from opa.http.openapi.cache import DocumentKeeper

@@ -24,7 +24,7 @@ from opa.process.orphans import end_with_parent
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from opa.http.app import Api
+    from opa.http.application import Api
 
 MANY_ROUTES = 100
 """With fewer it takes less than 50 ms when somebody asks for it."""

@@ -1,0 +1,231 @@
+"""The FastAPI application, which starts its plugins before it starts itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from opa.core.lifespan import LeaveOut, running
+from opa.core.manager import PluginManager
+from opa.core.routers import has_lifespan
+from opa.core.running import current_manager
+from opa.errors import PluginError, RegistrationError
+from opa.http import mount_paths, strict_json, thread_limits
+from opa.http.body_limits import BodyLimits, LimitedBody
+from opa.http.contributions import Contributions
+from opa.http.lifespan_protocol import LifespanProtocol
+from opa.http.middleware import MiddlewareMaker, swallower
+from opa.http.mounted import MountedLifespans
+from opa.http.openapi.answer import answers_with
+from opa.http.openapi.cache import DocumentKeeper
+from opa.http.outermost import Outermost
+from opa.http.plugin_lifespans import LifespanStarter
+from opa.http.routing.router import IndexedRouter
+from opa.http.telemetry import TelemetryWatch
+from opa.http.validation_answer import answer_invalid_request
+
+
+class Api(FastAPI):
+    """A FastAPI application that starts the plugins of its manager before it starts itself.
+
+    The lifespan of the middleware, of the routers and of what these mount runs inside that of the plugins. A mistake at
+    start is reported to the server as one line instead of a stack trace.
+
+    Attributes:
+        manager: the plugins.
+        document: the OpenAPI document.
+        health_routes: those of opa-stack by which the process is watched; they are answered before all middleware.
+    """
+
+    def __init__(self, manager: PluginManager, **options: Any) -> None:
+        self.document = DocumentKeeper(self)
+        strict_json.install()
+        mount_paths.install()
+        handlers: dict[int | type[Exception], Any] = {RequestValidationError: answer_invalid_request}
+        super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
+        self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
+        self.manager = manager
+        self.health_routes: tuple[BaseRoute, ...] = ()
+        self._body_limits = BodyLimits(manager.config)
+        self._telemetry_watch = TelemetryWatch(self)
+        self._contributions = Contributions(self, manager.roster.policy)
+        self._leaves_out: LeaveOut | None = None
+        self._mounted = MountedLifespans()
+        self._inner_started = False
+
+    def setup(self) -> None:
+        """Add the route of the OpenAPI document; FastAPI calls it. That of FastAPI would build it in the event loop."""
+        if self.openapi_url:
+            self.add_route(self.openapi_url, answers_with(self.document), include_in_schema=False)
+
+    @asynccontextmanager
+    async def _inner_lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
+        """Run the lifespans of the plugins' routers, then those of the applications that are mounted.
+
+        Gives their states together; of two with a key the first.
+        """
+        self._inner_started = True
+        self.router.build_index()  # with what the plugins have added since the application was built
+        self._mounted.watch(self.router.routes)
+        async with AsyncExitStack() as started:
+            starter = LifespanStarter(self.manager, self._leave_out, started)
+            for lifespan, plugin in list(self._contributions.lifespans):
+                await starter.start("a router", lifespan, self, plugin)
+            entered = [lifespan for lifespan, _ in self._contributions.lifespans]
+            await self._mounted.start(self._routes_with_plugins(), entered, starter, started)
+            self.router.build_index()  # without what has been left out
+            yield starter.state or None
+
+    def _routes_with_plugins(self) -> list[tuple[BaseRoute, str | None]]:
+        """The routes, each with the plugin that has added it, where that is known."""
+        objects = self.manager.registry.objects
+        by_router = {id(found.router): found.plugin.name for found in objects if found.router is not None}
+        by_route = {
+            id(route): by_router[id(router)]
+            for route, router in self.router.routes_with_routers()
+            if id(router) in by_router
+        }
+        by_route |= self._contributions.plugins_of_routes()
+        return [
+            (route, by_route.get(id(route)) or by_router.get(id(getattr(route, "original_router", None))))
+            for route in self.router.routes
+        ]
+
+    def count_plugin_routes(self) -> int:
+        """How many routes there are from routers of plugins that do not come with opa-stack."""
+        built_in = self.built_in_routers()
+        return sum(router is not None and id(router) not in built_in for _, router in self.router.routes_with_routers())
+
+    def built_in_routers(self) -> set[int]:
+        """The ids of the routers of plugins that come with opa-stack."""
+        return {id(found.router) for found in self.manager.registry.objects if found.plugin.file.is_built_in}
+
+    async def _leave_out(self, plugin: str, error: PluginError) -> None:
+        if self._leaves_out is None:
+            raise error
+        await self._leaves_out(plugin, error)
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Do what FastAPI does; the lifespans of routers run one after another.
+
+        FastAPI puts that of each router into that of the next. From some 490 on that is deeper than Python goes,
+        and the application does not start.
+
+        Raises:
+            FastAPIError: FastAPI refuses a route, such as one with an empty path.
+        """
+        before = self.router.lifespan_context
+        super().include_router(router, **options)
+        self.router.lifespan_context = before
+        if has_lifespan(router) or router.on_startup or router.on_shutdown:
+            self._contributions.note_lifespan(router.lifespan_context)
+
+    def contributed_by(self, plugin: str, *, at_end: bool = False) -> AbstractContextManager[None]:
+        """What is added to the application in the block belongs to `plugin`.
+
+        Args:
+            plugin: its name.
+            at_end: routes are added behind those that there are, so that nobody has to look at these.
+        """
+        return self._contributions.adding(plugin, at_end=at_end)
+
+    def remove_contributions_of(self, plugin: str) -> None:
+        """Take out what `plugin` has added."""
+        self._contributions.remove(plugin)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._start_and_stop(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            receive = LimitedBody(receive, scope, self._body_limits)
+        # As `belonging_to` does; a context manager would cost a fiftieth of a small request.
+        before = current_manager.get()
+        current_manager.set(self.manager)
+        try:
+            if self._telemetry_watch.is_set_up():
+                await super().__call__(scope, receive, send)
+            else:
+                # All else that FastAPI and Starlette do here.
+                if self.root_path:
+                    scope["root_path"] = self.root_path
+                scope["app"] = self
+                if self.middleware_stack is None:
+                    self.middleware_stack = self.build_middleware_stack()
+                await self.middleware_stack(scope, receive, send)
+        finally:
+            current_manager.set(before)
+
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Do what Starlette does, and remember which plugin it is of."""
+        super().add_middleware(middleware_class, *args, **kwargs)
+        self._contributions.note_middleware(self.user_middleware[0])
+
+    def append_middleware(self, item: Middleware) -> None:
+        """Add middleware inside of all that there is, and remember which plugin it is of."""
+        self.user_middleware.append(item)
+        self._contributions.note_middleware(item)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Build it as FastAPI does; Starlette calls it.
+
+        Raises:
+            RegistrationError: middleware cannot be made; `plugin` is that which has added it, where that is known.
+        """
+        given = self.user_middleware
+        self.user_middleware = [
+            Middleware(MiddlewareMaker(item, self.manager, self._contributions.plugin_of_middleware(item)))
+            for item in given
+        ]
+        try:
+            stack = super().build_middleware_stack()
+        finally:
+            self.user_middleware = given
+        return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
+
+    async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server = LifespanProtocol(await receive(), receive, send)
+        try:
+            self._mounted.watch(self.router.routes)
+            thread_limits.install()
+            async with running(self.manager, self) as self._leaves_out:
+                self._inner_started = False
+                await self._build_middleware()
+                await super().__call__(scope, server.receive, server.send)
+                if not self._inner_started:
+                    raise await self._swallowed()
+        except BaseException as error:
+            await server.fail(error)
+            raise
+        await server.end()
+
+    async def _build_middleware(self) -> None:
+        """Make the middleware of this start, without that of plugins where it cannot be made and they may be left out.
+
+        Raises:
+            RegistrationError: it cannot be made, and its plugin may not be left out.
+        """
+        self.middleware_stack = None
+        while self.middleware_stack is None:
+            try:
+                self.middleware_stack = self.build_middleware_stack()
+            except PluginError as error:
+                if error.plugin is None:
+                    raise
+                await self._leave_out(error.plugin, error)
+
+    async def _swallowed(self) -> RegistrationError:
+        name = await swallower(self.user_middleware)
+        return RegistrationError(
+            f"middleware {name} does not pass the lifespan on, so nothing behind it would start",
+            where="group middleware",
+            hint="In its __call__, await self.app(scope, receive, send) for every scope type that it does not handle",
+        )

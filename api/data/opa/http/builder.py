@@ -1,0 +1,161 @@
+"""Build the application of a plugin manager. No network, no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute, Route
+
+from opa._util.garbage import no_collection
+from opa._util.words import kind_of
+from opa.core.groups import MIDDLEWARE
+from opa.core.manager import PluginManager
+from opa.core.register import PluginObjects
+from opa.errors import PluginError, RegistrationError
+from opa.http.application import Api
+from opa.http.middleware import middleware_of
+from opa.loading.importing import deepest_line_in
+
+
+def build_app(manager: PluginManager) -> Api:
+    """The application with the routes, middleware and exception handlers of all plugins, in load order.
+
+    The group `middleware` is the outermost.
+
+    Raises:
+        PluginError: a member of the group is no middleware, or a router, middleware or exception handler cannot be
+            added, and does not belong to a plugin that may be left out.
+    """
+    config = manager.config
+    app = Api(
+        manager,
+        title=config.PROJECT_NAME,
+        description=config.PROJECT_DESCRIPTION,
+        version=config.PROJECT_VERSION,
+        openapi_url=config.OPENAPI_URL,
+        docs_url=None,
+        redoc_url=None,
+        debug=config.DEBUG,
+    )
+    # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
+    app.root_path = config.OPENAPI_PREFIX
+    with no_collection():
+        _add_all(app)
+        _put_own_routes_first(app)
+        app.router.build_index()
+    return app
+
+
+def _add_all(app: Api) -> None:
+    manager = app.manager
+    for member in manager.groups.members(MIDDLEWARE):
+        plugin = manager.plugin_of_module(member.home)
+        if plugin is None and not member.module:
+            app.append_middleware(middleware_of(member))
+        elif plugin is None or plugin not in manager.roster:  # left out by an earlier one
+            continue
+        elif member.module:
+            with _added_by(plugin, app):
+                app.append_middleware(middleware_of(member))
+        else:  # what the settings say is no mistake of the plugin
+            item = middleware_of(member)
+            with app.contributed_by(plugin, at_end=True):
+                app.append_middleware(item)
+    routers: set[int] = set()
+    for found in manager.registry.objects:
+        if found.plugin.name in manager.roster:
+            with _added_by(found.plugin.name, app):
+                _add(app, found, routers)
+
+
+def _put_own_routes_first(app: Api) -> None:
+    """Try the routes that come with opa-stack before those of plugins, among which one may take every path.
+
+    One of a plugin that has the very path of a page is meant to take its place; the health routes nobody can replace.
+    """
+    built_in = app.built_in_routers()
+    own: list[Route] = []
+    taken: set[tuple[str, str]] = set()
+    for route, router in app.router.routes_with_routers():
+        if id(router) in built_in and isinstance(route, Route):
+            own.append(route)
+        elif router is not None:
+            taken.update((getattr(route, "path", ""), method) for method in getattr(route, "methods", None) or ())
+    health = {app.manager.config.HEALTH_URL, app.manager.config.READY_URL}
+    watched = [route for route in own if route.path in health]
+    app.health_routes = tuple(watched)
+    first: list[BaseRoute] = [
+        route
+        for route in own
+        if route in watched or taken.isdisjoint((route.path, method) for method in route.methods or ())
+    ]
+    moved = {id(route) for route in first}
+    app.router.routes[:] = [*first, *(route for route in app.router.routes if id(route) not in moved)]
+
+
+@contextmanager
+def _added_by(plugin: str, app: Api) -> Iterator[None]:
+    """What is added in the block belongs to `plugin`, which is left out where that fails.
+
+    Raises:
+        PluginError: it fails, and the plugin may not be left out.
+    """
+    try:
+        with app.contributed_by(plugin, at_end=True):
+            yield
+    except PluginError as error:
+        for gone in app.manager.leave_out(plugin, error):
+            app.remove_contributions_of(gone.plugin.name)
+
+
+def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
+    # A plugin may have imported that of another.
+    there = {id(item) for item in app.user_middleware}
+    for item in found.middleware:
+        if id(item) not in there:
+            app.append_middleware(item)
+    for key, handler in _exception_handlers(found, app.manager).items():
+        app.add_exception_handler(key, handler)
+    # A plugin may import the router of another to add to it; it still stands in the application once.
+    if found.router is not None and id(found.router) not in routers:
+        routers.add(id(found.router))
+        _include(app, found.router, found)
+
+
+def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping[Any, Any]:
+    handlers: Any = found.exception_handlers
+    plugin, where = found.plugin.name, str(found.plugin.file.file)
+    hint = "Map exception classes, or status codes, to functions that take a request and an error"
+    if callable(handlers):
+        try:
+            handlers = handlers(manager)
+        except Exception as error:
+            place = deepest_line_in([found.plugin.file.file.parent], error) or where
+            problem = f"exception_handlers() of plugin '{plugin}' raised {type(error).__name__}: {error}"
+            raise RegistrationError(problem, plugin=plugin, where=place, hint="Fix it") from error
+        if not isinstance(handlers, Mapping):
+            problem = f"exception_handlers() of plugin '{plugin}' returned {kind_of(handlers)}, not a dict"
+            raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
+    for key, handler in handlers.items():
+        is_kind = isinstance(key, int) or (isinstance(key, type) and issubclass(key, Exception))
+        if not is_kind or not callable(handler):
+            wrong = f"the key {key!r}" if not is_kind else f"{kind_of(handler)} as its handler of {key!r}"
+            problem = f"'exception_handlers' of plugin '{plugin}' has {wrong}"
+            raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
+    checked: Mapping[Any, Any] = handlers
+    return checked
+
+
+def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
+    try:
+        app.include_router(router)
+    except Exception as error:
+        raise RegistrationError(
+            f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",
+            plugin=found.plugin.name,
+            where=str(found.plugin.file.file),
+            hint="Fix the route that the message speaks of",
+        ) from error
