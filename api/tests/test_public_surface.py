@@ -46,6 +46,7 @@ def test_what_opa_offers() -> None:
         "get_request_id",
         "get_router",
         "get_util",
+        "lazy_errors",
         "limits",
         "log",
         "register",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opa.core.depends import Component
     from opa.core.drivers import Driver
     from opa.core.hooks import Hook, HookDefinition
+    from opa.core.lazy_errors import lazy_errors
     from opa.core.manager import PluginManager
     from opa.core.plugin_settings import PluginSettings
     from opa.core.routers import get_router
@@ -67,6 +68,7 @@ __all__ = [
     "get_request_id",
     "get_router",
     "get_util",
+    "lazy_errors",
     "limits",
     "log",
     "register",
@@ -102,6 +104,7 @@ _HOME = {
     "get_request_id": "logging.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
+    "lazy_errors": "core.lazy_errors",
     "limits": "http.limits",
     "log": "logging.logger",
     "register": "core.running",

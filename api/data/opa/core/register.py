@@ -16,6 +16,7 @@ from opa._util.words import kind_of
 from opa.core.drivers import Driver
 from opa.core.hook_signature import misfit, signature_of_run
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
+from opa.core.lazy_errors import LazyErrors
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.setups import Setup
@@ -402,7 +403,9 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
 
 
 def _check_connection_errors(plugin: str, name: str, driver: type[Driver]) -> None:
-    errors: object = driver.connection_errors
+    errors: object = inspect.getattr_static(driver, "connection_errors")
+    if isinstance(errors, LazyErrors):
+        return
     if not isinstance(errors, tuple) or not all(isinstance(e, type) and issubclass(e, BaseException) for e in errors):
         problem = f"has {errors!r} as its connection_errors, which is no tuple of exception classes"
     elif greedy := [error for error in errors if error in (Exception, BaseException)]:

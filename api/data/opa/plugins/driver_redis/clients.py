@@ -1,37 +1,20 @@
-"""Drivers for Redis and Valkey: `redis-aioredis` (asynchronous) and `redis-walrus` (synchronous)."""
+"""The clients, and the options that they are made with: all that takes redis-py and walrus."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import walrus
 from redis import asyncio as aioredis
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ConnectionError,
-    InvalidResponse,
-    ResponseError,
-    TimeoutError,
-)
+from redis.exceptions import ConnectionError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from opa import Driver
-from opa.redis_clients import (
-    SERVER_STATES,
-    AsyncStateParser,
-    GuardedAsyncPool,
-    GuardedPool,
-    StateParser,
-    ask,
-    refusal,
-    with_certificate_check,
-)
+from opa.redis_clients import AsyncStateParser, GuardedAsyncPool, GuardedPool, StateParser, with_certificate_check
 
 DEFAULTS: dict[str, Any] = {
     # Seconds.
@@ -191,56 +174,33 @@ class Pool(GuardedPool):
         super().release(connection)
 
 
-class _RedisDriver(Driver):
-    """What the two drivers have in common."""
+def new_client(given: Mapping[str, Any], *, is_async: bool) -> Any:
+    """A client that has not connected yet.
 
-    client_class: ClassVar[Any]
-    pool_class: ClassVar[Any]
-    parser_class: ClassVar[Any]
+    Args:
+        given: the options of the component.
+        is_async: whether it is for an event loop.
+    """
+    if is_async:
+        return PatientRedis.from_pool(new_pool(given, AsyncPool, AsyncStateParser))
+    return PatientDatabase.from_pool(new_pool(given, Pool, StateParser))
 
-    connection_errors = (ConnectionError, TimeoutError, *SERVER_STATES)
-    permanent_errors = (AuthenticationError, AuthorizationError, InvalidResponse, ResponseError, ValueError)
-    guards_client = True
 
-    def prepare(self) -> None:
-        """Check the options.
-
-        Raises:
-            ValueError: the URL or another one is of no use; the message repeats no value, it may be a secret.
-        """
-        # The pool does not look at its options before it makes the first connection.
-        pool = self.new_client().connection_pool
-        try:
-            pool.connection_class(**pool.connection_kwargs)
-        except TypeError as error:
-            raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
-
-    def refusal(self, problem: str) -> Exception:
-        return refusal(problem)
-
-    def probe(self) -> None:
-        """Ask the server, in a thread: the event loop may have other things to do."""
-        ask(self.new_pool(Pool, StateParser))
-
-    def new_client(self) -> Any:
-        """A client that has not connected yet."""
-        return self.client_class.from_pool(self.new_pool(self.pool_class, self.parser_class))
-
-    def new_pool(self, pool_class: Any, parser_class: Any) -> Any:
-        """A pool without connections."""
-        options = {key.lower(): value for key, value in self.opts.items()}
-        url = options.pop("url", None)
-        if not url:
-            raise ValueError("OPTS has no URL")
-        url = with_certificate_check(url)
-        options = {key: parsed_option(key, value) for key, value in options.items()}
-        try:
-            return pool_class.from_url(url, **DEFAULTS | {"parser_class": parser_class} | options)
-        except ValueError:
-            raise ValueError(
-                "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
-                "right type, and / ? # @ in a password are percent-encoded"
-            ) from None
+def new_pool(given: Mapping[str, Any], pool_class: Any, parser_class: Any) -> Any:
+    """A pool without connections."""
+    options = {key.lower(): value for key, value in given.items()}
+    url = options.pop("url", None)
+    if not url:
+        raise ValueError("OPTS has no URL")
+    url = with_certificate_check(url)
+    options = {key: parsed_option(key, value) for key, value in options.items()}
+    try:
+        return pool_class.from_url(url, **DEFAULTS | {"parser_class": parser_class} | options)
+    except ValueError:
+        raise ValueError(
+            "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
+            "right type, and / ? # @ in a password are percent-encoded"
+        ) from None
 
 
 def parsed_option(name: str, value: Any) -> Any:
@@ -252,43 +212,3 @@ def parsed_option(name: str, value: Any) -> Any:
         return parse(value)
     except (TypeError, ValueError):
         raise ValueError(f"option {name.upper()} of the Redis client has a value of the wrong type") from None
-
-
-class Aioredis(_RedisDriver):
-    """Gives a `redis.asyncio.Redis`."""
-
-    name = "redis-aioredis"
-    client_class = PatientRedis
-    pool_class = AsyncPool
-    parser_class = AsyncStateParser
-
-    async def connect(self) -> None:
-        self.instance = self.new_client()
-        self.instance.connection_pool.guard_by(self.breaker)
-
-    async def validate(self) -> None:
-        await self.instance.ping()
-
-    async def disconnect(self) -> None:
-        if self.instance is not None:
-            await self.instance.aclose()
-
-
-class Walrus(_RedisDriver):
-    """Gives a `walrus.Database`."""
-
-    name = "redis-walrus"
-    client_class = PatientDatabase
-    pool_class = Pool
-    parser_class = StateParser
-
-    def connect(self) -> None:
-        self.instance = self.new_client()
-        self.instance.connection_pool.guard_by(self.breaker)
-
-    def validate(self) -> None:
-        self.instance.ping()
-
-    def disconnect(self) -> None:
-        if self.instance is not None:
-            self.instance.close()

@@ -1,0 +1,113 @@
+"""Drivers for MongoDB: `mongodb-async-motor`, `mongodb-async-pymongo` and synchronous `mongodb-pymongo`.
+
+The clients are imported where a component uses one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from opa import Driver, lazy_errors
+
+if TYPE_CHECKING:
+    from opa.plugins.driver_mongodb.clients import GuardedAsyncClient, GuardedClient
+
+
+class _MongodbDriver(Driver):
+    """What the drivers have in common."""
+
+    connection_errors = lazy_errors("pymongo.errors:ConnectionFailure")
+    permanent_errors = lazy_errors(
+        "pymongo.errors:ConfigurationError",
+        "pymongo.errors:OperationFailure",
+        "builtins:TypeError",
+        "builtins:ValueError",
+    )
+    guards_client = True
+
+    def prepare(self) -> None:
+        """Check the options.
+
+        Raises:
+            ConfigurationError: the client does not know one of them.
+            TypeError: one has a value of the wrong type.
+            ValueError: the same, or the URL is of no use; the message does not repeat it, for its password.
+        """
+        from opa.plugins.driver_mongodb.clients import check
+
+        check(self.opts)
+
+    def refusal(self, problem: str) -> Exception:
+        from pymongo.errors import ServerSelectionTimeoutError
+
+        return ServerSelectionTimeoutError(problem)
+
+    def probe(self) -> None:
+        """Ask whichever server answers, by a client of its own."""
+        from opa.plugins.driver_mongodb.clients import ask
+
+        ask(self.opts)
+
+
+class MongodbMotorAsync(_MongodbDriver):
+    """Gives an `AsyncIOMotorClient` of motor."""
+
+    name = "mongodb-async-motor"
+
+    async def connect(self) -> None:
+        from opa.plugins.driver_mongodb.clients import GuardedMotorClient, new_client
+
+        self.instance = new_client(GuardedMotorClient, self.opts, io_loop=asyncio.get_running_loop())
+        client: GuardedClient = self.instance.delegate
+        client.opa_breaker = self.breaker
+        self.breaker.when_open(client.let_go)
+
+    async def validate(self) -> None:
+        await self.instance.admin.command("ping")
+
+    async def disconnect(self) -> None:
+        if self.instance is not None:
+            self.instance.close()
+
+
+class MongodbPymongoAsync(_MongodbDriver):
+    """Gives an `AsyncMongoClient` of pymongo."""
+
+    name = "mongodb-async-pymongo"
+
+    async def connect(self) -> None:
+        from opa.plugins.driver_mongodb.clients import GuardedAsyncClient, new_client
+
+        client: GuardedAsyncClient = new_client(GuardedAsyncClient, self.opts)
+        self.instance = client
+        client.opa_breaker = self.breaker
+        self.breaker.when_open(client.let_go)
+
+    async def validate(self) -> None:
+        await self.instance.admin.command("ping")
+
+    async def disconnect(self) -> None:
+        if self.instance is not None:
+            await self.instance.close()
+
+
+class MongodbPymongo(_MongodbDriver):
+    """Gives a `MongoClient` of pymongo."""
+
+    name = "mongodb-pymongo"
+
+    def connect(self) -> None:
+        from opa.plugins.driver_mongodb.clients import GuardedClient, new_client
+
+        client: GuardedClient = new_client(GuardedClient, self.opts)
+        self.instance = client
+        client.opa_breaker = self.breaker
+        self.breaker.when_open(client.let_go)
+
+    def validate(self) -> None:
+        self.instance.admin.command("ping")
+
+    def disconnect(self) -> None:
+        if self.instance is not None:
+            self.instance.close()
