@@ -7,7 +7,7 @@ from contextlib import suppress
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from opa._util.masking.secrets import MASK, PRINTED_WHOLE, is_harmless, looks_secret, masked_argument
+from opa._util.masking.secrets import MASK, PRINTED_WHOLE, looks_secret, masked_argument, may_hold_secret
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -75,7 +75,7 @@ def std_message(record: LogRecord) -> str:
     # one look at the text that is needed anyway tells whether there is a reason to look into them.
     if isinstance(message, str) and _is_printed_whole(arguments) and "%(" not in message:
         text = record.getMessage()
-        if is_harmless(text):
+        if not may_hold_secret(text):
             return text
     shown = std_arguments(arguments)
     if shown is arguments and isinstance(message, str):

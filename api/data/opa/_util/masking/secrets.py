@@ -13,12 +13,11 @@ from typing import Any
 
 from opa._util.masking.names import is_secret_number, looks_secret, looks_secret_in_text
 from opa._util.masking.shapes import MASK, SHORTEST, mask_shapes
-from opa._util.masking.text import is_harmless, mask_text, mask_url, may_hold_secret
+from opa._util.masking.text import mask_text, mask_url, may_hold_secret
 
 __all__ = [
     "MASK",
     "PRINTED_WHOLE",
-    "is_harmless",
     "is_secret_number",
     "looks_secret",
     "looks_secret_in_text",
@@ -27,6 +26,7 @@ __all__ = [
     "mask_text",
     "masked",
     "masked_argument",
+    "may_hold_secret",
 ]
 
 

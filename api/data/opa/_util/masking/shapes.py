@@ -11,12 +11,12 @@ To add one: a line in `_PREFIXED`, whose start has three or more fixed character
 from __future__ import annotations
 
 import re
-from itertools import product
-from string import ascii_letters, digits
+
+from opa._util.masking.quick import Matcher
 
 MASK = "***"
 
-# Start, which is a regular expression without quantifiers and stands for a few texts, and what follows it.
+# Start, and what follows it: ten characters or more of those that `_MAY_HAVE_SHAPE` has.
 _PREFIXED: tuple[tuple[str, str], ...] = (
     # forges and packages
     ("gh[pousr]_", r"\w{30,255}"),
@@ -108,86 +108,16 @@ _SHAPES = re.compile(
 
 SHORTEST = 20
 """How many characters a secret has that is known by its shape."""
-# A text in which each character of a word is an "a": whether there is a long word is then one search for a fixed text,
-# which is far cheaper than a regular expression. What stands between a name and a value is kept, as a "=", so that one
-# pass over a line is enough for all that is asked first. It is a `str`: to look for something in bytes takes longer.
-LONG_WORD = "a" * SHORTEST
-_WORD_CHARACTERS = f"{ascii_letters}{digits}_-~."
-_SIGNS = {"=": "=", ":": "=", ",": "=", "$": "$"}
-_OUTLINE = bytes(ord(_SIGNS.get(chr(code), "a" if chr(code) in _WORD_CHARACTERS else " ")) for code in range(256))
 
-
-def _texts_of(start: str) -> list[str]:
-    """Every text that the start of a shape stands for."""
-    parts = []
-    for alternatives, characters, one in re.findall(r"\(\?:([^)]*)\)[?]?|\[([^\]]*)\]|(.)", start):
-        if alternatives:
-            parts.append([text for option in alternatives.split("|") for text in _texts_of(option)])
-        elif characters:
-            parts.append(_characters(characters))
-        else:
-            parts.append([one])
-    return ["".join(chosen) for chosen in product(*parts)]
-
-
-def _characters(described: str) -> list[str]:
-    known = {"A-Z0-9": ascii_letters[26:] + digits, "a-z": ascii_letters[:26]}
-    return list(known.get(described, described))
-
-
-_TEXTS = [text for start, _ in _PREFIXED for text in _texts_of(start)]
-_HEADS = frozenset(text.partition(".")[0][:3] for text in _TEXTS)
-
-
-def outline_of(text: str) -> str:
-    """What can be asked of a text at once: `a` for each character of a word, `=` for `=`, `:` and `,`, and `$` for `$`.
-
-    A character outside of ASCII has a space for each of its bytes in UTF-8.
-    """
-    try:
-        written = text.encode()
-    except UnicodeEncodeError:  # half a character; to ask for "replace" each time takes longer
-        written = text.encode("utf-8", "replace")
-    return written.translate(_OUTLINE).decode()
-
-
-def may_have_shape(text: str, outline: str) -> bool:
-    """Whether something in a text is long enough, or has the sign, to be known by its shape."""
-    # `+` and `/` of base64 may cut a key of a webhook into words that are short.
-    return LONG_WORD in outline or "$" in outline or "whsec_" in text
+MAY_HAVE_SHAPE = (
+    rf"(?:^|[^A-Za-z0-9_-]|\\[nrt])(?:{'|'.join(start for start, _ in _PREFIXED)})[A-Za-z0-9_+/=.~-]{{10}}"
+    r"|PRIVATE KEY|[0-9a-f]{32}-us[0-9]|[0-9]Q~|[0-9]:AA|[$](?:2[abxy]|5|6|7|y|gy|argon2)"
+    r"|hooks[.]slack[.]com/|/api/webhooks/|/webhookb2/"
+)
+"""What each text has in which there is a secret of a known shape, in the syntax of `opa._util.masking.quick`."""
+_may_have_shape = Matcher(MAY_HAVE_SHAPE)
 
 
 def mask_shapes(text: str) -> str:
     """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the text's length."""
-    return mask_outlined_shapes(text, outline_of(text))
-
-
-def mask_outlined_shapes(text: str, outline: str) -> str:
-    """The same for a text whose outline is known already."""
-    if not may_have_shape(text, outline):
-        return text
-    position = outline.find(LONG_WORD)
-    # What is not told by how a word begins.
-    if (
-        "$" in outline
-        or "whsec_" in text
-        or "\\" in text
-        or "PRIVATE KEY" in text
-        or "hook" in text
-        or ":AA" in text
-        or "-us" in text
-        or "Q~" in text
-    ):
-        return _SHAPES.sub(MASK, text)
-    # With a character for each byte, as the outline has it.
-    flat = text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
-    words = outline.replace("=", " ") + " "
-    last = len(flat) - SHORTEST
-    while position >= 0:
-        end = words.find(" ", position)
-        word = flat[position:end]
-        parts = word.replace("~", ".").split(".")
-        if word[:3] in _HEADS or (len(parts) > 1 and not _HEADS.isdisjoint([part[:3] for part in parts])):
-            return _SHAPES.sub(MASK, text)
-        position = words.find(LONG_WORD, end) if end < last else -1
-    return text
+    return _SHAPES.sub(MASK, text) if _may_have_shape(text) else text

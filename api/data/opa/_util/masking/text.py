@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
-from opa._util.masking.shapes import MASK, SHORTEST, mask_outlined_shapes, mask_shapes, may_have_shape, outline_of
+from opa._util.masking.quick import Matcher, whole
+from opa._util.masking.shapes import MASK, MAY_HAVE_SHAPE, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
@@ -75,6 +76,16 @@ _INPUT_OF_ERROR = re.compile(r"""(?P<quote>\\{0,4}["'])input(?P=quote)\s{0,9}:\s
 _OBJECT = re.compile(r"<[^>\r\n]*+>?")
 
 
+# Each text in which something is masked matches, and few others do. A part of a name that says that a value is secret,
+# or what may hide one; `ß` is "SS" in upper case.
+_TELLING = r"(?i:pa(?:ss|ß)|token|key|secret|cred|auth|cookie|pwd|dsn|sig|%)|input"
+_SCHEME_AND_VALUE = r"(?i:bearer|basic|token|apikey|negotiate) +[^ ]{8}"
+# What stands between a name and a value; without one names tell nothing.
+_SIGN = r"(?:[=:,]|--)"
+_MAY_BE_MASKED = Matcher(
+    rf"(?s:{_SIGN}.*(?:{_TELLING})|(?:{_TELLING}).*{_SIGN}|://|{_SCHEME_AND_VALUE}|{MAY_HAVE_SHAPE})"
+)
+_MAY_HOLD_SECRET = Matcher(rf"(?:{_TELLING}|://|{_SCHEME_AND_VALUE}|{MAY_HAVE_SHAPE})")
 _SHORTEST = len("pwd=x")
 
 
@@ -85,31 +96,34 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
-    size = len(text)
-    if size < _SHORTEST or text is _harmless or (size < SHORTEST and text.isalnum()):
+    if len(text) < _SHORTEST or text is _harmless:
         return text
-    outline, upper, masked = outline_of(text), text.upper(), text
-    # Nearly all lines get no further than these questions, so the cheap ones are first. Without a sign between a name
-    # and a value names tell nothing.
-    if ("=" in outline or "--" in text) and (_has_telling_word(upper) or "://" in text or "input" in text):
-        masked = _mask_behind_signs(text, upper)
-    elif _has_scheme(upper):
-        masked = _SCHEMES.sub(_mask_scheme, text)
-    if masked is not text:
-        return mask_shapes(masked)
-    return mask_outlined_shapes(text, outline)
+    if not _MAY_BE_MASKED.matches(text if text.isascii() else whole(text)):
+        return text
+    return mask_shapes(_mask_by_place(text))
 
 
-def _mask_behind_signs(text: str, upper: str) -> str:
-    """Mask by URLs, names and schemes, and not by shapes.
+# The text that was last found to hold no secret. A message is asked when its arguments are put into it, and the same
+# object comes back when its line is written: then it need not be asked again. It is kept, so no other has its identity.
+_harmless = ""
+_KEPT = 10_000
 
-    Args:
-        text: has a sign between a name and a value.
-        upper: the same in upper case.
-    """
+
+def may_hold_secret(text: str) -> bool:
+    """Whether anything in `text` may be secret, by its shape or by a name that stands in it, also without a value."""
+    global _harmless  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
+    if _MAY_HOLD_SECRET(text):
+        return True
+    if len(text) <= _KEPT:
+        _harmless = text
+    return False
+
+
+def _mask_by_place(text: str) -> str:
+    """Mask by URLs, names and schemes, and not by shapes."""
     if "://" in text:
         text = "".join(_masked_urls(text))
-        upper = text.upper()
+    upper = text.upper()
     if _has_telling_word(upper):
         if "=" in text and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
@@ -126,31 +140,6 @@ def mask_url(text: str) -> str:
     if "@" in text and _URL_ALONE.match(text):
         text = "".join(_masked_urls(text, is_alone=True))
     return mask_text(text)
-
-
-def may_hold_secret(text: str) -> bool:
-    """Whether anything in `text` may be secret, by its shape or by a name that stands in it; quickly."""
-    outline = outline_of(text)
-    if may_have_shape(text, outline) or "://" in text or "input" in text:
-        return True
-    upper = text.upper()
-    return _has_telling_word(upper) or _has_scheme(upper)
-
-
-# The text that was last found to hold no secret. A message is asked when its arguments are put into it, and the same
-# object comes back when its line is written: then it need not be asked again. It is kept, so no other has its identity.
-_harmless = ""
-_KEPT = 10_000
-
-
-def is_harmless(text: str) -> bool:
-    """Whether `mask_text` gives `text` back, and no name in it could say of anything that it is secret."""
-    global _harmless  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
-    if may_hold_secret(text):
-        return False
-    if len(text) <= _KEPT:
-        _harmless = text
-    return True
 
 
 def _has_scheme(upper: str) -> bool:
