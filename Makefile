@@ -17,6 +17,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples
 	$(BIN)/ruff check --config api/pyproject.toml api examples
 	$(BIN)/mypy --config-file api/pyproject.toml
+	$(BIN)/mypy --config-file api/pyproject.toml examples
 	cd api && ../$(BIN)/lint-imports pyproject.toml --no-cache
 
 format: $(VENV)/.dev

@@ -47,7 +47,7 @@ SHARE_SERVERS = (
 )
 
 
-class SharedServers(LoadScopeScheduling):
+class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
     """Runs the tests that share a stack, a server or a worker in one process each, the largest such groups first.
 
     The mark `xdist_group` would say it more plainly; pytest-xdist 3.8 does not see it under pytest 9.2.

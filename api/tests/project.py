@@ -97,7 +97,7 @@ def clean_imports() -> Iterator[None]:
 
 def _begin_default_application_anew() -> None:
     """Once it was asked for a task, Celery's own application gets each shared one, and warns of a second of a name."""
-    celery = sys.modules.get("celery._state")
+    celery: Any = sys.modules.get("celery._state")
     if celery is not None:
         celery.default_app = None
 

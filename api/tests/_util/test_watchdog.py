@@ -33,7 +33,7 @@ def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPat
 
 def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "AGAIN", 0.05)
-    caught = []
+    caught: list[TimeLimitError] = []
 
     def hang_on() -> None:
         while len(caught) < 3:

@@ -20,6 +20,7 @@ from bench.load import Load
 from bench.protocol import RequestCost
 from bench.startup import Startup
 from bench.tasks import Speed
+from opa.tasks.application import application_of
 from tests.project import Project
 
 ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
@@ -92,6 +93,6 @@ def test_both_applications_have_the_same_settings(project: Project, monkeypatch:
     monkeypatch.setenv("BENCH_BACKEND", "redis://127.0.0.1/1")
     bare = importlib.import_module("bench.bare_tasks")
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1/2", BACKEND_URL="redis://127.0.0.1/3")
-    stack = project.prepare().celery.conf
+    stack = application_of(project.prepare()).conf
     assert {name: stack[name] for name in bare.SETTINGS} == bare.SETTINGS
     assert bare.TRANSPORT.items() <= stack.broker_transport_options.items()

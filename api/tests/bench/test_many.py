@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fastapi.routing import APIRoute
+
 from bench.many import many
 from tests.project import Project
 
@@ -23,5 +25,6 @@ def test_the_last_path_is_of_the_route_that_both_applications_try_last(project: 
             [sys.executable, "-c", LAST], env=environment, cwd=API, capture_output=True, text=True, check=True
         ).stdout.strip()
         project.settings(PLUGIN_PATHS=[str(modules.folder)])
-        *_, stack = (route.path for route, _ in project.app().router.routes_with_routers() if "{x}" in route.path)
+        routes = (route for route, _ in project.app().router.routes_with_routers() if isinstance(route, APIRoute))
+        *_, stack = (route.path for route in routes if "{x}" in route.path)
         assert {bare, stack} == {modules.last_path.removesuffix("1") + "{x}"} == {"/p9/r1/{x}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from tests import programs
 from tests.cases.place import Place, case
@@ -38,7 +39,7 @@ def two_projects_on_one_redis(place: Place) -> None:
         second_project = beat(place, server.url, 2, OPA_PROJECT_NAME="Second")
         with beat(place, server.url, 1) as first, second_project as second:
             for each in (first, second):
-                wait_until(lambda each=each: each.says("is sent"))
+                wait_until(partial(each.says, "is sent"))
             with beat(place, server.url, 3) as third:
                 wait_until(lambda: third.says("PROJECT_ID"), what="the third says what to set")
 

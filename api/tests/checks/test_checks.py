@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def mistaken(project: Project) -> Iterator[Project]:
+def mistaken(project: Project) -> Project:
     """A project with a mistake of each kind that can be told of the plugins, and one in the application."""
     for name, text in IN_PLUGINS.items():
         project.plugin(name, text)

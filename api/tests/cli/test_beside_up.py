@@ -113,9 +113,12 @@ def test_the_source_of_an_address_is_the_opa_up_in_all_processes(up: Up) -> None
 
 
 def test_an_address_in_a_variable_wins_and_the_line_leaves_the_component_out(up: Up) -> None:
-    found = setting(up, **{URL_VARIABLE: "redis://mine"})
+    found = setting(up, OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL="redis://mine")
     assert found == {"value": "redis://mine", "source": f"environment variable {URL_VARIABLE}"}
-    assert "its redis for aioredis, celery" in opa(up, "check", **{URL_VARIABLE: "redis://mine"}).stderr
+    assert (
+        "its redis for aioredis, celery"
+        in opa(up, "check", OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL="redis://mine").stderr
+    )
 
 
 def test_an_address_in_the_settings_folder_wins_also_in_the_section_of_the_env(up: Up, tmp_path: Path) -> None:

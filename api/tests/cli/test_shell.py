@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pexpect
 import pytest
@@ -106,11 +106,11 @@ def test_standard_input_is_run_as_a_program_that_shows_values(shell: Run, projec
 
 
 @pytest.fixture
-def prompt(environ: dict[str, str]) -> pexpect.spawn[str]:
+def prompt(environ: dict[str, str]) -> Iterator[pexpect.spawn[str]]:
     child = pexpect.spawn(
         sys.executable,
         ["-m", "opa.cli", "shell"],
-        env=environ,  # type: ignore[arg-type]
+        env=environ,
         encoding="utf-8",
         timeout=60,
         dimensions=(40, 200),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import importlib
 import threading
 import time
 import weakref
@@ -534,8 +535,7 @@ def test_a_component_of_a_users_own_driver_is_refused_and_used_again(
     project.plugin("own.py", own_driver(validate, connect))
     project.component("OWN", "own")
     with project.client() as client:
-        import own  # type: ignore[import-not-found]
-
+        own = importlib.import_module("own")
         assert client.get(path).json() == "answer"
         own.is_gone.append(1)
         assert client.get(path).status_code == 503
@@ -561,8 +561,7 @@ def test_a_component_that_is_disconnected_is_asked_no_more(project: Project) -> 
 
     async def run() -> Breaker:
         async with running(manager):
-            import own  # type: ignore[import-not-found]
-
+            own = importlib.import_module("own")
             own.is_gone.append(1)
             breaker = manager.get_component("own").breaker
             breaker.failed(own.GoneError())

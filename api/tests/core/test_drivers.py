@@ -29,7 +29,7 @@ class Line(Driver):
         self.opened.append(self)
         return Line.then(self)
 
-    def disconnect(self) -> None:
+    def disconnect(self) -> Any:
         self.closed.append(self)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, product
 from typing import Any
 
@@ -89,7 +90,11 @@ def calls(defined: inspect.Signature) -> Iterator[Callable[[inspect.Signature], 
     known = [*(each.name for each in defined.parameters.values() if each.kind in by_name), "another"]
     for count, number in product(range(5), range(len(known) + 1)):
         for names in combinations(known, number):
-            yield lambda signature, count=count, names=names: signature.bind(*range(count), **dict.fromkeys(names))
+            yield partial(bind, count, names)
+
+
+def bind(count: int, names: tuple[str, ...], signature: inspect.Signature) -> inspect.BoundArguments:
+    return signature.bind(*range(count), **dict.fromkeys(names))
 
 
 def fits(signature: inspect.Signature, call: Callable[[inspect.Signature], Any]) -> bool:
@@ -110,7 +115,7 @@ def signatures(draw: st.DrawFn) -> inspect.Signature:
     for kind in kinds:
         if kind in single and any(each.kind is kind for each in parameters):
             continue
-        name = {single[0]: "args", single[1]: "kwargs"}.get(kind) or next(names)
+        name = ("args", "kwargs")[single.index(kind)] if kind in single else next(names)
         if kind is inspect.Parameter.POSITIONAL_ONLY:
             name = name.upper()  # that others may have the name, and go to **kwargs, inspect knows from 3.12 on
         may_have = kind not in single

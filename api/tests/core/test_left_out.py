@@ -7,6 +7,7 @@ import pytest
 from opa import get_plugin_manager
 from opa.checks.tasks import tasks_that_cannot_be_made
 from opa.errors import ComponentError, PluginError, SettingsError
+from opa.tasks.application import application_of
 from tests.project import Project
 
 TASK = "from celery import Task, shared_task\nfrom opa import get_instance, task\n"
@@ -126,7 +127,7 @@ def test_a_worker_leaves_out_a_plugin_with_a_task_that_cannot_be_made(started: P
 
 def test_who_uses_a_task_that_cannot_be_made_is_told_why_and_others_go_on(started: Project) -> None:
     started.plugin("jobs.py", BASE.format("task") + "\n@task\ndef fine(): return 3")
-    celery = started.prepare().celery
+    celery = application_of(started.prepare())
     assert celery.tasks["jobs.fine"]() == 3
     (failure,) = tasks_that_cannot_be_made(get_plugin_manager())
     assert failure.plugin == "jobs"

@@ -182,7 +182,9 @@ def test_names_and_aliases_are_matched_without_regard_to_case(values: dict[str, 
 
 def test_generated_aliases_are_matched_too() -> None:
     for key in ("apiKey", "APIKEY", "api_key", "API_KEY"):
-        assert plugin_values(Camel, {key: "1"}, lambda _: None).validated(Camel) == Camel(apiKey="1")
+        assert plugin_values(Camel, {key: "1"}, lambda _: None).validated(Camel) == Camel.model_validate(
+            {"apiKey": "1"}
+        )
 
 
 def test_a_field_that_is_there_under_two_names_is_a_mistake() -> None:

@@ -52,7 +52,8 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300, **options:
         **options,
     )
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}"
-    return done.stdout
+    written: str = done.stdout
+    return written
 
 
 @dataclass(frozen=True)

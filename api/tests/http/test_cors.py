@@ -244,7 +244,8 @@ def test_a_websocket_gets_no_headers_of_it(project: Project) -> None:
         """,
     )
     with TestClient(project.app()) as client, client.websocket_connect("/ws", headers={"Origin": ORIGIN}) as websocket:
-        assert not [name for name, _ in websocket.extra_headers or () if name.startswith(b"access-control")]
+        headers: list[tuple[bytes, bytes]] = websocket.extra_headers or []
+        assert not [name for name, _ in headers if name.startswith(b"access-control")]
 
 
 def test_there_is_nothing_to_do_without_origins(project: Project) -> None:

@@ -119,7 +119,7 @@ class Requests:
     def __init__(self) -> None:
         self.breaker: Any = Refused()
         self.share = Share(self.HEIGHT)
-        self.share.breakers = frozenset({self.breaker})
+        self.share.breakers = frozenset[Any]({self.breaker})
         self.holding = [object() for _ in range(self.HEIGHT)]
         self.running = self.most = self.done = 0
         self.may_end = asyncio.Event()

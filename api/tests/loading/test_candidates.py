@@ -67,11 +67,12 @@ def test_a_link_that_would_be_a_package_is_refused(project: Project, target: str
 
 
 def test_a_package_whose_init_is_no_file_is_refused(project: Project) -> None:
-    for name, make in {
+    makers: dict[str, Callable[[Path], None]] = {
         "link": lambda path: path.symlink_to("nowhere"),
         "circle": lambda path: path.symlink_to("__init__.py"),
         "pipe": os.mkfifo,
-    }.items():
+    }
+    for name, make in makers.items():
         (project.plugins / name).mkdir()
         make(project.plugins / name / "__init__.py")
     assert told(project.plugins) == {

@@ -15,6 +15,7 @@ import pytest
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from opa.errors import HookCallError, OpaError
+from opa.tasks.application import application_of
 from tests.project import Project
 
 PARTS = """
@@ -142,16 +143,16 @@ def nothing_of(name: str, manager: PluginManager) -> None:
         manager.call(f"{name}_definition")
     assert name not in manager.drivers
     assert name not in manager.optional_components
-    assert f"{name}.{name}_task" not in manager.celery.tasks
-    assert f"{name}.{name}_task" not in manager.celery.schedules
+    assert f"{name}.{name}_task" not in application_of(manager).tasks
+    assert f"{name}.{name}_task" not in application_of(manager).schedules
     assert f"{name}.{name}_thing" not in manager.groups.get("things")
     assert name in manager.roster.left_out
 
 
 def all_of(name: str, manager: PluginManager) -> None:
     assert manager.call(f"{name}_definition") == name
-    assert f"{name}.{name}_task" in manager.celery.tasks
-    assert f"{name}.{name}_task" in manager.celery.schedules
+    assert f"{name}.{name}_task" in application_of(manager).tasks
+    assert f"{name}.{name}_task" in application_of(manager).schedules
     assert f"{name}.{name}_thing" in manager.groups.get("things")
 
 

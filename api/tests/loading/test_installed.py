@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.project import Project
 
 
 @pytest.fixture
-def site(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed packages: `acme` 1.4 with the plugin `acme.reports`, announced as an entry point."""
     folder = project.folder / "site"
     monkeypatch.syspath_prepend(str(folder))
@@ -23,7 +24,7 @@ def site(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     info = "acme-1.4.dist-info"
     project.plugin(f"{info}/METADATA", "Metadata-Version: 2.1\nName: acme\nVersion: 1.4\n", folder="site")
     project.plugin(f"{info}/entry_points.txt", "[opa.plugins]\nreports = acme.reports\n", folder="site")
-    yield folder  # type: ignore[misc]
+    yield folder
     for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
         del sys.modules[name]
 

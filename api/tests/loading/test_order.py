@@ -112,7 +112,7 @@ def test_metadata_of_a_package_may_stand_in_its_pyproject(project: Project) -> N
     plugins(project, b={})
     assert order(project) == ["b", "a"]
     metadata = project.prepare().registry.objects[1].plugin.file.metadata
-    assert (str(metadata.version), metadata.tags) == ("3.0", {"toml"})
+    assert (str(metadata.version), metadata.tags) == ("3.0", frozenset({"toml"}))
 
 
 @pytest.mark.parametrize(

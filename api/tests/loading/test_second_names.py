@@ -11,6 +11,7 @@ import pytest
 from opa.checks.copies import copied_schedules
 from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
 from opa.errors import PluginImportError
+from opa.tasks.application import application_of
 from tests.project import Project
 
 TICK = "from opa import task\n@task(schedule=60)\ndef tick(): ...\n"
@@ -55,7 +56,7 @@ def test_a_plugin_is_not_imported_under_a_second_name(project: Project, root: st
     assert f"{file}:1" in str(caught.value)
     assert f"write shop, and not {root}.shop" in str(caught.value)
     project.settings(PLUGIN_FAILURE="skip")
-    assert list(project.prepare().celery.schedules) == ["shop.tick"]
+    assert list(application_of(project.prepare()).schedules) == ["shop.tick"]
 
 
 def test_one_may_try_the_folder_and_then_the_own_name(project: Project, root: str) -> None:
@@ -63,7 +64,7 @@ def test_one_may_try_the_folder_and_then_the_own_name(project: Project, root: st
     project.plugin(
         "report.py", f"try:\n    from {root}.shop import tick\nexcept ImportError:\n    from shop import tick"
     )
-    assert list(project.prepare().celery.schedules) == ["shop.tick"]
+    assert list(application_of(project.prepare()).schedules) == ["shop.tick"]
 
 
 def test_a_program_around_the_plugins_gets_the_module_that_is_loaded(project: Project, root: str) -> None:
@@ -97,7 +98,7 @@ def test_what_a_helper_imports_by_the_folder_is_the_plugin_itself(project: Proje
     project.plugin("a_report.py", "import helper")
     project.plugin("report.py", "import helper, shop.tasks\nhelper.rows.append(1)\nassert shop.tasks.rows == [1]")
     manager = project.prepare()
-    assert list(manager.celery.schedules) == ["shop.tasks.tick"]
+    assert list(application_of(manager).schedules) == ["shop.tasks.tick"]
     assert not list(copied_schedules(manager))
     told = str(next(imports_by_second_names(manager)))
     assert f"'{root}.shop' is imported, which is 'shop' of plugin 'shop' under a second name ({helper}:1)" in told
@@ -125,7 +126,7 @@ def test_a_folder_of_a_plugin_on_the_path_makes_no_second_modules_of_it(
     project.plugin("shop/__init__.py", "import sys, os\nsys.path.insert(0, os.path.dirname(__file__))\nimport tasks")
     project.plugin("shop/tasks.py", IN_A_PACKAGE)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    assert list(project.prepare().celery.schedules) == ["shop.tasks.tick"]
+    assert list(application_of(project.prepare()).schedules) == ["shop.tasks.tick"]
 
 
 def test_a_plugin_that_is_a_link_is_one_also_where_it_lies(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def test_a_plugin_that_is_a_link_is_one_also_where_it_lies(project: Project, mon
     (project.plugins / "one.py").symlink_to("../elsewhere/single.py")
     project.plugin("helper.py", "import elsewhere.shop.tasks\nfrom elsewhere.single import rows", folder=".")
     project.plugin("report.py", "import helper, one\nassert helper.rows is one.rows")
-    assert list(project.prepare().celery.schedules) == ["shop.tasks.tick"]
+    assert list(application_of(project.prepare()).schedules) == ["shop.tasks.tick"]
 
 
 def test_a_module_beside_the_plugins_keeps_its_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

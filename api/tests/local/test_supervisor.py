@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,10 +53,10 @@ def notes(tmp_path: Path) -> Path:
 def program(tmp_path: Path, notes: Path) -> MakeProgram:
     """A program of that name, ready when it has noted that it runs."""
 
-    def make(name: str, script: str = NOTING, **options: object) -> Program:
+    def make(name: str, script: str = NOTING, **options: Any) -> Program:
         file = tmp_path / f"{name}.py"
         file.write_text(textwrap.dedent(script))
-        defaults = {
+        defaults: dict[str, Any] = {
             "folder": tmp_path,
             "log": tmp_path / f"{name}.log",
             "is_ready": lambda: f"{name} runs" in notes.read_text(),

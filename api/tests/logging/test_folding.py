@@ -18,7 +18,7 @@ def text_of(error: BaseException) -> str:
     return "".join(fold(traceback.TracebackException.from_exception(error)).format())
 
 
-def error_of(function: Any) -> BaseException:
+def error_of(function: Any) -> Exception:
     try:
         function()
     except Exception as error:
@@ -62,7 +62,7 @@ def test_causes_contexts_and_groups_are_folded_too() -> None:
             try:
                 raise KeyError("second") from error
             except KeyError:
-                raise ExceptionGroup("both", [error_of(through_library), error_of(by_library)]) from None  # type: ignore[list-item]
+                raise ExceptionGroup("both", [error_of(through_library), error_of(by_library)]) from None
 
     def context() -> None:
         try:

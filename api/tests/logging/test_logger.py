@@ -165,11 +165,10 @@ def test_what_is_written_raw_is_a_line_as_any_other(capsys: pytest.CaptureFixtur
 
 
 def test_the_rest_of_loguru_is_there(lines: Lines) -> None:
-    @log.catch
     def fails() -> None:
         raise KeyError("gone")
 
-    fails()
+    log.catch(fails)()
     with log.contextualize(request="r1"):
         log.info("inside")
     caught, inside = lines()

@@ -129,7 +129,7 @@ def ids(client: TestClient, capsys: pytest.CaptureFixture[str]) -> Iterator[Ids]
     root = logging.getLogger()
     before = root.level, list(root.handlers)
     settings: Any = {"LOGLEVEL": "info", "BETTER_EXCEPTIONS": False, "BETTER_EXCEPTIONS_MAX_LENGTH": 100}
-    setup_logging(type("Settings", (), settings | {"LOG_FORMAT": "json"})())  # type: ignore[arg-type]
+    setup_logging(type("Settings", (), settings | {"LOG_FORMAT": "json"})())
     capsys.readouterr()
 
     def read() -> dict[str, str | None]:
@@ -138,7 +138,7 @@ def ids(client: TestClient, capsys: pytest.CaptureFixture[str]) -> Iterator[Ids]
 
     yield read
     logging.captureWarnings(False)
-    setup_logging(type("Settings", (), settings | {"LOG_FORMAT": "text"})())  # type: ignore[arg-type]
+    setup_logging(type("Settings", (), settings | {"LOG_FORMAT": "text"})())
     root.setLevel(before[0])
     root.handlers[:] = before[1]
 

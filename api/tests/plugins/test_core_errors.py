@@ -166,8 +166,7 @@ def test_the_components_that_an_error_may_come_from_are_asked_for_once(monkeypat
     manager: Any = SimpleNamespace(drivers={})
     connection: Any = SimpleNamespace(url=SimpleNamespace(path="/"))
     error = ComponentUnavailableError("it is refused", component="cache")
-    handler = core_errors.exception_handlers(manager)[ComponentUnavailableError]
-    answer = asyncio.run(handler(connection, error))  # type: ignore[arg-type]
-    assert answer is not None
+    handler: Any = core_errors.exception_handlers(manager)[ComponentUnavailableError]
+    answer = asyncio.run(handler(connection, error))
     assert bytes(answer.body) == b'{"detail":"component \'cache\' does not answer"}'
     assert asked == [error]

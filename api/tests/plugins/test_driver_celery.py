@@ -52,7 +52,7 @@ def sender(project: Project) -> Project:
     return project
 
 
-def connect(project: Project, broker: str, backend: str, **opts: object) -> None:
+def connect(project: Project, broker: str, backend: str, **opts: Any) -> None:
     project.component("CELERY", "celery", BROKER_URL=f"{broker}/1", BACKEND_URL=f"{backend}/2", **opts)
 
 
@@ -146,7 +146,7 @@ def test_requests_that_wait_are_let_go_once_it_is_known_that_a_server_hangs(
         try:
             waiting = [threads.submit(call) for _ in range(5)]
             time.sleep(0.5)
-            component = get_component("celery")
+            component: Any = get_component("celery")
             (component.breaker if path == "send" else component.results_breaker).suspect()
             assert [request.result(40).status_code for request in waiting] == [503] * 5
             assert call().status_code == 503
@@ -162,7 +162,10 @@ def test_while_rabbitmq_hangs_requests_are_let_go_and_then_tasks_are_sent_again(
     sender: Project, start_rabbitmq: Callable[[], RabbitMQ], redis_url: str
 ) -> None:
     rabbitmq = start_rabbitmq()
-    options = {"BROKER_TRANSPORT_OPTIONS": {"read_timeout": 60, "write_timeout": 60}, "BROKER_POOL_LIMIT": 2}
+    options: dict[str, Any] = {
+        "BROKER_TRANSPORT_OPTIONS": {"read_timeout": 60, "write_timeout": 60},
+        "BROKER_POOL_LIMIT": 2,
+    }
     sender.component("CELERY", "celery", BROKER_URL=rabbitmq.virtual_host(), BACKEND_URL=redis_url, **options)
     with sender.client() as client, ThreadPoolExecutor(5) as threads:
         assert client.post("/tasks/1").status_code == 200
@@ -204,13 +207,14 @@ def test_a_result_can_be_waited_for_also_after_the_backend_was_gone(
     connect(sender, broker.url, backend.url)
     with sender.client():
         celery = get_instance("celery")
+        component: Any = get_component("celery")
         results = [celery.send_task("numbers.double") for _ in range(2)]
         for result in results:
             backend.kill()
             with pytest.raises(redis.ConnectionError):
                 result.get(timeout=5)
             backend.start()
-            wait_until(lambda: not get_component("celery").results_breaker.is_open, seconds=10)
+            wait_until(lambda: not component.results_breaker.is_open, seconds=10)
             finish(backend.url, result.id, 42)
             assert result.get(timeout=5) == 42
 
@@ -301,7 +305,7 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(sender: Project, start_r
     ],
 )
 def test_an_option_that_is_of_no_use_is_named_and_its_value_is_not(
-    project: Project, opts: dict[str, object], said: str
+    project: Project, opts: dict[str, Any], said: str
 ) -> None:
     project.component("THING", "celery", **opts)
     with pytest.raises(OpaError) as caught:

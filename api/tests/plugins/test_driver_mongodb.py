@@ -56,7 +56,7 @@ NOTES = {
 def notes(project: Project) -> Callable[..., Project]:
     """A project with routes that write and read through a driver."""
 
-    def make(driver: str, url: str, **opts: object) -> Project:
+    def make(driver: str, url: str, **opts: Any) -> Project:
         project.plugin("notes.py", NOTES["async" if "async" in driver else "sync"])
         project.component("MONGODB", driver, URL=f"{url}/{driver}", **opts)
         return project
@@ -64,7 +64,7 @@ def notes(project: Project) -> Callable[..., Project]:
     return make
 
 
-def refusal(project: Project, driver: str, **opts: object) -> str:
+def refusal(project: Project, driver: str, **opts: Any) -> str:
     """Why the application does not start with these options."""
     project.component("THING", driver, **opts)
     with pytest.raises(ComponentError) as caught, project.client():

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -54,12 +55,12 @@ def counter(project: Project) -> Project:
     return project
 
 
-def connect(project: Project, url: str, **opts: object) -> None:
+def connect(project: Project, url: str, **opts: Any) -> None:
     for name, driver in DRIVERS.items():
         project.component(name.upper(), driver, URL=url, **opts)
 
 
-def refusal(project: Project, driver: str, **opts: object) -> str:
+def refusal(project: Project, driver: str, **opts: Any) -> str:
     """Why the application does not start with these options."""
     project.component("THING", driver, **opts)
     with pytest.raises(ComponentError) as caught, project.client():

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tests import programs
 
@@ -23,7 +23,9 @@ T = TypeVar("T")
 COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "") -> T:
+def wait_until(
+    condition: Callable[[], T | Literal[False] | None], *, seconds: float = 60, what: str | Callable[[], str] = ""
+) -> T:
     """Wait until `condition` gives something true, and give that.
 
     Args:

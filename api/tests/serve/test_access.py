@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from opa.core.manager import PluginManager
+from opa.http.request_facts import plugin_of
 from opa.serve import access
 from opa.serve.access import LOGGER, AccessLog
 from tests.project import Project
@@ -199,8 +201,12 @@ def test_a_route_below_a_mount_is_the_same_whatever_a_client_asks_for(
     assert [client.get(f"/of/{tenant}/in/5").status_code for tenant in "abc"] == [200] * 3
 
     looked: list[object] = []
-    find = access.plugin_of
-    monkeypatch.setattr(access, "plugin_of", lambda endpoint, pm: looked.append(endpoint) or find(endpoint, pm))
+
+    def find(endpoint: object, manager: PluginManager) -> str | None:
+        looked.append(endpoint)
+        return plugin_of(endpoint, manager)
+
+    monkeypatch.setattr(access, "plugin_of", find)
     routes: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: routes.append(vars(record)["route"])  # type: ignore[method-assign]

@@ -636,7 +636,12 @@ def test_a_message_that_is_too_large_ends_its_websocket(server: Opa) -> None:
 
 def test_ten_thousand_messages_at_once_all_arrive(server: Opa) -> None:
     with connect(f"ws://127.0.0.1:{server.port}/ws") as socket, ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(lambda: [socket.send("x" * (number % 7)) for number in range(10_000)])
+
+        def send_all() -> None:
+            for number in range(10_000):
+                socket.send("x" * (number % 7))
+
+        sending = pool.submit(send_all)
         assert [socket.recv() for _ in range(10_000)] == [str(number % 7) for number in range(10_000)]
         sending.result()
 

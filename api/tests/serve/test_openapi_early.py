@@ -83,7 +83,8 @@ def answer(opa: Opa, path: str = "/openapi.json") -> tuple[int, dict[str, str], 
 
 def of_each_worker(opa: Opa, count: int) -> list[tuple[int, dict[str, str], Any]]:
     """The answers of so many workers: of each at least one."""
-    answers, pids = [], set()
+    answers: list[tuple[int, dict[str, str], Any]] = []
+    pids: set[bytes] = set()
     while len(pids) < count:
         with closing(http.client.HTTPConnection("127.0.0.1", opa.port, timeout=60)) as connection:
             connection.request("GET", "/pid")

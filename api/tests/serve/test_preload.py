@@ -59,7 +59,12 @@ def own_memory_of_workers(opa: Opa) -> list[float]:
     """After each has looked for garbage."""
     workers = set(wait_until(lambda: len(opa.children()) == 2 and opa.children()))
     seen: set[int] = set()
-    wait_until(lambda: seen.add(opa.get("/collect")) or seen >= workers, what="both workers have answered")
+
+    def all_have_answered() -> bool:
+        seen.add(opa.get("/collect"))
+        return seen >= workers
+
+    wait_until(all_have_answered, what="both workers have answered")
     return [own_memory(pid) for pid in workers]
 
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -159,7 +160,12 @@ def test_whoever_has_the_object_sees_what_it_adopts(config: Config) -> None:
 
 def test_it_loads_when_it_is_first_asked_and_only_then(config: Config) -> None:
     loaded = []
-    lazy = Config(load=lambda: loaded.append(1) or config)
+
+    def load() -> Config:
+        loaded.append(1)
+        return config
+
+    lazy = Config(load=load)
 
     assert repr(lazy) == "<Config: not loaded>"
     assert loaded == []
@@ -181,7 +187,7 @@ def test_it_loads_when_it_is_first_asked_and_only_then(config: Config) -> None:
         lambda config: Config({}).adopt(config),
     ],
 )
-def test_every_way_to_ask_loads(config: Config, ask: object) -> None:
+def test_every_way_to_ask_loads(config: Config, ask: Callable[[Config], object]) -> None:
     lazy = Config(load=lambda: config)
     ask(lazy)
 
@@ -196,7 +202,7 @@ def test_python_and_tools_that_look_for_their_own_names_do_not_load(name: str) -
 
 
 def test_one_that_fails_to_load_tries_again_the_next_time(config: Config) -> None:
-    results = [ValueError("no"), config]
+    results: list[Exception | Config] = [ValueError("no"), config]
 
     def load() -> Config:
         result = results.pop(0)

@@ -26,7 +26,6 @@ from opa.loading.order import unmet
 from opa.local import run as up
 from opa.local.environment import plugin_settings
 from opa.settings import files as settings_files
-from opa.settings import foreign_files
 from opa.settings import load as settings_module
 from opa.settings.files import read_sections
 from opa.settings.inherited import handing_variable
@@ -430,7 +429,7 @@ def test_opa_up_says_in_one_line_that_the_folder_of_plugins_cannot_be_made(proje
 def test_another_user_runs_what_is_there(foreign: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     settings_file = foreign.plugin("mine.py", "MINE = 1", folder="settings")
     os.chown(settings_file, 12345, 12345)
-    monkeypatch.setattr(foreign_files.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     assert foreign.config().MINE == 1
 
 

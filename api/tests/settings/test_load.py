@@ -495,7 +495,7 @@ def test_two_loads_give_settings_that_share_nothing(folder: SettingsFolder) -> N
 
     first.PLUGIN_PATHS.append("/x")
     first.OPTIONAL_COMPONENTS.WALRUS.OPTS.URL = "redis://x"
-    first.PORT = 1
+    first.__setattr__("PORT", 1)
 
     assert second.as_dict() == folder.load().as_dict()
     assert second.PORT == 8000

@@ -446,7 +446,9 @@ def send_by_redis(client: Redis, sent: Sent) -> None:
 class RawMessage(amqp.Message):
     """A message whose properties are given as bytes."""
 
-    raw: bytes = b""
+    def __init__(self, body: bytes, raw: bytes) -> None:
+        super().__init__(body)
+        self.raw = raw
 
     def _serialize_properties(self) -> bytes:
         return self.raw
@@ -455,8 +457,7 @@ class RawMessage(amqp.Message):
 def send_by_amqp(channel: amqp.Channel, sent: Sent) -> bool:
     """Whether it can be said in RabbitMQ's own format."""
     if sent.raw_properties is not None:
-        message: amqp.Message = RawMessage(sent.body)
-        message.raw = sent.raw_properties
+        message: amqp.Message = RawMessage(sent.body, sent.raw_properties)
     else:
         headers = {name: _as_table(value) for name, value in sent.headers.items()}
         try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from celery import current_app
+from celery.app import app_or_default
 from celery.result import AsyncResult
 
 from opa.errors import OpaError
+from opa.tasks.application import application_of
 from opa.tasks.task import Task
 from tests.project import Project
 from tests.tasks.workers import TaskProject
@@ -73,12 +74,12 @@ def test_a_task_that_is_used_while_it_is_imported_has_the_settings_all_the_same(
 
 def test_celerys_own_tasks_have_the_settings_too(tasks: TaskProject) -> None:
     manager = tasks.project.prepare()
-    assert manager.celery.tasks["celery.chord_unlock"].acks_late
+    assert application_of(manager).tasks["celery.chord_unlock"].acks_late
 
 
 def test_two_applications_one_after_the_other_have_each_its_own_tasks(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", CALLED_EARLY)
-    first, second = (tasks.project.prepare().celery for _ in range(2))
+    first, second = (application_of(tasks.project.prepare()) for _ in range(2))
     assert first.tasks["jobs.early"] is not second.tasks["jobs.early"]
     assert tasks.module("jobs").early.app is second
 
@@ -88,7 +89,7 @@ def test_what_belongs_to_celerys_current_application_belongs_to_ours(tasks: Task
     with tasks.sending() as client:
         celery = tasks.module("jobs").shared.app
         assert "jobs.shared" in celery.tasks
-        assert current_app._get_current_object() is celery
+        assert app_or_default() is celery
 
         def in_another_thread() -> str:
             return AsyncResult("nobody-knows").state
@@ -107,12 +108,12 @@ def test_a_wrong_setting_is_told_before_anything_starts(tasks: TaskProject, name
 def test_a_shared_task_of_an_application_that_is_gone_is_not_in_the_next(tasks: TaskProject) -> None:
     shared = "from celery import shared_task\n\n@shared_task\ndef shared():\n    return {number}\n"
     file = tasks.plugin("jobs.py", shared.format(number=1))
-    first = tasks.project.prepare().celery
+    first = application_of(tasks.project.prepare())
     tasks.plugin("jobs.py", shared.format(number=2))
     assert first.tasks["jobs.shared"]() == 1
-    assert tasks.project.prepare().celery.tasks["jobs.shared"]() == 2
+    assert application_of(tasks.project.prepare()).tasks["jobs.shared"]() == 2
     file.unlink()
-    assert "jobs.shared" not in tasks.project.prepare().celery.tasks
+    assert "jobs.shared" not in application_of(tasks.project.prepare()).tasks
 
 
 @pytest.mark.parametrize(
@@ -143,9 +144,9 @@ def test_a_task_that_is_a_class_is_like_the_others(tasks: TaskProject, register:
         """,
     )
     tasks.settings(CELERY_TASK_TIME_LIMIT=60, CELERY_TASK_SOFT_TIME_LIMIT=50)
-    celery = tasks.project.prepare().celery
+    celery = application_of(tasks.project.prepare())
     task = celery.tasks["jobs.import"]
-    assert task.apply(args=[3]).get() == 3
+    assert task.apply(args=(3,)).get() == 3
     assert task.time_limit == 60
     assert celery.where("jobs.import") == f"{file}:8"
     assert celery.tasks_of("jobs") == ["jobs.import"]
@@ -175,9 +176,9 @@ def test_the_base_of_a_task_may_be_celerys_task_itself(tasks: TaskProject) -> No
             return number
         """,
     )
-    celery = tasks.project.prepare().celery
+    celery = application_of(tasks.project.prepare())
     for name in ("plain", "counted", "ours"):
-        assert celery.tasks[f"jobs.{name}"].apply(args=[3]).get() == 3
+        assert celery.tasks[f"jobs.{name}"].apply(args=(3,)).get() == 3
         assert isinstance(celery.tasks[f"jobs.{name}"], Task)
 
 
@@ -236,7 +237,7 @@ def test_tasks_of_a_plugin_that_is_left_out_do_not_come_back_when_the_others_are
     project.settings(PLUGIN_FAILURE="skip")
     project.plugin("bad.py", LEFT_OUT)
     project.plugin("good.py", "from opa import task\n\n@task(bind=True)\ndef good(self): ...\n")
-    celery = project.prepare().celery
+    celery = application_of(project.prepare())
     for _ in range(2):  # before they are made, and after that
         assert [name for name in celery.functions() if not name.startswith("celery.")] == ["good.good"]
         assert [name for name in celery.tasks if not name.startswith("celery.")] == ["good.good"]

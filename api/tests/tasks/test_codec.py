@@ -156,7 +156,7 @@ def test_arguments_may_have_the_names_of_a_mark() -> None:
         {"__type__": "decimal", "__value__": "1"},
         {"__type__": (1,), "__value__": None},
     ):
-        signature = {
+        signature: dict[str, object] = {
             "task": "a.kw",
             "args": [],
             "kwargs": arguments,

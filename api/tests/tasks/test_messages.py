@@ -14,7 +14,7 @@ from kombu import Producer
 
 from opa import get_plugin_manager
 from opa.errors import TaskTooLargeError
-from opa.tasks.application import TaskApplication
+from opa.tasks.application import TaskApplication, application_of
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, dead_letters
 from opa.tasks.messages import UnfitMessageError, check_headers, read_body
@@ -110,7 +110,7 @@ def running(jobs: TaskProject) -> Iterator[tuple[Worker, TaskApplication, Any]]:
     """A worker, the application and a client of the api; the worker still takes tasks in the end."""
     with jobs.sending() as client:
         worker = jobs.worker()
-        yield worker, get_plugin_manager().celery, client
+        yield worker, application_of(get_plugin_manager()), client
         if worker.process.poll() == 0:
             return  # the test has stopped it
         assert jobs.module("jobs").echo.delay(1).get(timeout=60) == [[1], {}]
@@ -148,7 +148,7 @@ def test_more_than_a_task_can_carry_is_refused_however_it_is_sent(jobs: TaskProj
     for _ in range(21):
         deep = [deep]
     with jobs.sending():
-        echo, app = jobs.module("jobs").echo, get_plugin_manager().celery
+        echo, app = jobs.module("jobs").echo, application_of(get_plugin_manager())
         for send in (
             lambda: echo.delay(deep),
             lambda: echo.apply_async(kwargs={"named": deep}),
@@ -200,12 +200,20 @@ def test_a_task_that_no_plugin_has_is_kept_and_its_arguments_stay_out_of_the_log
 def test_an_event_or_command_that_cannot_be_read_is_dropped(any_tasks: TaskProject) -> None:
     any_tasks.plugin("jobs.py", ROUTES_BODY)
     with any_tasks.sending():
-        app = get_plugin_manager().celery
+        app = application_of(get_plugin_manager())
         worker = any_tasks.start(CELERY_PARAMS="-c 1")  # with gossip and mingle
         worker.wait_until_ready(seconds=60)
         with app.connection_for_write() as connection:
             producer = Producer(connection)
-            for body in (5, None, {"a": 1}, [], {"method": 5, "arguments": 5}, {"method": "ping", "reply_to": 5}):
+            bodies: list[Any] = [
+                5,
+                None,
+                {"a": 1},
+                [],
+                {"method": 5, "arguments": 5},
+                {"method": "ping", "reply_to": 5},
+            ]
+            for body in bodies:
                 producer.publish(body, exchange="celery.pidbox", routing_key="", serializer="json")
                 producer.publish(body, exchange="celeryev", routing_key="worker.heartbeat", serializer="json")
             producer.publish(b"not JSON", exchange="celery.pidbox", routing_key="", content_type="application/json")

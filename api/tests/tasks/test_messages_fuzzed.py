@@ -17,6 +17,7 @@ import pytest
 from redis import Redis
 
 from opa import get_plugin_manager
+from opa.tasks.application import application_of
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.dead_letters.letters import dead_letters
 from tests.serve.process import wait_until
@@ -65,7 +66,7 @@ def test_no_message_ends_a_worker_or_is_lost(any_tasks: TaskProject) -> None:
         assert "Unrecoverable" not in worker.log
         ran = numbers(redis.smembers("ran"))
         dead = wait_until_all_there(tasks, ran, {one.number for one in sent})
-        with dead_letters(get_plugin_manager().celery) as held:
+        with dead_letters(application_of(get_plugin_manager())) as held:
             listed = [one.letter for one in held]
         assert worker.stop() == 0
 

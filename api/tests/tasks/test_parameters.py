@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from celery import current_app
+from celery.app import app_or_default
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, SecretStr
 
 from opa.errors import TaskArgumentError
@@ -43,7 +43,7 @@ class Size(enum.StrEnum):
 
 class Item(BaseModel):
     id: UUID = Field(default_factory=uuid4)
-    name: str = Field("", alias="Name")
+    name: str = Field(default="", alias="Name")
     price: float | Decimal = 1.0
     raw: bytes = b""
     colors: set[Color] = set()
@@ -89,7 +89,7 @@ class Opaque:
 
 @pytest.fixture
 def app() -> Iterator[TaskApplication]:
-    before = current_app._get_current_object()
+    before = app_or_default()
     app = TaskApplication()
     app.configure_tasks()
     yield app
@@ -123,7 +123,7 @@ def arrives(app: TaskApplication, *args: Any, **kwargs: Any) -> Any:
 
 
 NOW = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Oslo"), fold=1)
-TABLE = {
+TABLE: dict[str, tuple[Any, list[Any], bool]] = {
     "texts, numbers": (None, [{"a": [1, 2.5, True, None, ("b", ()), {1: {}, None: {(1, 2): "__type__"}}]}], True),
     "`datetime`, `date`": (
         None,
@@ -261,8 +261,9 @@ def test_why_an_annotation_reads_nothing_is_told_where_the_task_is_sent(
 
 
 def test_an_annotation_that_cannot_be_resolved_does_no_harm_to_the_others(app: TaskApplication) -> None:
-    @app.task(name="take")
     def take(item: Item, other: OrderedDict[str, int]) -> None: ...
+
+    app.task(take, name="take")
 
     assert arrives(app, Item(Name="tea"), {"a": 1})[0][0].name == "tea"
 
@@ -276,8 +277,9 @@ def test_nothing_of_a_plugin_runs_where_a_message_is_only_looked_at(app: TaskApp
 
 
 def test_what_another_version_of_the_plugin_has_written_is_an_error_that_says_so(app: TaskApplication) -> None:
-    @app.task(name="take")
     def take(item: Item, key: Any = None) -> None: ...
+
+    app.task(take, name="take")
 
     app.finalize()
     for name, problem in (("item", "cannot be read by its annotation"), ("key", "has no annotation here")):
@@ -321,8 +323,9 @@ def test_what_only_looks_like_an_annotated_value_stays_a_dict(
 
 
 def test_a_task_that_is_gone_keeps_nothing_in_memory(app: TaskApplication) -> None:
-    @app.task(name="take", bind=True)
     def take(self: Any, item: Item) -> None: ...
+
+    app.task(take, name="take", bind=True)
 
     assert parameters_of(app.tasks["take"]) is parameters_of(app.tasks["take"])
     reference = weakref.ref(app.tasks["take"])
@@ -336,7 +339,12 @@ def test_an_argument_of_a_task_that_is_sent_later_and_is_too_deep_is_told_so(
 ) -> None:
     annotate(Order)
     app.finalize()
-    signature = {"task": "take", "args": [Order([], [Order([], [Order([])])])], "kwargs": {}, "subtask_type": None}
+    signature: dict[str, object] = {
+        "task": "take",
+        "args": [Order([], [Order([], [Order([])])])],
+        "kwargs": {},
+        "subtask_type": None,
+    }
     with (
         Sending(Limits(depth=3), "other", app.parameters_of),
         pytest.raises(TooLargeError, match="TASK_MAX_DEPTH is 3"),

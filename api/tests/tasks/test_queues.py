@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import kombu
 import pytest
 from kombu import Queue
 
 from opa.errors import OpaError
+from opa.tasks.application import application_of
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
 from tests.tasks.workers import TaskProject
@@ -88,7 +90,8 @@ def test_a_worker_holds_no_more_tasks_than_it_runs(jobs: TaskProject, rabbitmq: 
 def ready(jobs: TaskProject, queue: str = "celery") -> int:
     """How many messages wait in a queue."""
     with kombu.Connection(jobs.broker) as connection:
-        count: int = Queue(queue, channel=connection.default_channel).queue_declare(passive=True).message_count
+        declared: Any = Queue(queue, channel=connection.default_channel).queue_declare(passive=True)
+    count: int = declared.message_count
     return count
 
 
@@ -246,7 +249,7 @@ def test_each_worker_runs_a_task_of_a_broadcast_queue_once(rabbit_tasks: TaskPro
     with rabbit_tasks.sending():
         rabbit_tasks.module("tell").reload_cache.delay()
         for worker in workers:
-            wait_until(lambda worker=worker: worker.says("RELOADED"), what=lambda worker=worker: worker.log)
+            worker.wait_until_says("RELOADED")
     time.sleep(0.5)
     assert [worker.log.count("RELOADED") for worker in workers] == [1, 1]
     assert rabbitmq.queue(rabbit_tasks.broker, "celery")["type"] == "quorum"
@@ -257,8 +260,8 @@ def test_a_queue_that_rabbitmq_could_not_make_a_quorum_queue_is_none(tasks: Task
     tasks.plugin("tell.py", BROADCAST)
     tasks.broker = "pyamqp://localhost//"
     tasks.component()
-    queues = tasks.project.prepare().celery.amqp.queues
-    types = {name.partition(".")[0]: queues[name].queue_arguments.get("x-queue-type") for name in queues}
+    queues = application_of(tasks.project.prepare()).amqp.queues
+    types = {name.partition(".")[0]: (queues[name].queue_arguments or {}).get("x-queue-type") for name in queues}
     assert types == {"bcast": None, "celery": "quorum", "ranked": None, "mine": None}
 
 

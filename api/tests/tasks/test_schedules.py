@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,12 +16,12 @@ def build(pages: int, COUNT: int = 0) -> None:  # noqa: N803 - a parameter may b
     """A task."""
 
 
-class Import(Task):
+class Import(Task[Any, Any]):
     def run(self, pages: int) -> None:
         """A task that is a class."""
 
 
-FUNCTIONS = {"jobs.build": build, "jobs.import": Import}
+FUNCTIONS: dict[str, Callable[..., Any]] = {"jobs.build": build, "jobs.import": Import}
 PLANNED = {"jobs.build": {"task": "jobs.build", "schedule": 600}}
 
 

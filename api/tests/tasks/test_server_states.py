@@ -23,20 +23,24 @@ def administrator(server: Server) -> redis.Redis:
     return redis.Redis(port=server.port, single_connection_client=True, retry=Retry(NoBackoff(), 0))
 
 
+def execute(admin: redis.Redis, *command: str) -> None:
+    admin.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py has not typed it
+
+
 @contextmanager
 def replica(server: Server, admin: redis.Redis) -> Iterator[str]:
     """A failover: from now on the master is another server, here one that nobody can reach."""
-    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    execute(admin, "REPLICAOF", "127.0.0.1", "1")
     yield "READONLY"
-    admin.execute_command("REPLICAOF", "NO", "ONE")
+    execute(admin, "REPLICAOF", "NO", "ONE")
 
 
 @contextmanager
 def stale_replica(server: Server, admin: redis.Redis) -> Iterator[str]:
     admin.config_set("replica-serve-stale-data", "no")
-    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    execute(admin, "REPLICAOF", "127.0.0.1", "1")
     yield "MASTERDOWN"
-    admin.execute_command("REPLICAOF", "NO", "ONE")
+    execute(admin, "REPLICAOF", "NO", "ONE")
     admin.config_set("replica-serve-stale-data", "yes")
 
 
@@ -114,10 +118,10 @@ def _answer(admin: redis.Redis) -> str:
 @contextmanager
 def other_password(server: Server, admin: redis.Redis) -> Iterator[str]:
     admin.config_set("requirepass", "another")
-    admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    execute(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    execute(admin, "CLIENT", "KILL", "TYPE", "pubsub")
     yield "NOAUTH"
-    admin.execute_command("AUTH", "another")
+    execute(admin, "AUTH", "another")
     admin.config_set("requirepass", "")
 
 

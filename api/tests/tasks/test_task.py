@@ -775,7 +775,8 @@ def test_an_argument_that_is_not_json_is_refused_at_the_call(
     async def send() -> None:
         await pool.shop.add.send(*args, **kwargs)
 
-    for call in (lambda: pool.shop.add.delay(*args, **kwargs), lambda: run(pool, send)):
+    calls: list[Callable[[], object]] = [lambda: pool.shop.add.delay(*args, **kwargs), lambda: run(pool, send)]
+    for call in calls:
         with pytest.raises(TaskArgumentError, match=rf"'shop\.tasks\.add' is sent with {said}.*shop/tasks\.py:\d+"):
             call()
 

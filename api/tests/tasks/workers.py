@@ -63,6 +63,9 @@ class Worker:
         assert self.process.poll() is None, self.log
         return text in self.log
 
+    def wait_until_says(self, text: str, *, seconds: float = 60) -> None:
+        wait_until(lambda: self.says(text), seconds=seconds, what=lambda: self.log)
+
     @property
     def health(self) -> dict[str, Any]:
         """What it has noted for the health check."""
@@ -74,7 +77,8 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        return time.time() < self.health.get("until", 0)
+        until: float = self.health.get("until", 0)
+        return time.time() < until
 
     def wait_until_ready(self, *, seconds: float = 90) -> None:
         def ready() -> bool:
@@ -134,13 +138,13 @@ class TaskProject:
     def settings(self, **settings: Any) -> None:
         self.project.settings(**settings)
 
-    def start(self, *, command: list[str] | None = None, **environ: str) -> Worker:
-        """Start a worker, and do not wait."""
+    def start(self, *command: str, **environ: str) -> Worker:
+        """Start a worker, or another command, and do not wait."""
         self._number += 1
         worker = Worker(
             self.folder,
             f"worker-{self._number}",
-            command or [programs.OPA, "start"],
+            [*command] or [programs.OPA, "start"],
             environ,
         )
         # Pytest shows it where the test fails.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from opa.tasks.application import current_application
 
@@ -19,7 +19,15 @@ def task(function: Callable[P, R], /) -> Task[P, R]: ...
 
 
 @overload
-def task(*, schedule: Any = None, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    *, bind: Literal[True], schedule: Any = None, **options: Any
+) -> Callable[[Callable[Concatenate[Any, P], R]], Task[P, R]]: ...
+
+
+@overload
+def task(
+    *, bind: Literal[False] = False, schedule: Any = None, **options: Any
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:

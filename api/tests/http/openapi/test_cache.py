@@ -16,9 +16,10 @@ from starlette.testclient import TestClient
 
 from opa.http.application import Api
 from opa.http.openapi import cache as openapi_keeper
-from opa.http.openapi.build import OpenApiError
+from opa.http.openapi.build import OpenApiError, build
 from opa.http.openapi.cache import DocumentKeeper
 from opa.http.openapi.document import Document
+from opa.http.openapi.state import Routes
 from tests.project import Project
 
 HELLO = """
@@ -65,7 +66,7 @@ class Builds:
         self.threads: list[int] = []
         self.begun, self.go = threading.Event(), threading.Event()
         self.go.set()
-        self._build = openapi_keeper.build
+        self._build = build
         monkeypatch.setattr(openapi_keeper, "build", self.build)
 
     def build(self, app: FastAPI) -> Document:
@@ -296,7 +297,7 @@ class Early:
     """A document that is there already, of an application as it was."""
 
     def __init__(self, app: FastAPI, document: Document | None) -> None:
-        self.routes = openapi_keeper.Routes.of(app)
+        self.routes = Routes.of(app)
         self._document = document
 
     def wait(self, app: FastAPI) -> Document | None:

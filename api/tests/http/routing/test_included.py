@@ -251,11 +251,11 @@ def test_what_a_plugin_changes_in_its_routes_before_they_are_included_counts() -
     router = APIRouter()
     for path in ("/depends", "/endpoint", "/model", "/path", "/same"):
         router.add_api_route(path, number, response_model=int)
-    depends, endpoint, model, path, _ = (route for route in router.routes if isinstance(route, APIRoute))
+    depends, endpoint, model, moved, _ = (route for route in router.routes if isinstance(route, APIRoute))
     depends.dependencies.append(Depends(refuse))
     endpoint.endpoint = another
     model.response_model = str
-    path.path = "/changed/{x}"
+    moved.path = "/changed/{x}"
     plain = Route("/plain", PlainTextResponse("plain"))
     plain.path = "/changed-too"
     router.routes.append(plain)

@@ -16,7 +16,7 @@ import redis
 from kombu import Producer
 
 from opa import get_plugin_manager
-from opa.tasks.application import TaskApplication
+from opa.tasks.application import TaskApplication, application_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, dead_letter_queue
 from opa.tasks.dead_letters.letters import DeadLetter, dead_letters
 from tests import programs
@@ -68,7 +68,7 @@ def jobs(any_tasks: TaskProject) -> TaskProject:
 def sending(tasks: TaskProject) -> Iterator[TaskApplication]:
     """The api in this process, with the queues declared, as a worker does it."""
     with tasks.sending():
-        app = get_plugin_manager().celery
+        app = application_of(get_plugin_manager())
         with app.connection_for_write() as connection:
             if connection.transport.driver_type == "amqp":
                 dead_letter_queue()(connection.default_channel).declare()
@@ -341,7 +341,8 @@ def put_bad_letters(tasks: TaskProject) -> int:
             b"[" * 5000,
             b'{"body": 5, "headers": 5}',
         ]
-        return [client.lpush(DEAD_LETTER_QUEUE, item) for item in bad] and len(bad)
+        client.lpush(DEAD_LETTER_QUEUE, *bad)
+        return len(bad)
     headers: list[dict[str, Any]] = [
         {"x-death": 5},
         {"x-death": [5]},

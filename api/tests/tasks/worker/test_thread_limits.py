@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import current_app
+from celery.app import app_or_default
 
 from opa.tasks.application import TaskApplication
 from opa.tasks.task import Task
@@ -61,7 +61,7 @@ def test_a_task_that_ends_in_time_is_left_alone(limits: ThreadLimits) -> None:
 
 
 def test_a_limit_whose_end_cannot_be_noted_keeps_the_others(limits: ThreadLimits) -> None:
-    broken = Limited("other", None, 0.01, lambda *_: 1 / 0, lambda: None)  # type: ignore[arg-type,return-value]
+    broken = Limited("other", None, 0.01, lambda *_: 1 / 0, lambda: None)  # type: ignore[arg-type]
     with pytest.raises(GivenUpError), limits.of(broken):
         assert run(limits, 0.2, hard=0.1).is_ended
 
@@ -74,7 +74,7 @@ def test_no_limit_holds_while_a_debugger_is_attached(limits: ThreadLimits, monke
 
 @pytest.fixture
 def app() -> Iterator[TaskApplication]:
-    before = current_app._get_current_object()
+    before = app_or_default()
     app = TaskApplication()
     app.configure_tasks()
     yield app
@@ -107,14 +107,15 @@ def test_a_task_whose_function_has_ended_has_no_limit_for_the_rest(limits: Threa
     @app.task
     def quick() -> None: ...
 
-    @app.task(base=Slowly)
     def slow() -> str:
         app.tasks[quick.name].apply()  # a task of its own, which ends nothing
         return "done"
 
+    task = app.task(slow, base=Slowly)
+
     seen = SimpleNamespace()
     with limits.of(limited(seen, soft=0.05, hard=0.1)):
-        assert app.tasks[slow.name].apply(task_id=ID).get() == "done"
+        assert app.tasks[task.name].apply(task_id=ID).get() == "done"
     assert (seen.timeouts, seen.is_ended) == ([], False)
 
 
@@ -147,18 +148,19 @@ def test_nothing_is_noted_of_a_task_that_goes_on_after_its_limit(limits: ThreadL
         def on_failure(self, *_: Any) -> None:
             noted.append("failure")
 
-    @app.task(base=Noting)
     def slow(*, fails: bool) -> None:
         time.sleep(0.3)
         if fails:
             raise ValueError
+
+    task = app.task(slow, base=Noting)
 
     def note(*told: Any) -> None:
         noted.append(str(told))
 
     for fails in (False, True):
         seen = SimpleNamespace()
-        target = partial(app.tasks[slow.name].apply, kwargs={"fails": fails}, task_id=ID)
+        target = partial(app.tasks[task.name].apply, kwargs={"fails": fails}, task_id=ID)
         hold = partial(limits.of, limited(seen, hard=0.1))
         Job(ID).run(target, (), note, note, lambda *_: None, limits=hold)
         assert seen.timeouts == [(False, 0.1)]

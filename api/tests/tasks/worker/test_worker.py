@@ -96,7 +96,7 @@ def test_celery_command_takes_the_place_of_worker(jobs: TaskProject) -> None:
 
 def test_the_command_of_celery_works_by_hand(jobs: TaskProject) -> None:
     celery = str(Path(sys.executable).with_name("celery"))
-    worker = jobs.start(command=[celery, "-A", "opa.main", "worker", "-c", "1"])
+    worker = jobs.start(celery, "-A", "opa.main", "worker", "-c", "1")
     worker.wait_until_ready()
     with jobs.sending():
         assert jobs.module("jobs").where.delay(7).get(timeout=60)[2] == 7
@@ -113,7 +113,8 @@ def test_a_pool_of_threads_runs_as_many_tasks_side_by_side_in_one_process(tasks:
 
         async def all_meet() -> list[int]:
             sent = [await meet.send(100) for _ in range(100)]
-            return await asyncio.gather(*(result.get(timeout=60) for result in sent))
+            numbers: list[int] = await asyncio.gather(*(result.get(timeout=60) for result in sent))
+            return numbers
 
         assert client.portal is not None
         # Each waits until all the others run.
