@@ -175,7 +175,7 @@ def last_words(folder: Path, process: subprocess.Popen[bytes]) -> str:
     if any("init_import_site" in line for line in lines):
         return ""  # Python itself was starting, and had read nothing of ours
     at = next((number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line), None)
-    return "" if at is None else f"a traceback: {lines[at][-100:]} … {lines[-1][:200]}"
+    return "" if at is None else "a traceback:\n" + "\n".join(line[:200] for line in lines[max(at - 2, 0) : at + 60])
 
 
 def marked(mark: str) -> list[int]:

@@ -57,7 +57,7 @@ class _Request:
             keep_alive=True,
             on_response=answers.let_go,
         )
-        answers.begin(self.cycle)
+        answers.cycle = self.cycle
 
     async def start(self, length: int) -> None:
         headers = [(b"content-length", str(length).encode())]

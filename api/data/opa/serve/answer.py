@@ -35,7 +35,8 @@ class Heads:
     def _let_go(self) -> None:
         waiting, self._waiting = self._waiting, []
         for answer in waiting:
-            answer.let_go()
+            if answer.head is not None:  # a call for each answer would be felt
+                answer.let_go()
 
 
 class AnswerTransport:
@@ -45,9 +46,13 @@ class AnswerTransport:
         transport: of the connection.
         heads: those of the process.
         loop: which the connection is in.
+
+    Attributes:
+        head: of an answer, where it waits for its body.
+        cycle: the request to which all that is written now is the answer, until its head has been.
     """
 
-    __slots__ = ("_cycle", "_head", "_heads", "_loop", "_transport", "_write", "is_closing")
+    __slots__ = ("_heads", "_loop", "_transport", "_write", "cycle", "head", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, heads: Heads, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -55,32 +60,28 @@ class AnswerTransport:
         self.is_closing = transport.is_closing
         self._heads = heads
         self._loop = loop
-        self._cycle: RequestResponseCycle | None = None
-        self._head: bytes | None = None
-
-    def begin(self, cycle: RequestResponseCycle) -> None:
-        """What is written from now on belongs to the answer to this request."""
-        self._cycle = cycle
+        self.cycle: RequestResponseCycle | None = None
+        self.head: bytes | None = None
 
     def write(self, data: bytes) -> None:
         """Write a part of the answer; uvicorn's `send` calls it, with the whole head first."""
-        head = self._head
+        head = self.head
         if head is not None:
-            self._head = None
+            self.head = None
             if len(data) <= JOINED:
                 data = head + data
             else:
                 self._write(head)
-        elif self._cycle is not None and self._cycle.response_started:  # "100 Continue" comes before that
-            self._cycle = None
-            self._head = data
+        elif self.cycle is not None and self.cycle.response_started:  # "100 Continue" comes before that
+            self.cycle = None
+            self.head = data
             self._heads.wait(self, self._loop)
             return
         self._write(data)
 
     def let_go(self) -> None:
         """Write the head, where it still waits."""
-        head, self._head = self._head, None
+        head, self.head = self.head, None
         if head is not None and not self.is_closing():
             self._write(head)
 

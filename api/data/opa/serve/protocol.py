@@ -136,6 +136,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         # Whether all bytes of the head have been counted: one that begins behind another request has been seen in part.
         self._is_counted = True
+        # Whether the request asks for an upgrade that there is not: it comes again, without that.
+        self._comes_again = False
         # Bytes since the last one of a body: extensions of chunks, and trailers.
         self._between = 0
         self._discarded = 0
@@ -219,7 +221,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         else:
             self._between += len(data)
-        self._feed(data)
+        rest = self._parse(data)  # not `_feed`: a call for each request would be felt
+        if rest is not None:
+            self._feed(rest)
 
     def _feed_in_parts(self, data: memoryview) -> None:
         """Never give the parser more of a head than it may have: what it keeps of one grows with a copy each time."""
@@ -267,9 +271,6 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(self._answer(431, f"the request has more than {self._most_headers:.0f} headers"))
         return None
 
-    def _is_other_upgrade(self) -> bool:
-        return self.parser.should_upgrade() and not self._should_upgrade()
-
     def _head_without_upgrade(self) -> bytes:
         """The head that has been parsed, as that of an ordinary request, for a new parser.
 
@@ -278,6 +279,7 @@ class HttpProtocol(HttpToolsProtocol):
         """
         first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._comes_again = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         return b"\r\n".join([first, *lines, b"", b""])
@@ -285,11 +287,9 @@ class HttpProtocol(HttpToolsProtocol):
     # What the parser calls.
 
     def on_headers_complete(self) -> None:
-        if self._is_other_upgrade():
-            if self.parser.get_method() == b"CONNECT":
-                refusals.note("a request was for a proxy: CONNECT (400)")
-                self._give_up(400, "this is no proxy")
-            return  # it comes again, without the upgrade
+        is_websocket = self.parser.should_upgrade() and self._begin_upgrade()
+        if self._comes_again:
+            return
         if len(self.headers) > self._most_headers:
             refusals.note("a request had more headers than MAX_HEADERS (431)")
             self._give_up(431, f"the request has more than {self._most_headers:.0f} headers")
@@ -299,7 +299,6 @@ class HttpProtocol(HttpToolsProtocol):
                 refusals.note("the head of a request was larger than MAX_HEADER_BYTES (431)")
                 self._give_up(431, f"the headers of the request have more than {self._most_header_bytes} bytes")
             self._is_counted = True
-        is_websocket = self.parser.should_upgrade()
         if is_websocket and self.cycle is not None and not self.cycle.response_complete:
             # The connection would be the websocket's, and nobody would look after the request, or hear of its end.
             refusals.note("a websocket was asked for before the request in front of it was answered (400)")
@@ -319,6 +318,16 @@ class HttpProtocol(HttpToolsProtocol):
         if not is_websocket:
             # Trailers come here too, when the headers have been looked at: they are dropped, as most servers do.
             self.headers = []
+
+    def _begin_upgrade(self) -> bool:
+        """Whether the request is for a websocket; one for anything else comes again, unless it is refused."""
+        if self._should_upgrade():
+            return True
+        if self.parser.get_method() == b"CONNECT":
+            refusals.note("a request was for a proxy: CONNECT (400)")
+            self._give_up(400, "this is no proxy")
+        self._comes_again = True
+        return False
 
     def _begin_where_there_is_too_much(self) -> None:
         """Begin with a request that is refused, but for one that asks how the process is."""
@@ -343,7 +352,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._is_other_upgrade():
+        if self._comes_again:
             return
         super().on_message_complete()
         self._is_in_head = True
@@ -355,7 +364,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active = cycle
-        self._answers.begin(cycle)
+        self._answers.cycle = cycle
         if cycle.transport is self.transport:
             cycle.transport = self._answers  # type: ignore[assignment]
         access_log = self._shared.access_log
@@ -368,9 +377,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the connection. There is no timer for one that is idle, see `look_after`."""
-        self._answers.let_go()  # the answer to a HEAD has no body
+        if self._answers.head is not None:  # the answer to a HEAD has no body
+            self._answers.let_go()
         self.server_state.total_requests += 1
-        self.end_line()
+        if self._shared.access_log is not None:
+            self.end_line()
         if self._lingering is not None or self.transport.is_closing():
             return
         if self.pipeline:
