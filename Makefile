@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROJECT := api/pyproject.toml
+BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test lint format bench bench-quick lock clean
@@ -35,31 +37,35 @@ bench-quick: $(VENV)/.bench
 	cd api && ../$(BIN)/python -m bench --quick $(ARGS)
 
 # Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
-LOCK := $(BIN)/uv pip compile api/pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["build-system"]["requires"], sep="\n")
+IMAGE_EXTRAS := --extra flower --extra shell
 lock: $(VENV)/.dev
-	$(LOCK) $(ARGS) --extra local --extra dev --extra bench -o api/requirements-bench.lock
-	$(LOCK) -c api/requirements-bench.lock --extra local --extra dev -o api/requirements-dev.lock
-	$(LOCK) -c api/requirements-dev.lock --extra local -o api/requirements-local.lock
-	$(LOCK) -c api/requirements-dev.lock -o api/requirements.lock
+	$(LOCK) $(ARGS) $(PROJECT) --extra all --group $(PROJECT):dev --group $(PROJECT):bench -o api/requirements-bench.lock
+	$(LOCK) $(PROJECT) -c api/requirements-bench.lock --extra all --group $(PROJECT):dev -o api/requirements-dev.lock
+	$(LOCK) $(PROJECT) -c api/requirements-dev.lock --extra all -o api/requirements-local.lock
+	$(LOCK) $(PROJECT) -c api/requirements-dev.lock $(IMAGE_EXTRAS) -o api/requirements.lock
+	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o $(BUILD_LOCK)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opa-stack needs Python 3.11 or later, $(PYTHON) is %d.%d; name another one: make PYTHON=python3.13" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python api/requirements-local.lock api/pyproject.toml
-	$(PIP_INSTALL) --require-hashes -r api/requirements-local.lock
-	$(PIP_INSTALL) --no-deps -e api
+# What builds the package is pinned as well: without isolation pip fetches nothing that is not in a lock.
+$(VENV)/.run: $(BIN)/python api/requirements-local.lock $(BUILD_LOCK) $(PROJECT)
+	$(PIP_INSTALL) --require-hashes -r $(BUILD_LOCK) -r api/requirements-local.lock
+	$(PIP_INSTALL) --no-build-isolation --no-deps -e api
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python api/requirements-dev.lock api/pyproject.toml
-	$(PIP_INSTALL) --require-hashes -r api/requirements-dev.lock
-	$(PIP_INSTALL) --no-deps -e api
+$(VENV)/.dev: $(BIN)/python api/requirements-dev.lock $(BUILD_LOCK) $(PROJECT)
+	$(PIP_INSTALL) --require-hashes -r $(BUILD_LOCK) -r api/requirements-dev.lock
+	$(PIP_INSTALL) --no-build-isolation --no-deps -e api
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.bench: $(BIN)/python api/requirements-bench.lock api/pyproject.toml
-	$(PIP_INSTALL) --require-hashes -r api/requirements-bench.lock
-	$(PIP_INSTALL) --no-deps -e api
+$(VENV)/.bench: $(BIN)/python api/requirements-bench.lock $(BUILD_LOCK) $(PROJECT)
+	$(PIP_INSTALL) --require-hashes -r $(BUILD_LOCK) -r api/requirements-bench.lock
+	$(PIP_INSTALL) --no-build-isolation --no-deps -e api
 	@touch $@ $(VENV)/.dev $(VENV)/.run
 
 clean:

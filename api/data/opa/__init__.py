@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BaseMiddleware",
     "Breaker",

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import pexpect
 import pytest
 
+from opa.cli.shell import shell as open_shell
+from opa.errors import StartError
 from tests import programs
 from tests.project import Project
 from tests.servers import Server
@@ -153,3 +155,14 @@ def test_what_runs_in_the_background_goes_on_while_the_prompt_waits(prompt: pexp
         if int(prompt.match[1]) > 3:
             return
     pytest.fail("no ticks while the prompt waited")
+
+
+def test_without_ipython_one_line_says_what_installs_it_before_anything_connects(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    with pytest.raises(
+        StartError, match=r"^the prompt of opa shell needs .*: pip install 'opa-stack\[shell\]', or give it code"
+    ):
+        open_shell(None)

@@ -22,6 +22,11 @@ ROOT = Path(__file__).parents[3]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 COMPOSE_DEV_FILE = ROOT / "docker-compose.dev.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
+BUILT_FROM = (
+    *("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE"),
+    *("requirements.lock", "requirements-build.lock"),
+)
+"""What the image is built from, besides the package."""
 
 HELLO = """
 from opa import get_router
@@ -174,7 +179,7 @@ class Stack:
             (self.folder / name).mkdir()
         data = Path("api/data")
         shutil.copytree(ROOT / data, self.folder / data, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock"):
+        for name in BUILT_FROM:
             shutil.copy(ROOT / "api" / name, self.folder / "api")
         self.environ = {
             "COMPOSE_PROJECT_NAME": self.name,

