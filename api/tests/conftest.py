@@ -44,6 +44,7 @@ SHARE_SERVERS = (
     "/tasks/test_rabbitmq_states.py",
     "/tasks/test_server_states.py",
     "/tasks/test_task.py",
+    "/test_distribution.py",
 )
 
 

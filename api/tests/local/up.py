@@ -23,8 +23,9 @@ HAS_MONGO = importlib.util.find_spec("secantus") is not None
 class Up:
     """`opa up` in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, opa: str = programs.OPA) -> None:
         self.folder = folder
+        self.opa = opa
         self.port = free_port()
         self.log = folder.parent / f"{folder.name}.log"
         self.process: programs.Program | None = None
@@ -37,7 +38,7 @@ class Up:
     def start(self, *options: str, wrapper: Sequence[str] = (), **more: Any) -> None:
         with self.log.open("ab") as log:
             self.process = programs.start(
-                [*wrapper, programs.OPA, "up", "--port", str(self.port), *options],
+                [*wrapper, self.opa, "up", "--port", str(self.port), *options],
                 cwd=self.folder,
                 env=self.environ,
                 **{"stdout": log, "stderr": log} | more,
@@ -94,10 +95,10 @@ def descendants(pid: int) -> set[int]:
 
 
 @contextlib.contextmanager
-def up_in(folder: Path) -> Iterator[Up]:
-    """An `opa up` that is gone in the end, with all that it started."""
+def up_in(folder: Path, opa: str = programs.OPA) -> Iterator[Up]:
+    """An `opa up` that is gone in the end, with all that it started; `opa` is the command."""
     folder.mkdir()
-    up = Up(folder)
+    up = Up(folder, opa)
     try:
         yield up
     finally:
