@@ -51,9 +51,11 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Called by the event loop."""
         if not self.done.done():
             self.done.set_exception(error or ConnectionError("the server closed the connection"))
 
@@ -64,14 +66,15 @@ class Connection(asyncio.Protocol):
         self.transport.write(REQUEST)
 
     def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
         self.parser.feed_data(data)
 
     def on_body(self, part: bytes) -> None:
-        """Httptools calls it."""
+        """Called by httptools."""
         self.body += part
 
     def on_message_complete(self) -> None:
-        """Httptools calls it."""
+        """Called by httptools."""
         now = time.perf_counter()
         if self.parser.get_status_code() != 200 or self.body != EXPECTED:
             self.done.set_exception(ValueError(f"{self.parser.get_status_code()} {self.body!r}"))

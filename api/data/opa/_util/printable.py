@@ -1,7 +1,7 @@
-"""Shows what came from outside as mere text: nothing in it moves a cursor, begins a line or turns the writing round.
+r"""Shows text from outside as plain text: nothing in it moves a cursor, begins a line or changes the writing direction.
 
-Tabs and the newlines of a text that may have several lines stay; every other control character is shown as `\\x1b`, the
-marks of bidirectional text and whatever else ends a line as `\\u202e`.
+Tabs and the newlines of a text that may have several lines stay; every other control character is shown as `\x1b`, the
+marks of bidirectional text and other line separators as `\u202e`.
 """
 
 from __future__ import annotations

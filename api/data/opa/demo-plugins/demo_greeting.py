@@ -18,6 +18,7 @@ class DefaultGreeting(Hook):
     order = -1
 
     def run(self, name: str) -> str:
+        """Greet informally."""
         return f"Hi {name}"
 
 

@@ -9,4 +9,5 @@ class FormalGreeting(Hook):
     name = "demo_greeting"
 
     def run(self, name: str) -> str:
+        """Greet formally."""
         return f"Good day, {name}"

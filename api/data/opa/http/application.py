@@ -142,6 +142,7 @@ class Api(FastAPI):
         self._contributions.remove(plugin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
         if scope["type"] == "lifespan":
             await self._start_and_stop(scope, receive, send)
             return

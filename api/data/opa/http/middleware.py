@@ -32,6 +32,7 @@ class BaseMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
         await self.app(scope, receive, send)
 
 

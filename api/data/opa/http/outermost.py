@@ -60,6 +60,7 @@ class Outermost(ServerErrorMiddleware):
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is answered here, and pass the rest on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return

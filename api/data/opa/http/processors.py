@@ -50,6 +50,7 @@ class RequestProcessor:
         self._is_async = is_async_function(process)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the processor on a request before it is passed on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

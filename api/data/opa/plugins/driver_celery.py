@@ -24,6 +24,7 @@ class CelerySetup(Hook):
     order = -1
 
     def run(self, celery_app: Celery) -> Celery:
+        """Give the application back unchanged."""
         return celery_app
 
 

@@ -71,6 +71,7 @@ class Application(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
+        """Set gunicorn's options from the settings."""
         options = {
             "bind": f"fd://{self._descriptor}",
             "backlog": BACKLOG,
@@ -88,6 +89,7 @@ class Application(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Api:
+        """The application that was built before the fork, or else one of this worker."""
         return load_app() if self.app is None else self.app
 
     def run(self) -> None:
@@ -115,11 +117,13 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
     _stopping = False
 
     def init_signals(self) -> None:
+        """Take over the signals, and hear of the children that have ended before."""
         super().init_signals()
         # The process that builds the OpenAPI document may have ended when nobody was there to hear of it.
         self.reap_workers()
 
     def spawn_worker(self) -> int:
+        """Fork a worker; signals to stop wait until it has handlers of its own."""
         # A worker begins with the master's handlers, which only note a signal. One that came before the worker has its
         # own would be lost, and the worker stay until it is killed.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -130,12 +134,14 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
         return pid
 
     def stop(self, graceful: bool = True) -> None:
+        """Refuse new connections, and stop the workers."""
         self._stopping = True
         for listener in self.LISTENERS:
             refuse_connections(listener.sock)
         super().stop(graceful)
 
     def reap_workers(self) -> None:
+        """Note which workers have ended, and stop all where one could not start."""
         try:
             super().reap_workers()
         except HaltServer:
@@ -154,10 +160,12 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         self.config = ServerConfig(self.app.config)
 
     def init_signals(self) -> None:
+        """Take over the signals, also those that have waited since the fork."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def load_wsgi(self) -> None:
+        """Load the application; why it does not load is reported once, by the master."""
         try:
             super().load_wsgi()
         except OpaError as error:

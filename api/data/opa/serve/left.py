@@ -45,7 +45,7 @@ class Left:
 
     @property
     def write_paused(self) -> bool:
-        """uvicorn looks at it when there is an answer, which goes nowhere."""
+        """Read by uvicorn when there is an answer, which goes nowhere."""
         self._answers = True
         return False
 

@@ -159,6 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected: it gets a place, or is refused where there are too many."""
         super().connection_made(transport)
         self._answers = AnswerTransport(transport, self._shared.heads, self.loop)
         self.flow = _Flow(transport)
@@ -170,6 +171,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended: tell the request that the application works on."""
         self._shared.newcomers.pop(self, None)
         if self._lingering is not None:
             self._lingering.cancel()
@@ -186,6 +188,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.end_line()
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has come: at once where it is little, by turns with other connections where it is much."""
         if len(data) <= AT_ONCE and not self._held:
             self._take_in(data)
         elif self._held:
@@ -287,6 +290,7 @@ class HttpProtocol(HttpToolsProtocol):
     # What the parser calls.
 
     def on_headers_complete(self) -> None:
+        """The head of a request is complete: begin it, or refuse it."""
         is_websocket = self.parser.should_upgrade() and self._begin_upgrade()
         if self._comes_again:
             return
@@ -348,10 +352,12 @@ class HttpProtocol(HttpToolsProtocol):
             self.app = app
 
     def on_body(self, body: bytes) -> None:
+        """A part of a body has come."""
         self._between = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """A request is complete: the next head may come."""
         if self._comes_again:
             return
         super().on_message_complete()

@@ -39,6 +39,7 @@ class NotingLifespan(LifespanOn):
     failure: str | None = None
 
     async def send(self, message: Any) -> None:
+        """Keep the failure, and let uvicorn log nothing of its own."""
         if message["type"] == "lifespan.startup.failed":
             self.failure = message.get("message") or "the application did not start"
             message = {"type": message["type"]}
@@ -75,6 +76,7 @@ class ServerConfig(uvicorn.Config):
         )
 
     def load(self) -> None:
+        """Import what the options name, and keep health checks out of the access log."""
         super().load()
         self.lifespan_class = NotingLifespan
         logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_paths))

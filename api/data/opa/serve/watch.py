@@ -25,9 +25,11 @@ RESTLESS_SECONDS = 5.0
 class Stop(Protocol):
     """What ends a wait: a `Flag`, or an event."""
 
-    def is_set(self) -> bool: ...
+    def is_set(self) -> bool:
+        """Whether the wait is to end."""
 
-    def wait(self, seconds: float, /) -> object: ...
+    def wait(self, seconds: float, /) -> object:
+        """Wait until it is set, at most so many seconds."""
 
 
 Snapshot = dict[str, Stamp]

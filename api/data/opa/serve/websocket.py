@@ -64,12 +64,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.since = 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended: look after the route that still runs."""
         self._held = memoryview(b"")
         super().connection_lost(exc)
         if self._task is not None and not self._task.done():
             Left(self._shared, self._task, self.scope)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has come: the handshake, or frames by turns with other connections."""
         if not self.handshake_initiated:
             super().data_received(data)  # the whole head
             if not self.handshake_initiated:
@@ -122,6 +124,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return self._is_waiting
 
     def handle_connect(self, event: Request) -> None:
+        """Start the route, and count it."""
         before = len(self.tasks)
         super().handle_connect(event)
         self._shared.websocket_tasks += len(self.tasks) - before
@@ -132,10 +135,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The route has ended."""
         self._shared.websocket_tasks -= 1
         super().on_task_complete(task)
 
     def handle_ping(self) -> None:
+        """Answer a ping, unless the client does not read the answers."""
         self._empty_frames += 1
         before = self.transport.get_write_buffer_size()
         super().handle_ping()
@@ -146,6 +151,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def handle_pong(self, event: Frame) -> None:
+        """Take note of a pong."""
         self._empty_frames += 1
         super().handle_pong(event)
 
@@ -195,6 +201,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.handle_parser_exception()
 
     def handle_cont(self, event: Frame) -> None:
+        """Take a further frame of a message."""
         if not event.data and not event.fin:
             self._empty_frames += 1
         super().handle_cont(event)
@@ -218,6 +225,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
+        """Close the connection, and note that a message was too large."""
         if self.conn.close_sent is not None and self.conn.close_sent.code == TOO_BIG:
             refusals.note("a message of a websocket was larger than WEBSOCKET_MAX_MESSAGE_BYTES (1009)")
         super().handle_parser_exception()

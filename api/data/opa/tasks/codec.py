@@ -219,7 +219,8 @@ def _marked_message(value: Any, sending: Sending) -> Any:
 def _marked_arguments(
     args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, task: str, sending: Sending, *, are_first: bool = True
 ) -> tuple[list[Any], dict[str, Any]]:
-    """
+    """Write the arguments of a task with the marks of their types.
+
     Args:
         are_first: whether no other arguments are put before them when the task is sent.
     """

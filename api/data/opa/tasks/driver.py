@@ -99,10 +99,12 @@ class CeleryDriver(Driver):
         return self.new_breaker(f"{self.component} results", self.ask_results, redis_pool.refusal)
 
     def breakers(self) -> list[Breaker]:
+        """Those of the broker and of the results; none where Celery reconnects by itself."""
         # A worker and beat reach for the broker by themselves, for as long as it takes.
         return [] if is_worker() or state.get("runner") == "beat" else [self.breaker, self.results_breaker]
 
     def refusal(self, problem: str) -> Exception:
+        """What Celery raises for a broker that does not answer."""
         return kombu.exceptions.OperationalError(problem)
 
     def probe(self) -> None:
@@ -245,9 +247,11 @@ class CeleryDriver(Driver):
             raise SettingsError(str(error), where=config.source("CELERY_BEAT_SCHEDULE")) from error.__cause__
 
     def hosts(self) -> list[tuple[str, ...]]:
+        """The hosts to look up before connecting; none in a worker, which goes on trying."""
         return [] if is_worker() else super().hosts()
 
     def connect(self) -> None:
+        """Give out the application, and let the breakers guard its broker and its results."""
         self.instance = self.app
         if self.breakers():
             application_of(self.pm).breaker = self.breaker
@@ -255,6 +259,7 @@ class CeleryDriver(Driver):
                 self.app.backend.client.connection_pool.guard_by(self.results_breaker)
 
     def validate(self) -> None:
+        """Connect to the broker, and ask the server of the results; a worker does that itself."""
         if is_worker():
             return
         with self.app.connection_for_write() as connection:
@@ -263,6 +268,7 @@ class CeleryDriver(Driver):
             self.app.backend.client.ping()
 
     def disconnect(self) -> None:
+        """Close the connections to the broker."""
         # kombu keeps its pools by URL for the whole process; nobody is to get a closed one from there.
         key = eqhash(self.app.connection_for_write())
         kombu.pools.producers.pop(key, None)

@@ -80,6 +80,7 @@ class UnmadeTask:
         self._failure = failure
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Raise why the task cannot be made."""
         raise self._failure
 
     def __getattr__(self, name: str) -> Any:

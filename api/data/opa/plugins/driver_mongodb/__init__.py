@@ -56,6 +56,7 @@ class MongodbMotorAsync(_MongodbDriver):
     name = "mongodb-async-motor"
 
     async def connect(self) -> None:
+        """Make the client, and let the breaker guard it."""
         from opa.plugins.driver_mongodb.clients import GuardedMotorClient, new_client
 
         self.instance = new_client(GuardedMotorClient, self.opts, io_loop=asyncio.get_running_loop())
@@ -64,9 +65,11 @@ class MongodbMotorAsync(_MongodbDriver):
         self.breaker.when_open(client.let_go)
 
     async def validate(self) -> None:
+        """Ask the server whether it answers."""
         await self.instance.admin.command("ping")
 
     async def disconnect(self) -> None:
+        """Close the client."""
         if self.instance is not None:
             self.instance.close()
 
@@ -77,6 +80,7 @@ class MongodbPymongoAsync(_MongodbDriver):
     name = "mongodb-async-pymongo"
 
     async def connect(self) -> None:
+        """Make the client, and let the breaker guard it."""
         from opa.plugins.driver_mongodb.clients import GuardedAsyncClient, new_client
 
         client: GuardedAsyncClient = new_client(GuardedAsyncClient, self.opts)
@@ -85,9 +89,11 @@ class MongodbPymongoAsync(_MongodbDriver):
         self.breaker.when_open(client.let_go)
 
     async def validate(self) -> None:
+        """Ask the server whether it answers."""
         await self.instance.admin.command("ping")
 
     async def disconnect(self) -> None:
+        """Close the client."""
         if self.instance is not None:
             await self.instance.close()
 
@@ -98,6 +104,7 @@ class MongodbPymongo(_MongodbDriver):
     name = "mongodb-pymongo"
 
     def connect(self) -> None:
+        """Make the client, and let the breaker guard it."""
         from opa.plugins.driver_mongodb.clients import GuardedClient, new_client
 
         client: GuardedClient = new_client(GuardedClient, self.opts)
@@ -106,8 +113,10 @@ class MongodbPymongo(_MongodbDriver):
         self.breaker.when_open(client.let_go)
 
     def validate(self) -> None:
+        """Ask the server whether it answers."""
         self.instance.admin.command("ping")
 
     def disconnect(self) -> None:
+        """Close the client."""
         if self.instance is not None:
             self.instance.close()

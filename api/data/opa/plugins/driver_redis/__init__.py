@@ -66,13 +66,16 @@ class Aioredis(_RedisDriver):
     is_async = True
 
     async def connect(self) -> None:
+        """Make the client, and let the breaker guard its connections."""
         self.instance = self.new_client()
         self.instance.connection_pool.guard_by(self.breaker)
 
     async def validate(self) -> None:
+        """Ask the server whether it answers."""
         await self.instance.ping()
 
     async def disconnect(self) -> None:
+        """Close the client and its connections."""
         if self.instance is not None:
             await self.instance.aclose()
 
@@ -84,12 +87,15 @@ class Walrus(_RedisDriver):
     is_async = False
 
     def connect(self) -> None:
+        """Make the client, and let the breaker guard its connections."""
         self.instance = self.new_client()
         self.instance.connection_pool.guard_by(self.breaker)
 
     def validate(self) -> None:
+        """Ask the server whether it answers."""
         self.instance.ping()
 
     def disconnect(self) -> None:
+        """Close the client and its connections."""
         if self.instance is not None:
             self.instance.close()
