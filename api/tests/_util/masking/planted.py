@@ -178,4 +178,8 @@ INNOCENT = [
     "token_count=12 token_type=bearer password_length=16",
     "monkey=1, keyword=x, author=mary, compass: north",
     "order 7: 3 items = 81.20 EUR",
+    "the token is valid until 2026, and the password is required",
+    "the password is 8-32 characters long",
+    "<keyword>hunter22</keyword> <password></password>",
+    "https://a-user-of-that-name@git.example.org/x.git",
 ]

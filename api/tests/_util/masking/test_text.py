@@ -52,6 +52,12 @@ RANDOM = "q7Rk2Vx9Lm4Tz8Wb3Nc6Yd1H"
         f"input_value='{VALUE}', input_type=str",
         f"$2b$12${RANDOM}{RANDOM}",
         "$2b$12$q7Rk2Vx9Lm/4Tz8Wb3Nc6/Yd1Hf5Jg0P",
+        f"<password>{VALUE}</password>",
+        f"<wsse:Password Type='text'>{VALUE}</wsse:Password>",
+        f"the password is {VALUE}2 now",
+        f"the token is '{RANDOM}'",
+        f"input_value='a, input_type={VALUE}', input_type=str]",
+        f"https://{RANDOM}@example.org/x",
     ],
 )
 def test_each_way_to_tell_a_secret_is_asked_for_by_itself(text: str) -> None:
@@ -174,7 +180,9 @@ def test_a_text_that_can_hold_no_secret_hides_no_other() -> None:
 @settings(max_examples=1000, deadline=None)
 @given(
     st.lists(
-        st.sampled_from([*PARTS.split(), " ", "\n", *TOKENS.values(), *(text for text, _ in PLANTED.values())]),
+        st.sampled_from(
+            [*PARTS.split(), " ", " is ", "</", "\n", *TOKENS.values(), *(text for text, _ in PLANTED.values())]
+        ),
         max_size=8,
     )
 )

@@ -25,6 +25,8 @@ _PORT_OR_NOTHING = re.compile(r"\d*+(?:[/?#:]|$)")
 _END_OF_URL = re.compile(r"""["'<>(){}\[\]]|[.,;!]$""")
 _REST_OF_PASSWORD = re.compile(r"[^@]{0,99}[^@\s](?=@[\w\[])")
 _WORD = re.compile(r"\S*+")
+# A user that is no name, as in https://token@host: it has both letters and digits, and no dot.
+_TOKEN_ALONE = re.compile(r"(?=[^@]*[0-9])(?=[^@]*[A-Za-z])[\w\-~%]{20,}")
 _URL_ALONE = re.compile(r"\s*+[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
 _QUERY_ITEM = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
 
@@ -70,10 +72,13 @@ _SCHEMES = re.compile(
 )
 _HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE)
 # Pydantic's messages show the value, shortened in its middle, and do not say in this line whose it is.
-_INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*?(?=, input_type=)")
+# It goes to the last sign of its end: the value may have one in it.
+_INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*(?=, input_type=)")
 # The same of the list of its errors, printed or as JSON: `'loc': ('api_key',), 'msg': '…', 'input': '…'`.
 _INPUT_OF_ERROR = re.compile(r"""(?P<quote>\\{0,4}["'])input(?P=quote)\s{0,9}:\s{0,9}""")
 _OBJECT = re.compile(r"<[^>\r\n]*+>?")
+_ELEMENT = re.compile(r"<(?P<name>[\w:.\-]{1,80})(?P<rest>(?:\s[^<>]{0,999})?)>(?P<value>[^<>]++)(?=</)")  # of XML
+_SENTENCE = re.compile(r"(?<![\w.\-])(?P<name>[\w.\-]{1,80})(?P<between>[ ]{1,9}is[ ]{1,9})(?P<value>[^\s]{6,200})")
 
 
 # Each text in which something is masked matches, and few others do. A part of a name that says that a value is secret,
@@ -81,7 +86,7 @@ _OBJECT = re.compile(r"<[^>\r\n]*+>?")
 _TELLING = r"(?i:pa(?:ss|ß)|token|key|secret|cred|auth|cookie|pwd|dsn|sig|%)|input"
 _SCHEME_AND_VALUE = r"(?i:bearer|basic|token|apikey|negotiate) +[^ ]{8}"
 # What stands between a name and a value; without one names tell nothing.
-_SIGN = r"(?:[=:,]|--)"
+_SIGN = r"(?:[=:,]|--|</| is )"
 _MAY_BE_MASKED = Matcher(
     rf"(?s:{_SIGN}.*(?:{_TELLING})|(?:{_TELLING}).*{_SIGN}|://|{_SCHEME_AND_VALUE}|{MAY_HAVE_SHAPE})"
 )
@@ -128,6 +133,10 @@ def _mask_by_place(text: str) -> str:
         if "=" in text and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
+        if "</" in text:
+            text = _ELEMENT.sub(_mask_element, text)
+        if " is " in text:
+            text = _SENTENCE.sub(_mask_sentence, text)
     if _has_scheme(upper):
         text = _SCHEMES.sub(_mask_scheme, text)
     if "input" in text:
@@ -192,6 +201,8 @@ def _mask_body(body: str, scheme: str, is_alone: bool) -> str:
     tail = url[len(userinfo) :]
     if password:
         userinfo = f"{user}:{MASK}"
+    elif _TOKEN_ALONE.fullmatch(userinfo):
+        userinfo = MASK
     return userinfo + _QUERY_ITEM.sub(_mask_query_item, tail) + rest
 
 
@@ -238,6 +249,16 @@ def _mask_named(text: str) -> str:
             pieces += [text[done:start], MASK]
             done = position = end
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _mask_element(match: re.Match[str]) -> str:
+    is_secret = match["value"].strip() and looks_secret_in_text(match["name"].rpartition(":")[2])
+    return f"<{match['name']}{match['rest']}>{MASK}" if is_secret else match[0]
+
+
+def _mask_sentence(match: re.Match[str]) -> str:
+    is_secret = looks_secret_in_text(match["name"]) and _looks_random(match["value"].strip("'\"`"))
+    return f"{match['name']}{match['between']}{MASK}" if is_secret else match[0]
 
 
 def _mask_inputs(text: str) -> str:
