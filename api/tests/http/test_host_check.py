@@ -196,6 +196,27 @@ def test_the_redirect_of_a_slash_stays_on_the_host_that_was_asked(shop: Project)
             assert (answer.status_code, answer.headers["location"]) == (307, location)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "FORGED.example",
+        "forged.example:80",
+        "forged.example:8080",
+        "[::1]:90",
+        "forged_example",
+        "a b",
+        "a/b",
+        "a@b",
+        "é",
+    ],
+)
+def test_the_redirect_of_a_slash_holds_no_host_however_that_is_written(shop: Project, host: str) -> None:
+    with shop.client() as client:
+        headers = [(b"host", host.encode("latin-1"))]
+        answer = client.request("GET", "/slash?a=b", headers=headers, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/slash/?a=b")
+
+
 def test_it_keeps_the_path_under_which_a_proxy_serves_the_application(shop: Project) -> None:
     shop.settings(OPENAPI_PREFIX="/api/v1")
     with shop.client() as client:

@@ -6,7 +6,8 @@ may write anything there, and a cache may keep the answer for others.
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from collections.abc import Iterator
+from urllib.parse import quote
 
 from starlette.datastructures import URL
 from starlette.types import Message, Scope
@@ -30,19 +31,29 @@ def stays_here(message: Message, scope: Scope) -> Message:
 
 def _path_alone(location: bytes, scope: Scope) -> bytes:
     try:
-        there = urlsplit(location.decode("ascii"))
-        here = URL(scope={**scope, "query_string": b""})
-        is_here = (there.scheme, there.netloc) == (here.scheme, here.netloc)
-        is_for_slash = is_here and _quoted(here.path).rstrip("/") == _quoted(there.path).rstrip("/")
+        there, mark, query = location.decode("ascii").partition("?")
+        is_for_slash = any(_quoted(here).rstrip("/") == there.rstrip("/") for here in _urls_of(scope))
     except ValueError:
         return location
-    if not is_for_slash:
+    host = there.find("://") + 3
+    if not is_for_slash or host < 3:
         return location
+    at = there.find("/", host)
+    path = there[at:] if at >= 0 else "/"
     # Two slashes at the beginning would be the name of another host.
-    path = f"/%2F{there.path[2:]}" if there.path.startswith("//") else there.path or "/"
-    return (f"{path}?{there.query}" if there.query else path).encode("ascii")
+    path = f"/%2F{path[2:]}" if path.startswith("//") else path
+    return f"{path}{mark}{query}".encode("ascii")
 
 
-def _quoted(path: str) -> str:
-    """The path as a redirect has it."""
-    return quote(path, safe=":/%#?=@[]!$&'()*+,;")
+def _urls_of(scope: Scope) -> Iterator[str]:
+    """The URL of the request without a query: put together quickly, and as Starlette has it, which takes long."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            yield f"{scope.get('scheme', 'http')}://{value.decode('latin-1')}{scope['path']}"
+            break
+    yield str(URL(scope={**scope, "query_string": b""})).partition("?")[0]
+
+
+def _quoted(url: str) -> str:
+    """A URL as a redirect has it."""
+    return quote(url, safe=":/%#?=@[]!$&'()*+,;")
