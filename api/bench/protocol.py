@@ -62,7 +62,7 @@ async def _rounds() -> list[tuple[float, float]]:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     from uvicorn.server import ServerState
 
-    from opa.core.running import get_plugin_manager
+    from opa.core.manager import get_plugin_manager
     from opa.main import app
     from opa.serve.protocol import HttpProtocol
     from opa.serve.server import ServerConfig

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opa.core.drivers import Driver
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.lazy_errors import lazy_errors
-    from opa.core.manager import PluginManager
+    from opa.core.manager import PluginManager, get_plugin_manager
     from opa.core.plugin_settings import PluginSettings
     from opa.core.routers import get_router
     from opa.core.running import (
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         call_hook_async,
         get_component,
         get_instance,
-        get_plugin_manager,
         get_plugins,
         get_util,
         register,
@@ -101,7 +100,7 @@ _HOME = {
     "config": "settings.load",
     "get_component": "core.running",
     "get_instance": "core.running",
-    "get_plugin_manager": "core.running",
+    "get_plugin_manager": "core.manager",
     "get_plugins": "core.running",
     "get_request_id": "logging.request_id",
     "get_router": "core.routers",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from opa._util.import_strings import UriError, resolve
 from opa.core.groups import Groups
-from opa.core.running import get_plugin_manager, refuse_inside_application
+from opa.core.manager import get_plugin_manager
+from opa.core.running import refuse_inside_application
 from opa.errors import GroupError
 
 if TYPE_CHECKING:

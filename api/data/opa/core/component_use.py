@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from opa.core.breaker import Breaker
+
+class Used(Protocol):
+    """The breaker of a component that a route calls."""
+
+    is_armed: bool
+    is_open: bool
+
+    def suspect(self) -> None:
+        """Have the component asked whether it hangs."""
+
 
 current_scope: ContextVar[Any] = ContextVar("opa_scope", default=None)
 """The ASGI scope of the request that this code runs for, with the endpoint that was found for it."""
 
-NONE: frozenset[Breaker] = frozenset()
+NONE: frozenset[Used] = frozenset()
 _NOBODY = (None, NONE)
 
 # By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
-_uses: dict[int, tuple[object, frozenset[Breaker]]] = {}
+_uses: dict[int, tuple[object, frozenset[Used]]] = {}
 _lock = threading.Lock()
 REMEMBERED = 20_000
 """Endpoints at most: some frameworks make one for each request."""
 
 
-def note_use(breaker: Breaker) -> None:
+def note_use(breaker: Used) -> None:
     """The route that this code runs for, if it does so for one, calls the component of `breaker`."""
     scope = current_scope.get()
     if scope is None:
@@ -35,13 +43,13 @@ def note_use(breaker: Breaker) -> None:
             _uses[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
 
 
-def uses_of_route() -> frozenset[Breaker]:
+def uses_of_route() -> frozenset[Used]:
     """The breakers of the components that the route which this code runs for is known to call."""
     scope = current_scope.get()
     return NONE if scope is None else _used_by(scope.get("endpoint"))
 
 
-def forget(breaker: Breaker) -> None:
+def forget(breaker: Used) -> None:
     """Its component is connected no more: no route calls it, nor is to keep it alive, and with it its application."""
     with _lock:
         for key, (endpoint, used) in list(_uses.items()):
@@ -51,5 +59,5 @@ def forget(breaker: Breaker) -> None:
                 _uses[key] = endpoint, used - {breaker}
 
 
-def _used_by(endpoint: object) -> frozenset[Breaker]:
+def _used_by(endpoint: object) -> frozenset[Used]:
     return _uses.get(id(endpoint), _NOBODY)[1]

@@ -1,17 +1,17 @@
-"""Optional components: look for them, connect them side by side, and disconnect them in reverse."""
+"""Optional components: connect them side by side, and disconnect them in reverse."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opa._util.hosts import resolves
-from opa._util.masking.secrets import mask_text
 from opa._util.sources import where_is
 from opa.core.calling import call
-from opa.core.component_options import default_urls, options_of
+from opa.core.component_options import default_urls
+from opa.core.component_states import CONNECTED, DISCONNECTED, FAILED, NOT_LOADED, ComponentState, reason_of
 from opa.core.drivers import Driver, is_permanent
 from opa.core.threads import in_thread
 from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
@@ -27,89 +27,6 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 # Mistakes in the driver or in its options: another try would end the same.
 PERMANENT_ERRORS = (TypeError, ValueError, AttributeError, NameError, ImportError, NotImplementedError)
-
-NOT_CONNECTED_YET = "not connected yet"
-CONNECTED = "connected"
-NOT_LOADED = "not loaded"
-FAILED = "failed"
-DISCONNECTED = "disconnected"
-
-
-@dataclass(frozen=True)
-class ComponentState:
-    """What is known of a configured component.
-
-    Attributes:
-        name: in lower case.
-        driver: its driver instance; None where `LOAD` is no.
-        driver_name: as the settings name it.
-        load: `auto`, `yes` or `no`.
-        status: `not connected yet`, `connected`, `not loaded`, `failed` or `disconnected`.
-        reason: why, where it is not connected; never with a password.
-    """
-
-    name: str
-    driver: Driver | None
-    driver_name: str
-    load: str
-    status: str = NOT_CONNECTED_YET
-    reason: str = "components connect when the process starts, after the plugins are imported"
-
-    def __str__(self) -> str:
-        return f"{self.status}: {self.reason}" if self.reason else self.status
-
-
-def configured_components(manager: PluginManager) -> dict[str, ComponentState]:
-    """The components of the settings, by name in lower case, before anything is connected.
-
-    Raises:
-        RegistrationError: a component that may be loaded names a driver that no plugin has, or one that cannot be made.
-    """
-    states = {}
-    for key, options in manager.config.OPTIONAL_COMPONENTS.items():
-        name = key.lower()
-        driver = None if options["LOAD"] == "no" else _driver(manager, key, options)
-        state = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
-        if driver is None and options["LOAD"] != "no":
-            state = replace(state, status=NOT_LOADED, reason=_driver_left_out(manager, options["DRIVER"]))
-        states[name] = state
-    return states
-
-
-def _driver_left_out(manager: PluginManager, driver: str) -> str:
-    plugins = ", ".join(f"'{name}'" for name in manager.roster.left_out)
-    return f"no plugin that is in has its driver '{driver}'; left out: {plugins}"
-
-
-def _driver(manager: PluginManager, key: str, options: Mapping[str, Any]) -> Driver | None:
-    driver = manager.drivers.get(options["DRIVER"].lower())
-    if driver is None and manager.roster.left_out:
-        return None
-    if driver is None:
-        raise RegistrationError(
-            f"component '{key.lower()}' asks for the driver '{options['DRIVER']}', which no plugin that is loaded has",
-            where=manager.config.source(f"OPTIONAL_COMPONENTS.{key}.DRIVER"),
-            hint=f"Drivers: {', '.join(sorted(manager.drivers)) or 'none'}. Fix the name, or set LOAD to 'no'",
-        )
-    component = _made(driver, {**options, "OPTS": options_of(manager.config, key, driver)}, manager)
-    component.pm = manager
-    component.component = key.lower()
-    return component
-
-
-def _made(driver: type[Driver], options: Mapping[str, Any], manager: PluginManager) -> Driver:
-    try:
-        return driver(opts=options["OPTS"], load=options["LOAD"])
-    except OpaError:
-        raise
-    except (Exception, SystemExit) as error:
-        plugin = manager.registry.plugin_of[driver]
-        raise RegistrationError(
-            f"driver '{driver.name}' of plugin '{plugin}' cannot be made: {_summary(error)}",
-            plugin=plugin,
-            where=where_is(driver),
-            hint="Fix its __init__, which gets the arguments opts and load",
-        ) from error
 
 
 def prepare_components(manager: PluginManager) -> None:
@@ -137,7 +54,7 @@ def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bo
     is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
     if is_built_in or isinstance(error, ValueError | KeyError) or not manager.roster.policy.skips(plugin):
         return False
-    problem = f"driver '{driver.name}' of plugin '{plugin}' cannot be prepared: {_summary(error)}"
+    problem = f"driver '{driver.name}' of plugin '{plugin}' cannot be prepared: {reason_of(error)}"
     where = deepest_line_in(manager.folders, error) or where_is(type(driver))
     failure = RegistrationError(problem, plugin=plugin, where=where, hint="Fix its prepare()")
     failure.__cause__ = error
@@ -147,7 +64,7 @@ def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bo
 
 def _unprepared(state: ComponentState, error: Exception) -> ComponentError:
     return ComponentError(
-        f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {_summary(error)}",
+        f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {reason_of(error)}",
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
         hint="Fix its OPTS; with LOAD 'no' it is left out",
@@ -242,7 +159,7 @@ async def _probe(manager: PluginManager, state: ComponentState, time_limit: floa
     except TimeoutError:
         _note(manager, state, FAILED, f"no answer within {time_limit:g} s")
     except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is what was asked for
-        _note(manager, state, FAILED, _summary(error))
+        _note(manager, state, FAILED, reason_of(error))
     else:
         status, reason = (CONNECTED, "") if there else (NOT_LOADED, "its driver says that it is not there")
         _note(manager, state, status, reason)
@@ -290,7 +207,7 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
                 defaults = default_urls(config, state.name, component.opts)
                 raise _failure(state, cause, tries, limit, permanent, defaults=defaults) from cause
             before = error
-            log.warning(f"component '{state.name}' does not connect yet ({_summary(error)}); next try in {pause:g} s")
+            log.warning(f"component '{state.name}' does not connect yet ({reason_of(error)}); next try in {pause:g} s")
         except BaseException:
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
             raise
@@ -320,17 +237,12 @@ def _failure(
 ) -> ComponentConnectError:
     within = "" if permanent else f" within {limit:g} s ({tries} {'try' if tries == 1 else 'tries'})"
     return ComponentConnectError(
-        f"component '{state.name}' (driver {state.driver_name}) did not connect{within}: {_summary(error)}",
+        f"component '{state.name}' (driver {state.driver_name}) did not connect{within}: {reason_of(error)}",
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}"
         + (f"; {' and '.join(defaults)} from default-settings.yaml" if defaults else ""),
         hint="Start its server or fix its OPTS; with LOAD 'no' it is left out",
     )
-
-
-def _summary(error: BaseException) -> str:
-    text = mask_text(str(error)) or "no answer"
-    return text if type(error) is ConnectionError else f"{type(error).__name__}: {text}"
 
 
 async def _close_quietly(component: Driver, time_limit: float) -> None:
@@ -343,7 +255,7 @@ async def _close_quietly(component: Driver, time_limit: float) -> None:
         async with asyncio.timeout(time_limit):
             await _call(component.disconnect, component)
     except Exception as error:  # noqa: BLE001 - the error of the try itself is the one to report
-        log.debug(f"closing component '{component.component}' after a failed try: {_summary(error)}")
+        log.debug(f"closing component '{component.component}' after a failed try: {reason_of(error)}")
     component.instance = None
 
 
@@ -351,13 +263,6 @@ async def disconnect_components(manager: PluginManager) -> None:
     """Disconnect in reverse order of connecting. One that fails or hangs is logged, and the others still stop."""
     for name in reversed(list(manager.optional_components)):
         await _disconnect(manager, name, DISCONNECTED, "the process is stopping")
-
-
-def forget_components(manager: PluginManager, drivers: Collection[type[Driver]], reason: str) -> None:
-    """Note that the components of `drivers`, whose plugin is left out, are not to be connected."""
-    for name, state in manager.component_states.items():
-        if type(state.driver) in drivers:
-            manager.component_states[name] = replace(state, driver=None, status=NOT_LOADED, reason=reason)
 
 
 async def drop_components(manager: PluginManager, drivers: Collection[type[Driver]]) -> None:
@@ -377,4 +282,4 @@ async def _disconnect(manager: PluginManager, name: str, status: str, reason: st
         async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):
             await _call(component.disconnect, component)
     except Exception as error:  # noqa: BLE001 - stopping one thing must not keep the others from being stopped
-        log.opt(exception=error).error(f"component '{name}' did not disconnect: {_summary(error)}")
+        log.opt(exception=error).error(f"component '{name}' did not disconnect: {reason_of(error)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opa._util.hosts import hosts_in_url
 from opa._util.masking.secrets import mask_text
@@ -16,7 +16,36 @@ from opa.errors import ComponentUnavailableError
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
-    from opa.core.manager import PluginManager
+    from collections import defaultdict
+    from pathlib import Path
+
+    from opa.core.hooks import Hook, HookDefinition
+    from opa.loading.filters import Decision
+    from opa.settings.load import Config
+
+
+class Manager(Protocol):
+    """What a driver may ask of the plugin manager that its component belongs to; see `opa.PluginManager`."""
+
+    config: Config
+    folders: tuple[Path, ...]
+    decisions: tuple[Decision, ...]
+    hook_definitions: Mapping[str, type[HookDefinition]]
+    hooks: Mapping[str, Hook]
+    drivers: Mapping[str, type[Driver]]
+    optional_components: dict[str, Driver]
+    component_states: dict[str, Any]
+    status: defaultdict[str, dict[str, Any]]
+    store: dict[str, Any]
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a hook."""
+
+    async def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Await a hook."""
+
+    def get_component(self, name: str) -> Driver:
+        """The driver instance of the component `name`."""
 
 
 class NotThereError(ConnectionError):
@@ -50,7 +79,7 @@ class Driver(BasePlugin):
     guards_client: ClassVar[bool] = False
 
     instance: Any = None
-    pm: PluginManager
+    pm: Manager
     component: str = ""
 
     def __init__(self, opts: Mapping[str, Any] | None = None, load: str = "auto") -> None:

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opa.core.blame import failed_components
 from opa.core.breaker import refused_component
-from opa.core.components import ComponentState, configured_components, forget_components
+from opa.core.component_states import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
 from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.register import PluginObjects, Registry, register_plugins
+from opa.core.running import running_manager
 from opa.core.uses import Uses, used_in_plugins
 from opa.errors import ComponentUnavailableError, HookCallError, PluginError
 
@@ -98,13 +100,17 @@ class PluginManager:
     def _configure_components(self) -> None:
         while True:
             try:
-                self.component_states = configured_components(self)
+                states = configured_components(self.config, self.registry, self.roster)
             except PluginError as error:
                 if error.plugin is None:
                     raise
                 self.leave_out(error.plugin, error)
             else:
-                return
+                break
+        for state in states.values():
+            if state.driver is not None:
+                state.driver.pm = self
+        self.component_states = states
 
     def _adopt(self, registry: Registry) -> None:
         self.registry = registry
@@ -133,7 +139,7 @@ class PluginManager:
         self._discard_what_is_not_registered()
         gone = tuple(found for found in before if found.plugin.name not in self.roster)
         drivers = [driver for found in gone for driver in found.drivers]
-        forget_components(self, drivers, f"the plugin of its driver is left out: {error.problem}")
+        forget_components(self.component_states, drivers, f"the plugin of its driver is left out: {error.problem}")
         return gone
 
     def plugin_of_module(self, module: str) -> str | None:
@@ -193,8 +199,6 @@ class PluginManager:
 
     def failed_components(self, error: Exception) -> list[str]:
         """The names of the connected components that `error` may come from: one, where that can be told."""
-        from opa.core.blame import failed_components
-
         return failed_components(error, self.optional_components.values())
 
     def report_failure(self, error: Exception) -> tuple[list[str], bool]:
@@ -229,3 +233,12 @@ class PluginManager:
                 component=key,
             )
         raise ComponentUnavailableError(f"component '{key}' is {state}", component=key)
+
+
+def get_plugin_manager() -> PluginManager:
+    """The plugin manager of the application that this code runs for.
+
+    Raises:
+        NotRunningError: no application was prepared in this process.
+    """
+    return running_manager()  # type: ignore[return-value]  # nothing else is made running

@@ -16,6 +16,7 @@ from opa._util.masking.secrets import MASK
 from opa._util.sources import where_is
 from opa.core.plugin_names import plugins_alike, plugins_meant
 from opa.core.plugin_values import PluginValues, plugin_values
+from opa.core.running import current_plugin_settings
 from opa.errors import RegistrationError, SettingsError
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ class PluginSettings(BaseModel):
             NotRunningError: no application was prepared in this process.
             SettingsError: they are wrong; `mistakes` has a line for each.
         """
-        from opa.core.running import current_plugin_settings
-
-        return current_plugin_settings().of(cls)
+        settings: Self = current_plugin_settings().of(cls)
+        return settings
 
     @classmethod
     def depends(cls) -> Any:

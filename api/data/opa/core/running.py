@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from weakref import WeakSet
 
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
@@ -14,11 +14,42 @@ from opa.errors import NotRunningError
 
 if TYPE_CHECKING:
     from opa.core.drivers import Driver
-    from opa.core.manager import PluginManager
-    from opa.core.plugin_settings import PluginSettingsStore
     from opa.core.plugin_tasks import PluginTasks
 
 Registered = TypeVar("Registered")
+
+
+class SettingsOfPlugins(Protocol):
+    """The settings of the plugins' own; see `opa.core.plugin_settings`."""
+
+    def of(self, model: Any, /) -> Any:
+        """The settings that `model` describes."""
+
+
+class Manager(Protocol):
+    """A plugin manager, as far as what follows needs it."""
+
+    @property
+    def celery(self) -> PluginTasks:
+        """The application that the tasks of the plugins belong to."""
+
+    @property
+    def groups(self) -> Groups:
+        """What plugins register."""
+
+    @property
+    def plugin_settings(self) -> SettingsOfPlugins:
+        """The settings of the plugins' own."""
+
+    @property
+    def sync_hooks(self) -> Mapping[str, Callable[..., Any]]:
+        """The bound `run` of those that are synchronous, by name."""
+
+    def hook(self, name: str, *, is_async: bool = False) -> Callable[..., Any]:
+        """`run` of the hook `name`."""
+
+    def get_component(self, name: str) -> Driver:
+        """The driver instance of the component `name`."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +66,21 @@ class Loading:
     celery: PluginTasks
     celery_components: frozenset[str]
     groups: Groups
-    plugin_settings: PluginSettingsStore
+    plugin_settings: SettingsOfPlugins
 
 
-_running: PluginManager | None = None
+_running: Manager | None = None
 _loading: Loading | None = None
 # Which of several applications in one process a request, or a task on the event loop, belongs to.
-current_manager: ContextVar[PluginManager | None] = ContextVar("opa_plugin_manager", default=None)
+current_manager: ContextVar[Manager | None] = ContextVar("opa_plugin_manager", default=None)
 # Every manager that code in this process may belong to. While there is one only, no call of a hook has to ask which:
 # its hooks stand in `_only_hooks`, which is empty otherwise; a look in vain there costs less than to ask first.
-_managers: WeakSet[PluginManager] = WeakSet()
+_managers: WeakSet[Manager] = WeakSet()
 _only_hooks: Mapping[str, Callable[..., Any]] = {}
 _NOTHING: Final[Any] = object()
 
 
-def set_running(manager: PluginManager | None) -> None:
+def set_running(manager: Manager | None) -> None:
     """Make `manager` the one that this process runs."""
     global _running, _only_hooks  # noqa: PLW0603 - the one piece of global state
     _running, _only_hooks = manager, {}
@@ -60,7 +91,7 @@ def set_running(manager: PluginManager | None) -> None:
 
 
 @contextmanager
-def belonging_to(manager: PluginManager) -> Iterator[None]:
+def belonging_to(manager: Manager) -> Iterator[None]:
     """What runs in the block, and what it starts, belongs to `manager`, whichever was made running last."""
     before = current_manager.get()
     current_manager.set(manager)
@@ -101,16 +132,16 @@ def current_groups() -> Groups:
     return _running.groups if _running is not None else Groups()
 
 
-def current_plugin_settings() -> PluginSettingsStore:
+def current_plugin_settings() -> SettingsOfPlugins:
     """The settings of the plugins, also while they are imported.
 
     Raises:
         NotRunningError: no application was prepared in this process.
     """
-    return _loading.plugin_settings if _loading is not None else get_plugin_manager().plugin_settings
+    return _loading.plugin_settings if _loading is not None else running_manager().plugin_settings
 
 
-def get_plugin_manager() -> PluginManager:
+def running_manager() -> Manager:
     """The plugin manager of the application that this code runs for.
 
     Raises:
@@ -148,7 +179,7 @@ def get_component(name: str) -> Driver:
     Raises:
         ComponentUnavailableError: it is not there; the message says why.
     """
-    return get_plugin_manager().get_component(name)
+    return running_manager().get_component(name)
 
 
 def get_instance(name: str) -> Any:
@@ -174,7 +205,7 @@ def get_util(name: str) -> Any:
 
 
 def _usable(name: str) -> Driver:
-    component = get_plugin_manager().get_component(name)
+    component = running_manager().get_component(name)
     if not component.guards_client:
         component.breaker.check_in_thread()
     return component
@@ -184,19 +215,19 @@ def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) 
     """Call a hook of the running application; see `PluginManager.call`."""
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
     if named or more or argument is _NOTHING:
-        run = _only_hooks.get(name) or get_plugin_manager().hook(name)
+        run = _only_hooks.get(name) or running_manager().hook(name)
         return run(**named) if argument is _NOTHING else run(argument, *more, **named)
     try:
         return _only_hooks[name](argument)
     except KeyError:
         if name in _only_hooks:
             raise  # by the hook itself
-    return get_plugin_manager().hook(name)(argument)
+    return running_manager().hook(name)(argument)
 
 
 async def call_hook_async(name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Await a hook of the running application; see `PluginManager.call_async`."""
-    return await get_plugin_manager().hook(name, is_async=True)(*args, **kwargs)
+    return await running_manager().hook(name, is_async=True)(*args, **kwargs)
 
 
 def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Registered]:
@@ -219,7 +250,7 @@ def get_plugins(group: str) -> Mapping[str, Any]:
 
     Empty where there is no such group.
     """
-    return get_plugin_manager().groups.get(group)
+    return running_manager().groups.get(group)
 
 
 def run_group(group: str, /, *args: Any, **kwargs: Any) -> dict[str, Outcome]:

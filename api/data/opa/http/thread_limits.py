@@ -8,15 +8,12 @@ others. When such a component is refused from now on, those that waited for a th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.to_thread
 
-from opa.core.component_use import uses_of_route
+from opa.core.component_use import Used, uses_of_route
 from opa.logging.logger import log
-
-if TYPE_CHECKING:
-    from opa.core.breaker import Breaker
 
 _anyio: Any = None
 try:  # there is no public way to say which limit holds where none is given
@@ -41,7 +38,7 @@ class Share(_Limiter):  # type: ignore[misc]  # its class is known when it runs
         breakers: of these components.
     """
 
-    breakers: frozenset[Breaker] = frozenset()
+    breakers: frozenset[Used] = frozenset()
 
     def __init__(self, total_tokens: float) -> None:
         self._height = total_tokens
@@ -105,7 +102,7 @@ class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known wh
     """anyio's limit, with another of the same height for each set of components that a route is known to call."""
 
     def __init__(self, total_tokens: float) -> None:
-        self._others: dict[frozenset[Breaker], Share] = {}
+        self._others: dict[frozenset[Used], Share] = {}
         self._lent: dict[object, Any] = {}
         super().__init__(total_tokens)
 

@@ -23,6 +23,7 @@ from opa._util.sources import where_is
 from opa._util.words import kind_of
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
 from opa.core.drivers import Driver
+from opa.core.manager import PluginManager
 from opa.core.running import call_hook
 from opa.core.state import state
 from opa.errors import RegistrationError, SettingsError
@@ -92,6 +93,8 @@ class CeleryDriver(Driver):
         ValueError,
     )
     guards_client = True
+
+    pm: PluginManager
 
     @cached_property
     def results_breaker(self) -> Breaker:

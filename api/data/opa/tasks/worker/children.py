@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from celery.worker.state import maybe_shutdown
 
-from opa.core.running import get_plugin_manager
+from opa.core.manager import get_plugin_manager
 from opa.errors import LifecycleError, OpaError
 from opa.logging.logger import log
 from opa.process.start_failures import LONGEST, StartFailures

@@ -20,7 +20,7 @@ from kombu.asynchronous import set_event_loop
 from redis.exceptions import OutOfMemoryError
 
 from opa._util.masking.secrets import mask_text
-from opa.core.running import get_plugin_manager
+from opa.core.manager import get_plugin_manager
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.brokers.queues import dead_letter_queue

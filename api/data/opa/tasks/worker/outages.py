@@ -12,7 +12,7 @@ from typing import Any
 
 from opa.core.calling import call
 from opa.core.drivers import Driver, is_outage
-from opa.core.running import get_plugin_manager
+from opa.core.manager import get_plugin_manager
 from opa.logging.logger import log
 
 FIRST_PAUSE = 0.2

@@ -25,7 +25,7 @@ from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
-from opa.core.running import get_plugin_manager
+from opa.core.manager import get_plugin_manager
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.workers import available_cpus
