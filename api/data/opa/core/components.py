@@ -16,7 +16,7 @@ from opa.core.drivers import Driver, is_permanent
 from opa.core.threads import in_thread
 from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
 from opa.loading.discover import BUILT_IN_PACKAGE
-from opa.loading.importing import deepest_line_in
+from opa.loading.import_errors import deepest_line_in
 from opa.logging.logger import log
 
 if TYPE_CHECKING:

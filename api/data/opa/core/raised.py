@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from opa.errors import OpaError
-from opa.loading.importing import summary
+from opa.loading.import_errors import summary
 
 
 def in_words(error: BaseException) -> str:

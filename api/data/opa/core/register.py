@@ -21,7 +21,8 @@ from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
-from opa.loading.importing import ImportedPlugin, deepest_line_in, summary
+from opa.loading.import_errors import deepest_line_in, summary
+from opa.loading.importing import ImportedPlugin
 from opa.loading.roster import Roster
 
 Base = TypeVar("Base")

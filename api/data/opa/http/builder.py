@@ -17,7 +17,7 @@ from opa.core.register import PluginObjects
 from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
 from opa.http.middleware import middleware_of
-from opa.loading.importing import deepest_line_in
+from opa.loading.import_errors import deepest_line_in
 
 
 def build_app(manager: PluginManager) -> Api:

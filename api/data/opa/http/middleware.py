@@ -15,7 +15,7 @@ from opa._util.words import kind_of
 from opa.core.groups import Member
 from opa.errors import GroupError, PluginError, RegistrationError
 from opa.http.processors import RequestProcessor, processor_of
-from opa.loading.importing import deepest_line_in, summary
+from opa.loading.import_errors import deepest_line_in, summary
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

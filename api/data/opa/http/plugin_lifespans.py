@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.raised import came_late, in_words, problem_of
 from opa.errors import LifecycleError, PluginError
-from opa.loading.importing import deepest_line_in
+from opa.loading.import_errors import deepest_line_in
 
 if TYPE_CHECKING:
     from starlette.types import Lifespan

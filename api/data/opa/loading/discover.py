@@ -23,6 +23,7 @@ from opa.loading.candidates import (
     why,
 )
 from opa.loading.metadata import Metadata, read_metadata
+from opa.loading.packages import BrokenPackageError, find_module
 
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"
@@ -116,8 +117,6 @@ def _names_package(path: str) -> bool:
 
 
 def _inside_package(path: str, limit: float) -> Path:
-    from opa.loading.packages import BrokenPackageError, find_module  # rarely used, and it needs what is found here
-
     package, _, folder = path.partition(":")
     try:
         spec = find_module(package, limit)

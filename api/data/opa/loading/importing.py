@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
@@ -15,15 +14,14 @@ from types import ModuleType
 from typing import Any
 
 from opa._util.reading import LARGEST, TOO_LARGE
-from opa._util.sources import PACKAGE_FOLDER
-from opa._util.suggestions import nearest
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
 from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
-from opa.loading.repeats import hint_for, note_done
+from opa.loading.import_errors import deepest_line_in, import_hint, summary
+from opa.loading.repeats import note_done
 from opa.loading.roster import Roster
-from opa.loading.second_names import install, own_import, second_names
+from opa.loading.second_names import install, second_names
 from opa.logging.folding import MARK
 from opa.logging.logger import log
 
@@ -251,45 +249,5 @@ def _import_error(
     return PluginImportError(f"{what} does not import: {summary(error)}", plugin=plugin.name, where=where, hint=hint)
 
 
-def summary(error: BaseException, doing: str = "while it is imported") -> str:
-    """What a plugin's code has raised, in words."""
-    if isinstance(error, SystemExit):
-        return f"it calls sys.exit({error.code!r}) {doing}".rstrip()
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}"
-    return f"{type(error).__name__}: {error}"
-
-
 def _is_unreadable(plugin: PluginFile, error: BaseException) -> bool:
     return isinstance(error, PermissionError) and error.filename == str(plugin.file)
-
-
-def import_hint(error: BaseException, file: Path) -> str:
-    """What to do about an error that the import of `file` has raised."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        name = error.name.partition(".")[0]
-        if name in sys.modules:
-            return f"'{name}' is there, and has no module of that name: fix the import"
-        if own := own_import(error):
-            return own
-        known = {*sys.stdlib_module_names, *sys.modules}
-        close = nearest(error.name, known)
-        return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
-    if isinstance(error, SystemExit):
-        return (
-            "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
-            " path"
-        )
-    return hint_for(f"import {file}", "Fix the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
-
-
-def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
-    """`file:line` of the innermost frame of the traceback that lies in a user's plugin, or else in any plugin."""
-    lines = [
-        (frame.filename, frame.lineno)
-        for frame in traceback.extract_tb(error.__traceback__)
-        if any(Path(frame.filename).is_relative_to(folder) for folder in folders)
-    ]
-    users = [line for line in lines if not Path(line[0]).is_relative_to(PACKAGE_FOLDER)]
-    chosen = users or lines
-    return f"{chosen[-1][0]}:{chosen[-1][1]}" if chosen else None

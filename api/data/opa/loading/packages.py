@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import OpaError
-from opa.loading.importing import deepest_line_in, import_hint, summary
+from opa.loading.import_errors import deepest_line_in, import_hint, summary
 
 
 class BrokenPackageError(OpaError):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
@@ -16,8 +14,7 @@ from typing import NamedTuple
 
 from opa.errors import OpaError
 from opa.loading.discover import PluginFile
-
-HINT = "Plugins import from one another by their own name"
+from opa.loading.import_errors import BY_OWN_NAME
 
 
 class SecondNameError(OpaError, ModuleNotFoundError):
@@ -97,7 +94,7 @@ class SecondNames:
             raise SecondNameError(
                 f"'{name}' is '{own_name}' under a second name, which is known only where the folder is a package",
                 where=f"{file}:{line}",
-                hint=f"{HINT}: write {own_name}, and not {name}",
+                hint=f"{BY_OWN_NAME}: write {own_name}, and not {name}",
             )
         self.found[name] = SecondName(name, own_name, file, line)
         return ModuleSpec(name, _ModuleThatIsThere(own_name))
@@ -157,19 +154,6 @@ def install(folders: Iterable[Path], plugins: Iterable[PluginFile]) -> None:
 def second_names() -> tuple[SecondName, ...]:
     """The modules of plugins that were imported by another name than their own."""
     return tuple(each for finder in sys.meta_path if isinstance(finder, SecondNames) for each in finder.found.values())
-
-
-def own_import(error: ModuleNotFoundError) -> str | None:
-    """What to write where a plugin imports another one by its folder, which is no package here."""
-    line = (traceback.extract_tb(error.__traceback__)[-1].line or "").split("#")[0].strip()
-    for folder in [Path(entry) for entry in sys.path]:
-        if (error.name or "").partition(".")[0] in folder.parts[-3:]:
-            path = rf"\b(\w+\.)*{re.escape(folder.name)}"
-            own = re.sub(rf"^from {path} import ", "import ", line)
-            own = re.sub(rf"{path}\.", "", own)
-            if own != line:
-                return f"{HINT}: write '{own}'"
-    return None
 
 
 def _is_at(name: str, file: str) -> bool:

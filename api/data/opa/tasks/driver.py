@@ -27,7 +27,7 @@ from opa.core.manager import PluginManager
 from opa.core.running import call_hook
 from opa.core.state import state
 from opa.errors import RegistrationError, SettingsError
-from opa.loading.importing import deepest_line_in, summary
+from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients import pools as redis_pool
 from opa.redis_clients.states import SERVER_STATES

@@ -1,0 +1,68 @@
+"""An error that an import has raised: what it says, the line of the plugin that it comes from, and what to do."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from opa._util.sources import PACKAGE_FOLDER
+from opa._util.suggestions import nearest
+from opa.loading.repeats import hint_for
+
+BY_OWN_NAME = "Plugins import from one another by their own name"
+
+
+def summary(error: BaseException, doing: str = "while it is imported") -> str:
+    """What a plugin's code has raised, in words."""
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({error.code!r}) {doing}".rstrip()
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return f"{type(error).__name__}: {error}"
+
+
+def import_hint(error: BaseException, file: Path) -> str:
+    """What to do about an error that the import of `file` has raised."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        name = error.name.partition(".")[0]
+        if name in sys.modules:
+            return f"'{name}' is there, and has no module of that name: fix the import"
+        if own := _own_import(error):
+            return own
+        known = {*sys.stdlib_module_names, *sys.modules}
+        close = nearest(error.name, known)
+        return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
+    if isinstance(error, SystemExit):
+        return (
+            "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
+            " path"
+        )
+    return hint_for(f"import {file}", "Fix the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
+
+
+def _own_import(error: ModuleNotFoundError) -> str | None:
+    """What to write where a plugin imports another one by its folder, which is no package here."""
+    line = (traceback.extract_tb(error.__traceback__)[-1].line or "").split("#")[0].strip()
+    for folder in [Path(entry) for entry in sys.path]:
+        if (error.name or "").partition(".")[0] in folder.parts[-3:]:
+            path = rf"\b(\w+\.)*{re.escape(folder.name)}"
+            own = re.sub(rf"^from {path} import ", "import ", line)
+            own = re.sub(rf"{path}\.", "", own)
+            if own != line:
+                return f"{BY_OWN_NAME}: write '{own}'"
+    return None
+
+
+def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
+    """`file:line` of the innermost frame of the traceback that lies in a user's plugin, or else in any plugin."""
+    lines = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in folders)
+    ]
+    users = [line for line in lines if not Path(line[0]).is_relative_to(PACKAGE_FOLDER)]
+    chosen = users or lines
+    return f"{chosen[-1][0]}:{chosen[-1][1]}" if chosen else None
