@@ -16,7 +16,8 @@ from opa import get_plugin_manager
 from opa.errors import TaskTooLargeError
 from opa.tasks.application import TaskApplication, application_of
 from opa.tasks.codec import Limits
-from opa.tasks.dead_letters.letters import DeadLetter, dead_letters
+from opa.tasks.dead_letters.letters import DeadLetter
+from opa.tasks.dead_letters.reader import dead_letters
 from opa.tasks.messages import UnfitMessageError, check_headers, read_body
 from tests.project import Project
 from tests.serve.process import wait_until

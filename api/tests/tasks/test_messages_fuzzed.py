@@ -19,7 +19,7 @@ from redis import Redis
 from opa import get_plugin_manager
 from opa.tasks.application import application_of
 from opa.tasks.brokers.connection import Connection
-from opa.tasks.dead_letters.letters import dead_letters
+from opa.tasks.dead_letters.reader import dead_letters
 from tests.serve.process import wait_until
 from tests.tasks.fuzz import MARK, Sent, good, messages, send_by_amqp, send_by_redis
 from tests.tasks.workers import TaskProject

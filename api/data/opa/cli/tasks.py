@@ -88,7 +88,7 @@ def _schedule_text(schedule: Any) -> str:
 @tasks.command()
 def dead(as_json: AsJson = False) -> None:
     """Show the dead letters, the oldest first, and leave them where they are."""
-    from opa.tasks.dead_letters.letters import dead_letters
+    from opa.tasks.dead_letters.reader import dead_letters
 
     with dead_letters(_application("opa tasks dead")) as held:
         letters = [one.letter for one in held]
@@ -143,7 +143,7 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
     Args:
         settle: does it, and says why it did not.
     """
-    from opa.tasks.dead_letters.letters import dead_letters
+    from opa.tasks.dead_letters.reader import dead_letters
 
     wanted = set(_check_choice(ids, every))
     found: set[str] = set()

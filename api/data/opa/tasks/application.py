@@ -18,7 +18,7 @@ from opa._util.sources import where_is, where_is_function
 from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
 from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
-from opa.tasks.brokers.queues import Amqp
+from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.marks import TooLargeError

@@ -10,6 +10,7 @@ from celery import states
 from celery.backends.base import DisabledBackend
 from celery.result import EagerResult
 
+from opa._util.pauses import growing
 from opa.core.threads import in_pool
 from opa.errors import TaskResultError
 
@@ -57,7 +58,7 @@ class TaskResult(Generic[R]):
         if self.celery.ignored and not isinstance(self.celery, EagerResult):
             nothing: R = None  # type: ignore[assignment]  # as Celery's
             return nothing
-        pause = FIRST_PAUSE
+        pauses = growing(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             meta = await self._meta()
             if meta["status"] in states.PROPAGATE_STATES:
@@ -65,8 +66,7 @@ class TaskResult(Generic[R]):
             if meta["status"] in states.READY_STATES:
                 result: R = meta["result"]
                 return result
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(next(pauses))
 
     async def state(self) -> str:
         """Celery's name of its state: `PENDING`, `STARTED`, `SUCCESS`, `FAILURE`, `RETRY` or one of the task's own."""

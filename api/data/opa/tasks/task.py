@@ -7,26 +7,22 @@ import functools
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from celery import Task as CeleryTask
 from celery._state import get_current_task
-from celery.app.task import Context
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
 
 from opa.core.threads import in_pool
 from opa.tasks.codec import Sending
+from opa.tasks.current_request import current_request
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
 from opa.tasks.worker import loop, outages, soft_limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# A coroutine does not run in the thread that Celery keeps its request for.
-_request: ContextVar[Context | None] = ContextVar("opa_task_request", default=None)
 
 if TYPE_CHECKING:
     _Base = CeleryTask[P, R]
@@ -127,7 +123,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     ) -> Any:
         """Celery's `retry`: send the task again, and raise what ends this run of it."""
         options |= {"exc": exc, "eta": eta, "countdown": countdown, "max_retries": max_retries}
-        request = _request.get()
+        request = current_request.get()
         limit = self.max_retries if max_retries is None else max_retries
         is_last = request is not None and limit is not None and request.retries >= limit
         if request is None or is_last or not throw or not _is_in_coroutine():
@@ -137,13 +133,8 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     @property
     def request(self) -> Any:
         """The request that this task answers; as Celery's, and right in a coroutine too."""
-        request: Any = _request.get()
+        request: Any = current_request.get()
         return request if request is not None and request.task == self.name else super().request
-
-
-def is_in_task() -> bool:
-    """Whether this code runs for a task; also in a coroutine, and in a thread that one has started to send from."""
-    return get_current_task() is not None or _request.get() is not None
 
 
 def _is_in_coroutine() -> bool:
@@ -156,7 +147,7 @@ def _is_in_coroutine() -> bool:
 
 def _origin() -> dict[str, Any]:
     """Which task sends: what Celery itself knows only of a task that sends from its own thread."""
-    request = _request.get()
+    request = current_request.get()
     return {} if request is None else {"root_id": request.root_id or request.id, "parent_id": request.id}
 
 
@@ -225,7 +216,7 @@ def _on_loop(task: Any, function: Callable[[], Coroutine[Any, Any, R]]) -> Any:
     """Run what `function` gives on the event loop, within the limits of the task, and wait for it."""
     request = task.request
     soft_limit.spare(request.id)  # the coroutine holds the limit
-    token = _request.set(request)
+    token = current_request.set(request)
     coroutine = _outlasting(task, function)
     try:
         hard, soft = _limits(task)
@@ -234,7 +225,7 @@ def _on_loop(task: Any, function: Callable[[], Coroutine[Any, Any, R]]) -> Any:
     except RetryLater as error:
         later = error
     finally:
-        _request.reset(token)
+        current_request.reset(token)
     return task.retry(*later.arguments, **later.options)
 
 

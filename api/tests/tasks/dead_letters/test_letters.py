@@ -18,7 +18,8 @@ from kombu import Producer
 from opa import get_plugin_manager
 from opa.tasks.application import TaskApplication, application_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, dead_letter_queue
-from opa.tasks.dead_letters.letters import DeadLetter, dead_letters
+from opa.tasks.dead_letters.letters import DeadLetter
+from opa.tasks.dead_letters.reader import dead_letters
 from tests import programs
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ

@@ -17,16 +17,19 @@ from kombu.exceptions import EncodeError
 from kombu.utils.encoding import bytes_to_str
 from redis.maint_notifications import MaintNotificationsConfig
 
+from opa._util.pauses import growing
 from opa.logging.logger import log
 from opa.redis_clients.pools import GuardedPool
 from opa.redis_clients.states import SERVER_STATES, StateParser
 from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
 from opa.tasks.parameters import written_result
-from opa.tasks.worker.outages import pauses
 
 ANSWER_TIMEOUT = 3
 """Seconds that the server may take to answer."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds between two tries to store the state of a task while the server is gone."""
 
 MAX_CONNECTIONS = 100
 """In each process; Celery's setting `redis_max_connections` wins."""
@@ -130,7 +133,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
         The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
         failed, and go on with the next, which would be no better off. The hard time limit holds meanwhile.
         """
-        is_first, pause = True, pauses()
+        is_first, pauses = True, growing(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
                 return super().store_result(task_id, result, state, *args, **kwargs)
@@ -140,7 +143,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
                 if is_first:
                     log.warning(f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})")
             is_first = False
-            time.sleep(next(pause))
+            time.sleep(next(pauses))
 
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any

@@ -25,6 +25,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
 from opa.logging.logger import log
+from opa.tasks.current_request import is_in_task
 
 CONFIRM_TIMEOUT = 5
 """Seconds to wait for the confirmation of the message that met the alarm, once that is over."""
@@ -40,13 +41,6 @@ OF_THE_MESSAGE = (ContentTooLarge, PreconditionFailed)
 def is_unroutable(error: Exception) -> bool:
     """Whether an exchange or a queue is gone that was there when this process declared it."""
     return isinstance(error, NotFound) or (isinstance(error, ChannelError) and error.reply_code == NO_ROUTE)
-
-
-def _is_in_task() -> bool:
-    """A task waits until an alarm is over: it has its time limits, and would fail."""
-    from opa.tasks.task import is_in_task  # it is made when this module has been read
-
-    return is_in_task()
 
 
 class Alarm:
@@ -78,7 +72,8 @@ class Alarm:
         Raises:
             kombu.exceptions.OperationalError: the alarm is not over.
         """
-        if self._connection is not None and not _is_in_task():
+        # A task waits until an alarm is over: it has its time limits, and would fail.
+        if self._connection is not None and not is_in_task():
             with self._lock:
                 if self._connection is not None and not self._is_over():
                     raise OperationalError(ALARM)
@@ -145,7 +140,7 @@ class Connection(pyamqp.Connection):
 
     def _block(self, _reason: str) -> None:
         self.is_blocked = True
-        if self.publishing and not _is_in_task():
+        if self.publishing and not is_in_task():
             self.alarm.begin(*self.publishing)
             raise RecoverableConnectionError(ALARM)
 

@@ -1,26 +1,19 @@
-"""Dead letters: the tasks that were given up or refused, what is known of them, and sending them again."""
+"""Dead letters: the tasks that were given up or refused, and what is known of them."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-from kombu.exceptions import OperationalError
+from typing import Any
 
 from opa._util.masking.secrets import mask_setting, mask_text
-from opa.errors import StartError
 from opa.tasks.codec import Limits
 from opa.tasks.messages import LONGEST_NAME, UnfitMessageError, check_headers, read_body
 from opa.tasks.unpacking import UnpackingError, unpack
-
-if TYPE_CHECKING:
-    from opa.tasks.application import TaskApplication
 
 LONGEST_ARGUMENTS = 200
 
@@ -68,43 +61,6 @@ class Held(ABC):
     @abstractmethod
     def drop(self) -> None:
         """Take it away for ever."""
-
-
-@contextmanager
-def dead_letters(app: TaskApplication) -> Iterator[Iterator[Held]]:
-    """The dead letters that there are at this moment, the oldest first; held until the end of the `with` block.
-
-    Raises:
-        StartError: the broker does not answer, or is of a kind that keeps none.
-    """
-    connection: Any
-    with app.connection_for_write() as connection:
-        try:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=app.conf.broker_connection_timeout)
-            with closing(_reader(app, connection)) as found:
-                yield found
-        except (OperationalError, *connection.recoverable_connection_errors) as error:
-            raise StartError(
-                f"the broker {connection.as_uri()} does not answer: {mask_text(str(error))}",
-                where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
-                hint="Start it, or fix BROKER_URL",
-            ) from None
-
-
-def _reader(app: TaskApplication, connection: Any) -> Generator[Held]:
-    if connection.transport.driver_type == "amqp":
-        from opa.tasks.dead_letters.rabbitmq import held_messages
-
-        return held_messages(connection, app.delivery_limit, app.limits)
-    if connection.transport.driver_type == "redis":
-        from opa.tasks.dead_letters.redis import listed_messages
-
-        return listed_messages(connection, app.limits)
-    raise StartError(
-        f"there are no dead letters on a broker of the kind '{connection.transport.driver_type}'",
-        where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
-        hint="RabbitMQ and redis keep them",
-    )
 
 
 def describe(

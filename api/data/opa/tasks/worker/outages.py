@@ -7,9 +7,10 @@ outage of some seconds would cost all tasks that wait, and not only those that r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
+from opa._util.pauses import growing
 from opa.core.calling import call
 from opa.core.drivers import Driver, is_outage
 from opa.core.manager import get_plugin_manager
@@ -34,14 +35,6 @@ def behind(error: Exception, task: Any) -> list[Driver]:
     return [component for component in components if is_outage(error, component)]
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each try."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
-
-
 class Outages:
     """Which components of this process are gone; belongs to its event loop."""
 
@@ -62,7 +55,7 @@ class Outages:
     async def _until_it_answers(self, component: Driver) -> bool:
         was_gone = False
         try:
-            for pause in pauses():
+            for pause in growing(FIRST_PAUSE, LONGEST_PAUSE):
                 if await _answers(component):
                     break
                 if not was_gone:
