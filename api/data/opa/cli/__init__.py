@@ -4,37 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated
 
-import typer
-
-from opa import __version__
+from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: F401 - each registers its command
+from opa.cli.program import app
 from opa.errors import OpaError
 from opa.process.error_report import print_error
-
-app = typer.Typer(
-    name="opa",
-    help="Put a Python file into a folder, and it is an API endpoint, a background task, or both.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
-        from platform import python_version
-
-        print(f"opa-stack {__version__}, Python {python_version()}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """What stands before a command."""
 
 
 def main() -> None:
@@ -48,6 +22,3 @@ def main() -> None:
     except OpaError as error:
         print_error(error)
         sys.exit(1)
-
-
-from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: E402, F401 - importing a command's module registers it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from opa.cli import app
+from opa.cli.program import app
 
 if TYPE_CHECKING:
     from opa.http.application import Api

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa._util.printable import in_one_line, json_text
-from opa.cli import app
+from opa.cli.program import app
 from opa.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa._util.printable import in_one_line, json_text
-from opa.cli import app
+from opa.cli.program import app
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

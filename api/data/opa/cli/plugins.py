@@ -10,7 +10,7 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa._util.sources import from_here
-from opa.cli import app
+from opa.cli.program import app
 from opa.errors import StartError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opa.cli import app
+from opa.cli.program import app
 
 
 @app.command()

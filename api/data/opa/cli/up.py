@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from opa.cli import app
+from opa.cli.program import app
 
 DEV = "dev"
 
