@@ -650,35 +650,6 @@ def test_it_works_in_a_process_that_was_forked_while_others_were_logging() -> No
     assert messages == {"busy"} | {f"child {number}" for number in range(20)}
 
 
-def test_what_nothing_caught_is_a_line_of_the_log() -> None:
-    done = run(
-        """
-        import threading
-        from types import SimpleNamespace
-        from opa.logging.logger import setup_logging
-
-        setup_logging(SimpleNamespace(
-            LOGLEVEL="info", LOG_FORMAT="json", BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100
-        ))
-        thread = threading.Thread(target=lambda: 1 / 0, name="worker")
-        thread.start()
-        thread.join()
-        raise KeyError("end")
-        """
-    )
-    assert done.returncode == 1
-    in_thread, at_end = (json.loads(line) for line in done.stderr.splitlines())
-    assert (in_thread["level"], in_thread["exception"]["type"]) == ("ERROR", "ZeroDivisionError")
-    assert "worker" in in_thread["message"]
-    assert (at_end["level"], at_end["exception"]["type"]) == ("CRITICAL", "KeyError")
-
-
-def test_ctrl_c_is_no_line_of_the_log() -> None:
-    done = run("from opa.logging import tracebacks; tracebacks.report_what_nothing_caught(); raise KeyboardInterrupt")
-    assert "KeyboardInterrupt" in done.stderr
-    assert "timestamp" not in done.stderr
-
-
 def test_levels_are_those_of_loguru() -> None:
     for name, number in log_module.LEVELS.items():
         if name not in {"warn", "fatal"}:

@@ -16,7 +16,6 @@ from opa.logging.tracebacks import format_exception, install
 @pytest.fixture(autouse=True)
 def undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exceptions, "_format", exceptions._format)
-    monkeypatch.setattr(exceptions, "report_what_nothing_caught", lambda: None)
 
 
 def switch(on: bool, max_length: int | None = 100) -> None:
@@ -140,8 +139,10 @@ PROGRAM = """
 from types import SimpleNamespace
 from opa.logging.tracebacks import install
 from opa.logging.logger import log
+from opa.logging.uncaught import report_what_nothing_caught
 
 install(SimpleNamespace(BETTER_EXCEPTIONS=True, BETTER_EXCEPTIONS_MAX_LENGTH=20))
+report_what_nothing_caught(log)
 def half(number):
     return number / "two"
 try:

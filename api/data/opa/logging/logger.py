@@ -19,12 +19,13 @@ from loguru import logger
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
 from opa.errors import SettingsError
-from opa.logging import tracebacks as exceptions
+from opa.logging import tracebacks
 from opa.logging.arguments import PLAIN, Shown, shown, text_without_braces
 from opa.logging.kept import keep_loguru, keep_std_logging
 from opa.logging.lines import json_line, safe_repr, text_line
 from opa.logging.request_id import get_request_id
 from opa.logging.standard import TRACE, lead_handlers, lead_std_logging
+from opa.logging.uncaught import report_what_nothing_caught
 from opa.settings.inherited import process_of_up
 
 if TYPE_CHECKING:
@@ -261,7 +262,8 @@ def setup_logging(config: Config) -> None:
     _write_to_stderr(level, as_text=_is_text(chosen))
     keep_std_logging()
     lead_std_logging(level)
-    exceptions.install(config)
+    tracebacks.install(config)
+    report_what_nothing_caught(log)
 
 
 def keep_logging(config: Config) -> None:

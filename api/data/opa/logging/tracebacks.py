@@ -1,11 +1,8 @@
-"""Tracebacks: how an exception is written, and what happens to one that ends the process or a thread."""
+"""Tracebacks: how an exception is written."""
 
 from __future__ import annotations
 
-import functools
-import sys
 import textwrap
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from operator import itemgetter
@@ -59,7 +56,7 @@ def format_exception(error: BaseException, *, colored: bool = False, is_folded: 
 
 
 def install(config: Config) -> None:
-    """Report what ends the process or a thread through the log; with values where BETTER_EXCEPTIONS is on.
+    """Write tracebacks with the values of variables where BETTER_EXCEPTIONS is on.
 
     Args:
         config: `BETTER_EXCEPTIONS` turns the values on, `BETTER_EXCEPTIONS_MAX_LENGTH` is the longest
@@ -67,15 +64,6 @@ def install(config: Config) -> None:
     """
     global _format  # noqa: PLW0603  how this process writes tracebacks is decided once, when it starts
     _format = _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else _without_values
-    report_what_nothing_caught()
-
-
-@functools.cache  # once a process: a hook that a plugin sets later, such as one of an error tracker, stays
-def report_what_nothing_caught() -> None:
-    """Write what ends the process, or a thread, into the log."""
-    sys.excepthook = _report_end_of_process
-    if threading.excepthook is threading.__excepthook__:  # or else somebody listens already, such as pytest
-        threading.excepthook = _report_end_of_thread
 
 
 FRAMES_SHOWN = 100
@@ -179,22 +167,3 @@ def _value_shown(name: str, value: Any, max_length: int | None) -> str:
         return mask_text(text)
     text = mask_text(text[: max_length + _MASKED_IN_FULL])
     return text if len(text) <= max_length else f"{text[:max_length]}..."
-
-
-def _report_end_of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    from opa.logging.logger import log
-
-    if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-    else:
-        log.opt(exception=(kind, error, trace)).critical("the process ends with an exception that nothing caught")
-
-
-def _report_end_of_thread(args: threading.ExceptHookArgs) -> None:
-    from opa.logging.logger import log
-
-    if args.exc_value is None or issubclass(args.exc_type, SystemExit):
-        return
-    name = args.thread.name if args.thread else "unknown"
-    failure = (args.exc_type, args.exc_value, args.exc_traceback)
-    log.opt(exception=failure).error("thread {} ends with an exception that nothing caught", name)

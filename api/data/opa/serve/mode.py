@@ -69,11 +69,11 @@ def start(load: Callable[[], Config] | None = None) -> None:
         connect. SystemExit: a server ended in another way than by returning.
     """
     mode = chosen_mode(os.environ)
-    from opa.logging.logger import setup_logging
-    from opa.logging.tracebacks import report_what_nothing_caught
+    from opa.logging.logger import log, setup_logging
+    from opa.logging.uncaught import report_what_nothing_caught
     from opa.settings import load as settings
 
-    report_what_nothing_caught()
+    report_what_nothing_caught(log)
     config = (load or settings.load_settings)()
     settings.config.adopt(config)
     setup_logging(config)

@@ -19,6 +19,7 @@ from opa._util.masking.secrets import mask_text
 from opa.cli import app
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.errors import OpaError, SettingsError
+from opa.logging import logger as logger_module
 from opa.logging import tracebacks as exceptions
 from opa.logging.logger import log, setup_logging
 from opa.process.error_report import print_error
@@ -44,7 +45,7 @@ def settings(form: str, *, values: bool = False) -> Any:
 def undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The log and the standard library's logging as before."""
     monkeypatch.setattr(exceptions, "_format", exceptions._format)
-    monkeypatch.setattr(exceptions, "report_what_nothing_caught", lambda: None)
+    monkeypatch.setattr(logger_module, "report_what_nothing_caught", lambda _log: None)
     root = logging.getLogger()
     before = root.level, list(root.handlers)
     yield
