@@ -16,7 +16,7 @@ import pytest
 import opa as package
 from opa.errors import StartError
 from opa.process.listen import listening_socket
-from opa.serve.flower import serve_flower
+from opa.serve.flower import serve as serve_flower
 from tests.project import NOBODY, Project
 from tests.serve.process import free_port, wait_until
 from tests.servers import Server

@@ -16,9 +16,9 @@ from opa.loading import plugin_paths
 from opa.local.servers import valkey
 from opa.local.supervisor import Child
 from opa.logging.logger import log
+from opa.serve.command import MISTAKE
 from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, Repeats, polls, watched_folders
 from opa.serve.reload import Child as ReloadChild
-from opa.serve.single import MISTAKE
 from opa.serve.watch import without_nested
 from opa.settings.load import Config
 from tests.serve.process import Opa, free_port, is_running, wait_until

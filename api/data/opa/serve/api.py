@@ -18,7 +18,7 @@ RELOAD_LIMIT = 3.0
 """Seconds: a request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made."""
 
 
-def serve_api(config: Config) -> None:
+def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT.
 
     `RELOAD` is one process under a supervisor, `DEBUGPY` alone is one process, and everything else gunicorn.
@@ -34,9 +34,9 @@ def serve_api(config: Config) -> None:
     from opa.serve.server import stop_limit
 
     if not runs_in_development(config, reload_limit=RELOAD_LIMIT, stop_limit=stop_limit(config)):
-        from opa.serve.gunicorn import serve
+        from opa.serve import gunicorn
 
-        serve(config, workers=worker_count(os.environ, config.WORKERS))
+        gunicorn.serve(config, workers=worker_count(os.environ, config.WORKERS))
 
 
 def _warn_or_refuse(config: Config, chosen: int) -> None:
@@ -48,3 +48,28 @@ def _warn_or_refuse(config: Config, chosen: int) -> None:
             where="setting DEBUGPY",
             hint="Set WEB_CONCURRENCY to 1, or DEBUGPY to false",
         )
+
+
+def serve_alone(config: Config) -> None:
+    """Serve with this one process until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+    """
+    if config.DEBUGPY:
+        from opa.serve.debugger import listen
+
+        listen(config)
+    from opa.process.listen import address_of, listening_socket
+    from opa.serve.application import load_app
+
+    app = load_app()
+    import asyncio
+
+    from opa.serve.server import Server, ServerConfig
+
+    listener = listening_socket(config.HOST, config.PORT)
+    log.info(f"serving on {address_of(listener)} with one process")
+    server_config = ServerConfig(config, app)
+    with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
+        runner.run(Server(server_config, alone=True).serve(sockets=[listener]))

@@ -13,7 +13,7 @@ STOP_LIMIT = 10.0
 """Seconds: it finishes what it is sending, and gives its lock back."""
 
 
-def serve_beat(config: Config) -> None:
+def serve(config: Config) -> None:
     """Run the schedule until SIGTERM or SIGINT; where another beat runs it already, wait to take its place.
 
     Raises:
@@ -25,11 +25,11 @@ def serve_beat(config: Config) -> None:
 
         supervise(config, reload_limit=STOP_LIMIT, stop_limit=STOP_LIMIT)
     else:
-        run(config)
+        serve_alone(config)
 
 
-def run(config: Config) -> None:
-    """Run the schedule in this process; see `serve_beat`."""
+def serve_alone(config: Config) -> None:
+    """Run the schedule in this process; see `serve`."""
     from opa.bootstrap import prepare
     from opa.core.overview import overview
     from opa.core.state import state

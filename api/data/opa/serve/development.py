@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from opa.serve.command import command
+
 if TYPE_CHECKING:
     from opa.settings.load import Config
 
@@ -26,8 +28,6 @@ def runs_in_development(config: Config, *, reload_limit: float, stop_limit: floa
         supervise(config, reload_limit=reload_limit, stop_limit=stop_limit)
         return True
     if config.DEBUGPY:
-        from opa.serve.single import command
-
         sys.stdout.flush()
         sys.stderr.flush()
         # A new interpreter, since debugpy needs a flag of it; the same process, so that signals still arrive.

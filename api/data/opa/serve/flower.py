@@ -21,7 +21,7 @@ OAUTH = "FLOWER_AUTH"
 OPTIONS = Path("flowerconfig.py")
 
 
-def serve_flower(config: Config) -> None:
+def serve(config: Config) -> None:
     """Serve it until SIGTERM or SIGINT, on the address HOST and the port FLOWER_PORT.
 
     Flower's own options come from its variables (`FLOWER_MAX_TASKS`, `FLOWER_URL_PREFIX`, …).
@@ -66,6 +66,11 @@ def serve_flower(config: Config) -> None:
             where="settings HOST and FLOWER_PORT",
             hint="Set FLOWER_PORT to a port that is free, or HOST to an address of this machine",
         ) from None
+
+
+def serve_alone(config: Config) -> None:
+    """The same: it is one process always, and nothing of it is reloaded."""
+    serve(config)
 
 
 def _check_password(host: str) -> None:

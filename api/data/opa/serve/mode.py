@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from opa.errors import StartError
 
@@ -14,31 +14,41 @@ if TYPE_CHECKING:
 DEFAULT_MODE = "api"
 
 
-def _api(config: Config) -> None:
-    from opa.serve.api import serve_api
+class Mode(Protocol):
+    """A module that runs a mode, until SIGTERM or SIGINT."""
 
-    serve_api(config)
+    def serve(self, config: Config) -> None:
+        """Run it as the settings say."""
 
-
-def _worker(config: Config) -> None:
-    from opa.serve.worker import serve_worker
-
-    serve_worker(config)
+    def serve_alone(self, config: Config) -> None:
+        """Run it in this process, which is what it is in development."""
 
 
-def _beat(config: Config) -> None:
-    from opa.serve.beat import serve_beat
+def _api() -> Mode:
+    from opa.serve import api
 
-    serve_beat(config)
-
-
-def _flower(config: Config) -> None:
-    from opa.serve.flower import serve_flower
-
-    serve_flower(config)
+    return api
 
 
-MODES: dict[str, Callable[[Config], None]] = {"api": _api, "worker": _worker, "beat": _beat, "flower": _flower}
+def _worker() -> Mode:
+    from opa.serve import worker
+
+    return worker
+
+
+def _beat() -> Mode:
+    from opa.serve import beat
+
+    return beat
+
+
+def _flower() -> Mode:
+    from opa.serve import flower
+
+    return flower
+
+
+MODES: dict[str, Callable[[], Mode]] = {"api": _api, "worker": _worker, "beat": _beat, "flower": _flower}
 
 
 def chosen_mode(environ: Mapping[str, str]) -> str:
@@ -77,4 +87,4 @@ def start(load: Callable[[], Config] | None = None) -> None:
     config = (load or settings.load_settings)()
     settings.config.adopt(config)
     setup_logging(config)
-    MODES[mode](config)
+    MODES[mode]().serve(config)

@@ -18,8 +18,8 @@ from opa.loading.discover import BUILT_IN_FOLDER, plugin_folders
 from opa.loading.plugin_paths import plugin_paths_to_watch
 from opa.logging.logger import log
 from opa.process import orphans
+from opa.serve.command import MISTAKE, command
 from opa.serve.packages import installed_packages
-from opa.serve.single import MISTAKE, command
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
 from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
 from opa.settings import load as settings

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import tempfile
+import warnings
 from typing import TYPE_CHECKING
 
 from opa.errors import StartError
@@ -21,7 +22,7 @@ LAST_WORDS = 20.0
 """Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
 
 
-def serve_worker(config: Config) -> None:
+def serve(config: Config) -> None:
     """Run tasks until SIGTERM or SIGINT.
 
     Raises:
@@ -32,6 +33,25 @@ def serve_worker(config: Config) -> None:
     limit = config.GRACEFUL_TIMEOUT + LAST_WORDS
     if not runs_in_development(config, reload_limit=limit, stop_limit=limit):
         run(config)
+
+
+def serve_alone(config: Config) -> None:
+    """Run tasks until SIGTERM or SIGINT.
+
+    Raises:
+        OpaError: it cannot be started.
+        SystemExit: Celery ended, with its status.
+    """
+    if config.DEBUGPY:
+        from opa.serve.debugger import listen
+
+        listen(config)
+    from celery.exceptions import SecurityWarning
+
+    if os.geteuid() == 0:
+        # At each start anew it is no news; in production it is said once.
+        warnings.simplefilter("ignore", SecurityWarning)
+    run(config)
 
 
 def run(config: Config) -> None:

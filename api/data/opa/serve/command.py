@@ -1,0 +1,20 @@
+"""The command of the one process that a mode is in development, and the status with which that ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+MISTAKE = os.EX_CONFIG
+"""Exit status under a supervisor of a process that ends in the same way each time, until a file changes."""
+
+
+def command(supervisor: int | None = None) -> list[str]:
+    """The command that runs the mode in one process; see `opa.serve.single`.
+
+    Args:
+        supervisor: process id of a parent to end with.
+    """
+    # -P: plugins of the current folder must not stand in for the modules that opa-stack itself imports.
+    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", "opa.serve"]
+    return command if supervisor is None else [*command, str(supervisor)]
