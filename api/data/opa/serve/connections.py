@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Set
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.http.cors import Cors
 from opa.http.health_paths import METHODS, health_paths
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from opa.serve.access import AccessLog
     from opa.serve.left import Left
-    from opa.serve.protocol import HttpProtocol
     from opa.settings.load import Config
 
 PAUSE = 0.1
@@ -31,6 +30,29 @@ HELD_UP = 5.0
 nobody's fault that nothing has gone on."""
 ROOM = 16
 """Connections that are closed at once where the descriptors are exhausted."""
+
+
+class LookedAfter(Protocol):
+    """A connection, or what goes on when its client has gone.
+
+    Attributes:
+        since: when it has last got on; time of the event loop.
+    """
+
+    since: float
+
+    def look_after(self, now: float) -> None:
+        """End it, where it does not get on."""
+
+
+class Connection(LookedAfter, Protocol):
+    """A connection, of which no request is lost where it is dropped while it may go."""
+
+    def can_go(self) -> bool:
+        """Whether it may go."""
+
+    def drop(self) -> None:
+        """Close it at once."""
 
 
 class Connections:
@@ -66,18 +88,18 @@ class Connections:
         self.cors = Cors.of(config)
         self.heads = Heads()
         self._health = {path.encode() for path in health_paths(config)}
-        self.newcomers: OrderedDict[HttpProtocol, None] = OrderedDict()
+        self.newcomers: OrderedDict[Connection, None] = OrderedDict()
         self.lingering = 0
         self.websocket_tasks = 0
         self.turns = Turns()
         self.left: dict[asyncio.Task[Any], Left] = {}
         self.access_log: AccessLog | None = None
-        self._all: Set[object] = frozenset()
-        self._idle: deque[HttpProtocol] = deque()
+        self._all: Set[Any] = frozenset()
+        self._idle: deque[Connection] = deque()
         self._found_idle = 0.0
         self._swept = 0.0
 
-    def open(self, connections: Set[object]) -> None:
+    def open(self, connections: Set[Any]) -> None:
         """Take the limit of open files into account; called in the process that serves.
 
         Args:
@@ -113,7 +135,7 @@ class Connections:
             refusals.note("more connections than MAX_CONNECTIONS or the limit of open files: silent ones are closed")
             return True
         if not self._idle and time.monotonic() - self._found_idle > PAUSE:
-            self._find_idle(self._ours())
+            self._find_idle()
         while self._idle:
             idle = self._idle.popleft()
             if idle.can_go():
@@ -129,14 +151,7 @@ class Connections:
         Args:
             now: time of the event loop.
         """
-        from opa.serve.websocket import WebSocketProtocol
-
-        ours = self._ours()
-        looked_after: list[HttpProtocol | WebSocketProtocol | Left] = [
-            *ours,
-            *self.left.values(),
-            *(one for one in self._all if isinstance(one, WebSocketProtocol)),
-        ]
+        looked_after: list[LookedAfter] = [*self._all, *self.left.values()]
         if self._swept and now - self._swept > HELD_UP:
             for connection in looked_after:
                 connection.since += now - self._swept
@@ -147,7 +162,7 @@ class Connections:
             except Exception as error:  # noqa: BLE001 - such as an endpoint that raises where it is asked for its limits
                 refusals.note(f"a connection could not be looked after: {error!r}")
         self._end_what_too_many_have_left()
-        self._find_idle(ours)
+        self._find_idle()
         if are_exhausted():
             refusals.note("no more files can be opened, so new connections are closed; raise the limit (ulimit -n)")
             for _ in range(ROOM):
@@ -161,11 +176,6 @@ class Connections:
             refusals.note("more websockets than MAX_REQUESTS went on after their clients had gone: the oldest end")
             left.end()
 
-    def _ours(self) -> list[HttpProtocol]:
-        from opa.serve.protocol import HttpProtocol
-
-        return [one for one in self._all if isinstance(one, HttpProtocol)]
-
-    def _find_idle(self, ours: list[HttpProtocol]) -> None:
-        self._idle = deque(sorted((one for one in ours if one.can_go()), key=attrgetter("since")))
+    def _find_idle(self) -> None:
+        self._idle = deque(sorted((one for one in self._all if one.can_go()), key=attrgetter("since")))
         self._found_idle = time.monotonic()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from opa.http.limits import limits_of
+from opa.http.limits import Limit, limits_of
 from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from opa.serve.connections import Connections
+
+class Shared(Protocol):
+    """The connections of the process."""
+
+    left: dict[asyncio.Task[Any], Left]
+
+    def request_time(self, said: Limit) -> float:
+        """Seconds that a request may take, of a route that says `said`."""
 
 
 class Left:
@@ -27,7 +34,7 @@ class Left:
         is_websocket: whether it is one.
     """
 
-    def __init__(self, shared: Connections, task: asyncio.Task[Any], scope: Any) -> None:
+    def __init__(self, shared: Shared, task: asyncio.Task[Any], scope: Any) -> None:
         self._shared = shared
         self._task = task
         self._scope = scope
@@ -38,7 +45,7 @@ class Left:
         task.add_done_callback(self._forget)
 
     @classmethod
-    def request(cls, shared: Connections, cycle: RequestResponseCycle) -> None:
+    def request(cls, shared: Shared, cycle: RequestResponseCycle) -> None:
         """Look after a request that is not answered; what goes on behind an answer may go on for ever."""
         left = cls(shared, cycle.task, cycle.scope)  # type: ignore[attr-defined]
         cycle.flow = left  # type: ignore[assignment]

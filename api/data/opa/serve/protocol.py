@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
     from uvicorn.server import ServerState
 
+    from opa.serve.config import SharingConfig
     from opa.serve.connections import Connections
-    from opa.serve.server import ServerConfig
 
 PIPELINED = 100
 """Requests at most that a client has sent before the answer to the one before them."""
@@ -119,7 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        config: ServerConfig,
+        config: SharingConfig,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,

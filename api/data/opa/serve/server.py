@@ -16,6 +16,7 @@ from opa.errors import StartError
 from opa.http.health_paths import health_paths
 from opa.process.listen import Listeners, refuse_connections
 from opa.serve import access
+from opa.serve.config import SharingConfig
 from opa.serve.connections import Connections
 from opa.serve.protocol import HttpProtocol
 from opa.serve.websocket import WebSocketProtocol
@@ -46,15 +47,12 @@ class NotingLifespan(LifespanOn):
         await super().send(message)
 
 
-class ServerConfig(uvicorn.Config):
+class ServerConfig(SharingConfig):
     """uvicorn's options from the settings.
 
     Args:
         config: reads `ACCESS_LOG`, `GRACEFUL_TIMEOUT`, the paths of the health routes and the limits.
         app: the ASGI application; it may be set later, before the server starts.
-
-    Attributes:
-        connections: those of the process.
     """
 
     def __init__(self, config: Config, app: Any = None) -> None:

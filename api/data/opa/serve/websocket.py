@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from websockets.frames import Frame
     from websockets.http11 import Request
 
-    from opa.serve.server import ServerConfig
+    from opa.serve.config import SharingConfig
 
 PART = 1024
 """Bytes that are taken in before the queue is looked at again. 170 frames may be in them, which take milliseconds."""
@@ -47,7 +47,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         app_state: of the lifespan.
     """
 
-    def __init__(self, config: ServerConfig, server_state: ServerState, app_state: dict[str, Any]) -> None:
+    def __init__(self, config: SharingConfig, server_state: ServerState, app_state: dict[str, Any]) -> None:
         super().__init__(config, server_state, app_state)
         self._shared = config.connections
         # What has arrived and is not taken in yet. Until it is, no more is read.
@@ -171,6 +171,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.stop_keepalive()
         else:
             super().shutdown()
+
+    def can_go(self) -> bool:
+        """None is closed to make room for another: it has a route that is at work."""
+        return False
 
     def look_after(self, now: float) -> None:
         """End it, where its client reads nothing: to close it would wait for the client, as the route may do."""
