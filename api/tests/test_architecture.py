@@ -6,7 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import opa
+from tests.import_graph import circle_in, imports_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(opa.__file__).parent
@@ -35,3 +38,36 @@ def test_each_module_that_is_named_is_there() -> None:
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page)
     assert named
     assert [name for name in named if not PACKAGE.joinpath(name.removeprefix("opa/")).is_file()] == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    """The table of public names in `opa/__init__.py` is one of strings: nothing is imported before it is asked for."""
+    graph = imports_of(PACKAGE)
+    assert len(graph) > 200
+    assert circle_in(graph) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from shop import till",
+        "import shop.till",
+        "from . import till",
+        "from .till import pay",
+        "def late():\n    from shop.till import pay",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shop.till import pay",
+    ],
+)
+def test_a_circle_is_found_wherever_its_imports_stand(tmp_path: Path, back: str) -> None:
+    files = {"__init__": "", "till": "from shop import stock", "stock": back, "door": "import shop.till"}
+    (tmp_path / "shop").mkdir()
+    for name, text in files.items():
+        (tmp_path / "shop" / f"{name}.py").write_text(text)
+    assert sorted(set(circle_in(imports_of(tmp_path / "shop")))) == ["shop.stock", "shop.till"]
+
+
+def test_a_package_is_in_a_circle_with_the_modules_that_import_it(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("from shop import till")
+    (tmp_path / "shop" / "till.py").write_text("from shop import name")
+    assert sorted(set(circle_in(imports_of(tmp_path / "shop")))) == ["shop", "shop.till"]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opa.http import slash_redirect
+from opa.http import request_facts, slash_redirect
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
 from opa.http.early_answer import refuse
@@ -29,10 +30,15 @@ from opa.logging.failed_request import in_words, note_request, take_note
 from opa.logging.logger import log
 from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
 
-if TYPE_CHECKING:
-    from opa.http.application import Api
-
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class Application(request_facts.Application, Protocol):
+    """The application whose requests are handled."""
+
+    @property
+    def health_routes(self) -> tuple[BaseRoute, ...]:
+        """Those of opa-stack by which the process is watched."""
 
 
 class Outermost(ServerErrorMiddleware):
@@ -46,7 +52,7 @@ class Outermost(ServerErrorMiddleware):
         api: whose requests it handles.
     """
 
-    def __init__(self, original: ServerErrorMiddleware, api: Api) -> None:
+    def __init__(self, original: ServerErrorMiddleware, api: Application) -> None:
         super().__init__(original.app, original.handler, original.debug)
         if type(original.app) is ExceptionTelemetryMiddleware:  # it does nothing until there is an error; see `_answer`
             self.app = original.app.app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.logging.request_id import get_request_id
 
@@ -11,13 +11,24 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from opa.core.manager import PluginManager
-    from opa.http.application import Api
 
 MOUNTED_AT = "opa.mounted_at"
 """Where `mount_paths` notes it in a scope."""
 
 
-def facts_of(scope: Scope, api: Api) -> dict[str, str | None]:
+class Application(Protocol):
+    """The application that has got the request."""
+
+    @property
+    def manager(self) -> PluginManager:
+        """Its plugins."""
+
+    @property
+    def router(self) -> Any:
+        """Has the `routes`."""
+
+
+def facts_of(scope: Scope, api: Application) -> dict[str, str | None]:
     """For the log.
 
     Returns:
@@ -34,7 +45,7 @@ def facts_of(scope: Scope, api: Api) -> dict[str, str | None]:
     }
 
 
-def route_of(scope: Scope, endpoint: object, api: Api) -> str | None:
+def route_of(scope: Scope, endpoint: object, api: Application) -> str | None:
     """The path of the route that has answered, as it is declared; None where there was none."""
     route = route_in(scope)
     if route is None and endpoint is not None:  # Starlette's own routes are not in the scope

@@ -45,7 +45,7 @@ def serve(config: Config, *, workers: int) -> None:
     """
     app = load_app() if config.PRELOAD else None
     if app is not None and config.OPENAPI_EARLY:
-        app.document.early = openapi_early.begin(app)
+        app.document.early = openapi_early.begin(app, app.manager)
     listener = listening_socket(config.HOST, config.PORT)
     Application(config, app, listener, workers).run()
 

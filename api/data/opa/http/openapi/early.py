@@ -24,7 +24,7 @@ from opa.process.orphans import end_with_parent
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from opa.http.application import Api
+    from opa.core.manager import PluginManager
 
 MANY_ROUTES = 100
 """With fewer it takes less than 50 ms when somebody asks for it."""
@@ -74,10 +74,14 @@ class Early:
         return Document(rest[: about["size"]], rest[about["size"] :], about["etag"], about["servers"], place)
 
 
-def begin(app: Api) -> Early | None:
+def begin(app: FastAPI, manager: PluginManager) -> Early | None:
     """Fork a process that builds the document of `app`; None where that is not worth it, or not possible.
 
     Call it before the workers are forked, and before there are threads or an event loop.
+
+    Args:
+        app: the application.
+        manager: its plugins.
     """
     if not app.openapi_url or len(app.routes) < MANY_ROUTES or not is_fastapis_own(app):
         return None
@@ -91,7 +95,7 @@ def begin(app: Api) -> Early | None:
         log.warning(f"the OpenAPI document is built when somebody asks for it, since no process can be forked: {error}")
         return None
     if child == 0:
-        _build_and_exit(app, file, master)
+        _build_and_exit(app, manager, file, master)
     # The other process has the only writing end now, and closes it by ending, however it does.
     os.close(writer)
     return early
@@ -105,7 +109,7 @@ def _shared_file() -> int:
         return os.dup(file.fileno())
 
 
-def _build_and_exit(app: Api, file: int, master: int) -> NoReturn:
+def _build_and_exit(app: FastAPI, manager: PluginManager, file: int, master: int) -> NoReturn:
     """Run nothing of what the master has planned for its own end."""
     status = 1
     try:
@@ -114,7 +118,7 @@ def _build_and_exit(app: Api, file: int, master: int) -> NoReturn:
         end_with_parent(master)
         os.nice(BUILDER_NICENESS)
         gc.disable()  # it would write to all of the memory that is shared with the master
-        _write(file, app)
+        _write(file, app, manager)
         status = 0
     except Exception as error:  # noqa: BLE001 - there is nobody else to tell
         log.opt(exception=error).error("the OpenAPI document cannot be built early: {!r}", error)
@@ -122,9 +126,9 @@ def _build_and_exit(app: Api, file: int, master: int) -> NoReturn:
         os._exit(status)
 
 
-def _write(file: int, app: Api) -> None:
+def _write(file: int, app: FastAPI, manager: PluginManager) -> None:
     about: dict[str, Any] = {"problem": None, "fingerprint": None}
-    if plugins_get_the_application(app.manager):
+    if plugins_get_the_application(manager):
         about["fingerprint"] = fingerprint(app)
     parts: list[bytes | memoryview] = []
     try:
