@@ -164,11 +164,6 @@ class Breaker:
             self._tell()
             log.warning("component '{}' cannot be asked whether it answers: {}", self.name, error)
 
-    @property
-    def is_undecided(self) -> bool:
-        """Whether the component is being asked, and it is not known yet whether it answers."""
-        return self.is_asking and not self._is_decided.is_set()
-
     def _wait_in_thread(self) -> None:
         has_asked = self._ask_now()
         try:
