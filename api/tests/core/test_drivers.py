@@ -75,7 +75,7 @@ def asked(cls: type[Driver]) -> Driver:
     """Have the default probe of a driver ask, as its breaker does."""
     driver = cls()
     driver.component = "line"
-    driver.pm = SimpleNamespace(config=SimpleNamespace(COMPONENT_DISCONNECT_TIMEOUT=5))  # type: ignore[assignment]
+    driver.pm = SimpleNamespace(config=SimpleNamespace(COMPONENT_DISCONNECT_TIMEOUT=5))
 
     async def ask() -> None:
         driver.breaker.arm(asyncio.get_running_loop())

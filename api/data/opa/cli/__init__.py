@@ -10,6 +10,8 @@ from opa.cli.program import app
 from opa.errors import OpaError
 from opa.process.error_report import print_error
 
+__all__ = ["app", "main"]
+
 
 def main() -> None:
     """Run the command; a mistake that somebody can fix is one line and exit status 1."""
