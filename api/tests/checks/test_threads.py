@@ -22,7 +22,7 @@ def told(project: Project) -> list[str]:
     manager = project.prepare()
     told = [str(mistake).replace(str(project.plugins), "…") for mistake in threads_of_imports(manager)]
     for found in manager.registry.objects:
-        if end := found.plugin.attribute("end"):
+        if end := getattr(found.plugin.module, "end", None):
             end.set()
     return told
 

@@ -13,13 +13,13 @@ from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
 from opa.core.arguments import OFFERED, nothing_offered, parameters_of
 from opa.core.depends import ComponentDependency
+from opa.core.lifecycle import GROUPS
 from opa.errors import SetupError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.http.application import Api
 
-GROUP_STEPS = ("startup", "shutdown")
 _NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
 
 
@@ -74,9 +74,9 @@ def _functions(manager: PluginManager) -> Iterator[tuple[Callable[..., Any], str
                     yield function, f"setup {setup.__name__} of plugin '{plugin}'", where_is(setup), plugin
         for step, function in found.lifecycle.functions.items():
             yield function, f"{step}() of plugin '{plugin}'", where_is_function(function), plugin
-    for group in GROUP_STEPS:
-        for uri, function in manager.groups.get(group).items():
-            yield function, f"'{uri}' in the group {group}", where_is_function(function), None
+    for group in GROUPS.values():
+        for uri, function in manager.groups.get(group.name).items():
+            yield function, f"'{uri}' in the group {group.name}", where_is_function(function), None
 
 
 def _components(dependant: Dependant | None) -> Iterator[str]:

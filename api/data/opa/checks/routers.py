@@ -15,13 +15,14 @@ from starlette.routing import BaseRoute, Host, Mount
 
 from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
+from opa.loading.conventions import ROUTER
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
     from opa.core.manager import PluginManager
     from opa.http.application import Api
 
-CONVENTION = "router"
+CONVENTION = ROUTER.name
 
 
 @dataclass

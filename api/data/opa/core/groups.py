@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from opa._util.import_strings import UriError, resolve
 from opa._util.words import kind_of
 from opa.errors import GroupError
+from opa.loading import conventions
 
 Registered = TypeVar("Registered")
 
-MIDDLEWARE = "middleware"
+MIDDLEWARE = conventions.MIDDLEWARE_GROUP.name
+CONFIGURE = conventions.CONFIGURE.name
 
 
 @dataclass(frozen=True)
@@ -176,12 +178,12 @@ def configured(value: Any, opts: Mapping[str, Any]) -> Any:
         UriError: it takes none.
     """
     if inspect.isclass(value):
-        if not hasattr(value, "configure"):
+        if not hasattr(value, CONFIGURE):
             return value(**opts)
         value = value()
-    elif not hasattr(value, "configure"):
+    elif not hasattr(value, CONFIGURE):
         raise UriError(f"has OPTS, and {kind_of(value)} without configure() takes none; FACTORY: true would call it")
-    value.configure(**opts)
+    getattr(value, CONFIGURE)(**opts)
     return value
 
 

@@ -18,6 +18,8 @@ from opa.core.hooks import is_async_function
 from opa.core.raised import came_late, problem_of
 from opa.core.threads import SerialThread
 from opa.errors import LifecycleError, SetupError
+from opa.loading import conventions
+from opa.loading.conventions import Convention
 from opa.loading.repeats import hint_for, note_done
 from opa.logging.logger import log
 
@@ -25,8 +27,16 @@ if TYPE_CHECKING:
     from opa.loading.importing import ImportedPlugin
 
 StepName = Literal["ready", "startup", "shutdown"]
-STEPS: tuple[StepName, ...] = ("ready", "startup", "shutdown")
-PLACES = ("apps", "lifecycle")
+STEPS: Mapping[StepName, Convention] = {
+    "ready": conventions.READY,
+    "startup": conventions.STARTUP,
+    "shutdown": conventions.SHUTDOWN,
+}
+GROUPS: Mapping[StepName, Convention] = {
+    "startup": conventions.STARTUP_GROUP,
+    "shutdown": conventions.SHUTDOWN_GROUP,
+}
+PLACES = (conventions.APPS.module, conventions.LIFECYCLE.module)
 _NOTHING = object()
 
 
@@ -56,9 +66,9 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
     functions: dict[StepName, Callable[..., Any]] = {}
     imported: dict[StepName, Callable[..., Any]] = {}
     modules = [plugin.module, *(plugin.parts[place] for place in PLACES if place in plugin.parts)]
-    for step in STEPS:
+    for step, convention in STEPS.items():
         for module in modules:
-            function = vars(module).get(step, _NOTHING)
+            function = vars(module).get(convention.name, _NOTHING)
             if function is _NOTHING or isinstance(function, ModuleType) or function in used:
                 continue
             if not callable(function):

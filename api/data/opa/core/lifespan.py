@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.core.components import connect_components, disconnect_components, drop_components
-from opa.core.lifecycle import LifecycleRunner, StepName
+from opa.core.lifecycle import GROUPS, LifecycleRunner, StepName
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
 from opa.core.uses import Uses, used_by_routes
@@ -163,9 +163,10 @@ class _Process:
     async def _run_group(self, step: StepName) -> None:
         limit = self._manager.roster.policy.limits[step.upper()]
         failures: list[PluginError] = []
-        for member in self._manager.groups.members(step):
+        group = GROUPS[step].name
+        for member in self._manager.groups.members(group):
             plugin = self._manager.plugin_of_module(member.home)
-            if plugin is None and member not in self._manager.groups.members(step):  # left out by an earlier one
+            if plugin is None and member not in self._manager.groups.members(group):  # left out by an earlier one
                 continue
             try:
                 await self._runner.run(step, member.value, plugin=member.uri, limit=limit)

@@ -21,6 +21,8 @@ from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
+from opa.loading import conventions
+from opa.loading.conventions import Convention
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.importing import ImportedPlugin
 from opa.loading.roster import Roster
@@ -128,12 +130,14 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
 
 def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence[str]) -> PluginObjects:
     classes = _classes(plugin.module, inner)
-    router = plugin.attribute("router")
+    router = plugin.attribute(conventions.ROUTER)
     if router is not None and not isinstance(router, APIRouter):
-        raise _wrong_type(plugin, "router", router, "an APIRouter", "Make it with get_router()")
-    handlers = plugin.attribute("exception_handlers") or {}
+        raise _wrong_type(plugin, conventions.ROUTER, router, "an APIRouter", "Make it with get_router()")
+    handlers = plugin.attribute(conventions.EXCEPTION_HANDLERS) or {}
     if not isinstance(handlers, Mapping) and not callable(handlers):
-        raise _wrong_type(plugin, "exception_handlers", handlers, "a dict", "Map an exception class to its handler")
+        raise _wrong_type(
+            plugin, conventions.EXCEPTION_HANDLERS, handlers, "a dict", "Map an exception class to its handler"
+        )
     return PluginObjects(
         plugin=plugin,
         hook_definitions=_subclasses(classes, HookDefinition),
@@ -149,9 +153,11 @@ def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence
 
 
 def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
-    middleware = plugin.attribute("middleware") or ()
+    middleware = plugin.attribute(conventions.MIDDLEWARE) or ()
     if not isinstance(middleware, list | tuple):
-        raise _wrong_type(plugin, "middleware", middleware, f"a list of {_MIDDLEWARE}", "Write [Middleware(…)]")
+        raise _wrong_type(
+            plugin, conventions.MIDDLEWARE, middleware, f"a list of {_MIDDLEWARE}", "Write [Middleware(…)]"
+        )
     for number, item in enumerate(middleware, 1):
         if not isinstance(item, Middleware):
             name = (item if isinstance(item, type) else type(item)).__name__
@@ -177,9 +183,11 @@ def _settings_of(plugin: ImportedPlugin, classes: Iterable[type]) -> type[Plugin
     return found[0] if found else None
 
 
-def _wrong_type(plugin: ImportedPlugin, name: str, found: Any, expected: str, hint: str) -> RegistrationError:
+def _wrong_type(
+    plugin: ImportedPlugin, convention: Convention, found: Any, expected: str, hint: str
+) -> RegistrationError:
     return RegistrationError(
-        f"'{name}' of plugin '{plugin.name}' is {kind_of(found)}, not {expected}",
+        f"'{convention.name}' of plugin '{plugin.name}' is {kind_of(found)}, not {expected}",
         plugin=plugin.name,
         where=str(plugin.file.file),
         hint=f"{hint}, or give it another name",

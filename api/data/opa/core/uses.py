@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from opa.core.hooks import Hook
+from opa.loading.conventions import EXCEPTION_HANDLERS
 from opa.loading.importing import ImportedPlugin, modules_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: PluginTasks, grou
     for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
         for name, value in list(vars(module).items()):
             yield from _used_by(value)
-            if name == "exception_handlers" and isinstance(value, Mapping):
+            if name == EXCEPTION_HANDLERS.name and isinstance(value, Mapping):
                 yield from value.values()
     yield from celery.functions().values()
     for group in groups.names():

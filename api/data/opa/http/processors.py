@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opa._util.words import kind_of
 from opa.core.groups import Member, configured
 from opa.core.hooks import is_async_function
+from opa.loading.conventions import PROCESS, REQUEST
 
 Process = Callable[[Request], Any]
 
@@ -87,18 +88,18 @@ def processor_of(member: Member) -> Process | None:
     """
     value = member.value
     if inspect.isclass(value):
-        is_processor = hasattr(value, "process") and not _is_callable_once_made(value)
+        is_processor = hasattr(value, PROCESS.name) and not _is_callable_once_made(value)
     elif callable(value):
-        is_processor = _first_parameter(value) == "request"
+        is_processor = _first_parameter(value) == REQUEST.name
     else:
-        is_processor = callable(getattr(value, "process", None))
+        is_processor = callable(getattr(value, PROCESS.name, None))
     if not is_processor:
         return None
     if member.opts:
         value = configured(value, member.opts)
     elif inspect.isclass(value):
         value = value()
-    return value if callable(value) else value.process  # type: ignore[no-any-return]
+    return value if callable(value) else getattr(value, PROCESS.name)  # type: ignore[no-any-return]
 
 
 def _is_callable_once_made(cls: type) -> bool:

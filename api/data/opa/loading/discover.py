@@ -10,6 +10,7 @@ from pathlib import Path
 
 from opa._util.sources import PACKAGE_FOLDER
 from opa.errors import MetadataError, PluginError, PluginPathError
+from opa.loading import conventions
 from opa.loading.candidates import (
     NOT_ALLOWED,
     SOMETHING_ELSE,
@@ -22,7 +23,7 @@ from opa.loading.candidates import (
     who_may_read,
     why,
 )
-from opa.loading.metadata import Metadata, read_metadata
+from opa.loading.metadata import Metadata, metadata_name, read_metadata
 from opa.loading.packages import BrokenPackageError, find_module
 
 BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
@@ -71,7 +72,7 @@ class PluginFile:
     @property
     def has_tasks(self) -> bool:
         """Whether it is a package with a `tasks.py`."""
-        return self.is_package and (self.file.parent / "tasks.py").is_file()
+        return self.is_package and (self.file.parent / conventions.TASKS.name).is_file()
 
 
 def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = (), limit: float = 30) -> tuple[Path, ...]:
@@ -173,7 +174,7 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
         elif is_module:
             plugin = PluginFile(stem, folder, folder / name, False, prefix + stem)
             # A package hides a module of its name, as it does for Python.
-            found.setdefault(stem, with_metadata(plugin) if f"{stem}-meta.json" in names else plugin)
+            found.setdefault(stem, with_metadata(plugin) if metadata_name(stem) in names else plugin)
         else:
             file = folder / name / "__init__.py"
             found[name] = with_metadata(PluginFile(name, folder, file, True, prefix + name))

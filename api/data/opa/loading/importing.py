@@ -16,7 +16,9 @@ from typing import Any
 from opa._util.reading import LARGEST, TOO_LARGE
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
+from opa.loading import conventions
 from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
+from opa.loading.conventions import Convention
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.import_errors import deepest_line_in, import_hint, summary
 from opa.loading.repeats import note_done
@@ -26,7 +28,7 @@ from opa.logging.folding import MARK
 from opa.logging.logger import log
 
 PACKAGE = __name__.partition(".")[0]
-PARTS = ("tasks", "apps", "lifecycle")
+PARTS = tuple(convention.module for convention in conventions.of_kind("module"))
 """Submodules of a package that mean something to opa-stack, and are imported with it."""
 
 
@@ -37,8 +39,7 @@ class ImportedPlugin:
     Attributes:
         file: the plugin as it lies on disk.
         module: its module, or its package.
-        parts: those of the submodules `tasks`, `apps`, `lifecycle`, and others that were asked for, that the package
-            has.
+        parts: those of the submodules `PARTS`, and others that were asked for, that the package has.
         threads: the names of the threads that it has started meanwhile, and that still run.
     """
 
@@ -52,9 +53,9 @@ class ImportedPlugin:
         """The name of the plugin."""
         return self.file.name
 
-    def attribute(self, name: str) -> Any:
-        """What the plugin has under `name` at its top; None where that is nothing, or a submodule of that name."""
-        value = getattr(self.module, name, None)
+    def attribute(self, convention: Convention) -> Any:
+        """What the plugin has under this name at its top; None where that is nothing, or a submodule of that name."""
+        value = getattr(self.module, convention.name, None)
         return None if isinstance(value, ModuleType) else value
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from opa.errors import PluginImportError, PluginPathError
+from opa.loading import conventions
 from opa.loading.discover import PluginFile, with_metadata
 from opa.loading.packages import BrokenPackageError, find_module
 from opa.loading.policy import Policy
 from opa.logging.logger import log
 
-ENTRY_POINT_GROUP = "opa.plugins"
+ENTRY_POINT_GROUP = conventions.ENTRY_POINTS.name
 
 
 @dataclass(frozen=True)

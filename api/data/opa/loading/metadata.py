@@ -17,6 +17,7 @@ from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
 from opa._util.words import kind_of
 from opa.errors import MetadataError
+from opa.loading import conventions
 
 LONGEST = 1000
 """Characters of a version or a requirement."""
@@ -50,8 +51,13 @@ class Metadata:
 def metadata_files(plugin: Path) -> tuple[Path, ...]:
     """Where the metadata of the plugin at `plugin` (a package's folder or a `.py` file) may stand; the first wins."""
     if plugin.is_dir():
-        return plugin / "meta.json", plugin / "pyproject.toml"
-    return (plugin.with_name(f"{plugin.stem}-meta.json"),)
+        return plugin / conventions.METADATA_OF_PACKAGE.name, plugin / conventions.PYPROJECT.name
+    return (plugin.with_name(metadata_name(plugin.stem)),)
+
+
+def metadata_name(module: str) -> str:
+    """The name of the file that has the metadata of the plugin `module`, where that is no package."""
+    return conventions.METADATA_OF_MODULE.name.replace("NAME", module)
 
 
 def read_metadata(plugin: Path) -> Metadata:

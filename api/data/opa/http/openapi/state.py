@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from opa.core.routers import has_lifespan
 from opa.core.setups import asks_for
 from opa.http.routing.route_list import RouteList
+from opa.loading.conventions import STARTUP_GROUP
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -116,7 +117,7 @@ def plugins_get_the_application(manager: PluginManager) -> bool:
     functions = [function for found in objects for function in found.lifecycle.functions.values()]
     return (
         any(asks_for("app", setup) for found in objects for setup in found.setups)
-        or any(_names_app(function) for function in [*functions, *manager.groups.get("startup").values()])
+        or any(_names_app(function) for function in [*functions, *manager.groups.get(STARTUP_GROUP.name).values()])
         or any(found.router is not None and has_lifespan(found.router) for found in objects)
     )
 

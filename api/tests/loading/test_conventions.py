@@ -1,0 +1,118 @@
+"""The table of conventions, the page that shows it, and the code that looks for them are the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import opa
+from opa.core.register import BASES
+from opa.loading import conventions
+from opa.loading.conventions import CONVENTIONS, Convention, of_kind
+
+PACKAGE = Path(opa.__file__).parent
+PAGE = Path(__file__).parents[3] / "docs" / "conventions.md"
+CONSTANTS = {name: value for name, value in vars(conventions).items() if isinstance(value, Convention)}
+MODULES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_bytes())
+    for path in PACKAGE.rglob("*.py")
+    if path.relative_to(PACKAGE).parts[0] not in ("plugins", "demo-plugins")
+}
+
+
+def by_name(convention: Convention) -> str:
+    return f"{convention.name} ({convention.kind})"
+
+
+def test_the_page_has_the_table_of_the_code() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    without_links = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row) for row in rows]
+    assert without_links == [f"| `{c.name}` | {c.kind} | {c.does} | `{c.found_by}` |" for c in CONVENTIONS]
+
+
+def test_each_convention_that_is_declared_is_in_the_table() -> None:
+    assert sorted(CONSTANTS.values(), key=by_name) == sorted(CONVENTIONS, key=by_name)
+
+
+def test_no_two_conventions_of_one_kind_have_one_name() -> None:
+    names = [by_name(convention) for convention in CONVENTIONS]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in CONSTANTS.items() if value.kind not in ("module", "class", "decorator")]
+)
+def test_what_looks_for_a_convention_takes_its_name_from_the_table(name: str) -> None:
+    used = set(names_in(MODULES[CONSTANTS[name].found_by]))
+    if name in ("STARTUP_GROUP", "SHUTDOWN_GROUP"):
+        assert "GROUPS" in used
+        used |= set(names_in(MODULES["core/lifecycle.py"]))
+    assert name in used
+
+
+def test_modules_of_a_package_that_are_imported_with_it_are_those_of_the_table() -> None:
+    assert "of_kind" in set(names_in(MODULES["loading/importing.py"]))
+
+
+def test_classes_that_are_collected_are_those_of_the_table() -> None:
+    assert sorted(base.__name__ for base in BASES) == sorted(convention.name for convention in of_kind("class"))
+
+
+@pytest.mark.parametrize("convention", of_kind("decorator"), ids=by_name)
+def test_a_decorator_is_public_and_where_the_table_says(convention: Convention) -> None:
+    assert convention.name in opa.__all__
+    home = getattr(opa, convention.name).__module__
+    assert home.removeprefix("opa.").replace(".", "/") + ".py" == convention.found_by
+
+
+def test_no_code_asks_a_plugin_for_a_name_that_is_not_in_the_table() -> None:
+    """What is at the top of a plugin is had by `attribute`, and that takes a convention."""
+    asked = [
+        (module, ast.unparse(call.args[0]))
+        for module, call in calls("attribute")
+        if not isinstance(call.args[0], ast.Attribute) or call.args[0].attr not in CONSTANTS
+    ]
+    assert asked == []
+
+
+def test_no_code_asks_for_a_group_that_is_not_in_the_table() -> None:
+    asked = [
+        (module, ast.unparse(call))
+        for method in ("get", "members")
+        for module, call in calls(method)
+        if ast.unparse(call.func).endswith(f"groups.{method}") and call.args and isinstance(call.args[0], ast.Constant)
+    ]
+    assert asked == []
+
+
+def test_no_other_file_of_a_plugin_is_looked_for() -> None:
+    found = [
+        (module, node.value)
+        for module, tree in MODULES.items()
+        if module.startswith(("loading/", "core/")) and module != "loading/conventions.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"[\w-]+\.(json|toml|py)", node.value)
+        and node.value != "__init__.py"
+    ]
+    assert found == []
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+def calls(method: str) -> Iterator[tuple[str, ast.Call]]:
+    for module, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
+                yield module, node
