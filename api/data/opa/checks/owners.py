@@ -22,6 +22,7 @@ class Owners:
             # A plugin may import the router of another one; the first has brought it into the application.
             if found.router is not None:
                 self._plugins.setdefault(id(found.router), found)
+        self._built_in = {found.plugin.name for found in self._plugins.values() if found.plugin.file.is_built_in}
 
     def routes(self) -> Iterator[tuple[BaseRoute, str | None]]:
         """Each route with the name of its plugin, in the order in which they are tried; none for the document's own."""
@@ -31,9 +32,7 @@ class Owners:
 
     def is_built_in(self, name: str | None) -> bool:
         """Whether the plugin comes with opa-stack."""
-        return name is None or any(
-            found.plugin.name == name and found.plugin.file.is_built_in for found in self._plugins.values()
-        )
+        return name is None or name in self._built_in
 
     @staticmethod
     def words_for(route: BaseRoute, owner: str | None) -> str:
