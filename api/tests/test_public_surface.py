@@ -26,6 +26,7 @@ def test_what_opa_offers() -> None:
         "CeleryDriver",
         "Component",
         "ComponentUnavailableError",
+        "Convention",
         "Driver",
         "Framework",
         "Hook",

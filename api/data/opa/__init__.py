@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from opa.framework import Framework, Schema
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
+    from opa.loading.conventions import Convention
     from opa.logging.logger import log
     from opa.logging.request_id import get_request_id
     from opa.settings.load import config
@@ -49,6 +50,7 @@ __all__ = [
     "CeleryDriver",
     "Component",
     "ComponentUnavailableError",
+    "Convention",
     "Driver",
     "Framework",
     "Hook",
@@ -85,6 +87,7 @@ _HOME = {
     "CeleryDriver": "tasks.driver",
     "Component": "core.depends",
     "ComponentUnavailableError": "errors",
+    "Convention": "loading.conventions",
     "Driver": "core.drivers",
     "Framework": "framework",
     "Hook": "core.hooks",

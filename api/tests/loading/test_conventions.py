@@ -11,8 +11,10 @@ import pytest
 
 import opa
 from opa.core.register import BASES
+from opa.errors import PluginImportError, RegistrationError
 from opa.loading import conventions
 from opa.loading.conventions import CONVENTIONS, Convention, of_kind
+from tests.project import Project
 
 PACKAGE = Path(opa.__file__).parent
 PAGE = Path(__file__).parents[3] / "docs" / "conventions.md"
@@ -29,7 +31,7 @@ def by_name(convention: Convention) -> str:
 
 
 def test_the_page_has_the_table_of_the_code() -> None:
-    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    rows = [line for line in PAGE.read_text().partition("\n## ")[0].splitlines() if line.startswith("| `")]
     without_links = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row) for row in rows]
     assert without_links == [f"| `{c.name}` | {c.kind} | {c.does} | `{c.found_by}` |" for c in CONVENTIONS]
 
@@ -44,7 +46,7 @@ def test_no_two_conventions_of_one_kind_have_one_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, value in CONSTANTS.items() if value.kind not in ("module", "class", "decorator")]
+    "name", [name for name, value in CONSTANTS.items() if value.kind not in ("module", "class", "object", "decorator")]
 )
 def test_what_looks_for_a_convention_takes_its_name_from_the_table(name: str) -> None:
     used = set(names_in(MODULES[CONSTANTS[name].found_by]))
@@ -70,11 +72,12 @@ def test_a_decorator_is_public_and_where_the_table_says(convention: Convention) 
 
 
 def test_no_code_asks_a_plugin_for_a_name_that_is_not_in_the_table() -> None:
-    """What is at the top of a plugin is had by `attribute`, and that takes a convention."""
+    """What is at the top of a plugin is had by `attribute`, which takes a convention: of the table, or a plugin's."""
     asked = [
         (module, ast.unparse(call.args[0]))
         for module, call in calls("attribute")
         if not isinstance(call.args[0], ast.Attribute) or call.args[0].attr not in CONSTANTS
+        if (module, ast.unparse(call.args[0])) != ("loading/importing.py", "convention")
     ]
     assert asked == []
 
@@ -101,6 +104,80 @@ def test_no_other_file_of_a_plugin_is_looked_for() -> None:
         and node.value != "__init__.py"
     ]
     assert found == []
+
+
+DECLARES = """
+    from opa import Convention
+
+    ADMIN = Convention("admin.py", "pages of the console")
+    STATIC = Convention("static/", "files that are served")
+    TITLE = Convention("title", "stands above them")
+"""
+
+
+def declared(project: Project, plugin: str) -> dict[str, dict[str, object]]:
+    """What the plugins have under the conventions that `plugin` declares."""
+    manager = project.prepare()
+    found = next(each for each in manager.registry.objects if each.plugin.name == plugin)
+    return {each.name: manager.found(each) for each in conventions.declared_in(found.plugin.module)}
+
+
+@pytest.mark.parametrize("name", ["a_console", "z_console"], ids=["declared first", "declared last"])
+def test_a_plugin_finds_what_others_have_under_its_own_conventions(project: Project, name: str) -> None:
+    project.plugin(f"{name}.py", DECLARES)
+    project.plugin("shop/__init__.py", "title = 'Shop'")
+    project.plugin("shop/admin.py", "pages = ['orders']")
+    project.plugin("shop/static/logo.svg")
+    project.plugin("single.py", "title = 'Single'")
+    found = declared(project, name)
+    assert [vars(module)["pages"] for module in found["admin.py"].values()] == [["orders"]]
+    assert found["static/"] == {"shop": project.plugins / "shop" / "static"}
+    assert found["title"] == {"shop": "Shop", "single": "Single"}
+
+
+def test_a_module_of_a_convention_may_be_a_package(project: Project) -> None:
+    project.plugin("console.py", DECLARES)
+    project.plugin("shop/__init__.py")
+    project.plugin("shop/admin/__init__.py")
+    assert list(declared(project, "console")["admin.py"]) == ["shop"]
+
+
+@pytest.mark.parametrize("name", ["a_console", "z_console"], ids=["declared first", "declared last"])
+def test_a_module_of_a_convention_that_does_not_import_is_told_with_its_place(project: Project, name: str) -> None:
+    project.plugin(f"{name}.py", DECLARES)
+    project.plugin("shop/__init__.py")
+    file = project.plugin("shop/admin.py", "1 / 0")
+    with pytest.raises(PluginImportError, match="admin.py of plugin 'shop' does not import: ZeroDivisionError") as told:
+        project.prepare()
+    assert told.value.where == f"{file}:1"
+
+
+def test_a_convention_that_is_imported_from_another_plugin_is_that_one(project: Project) -> None:
+    project.plugin("console.py", DECLARES)
+    project.plugin("asks.py", "from console import TITLE\ntitle = 'Asks'")
+    assert declared(project, "console")["title"] == {"asks": "Asks"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "owner"),
+    [("pages/", "router", "opa-stack"), ("tasks/", "tasks.py", "opa-stack"), ("pages/", "pages/", "plugin 'a'")],
+)
+def test_a_convention_that_is_there_already_is_refused(project: Project, first: str, second: str, owner: str) -> None:
+    for plugin, name in (("a", first), ("b", second)):
+        project.plugin(f"{plugin}.py", f"from opa import Convention\nX = Convention({name!r}, 'of {plugin}')")
+    with pytest.raises(RegistrationError, match=f"plugin 'b' declares the convention '{second}', which {owner} has"):
+        project.prepare()
+
+
+@pytest.mark.parametrize("name", ["", "two words", "data.json", "../up/", "a.b.py"])
+def test_a_name_that_no_plugin_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is nothing that a plugin can have"):
+        Convention(name, "nothing")
+
+
+def test_a_convention_that_no_plugin_declares_is_told_as_such(project: Project) -> None:
+    with pytest.raises(RegistrationError, match=r"no loaded plugin declares the convention 'admin.py'. Write it"):
+        project.prepare().found(Convention("admin.py", "pages"))
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

@@ -15,7 +15,7 @@ from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.register import PluginObjects, Registry, register_plugins
 from opa.core.running import running_manager
 from opa.core.uses import Uses, used_in_plugins
-from opa.errors import ComponentUnavailableError, HookCallError, PluginError
+from opa.errors import ComponentUnavailableError, HookCallError, PluginError, RegistrationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opa.core.plugin_settings import PluginSettingsStore
     from opa.core.plugin_tasks import PluginTasks
     from opa.loading.candidates import Refused
+    from opa.loading.conventions import Convention
     from opa.loading.filters import Decision
     from opa.loading.importing import ImportedPlugin
     from opa.loading.roster import Roster
@@ -141,6 +142,22 @@ class PluginManager:
         drivers = [driver for found in gone for driver in found.drivers]
         forget_components(self.component_states, drivers, f"the plugin of its driver is left out: {error.problem}")
         return gone
+
+    def found(self, convention: Convention) -> dict[str, Any]:
+        """What the loaded plugins have under a convention that a plugin declares, by the name of the plugin.
+
+        The module for `admin.py`, the path for the folder `static/`, the value for a name; in load order.
+
+        Raises:
+            RegistrationError: no loaded plugin declares it.
+        """
+        if convention not in self.registry.conventions:
+            raise RegistrationError(
+                f"no loaded plugin declares the convention '{convention.name}'",
+                hint=f'Write it at the top of a plugin: NAME = Convention("{convention.name}", "…")',
+            )
+        found = {each.plugin.name: each.plugin.found(convention) for each in self.registry.objects}
+        return {plugin: value for plugin, value in found.items() if value is not None}
 
     def plugin_of_module(self, module: str) -> str | None:
         """The name of the plugin that `module` is, or is inside of."""

@@ -22,7 +22,7 @@ from opa.core.plugin_settings import PluginSettings
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
 from opa.loading import conventions
-from opa.loading.conventions import Convention
+from opa.loading.conventions import CONVENTIONS, Convention, declared_in
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.importing import ImportedPlugin
 from opa.loading.roster import Roster
@@ -61,6 +61,7 @@ class Registry:
         drivers: by driver name in lower case.
         setups: in load order.
         plugin_of: the name of the plugin that defines a class.
+        conventions: those that plugins declare, each with the name of the plugin.
     """
 
     objects: tuple[PluginObjects, ...]
@@ -70,6 +71,7 @@ class Registry:
     drivers: Mapping[str, type[Driver]]
     setups: tuple[type[Setup], ...]
     plugin_of: Mapping[type, str]
+    conventions: Mapping[Convention, str]
 
 
 def register_plugins(
@@ -105,7 +107,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
     Raises:
         RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a hook that cannot be made, a
             required hook that nobody fills, two drivers of a name, or an object of the wrong type under a
-            conventional name.
+            conventional name; a convention that is there already.
         LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """
     inner = _plugins_inside_others(plugins)
@@ -125,7 +127,32 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
             for found in objects
             for cls in (*found.hook_definitions, *found.hooks, *found.drivers, *found.setups)
         },
+        conventions=_conventions(plugins),
     )
+
+
+def _conventions(plugins: Iterable[ImportedPlugin]) -> dict[Convention, str]:
+    """Those that the plugins declare. Another plugin may import one, and has the same object."""
+    found: dict[Convention, str] = {}
+    for plugin in plugins:
+        for convention in declared_in(plugin.module):
+            if convention in found:
+                continue
+            other = next((each for each in (*CONVENTIONS, *found) if _is_same(each, convention)), None)
+            if other is not None:
+                owner = f"plugin '{found[other]}'" if other in found else "opa-stack"
+                raise RegistrationError(
+                    f"plugin '{plugin.name}' declares the convention '{convention.name}', which {owner} has already",
+                    plugin=plugin.name,
+                    where=str(plugin.file.file),
+                    hint="Choose another name, or import the one that is there",
+                )
+            found[convention] = plugin.name
+    return found
+
+
+def _is_same(one: Convention, other: Convention) -> bool:
+    return (one.name, one.kind) == (other.name, other.kind)
 
 
 def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence[str]) -> PluginObjects:

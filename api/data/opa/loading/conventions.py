@@ -5,27 +5,52 @@ What looks for one takes its name from here. `docs/conventions.md` has the same 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
-Kind = Literal["file", "module", "name", "class", "decorator", "group", "method", "parameter", "entry point"]
+Kind = Literal[
+    "file", "folder", "module", "name", "class", "object", "decorator", "group", "method", "parameter", "entry point"
+]
 
 
 @dataclass(frozen=True)
 class Convention:
     """A name by which a plugin says something.
 
+    At the top of a plugin it is one of that plugin's own: `ADMIN = Convention("admin.py", "pages of the console")`.
+    `PluginManager.found` gives what plugins have under it.
+
     Attributes:
-        name: what stands in the plugin, such as `router` or `tasks.py`.
-        kind: a file beside the plugin, a module of its package, a name at its top, a subclass, …
-        found_by: the module of opa-stack that looks for it.
-        does: what becomes of it.
+        name: what stands in a plugin. A plugin declares a name at the top of others (`router`), a module of their
+            packages, which is imported with them (`admin.py`), or a folder in their packages (`static/`).
+        does: what becomes of it, in a few words.
+        kind: what it is; for one that a plugin declares it follows from `name`.
+        found_by: the module of opa-stack that looks for it; empty for that of a plugin.
+
+    Raises:
+        ValueError: `name` is nothing of that.
     """
 
     name: str
-    kind: Kind
-    found_by: str
     does: str
+    kind: Kind = "name"
+    found_by: str = ""
+
+    def __post_init__(self) -> None:
+        """Tell the kind from the name."""
+        if self.found_by:
+            return
+        kinds: dict[str, Kind] = {"": "name", ".py": "module", "/": "folder"}
+        stem, suffix = re.fullmatch(r"(.*?)(\.py|/|)", self.name, re.DOTALL).groups()  # type: ignore[union-attr]
+        if not (stem.isidentifier() or (suffix == "/" and re.fullmatch(r"[\w-]+", stem))):
+            raise ValueError(
+                f"{self.name!r} is nothing that a plugin can have: write a name, a module such as admin.py,"
+                " or a folder such as static/"
+            )
+        object.__setattr__(self, "kind", kinds[suffix])
 
     @property
     def module(self) -> str:
@@ -34,55 +59,61 @@ class Convention:
 
 
 METADATA_OF_MODULE = Convention(
-    "NAME-meta.json", "file", "loading/metadata.py", "metadata of the plugin NAME.py: version, requirements, tags"
+    "NAME-meta.json", "metadata of the plugin NAME.py: version, requirements, tags", "file", "loading/metadata.py"
 )
-METADATA_OF_PACKAGE = Convention("meta.json", "file", "loading/metadata.py", "the same, of a package")
+METADATA_OF_PACKAGE = Convention("meta.json", "the same, of a package", "file", "loading/metadata.py")
 PYPROJECT = Convention(
-    "pyproject.toml", "file", "loading/metadata.py", "the same, in its table [tool.opa]; a key in meta.json wins"
+    "pyproject.toml", "the same, in its table [tool.opa]; a key in meta.json wins", "file", "loading/metadata.py"
 )
 ENTRY_POINTS = Convention(
-    "opa.plugins", "entry point", "loading/installed.py", "an installed package is a plugin, without being named"
+    "opa.plugins", "an installed package is a plugin, without being named", "entry point", "loading/installed.py"
 )
-TASKS = Convention("tasks.py", "module", "loading/importing.py", "imported with the package, so its tasks are there")
+TASKS = Convention("tasks.py", "imported with the package, so its tasks are there", "module", "loading/importing.py")
 APPS = Convention(
-    "apps.py", "module", "loading/importing.py", "imported with the package; may have ready, startup and shutdown"
+    "apps.py", "imported with the package; may have ready, startup and shutdown", "module", "loading/importing.py"
 )
-LIFECYCLE = Convention("lifecycle.py", "module", "loading/importing.py", "the same, behind apps.py")
-ROUTER = Convention("router", "name", "core/register.py", "an APIRouter, whose routes are in the application")
-MIDDLEWARE = Convention("middleware", "name", "core/register.py", "a list of Starlette's Middleware, around all routes")
+LIFECYCLE = Convention("lifecycle.py", "the same, behind apps.py", "module", "loading/importing.py")
+ROUTER = Convention("router", "an APIRouter, whose routes are in the application", "name", "core/register.py")
+MIDDLEWARE = Convention("middleware", "a list of Starlette's Middleware, around all routes", "name", "core/register.py")
 EXCEPTION_HANDLERS = Convention(
-    "exception_handlers", "name", "core/register.py", "maps exception classes and status codes to their handlers"
+    "exception_handlers", "maps exception classes and status codes to their handlers", "name", "core/register.py"
 )
-READY = Convention("ready", "name", "core/lifecycle.py", "called once a process, when all components are connected")
-STARTUP = Convention("startup", "name", "core/lifecycle.py", "called once a process, after ready of all plugins")
-SHUTDOWN = Convention("shutdown", "name", "core/lifecycle.py", "called when the process stops")
-HOOK_DEFINITION = Convention("HookDefinition", "class", "core/register.py", "a point that hooks of other plugins fill")
-HOOK = Convention("Hook", "class", "core/register.py", "fills it; the one with the highest order is called")
-DRIVER = Convention("Driver", "class", "core/register.py", "connects to a kind of service, for components")
-SETUP = Convention("Setup", "class", "core/register.py", "runs once a process, when all components are connected")
-SETTINGS = Convention("PluginSettings", "class", "core/register.py", "the model of the plugin's own settings")
-TASK = Convention("task", "decorator", "tasks/decorator.py", "makes a background task of a function")
-REGISTER = Convention("register", "decorator", "core/running.py", "adds a function or class to a group")
+READY = Convention("ready", "called once a process, when all components are connected", "name", "core/lifecycle.py")
+STARTUP = Convention("startup", "called once a process, after ready of all plugins", "name", "core/lifecycle.py")
+SHUTDOWN = Convention("shutdown", "called when the process stops", "name", "core/lifecycle.py")
+HOOK_DEFINITION = Convention("HookDefinition", "a point that hooks of other plugins fill", "class", "core/register.py")
+HOOK = Convention("Hook", "fills it; the one with the highest order is called", "class", "core/register.py")
+DRIVER = Convention("Driver", "connects to a kind of service, for components", "class", "core/register.py")
+SETUP = Convention("Setup", "runs once a process, when all components are connected", "class", "core/register.py")
+SETTINGS = Convention("PluginSettings", "the model of the plugin's own settings", "class", "core/register.py")
+OWN = Convention(
+    "Convention",
+    "an instance at the top: a convention of the plugin's own",
+    "object",
+    "loading/importing.py",
+)
+TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
+REGISTER = Convention("register", "adds a function or class to a group", "decorator", "core/running.py")
 MIDDLEWARE_GROUP = Convention(
-    "middleware", "group", "core/groups.py", "ASGI middleware and request processors, outside of those of plugins"
+    "middleware", "ASGI middleware and request processors, outside of those of plugins", "group", "core/groups.py"
 )
-STARTUP_GROUP = Convention("startup", "group", "core/lifespan.py", "functions that are called after startup of plugins")
+STARTUP_GROUP = Convention("startup", "functions that are called after startup of plugins", "group", "core/lifespan.py")
 SHUTDOWN_GROUP = Convention(
-    "shutdown", "group", "core/lifespan.py", "functions that are called before shutdown of plugins"
+    "shutdown", "functions that are called before shutdown of plugins", "group", "core/lifespan.py"
 )
-CONFIGURE = Convention("configure", "method", "core/groups.py", "of a member of a group: is given its OPTS")
+CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
-    "process", "method", "http/processors.py", "of a member of the group middleware: is given each request"
+    "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
 )
 REQUEST = Convention(
-    "request", "parameter", "http/processors.py", "the first of a function in the group middleware: the same"
+    "request", "the first of a function in the group middleware: the same", "parameter", "http/processors.py"
 )
 
 CONVENTIONS: tuple[Convention, ...] = (
     *(METADATA_OF_MODULE, METADATA_OF_PACKAGE, PYPROJECT, ENTRY_POINTS),
     *(TASKS, APPS, LIFECYCLE),
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
-    *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS),
+    *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, CONFIGURE, PROCESS, REQUEST),
 )
@@ -91,3 +122,9 @@ CONVENTIONS: tuple[Convention, ...] = (
 def of_kind(kind: Kind) -> tuple[Convention, ...]:
     """Those of one kind, in the order of the table."""
     return tuple(convention for convention in CONVENTIONS if convention.kind == kind)
+
+
+def declared_in(module: ModuleType) -> Iterator[Convention]:
+    """Those that stand at the top of a plugin."""
+    # Not `isinstance`: it asks a proxy what it stands for.
+    return (value for value in list(vars(module).values()) if type(value) is Convention)

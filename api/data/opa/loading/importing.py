@@ -7,7 +7,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +20,7 @@ from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
 from opa.loading import conventions
 from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
-from opa.loading.conventions import Convention
+from opa.loading.conventions import Convention, declared_in
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.import_errors import deepest_line_in, import_hint, summary
 from opa.loading.repeats import note_done
@@ -39,7 +41,8 @@ class ImportedPlugin:
     Attributes:
         file: the plugin as it lies on disk.
         module: its module, or its package.
-        parts: those of the submodules `PARTS`, and others that were asked for, that the package has.
+        parts: those of the submodules `PARTS`, and others that were asked for or that plugins declare, that the package
+            has.
         threads: the names of the threads that it has started meanwhile, and that still run.
     """
 
@@ -57,6 +60,15 @@ class ImportedPlugin:
         """What the plugin has under this name at its top; None where that is nothing, or a submodule of that name."""
         value = getattr(self.module, convention.name, None)
         return None if isinstance(value, ModuleType) else value
+
+    def found(self, convention: Convention) -> Any:
+        """What the plugin has under a convention of a plugin; None where that is nothing."""
+        if convention.kind == "module":
+            return self.parts.get(convention.module)
+        if convention.kind == "folder":
+            folder = self.file.file.parent / convention.name
+            return folder if self.file.is_package and folder.is_dir() else None
+        return self.attribute(convention)
 
 
 def import_plugins(
@@ -85,15 +97,26 @@ def import_plugins(
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
     installed = _installed_names()
+    declared: list[str] = []
     with Watchdog(log.warning).running() as watchdog:
+
+        def attempt(plugin: PluginFile, do: Callable[[], ImportedPlugin]) -> None:
+            try:
+                with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
+                    imported[plugin.name] = do()
+            except PluginImportError as error:
+                roster.leave_out(plugin.name, error)
+
         for plugin in sorted(roster.plugins, key=lambda plugin: not plugin.is_built_in):
             if plugin.name not in roster:
                 continue
-            try:
-                with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
-                    imported[plugin.name] = _import_plugin(plugin, roster, folders, installed, submodules)
-            except PluginImportError as error:
-                roster.leave_out(plugin.name, error)
+            known = [*declared, *submodules]
+            attempt(plugin, partial(_import_plugin, plugin, roster, folders, installed, known))
+            if plugin.name in imported:
+                declared += [each.module for each in declared_in(imported[plugin.name].module) if each.kind == "module"]
+        for plugin in roster.plugins if declared else ():
+            if plugin.name in roster and plugin.is_package:
+                attempt(plugin, partial(_with_declared_parts, imported[plugin.name], roster, folders, declared))
     return tuple(imported[plugin.name] for plugin in roster.plugins)
 
 
@@ -102,42 +125,80 @@ def _import_plugin(
 ) -> ImportedPlugin:
     if plugin.folder is not None and not plugin.is_built_in and plugin.name in installed:
         _refuse_name_of_installed_module(plugin)
-    what, file = f"plugin '{plugin.name}'", plugin.file
     before = threading.enumerate()
-    try:
+    with _errors_told(plugin, roster, folders) as doing:
         module = importlib.import_module(plugin.module)
         setattr(module, MARK, True)
         if plugin.is_built_in:
             sys.modules[plugin.name] = module
-        parts = {}
-        for part in (*PARTS, *submodules) if plugin.is_package else ():
-            file = plugin.file.with_name(f"{part}.py")
-            if part in submodules and not file.is_file():
-                file = plugin.file.parent / part / "__init__.py"
-            if file.is_file() or file.is_symlink():  # also one that leads nowhere
-                what = f"{file.name} of plugin '{plugin.name}'"
-                if not file.exists():
-                    raise PluginImportError("it is a link that leads nowhere", where=str(file), hint=LINK_HINT)
-                if file.stat().st_size > LARGEST:
-                    raise PluginImportError(f"it {TOO_LARGE}", where=str(file), hint=LARGE_HINT)
-                parts[part] = importlib.import_module(f"{plugin.module}.{part}")
+        parts = _import_parts(plugin, PARTS, submodules, doing)
+    note_done(f"import {plugin.file}")
+    return ImportedPlugin(plugin, module, parts, _threads_since(before))
+
+
+def _with_declared_parts(
+    found: ImportedPlugin, roster: Roster, folders: Sequence[Path], declared: Sequence[str]
+) -> ImportedPlugin:
+    """The plugin with those of the modules `declared` that were declared after it was imported."""
+    missing = [module for module in declared if module not in found.parts]
+    before = threading.enumerate()
+    with _errors_told(found.file, roster, folders) as doing:
+        parts = _import_parts(found.file, (), missing, doing)
+    threads = (*found.threads, *_threads_since(before))
+    return replace(found, parts={**found.parts, **parts}, threads=threads) if parts else found
+
+
+@dataclass
+class _Doing:
+    """What is imported at the moment, for messages."""
+
+    what: str
+    file: Path
+
+
+def _import_parts(
+    plugin: PluginFile, parts: Sequence[str], submodules: Sequence[str], doing: _Doing
+) -> dict[str, ModuleType]:
+    """Import those of `parts`, which are modules, and of `submodules`, which may be packages, that a package has."""
+    found = {}
+    for part in (*parts, *submodules) if plugin.is_package else ():
+        file = plugin.file.with_name(f"{part}.py")
+        if part in submodules and not file.is_file():
+            file = plugin.file.parent / part / "__init__.py"
+        if file.is_file() or file.is_symlink():  # also one that leads nowhere
+            doing.what, doing.file = f"{file.name} of plugin '{plugin.name}'", file
+            if not file.exists():
+                raise PluginImportError("it is a link that leads nowhere", where=str(file), hint=LINK_HINT)
+            if file.stat().st_size > LARGEST:
+                raise PluginImportError(f"it {TOO_LARGE}", where=str(file), hint=LARGE_HINT)
+            found[part] = importlib.import_module(f"{plugin.module}.{part}")
+    return found
+
+
+@contextmanager
+def _errors_told(plugin: PluginFile, roster: Roster, folders: Sequence[Path]) -> Iterator[_Doing]:
+    """What the import of a plugin raises in the block is told with the plugin and the place, and its modules go."""
+    doing = _Doing(f"plugin '{plugin.name}'", plugin.file)
+    try:
+        yield doing
     except KeyboardInterrupt:
         raise
     except TimeLimitError as error:
         _forget({plugin.module})
         limit = roster.policy.limit(plugin.name, "IMPORT")
         raise PluginImportError(
-            f"{what} takes longer than {limit:g} s to import",
+            f"{doing.what} takes longer than {limit:g} s to import",
             plugin=plugin.name,
-            where=deepest_line_in([*folders, plugin.file.parent], error) or f"{file}:1",
+            where=deepest_line_in([*folders, plugin.file.parent], error) or f"{doing.file}:1",
             hint="Move what takes long into ready(), or raise PLUGIN_IMPORT_TIMEOUT",
         ) from error
     except BaseException as error:
         _forget({plugin.module})
-        raise _import_error(what, plugin, file, error, [*folders, plugin.file.parent]) from error
-    note_done(f"import {plugin.file}")
-    threads = tuple(thread.name for thread in threading.enumerate() if thread not in before)
-    return ImportedPlugin(plugin, module, parts, threads)
+        raise _import_error(doing.what, plugin, doing.file, error, [*folders, plugin.file.parent]) from error
+
+
+def _threads_since(before: Sequence[threading.Thread]) -> tuple[str, ...]:
+    return tuple(thread.name for thread in threading.enumerate() if thread not in before)
 
 
 class PluginFolder(str):
