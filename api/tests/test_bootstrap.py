@@ -16,4 +16,4 @@ def test_the_log_names_a_built_in_plugin_where_a_filter_refused_it(project: Proj
     finally:
         log.remove(sink)
     (said,) = [line for line in written if line.startswith("plugin")]
-    assert "/core_docs: left out" in said
+    assert "/core_docs: skipped" in said

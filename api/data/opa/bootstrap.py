@@ -111,7 +111,7 @@ def _check_settings(manager: PluginManager) -> None:
 
     Raises:
         SettingsError: there are mistakes.
-        PluginError: the settings of a plugin that may not be left out cannot be made.
+        PluginError: the settings of a plugin that may not be skipped cannot be made.
     """
     mistakes = manager.plugin_settings.unknown()
     for found in manager.registry.objects:
@@ -135,5 +135,5 @@ def _celery_components(config: Config) -> frozenset[str]:
 
 
 def _log(decision: Decision) -> None:
-    what = "left out, " + ", ".join(decision.reasons) if decision.reasons else "loaded"
+    what = "skipped, " + ", ".join(decision.reasons) if decision.reasons else "loaded"
     log.log("TRACE" if decision.load else "DEBUG", f"plugin {decision.plugin.match_path}: {what}")

@@ -89,14 +89,14 @@ CHECKS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def main() -> int:
-    """Check what runs here, and print why it is not healthy, or which plugins a healthy worker has left out."""
+    """Check what runs here, and print why it is not healthy, or which plugins a healthy worker has skipped."""
     target = read_target()
     check = CHECKS.get(target["mode"])
     reason = check(target) if check else f"mode '{target['mode']}' has no health check"
     if reason:
         print(_in_one_line(reason))
     for plugin in target.get("plugins", ()):
-        print(_in_one_line(f"plugin '{plugin['name']}' is left out: {plugin['reason']}"))
+        print(_in_one_line(f"plugin '{plugin['name']}' is skipped: {plugin['reason']}"))
     return 1 if reason else 0
 
 

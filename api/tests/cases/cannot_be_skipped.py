@@ -1,4 +1,4 @@
-"""The kind: what goes wrong while a plugin is put together belongs to no plugin, and so cannot be left out."""
+"""The kind: what goes wrong while a plugin is put together belongs to no plugin, and so cannot be skipped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def _is_told_and_can_be_left_out(place: Place, *told: str) -> None:
     place.hello()
     seen = place.run("check", OPA_PLUGIN_FAILURE="skip")
     assert seen.returncode == 0, seen.stderr
-    assert ", 1 left out" in seen.stdout, seen.stdout
+    assert ", 1 skipped" in seen.stdout, seen.stdout
 
 
-@case("B15", "A hook without run is told with what marks a base class, and its plugin can be left out")
+@case("B15", "A hook without run is told with what marks a base class, and its plugin can be skipped")
 def a_hook_without_run(place: Place) -> None:
     place.plugin(
         "a.py",
@@ -53,7 +53,7 @@ def two_names(place: Place) -> None:
     assert seen.stdout.count("setup Seed") == 1, seen.stdout
 
 
-@case("B17", "A hook that cannot be made is told in one line with its place, and its plugin can be left out")
+@case("B17", "A hook that cannot be made is told in one line with its place, and its plugin can be skipped")
 def a_hook_that_raises(place: Place) -> None:
     place.plugin(
         "a.py",
@@ -70,7 +70,7 @@ def a_hook_that_raises(place: Place) -> None:
     _is_told_and_can_be_left_out(place, "hook G of plugin 'a' cannot be made: FileNotFoundError", "a.py:7")
 
 
-@case("B15-task", "A task whose option names nothing leaves out its own plugin alone")
+@case("B15-task", "A task whose option names nothing skips its own plugin alone")
 def a_task_with_a_wrong_option(place: Place) -> None:
     place.plugin("a.py", "from celery import shared_task\n@shared_task(rate_limit='100/x')\ndef build(): ...")
     for name in ("LOAD", "OPTS__BROKER_URL"):
@@ -82,7 +82,7 @@ def a_task_with_a_wrong_option(place: Place) -> None:
 
 @case(
     "B17-middleware",
-    "Middleware that cannot be made is told in one line with its place, and its plugin can be left out",
+    "Middleware that cannot be made is told in one line with its place, and its plugin can be skipped",
 )
 def middleware_that_cannot_be_made(place: Place) -> None:
     place.hello()

@@ -1,4 +1,4 @@
-"""The kind: what looks like a plugin is left out, or taken for one, by how it lies in the folder, without a word."""
+"""The kind: what looks like a plugin is skipped, or taken for one, by how it lies in the folder, without a word."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def a_dot_in_the_name(place: Place) -> None:
     for name in ("shop-1.2", "hello.v2.py"):
         assert f"warning: '{name}' is not loaded, since it has a name with more than letters" in seen.stderr
     rows = {row["name"]: row["status"] for row in json.loads(place.run("plugins", "--json").stdout)}
-    assert rows["shop-1.2"] == rows["hello.v2"] == "left out"
+    assert rows["shop-1.2"] == rows["hello.v2"] == "skipped"
 
 
 @case("B11", "The copy of a file is no plugin of its own: its schedule stands once, and one warning tells of the copy")

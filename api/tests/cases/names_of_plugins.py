@@ -53,7 +53,7 @@ def options_of_no_plugin(place: Place) -> None:
     loaded = int(place.run("check").stdout.split()[1])
     place.plugin("broken.py", "import nope")
     seen = place.run("check", OPA_PLUGIN_OPTIONS__BROKEN__FAILURE="skip")
-    assert f"ok: {loaded} plugins loaded, 1 left out" in seen.stdout, seen.stdout + seen.stderr
+    assert f"ok: {loaded} plugins loaded, 1 skipped" in seen.stdout, seen.stdout + seen.stderr
     place.plugin("broken.py", "")
     seen = place.run("check", OPA_PLUGIN_OPTIONS__BROKN__FAILURE="skip")
     assert "PLUGIN_OPTIONS has 'BROKN', and there is no plugin of this name" in seen.stderr, seen.stderr

@@ -107,7 +107,7 @@ def test_where_its_plugin_may_be_left_out_it_is_left_out_as_it_is_at_the_start(p
     project.settings(PLUGIN_FAILURE="skip")
     done = run("-m", "opa.cli", "check")
     assert done.returncode == 0
-    assert "plugin 'a' is left out: setup Made of plugin 'a' asks for the component 'nowhere'" in done.stderr
+    assert "plugin 'a' is skipped: setup Made of plugin 'a' asks for the component 'nowhere'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_it_says_why_a_plugin_is_left_out(project: Project, capsys: pytest.Captu
     project.plugin("out.py", "raise RuntimeError('is not even imported')")
     project.settings(PLUGIN_BLACKLIST_LIST=["plugins/out"])
     row = plugins(capsys)["out"]
-    assert row["status"] == "left out"
+    assert row["status"] == "skipped"
     assert row["reasons"] == ["in PLUGIN_BLACKLIST_LIST"]
 
 
@@ -88,7 +88,7 @@ def test_the_projects_plugins_are_shown_with_paths_from_the_project_on(project: 
     assert lines == [
         "hello  loaded  plugins/hello.py",
         "    GET /a",
-        "out  left out  plugins/out.py",
+        "out  skipped  plugins/out.py",
         "    in PLUGIN_BLACKLIST_LIST",
     ]
     assert others.endswith("that come with opa-stack, which --all shows")

@@ -1,4 +1,4 @@
-"""What is wrong with one plugin leaves out that one alone, whichever step of the start finds it."""
+"""What is wrong with one plugin skips that one alone, whichever step of the start finds it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_it_is_left_out_and_all_others_are_served(started: Project, plugin: str,
     started.settings(PLUGIN_FAILURE="skip")
     with started.client() as client:
         assert client.get("/hello").status_code == 200
-        assert client.get("/readyz").json()["plugins"] == [{"name": "jobs", "status": "left out"}]
+        assert client.get("/readyz").json()["plugins"] == [{"name": "jobs", "status": "skipped"}]
         left_out = client.app.manager.roster.left_out  # type: ignore[attr-defined]
     assert problem in str(left_out["jobs"])
 

@@ -18,7 +18,7 @@ def test_it_names_and_counts_what_is_not_built_in(project: Project) -> None:
     project.plugin("shop copy.py")
     project.settings(PLUGIN_FAILURE="skip", PLUGIN_BLACKLIST_LIST=["plugins/old"])
     app = project.app()
-    plugins = "2 plugins loaded (hello, shop), 3 left out (broken, old, shop copy.py)"
+    plugins = "2 plugins loaded (hello, shop), 3 skipped (broken, old, shop copy.py)"
     assert overview(app.manager, app.count_plugin_routes()) == f"{plugins}; 2 routes, 1 task"
     assert overview(app.manager) == f"{plugins}; 1 task"
 

@@ -76,7 +76,7 @@ def test_a_setup_that_ends_the_process_is_an_error_of_its_plugin(project: Projec
         pass
     project.settings(PLUGIN_FAILURE="skip")
     with project.client() as client:
-        assert client.get("/readyz").json()["plugins"] == [{"name": "a", "status": "left out"}]
+        assert client.get("/readyz").json()["plugins"] == [{"name": "a", "status": "skipped"}]
 
 
 def test_a_secret_that_a_validator_repeats_is_not_told(project: Project) -> None:

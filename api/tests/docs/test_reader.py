@@ -39,7 +39,7 @@ def test_what_is_printed_fits(expected: str, printed: str) -> None:
         ("1", "11"),
         ("1...", "21"),
         ("a.c", "abc"),
-        ("...loaded...", "left out"),
+        ("...loaded...", "skipped"),
         (f'"{ID}"', '"an-id"'),
         (f'"{ID}" and "{ID}"', f'"{OTHER}" and "{ID}"'),
         (f'"{UUID}" and "{UUID}"', f'"{OTHER_UUID}" and "{UUID}"'),

@@ -225,7 +225,7 @@ def test_what_requires_a_plugin_that_is_left_out_and_may_not_be_left_out_itself_
     broken: Project,
 ) -> None:
     broken.settings(PLUGIN_OPTIONS={"bad": {"FAILURE": "skip"}})
-    with pytest.raises(OpaError, match="plugin 'needs' requires the plugin 'bad', which is left out"):
+    with pytest.raises(OpaError, match="plugin 'needs' requires the plugin 'bad', which is skipped"):
         broken.prepare()
 
 

@@ -160,7 +160,7 @@ def test_what_requires_a_plugin_that_is_left_out_says_so_also_by_another_spellin
     project.plugin("aa.py")
     project.meta("aa-meta.json", {"requires": ["my-auth"]})
     project.settings(PLUGIN_FAILURE="skip")
-    assert "which is left out" in str(project.prepare().roster.left_out["aa"])
+    assert "which is skipped" in str(project.prepare().roster.left_out["aa"])
 
 
 def test_a_requirement_of_a_plugin_that_has_become_a_setting_names_the_setting(project: Project) -> None:

@@ -52,7 +52,7 @@ def test_strangers_are_told_states_and_no_reasons(project: Project) -> None:
     components = {found["name"]: found for found in answer.json()["components"]}
     assert components["here"] == {"name": "here", "status": "connected"}
     assert components["gone"] == {"name": "gone", "status": "not loaded"}
-    assert answer.json()["plugins"] == [{"name": "broken", "status": "left out"}]
+    assert answer.json()["plugins"] == [{"name": "broken", "status": "skipped"}]
     assert "invalid" not in answer.text
     assert "nowhere" not in answer.text
 
@@ -102,4 +102,4 @@ def test_readiness_counts_the_plugins_that_are_loaded(project: Project) -> None:
     with project.client() as client:
         answer = client.get("/readyz").json()
     assert answer["plugins_loaded"] == 2
-    assert answer["plugins"] == [{"name": "broken", "status": "left out"}]
+    assert answer["plugins"] == [{"name": "broken", "status": "skipped"}]

@@ -62,7 +62,7 @@ def test_with_skip_a_worker_runs_what_is_left_and_says_what_is_not(tasks: TaskPr
     worker = tasks.worker()
     with tasks.sending():
         assert tasks.module("good").good.delay().get(timeout=60) == "good"
-    assert [name for name in names if not worker.says(f"plugin '{name}' is left out")] == []
+    assert [name for name in names if not worker.says(f"plugin '{name}' is skipped")] == []
     assert worker.stop(signal.SIGTERM) == 0
 
 
@@ -86,7 +86,7 @@ def test_with_skip_a_worker_does_not_take_the_tasks_of_a_plugin_whose_ready_fail
         text=True,
         check=True,
     )
-    assert checked.stdout.startswith("plugin 'bad' is left out: ")
+    assert checked.stdout.startswith("plugin 'bad' is skipped: ")
 
 
 def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_another_is_left_out_then(

@@ -45,7 +45,7 @@ def unknown_components_in_routes(app: Api) -> Iterator[Mistake]:
 def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
     """Setups, `ready`, `startup` and `shutdown` that cannot be called, for they ask for what there is not.
 
-    So are the functions of the groups `startup` and `shutdown`, which belong to no plugin that could be left out.
+    So are the functions of the groups `startup` and `shutdown`, which belong to no plugin that could be skipped.
     """
     for function, what, where, plugin in _functions(manager):
         try:

@@ -33,7 +33,7 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
     by_name = {plugin.name: plugin.match_path for plugin in reversed(plugins)}
     for setting, entry in entries:
         path = Path(entry).absolute()
-        # A blacklist may name it: then it is left out, as is meant.
+        # A blacklist may name it: then it is skipped, as is meant.
         for_others = hint_where_for_others([path.parent], path.name) if setting == SETTINGS[0] else None
         if entry in known or (_is_there(path, manager.folders) and not for_others):
             continue

@@ -27,7 +27,7 @@ def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each folder that looks like a package and is none, where no plugin imports its files either.
 
     Hidden folders, those whose name starts with an underscore, those that are plugin paths themselves, those with
-    nothing but tests, and those that a filter would leave out are as they should be.
+    nothing but tests, and those that a filter would skip are as they should be.
     """
     known = {
         (decision.plugin.folder, decision.plugin.name) for decision in manager.decisions if decision.plugin.is_package

@@ -21,7 +21,7 @@ def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Mistake]:
     found = [decision.plugin for decision in manager.decisions if decision.plugin.folder in folders]
     if number := len(found) + len(manager.refused):
         problem = f"there {'is one' if number == 1 else f'are {number}'} in {_all(folders)}, and none is in"
-        hint = "'opa plugins' says why each is left out"
+        hint = "'opa plugins' says why each is skipped"
     else:
         paths = manager.config.PLUGIN_PATHS
         missing = f"{_all(paths)} is not there" if paths else "PLUGIN_PATHS names none"

@@ -36,7 +36,7 @@ def check() -> None:
     loaded = len(manager.registry.objects)
     left_out = len(manager.decisions) + len(manager.refused) - loaded
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    print(f"ok: {loaded} plugins loaded, {left_out} left out{told}")
+    print(f"ok: {loaded} plugins loaded, {left_out} skipped{told}")
 
 
 def _look_for_types(application: Api) -> None:
@@ -59,7 +59,7 @@ def _start_without_components(application: Api) -> None:
     """Find what would fail when the process starts, without the components that it starts with.
 
     Raises:
-        PluginError: a setup, a step or a task of a plugin that may not be left out.
+        PluginError: a setup, a step or a task of a plugin that may not be skipped.
     """
     from opa.checks.components import mistakes_at_start
     from opa.checks.tasks import tasks_that_cannot_be_made

@@ -120,4 +120,4 @@ def _show(found: dict[str, Any]) -> None:
     )
     print(in_one_line(f"plugins loaded: {found['plugins_loaded']}"))
     for plugin in found["plugins"]:
-        print(in_one_line(f"plugin '{plugin['name']}' is left out: {plugin['reason']}"))
+        print(in_one_line(f"plugin '{plugin['name']}' is skipped: {plugin['reason']}"))

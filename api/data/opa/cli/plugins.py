@@ -1,4 +1,4 @@
-"""`opa plugins`: what was found, what is loaded, what was left out and why, and what each plugin provides."""
+"""`opa plugins`: what was found, what is loaded, what was skipped and why, and what each plugin provides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plugins(
     every: Annotated[bool, typer.Option("--all", help="Show also those that come with opa-stack.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show which plugins were found and loaded, which were left out and why, and what each provides."""
+    """Show which plugins were found and loaded, which were skipped and why, and what each provides."""
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
     from opa.http.builder import build_app
@@ -73,7 +73,7 @@ def _row(decision: Decision, found: PluginObjects | None, manager: PluginManager
         "description": metadata.description,
         "file": str(plugin.file),
         "built_in": plugin.is_built_in,
-        "status": "loaded" if found else "broken" if error else "left out",
+        "status": "loaded" if found else "broken" if error else "skipped",
         "reasons": [str(error)] if error else list(decision.reasons),
         "tags": sorted(metadata.tags),
         "requires": [str(requirement) for requirement in metadata.requires],

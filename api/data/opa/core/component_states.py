@@ -67,7 +67,7 @@ def configured_components(config: Config, registry: Registry, roster: Roster) ->
 
 def _driver_left_out(roster: Roster, driver: str) -> str:
     plugins = ", ".join(f"'{name}'" for name in roster.left_out)
-    return f"no plugin that is in has its driver '{driver}'; left out: {plugins}"
+    return f"no plugin that is in has its driver '{driver}'; skipped: {plugins}"
 
 
 def _driver(key: str, options: Mapping[str, Any], config: Config, registry: Registry, roster: Roster) -> Driver | None:
@@ -101,7 +101,7 @@ def _made(driver: type[Driver], options: Mapping[str, Any], registry: Registry) 
 
 
 def forget_components(states: dict[str, ComponentState], drivers: Collection[type[Driver]], reason: str) -> None:
-    """Note that the components of `drivers`, whose plugin is left out, are not to be connected."""
+    """Note that the components of `drivers`, whose plugin is skipped, are not to be connected."""
     for name, state in states.items():
         if type(state.driver) in drivers:
             states[name] = replace(state, driver=None, status=NOT_LOADED, reason=reason)

@@ -37,7 +37,7 @@ def prepare_components(manager: PluginManager) -> None:
     """
     for name in manager.component_states:
         state = manager.component_states[name]
-        if state.driver is None:  # that of another one may have been left out meanwhile
+        if state.driver is None:  # that of another one may have been skipped meanwhile
             continue
         try:
             state.driver.prepare()
@@ -49,7 +49,7 @@ def prepare_components(manager: PluginManager) -> None:
 
 
 def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bool:
-    """Whether the plugin of a driver is left out, whose own code has failed: its options are none of its mistakes."""
+    """Whether the plugin of a driver is skipped, whose own code has failed: its options are none of its mistakes."""
     plugin = manager.registry.plugin_of[type(driver)]
     is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
     if is_built_in or isinstance(error, ValueError | KeyError) or not manager.roster.policy.skips(plugin):
@@ -67,7 +67,7 @@ def _unprepared(state: ComponentState, error: Exception) -> ComponentError:
         f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {reason_of(error)}",
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
-        hint="Fix its OPTS; with LOAD 'no' it is left out",
+        hint="Fix its OPTS; with LOAD 'no' it is skipped",
     )
 
 
@@ -241,7 +241,7 @@ def _failure(
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}"
         + (f"; {' and '.join(defaults)} from default-settings.yaml" if defaults else ""),
-        hint="Start its server or fix its OPTS; with LOAD 'no' it is left out",
+        hint="Start its server or fix its OPTS; with LOAD 'no' it is skipped",
     )
 
 
@@ -266,7 +266,7 @@ async def disconnect_components(manager: PluginManager) -> None:
 
 
 async def drop_components(manager: PluginManager, drivers: Collection[type[Driver]]) -> None:
-    """Disconnect those components of `drivers`, whose plugin is left out, that are connected."""
+    """Disconnect those components of `drivers`, whose plugin is skipped, that are connected."""
     for name, component in reversed(list(manager.optional_components.items())):
         if type(component) in drivers:
             state = manager.component_states[name]

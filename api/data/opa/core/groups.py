@@ -103,7 +103,7 @@ class Groups:
 
         Args:
             groups: their entries, by name.
-            left_out: the modules of plugins that are left out; what lies in them does not count.
+            left_out: the modules of plugins that are skipped; what lies in them does not count.
 
         Raises:
             GroupError: URIs lead to nothing, or their objects cannot be configured; all of them are reported at once.

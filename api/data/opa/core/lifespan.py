@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opa.core.register import PluginObjects
 
 LeaveOut = Callable[[str, PluginError], Awaitable[object]]
-"""Leaves out the plugin of that name, or raises its error where it may not be left out."""
+"""Skips the plugin of that name, or raises its error where it may not be skipped."""
 
 
 class Application(Protocol):
@@ -41,14 +41,14 @@ class Application(Protocol):
 async def running(manager: PluginManager, app: Application | None = None) -> AsyncIterator[LeaveOut]:
     """Start what `manager` has loaded; on leaving, or where a step fails, stop what has started, in reverse.
 
-    A plugin that fails is left out where the settings say so. Stopping one thing that fails does not keep the others
+    A plugin that fails is skipped where the settings say so. Stopping one thing that fails does not keep the others
     from being stopped.
 
-    Gives what leaves out a plugin that fails later in the start.
+    Gives what skips a plugin that fails later in the start.
 
     Raises:
         ComponentConnectError: a component that had to connect did not.
-        PluginError: a setup, `ready`, `startup` or `shutdown` of a plugin that may not be left out failed; the
+        PluginError: a setup, `ready`, `startup` or `shutdown` of a plugin that may not be skipped failed; the
             first that did.
     """
     with belonging_to(manager):
@@ -83,7 +83,7 @@ class _Process:
         self._uses = Uses(lambda: [] if app is None else used_by_routes(app.router.routes[routes:]))
 
     async def set_up(self) -> None:
-        """Run the setups, in load order; where there is no application, those that need it are left out."""
+        """Run the setups, in load order; where there is no application, those that need it are skipped."""
         for found in self._manager.registry.starting:
             for setup in found.setups:
                 if self._app is None and asks_for("app", setup):
@@ -123,10 +123,10 @@ class _Process:
         return failures[0] if failures else None
 
     async def leave_out(self, plugin: str, error: PluginError) -> None:
-        """Leave out a plugin, and stop it where it has started.
+        """Skip a plugin, and stop it where it has started.
 
         Raises:
-            PluginError: `error`, where the plugin may not be left out.
+            PluginError: `error`, where the plugin may not be skipped.
         """
         gone = self._manager.leave_out(plugin, error)
         for other in gone:
@@ -166,7 +166,7 @@ class _Process:
         group = GROUPS[step].name
         for member in self._manager.groups.members(group):
             plugin = self._manager.plugin_of_module(member.home)
-            if plugin is None and member not in self._manager.groups.members(group):  # left out by an earlier one
+            if plugin is None and member not in self._manager.groups.members(group):  # skipped by an earlier one
                 continue
             try:
                 await self._runner.run(step, member.value, plugin=member.uri, limit=limit)

@@ -54,7 +54,7 @@ class PluginManager:
         folders: the plugin paths, the built-in one last.
         decisions: every plugin that was found, and whether the filters let it through.
         refused: what looks like a plugin, and cannot be loaded.
-        roster: the plugins that are in, and those that were left out because they are broken.
+        roster: the plugins that are in, and those that were skipped because they are broken.
         registry: what the loaded plugins define.
         hook_definitions: by name.
         hooks: the hook that is called, by name.
@@ -125,14 +125,14 @@ class PluginManager:
                 del bound[name]
 
     def leave_out(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
-        """Leave out a plugin that failed after it was registered, and those that require it or its hooks.
+        """Skip a plugin that failed after it was registered, and those that require it or its hooks.
 
         Returns:
             What those plugins had defined. Hooks, tasks, members of groups and components that are not connected yet
             are gone already.
 
         Raises:
-            PluginError: `error`, where the plugin may not be left out.
+            PluginError: `error`, where the plugin may not be skipped.
         """
         before = self.registry.objects
         self.roster.leave_out(plugin, error)
@@ -140,7 +140,7 @@ class PluginManager:
         self._discard_what_is_not_registered()
         gone = tuple(found for found in before if found.plugin.name not in self.roster)
         drivers = [driver for found in gone for driver in found.drivers]
-        forget_components(self.component_states, drivers, f"the plugin of its driver is left out: {error.problem}")
+        forget_components(self.component_states, drivers, f"the plugin of its driver is skipped: {error.problem}")
         return gone
 
     def found(self, convention: Convention) -> dict[str, Any]:

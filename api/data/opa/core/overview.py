@@ -13,7 +13,7 @@ SHOWN = 12
 
 
 def overview(manager: PluginManager, routes: int | None = None) -> str:
-    """`3 plugins loaded (hello, report, shop), 1 left out (old); 12 routes, 3 tasks`.
+    """`3 plugins loaded (hello, report, shop), 1 skipped (old); 12 routes, 3 tasks`.
 
     Plugins that come with opa-stack are there as always, and do not count.
 
@@ -30,7 +30,7 @@ def overview(manager: PluginManager, routes: int | None = None) -> str:
     left_out += [refused.path.name for refused in manager.refused]
     told = [_counted(len(plugins), "plugin") + " loaded" + _names([plugin.name for plugin in plugins])]
     if left_out:
-        told.append(f"{len(left_out)} left out{_names(left_out)}")
+        told.append(f"{len(left_out)} skipped{_names(left_out)}")
     counts = [] if routes is None else [_counted(routes, "route")]
     functions = manager.celery.functions().values()
     tasks = sum(not function.__module__.startswith(("celery.", "opa.")) for function in functions)

@@ -80,7 +80,7 @@ def register_plugins(
     used: Container[object] = (),
     made: dict[type[Hook], Hook] | None = None,
 ) -> Registry:
-    """Collect what the plugins of `roster` define; leave out, one after another, those that do not fit.
+    """Collect what the plugins of `roster` define; skip, one after another, those that do not fit.
 
     Args:
         plugins: those that were imported.
@@ -89,7 +89,7 @@ def register_plugins(
         made: the hooks that were made before, which are taken again, and what they have stored with them.
 
     Raises:
-        RegistrationError: a plugin that may not be left out does not fit; see `register`.
+        RegistrationError: a plugin that may not be skipped does not fit; see `register`.
     """
     made = {} if made is None else made
     while True:
@@ -409,7 +409,7 @@ def _require_hooks(
             f" fills it{others}",
             plugin=plugin_of[definition],
             where=where_is(definition),
-            hint=f"Add a plugin with a Hook whose name is '{missing[0]}', or look at 'opa plugins' for one left out",
+            hint=f"Add a plugin with a Hook whose name is '{missing[0]}', or look at 'opa plugins' for one skipped",
         )
 
 

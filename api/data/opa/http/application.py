@@ -81,7 +81,7 @@ class Api(FastAPI):
                 await starter.start("a router", lifespan, self, plugin)
             entered = [lifespan for lifespan, _ in self._contributions.lifespans]
             await self._mounted.start(self._routes_with_plugins(), entered, starter, started)
-            self.router.build_index()  # without what has been left out
+            self.router.build_index()  # without what has been skipped
             yield starter.state or None
 
     def _routes_with_plugins(self) -> list[tuple[BaseRoute, str | None]]:
@@ -209,10 +209,10 @@ class Api(FastAPI):
         await server.end()
 
     async def _build_middleware(self) -> None:
-        """Make the middleware of this start, without that of plugins where it cannot be made and they may be left out.
+        """Make the middleware of this start, without that of plugins where it cannot be made and they may be skipped.
 
         Raises:
-            RegistrationError: it cannot be made, and its plugin may not be left out.
+            RegistrationError: it cannot be made, and its plugin may not be skipped.
         """
         self.middleware_stack = None
         while self.middleware_stack is None:

@@ -27,7 +27,7 @@ def build_app(manager: PluginManager) -> Api:
 
     Raises:
         PluginError: a member of the group is no middleware, or a router, middleware or exception handler cannot be
-            added, and does not belong to a plugin that may be left out.
+            added, and does not belong to a plugin that may be skipped.
     """
     config = manager.config
     app = Api(
@@ -55,7 +55,7 @@ def _add_all(app: Api) -> None:
         plugin = manager.plugin_of_module(member.home)
         if plugin is None and not member.module:
             app.append_middleware(middleware_of(member))
-        elif plugin is None or plugin not in manager.roster:  # left out by an earlier one
+        elif plugin is None or plugin not in manager.roster:  # skipped by an earlier one
             continue
         elif member.module:
             with _added_by(plugin, app):
@@ -98,10 +98,10 @@ def _put_own_routes_first(app: Api) -> None:
 
 @contextmanager
 def _added_by(plugin: str, app: Api) -> Iterator[None]:
-    """What is added in the block belongs to `plugin`, which is left out where that fails.
+    """What is added in the block belongs to `plugin`, which is skipped where that fails.
 
     Raises:
-        PluginError: it fails, and the plugin may not be left out.
+        PluginError: it fails, and the plugin may not be skipped.
     """
     try:
         with app.contributed_by(plugin, at_end=True):

@@ -1,4 +1,4 @@
-"""What each plugin has added to an application, so that it can be taken out again where the plugin is left out."""
+"""What each plugin has added to an application, so that it can be taken out again where the plugin is skipped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Contributions:
 
     Args:
         app: the application.
-        policy: says which plugins may be left out; of the others nothing need be remembered that only removal needs.
+        policy: says which plugins may be skipped; of the others nothing need be remembered that only removal needs.
 
     Attributes:
         lifespans: those of the routers, in the order in which they start, each with the plugin that has added it.

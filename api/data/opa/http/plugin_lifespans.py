@@ -24,7 +24,7 @@ class LifespanStarter:
 
     Args:
         manager: the plugins.
-        leave_out: leaves out a plugin that failed, or raises its error. What it has started ends with all others:
+        leave_out: skips a plugin that failed, or raises its error. What it has started ends with all others:
             task groups have to end in the reverse order of their start.
         stack: of those that have started.
 
@@ -39,7 +39,7 @@ class LifespanStarter:
         self.state: dict[str, Any] = {}
 
     async def start(self, what: str, lifespan: Lifespan[Any], app: Any, plugin: str | None) -> None:
-        """Start one, unless its plugin has been left out.
+        """Start one, unless its plugin has been skipped.
 
         Args:
             what: has it, for messages.
@@ -48,7 +48,7 @@ class LifespanStarter:
             plugin: that it belongs to; None where only the module of the lifespan can tell.
 
         Raises:
-            PluginError: it failed or took too long, and the plugin may not be left out.
+            PluginError: it failed or took too long, and the plugin may not be skipped.
         """
         roster = self._manager.roster
         plugin = plugin or self._manager.plugin_of_module(getattr(lifespan, "__module__", None) or "")
@@ -76,7 +76,7 @@ class LifespanStarter:
             plugin: that it belongs to, where that is known.
 
         Raises:
-            PluginError: some cannot be made, and the plugin may not be left out.
+            PluginError: some cannot be made, and the plugin may not be skipped.
         """
         if not getattr(app, "user_middleware", None) or app.middleware_stack is not None:
             return

@@ -81,7 +81,7 @@ def plugin_folders(paths: Iterable[str], *, may_be_missing: Iterable[str] = (), 
     Args:
         paths: the plugin paths of the settings. `PACKAGE:FOLDER` is a folder inside an installed package; a relative
             path starts at the current folder; `~` is the home folder.
-        may_be_missing: those of them that are left out where they do not exist, instead of being an error.
+        may_be_missing: those of them that are skipped where they do not exist, instead of being an error.
         limit: seconds that the packages around a `PACKAGE` may take to import.
 
     Raises:

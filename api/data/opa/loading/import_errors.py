@@ -40,7 +40,7 @@ def import_hint(error: BaseException, file: Path) -> str:
             "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
             " path"
         )
-    return hint_for(f"import {file}", "Fix the plugin, or leave it out with PLUGIN_BLACKLIST_LIST")
+    return hint_for(f"import {file}", "Fix the plugin, or skip it with PLUGIN_BLACKLIST_LIST")
 
 
 def _own_import(error: ModuleNotFoundError) -> str | None:

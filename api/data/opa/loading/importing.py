@@ -80,7 +80,7 @@ def import_plugins(
     an installed module. Built-in plugins are imported first, as `opa.plugins.NAME` and under their bare name, so
     that both names mean one module however a user's plugin spells it.
 
-    A plugin that cannot be imported is left out, with those that require it.
+    A plugin that cannot be imported is skipped, with those that require it.
 
     Args:
         roster: the plugins.
@@ -88,7 +88,7 @@ def import_plugins(
         submodules: more submodules or subpackages that are imported with each package which has them.
 
     Raises:
-        PluginImportError: a plugin that may not be left out does not import, takes too long, or has the name of an
+        PluginImportError: a plugin that may not be skipped does not import, takes too long, or has the name of an
             installed module.
     """
     forget_plugins()

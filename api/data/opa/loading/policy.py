@@ -44,7 +44,7 @@ class Policy:
         )
 
     def skips(self, plugin: str) -> bool:
-        """Whether `plugin` is left out where it is broken, instead of stopping the start."""
+        """Whether `plugin` is skipped where it is broken, instead of stopping the start."""
         return bool(self._option(plugin, "FAILURE", self.failure) == "skip")
 
     def limit(self, plugin: str, step: Step) -> float:

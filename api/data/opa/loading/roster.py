@@ -1,4 +1,4 @@
-"""Which plugins are in, in which order, and which were left out because they, or what they require, are broken."""
+"""Which plugins are in, in which order, and which were skipped because they, or what they require, are broken."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Roster:
 
     Args:
         plugins: those that the filters let through, as they were found.
-        policy: says for each whether it may be left out.
+        policy: says for each whether it may be skipped.
 
     Attributes:
         plugins: those that are in, in load order.
         left_out: the error of each that is not, by plugin name.
 
     Raises:
-        PluginError: a plugin is broken, or requires what is not there, and may not be left out.
+        PluginError: a plugin is broken, or requires what is not there, and may not be skipped.
     """
 
     def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:
@@ -42,14 +42,14 @@ class Roster:
         return name in self._names
 
     def leave_out(self, name: str, error: PluginError) -> None:
-        """Leave out the plugin `name` because of `error`, and every plugin that requires it.
+        """Skip the plugin `name` because of `error`, and every plugin that requires it.
 
         Raises:
             PluginError: `error`, where the policy for the plugin is not `skip`.
         """
         if not self.policy.skips(name):
             raise error
-        log.error(f"plugin '{name}' is left out: {error}")
+        log.error(f"plugin '{name}' is skipped: {error}")
         self.left_out[name] = error
         self._gone = by_name([*self._gone.values(), *(plugin for plugin in self.plugins if plugin.name == name)])
         self.plugins = tuple(plugin for plugin in self.plugins if plugin.name != name)
@@ -62,7 +62,7 @@ class Roster:
 
     def left_out_as_told(self) -> list[dict[str, str]]:
         """Name, status and reason of each plugin that is not in, without the paths of this machine."""
-        return [{"name": name, "status": "left out", "reason": error.problem} for name, error in self.left_out.items()]
+        return [{"name": name, "status": "skipped", "reason": error.problem} for name, error in self.left_out.items()]
 
     def _drop_unmet(self) -> None:
         named = by_name(self.plugins)
@@ -77,7 +77,7 @@ class Roster:
             other = required_plugin(requirement, self._gone)
             if other is not None:
                 return RequirementError(
-                    f"plugin '{plugin.name}' requires the plugin '{requirement}', which is left out:"
+                    f"plugin '{plugin.name}' requires the plugin '{requirement}', which is skipped:"
                     f" {self.left_out[other.name].problem}",
                     plugin=plugin.name,
                     where=str(plugin.file),

@@ -34,7 +34,7 @@ async def answer_health(_request: Request) -> JSONResponse:
 async def answer_readiness(_request: Request) -> JSONResponse:
     """Answer 200 once every component that is to be loaded is connected, otherwise 503.
 
-    The answer lists the components and the plugins that were left out, and counts those that are loaded, but for the
+    The answer lists the components and the plugins that were skipped, and counts those that are loaded, but for the
     built-in ones: none where another folder is mounted than was meant.
     """
     manager = get_plugin_manager()

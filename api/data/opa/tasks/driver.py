@@ -183,7 +183,7 @@ class CeleryDriver(Driver):
             raise SettingsError(f"{setting}: {problem}", where=config.source(setting))
 
     def _set_up(self, app: Any) -> Any:
-        """What the hook makes of the application; that of the next plugin where one fails that may be left out."""
+        """What the hook makes of the application; that of the next plugin where one fails that may be skipped."""
         while True:
             hook = type(self.pm.hooks["driver.celery.setup"])
             plugin = self.pm.registry.plugin_of[hook]
@@ -208,10 +208,10 @@ class CeleryDriver(Driver):
             self.pm.leave_out(plugin, failure)
 
     def _check_tasks(self, app: Any) -> None:
-        """Leave out the plugins with tasks that cannot be made, or have options that name nothing.
+        """Skip the plugins with tasks that cannot be made, or have options that name nothing.
 
         Raises:
-            RegistrationError: one may not be left out.
+            RegistrationError: one may not be skipped.
         """
         app.note_shared_tasks()
         for task, options in list(app.looked_up_options.items()):
@@ -226,7 +226,7 @@ class CeleryDriver(Driver):
 
     def _refuse(self, app: Any, task: str, failure: RegistrationError) -> None:
         function = app.functions().get(task)
-        if function is None:  # its plugin was left out meanwhile
+        if function is None:  # its plugin was skipped meanwhile
             return
         failure.plugin = self.pm.plugin_of_module(function.__module__)
         if failure.plugin is None:

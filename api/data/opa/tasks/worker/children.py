@@ -64,7 +64,7 @@ class Children:
                 count -= len(os.read(self._reader, count))
 
     def leave_out_what_they_did(self) -> None:
-        """Leave out in the worker the plugins that a child has left out: it has no tasks of theirs."""
+        """Skip in the worker the plugins that a child has skipped: it has no tasks of theirs."""
         manager = get_plugin_manager()
         for name, problem in (line.partition("\t")[::2] for line in self._left_out.read()):
             if name in manager.roster:

@@ -298,7 +298,7 @@ class Readiness(bootsteps.StartStopStep):
         c.timer.call_after(STEADY, c.reconnects.is_over)
 
     def _note(self, c: Any) -> None:
-        # A child that took the place of another may have left out a plugin that the first ones could start.
+        # A child that took the place of another may have skipped a plugin that the first ones could start.
         c.controller.children.leave_out_what_they_did()
         for name in c.strategies.keys() - c.app.tasks.keys():
             del c.strategies[name]
