@@ -21,7 +21,7 @@ def unreadable(place: Place) -> None:
     assert seen.returncode == 0, seen.stderr
     assert "'linked.py' is not loaded, since it is a link that leads nowhere" in seen.stderr
     assert "'shop' is not loaded, since it is a link that leads in a circle" in seen.stderr
-    assert "'pipe.py' is not loaded, since it is no regular file" in seen.stderr
+    assert "'pipe.py' is not loaded, since it is not a regular file" in seen.stderr
     if os.geteuid():
         (place.plugins / "locked").chmod(0o700)
         assert "'locked' is not loaded, since it cannot be read: Permission denied" in seen.stderr
@@ -107,6 +107,6 @@ def what_nothing_uses(place: Place) -> None:
     )
     seen = place.run("check")
     assert seen.returncode == 0
-    assert "hello() of plugin 'a' stands below a decorator without parentheses" in seen.stderr
+    assert "hello() of plugin 'a' is below a decorator without parentheses" in seen.stderr
     assert "GET /x/all of plugin 'a' is never reached" in seen.stderr
     assert "middleware Gate of plugin 'a' is in no application" in seen.stderr

@@ -36,7 +36,7 @@ def tasks_that_cannot_run(place: Place) -> None:
     for problem in (
         "the schedule 'nightly' sends the task 'a.tikc', which no plugin here has",
         "the schedule 'a.tick' sends the task 'a.tick' with arguments that do not fit: missing a required argument",
-        "task 'a.build' of plugin 'a' has the parameter 'self', and nobody gives it one",
+        "task 'a.build' of plugin 'a' has the parameter 'self', which is passed only with bind=True",
         "task 'a.count' of plugin 'a' asks for the component 'aioredis' by its parameter 'redis'",
         "'plain.send()' in plugin 'a' is called, and plain",
     ):

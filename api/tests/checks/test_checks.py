@@ -36,7 +36,7 @@ def mistaken(project: Project) -> Project:
     return project
 
 
-PARTS_OF_PLUGINS = ["folder 'b' is no plugin", "PLUGIN_BLACKLIST_LIST has 'hello'", "has the option 'retires'"]
+PARTS_OF_PLUGINS = ["folder 'b' is not a plugin", "PLUGIN_BLACKLIST_LIST has 'hello'", "has the option 'retires'"]
 PART_OF_APPLICATION = "plugin 'a' has routes in 'api'"
 
 

@@ -65,7 +65,7 @@ def test_it_is_found_in_each_place_where_a_route_may_ask_for_it(project: Project
     project.plugin("a.py", ROUTE.format(method=method, name="nowhere", parameter=parameter))
     (line,) = told(project)
     assert "/x of plugin 'a' asks for the component 'nowhere'" in line
-    assert line.endswith(". Add it there, or take one of these: mongodb, walrus, aioredis, celery")
+    assert line.endswith(". Add it there, or use one of these: mongodb, walrus, aioredis, celery")
 
 
 def test_it_is_found_in_the_dependencies_of_an_included_router_and_told_once_a_plugin(project: Project) -> None:

@@ -17,7 +17,7 @@ def test_a_schedule_that_a_copied_file_runs_once_more_is_told(project: Project) 
     project.plugin("report_copy.py", TASK)
     assert told(project) == [
         "task 'report_copy.nightly' of plugin 'report_copy' is the same as 'report.nightly' (…/report.py:2), and its"
-        " schedule runs once more (…/report_copy.py:2). Where the file is a copy, move it out of the plugin path"
+        " schedule runs once more (…/report_copy.py:2). If the file is a copy, move it out of the plugin path"
     ]
 
 

@@ -20,7 +20,7 @@ def told(project: Project, code: str) -> list[str]:
 )
 def test_a_decorator_without_parentheses_is_told(project: Project, decorator: str) -> None:
     (line,) = told(project, f"@{decorator}\ndef hello(): ...")
-    assert line.startswith("hello() of plugin 'a' stands below a decorator without parentheses, and is nothing (…")
+    assert line.startswith("hello() of plugin 'a' is below a decorator without parentheses, and does nothing (…")
 
 
 def test_what_to_write_is_told(project: Project) -> None:

@@ -75,7 +75,8 @@ def test_a_file_that_is_no_plugin_by_its_name_is_told_where_it_is_to_be_loaded(s
     shop.settings(PLUGIN_WHITELIST_LIST=entries)
     (line,) = told(shop)
     assert line.endswith(
-        ". test_report.py is no plugin, by its name: that is for pytest, setuptools or Python itself. Rename it"
+        ". test_report.py is not loaded as a plugin: its name is reserved for pytest, setuptools or Python itself."
+        " Rename it"
     )
     shop.settings(PLUGIN_WHITELIST_LIST=[], PLUGIN_BLACKLIST_LIST=entries)
     assert told(shop) == []
@@ -85,7 +86,7 @@ def test_a_file_that_is_no_plugin_by_its_name_is_told_where_it_is_to_be_loaded(s
 def test_a_plugin_that_has_become_a_setting_is_told_with_the_setting(shop: Project, entry: str) -> None:
     shop.settings(PLUGIN_BLACKLIST_LIST=[entry])
     (line,) = told(shop)
-    assert line.endswith(". CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on. Remove the name")
+    assert line.endswith(". CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on. Remove the name")
 
 
 def test_a_plugin_that_has_become_a_setting_is_told_where_an_expression_names_it(shop: Project) -> None:

@@ -16,7 +16,7 @@ def test_a_folder_with_files_of_python_and_no_init_is_told_with_what_to_do(proje
     for name in ("routes", "models", "a", "b"):
         project.plugin(f"billing/{name}.py")
     assert told(project) == [
-        "folder 'billing' is no plugin, since it has no __init__.py, and nothing imports what is in it: "
+        "folder 'billing' is not a plugin, since it has no __init__.py, and nothing imports what is in it: "
         "a.py, b.py, models.py and 1 more (…/billing). Add an __init__.py; where each file is a plugin, add the folder "
         "to PLUGIN_PATHS; where it is something else, let its name start with an underscore"
     ]
@@ -84,4 +84,4 @@ def test_a_module_does_not_hide_that_the_folder_beside_it_is_none(project: Proje
     project.plugin("shop.py")
     folder: Path = project.plugin("shop/routes.py").parent
     (line,) = told(project)
-    assert line.startswith(f"folder '{folder.name}' is no plugin")
+    assert line.startswith(f"folder '{folder.name}' is not a plugin")

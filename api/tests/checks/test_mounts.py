@@ -28,7 +28,7 @@ def test_a_mount_without_the_prefix_of_its_router_is_told(project: Project) -> N
     )
     assert told(project) == [
         "what plugin 'a' mounts is served at /admin, not at /p/admin, since the prefix of a router does not apply to "
-        "what it mounts (…/a.py). Mount it at /p/admin, or take the prefix out"
+        "what it mounts (…/a.py). Mount it at /p/admin, or remove the prefix"
     ]
 
 

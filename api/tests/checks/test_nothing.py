@@ -38,7 +38,7 @@ def test_a_default_path_that_is_not_there_is_told(project: Project, monkeypatch:
         monkeypatch.setattr(module, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
     project.plugins.rmdir()
     project.settings(PLUGIN_PATHS=["/nowhere/plugins"])
-    assert told(project) == ["no plugin is loaded from a plugin path: '/nowhere/plugins' is not there"]
+    assert told(project) == ["no plugin is loaded from a plugin path: '/nowhere/plugins' does not exist"]
     project.settings(INSTALLED_PLUGINS=["tests.project"])  # any module may be a plugin
     assert told(project) == []
 

@@ -34,14 +34,14 @@ def test_options_for_a_file_that_is_no_plugin_by_its_name_say_so(project: Projec
     project.plugin("test_report.py")
     project.settings(PLUGIN_OPTIONS={"test_report": {"READY_TIMEOUT": 3}})
     (mistake,) = options_without_plugin(project.prepare())
-    assert mistake.hint.startswith("test_report.py is no plugin, by its name")
+    assert mistake.hint.startswith("test_report.py is not loaded as a plugin")
 
 
 @pytest.mark.parametrize("name", ["core_cors", "Core-Cors"])
 def test_options_for_a_plugin_that_has_become_a_setting_name_the_setting(project: Project, name: str) -> None:
     project.settings(PLUGIN_OPTIONS={name: {"READY_TIMEOUT": 3}})
     (mistake,) = options_without_plugin(project.prepare())
-    assert mistake.hint.startswith("CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on")
+    assert mistake.hint.startswith("CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on")
 
 
 def test_plugins_that_settings_do_not_tell_apart_are_told(project: Project) -> None:

@@ -18,15 +18,15 @@ def test_two_plugins_with_a_path_are_told_both_with_their_places(project: Projec
     project.plugin("b.py", ROUTE.format(method="get", path="/x/{other}"))
     assert told(project) == [
         "GET /x/{other} of plugin 'b' is never reached, since plugin 'a', which is loaded before, has it too: "
-        "…/a.py:4, as /x/{name} (…/b.py:4). Change one of the paths, or take one of them out"
+        "…/a.py:4, as /x/{name} (…/b.py:4). Change or remove one of the paths"
     ]
 
 
 def test_a_plugin_with_a_path_twice_is_told(project: Project) -> None:
     project.plugin("a.py", TWO.format(method="post", path="/x", method2="post", path2="/x"))
     assert told(project) == [
-        "POST /x of plugin 'a' is never reached, since it stands twice there, first at …/a.py:4 (…/a.py:7). "
-        "Change one of the paths, or take one of them out"
+        "POST /x of plugin 'a' is never reached, since it is defined twice there, first at …/a.py:4 (…/a.py:7). "
+        "Change or remove one of the paths"
     ]
 
 

@@ -13,7 +13,7 @@ def test_a_step_that_is_imported_is_told_with_what_to_do(project: Project) -> No
     project.plugin("p.py", "from common.steps import ready")
     assert told(project) == [
         "ready() of plugin 'p' is imported from 'common.steps' (…/plugins/common/steps.py:1), and is not run: only a"
-        " function that stands in the plugin itself is (…/plugins/p.py). Write 'def ready()' there, and call it; or"
+        " function that is defined in the plugin itself is (…/plugins/p.py). Write 'def ready()' there, and call it; or"
         " import it under another name"
     ]
 

@@ -115,7 +115,7 @@ def test_a_setting_of_a_task_that_there_is_not_is_told(project: Project) -> None
         (
             "self, pages",
             "",
-            "has the parameter 'self', and nobody gives it one (…/reports.py:13). Write @task(bind=True)",
+            "has the parameter 'self', which is passed only with bind=True (…/reports.py:13). Write @task(bind=True)",
         ),
         ("", "(bind=True)", "has bind=True and no parameter for itself"),
         ('redis=Component("aioredis")', "", "asks for the component 'aioredis' by its parameter 'redis'"),

@@ -185,7 +185,7 @@ def test_worker_and_beat_run_tasks_and_those_that_are_scheduled_and_each_process
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: process_of(up, mode) not in (None, pid), what=f"{mode} runs again")  # noqa: B023
-    assert up.output.count("the process has ended with signal SIGKILL; it starts again in 1 s") == 3
+    assert up.output.count("the process has ended with signal SIGKILL; it restarts in 1 s") == 3
     ticks = wait_until(lambda: up.request("/ticks"), what="the api serves")
     wait_until(lambda: up.request("/ticks") > ticks, seconds=60, what="beat and worker run again")
     up.processes = descendants(up.pid)

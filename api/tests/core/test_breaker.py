@@ -299,7 +299,7 @@ def test_what_cannot_let_go_is_logged_and_keeps_no_other_from_it(
     thing.breaker.when_open(end_all)
     asyncio.run(asyncio.wait_for(wait(), 10))
     said = capsys.readouterr().err
-    assert "calls to component 'thing' that wait for an answer are not let go" in said
+    assert "calls to component 'thing' that wait for an answer are not released" in said
     assert "OSError: no way to let go" in said
 
 

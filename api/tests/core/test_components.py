@@ -165,7 +165,7 @@ def test_load_auto_takes_false_from_connect_for_not_there(project: Project) -> N
     project.component("THING", "fake", load="auto")
     manager = project.prepare()
     assert connected(manager) == {}
-    assert "its driver fake says that it is not there" in str(manager.component_states["thing"])
+    assert "its driver fake says that it is unavailable" in str(manager.component_states["thing"])
 
 
 def test_load_yes_takes_false_from_connect_for_an_error(project: Project) -> None:

@@ -60,7 +60,7 @@ def test_a_route_whose_component_is_not_there_answers_503_with_its_name(project:
     with project.client() as client:
         answer = client.get(path)
     assert answer.status_code == 503
-    assert answer.json() == {"detail": "component 'thing' is not there"}
+    assert answer.json() == {"detail": "component 'thing' is unavailable"}
 
 
 def test_a_component_is_no_parameter_of_the_request(project: Project) -> None:

@@ -114,7 +114,7 @@ def test_every_bad_uri_is_reported_at_once_and_told_apart(project: Project) -> N
         "PLUGINS.g: 'package.bad.x': module 'package.bad' does not import:"
         " ModuleNotFoundError: No module named 'nowhere_to_be_found'",
         "PLUGINS.g: 'package.nothing': module 'package' has no attribute 'nothing'",
-        "PLUGINS.g: '': '' is no URI such as package.module.attribute",
+        "PLUGINS.g: '': '' is not a URI such as package.module.attribute",
     )
 
 

@@ -67,7 +67,7 @@ BROKEN = {
     "every error of a driver": (DRIVER.format("connection_errors = (Exception,)"), "which is every error"),
     "a single error of a driver": (
         DRIVER.format("connection_errors = OSError"),
-        "which is no tuple of exception classes",
+        "which is not a tuple of exception classes",
     ),
     "a function of the group startup": (
         MEMBER.format("startup", "def warm():\n    raise ValueError('no')"),

@@ -55,7 +55,7 @@ def test_every_mistake_of_every_plugin_is_reported_at_once(project: Project) -> 
     found = mistakes(project)
     assert len(found) == 4
     assert any(line.startswith("PLUGIN_SETTINGS.one.number: ") and "00-test.json" in line for line in found)
-    assert any(line.startswith("PLUGIN_SETTINGS.one.nmber: is no setting of this plugin") for line in found)
+    assert any(line.startswith("PLUGIN_SETTINGS.one.nmber: is not a setting of this plugin") for line in found)
     assert any(line.startswith("PLUGIN_SETTINGS.two.number: Field required") for line in found)
     assert any(line.startswith("PLUGIN_SETTINGS.tow: there is no plugin of this name") for line in found)
 
@@ -201,7 +201,7 @@ def test_a_plugin_that_stands_in_the_settings_in_two_spellings_is_a_mistake(proj
     project.plugin("my-shop.py", DASHED)
     project.settings(PLUGIN_SETTINGS={"my-shop": {"token": "a"}, "my_shop": {"token": "b"}})
     (line,) = mistakes(project)
-    assert line.startswith("PLUGIN_SETTINGS.my_shop: stands there as 'my-shop' too, which is the same plugin")
+    assert line.startswith("PLUGIN_SETTINGS.my_shop: is there as 'my-shop' too, which is the same plugin")
 
 
 def test_what_is_secret_by_the_model_of_a_plugin_with_a_dash_is_not_shown(

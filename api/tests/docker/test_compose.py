@@ -239,4 +239,4 @@ def test_with_redis_and_mongo_left_out_the_api_serves_and_says_what_it_has_not(i
         assert "walrus (host 'redis' does not resolve, LOAD is auto)" in stack.log
         answer = stack.get("/walrus")
         assert answer.status == 503
-        assert answer.body["detail"] == "component 'walrus' is not there"
+        assert answer.body["detail"] == "component 'walrus' is unavailable"

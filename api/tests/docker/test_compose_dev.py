@@ -86,7 +86,7 @@ def test_a_changed_plugin_is_served_without_a_restart(stack: Stack) -> None:
 
 def test_a_mistake_in_a_plugin_is_shown_and_fixed_without_a_restart(stack: Stack) -> None:
     write_plugin(stack.plugins, "hello.py", "def broken(:\n")
-    wait_until(lambda: "starts again after the next change" in stack.log)
+    wait_until(lambda: "restarts when a file changes" in stack.log)
     write_plugin(stack.plugins, "hello.py", HELLO.format(word="sun"))
     stack.wait_for("/hello", "sun")
 

@@ -54,4 +54,4 @@ def test_flower_in_a_container_asks_for_a_password(run: Callable[..., Container]
     flower = run(*LOCKED, "--env=MODE=flower")
     assert flower.wait_for_end() == 1
     (line,) = errors_of(flower.log)
-    assert line.startswith("flower would be open to everybody who reaches 0.0.0.0")
+    assert line.startswith("flower would be open to everyone who can reach 0.0.0.0")

@@ -110,11 +110,11 @@ def nested(depth: int) -> bytes:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"[NaN]", "NaN is no number in JSON"),
-        (b'{"a": -Infinity}', "-Infinity is no number in JSON"),
+        (b"[NaN]", "NaN is not a number in JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not a number in JSON"),
         (b"[1, 1e999]", "A number is too large"),
-        (b'"\\ud800"', "Half of a surrogate pair, which is no character"),
-        (b'{"\\udfff": 1}', "Half of a surrogate pair, which is no character"),
+        (b'"\\ud800"', "Half of a surrogate pair, which is not a character"),
+        (b'{"\\udfff": 1}', "Half of a surrogate pair, which is not a character"),
         (b'"\xed\xa0\x80"', "The text is not UTF-8"),
         (b'"\xff"', "The text is not UTF-8"),
         (nested(MAX_DEPTH + 1), f"More than {MAX_DEPTH} levels of lists and objects"),

@@ -48,8 +48,8 @@ def test_letters_of_all_languages_digits_dashes_and_underscores_make_a_name(proj
     [
         (lambda path: path.symlink_to("nowhere"), "is a link that leads nowhere"),
         (lambda path: path.symlink_to(path.name), "is a link that leads in a circle"),
-        (os.mkfifo, "is no regular file"),
-        (Path.mkdir, "is no regular file"),
+        (os.mkfifo, "is not a regular file"),
+        (Path.mkdir, "is not a regular file"),
     ],
 )
 def test_a_module_that_is_no_file_is_refused(project: Project, make: Callable[[Path], None], problem: str) -> None:
@@ -78,13 +78,13 @@ def test_a_package_whose_init_is_no_file_is_refused(project: Project) -> None:
     assert told(project.plugins) == {
         "link": "has an __init__.py that is a link that leads nowhere",
         "circle": "is a link that leads in a circle",
-        "pipe": "has an __init__.py that is no regular file",
+        "pipe": "has an __init__.py that is not a regular file",
     }
 
 
 def test_an_ending_in_capitals_is_refused(project: Project) -> None:
     project.plugin("HELLO.PY")
-    assert told(project.plugins) == {"HELLO.PY": "ends with '.PY', which is no Python"}
+    assert told(project.plugins) == {"HELLO.PY": "ends with '.PY', which is not a Python suffix"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_running_program_is_never_forgotten(project: Project) -> None:
 def test_a_plugin_with_the_name_of_a_test_is_told(project: Project, text: str) -> None:
     for name in ("test_report", "setup"):
         project.plugin(f"{name}.py", f"import opa\n\n{text}\n")
-    what = "has a router or a task, and a name that is for pytest, setuptools or Python itself"
+    what = "has a router or a task, and a name that is reserved for pytest, setuptools or Python itself"
     assert told(project.plugins) == {"test_report.py": what, "setup.py": what}
 
 
@@ -204,5 +204,5 @@ def test_what_only_looks_like_a_file_is_not_waited_for(endless: Path, monkeypatc
     entry: Any = SimpleNamespace(name=endless.name, path=str(endless), is_file=lambda: True)
     assert problem_of_name(entry) is None
     monkeypatch.setattr("opa._util.reading.stat", SimpleNamespace(S_ISREG=lambda mode: True))
-    with pytest.raises(UnreadableError, match="is no regular file"):
+    with pytest.raises(UnreadableError, match="is not a regular file"):
         read_text(endless)

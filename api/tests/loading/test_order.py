@@ -118,10 +118,10 @@ def test_metadata_of_a_package_may_stand_in_its_pyproject(project: Project) -> N
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ({"version": "one"}, "'version' in plugin metadata is no version: 'one'"),
+        ({"version": "one"}, "'version' in plugin metadata is not a version: 'one'"),
         ({"version": 1}, "'version' in plugin metadata is an int, not a string"),
         ({"requires": "b"}, "'requires' in plugin metadata is not a list of strings"),
-        ({"requires": ["b >= "]}, "'requires' in plugin metadata has 'b >= ', which is no requirement"),
+        ({"requires": ["b >= "]}, "'requires' in plugin metadata has 'b >= ', which is not a requirement"),
         ({"packages": ["!"]}, "'packages' in plugin metadata has '!'"),
         ({"opa": "one"}, "'opa' in plugin metadata is no range of versions"),
     ],

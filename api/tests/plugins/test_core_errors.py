@@ -66,7 +66,7 @@ def test_a_component_that_is_not_there_is_503_and_the_log_says_why(
         for path, name in (("/async", "aioredis"), ("/sync", "walrus")):
             answer = client.get(path)
             assert answer.status_code == 503
-            assert answer.json() == {"detail": f"component '{name}' is not there"}
+            assert answer.json() == {"detail": f"component '{name}' is unavailable"}
             assert f"component '{name}' is not loaded: LOAD is no" in capsys.readouterr().err
         assert client.get("/other").status_code == 200
 
@@ -111,7 +111,7 @@ def test_a_websocket_without_its_component_is_closed_with_its_name(counter: Proj
         with pytest.raises(WebSocketDisconnect) as closed:
             websocket.receive_json()
         assert closed.value.code == 1013
-        assert closed.value.reason == "component 'aioredis' is not there"
+        assert closed.value.reason == "component 'aioredis' is unavailable"
 
 
 def test_a_long_reason_is_cut_to_what_a_websocket_can_carry(project: Project) -> None:

@@ -90,7 +90,7 @@ def open_folder(project: Path, mode: int = 0o777) -> Path:
         (".gitignore", Path.symlink_to, "is a link"),
         ("valkey/more", Path.symlink_to, "is a link"),
         ("mongo.log", Path.hardlink_to, "is a file that has another name elsewhere"),
-        ("mistake", lambda path, victim: os.mkfifo(path), "is no regular file"),
+        ("mistake", lambda path, victim: os.mkfifo(path), "is not a regular file"),
     ],
 )
 def test_what_others_may_have_put_into_an_open_folder_is_refused_each_time(
@@ -137,12 +137,12 @@ def test_a_link_and_a_file_in_its_place_are_refused_in_one_line(tmp_path: Path) 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / ".opa").symlink_to(elsewhere)
-    with pytest.raises(StartError, match=r"^\.opa is a link to another place"), locked_folder(tmp_path):
+    with pytest.raises(StartError, match=r"^\.opa is a link to somewhere else"), locked_folder(tmp_path):
         pass
     assert not list(elsewhere.iterdir())
     (tmp_path / ".opa").unlink()
     (tmp_path / ".opa").touch()
-    with pytest.raises(StartError, match=r"^\.opa is no folder"), locked_folder(tmp_path):
+    with pytest.raises(StartError, match=r"^\.opa is not a folder"), locked_folder(tmp_path):
         pass
 
 

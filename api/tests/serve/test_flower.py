@@ -102,7 +102,7 @@ def test_elsewhere_it_does_not_start_without_a_password(tasks: TaskProject, host
     process = tasks.start(MODE="flower", OPA_HOST=host)
     assert process.wait() == 1
     (line,) = process.lines
-    assert line["message"].startswith(f"flower would be open to everybody who reaches {host}")
+    assert line["message"].startswith(f"flower would be open to everyone who can reach {host}")
     assert "FLOWER_BASIC_AUTH" in line["message"]
 
 

@@ -75,7 +75,7 @@ def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_sh
     wait_for_hello(opa, "one")
     opa.plugin("hello.py", "def broken(:\n")
     wait_until(lambda: re.search(r"^error: .*hello", opa.log, re.MULTILINE), what=lambda: opa.log)
-    wait_until(lambda: "starts again after the next change" in opa.log)
+    wait_until(lambda: "restarts when a file changes" in opa.log)
     opa.hello("two")
     wait_for_hello(opa, "two")
     assert opa.stop() == 0
@@ -84,7 +84,7 @@ def test_a_plugin_in_a_folder_that_was_empty_is_served_and_a_mistake_in_it_is_sh
 def test_a_mistake_at_the_first_start_is_fixed_without_a_restart(opa: Opa) -> None:
     opa.plugin("hello.py", "def broken(:\n")
     start(opa)
-    wait_until(lambda: "starts again after the next change" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "restarts when a file changes" in opa.log, what=lambda: opa.log)
     opa.hello("one")
     wait_for_hello(opa, "one")
 
@@ -98,7 +98,7 @@ def test_changed_settings_apply_and_a_mistake_in_them_is_fixed(opa: Opa) -> None
     more.mkdir()
     del opa.environ["OPA_PLUGIN_PATHS"]
     settings.write_text("default: [\n")
-    wait_until(lambda: "starts again after the next change" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "restarts when a file changes" in opa.log, what=lambda: opa.log)
     settings.write_text("default:\n  HEALTH_URL: /alive\n")
     wait_until(lambda: opa.answers("/alive"), what=lambda: opa.log)
 
@@ -161,8 +161,8 @@ def test_a_process_that_was_killed_is_started_again_after_a_pause(opa: Opa) -> N
         wait_until(lambda: not is_running(child), what="it is gone")  # noqa: B023
         wait_for_hello(opa, "one")
         assert opa.children() != [child]
-    assert "the process has ended with signal SIGKILL; it starts again in 1 s, or when a file changes" in opa.log
-    assert "the process has ended with signal SIGKILL; it starts again in 2 s, or when a file changes" in opa.log
+    assert "the process has ended with signal SIGKILL; it restarts in 1 s, or when a file changes" in opa.log
+    assert "the process has ended with signal SIGKILL; it restarts in 2 s, or when a file changes" in opa.log
     assert opa.log.count("the process has ended") == 2
     assert opa.stop() == 0
 
@@ -171,11 +171,11 @@ def test_a_change_of_a_file_ends_the_pause_and_so_does_a_signal(opa: Opa) -> Non
     ends = "import os\n\nfrom opa import get_router\n\nrouter = get_router()\nos._exit(3)\n"
     opa.plugin("hello.py", ends)
     start(opa)
-    wait_until(lambda: "ended with exit status 3; it starts again in 4 s" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "ended with exit status 3; it restarts in 4 s" in opa.log, what=lambda: opa.log)
     opa.hello("one")
     wait_for_hello(opa, "one")
     opa.plugin("hello.py", ends)
-    wait_until(lambda: opa.log.count("it starts again in 2 s") == 2, what=lambda: opa.log)
+    wait_until(lambda: opa.log.count("it restarts in 2 s") == 2, what=lambda: opa.log)
     assert opa.stop() == 0
 
 
@@ -187,14 +187,14 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
         OPA_OPTIONAL_COMPONENTS__WALRUS__LOAD="yes",
         OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL=f"redis://127.0.0.1:{port}",
     )
-    wait_until(lambda: "ended with exit status 1; it starts again in 2 s" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "ended with exit status 1; it restarts in 2 s" in opa.log, what=lambda: opa.log)
     (tmp_path / "redis").mkdir()
     server = Child(valkey(tmp_path / "redis", port).program)
     server.start()
     try:
         opa.wait_until_ready()
         errors = len(re.findall(r"^error: component 'walrus'", opa.log, re.MULTILINE))
-        assert errors == opa.log.count("it starts again in")
+        assert errors == opa.log.count("it restarts in")
         assert opa.stop() == 0
     finally:
         server.stop()

@@ -157,10 +157,10 @@ def test_a_folder_with_the_name_of_a_settings_file_is_not_read(folder: SettingsF
         ("default:\n  PORT: \x01", "a control character", "a.yaml:2"),
         (
             "default:\n  X: !secret a",
-            "a tag (!) that is not known; a text that begins with ! stands in quotes",
+            "a tag (!) that is not known; put a text that begins with ! in quotes",
             "a.yaml:2",
         ),
-        ("default:\n  X: *a", "an alias (*) of nothing; a text that begins with * stands in quotes", "a.yaml:2"),
+        ("default:\n  X: *a", "an alias (*) without an anchor; put a text that begins with * in quotes", "a.yaml:2"),
         ("default:\n  X: @a", "found character '@' that cannot start any token", "a.yaml:2"),
         ('{"default": {\n"PORT": }}', "Expecting value", "a.json:2"),
         ("[default]\nPORT = \n", "Invalid value", "a.toml:2"),

@@ -55,7 +55,7 @@ def test_what_everybody_can_write_to_is_found_at_any_depth_and_around(folder: Pa
     foreign = foreign_file(folder)
     assert foreign
     assert foreign.path == path
-    assert "that everybody can write to" in foreign.why
+    assert "that every user can write to" in foreign.why
     assert "chmod o-w" in foreign.remedy
 
 

@@ -60,7 +60,7 @@ def deep(opening: str, closing: str, depth: int, inner: str = "") -> str:
     [
         ("a.yaml", BOMB, "more than 100000 values, each alias counted"),
         ("a.yaml", MERGE_BOMB, "more than 100000 values, each alias counted"),
-        ("a.yaml", "default: &a\n  x: *a\n", "an alias (*) is inside of what it stands for"),
+        ("a.yaml", "default: &a\n  x: *a\n", "an alias (*) contains itself"),
         ("a.yaml", "default: {x: " + deep("[", "]", 60) + "}", "more than 50 levels"),
         ("a.yaml", "default: {x: " + deep("[", "]", 2000) + "}", "more than 50 levels"),
         ("a.yaml", "default: {x: " + "9" * 5000 + "}", "a number has too many digits"),
@@ -95,8 +95,8 @@ def test_a_pipe_a_device_and_a_link_to_itself_are_no_files(folder: SettingsFolde
     (folder.path / "b.yaml").symlink_to("/dev/zero")
     (folder.path / "c.yaml").symlink_to(folder.path / "c.yaml")
     assert folder.mistakes() == [
-        "settings file is no regular file (a.yaml)",
-        "settings file is no regular file (b.yaml)",
+        "settings file is not a regular file (a.yaml)",
+        "settings file is not a regular file (b.yaml)",
         "settings file cannot be read: Too many levels of symbolic links (c.yaml)",
     ]
 
@@ -243,7 +243,7 @@ def test_metadata_that_is_a_bomb_is_one_line(tmp_path: Path, name: str, content:
 
 def test_metadata_that_is_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "meta.json")
-    with pytest.raises(MetadataError, match="is no regular file"):
+    with pytest.raises(MetadataError, match="is not a regular file"):
         read_metadata(tmp_path)
 
 

@@ -223,7 +223,7 @@ def test_a_folder_that_the_variable_names_has_to_be_a_folder(folder: SettingsFol
     folder.variables(OPA_SETTINGS_DIR=str(folder.file("a.yaml", "")))
 
     assert folder.mistakes()[0].startswith("the settings folder")
-    assert "is no folder" in folder.mistakes()[0]
+    assert "is not a folder" in folder.mistakes()[0]
 
 
 def test_the_folder_cannot_be_set_in_a_file(folder: SettingsFolder) -> None:

@@ -93,9 +93,9 @@ def test_a_wrong_value_is_named_with_what_it_should_be_and_its_source(
     ("name", "text", "mistake"),
     [
         ("PORT", "", 'PORT: is "", should be a whole number'),
-        ("PORT", "@int x", "PORT: is no whole number, as @int needs"),
+        ("PORT", "@int x", "PORT: is not a whole number, as @int needs"),
         ("PORT", "@del", "PORT: is missing"),
-        ("COMPONENT_DNS_TIMEOUT", "@float x", "COMPONENT_DNS_TIMEOUT: is no number, as @float needs"),
+        ("COMPONENT_DNS_TIMEOUT", "@float x", "COMPONENT_DNS_TIMEOUT: is not a number, as @float needs"),
         ("ALLOW_ORIGINS", "@json [", "ALLOW_ORIGINS: is not valid JSON, as @json needs"),
         ("MINE", "@json {", "MINE: is not valid JSON, as @json needs"),
         ("DEBUG", "maybe", 'DEBUG: is "maybe", should be true or false'),

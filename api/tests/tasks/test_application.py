@@ -185,9 +185,9 @@ def test_the_base_of_a_task_may_be_celerys_task_itself(tasks: TaskProject) -> No
 @pytest.mark.parametrize(
     ("base", "reason"),
     [
-        ("object", "the class object is no class of celery.Task"),
-        ("'x.Y'", "a str is no class of celery.Task"),
-        ("Task()", "a Task is no class of celery.Task"),
+        ("object", "the class object is not a class of celery.Task"),
+        ("'x.Y'", "a str is not a class of celery.Task"),
+        ("Task()", "a Task is not a class of celery.Task"),
         ("Turned", "Cannot create a consistent method resolution"),
     ],
 )
@@ -228,7 +228,7 @@ def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject)
         get_instance("celery").register_task(Import)
         """,
     )
-    with pytest.raises(OpaError, match="task 'import' stands twice, also at .*jobs.py:5"):
+    with pytest.raises(OpaError, match="task 'import' is defined twice, also at .*jobs.py:5"):
         tasks.project.prepare()
 
 

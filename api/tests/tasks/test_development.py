@@ -95,7 +95,7 @@ def test_a_changed_task_runs_as_changed_one_that_runs_has_its_time_and_a_mistake
         assert running.get(timeout=60) == "one"
         assert changed.get(timeout=60) == "two"
         file.write_text("def broken(:\n")
-        wait_until(lambda: worker.says("starts again after the next change"))
+        wait_until(lambda: worker.says("restarts when a file changes"))
         file.write_text(WORD.format(word="three"))
         assert words.word.delay().get(timeout=60) == "three"
     assert worker.stop() == 0
@@ -115,7 +115,7 @@ def test_a_worker_that_reloads_ends_a_task_at_its_time_limit_and_is_started_agai
         assert left, "the processes of the worker"
         os.kill(child, signal.SIGKILL)
         assert tasks.module("words").word.delay().get(timeout=60) == "one"
-    assert worker.says("ended with signal SIGKILL; it starts again in 1 s")
+    assert worker.says("ended with signal SIGKILL; it restarts in 1 s")
     assert not any(map(is_running, left))
     assert worker.stop() == 0
 

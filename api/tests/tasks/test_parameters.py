@@ -246,7 +246,7 @@ def test_what_an_annotation_would_read_as_something_else_is_refused(
     [
         (
             Opaque,
-            "its annotation is none that Pydantic reads: Unable to generate pydantic-core schema for <class .*Opaque",
+            "its annotation cannot be read by Pydantic: Unable to generate pydantic-core schema for <class .*Opaque",
         ),
         ("Unknown", "its annotation cannot be resolved: name 'Unknown' is not defined"),
         (None, "there is no annotation by which it could be read"),

@@ -44,12 +44,12 @@ def last_line(done: subprocess.CompletedProcess[str]) -> str:
     [
         (
             {"one.py": NAMED.format(function="first"), "two.py": NAMED.format(function="second")},
-            "plugin 'two' does not import: task 'build' stands twice, also at …/one.py:3 (…/two.py:3)"
+            "plugin 'two' does not import: task 'build' is defined twice, also at …/one.py:3 (…/two.py:3)"
             ". Rename one of them, or give it another name=…",
         ),
         (
             {"one.py": NAMED.format(function="first") + "\n@task(name='build')\ndef second():\n    pass\n"},
-            "plugin 'one' does not import: task 'build' stands twice, also at …/one.py:3 (…/one.py:7)"
+            "plugin 'one' does not import: task 'build' is defined twice, also at …/one.py:3 (…/one.py:7)"
             ". Rename one of them, or give it another name=…",
         ),
         (
@@ -64,7 +64,7 @@ def last_line(done: subprocess.CompletedProcess[str]) -> str:
         (
             {"one.py": SCHEDULED.format(schedule="'* * *'")},
             "plugin 'one' does not import: the schedule of task 'one.build' cannot be used: "
-            "'* * *' is no crontab entry: ",
+            "'* * *' is not a crontab entry: ",
         ),
         (
             {"one.py": SCHEDULED.format(schedule="0")},
@@ -97,7 +97,7 @@ def test_a_mistake_in_a_plugin_with_tasks(project: Project, files: dict[str, str
         ),
         (
             {"CELERY_BEAT_SCHEDULE": {"nightly": {"task": "one.build", "schedule": "at night"}}},
-            "the schedule of the entry 'nightly' cannot be used: 'at night' is no crontab entry",
+            "the schedule of the entry 'nightly' cannot be used: 'at night' is not a crontab entry",
         ),
         (
             {"CELERY_BEAT_SCHEDULE": {"nightly": {"schedule": 60}}},

@@ -23,7 +23,7 @@ def resolve(uri: str) -> Any:
         UriError: no such module, no such attribute, or an error inside the module.
     """
     if not isinstance(uri, str) or not uri.strip(" .:"):
-        raise UriError(f"{uri!r} is no URI such as package.module.attribute")
+        raise UriError(f"{uri!r} is not a URI such as package.module.attribute")
     module_name, colon, attributes = uri.partition(":")
     if colon:
         module, rest = _import(module_name), attributes.split(".")

@@ -28,12 +28,12 @@ def read_text(path: Path) -> str:
     """The text of the file at `path`, without a byte-order mark.
 
     Raises:
-        UnreadableError: there is no such file, it is no regular file, too large, or no UTF-8 text.
+        UnreadableError: there is no such file, it is not a regular file, too large, or no UTF-8 text.
     """
     try:
         # Before it is opened: that would wait for somebody who writes into a pipe.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableError("is no regular file")
+            raise UnreadableError("is not a regular file")
         with open(path, "rb", opener=without_waiting) as file:
             content: bytes | None = file.read(LARGEST + 1)  # the size that a system tells is 0 for some files
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
     except ValueError as error:  # there is a NUL in the path
         raise UnreadableError(f"cannot be read: {error}") from error
     if content is None:  # it would have to wait
-        raise UnreadableError("is no regular file")
+        raise UnreadableError("is not a regular file")
     if len(content) > LARGEST:
         raise UnreadableError(TOO_LARGE)
     try:

@@ -92,4 +92,4 @@ def _hint(name: str, manager: PluginManager) -> str:
     near = nearest(name.lower(), manager.component_states)
     if near is not None:
         return f"Did you mean '{near}'?"
-    return f"Add it there, or take one of these: {', '.join(manager.component_states) or 'none'}"
+    return f"Add it there, or use one of these: {', '.join(manager.component_states) or 'none'}"

@@ -33,7 +33,7 @@ def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
             f"task '{name}'{whose} is the same as '{other}' ({where_other}), and its schedule runs once more",
             plugin=plugin,
             where=where,
-            hint="Where the file is a copy, move it out of the plugin path"
+            hint="If the file is a copy, move it out of the plugin path"
             if where != where_other
             else "The file is loaded under two names: import the module of the plugin, as all others do",
         )

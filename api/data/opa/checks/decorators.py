@@ -25,7 +25,7 @@ def decorators_without_parentheses(code: Code) -> Iterator[Mistake]:
             function = _given(value, name, module.__name__) if isinstance(value, FunctionType) else None
             if function is not None:
                 yield Mistake(
-                    f"{name}() of plugin '{plugin}' stands below a decorator without parentheses, and is nothing",
+                    f"{name}() of plugin '{plugin}' is below a decorator without parentheses, and does nothing",
                     plugin=plugin,
                     where=where_is_function(function),
                     hint=f"Write what the decorator asks for, such as {_example(value, name)}",

@@ -87,7 +87,7 @@ def _would_be_loaded(folder: Path, filters: PluginFilters) -> bool:
 def _mistake(folder: Path, files: list[str]) -> Mistake:
     more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
     return Mistake(
-        f"folder '{folder.name}' is no plugin, since it has no __init__.py, and nothing imports what is in it:"
+        f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports what is in it:"
         f" {', '.join(files[:_SHOWN])}{more}",
         plugin=folder.name,
         where=str(folder),

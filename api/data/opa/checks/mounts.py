@@ -28,7 +28,7 @@ def mounts_without_prefix(app: Api) -> Iterator[Mistake]:
                 " a router does not apply to what it mounts",
                 plugin=found.plugin.name,
                 where=str(found.plugin.file.file),
-                hint=f"Mount it at {meant}, or take the prefix out",
+                hint=f"Mount it at {meant}, or remove the prefix",
             )
 
 

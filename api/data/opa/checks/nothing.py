@@ -24,7 +24,7 @@ def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Mistake]:
         hint = "'opa plugins' says why each is skipped"
     else:
         paths = manager.config.PLUGIN_PATHS
-        missing = f"{_all(paths)} is not there" if paths else "PLUGIN_PATHS names none"
+        missing = f"{_all(paths)} does not exist" if paths else "PLUGIN_PATHS names none"
         problem = f"there is none in {_all(folders)}" if folders else missing
         hint = "Look at what is mounted there, or name the folder of the plugins in PLUGIN_PATHS"
     yield Mistake(

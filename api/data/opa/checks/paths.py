@@ -92,7 +92,7 @@ def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: O
     if setting is not None and owners.is_built_in(its_owner):
         earlier = f"opa-stack itself has it, by the setting {setting}"
     elif its_owner == owner:
-        earlier = f"it stands twice there, first at {place}"
+        earlier = f"it is defined twice there, first at {place}"
     else:
         earlier = f"plugin '{its_owner}', which is loaded before, has it too: {place}"
     also = f", as {first.path}" if first.path != route.path else ""
@@ -102,5 +102,5 @@ def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: O
         f"{','.join(sorted(methods))} {route.path} of {whose} is never reached, since {earlier}{also}",
         plugin=its_owner if is_own else owner,
         where=where_is_function(route.endpoint),
-        hint="Change one of the paths, or take one of them out",
+        hint="Change or remove one of the paths",
     )

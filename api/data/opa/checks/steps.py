@@ -25,7 +25,7 @@ def imported_steps(manager: PluginManager) -> Iterator[Mistake]:
             name = found.plugin.name
             yield Mistake(
                 f"{step}() of plugin '{name}' is imported from '{home}' ({where_is_function(function)}), and is not"
-                " run: only a function that stands in the plugin itself is",
+                " run: only a function that is defined in the plugin itself is",
                 plugin=name,
                 where=str(found.plugin.file.file),
                 hint=f"Write 'def {step}()' there, and call it; or import it under another name",

@@ -34,7 +34,7 @@ def sent_functions(code: Code) -> Iterator[Mistake]:
         for call, function in _Calls(module).of(tree):
             yield Mistake(
                 f"'{ast.unparse(call.func)}()' in plugin '{plugin}' is called, and {function.__name__} "
-                f"({where_is_function(function)}) is no task",
+                f"({where_is_function(function)}) is not a task",
                 plugin=plugin,
                 where=f"{module.__file__}:{call.lineno}",
                 hint="Write @task above the function, or call it",

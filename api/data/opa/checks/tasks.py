@@ -120,7 +120,7 @@ def _problems(celery: TaskApplication, task: str, function: Callable[..., Any]) 
         return
     first = next(iter(signature.parameters.values()), None)
     if first is not None and first.name == "self" and first.default is first.empty and not celery.is_bound(task):
-        yield "has the parameter 'self', and nobody gives it one", "Write @task(bind=True)"
+        yield "has the parameter 'self', which is passed only with bind=True", "Write @task(bind=True)"
     for name, parameter in signature.parameters.items():
         default = parameter.default
         if isinstance(default, params.Depends) or "Component" in str(parameter.annotation):
@@ -131,8 +131,8 @@ def _of_a_route(name: str, default: Any, parameters: Parameters) -> Iterator[tup
     component = component_of(default) or component_in(parameters.annotations.get(name))
     if component is not None:
         yield (
-            f"asks for the component '{component.name}' by its parameter '{name}', which nobody fills: a task is given "
-            "what it is sent with",
+            f"asks for the component '{component.name}' by its parameter '{name}', which is not injected: a task gets"
+            " only the arguments that it is sent with",
             f"Take it inside of the task: get_instance('{component.name}')",
         )
     elif isinstance(default, params.Depends):

@@ -18,7 +18,7 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port on which the api listens; setting PORT.")] = None,
     reload: Annotated[
         bool | None,
-        typer.Option("--reload/--no-reload", help="Start the api anew when a file changes; setting RELOAD."),
+        typer.Option("--reload/--no-reload", help="Restart the api when a file changes; setting RELOAD."),
     ] = None,
     debug: Annotated[
         bool | None,

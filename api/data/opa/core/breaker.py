@@ -146,7 +146,7 @@ class Breaker:
     def suspect(self) -> None:
         """Called when no further call finds a thread; the component is asked whether it hangs."""
         if not self.is_asking:
-            self._begin("calls that wait for it hold all their threads", PATIENCE)
+            self._begin("calls that wait for it occupy all their threads", PATIENCE)
 
     def _begin(self, why: str, patience: float) -> None:
         with self._lock:
@@ -320,7 +320,7 @@ class Breaker:
             _call_soon(loop, self._expire, scope)
 
     def _let_go_by(self, let_go: Callable[[], object]) -> None:
-        failure = f"calls to component '{self.name}' that wait for an answer are not let go"
+        failure = f"calls to component '{self.name}' that wait for an answer are not released"
         try:
             result = let_go()
             if inspect.isawaitable(result):

@@ -120,7 +120,7 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
             manager,
             state,
             NOT_LOADED,
-            f"its driver {state.driver_name} says that it is not there, LOAD is auto",
+            f"its driver {state.driver_name} says that it is unavailable, LOAD is auto",
         )
 
 
@@ -161,7 +161,7 @@ async def _probe(manager: PluginManager, state: ComponentState, time_limit: floa
     except Exception as error:  # noqa: BLE001 - a driver may raise anything; it is what was asked for
         _note(manager, state, FAILED, reason_of(error))
     else:
-        status, reason = (CONNECTED, "") if there else (NOT_LOADED, "its driver says that it is not there")
+        status, reason = (CONNECTED, "") if there else (NOT_LOADED, "its driver says that it is unavailable")
         _note(manager, state, status, reason)
     finally:
         await _close_quietly(component, manager.config.COMPONENT_DISCONNECT_TIMEOUT)
@@ -220,7 +220,7 @@ async def _try_once(component: Driver, dns_limit: float) -> bool:
         raise ConnectionError(missing)
     if await _call(component.connect, component) is False:
         if component.load == "yes":
-            raise ConnectionError("connect() says that the service is not there")
+            raise ConnectionError("connect() says that the service is unavailable")
         return False
     validate = getattr(component, "validate", None)
     if validate is not None:

@@ -163,7 +163,7 @@ def probe_of(driver: Driver) -> Callable[[], Any]:
             if is_there or new.instance is not None:
                 _disconnect_quietly(new, loop)
         if not is_there:
-            raise NotThereError("connect() says that the service is not there")
+            raise NotThereError("connect() says that the service is unavailable")
 
     return connect_anew
 

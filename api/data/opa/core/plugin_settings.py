@@ -114,7 +114,7 @@ class PluginSettingsStore:
             yield f"there is no plugin of this name ({self._config.source(f'{SETTING}.{key}')})"
         elif others and key.lower() != meant[0].lower():
             source = self._config.source(f"{SETTING}.{key}")
-            yield f"stands there as '{others[0]}' too, which is the same plugin ({source})"
+            yield f"is there as '{others[0]}' too, which is the same plugin ({source})"
         else:
             yield from self._mixed_up(key, meant[0])
 
@@ -174,7 +174,7 @@ class PluginSettingsStore:
         hidden = sorted(_hidden(values, shown), key=len, reverse=True)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
-            problem = "is no setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
+            problem = "is not a setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
             if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
                 problem += ", in quotes"
             is_shown = detail["type"] not in ("missing", "extra_forbidden")

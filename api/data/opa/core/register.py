@@ -328,7 +328,7 @@ def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
             f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",
             plugin=plugin.name,
             where=deepest_line_in([plugin.file.file.parent], error) or where_is(hook),
-            hint="Fix its __init__, which gets no arguments; what takes long or may fail belongs into ready()",
+            hint="Fix its __init__, which gets no arguments; what takes long or may fail belongs in ready()",
         ) from error
 
 
@@ -427,7 +427,7 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
                 )
             if name.lower() in drivers:
                 raise RegistrationError(
-                    f"driver '{name}' of plugin '{found.plugin.name}' stands twice (case does not matter), also as"
+                    f"driver '{name}' of plugin '{found.plugin.name}' is defined twice (case does not matter), also as"
                     f" {describe(drivers[name.lower()])}",
                     plugin=found.plugin.name,
                     where=where_is(driver),
@@ -443,7 +443,7 @@ def _check_connection_errors(plugin: str, name: str, driver: type[Driver]) -> No
     if isinstance(errors, LazyErrors):
         return
     if not isinstance(errors, tuple) or not all(isinstance(e, type) and issubclass(e, BaseException) for e in errors):
-        problem = f"has {errors!r} as its connection_errors, which is no tuple of exception classes"
+        problem = f"has {errors!r} as its connection_errors, which is not a tuple of exception classes"
     elif greedy := [error for error in errors if error in (Exception, BaseException)]:
         # Each mistake of any route would be a component that is gone.
         problem = f"has {greedy[0].__name__} among its connection_errors, which is every error"

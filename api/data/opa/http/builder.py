@@ -157,5 +157,5 @@ def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",
             plugin=found.plugin.name,
             where=str(found.plugin.file.file),
-            hint="Fix the route that the message speaks of",
+            hint="Fix the route that the message names",
         ) from error

@@ -52,7 +52,7 @@ class HostCheck:
         if not _FORM.fullmatch(host):
             return "the Host header is not a host and port"
         if not self._any and not self._is_trusted(host):
-            return None if self._is_exempt(scope) else "the host is none that is served here"
+            return None if self._is_exempt(scope) else "this host is not served here"
         if len(self._good) < _REMEMBERED:
             self._good.add(host)
         return None

@@ -62,7 +62,7 @@ def limits(*, body_bytes: Limit = AS_SET, body_time: Limit = AS_SET, time: Limit
     for name, value in named.items():
         if value is not None and not isinstance(value, AsSet) and not _is_positive(value):
             raise OpaError(
-                f"limits({name}={value!r}) is no limit",
+                f"limits({name}={value!r}) is not a limit",
                 hint="Give a number above 0, or None for no limit",
             )
 

@@ -73,7 +73,7 @@ def _no_middleware(member: Member, problem: str) -> GroupError:
         f"'{member.uri}' in the group middleware {problem}",
         where=f"registered in {member.module}" if member.module else "setting PLUGINS",
         hint="Name a class whose __init__ takes the application, or what has process(request); other things belong"
-        " into a group of another name",
+        " in a group of another name",
     )
 
 
@@ -105,7 +105,7 @@ class MiddlewareMaker:
         except (Exception, SystemExit) as error:
             raise self._failure(f"cannot be made: {summary(error, 'in its __init__')}", error) from error
         if not callable(made):
-            raise self._failure(f"gives {kind_of(made)}, which is no ASGI application", None)
+            raise self._failure(f"gives {kind_of(made)}, which is not an ASGI application", None)
         return made
 
     def _failure(self, problem: str, error: BaseException | None) -> RegistrationError:
@@ -122,7 +122,7 @@ class MiddlewareMaker:
             f"middleware '{name}'" + (f" of plugin '{plugin}'" if plugin else "") + f" {problem}",
             plugin=plugin,
             where=where,
-            hint="Fix its __init__, or its options; what takes long or may fail belongs into ready()",
+            hint="Fix its __init__, or its options; what takes long or may fail belongs in ready()",
         )
 
 

@@ -66,7 +66,7 @@ def loads(body: bytes) -> Any:
     if sum(map(text.count, _BRACKETS)) > MAX_DEPTH and deeper_than(MAX_DEPTH, value):
         raise _too_deep(text)
     if (found := _MAYBE_SURROGATE.search(text)) and _has_surrogates(value):
-        raise json.JSONDecodeError("Half of a surrogate pair, which is no character", text, found.start())
+        raise json.JSONDecodeError("Half of a surrogate pair, which is not a character", text, found.start())
     return value
 
 
@@ -83,7 +83,7 @@ def _has_surrogates(value: Any) -> bool:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is no number in JSON", name)
+    raise _RefusedError(f"{name} is not a number in JSON", name)
 
 
 def _finite(text: str) -> float:

@@ -49,15 +49,15 @@ Refuse = Callable[[Refused], object]
 
 SOMETHING_ELSE: Final = Problem("", "")
 LINK_HINT = "Let the link lead to something that this process can see, also in a container, or remove it"
-LARGE_HINT = "Put what is data into a file beside it; where it is no plugin, move it to another place"
+LARGE_HINT = "Move data into a file beside it; if it is not a plugin, move it elsewhere"
 _BAD_NAME = Problem(
     "has a name with more than letters, digits, '_' and '-', under which it cannot be imported",
-    "Rename it; where it is a copy, move it to another place",
+    "Rename it; if it is a copy, move it elsewhere",
 )
 
 _NAME_OF_OTHERS = Problem(
-    "has a router or a task, and a name that is for pytest, setuptools or Python itself",
-    "Give it another name; where it is a test, move it to a folder beside the plugins",
+    "has a router or a task, and a name that is reserved for pytest, setuptools or Python itself",
+    "Rename it; if it is a test, move it to a folder beside the plugins",
 )
 
 
@@ -72,7 +72,8 @@ def hint_where_for_others(folders: Iterable[Path], name: str) -> str | None:
         for folder in folders:
             if os.path.isfile(folder / f"{name}.py"):
                 return (
-                    f"{name}.py is no plugin, by its name: that is for pytest, setuptools or Python itself. Rename it"
+                    f"{name}.py is not loaded as a plugin: its name is reserved for pytest, setuptools or Python"
+                    " itself. Rename it"
                 )
     return None
 
@@ -97,12 +98,14 @@ def module_problem(entry: os.DirEntry[str]) -> Problem | None:
     try:
         if not entry.is_file():
             os.stat(entry.path)
-            return Problem("is no regular file", "Put the file itself into the folder, or remove this")
+            return Problem("is not a regular file", "Put the file itself into the folder, or remove this")
         if entry.stat().st_size > LARGEST:  # Python would read all of it
             return Problem(TOO_LARGE, LARGE_HINT)
     except OSError as error:
         return _unreadable(error, entry.path)
-    return None if suffix == "py" else Problem(f"ends with '.{suffix}', which is no Python", f"Rename it to {stem}.py")
+    if suffix == "py":
+        return None
+    return Problem(f"ends with '.{suffix}', which is not a Python suffix", f"Rename it to {stem}.py")
 
 
 def package_problem(entry: os.DirEntry[str]) -> Problem | None:
@@ -116,7 +119,7 @@ def package_problem(entry: os.DirEntry[str]) -> Problem | None:
         if not could_be:
             problem = _BAD_NAME
         elif not os.path.isfile(file):
-            problem = Problem("has an __init__.py that is no regular file", "Put the file itself into the folder")
+            problem = Problem("has an __init__.py that is not a regular file", "Put the file itself into the folder")
         elif size > LARGEST:
             problem = Problem(f"has an __init__.py that {TOO_LARGE}", LARGE_HINT)
     except OSError as error:

@@ -108,7 +108,7 @@ def _bad_path(path: str, problem: str) -> PluginPathError:
     return PluginPathError(
         f"plugin path '{path}' {problem}",
         where="setting PLUGIN_PATHS",
-        hint=who_may_read() if problem == NOT_ALLOWED else "Make the folder, or take it out of PLUGIN_PATHS",
+        hint=who_may_read() if problem == NOT_ALLOWED else "Create the folder, or remove it from PLUGIN_PATHS",
     )
 
 

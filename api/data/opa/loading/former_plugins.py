@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from packaging.utils import canonicalize_name
 
-FORMER = {"core_cors": "CORS is no plugin any more: the setting ALLOW_ORIGINS turns it on. Remove the name"}
+FORMER = {"core_cors": "CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on. Remove the name"}
 """What to do about the name of each."""
 
 

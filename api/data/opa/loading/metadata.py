@@ -158,7 +158,7 @@ def _version(found: Found) -> Version | None:
     try:
         return Version(_bounded("version", text, found))
     except (InvalidVersion, ValueError):
-        raise _wrong("version", f"is no version: '{text}'", found["version"][1]) from None
+        raise _wrong("version", f"is not a version: '{text}'", found["version"][1]) from None
 
 
 def _interface(found: Found) -> SpecifierSet:
@@ -166,7 +166,7 @@ def _interface(found: Found) -> SpecifierSet:
     try:
         return SpecifierSet(_bounded("opa", text, found))
     except (InvalidSpecifier, ValueError):
-        raise _wrong("opa", f"is no range of versions, such as '>=1,<2': '{text}'", found["opa"][1]) from None
+        raise _wrong("opa", f"is not a range of versions such as '>=1,<2': '{text}'", found["opa"][1]) from None
 
 
 def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
@@ -175,7 +175,7 @@ def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
         try:
             requirements.append(Requirement(_bounded(key, text, found)))
         except (InvalidRequirement, RecursionError, ValueError):
-            raise _wrong(key, f"has '{text}', which is no requirement such as 'name>=1.0'", found[key][1]) from None
+            raise _wrong(key, f"has '{text}', which is not a requirement such as 'name>=1.0'", found[key][1]) from None
     return tuple(requirements)
 
 

@@ -47,7 +47,7 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
         return _error(
             plugin,
             f"works with version {plugin.metadata.opa} of the plugin interface, and this is {PLUGIN_INTERFACE}",
-            "Take a version of the plugin, or of opa-stack, that fits",
+            "Install a version of the plugin, or of opa-stack, that fits",
         )
     packages = plugin.metadata.packages
     if problems := {str(each): problem for each in packages if (problem := _unmet_package(each))}:
@@ -156,5 +156,5 @@ def _cycle(
         f"plugins require one another in a circle: {' -> '.join(circle)}",
         plugin=first,
         where=str(plugins[positions[first]].file),
-        hint="Take one of the requirements out, or move what both need into a third plugin",
+        hint="Remove one of the requirements, or move what both need into a third plugin",
     )

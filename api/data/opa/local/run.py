@@ -90,7 +90,7 @@ def _make(folder: Path) -> None:
         raise StartError(
             f"the folder for plugins cannot be made: {error.strerror}",
             where=str(folder),
-            hint="Let a folder be there, or name another one with OPA_PLUGIN_PATHS",
+            hint="Create it as a folder, or name another one with OPA_PLUGIN_PATHS",
         ) from None
 
 

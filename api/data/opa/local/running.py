@@ -91,7 +91,7 @@ def find_running(project: Path) -> Running | None:
         logger.warning("%s is of another user; the servers of that opa up are not used", file)
         return None
     except (ValueError, TypeError):
-        logger.warning("%s is of another version of opa-stack; its servers are found after a new start", file)
+        logger.warning("%s is of another version of opa-stack; its servers are found once it is restarted", file)
         return None
     return running if running.network == current_network() else None
 

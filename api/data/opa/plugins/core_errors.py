@@ -31,8 +31,8 @@ async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableErr
     found, is_known = get_plugin_manager().report_failure(error)
     if found:  # it is there, and refused
         return await _does_not_answer(connection, error, found, is_known=is_known)
-    log.warning("{!r} needs a component that is not there: {}", connection.url.path, error.problem)
-    told = error.problem if config.READY_DETAILS else f"component '{error.component}' is not there"
+    log.warning("{!r} needs a component that is unavailable: {}", connection.url.path, error.problem)
+    told = error.problem if config.READY_DETAILS else f"component '{error.component}' is unavailable"
     return await _refused(connection, 503, told)
 
 

@@ -55,7 +55,7 @@ def _print_last(error: OpaError) -> None:
     if isinstance(error, SettingsError) and len(error.mistakes) > 1:
         mistakes = "".join(f"  {in_one_line(mistake)}\n" for mistake in error.mistakes)
         text = f"{mistakes}error: {len(error.mistakes)} mistakes in the settings"
-    again = ". It starts again by itself when that is fixed" if STATE_VARIABLE in os.environ else ""
+    again = ". It restarts when that is fixed" if STATE_VARIABLE in os.environ else ""
     print(f"{text.rstrip('.')}{again}", file=sys.stderr, flush=True)
 
 

@@ -142,7 +142,7 @@ def _planted(folder: Path, status: os.stat_result, *, was_open: bool) -> StartEr
         elif stat.S_ISLNK(found.st_mode):
             problem = "is a link"
         elif not stat.S_ISREG(found.st_mode):
-            problem = "is no regular file"
+            problem = "is not a regular file"
         elif found.st_nlink > 1:
             problem = "is a file that has another name elsewhere"
         else:
@@ -156,9 +156,9 @@ def _planted(folder: Path, status: os.stat_result, *, was_open: bool) -> StartEr
 def _refusal(folder: Path) -> StartError:
     status = folder.lstat()
     if stat.S_ISLNK(status.st_mode):
-        problem = f"{NAME} is a link to another place"
+        problem = f"{NAME} is a link to somewhere else"
     elif not stat.S_ISDIR(status.st_mode):
-        problem = f"{NAME} is no folder"
+        problem = f"{NAME} is not a folder"
     elif status.st_uid != os.geteuid():
         problem = f"{NAME} belongs to another user (uid {status.st_uid}), who could read the passwords of the servers"
     elif status.st_mode & FOR_OTHERS:

@@ -29,7 +29,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
-        raise StartError(f"HOST '{host}' is no address of this machine", where=where) from None
+        raise StartError(f"HOST '{host}' is not an address of this machine", where=where) from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

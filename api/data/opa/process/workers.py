@@ -37,7 +37,7 @@ def chosen_workers(environ: Mapping[str, str], setting: int | None) -> int | Non
         return setting
     if not text.isdecimal() or int(text) < 1:
         raise StartError(
-            f"'{text}' is no number of workers",
+            f"'{text}' is not a number of workers",
             where="environment variable WEB_CONCURRENCY",
             hint="Set it to a whole number from 1 on, or leave it out",
         )

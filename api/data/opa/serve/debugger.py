@@ -78,5 +78,5 @@ def _try(host: str, port: int) -> tuple[str, bool]:
             probe.bind((host, port))
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            return "is taken by another process" if in_use else f"cannot be had ({error})", in_use
+            return "is taken by another process" if in_use else f"cannot be used ({error})", in_use
     return "", False

@@ -84,7 +84,7 @@ def _check_password(host: str) -> None:
         )
     if not password and not os.environ.get(OAUTH) and not _is_loopback(host):
         raise StartError(
-            f"flower would be open to everybody who reaches {host}, and whoever sees it can end workers and run tasks",
+            f"flower would be open to everyone who can reach {host}, and its users can stop workers and run tasks",
             where=f"environment variable {PASSWORD}",
             hint="Set it to user:password, or set HOST to 127.0.0.1",
         )

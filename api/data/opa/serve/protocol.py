@@ -329,7 +329,7 @@ class HttpProtocol(HttpToolsProtocol):
             return True
         if self.parser.get_method() == b"CONNECT":
             refusals.note("a request was for a proxy: CONNECT (400)")
-            self._give_up(400, "this is no proxy")
+            self._give_up(400, "this is not a proxy")
         self._comes_again = True
         return False
 

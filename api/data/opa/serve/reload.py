@@ -171,7 +171,7 @@ class Lives:
         if packages != self._packages_before:
             self._packages_before = packages
             return
-        log.info("packages were installed: starting again")
+        log.info("packages were installed: restarting")
         self._needs_change = False
         self._start()
 
@@ -186,11 +186,11 @@ class Lives:
             self._needs_change = True
             # Under `opa up` the mistake is the last line that is told.
             level = "TRACE" if process_of_up() else "ERROR"
-            log.log(level, "the process has ended; it starts again after the next change of a file")
+            log.log(level, "the process has ended; it restarts when a file changes")
             return
         if self._clock() - self._began >= LONGEST_PAUSE:
             self._pause = FIRST_PAUSE
-        again = f"it starts again in {self._pause:g} s, or when a file changes"
+        again = f"it restarts in {self._pause:g} s, or when a file changes"
         log.error(f"the process has ended with {how_it_ended(status)}; {again}")
         self._next = self._clock() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

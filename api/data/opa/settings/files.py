@@ -135,10 +135,10 @@ def _read_yaml(text: str, path: Path) -> Any:
 
 
 # A password without quotes may well begin with one of these signs.
-_UNKNOWN_TAG = "a tag (!) that is not known; a text that begins with ! stands in quotes"
+_UNKNOWN_TAG = "a tag (!) that is not known; put a text that begins with ! in quotes"
 _YAML_PROBLEMS = {
-    "found undefined alias": "an alias (*) of nothing; a text that begins with * stands in quotes",
-    "found duplicate anchor": "an anchor (&) that is there twice; a text that begins with & stands in quotes",
+    "found undefined alias": "an alias (*) without an anchor; put a text that begins with * in quotes",
+    "found duplicate anchor": "an anchor (&) that is there twice; put a text that begins with & in quotes",
     "found undefined tag handle": _UNKNOWN_TAG,
     "could not determine a constructor for the tag": _UNKNOWN_TAG,
 }
@@ -159,7 +159,7 @@ def _check_aliases(events: Iterable[Any]) -> None:
             continue
         if isinstance(event, kinds.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
-                raise _UnparsableError("an alias (*) is inside of what it stands for", _line(event.start_mark))
+                raise _UnparsableError("an alias (*) contains itself", _line(event.start_mark))
             size = sizes.get(event.anchor, 1)
         elif isinstance(event, kinds.ScalarEvent):
             size = 1

@@ -64,7 +64,7 @@ def foreign_file(folder: Path) -> Foreign | None:
             if why := _why(status):
                 return _foreign(path, why)
             if looked_at > MOST:
-                return Foreign(folder, f"of which there are more than {MOST} files", "let it hold less")
+                return Foreign(folder, f"from a folder with more than {MOST} files", "move other files elsewhere")
             if stat.S_ISLNK(status.st_mode):
                 ways.append(path)
     return None
@@ -79,7 +79,7 @@ def _why(status: os.stat_result) -> _Why | None:
     if kind == stat.S_IFDIR and status.st_mode & stat.S_ISVTX:
         return None
     if kind in (stat.S_IFREG, stat.S_IFDIR) and status.st_mode & stat.S_IWOTH:
-        why = "that everybody can write to"
+        why = "that every user can write to"
         return _Why(why, why, "end that with chmod o-w")
     return None
 

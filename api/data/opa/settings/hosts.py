@@ -30,7 +30,7 @@ def origins(values: list[str]) -> list[str]:
 
 def _problem_of_origin(value: str) -> str | None:  # noqa: PLR0911 - one for each mistake
     if not value:
-        return "it is empty; take it out"
+        return "it is empty; remove it"
     if value != "".join(value.split()):
         return "there is a space in it; write each origin as an item of its own"
     if "*" in value:
@@ -46,7 +46,7 @@ def _problem_of_origin(value: str) -> str | None:  # noqa: PLR0911 - one for eac
     if value != meant and _ORIGIN.fullmatch(meant):
         return f'an origin is a scheme, a host and perhaps a port; write "{meant}"'
     if not _ORIGIN.fullmatch(value) or not _has_port(value):
-        return 'it is no origin, such as "https://example.com" or "http://localhost:3000"'
+        return 'it is not an origin such as "https://example.com" or "http://localhost:3000"'
     return None
 
 
@@ -80,5 +80,5 @@ def hosts(values: list[str]) -> list[str]:
             meant = _authority(value.partition("://")[2] or value).lower().strip().removesuffix(".")
             meant = meant if meant.startswith("[") and meant.endswith("]") else re.sub(r":[0-9]*$", "", meant)
             advice = f'write "{meant}"' if _HOST.fullmatch(meant) else 'write such as "example.com" or "*.example.com"'
-            raise ValueError(f'should not have "{value}": it is no name of a host, without scheme and port; {advice}')
+            raise ValueError(f'should not have "{value}": it is not a host name without scheme and port; {advice}')
     return values

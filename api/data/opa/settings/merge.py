@@ -314,8 +314,8 @@ class _Attribution:
 
 
 _QUOTING_REASONS = {
-    r"Cannot convert .* to integer": "is no whole number, as @int needs",
-    r"Cannot convert .* to float": "is no number, as @float needs",
+    r"Cannot convert .* to integer": "is not a whole number, as @int needs",
+    r"Cannot convert .* to float": "is not a number, as @float needs",
     r"Cannot parse as JSON": "is not valid JSON, as @json needs",
     r"Unclosed quote in": "has a quote that is not closed",
 }

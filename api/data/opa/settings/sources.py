@@ -107,7 +107,7 @@ def settings_folder() -> Path:
     if named := os.environ.get(FOLDER_VARIABLE):
         folder = Path(named)
         if not folder.is_dir():
-            problem = f'the settings folder "{named}" {"is no folder" if folder.exists() else "is not there"}'
+            problem = f'the settings folder "{named}" {"is not a folder" if folder.exists() else "is not there"}'
             where = f"environment variable {FOLDER_VARIABLE}"
             raise SettingsError(problem, where=where, mistakes=(f"{problem} ({where})",))
         return folder

@@ -330,7 +330,7 @@ class TaskApplication(Celery):
     def _claim(self, name: str, origin: Callable[..., Any]) -> None:
         if name in self._functions:
             raise RegistrationError(
-                f"task '{name}' stands twice, also at {self.where(name)}",
+                f"task '{name}' is defined twice, also at {self.where(name)}",
                 where=_where(origin),
                 hint="Rename one of them, or give it another name=…",
             )

@@ -25,7 +25,7 @@ def based_on_ours(base: Any, *, of: str, where: str) -> Any:
         RegistrationError: it is no class of `celery.Task`, or its order of base classes does not go with ours.
     """
     if not isinstance(base, type) or not issubclass(base, CeleryTask):
-        raise _unfit(of, where, f"{kind_of(base)} is no class of celery.Task")
+        raise _unfit(of, where, f"{kind_of(base)} is not a class of celery.Task")
     if issubclass(Task, base):
         return Task
     if issubclass(base, Task):

@@ -129,7 +129,7 @@ def _check_payload(headers: Mapping[str, Any], payload: Any) -> None:
     if not isinstance(args, list):
         raise UnfitMessageError(f"its arguments are {kind_of(args)}, not a list")
     if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
-        raise UnfitMessageError("its named arguments are no dict of names and values")
+        raise UnfitMessageError("its named arguments are not a dict of names and values")
     _check_embedded(embed)
 
 
@@ -142,9 +142,9 @@ def _check_embedded(embed: Any) -> None:
     for name in ("callbacks", "errbacks", "chain"):
         signatures = embed.get(name)
         if signatures is not None and not (isinstance(signatures, list) and all(map(_is_signature, signatures))):
-            raise UnfitMessageError(f"'{name}' is no list of tasks")
+            raise UnfitMessageError(f"'{name}' is not a list of tasks")
     if embed.get("chord") is not None and not _is_signature(embed["chord"]):
-        raise UnfitMessageError("'chord' is no task")
+        raise UnfitMessageError("'chord' is not a task")
 
 
 def _is_signature(value: Any) -> bool:

@@ -152,7 +152,7 @@ class Parameters:
             try:
                 self._adapters[name] = [TypeAdapter(each) for each in (annotation, *members) if each is not Any]
             except Exception as error:  # noqa: BLE001 - Pydantic raises many kinds for a type that it does not know
-                self._unfit[name] = f"its annotation is none that Pydantic reads: {_told(error)}"
+                self._unfit[name] = f"its annotation cannot be read by Pydantic: {_told(error)}"
                 self._adapters[name] = []
         return self._adapters[name]
 

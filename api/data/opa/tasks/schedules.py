@@ -26,7 +26,7 @@ def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
             return crontab.from_string(" ".join(value.split()))
         except Exception as error:
             # Celery raises whatever its parser stumbles over.
-            raise ValueError(f"'{value}' is no crontab entry: {error}") from error
+            raise ValueError(f"'{value}' is not a crontab entry: {error}") from error
     if isinstance(value, bool) or not isinstance(value, int | float | timedelta | BaseSchedule):
         raise ValueError(f"{kind_of(value)} is none")
     seconds = value.total_seconds() if isinstance(value, timedelta) else value

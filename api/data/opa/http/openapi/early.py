@@ -92,7 +92,9 @@ def begin(app: FastAPI, manager: PluginManager) -> Early | None:
         early = Early(Routes.of(app), file, done, time.monotonic() + LIMIT)
         child = os.fork()
     except OSError as error:
-        log.warning(f"the OpenAPI document is built when somebody asks for it, since no process can be forked: {error}")
+        log.warning(
+            f"the OpenAPI document is built when it is first requested, since no process can be forked: {error}"
+        )
         return None
     if child == 0:
         _build_and_exit(app, manager, file, master)

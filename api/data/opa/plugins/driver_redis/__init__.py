@@ -38,7 +38,7 @@ class _RedisDriver(Driver):
         try:
             pool.connection_class(**pool.connection_kwargs)
         except TypeError as error:
-            raise ValueError(f"there is an option that the Redis client does not know: {error}") from None
+            raise ValueError(f"the Redis client does not know an option: {error}") from None
 
     def refusal(self, problem: str) -> Exception:
         from opa.redis_clients import refusal

@@ -54,7 +54,7 @@ def times_in(found: Iterable[tuple[bytes, bytes | None]]) -> dict[str, float]:
         except ValueError:
             bad.append(decoded(name))
     if bad:
-        log.warning(f"redis has no time of a last run for {', '.join(bad)}, but something else: it is not used")
+        log.warning(f"redis has no valid time of the last run for {', '.join(bad)}: what it has is ignored")
     return times
 
 

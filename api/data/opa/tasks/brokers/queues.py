@@ -90,7 +90,7 @@ class TaskQueue(Queue):
                 loop = get_event_loop()
                 if loop is None:
                     raise ConsumerCancelled(consumer_tag)
-                log.warning(f"the queue '{self.name}' is gone, with the tasks that waited in it; it is made anew")
+                log.warning(f"the queue '{self.name}' is gone, with the tasks that waited in it; it is created again")
                 wait(loop)
 
             def wait(loop: Any) -> None:

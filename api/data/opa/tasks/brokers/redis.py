@@ -82,11 +82,11 @@ def _check_envelope(payload: Any) -> None:
     if not all(isinstance(text, str) for text in texts) or not texts[0]:
         raise MalformedError("it does not say how it is delivered")
     if not isinstance(payload.get("headers"), dict | None):
-        raise MalformedError("its headers are no dict")
+        raise MalformedError("its headers are not a dict")
     if not isinstance(payload.get("body"), str | None):
-        raise MalformedError("its body is no text")
+        raise MalformedError("its body is not text")
     if properties.get("body_encoding") not in _BODY_ENCODINGS:
-        raise MalformedError("its body has an encoding that there is not")
+        raise MalformedError("its body has an unknown encoding")
 
 
 class QoS(redis.QoS):
@@ -249,7 +249,7 @@ class Channel(redis.Channel):
 
     def _bury_taken(self, taken: tuple[bytes, bytes], error: Exception) -> None:
         queue = taken[0].decode().removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
-        log.error(f"what stands in queue '{queue}' is no message, and is kept among the dead letters: {_reason(error)}")
+        log.error(f"an entry of queue '{queue}' is not a message, and is kept among the dead letters: {_reason(error)}")
         try:
             with self.conn_or_acquire() as client:
                 self.bury_raw(taken[1], queue, error, client)

@@ -104,5 +104,5 @@ def _no_letter(message: bytes, error: Exception) -> DeadLetter:
         reason="",
         deliveries=None,
         died=None,
-        problem=f"it is no dead letter of opa-stack, and cannot be read ({type(error).__name__})",
+        problem=f"it is not a dead letter of opa-stack, and cannot be read ({type(error).__name__})",
     )

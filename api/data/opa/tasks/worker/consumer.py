@@ -159,7 +159,7 @@ class Consumer(CeleryConsumer):
 
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Called for a message that is no task; its content may be secret, and is not logged."""
-        self._refuse(message, f"it is no task ({type(exc).__name__})")
+        self._refuse(message, f"it is not a task ({type(exc).__name__})")
 
     def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Called for a task that no plugin here has; Celery would log all its arguments, and say that it is discarded.

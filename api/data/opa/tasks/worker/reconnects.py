@@ -51,7 +51,7 @@ class Reconnects:
             return
         self._said[said] = now
         if not is_foreseen:
-            log.opt(exception=error).error(f"an error that nobody foresaw; the worker connects anew: {said}")
+            log.opt(exception=error).error(f"an unexpected error; the worker reconnects: {said}")
         elif isinstance(error, (ResponseError, BusyLoadingError)):
             log.warning(f"the broker answers, and does not do its work; the worker tries again until it does ({said})")
         else:
