@@ -137,12 +137,12 @@ def test_what_runs_where_is_printed_and_ctrl_c_in_a_terminal_stops_everything(up
         wait_until(lambda: up.output.count("a debugger can attach on") == 2, seconds=120, what="both listen")
         patterns = [
             rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
-            r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; its data: .opa/valkey",
+            r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; data in .opa/valkey",
             rf"debugger +127.0.0.1:{debugger} ",
             r"plugins +plugins, opa:demo-plugins",
         ]
         if HAS_MONGO:
-            patterns.append(r"mongo +127.0.0.1:\d+ +SecantusDB, for mongodb; its data: .opa/mongo")
+            patterns.append(r"mongo +127.0.0.1:\d+ +SecantusDB, for mongodb; data in .opa/mongo")
         for pattern in patterns:
             assert re.search(pattern, up.output), up.output
         up.processes = descendants(up.pid)

@@ -122,7 +122,7 @@ def test_the_log_takes_the_place_of_a_link_and_a_folder_that_cannot_be_made_is_o
     victim.write_text("precious")
     (tmp_path / "data").symlink_to("nowhere")
     (tmp_path / "a.log").symlink_to(victim)
-    with pytest.raises(StartError, match="the folder data cannot be made: File exists"):
+    with pytest.raises(StartError, match="the folder data cannot be created: File exists"):
         supervise(program("a"), program("b", folder=tmp_path / "data"))
     assert victim.read_text() == "precious"
     assert not (tmp_path / "a.log").is_symlink()

@@ -165,7 +165,7 @@ def test_a_private_file_takes_the_place_of_a_link_and_of_a_file_that_others_may_
 def test_a_place_that_may_not_be_written_to_and_a_full_disk_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StartError, match=r"^\.opa cannot be made: No such file"), locked_folder(tmp_path / "gone"):
+    with pytest.raises(StartError, match=r"^\.opa cannot be created: No such file"), locked_folder(tmp_path / "gone"):
         pass
     monkeypatch.setattr(folder_module, "new_private", lambda file: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
     with pytest.raises(StartError, match="file cannot be written: No space left on device"):

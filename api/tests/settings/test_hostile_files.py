@@ -422,7 +422,7 @@ def test_opa_up_says_in_one_line_that_the_folder_of_plugins_cannot_be_made(proje
     (project.folder / "settings" / "00-test.json").write_text('{"default": {"PORT": 0}}')
     project.plugins.rmdir()
     project.plugins.touch()
-    with pytest.raises(StartError, match="the folder for plugins cannot be made: File exists"):
+    with pytest.raises(StartError, match="the folder for plugins cannot be created: File exists"):
         up.run(project.config())
 
 

@@ -74,7 +74,7 @@ def run(config: Config) -> None:
         with published(running, folder):
             print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
             print(
-                "opa shell, opa tasks and the like find these servers in this folder. Ctrl-C stops everything.",
+                "opa shell, opa tasks and other commands in this folder use these servers. Ctrl-C stops everything.",
                 flush=True,
             )
             supervisor.start(_process("api", config, project, environ))
@@ -88,14 +88,14 @@ def _make(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise StartError(
-            f"the folder for plugins cannot be made: {error.strerror}",
+            f"the folder for plugins cannot be created: {error.strerror}",
             where=str(folder),
             hint="Create it as a folder, or name another one with OPA_PLUGIN_PATHS",
         ) from None
 
 
 def _servers(targets: tuple[Target, ...], folder: Path, lock: int) -> dict[str, LocalServer]:
-    """The servers that somebody needs, by name; each has a password that is made for this start."""
+    """The servers that components need, by name; each has a password that is made for this start."""
     wanted = {target.server for target in targets}
     servers: dict[str, LocalServer] = {}
     if "redis" in wanted:
@@ -137,10 +137,10 @@ def _summary(
     for name, server in servers.items():
         data = os.path.relpath(server.data)
         used_by = names_of_components(targets, name)
-        yield name, server.address, f"{server.program.name}, for {used_by}; its data: {data}"
+        yield name, server.address, f"{server.program.name}, for {used_by}; data in {data}"
     if config.DEBUGPY:
-        yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT}", "attach to the api there"
+        yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT}", "for attaching to the api"
         if runs_tasks(config):
-            yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT + 1}", "attach to the worker there"
-    served = "a Python file put there is served at once" if config.RELOAD else ""
+            yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT + 1}", "for attaching to the worker"
+    served = "Python files that you put there are served at once" if config.RELOAD else ""
     yield "plugins", ", ".join(from_here(path) for path in paths), served

@@ -163,7 +163,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"the folder {folder.name} cannot be made: {error.strerror}"
+        problem = f"the folder {folder.name} cannot be created: {error.strerror}"
         raise StartError(problem, where=str(folder), hint="Remove what is in its place") from None
 
 

@@ -98,7 +98,7 @@ def _make_private(folder: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        problem = f"{NAME} cannot be made: {error.strerror}"
+        problem = f"{NAME} cannot be created: {error.strerror}"
         raise StartError(problem, where=str(folder), hint="Run opa up in a folder that you may write to") from None
     try:
         # Opened once, so that what is checked and what is changed are the same.
