@@ -31,7 +31,7 @@ def told(project: Project, code: str) -> list[str]:
 
 def test_what_is_sent_and_is_no_task_is_told(project: Project) -> None:
     assert told(project, "async def send():\n    await build.send(1)") == [
-        "'build.send()' in plugin 'shop' is called, and build (…/jobs.py:3) is no task (…/shop/__init__.py:14). "
+        "'build.send()' in plugin 'shop' is called, and build (…/jobs.py:3) is not a task (…/shop/__init__.py:14). "
         "Write @task above the function, or call it"
     ]
 

@@ -123,7 +123,7 @@ def test_metadata_of_a_package_may_stand_in_its_pyproject(project: Project) -> N
         ({"requires": "b"}, "'requires' in plugin metadata is not a list of strings"),
         ({"requires": ["b >= "]}, "'requires' in plugin metadata has 'b >= ', which is not a requirement"),
         ({"packages": ["!"]}, "'packages' in plugin metadata has '!'"),
-        ({"opa": "one"}, "'opa' in plugin metadata is no range of versions"),
+        ({"opa": "one"}, "'opa' in plugin metadata is not a range of versions"),
     ],
 )
 def test_metadata_of_the_wrong_shape_is_an_error_that_names_file_and_key(

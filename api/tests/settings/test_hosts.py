@@ -27,9 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
         ("https://a.example https://b.example", "each origin as an item of its own"),
         ("", "take it out"),
         ("https://b\u00fccher.example", 'write "https://xn--bcher-kva.example"'),
-        ("https://a.example:99999", "it is no origin"),
-        ("file:///", "it is no origin"),
-        ("https://", "it is no origin"),
+        ("https://a.example:99999", "it is not an origin"),
+        ("file:///", "it is not an origin"),
+        ("https://", "it is not an origin"),
     ],
 )
 def test_an_origin_that_no_browser_sends_is_a_mistake_at_start(

@@ -262,7 +262,7 @@ HEADERS = {"task": "jobs.echo", "id": "some-id"}
         (HEADERS, b"5", "its content is not a list of arguments, named arguments and options"),
         (HEADERS, b"[]", "its content is not a list of arguments, named arguments and options"),
         (HEADERS, b"[5, {}, {}]", "its arguments are an int, not a list"),
-        (HEADERS, b"[[], [], {}]", "its named arguments are no dict"),
+        (HEADERS, b"[[], [], {}]", "its named arguments are not a dict"),
         (HEADERS, b"[[], {}, 5]", "its options are an int, not a dict"),
         (HEADERS, b'[[], {}, {"chain": [5]}]', "'chain' is not a list of tasks"),
         (HEADERS, b'[[], {}, {"chord": {}}]', "'chord' is not a task"),
