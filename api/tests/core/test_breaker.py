@@ -317,7 +317,7 @@ def test_where_the_event_loop_is_closed_there_is_nobody_to_let_go(
     thing.breaker.failed(GoneError())
     until(thing.breaker._is_heard.is_set)
     gc.collect()
-    assert "are not let go" not in capsys.readouterr().err
+    assert "are not released" not in capsys.readouterr().err
 
 
 def refuse_threads(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:

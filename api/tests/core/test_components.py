@@ -341,7 +341,7 @@ def test_an_unknown_driver_is_an_error_that_names_the_component_and_the_drivers(
 def test_two_drivers_of_one_name_are_an_error(project: Project) -> None:
     project.plugin("a.py", DRIVER)
     project.plugin("b.py", DRIVER.replace('"fake"', '"FAKE"'))
-    with pytest.raises(RegistrationError, match="driver 'FAKE' of plugin 'b' stands twice"):
+    with pytest.raises(RegistrationError, match="driver 'FAKE' of plugin 'b' is defined twice"):
         project.prepare()
 
 

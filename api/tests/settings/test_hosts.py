@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
         ("*.a.example", "name each origin"),
         ("https://*.a.example", "name each origin"),
         ("https://a.example https://b.example", "each origin as an item of its own"),
-        ("", "take it out"),
+        ("", "remove it"),
         ("https://b\u00fccher.example", 'write "https://xn--bcher-kva.example"'),
         ("https://a.example:99999", "it is not an origin"),
         ("file:///", "it is not an origin"),
