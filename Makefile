@@ -31,6 +31,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy --config-file api/pyproject.toml
 	$(BIN)/mypy --config-file api/pyproject.toml examples
 	cd api && ../$(BIN)/lint-imports pyproject.toml --no-cache
+	cd api && ../$(BIN)/python -m tests.private_names
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format --config api/pyproject.toml api examples

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import fastapi
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -26,6 +27,10 @@ from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
 from tests.signals import let_programs_be_interrupted
+
+if "TESTS_FASTAPI_VERSION" in os.environ:
+    # That of a version which nobody has tested: `make test-fallback`.
+    fastapi.__version__ = os.environ["TESTS_FASTAPI_VERSION"]
 
 SHARE_SERVERS = (
     "/cli/test_beside_up.py",

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import redis_clients
+from opa import mongodb_clients, redis_clients
 from opa.cli import app
 from opa.core import plugin as original
 
@@ -58,9 +58,11 @@ def test_what_opa_offers() -> None:
     ]
 
 
-def test_what_drivers_for_redis_are_made_of_is_documented() -> None:
+@pytest.mark.parametrize("module", [mongodb_clients, redis_clients])
+def test_what_drivers_are_made_of_is_documented(module: Any) -> None:
     page = (ROOT / "docs" / "components.md").read_text()
-    assert [name for name in redis_clients.__all__ if not re.search(rf"\b{name}\b", page)] == []
+    assert f"from `{module.__name__}`" in page
+    assert [name for name in module.__all__ if not re.search(rf"\b{name}\b", page)] == []
 
 
 @pytest.mark.parametrize("name", opa.__all__)

@@ -25,6 +25,6 @@ def test_the_last_path_is_of_the_route_that_both_applications_try_last(project: 
             [sys.executable, "-c", LAST], env=environment, cwd=API, capture_output=True, text=True, check=True
         ).stdout.strip()
         project.settings(PLUGIN_PATHS=[str(modules.folder)])
-        routes = (route for route, _ in project.app().router.routes_with_routers() if isinstance(route, APIRoute))
+        routes = (route for route, _ in project.app().routes_with_routers() if isinstance(route, APIRoute))
         *_, stack = (route.path for route in routes if "{x}" in route.path)
         assert {bare, stack} == {modules.last_path.removesuffix("1") + "{x}"} == {"/p9/r1/{x}"}

@@ -9,6 +9,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from opa._compat import anyio as compat_anyio
 from opa.http import thread_limits
 from opa.http.thread_limits import FEW, ComponentLimiter, Share
 from tests.project import Project
@@ -93,7 +94,7 @@ def test_the_number_of_threads_can_be_set_also_later(slow: Project) -> None:
 
 
 def test_a_version_of_anyio_that_is_not_known_costs_no_start(slow: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thread_limits, "_anyio", None)
+    monkeypatch.setattr(compat_anyio, "_asyncio", None)
     with slow.client() as client:
         assert client.get("/plain").json() == "plain"
 

@@ -11,7 +11,8 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from opa import get_component, get_instance
 from opa.errors import ComponentError
-from opa.plugins.driver_mongodb.clients import GuardedClient, arguments, new_client
+from opa.mongodb_clients import GuardedClient
+from opa.plugins.driver_mongodb.clients import arguments, new_client
 from tests.project import Project
 from tests.servers import Server, wait_until
 

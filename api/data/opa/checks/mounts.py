@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from fastapi.routing import _IncludedRouter
 from starlette.routing import Mount
 
+from opa._compat.fastapi.inclusion import prefix_of, router_in
 from opa.checks.mistake import Mistake
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def mounts_without_prefix(app: Api) -> Iterator[Mistake]:
 def _mounts(router: APIRouter, before: str) -> Iterator[tuple[str, str]]:
     """Where each mount without the prefix of its router is served, and where it would be with it."""
     for route in router.routes:
-        if isinstance(route, _IncludedRouter):
-            yield from _mounts(route.original_router, before + route.include_context.prefix)
+        included = router_in(route)
+        if included is not None:
+            yield from _mounts(included, before + prefix_of(route))
         elif isinstance(route, Mount) and not f"{route.path}/".startswith(f"{router.prefix}/"):
             yield before + (route.path or "/"), before + router.prefix + route.path

@@ -26,7 +26,7 @@ class Owners:
 
     def routes(self) -> Iterator[tuple[BaseRoute, str | None]]:
         """Each route with the name of its plugin, in the order in which they are tried; none for the document's own."""
-        for route, router in self._app.router.routes_with_routers():
+        for route, router in self._app.routes_with_routers():
             found = self._plugins.get(id(router))
             yield route, found.plugin.name if found else None
 

@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
+from opa._compat.fastapi.inclusion import router_in
 from opa._util.sources import where_is_function
 from opa.checks.mistake import Mistake
 from opa.loading.conventions import ROUTER
@@ -63,8 +63,9 @@ def unserved_routers(app: Api, code: Code) -> Iterator[Mistake]:
 def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
     """The functions and applications that answer, also behind what is mounted, and what decorators have wrapped."""
     for route in routes:
-        if isinstance(route, _IncludedRouter):
-            yield from _answers(route.original_router.routes)
+        included = router_in(route)
+        if included is not None:
+            yield from _answers(included.routes)
         elif isinstance(route, Mount | Host):
             application: Any = route.app
             while application is not None:

@@ -74,7 +74,7 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
     """The same, with every secret masked; which settings of plugins are secret, only their models say."""
     from opa._util.masking.secrets import MASK, mask_key, mask_setting
     from opa.core.plugin_settings import SETTING
-    from opa.settings.config import Config
+    from opa.settings.config import Config, Leaf
 
     of_plugins: Config | None = None
     for leaf in leaves:
@@ -83,7 +83,7 @@ def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
             value = of_plugins.get(leaf.name, MASK)
         else:
             value = mask_setting(leaf.name, leaf.value)
-        yield leaf._replace(name=mask_key(leaf.name), value=value)
+        yield Leaf(mask_key(leaf.name), value, leaf.source)
 
 
 def _settings_of_plugins() -> dict[str, Any]:

@@ -78,9 +78,10 @@ def _queue(celery: TaskApplication, name: str) -> str:
 def _schedule_text(schedule: Any) -> str:
     from celery.schedules import crontab, maybe_schedule
 
+    from opa._compat.celery.app import crontab_fields
+
     if isinstance(schedule, crontab):
-        fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-        return " ".join(str(getattr(schedule, f"_orig_{field}")) for field in fields)
+        return " ".join(crontab_fields(schedule))
     every = maybe_schedule(schedule)
     return f"every {every.seconds:g} s" if hasattr(every, "seconds") else str(every)
 

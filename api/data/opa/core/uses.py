@@ -12,11 +12,11 @@ from celery import Task
 from celery.local import Proxy
 from fastapi import APIRouter, params
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from opa._compat.fastapi.inclusion import dependencies_of, router_in
 from opa.core.hooks import Hook
 from opa.loading.conventions import EXCEPTION_HANDLERS
 from opa.loading.importing import ImportedPlugin, modules_of
@@ -78,9 +78,10 @@ def used_by_routes(routes: Iterable[BaseRoute], seen: set[int] | None = None) ->
         if isinstance(dependant, Dependant):
             yield from _called_for(dependant)
         inner = getattr(route, "app", None)
-        if isinstance(route, _IncludedRouter):
-            inner = route.original_router
-            yield from (each.dependency for each in route.include_context.dependencies)
+        included = router_in(route)
+        if included is not None:
+            inner = included
+            yield from (each.dependency for each in dependencies_of(route))
         if isinstance(inner, APIRouter | Starlette):
             yield from _used_by(inner, seen)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -28,8 +28,9 @@ from opa.http.openapi.answer import answers_with
 from opa.http.openapi.cache import DocumentKeeper
 from opa.http.outermost import Outermost
 from opa.http.plugin_lifespans import LifespanStarter
-from opa.http.routing.router import IndexedRouter
-from opa.http.telemetry import TelemetryWatch
+from opa.http.routing.choice import choose_routes
+from opa.http.routing.plain import PlainRoutes, ScopeNoted
+from opa.http.telemetry import telemetry_watch
 from opa.http.validation_answer import answer_invalid_request
 
 
@@ -51,11 +52,11 @@ class Api(FastAPI):
         mount_paths.install()
         handlers: dict[int | type[Exception], Any] = {RequestValidationError: answer_invalid_request}
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
-        self.router: IndexedRouter = IndexedRouter.in_place_of(self.router)
+        self._routes = choose_routes(self)
         self.manager = manager
         self.health_routes: tuple[BaseRoute, ...] = ()
         self._body_limits = BodyLimits(manager.config)
-        self._telemetry_watch = TelemetryWatch(self)
+        self._telemetry_watch = telemetry_watch(self)
         self._contributions = Contributions(self, manager.roster.policy)
         self._leaves_out: LeaveOut | None = None
         self._mounted = MountedLifespans()
@@ -73,7 +74,7 @@ class Api(FastAPI):
         Gives their states together; of two with a key the first.
         """
         self._inner_started = True
-        self.router.build_index()  # with what the plugins have added since the application was built
+        self.build_index()  # with what the plugins have added since the application was built
         self._mounted.watch(self.router.routes)
         async with AsyncExitStack() as started:
             starter = LifespanStarter(self.manager, self._leave_out, started)
@@ -81,7 +82,7 @@ class Api(FastAPI):
                 await starter.start("a router", lifespan, self, plugin)
             entered = [lifespan for lifespan, _ in self._contributions.lifespans]
             await self._mounted.start(self._routes_with_plugins(), entered, starter, started)
-            self.router.build_index()  # without what has been skipped
+            self.build_index()  # without what has been skipped
             yield starter.state or None
 
     def _routes_with_plugins(self) -> list[tuple[BaseRoute, str | None]]:
@@ -89,9 +90,7 @@ class Api(FastAPI):
         objects = self.manager.registry.objects
         by_router = {id(found.router): found.plugin.name for found in objects if found.router is not None}
         by_route = {
-            id(route): by_router[id(router)]
-            for route, router in self.router.routes_with_routers()
-            if id(router) in by_router
+            id(route): by_router[id(router)] for route, router in self.routes_with_routers() if id(router) in by_router
         }
         by_route |= self._contributions.plugins_of_routes()
         return [
@@ -99,10 +98,18 @@ class Api(FastAPI):
             for route in self.router.routes
         ]
 
+    def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
+        """The routes in the order in which they are tried, each with the router that was included with it in it."""
+        return self._routes.routes_with_routers()
+
+    def build_index(self) -> None:
+        """Do now what the next request would wait for."""
+        self._routes.build_index()
+
     def count_plugin_routes(self) -> int:
         """How many routes there are from routers of plugins that do not come with opa-stack."""
         built_in = self.built_in_routers()
-        return sum(router is not None and id(router) not in built_in for _, router in self.router.routes_with_routers())
+        return sum(router is not None and id(router) not in built_in for _, router in self.routes_with_routers())
 
     def built_in_routers(self) -> set[int]:
         """The ids of the routers of plugins that come with opa-stack."""
@@ -123,7 +130,14 @@ class Api(FastAPI):
             FastAPIError: FastAPI refuses a route, such as one with an empty path.
         """
         before = self.router.lifespan_context
-        super().include_router(router, **options)
+        if not isinstance(self._routes, PlainRoutes):
+            super().include_router(router, **options)
+        elif id(router) in self.built_in_routers():
+            self._routes.put_in(router)
+        else:
+            count = len(self.router.routes)
+            super().include_router(router, **options)
+            self._routes.note(router, count)
         self.router.lifespan_context = before
         if has_lifespan(router) or router.on_startup or router.on_shutdown:
             self._contributions.note_lifespan(router.lifespan_context)
@@ -186,6 +200,8 @@ class Api(FastAPI):
             Middleware(MiddlewareMaker(item, self.manager, self._contributions.plugin_of_middleware(item)))
             for item in given
         ]
+        if isinstance(self._routes, PlainRoutes):
+            self.user_middleware.append(Middleware(ScopeNoted))
         try:
             stack = super().build_middleware_stack()
         finally:

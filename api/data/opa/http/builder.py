@@ -45,7 +45,7 @@ def build_app(manager: PluginManager) -> Api:
     with no_collection():
         _add_all(app)
         _put_own_routes_first(app)
-        app.router.build_index()
+        app.build_index()
     return app
 
 
@@ -79,7 +79,7 @@ def _put_own_routes_first(app: Api) -> None:
     built_in = app.built_in_routers()
     own: list[Route] = []
     taken: set[tuple[str, str]] = set()
-    for route, router in app.router.routes_with_routers():
+    for route, router in app.routes_with_routers():
         if id(router) in built_in and isinstance(route, Route):
             own.append(route)
         elif router is not None:

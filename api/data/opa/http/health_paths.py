@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Scope
+
+from opa._compat.starlette import get_route_path
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

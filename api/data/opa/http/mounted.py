@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fastapi.routing import _IncludedRouter
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount, Router
 from starlette.types import Lifespan
 
+from opa._compat.fastapi.inclusion import router_in
 from opa.http.plugin_lifespans import LifespanStarter
 
 
@@ -82,9 +82,10 @@ def _mounted(routes: Iterable[BaseRoute], seen: set[int] | None = None) -> Itera
     """
     seen = set() if seen is None else seen
     for route in routes:
-        if isinstance(route, _IncludedRouter):
-            router: Router = route.original_router
-            app: Any = None
+        app: Any = None
+        included = router_in(route)
+        if included is not None:
+            router: Router = included
         elif isinstance(route, Mount | Host):
             app = route.app
             while app is not None and not isinstance(app, Starlette | Router):  # middleware around it

@@ -10,7 +10,6 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol
 
-from fastapi.telemetry._asgi import ExceptionTelemetryMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -25,6 +24,7 @@ from opa.http.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.request_facts import facts_of
+from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
 from opa.logging.failed_request import in_words, note_request, take_note
 from opa.logging.logger import log
@@ -54,8 +54,9 @@ class Outermost(ServerErrorMiddleware):
 
     def __init__(self, original: ServerErrorMiddleware, api: Application) -> None:
         super().__init__(original.app, original.handler, original.debug)
-        if type(original.app) is ExceptionTelemetryMiddleware:  # it does nothing until there is an error; see `_answer`
-            self.app = original.app.app
+        self._reported = exception_telemetry()
+        if type(original.app) is self._reported:  # it does nothing until there is an error; see `_answer`
+            self.app = original.app.app  # type: ignore[attr-defined]  # middleware of FastAPI
         self._api = api
         config = api.manager.config
         self._has_ids = bool(config.REQUEST_ID)
@@ -146,7 +147,8 @@ class Outermost(ServerErrorMiddleware):
                 await inner_send({"type": "http.response.start"})
             raise error
 
-        await _Answer(ExceptionTelemetryMiddleware(again), self.handler, self.debug)(scope, receive, send)
+        failing = again if self._reported is None else self._reported(again)
+        await _Answer(failing, self.handler, self.debug)(scope, receive, send)
 
 
 class _Answer(ServerErrorMiddleware):

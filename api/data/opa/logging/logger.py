@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from loguru import logger
 
+from opa._compat.loguru import core
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
 from opa.errors import SettingsError
@@ -193,10 +194,7 @@ _NUMBERS = {name.upper(): number for name, number in LEVELS.items()}
 def _is_heard_by_nobody(level: str | int) -> bool:
     """Whether no sink writes lines of this level, as loguru asks it: before that the message would be formatted."""
     number = _NUMBERS.get(level, 0) if isinstance(level, str) else level
-    return bool(0 < number < _CORE.min_level)
-
-
-_CORE: Any = logger._core  # type: ignore[attr-defined]
+    return bool(0 < number < core.min_level)
 
 
 def _depth_that_there_is(depth: int) -> int:
@@ -317,7 +315,7 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
         diagnose=False,  # values of variables are shown by opa.logging.tracebacks, where the settings ask for it
         catch=True,
     )
-    handler: Any = _CORE.handlers[added]
+    handler: Any = core.handlers[added]
     handler.__class__ = _without_raw(handler.__class__)
     with contextlib.suppress(ValueError):  # somebody has removed it
         _remove(_sink)

@@ -75,9 +75,10 @@ _COLOR = f"<{token_hex(8)}>"
 
 def _with_values(max_length: int) -> Formatter:
     import better_exceptions
-    from better_exceptions.formatter import ExceptionFormatter
 
-    class ValuesFormatter(ExceptionFormatter):  # type: ignore[misc]
+    from opa._compat.better_exceptions import ExceptionFormatter
+
+    class ValuesFormatter(ExceptionFormatter):
         """better-exceptions 0.3.3 on Python 3.11 to 3.14. A method goes when a release does what it does."""
 
         is_folded = False
@@ -115,14 +116,14 @@ def _with_values(max_length: int) -> Formatter:
             ]
             return sorted(values, key=itemgetter(1))
 
-        def _format_exception(
+        def parts_of(
             self, value: BaseException, tb: TracebackType | None, seen: set[int] | None = None
         ) -> Iterator[str]:
             seen = set() if seen is None else seen
-            yield from super()._format_exception(value, tb, seen)
+            yield from super().parts_of(value, tb, seen)
             if isinstance(value, BaseExceptionGroup):  # its own leaves the exceptions in a group out
                 for number, inner in enumerate(value.exceptions, 1):
-                    text = "".join(self._format_exception(inner, inner.__traceback__, seen))
+                    text = "".join(self.parts_of(inner, inner.__traceback__, seen))
                     yield f"  {number} of {len(value.exceptions)}:\n{textwrap.indent(text, '  | ')}"
 
     theme = {name: _with_stand_in(paint) for name, paint in better_exceptions.THEME.items()}

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import redis
 from redis import asyncio as aioredis
 
+from opa._compat.redis import socket_of
 from opa._util.sockets import shut
 from opa.core.breaker import PROBE_TIMEOUT
 
@@ -98,7 +99,7 @@ class PoolGuard:
         """End what waits in other threads: they see the end of the connection, and close it."""
         for connection in self._made.all():
             # Not `disconnect()`: the number of a socket that is closed here may be another's when the thread wakes up.
-            found = getattr(connection, "_sock", None)
+            found = socket_of(connection)
             if found is not None:
                 shut(found)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
-from uvicorn_worker import UvicornWorker
 
+from opa._compat.uvicorn_worker import UvicornWorker
 from opa.errors import OpaError, StartError
 from opa.http.openapi import early as openapi_early
 from opa.logging.gunicorn import LogLogger
@@ -150,7 +150,7 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
                 raise
 
 
-class ApiWorker(UvicornWorker):  # type: ignore[misc]
+class ApiWorker(UvicornWorker):
     """A process that serves the application with uvicorn."""
 
     app: Application
@@ -171,7 +171,8 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         except OpaError as error:
             self._fail(error)
 
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """Serve until the master says that it is enough."""
         self.config.app = self.wsgi
         server = Server(self.config, alone=False)
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)

@@ -1,7 +1,7 @@
 """HTTP as the api speaks it: uvicorn's, with limits.
 
-What is private to uvicorn and used here: `_start_asgi_task`, `_should_upgrade`, `_unsupported_upgrade_warning`, and the
-attributes of its protocol and its cycle. `tests/serve/test_protocol.py` holds that they are there.
+The attributes of uvicorn's protocol and its cycle that are used here are documented nowhere; that they are there is
+held by `tests/serve/test_protocol.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from opa._compat import uvicorn as compat
 from opa.http.body_limits import SLOWEST
 from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
     from collections.abc import Iterable
 
-    from uvicorn._types import ASGI3Application
     from uvicorn.server import ServerState
 
     from opa.serve.config import SharingConfig
@@ -78,7 +77,7 @@ class _Doing(NamedTuple):
     is_whole: bool
 
 
-class _Flow(FlowControl):
+class _Flow(compat.FlowControl):
     """Reads no more while what has been read is not taken in, whatever a request asks for."""
 
     holds = False
@@ -92,20 +91,20 @@ class _Flow(FlowControl):
     def hold(self) -> None:
         """Begin with that."""
         self.holds = True
-        self._transport.pause_reading()
+        self.stop_transport()
 
     def let_go(self) -> None:
         """End it."""
         self.holds = False
         if not self.read_paused:
-            self._transport.resume_reading()
+            self.start_transport()
 
 
 class _Refused(Exception):  # noqa: N818 - it ends the parser, and nobody sees it
     pass
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(compat.HttpProtocol):
     """A connection.
 
     Args:
@@ -258,11 +257,11 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refusal = self._answer(400, "Invalid HTTP request received.")
             self._refuse(self._refusal)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
+            if self.asks_for_websocket():
                 self._is_done = True  # the rest of the data belongs to nobody
                 self.handle_websocket_upgrade()
             else:
-                self._unsupported_upgrade_warning()
+                self.note_other_upgrade()
                 return self._head_without_upgrade() + data[upgrade.args[0] :]
         else:
             if not self._is_in_head:
@@ -325,7 +324,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _begin_upgrade(self) -> bool:
         """Whether the request is for a websocket; one for anything else comes again, unless it is refused."""
-        if self._should_upgrade():
+        if self.asks_for_websocket():
             return True
         if self.parser.get_method() == b"CONNECT":
             refusals.note("a request was for a proxy: CONNECT (400)")
@@ -368,7 +367,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     # What uvicorn calls.
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def start_request(self, cycle: RequestResponseCycle, app: compat.Application) -> None:
+        """Run the application, and put a cheaper transport before it."""
         self._active = cycle
         self._answers.cycle = cycle
         if cycle.transport is self.transport:
@@ -392,7 +392,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+            self.start_request(cycle, app)
         elif self._last_answer is not None:
             self.transport.write(self._last_answer)
             self.close_when_read()
@@ -410,7 +410,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _above_limit(self) -> float:
         return len(self.connections) - self._shared.lingering - self._shared.connections
 
-    def _unsupported_upgrade_warning(self) -> None:
+    def note_other_upgrade(self) -> None:
+        """Called where the request is answered without it."""
         refusals.note("an upgrade to something other than a websocket; the request is answered without it")
 
     # What is refused.
@@ -497,7 +498,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Look at a body of which there is more to come."""
         self._body_bytes += size
         cycle = self.cycle
-        if cycle is None or (self.parser.should_upgrade() and self._should_upgrade()):
+        if cycle is None or (self.parser.should_upgrade() and self.asks_for_websocket()):
             return
         if self._between > self._most_header_bytes:
             refusals.note("between the bytes of a body there was more than MAX_HEADER_BYTES (431)")

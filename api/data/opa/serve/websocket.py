@@ -1,7 +1,7 @@
 """Websockets as the api speaks them: uvicorn's, with a limit of what waits in a connection.
 
-What is private to uvicorn and used here: attributes of its protocol. `tests/serve/test_protocol.py` holds that they
-are there.
+The attributes of uvicorn's protocol that are used here are documented nowhere; that they are there is held by
+`tests/serve/test_protocol.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from opa.serve.left import Left
 from opa.serve.unread import unread_bytes
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
     from uvicorn.server import ServerState
     from websockets.frames import Frame
     from websockets.http11 import Request
 
+    from opa._compat.uvicorn import Received, Sent
     from opa.serve.config import SharingConfig
 
 PART = 1024
@@ -81,7 +81,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.pause_reading()
         self._wait_for_turn()
 
-    async def receive(self) -> ASGIReceiveEvent:
+    async def receive(self) -> Received:
         """The next message; then take in what has been held back for it."""
         self._received += 1
         if self._received > AT_ONCE:
@@ -93,7 +93,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._wait_for_turn()
         return message
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: Sent) -> None:
         """Send a message; when it has accepted or closed the websocket, what has been held back may be taken in."""
         await super().send(message)
         if self._held:

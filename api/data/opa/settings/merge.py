@@ -19,6 +19,7 @@ from dynaconf.utils import object_merge
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
+from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._util.masking.secrets import looks_secret, mask_text, masked
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.settings.files import DEFAULT_SECTION
@@ -267,12 +268,12 @@ def _settled(value: Any, before: Any, given: Any) -> Any:
     """`value` without marks, and without doubles in lists that a merge has put together."""
     if isinstance(value, MetaValue):  # a mark such as "@merge x" for which there was nothing to merge with
         inner = _copy(value.unwrap())
-        return [inner] if getattr(value, "_dynaconf_insert", False) else inner
+        return [inner] if is_inserted(value) else inner
     if isinstance(value, dict):
         return {
             key: _settled(item, _look_up(before, key), _look_up(given, key))
             for key, item in value.items()
-            if not _is_mark(key) and not getattr(item, "_dynaconf_del", False)
+            if not _is_mark(key) and not is_deleted(item)
         }
     if isinstance(value, list):
         items = [_settled(item, _MISSING, _MISSING) for item in value if not _is_mark(item)]

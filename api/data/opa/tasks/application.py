@@ -10,10 +10,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from celery import Celery, _state
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError, OperationalError
 
+from opa._compat.celery.app import Application, announce_finalized
 from opa._util.sources import where_is, where_is_function
 from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
@@ -35,7 +35,7 @@ LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression", "autoretry_for")
 """Options whose values the driver looks up."""
 
 
-class TaskApplication(Celery):
+class TaskApplication(Application):
     """A Celery application whose tasks may be `async def`, whose names are unique, and whose queues lose no task.
 
     It is made before the plugins are imported, so that their tasks have something to belong to, and configured by the
@@ -123,7 +123,7 @@ class TaskApplication(Celery):
             self.looked_up_options.pop(name, None)
             self.unmade.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
-            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+            self.made_tasks.pop(name, None)
 
     def _is_discarded(self, origin: Callable[..., Any]) -> bool:
         return f"{origin.__module__}.".startswith(tuple(self._discarded))
@@ -141,17 +141,17 @@ class TaskApplication(Celery):
         self._adopt_tasks()
 
     def _adopt_tasks(self) -> None:
-        for name, task in list(self._tasks.items()):  # type: ignore[attr-defined]  # celery-types lacks it
+        for name, task in list(self.made_tasks.items()):
             if self._is_discarded(type(task)):
-                del self._tasks[name]  # type: ignore[attr-defined]
+                del self.made_tasks[name]
                 continue
             if name not in self._functions:
                 self._functions[name] = type(task)
                 self._note_options(name, type(task), {}, type(task))
             try:
-                self._tasks[name] = adopt(task)  # type: ignore[attr-defined]
+                self.made_tasks[name] = adopt(task)
             except RegistrationError as error:
-                del self._tasks[name]  # type: ignore[attr-defined]
+                del self.made_tasks[name]
                 self.unmade[name] = error
 
     def task(self, *args: Any, **options: Any) -> Any:
@@ -220,7 +220,7 @@ class TaskApplication(Celery):
 
     def parameters_of(self, name: str) -> Parameters | None:
         """What is known of the parameters of a task; None of one that is not here."""
-        task = self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
+        task = self.made_tasks.get(name)
         return None if task is None else parameters_of(task)
 
     def configure_tasks(self) -> None:
@@ -232,7 +232,7 @@ class TaskApplication(Celery):
         self.set_default()
         self.__dict__.pop("annotations", None)
         self._adopt_tasks()
-        for task in self._tasks.values():  # type: ignore[attr-defined]  # celery-types lacks it
+        for task in self.made_tasks.values():
             task.configure(self)
 
     def note_shared_tasks(self) -> None:
@@ -240,13 +240,11 @@ class TaskApplication(Celery):
 
         To make all of them here would take as long as to load the plugins.
         """
-        # It has no public name; where a version of Celery lacks it, they are known once they are made.
-        announce = getattr(_state, "_announce_app_finalized", None)
-        if announce is None or self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
+        if self.finalized:  # type: ignore[attr-defined]  # celery-types lacks it
             return
         self._is_noting = True
         try:
-            announce(self)
+            announce_finalized(self)
         finally:
             self._is_noting = False
 
@@ -284,7 +282,7 @@ class TaskApplication(Celery):
         self._note_options(name, cls, {}, cls)
         return super().register_task(adopt(task), **options)
 
-    def _task_from_fun(  # type: ignore[override]  # celery-types names all options
+    def task_from_function(
         self, fun: Callable[..., Any], name: str | None = None, base: Any = None, **options: Any
     ) -> Any:
         """Called by Celery to make a task from a function, also from one of `shared_task`."""
@@ -293,7 +291,7 @@ class TaskApplication(Celery):
         is_discarded = self._is_discarded(fun)
         if known is not fun and (_is_forgotten(fun) or (known and (is_discarded or _is_forgotten(known)))):
             # `shared_task` puts it into all applications, those before and those to come.
-            return self._tasks.get(name)  # type: ignore[attr-defined]  # celery-types lacks it
+            return self.made_tasks.get(name)
         if not is_discarded:
             self._functions.setdefault(name, fun)
             if options.get("bind"):
@@ -304,9 +302,9 @@ class TaskApplication(Celery):
             if self._is_noting:
                 return _base(base, name, fun) if base is not None else None
             base = None if base is None else _base(base, name, fun)
-            task = super()._task_from_fun(synchronous(fun), name=name, base=base, **options)
+            task = super().task_from_function(synchronous(fun), name, base, **options)
         except (Exception, SystemExit) as error:
-            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+            self.made_tasks.pop(name, None)
             failure = _unmade(name, fun, error)
             if not self._is_finalizing and not self._is_noting:
                 raise failure from error
@@ -314,7 +312,7 @@ class TaskApplication(Celery):
             self.unmade[name] = failure
             return UnmadeTask(failure)
         if is_discarded:  # whoever has it may hold it, and nobody finds it
-            self._tasks.pop(name, None)  # type: ignore[attr-defined]  # celery-types lacks it
+            self.made_tasks.pop(name, None)
         return task
 
     def _note_options(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from celery._state import get_current_task
 from celery.app.task import Context
+
+from opa._compat.celery.app import get_current_task
 
 current_request: ContextVar[Context | None] = ContextVar("opa_task_request", default=None)
 """A coroutine does not run in the thread that Celery keeps its request for."""

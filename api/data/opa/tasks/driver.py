@@ -19,6 +19,7 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import ImproperlyConfigured
 from kombu.utils.collections import eqhash
 
+from opa._compat.celery.app import forget_producers
 from opa._util.sources import where_is
 from opa._util.words import kind_of
 from opa.core.breaker import PROBE_TIMEOUT, Breaker
@@ -277,7 +278,7 @@ class CeleryDriver(Driver):
         kombu.pools.producers.pop(key, None)
         if pool := kombu.pools.connections.pop(key, None):
             pool.force_close_all()
-        self.app.amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
+        forget_producers(self.app.amqp)
         if isinstance(self.app.backend, RedisBackend):
             self.app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
             self.app.backend.client.connection_pool.disconnect()

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from celery._state import get_current_task
-
+from opa._compat.celery.app import get_current_task
 from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
 
 HEADER = "request_id"

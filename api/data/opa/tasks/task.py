@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from celery import Task as CeleryTask
-from celery._state import get_current_task
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
 from kombu.exceptions import EncodeError
 
+from opa._compat.celery.app import get_current_task
 from opa.core.threads import in_pool
 from opa.tasks.codec import Sending
 from opa.tasks.current_request import current_request
@@ -50,13 +50,13 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     waits_for_components: bool = True
     """Whether a task that fails because a component is gone waits until it is back, and runs again."""
     from_config: Any
-    _from_settings: tuple[str, ...] = ()
+    options_from_settings: tuple[str, ...] = ()
 
     @classmethod
     def bind(cls, app: Any) -> Any:
         """Called by Celery when the task is made, and once more when all are."""
-        if "_from_settings" not in vars(cls):
-            cls._from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
+        if "options_from_settings" not in vars(cls):
+            cls.options_from_settings = tuple(name for name, _ in cls.from_config if getattr(cls, name, None) is None)
         with warnings.catch_warnings():
             # Celery 6 will no longer read `queue` and `priority` in a decorator; which Celery is used is ours to say.
             warnings.simplefilter("ignore", CDeprecationWarning)
@@ -67,7 +67,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     @classmethod
     def configure(cls, app: Any) -> None:
         """Take from the settings of the application what the decorator does not say."""
-        for name in cls._from_settings:
+        for name in cls.options_from_settings:
             setattr(cls, name, None)
         cls.bind(app)
         cls.annotate()
@@ -76,7 +76,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     @classmethod
     def _fit_limits(cls) -> None:
         soft, hard = cls.soft_time_limit, cls.time_limit
-        if soft and hard and soft >= hard and "soft_time_limit" in cls._from_settings:
+        if soft and hard and soft >= hard and "soft_time_limit" in cls.options_from_settings:
             # A shorter limit was chosen for this task; the soft one of all tasks has nothing to say any more.
             cls.soft_time_limit = None
 

@@ -34,7 +34,7 @@ def fastapis_answer(project: Project, root_path: str, **changes: Any) -> tuple[b
     """The answer of a FastAPI application with the same routes."""
     app = project.app()
     bare = FastAPI(title=app.title, description=app.description, version=app.version)
-    bare.router.routes += [route for route in app.routes if getattr(route, "path", "") == "/hello"]
+    bare.router.routes += [route for route, _ in app.routes_with_routers() if getattr(route, "path", "") == "/hello"]
     for name, value in changes.items():
         setattr(bare, name, value)
     with TestClient(bare, root_path=root_path) as client:

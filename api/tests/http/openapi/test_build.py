@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, computed_field, create_model
 
-from opa.http.openapi.build import OpenApiError, build
+from opa.http.openapi.build import build
+from opa.http.openapi.problems import OpenApiError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate Operation ID")
 

@@ -16,9 +16,10 @@ from starlette.testclient import TestClient
 
 from opa.http.application import Api
 from opa.http.openapi import cache as openapi_keeper
-from opa.http.openapi.build import OpenApiError, build
+from opa.http.openapi.build import build
 from opa.http.openapi.cache import DocumentKeeper
 from opa.http.openapi.document import Document
+from opa.http.openapi.problems import OpenApiError
 from opa.http.openapi.state import Routes
 from tests.project import Project
 

@@ -404,7 +404,7 @@ def test_on_redis_a_message_that_comes_back_and_leads_to_no_queue_is_kept(tasks:
             payload = channel._get("celery")
             with channel.conn_or_acquire() as client:
                 pipe = client.pipeline()
-                channel._do_restore_message(payload, "celery", "nowhere", pipe)
+                channel.restore_message(payload, "celery", "nowhere", pipe)
                 pipe.execute()
         (letter,) = letters(app)
         assert (letter.id, letter.reason, letter.queue) == (sent.id, "unroutable", "nowhere")

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opa.http.openapi.build import OpenApiError
 from opa.http.openapi.cache import DocumentKeeper
+from opa.http.openapi.problems import OpenApiError
 
 
 def answers_with(keeper: DocumentKeeper) -> Callable[[Request], Awaitable[Response]]:

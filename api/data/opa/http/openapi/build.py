@@ -1,34 +1,20 @@
-"""Describe the routes of an application: its OpenAPI document.
-
-It is the one that `app.openapi()` gives, made by the same functions of FastAPI, with the same content in the same
-order. FastAPI makes one tree of Python objects, checks it, and turns it into text, each in one piece. With 10,000
-routes such a piece holds every other thread for 0.25 s, and the tree takes 120 MB as long as the process lives. Here
-each path goes through by itself.
-"""
+"""Build the OpenAPI document of an application."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, cast
+import copy
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi._compat import get_definitions, get_flat_models_from_fields, get_model_name_map
-from fastapi.encoders import jsonable_encoder
-from fastapi.openapi.models import OpenAPI
-from fastapi.openapi.utils import get_fields_from_routes, get_openapi, get_openapi_path
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from starlette.routing import BaseRoute
+from fastapi.openapi.utils import get_openapi
 
+from opa._compat.fastapi import tested
+from opa._compat.fastapi.inclusion import leaves
 from opa._util.sources import where_is_function
-from opa.errors import OpaError
-from opa.http.openapi.document import Document, as_json, encode
+from opa.http.openapi.document import Document, encode
+from opa.http.openapi.problems import naming
 
 FASTAPIS_OWN = FastAPI.openapi
-
-
-class OpenApiError(OpaError):
-    """The OpenAPI document cannot be built; the cause is chained."""
 
 
 def is_fastapis_own(app: FastAPI) -> bool:
@@ -42,120 +28,24 @@ def build(app: FastAPI) -> Document:
     Raises:
         OpenApiError: something cannot be described; the message names the route, where it is one.
     """
-    with _naming(""):
-        return encode(_described(app, list(app.routes), list(app.webhooks.routes)))
+    with naming(""):
+        return encode(_in_one_piece(app) if tested.problem() else _in_pieces(app))
 
 
-def _described(app: FastAPI, routes: Sequence[BaseRoute], webhooks: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The members of the document, with paths, webhooks and schemas encoded."""
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        openapi_version=app.openapi_version,
-        summary=app.summary,
-        description=app.description,
-        routes=[],
-        tags=app.openapi_tags,
-        servers=app.servers,
-        terms_of_service=app.terms_of_service,
-        contact=app.contact,
-        license_info=app.license_info,
-        external_docs=app.openapi_external_docs,
-    )
-    last = {name: document.pop(name) for name in ("tags", "externalDocs") if name in document}
-    described = _Routes([*routes, *webhooks], separate=app.separate_input_output_schemas)
-    document["paths"] = described.paths(routes)
-    if paths := described.paths(webhooks):
-        document["webhooks"] = paths
-    if components := described.components():
-        document["components"] = components
-    return document | last
+def _in_pieces(app: FastAPI) -> dict[str, Any]:
+    from opa.http.openapi.pieces import described  # which takes names of FastAPI that another version may not have
+
+    return described(app)
 
 
-class _Routes:
-    """The routes, and what their descriptions share: models, the names of these, and security schemes."""
-
-    def __init__(self, routes: Sequence[BaseRoute], *, separate: bool) -> None:
-        self._separate = separate
-        self._security: dict[str, Any] = {}
-        self._operation_ids: set[str] = set()
-        try:
-            fields = get_fields_from_routes(routes)
-            self._names = get_model_name_map(get_flat_models_from_fields(fields, known_models=set()))
-            self._fields, self._schemas = get_definitions(
-                fields=fields, model_name_map=self._names, separate_input_output_schemas=separate
-            )
-        except Exception:
-            self._raise_for_the_first_that_fails(routes)
-            raise
-
-    def _raise_for_the_first_that_fails(self, routes: Sequence[BaseRoute]) -> None:
-        for route in iter_route_contexts(routes):
-            with _naming_route(route):
-                get_openapi(title="", version="", routes=[route], separate_input_output_schemas=self._separate)
-
-    def paths(self, routes: Sequence[BaseRoute]) -> dict[str, bytes]:
-        """Each path with its operations."""
-        paths: dict[str, dict[str, Any]] = {}
-        for route in iter_route_contexts(routes):
-            if not isinstance(route.original_route, APIRoute):
-                continue
-            with _naming_route(route):
-                operations, security, schemas = get_openapi_path(
-                    route=cast("Any", route),
-                    operation_ids=self._operation_ids,
-                    model_name_map=self._names,
-                    field_mapping=self._fields,
-                    separate_input_output_schemas=self._separate,
-                )
-            if operations:
-                paths.setdefault(cast("str", route.path_format), {}).update(operations)
-            self._security.update(security)
-            self._schemas.update(schemas)
-        return {path: _checked_path(path, paths.pop(path)) for path in list(paths)}
-
-    def components(self) -> dict[str, Any]:
-        """What the paths refer to; known when they are made."""
-        components: dict[str, Any] = {}
-        if self._schemas:
-            components["schemas"] = {name: _checked_schema(name, self._schemas[name]) for name in sorted(self._schemas)}
-        if self._security:
-            components |= _checked(components={"securitySchemes": self._security})["components"]
-        return components
-
-
-def _checked_path(path: str, operations: dict[str, Any]) -> bytes:
-    with _naming(f" for the path {path}"):
-        return as_json(_checked(paths={path: operations})["paths"][path])
-
-
-def _checked_schema(name: str, schema: dict[str, Any]) -> bytes:
-    with _naming(f" for the schema {name}"):
-        return as_json(_checked(components={"schemas": {name: schema}})["components"]["schemas"][name])
-
-
-def _checked(**members: Any) -> dict[str, Any]:
-    """A document with these members, as FastAPI checks it in the end."""
-    document = OpenAPI(openapi="", info=cast("Any", {"title": "", "version": ""}), **members)
-    return cast("dict[str, Any]", jsonable_encoder(document, by_alias=True, exclude_none=True))
-
-
-def _naming_route(route: RouteContext) -> AbstractContextManager[None]:
-    methods = ",".join(sorted(route.methods or ()))
-    where = where_is_function(route.endpoint) if route.endpoint else None
-    return _naming(f" for the route {methods} {route.path}", where)
-
-
-@contextmanager
-def _naming(what: str, where: str | None = None) -> Iterator[None]:
-    """What fails in the block is told with `what`."""
+def _in_one_piece(app: FastAPI) -> dict[str, Any]:
+    """What `app.openapi()` gives; by a copy of the application, which keeps it for ever."""
     try:
-        yield
-    except OpenApiError:
+        return copy.copy(app).openapi()
+    except Exception:
+        for route, path in leaves([*app.routes, *app.webhooks.routes]):
+            methods = ",".join(sorted(getattr(route, "methods", None) or ()))
+            endpoint = getattr(route, "endpoint", None)
+            with naming(f" for the route {methods} {path}", where_is_function(endpoint) if endpoint else None):
+                get_openapi(title="", version="", routes=[route])
         raise
-    except Exception as error:
-        raise OpenApiError(
-            f"the OpenAPI document cannot be built{what}: {type(error).__name__}: {error}",
-            where=where,
-            hint="Fix it, or leave the route out with include_in_schema=False",
-        ) from error

@@ -18,8 +18,9 @@ from fastapi import FastAPI
 
 from opa._util.garbage import no_collection
 from opa.core.threads import in_thread
-from opa.http.openapi.build import OpenApiError, build, is_fastapis_own
+from opa.http.openapi.build import build, is_fastapis_own
 from opa.http.openapi.document import Document, encode
+from opa.http.openapi.problems import OpenApiError
 from opa.http.openapi.state import Routes
 from opa.logging.logger import log
 

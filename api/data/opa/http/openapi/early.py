@@ -14,9 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from opa.http.openapi.build import OpenApiError, is_fastapis_own
+from opa._compat.fastapi import tested
+from opa.http.openapi.build import is_fastapis_own
 from opa.http.openapi.cache import build_and_log
 from opa.http.openapi.document import Document
+from opa.http.openapi.problems import OpenApiError
 from opa.http.openapi.state import Routes, fingerprint, plugins_get_the_application
 from opa.logging.logger import log
 from opa.process.orphans import end_with_parent
@@ -83,7 +85,7 @@ def begin(app: FastAPI, manager: PluginManager) -> Early | None:
         app: the application.
         manager: its plugins.
     """
-    if not app.openapi_url or len(app.routes) < MANY_ROUTES or not is_fastapis_own(app):
+    if not app.openapi_url or len(app.routes) < MANY_ROUTES or not is_fastapis_own(app) or tested.problem():
         return None
     master = os.getpid()
     try:

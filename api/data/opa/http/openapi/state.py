@@ -9,7 +9,7 @@ from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from opa.core.routers import has_lifespan
@@ -101,6 +101,8 @@ def fingerprint(app: FastAPI) -> int:
 
     It holds in this process and in those that are forked from it. Takes some 5 microseconds for each route.
     """
+    from fastapi.routing import iter_route_contexts  # another version of FastAPI may not have it, nor is this called
+
     found = 0
     for context in iter_route_contexts([*app.routes, *app.webhooks.routes]):
         route = context.original_route

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,24 +10,21 @@ from fastapi import APIRouter
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Depends
-from fastapi.routing import (
-    APIRoute,
-    _EffectiveRouteContext,
-    _IncludedRouter,
-    _RouterIncludeContext,
-    request_response,
-)
+from fastapi.routing import APIRoute, request_response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from opa._compat.fastapi.routing import (
+    STATE,
+    IncludeContext,
+    IncludedRouter,
+    RouteInContext,
+    concurrency_of,
+    in_context,
+    own_frontend_routes,
+    routes_in_context,
+)
 from opa.http.routing.route_list import Alarm, RouteList
 from opa.http.routing.shape import fits_its_path
-
-# What FastAPI works out for a route of an included router: the attributes of the route, and these of its own.
-_STATE = {field.name for field in dataclasses.fields(_EffectiveRouteContext)} - {
-    "frontend_prefix",
-    "original_route",
-    "starlette_route",
-}
 
 
 @dataclass(eq=False)
@@ -44,13 +40,13 @@ class Inclusion:
         has_frontend: whether it also has files of a frontend, which come after all routes.
     """
 
-    included: _IncludedRouter
+    included: IncludedRouter
     routes: list[BaseRoute]
     has_frontend: bool
     _seen: list[tuple[APIRouter, tuple[object, int]]]
 
     @classmethod
-    def of(cls, included: _IncludedRouter, alarm: Alarm) -> Inclusion | None:
+    def of(cls, included: IncludedRouter, alarm: Alarm) -> Inclusion | None:
         """What `included` comes to; puts `alarm` on when one of its routers has got or lost a route.
 
         Returns:
@@ -65,7 +61,7 @@ class Inclusion:
         for router in routers:
             _list_of(router).watch(alarm)
         seen = [(router, _list_of(router).state) for router in routers]
-        has_frontend = any(router._low_priority_routes for router in routers)
+        has_frontend = any(map(own_frontend_routes, routers))
         return cls(included, list(_routes(included)), has_frontend, seen)
 
     @property
@@ -78,7 +74,7 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
     """`router` and what it includes."""
     yield router
     for route in router.routes:
-        if isinstance(route, _IncludedRouter):
+        if isinstance(route, IncludedRouter):
             yield from _routers(route.original_router)
 
 
@@ -96,23 +92,22 @@ def _list_of(router: APIRouter) -> RouteList:
     return router.routes
 
 
-def _routes(included: _IncludedRouter) -> Iterator[BaseRoute]:
+def _routes(included: IncludedRouter) -> Iterator[BaseRoute]:
     if not _adds_nothing(included.include_context):
         yield from _all_worked_out(included.original_router, included.include_context)
         return
     for route in included.original_router.routes:
-        if isinstance(route, _IncludedRouter):
+        if isinstance(route, IncludedRouter):
             yield from _all_worked_out(route.original_router, included.include_context.combine(route.include_context))
         else:
             yield from _direct(route, included)
 
 
-def _all_worked_out(router: APIRouter, context: _RouterIncludeContext) -> Iterator[BaseRoute]:
-    # By a new one, since FastAPI's keep what they have worked out, and do not hear of `mount` and changes of the list.
-    return map(_worked_out, _IncludedRouter(router, context).effective_route_contexts())
+def _all_worked_out(router: APIRouter, context: IncludeContext) -> Iterator[BaseRoute]:
+    return map(_worked_out, routes_in_context(router, context))
 
 
-def _adds_nothing(context: _RouterIncludeContext) -> bool:
+def _adds_nothing(context: IncludeContext) -> bool:
     """Whether the routes stay as they are, so that FastAPI need not analyse them once more."""
     strict = context.strict_content_type
     return (
@@ -125,16 +120,16 @@ def _adds_nothing(context: _RouterIncludeContext) -> bool:
     )
 
 
-def _worked_out(context: _EffectiveRouteContext) -> BaseRoute:
+def _worked_out(context: RouteInContext) -> BaseRoute:
     """The route with the prefix, tags, dependencies and all else that its routers add to it."""
     if context.starlette_route is not None:
         return context.starlette_route
     route = copy.copy(context.original_route)
-    vars(route).update({name: getattr(context, name) for name in _STATE})
+    vars(route).update({name: getattr(context, name) for name in STATE})
     return route
 
 
-def _direct(route: BaseRoute, included: _IncludedRouter) -> Iterator[BaseRoute]:
+def _direct(route: BaseRoute, included: IncludedRouter) -> Iterator[BaseRoute]:
     """The route in the application whose `dependency_overrides` count; nothing where FastAPI leaves it out.
 
     Always another object: the same router may be included twice.
@@ -146,7 +141,7 @@ def _direct(route: BaseRoute, included: _IncludedRouter) -> Iterator[BaseRoute]:
         yield direct
     elif type(route) in {Route, WebSocketRoute} and _is_plain_as_made(route):  # type: ignore[arg-type]
         yield copy.copy(route)  # FastAPI makes a new one, without the middleware
-    elif context := included._build_effective_context(route):
+    elif context := in_context(included, route):
         yield _worked_out(context)
 
 
@@ -174,7 +169,7 @@ def _is_made_of(dependant: Dependant, depends: Depends) -> bool:
     return (
         dependant.call is depends.dependency
         and dependant.scope == depends.scope
-        and dependant.concurrency is depends._concurrency
+        and dependant.concurrency is concurrency_of(depends)
         and list(dependant.own_oauth_scopes or ()) == list(getattr(depends, "scopes", None) or ())
     )
 

@@ -9,12 +9,12 @@ from threading import RLock
 from typing import Any, cast
 
 from fastapi import APIRouter
-from fastapi.routing import _EffectiveRouteContext, _IncludedRouter
-from starlette._utils import get_route_path
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
+from opa._compat.fastapi.routing import IncludedRouter, RouteInContext, Router, own_frontend_routes
+from opa._compat.starlette import get_route_path
 from opa.core.component_use import current_scope
 from opa.http.routing.included import Inclusion
 from opa.http.routing.index import ANY, RouteIndex
@@ -53,10 +53,10 @@ class _Table:
     count: int = 0
     index: RouteIndex[BaseRoute] = field(default_factory=RouteIndex)
     names: RouteNames = field(default_factory=RouteNames)
-    inclusions: list[tuple[_IncludedRouter, Inclusion | None]] = field(default_factory=list)
+    inclusions: list[tuple[IncludedRouter, Inclusion | None]] = field(default_factory=list)
 
 
-class IndexedRouter(APIRouter):
+class IndexedRouter(Router):
     """An `APIRouter` that tries only those of its routes that can match the path, in their order.
 
     The routes do the matching, and FastAPI's router decides between them. What happens to the list of routes is seen at
@@ -94,7 +94,7 @@ class IndexedRouter(APIRouter):
         """Do what `APIRouter.include_router` does, with the routes in this router itself where they can be."""
         with self._lock:
             super().include_router(router, **options)
-            included = cast("_IncludedRouter", self._routes[-1])
+            included = cast("IncludedRouter", self._routes[-1])
             inclusion = Inclusion.of(included, self._alarm)
             if inclusion is not None and inclusion.routes and not inclusion.has_frontend:
                 self._routes.exchange_last(inclusion.routes)
@@ -108,7 +108,7 @@ class IndexedRouter(APIRouter):
             known = self._known_inclusions()
         for route in routes:
             inclusion = known.get(id(route))
-            if inclusion is None and isinstance(route, _IncludedRouter):
+            if inclusion is None and isinstance(route, IncludedRouter):
                 inclusion = self._included_by(route)
             if inclusion is None:
                 yield route, whose.get(id(route))
@@ -150,9 +150,9 @@ class IndexedRouter(APIRouter):
                 return route.url_path_for(name, **path_params)
         return super().url_path_for(name, **path_params)  # a route may have got another name
 
-    def _iter_low_priority_routes(self) -> Iterator[BaseRoute | _EffectiveRouteContext]:
-        # FastAPI's own goes through all routes, to find the included routers.
-        yield from self._low_priority_routes
+    def frontend_routes(self) -> Iterator[BaseRoute | RouteInContext]:
+        """The routes of frontends; FastAPI's own goes through all routes, to find the included routers."""
+        yield from own_frontend_routes(self)
         for included, _ in self._current().inclusions:
             yield from included.effective_low_priority_routes()
 
@@ -170,7 +170,7 @@ class IndexedRouter(APIRouter):
         new = routes[table.count :]
         for route in new:
             table.names.add(route)
-            if isinstance(route, _IncludedRouter):
+            if isinstance(route, IncludedRouter):
                 inclusion = known.get(id(route)) or self._included_by(route)
                 table.inclusions.append((route, inclusion))
                 for direct in inclusion.routes if inclusion else ():
@@ -186,7 +186,7 @@ class IndexedRouter(APIRouter):
     def _known_inclusions(self) -> dict[int, Inclusion]:
         return {id(included): each for included, each in self._table.inclusions if each and not each.has_changed}
 
-    def _included_by(self, included: _IncludedRouter) -> Inclusion | None:
+    def _included_by(self, included: IncludedRouter) -> Inclusion | None:
         try:
             return Inclusion.of(included, self._alarm)
         except Exception:  # noqa: BLE001 - FastAPI raises it again for the requests that get as far as this router

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opa import Driver, lazy_errors
 
 if TYPE_CHECKING:
-    from opa.plugins.driver_mongodb.clients import GuardedAsyncClient, GuardedClient
+    from opa.mongodb_clients import GuardedAsyncClient, GuardedClient
 
 
 class _MongodbDriver(Driver):
@@ -61,8 +61,7 @@ class MongodbMotorAsync(_MongodbDriver):
 
         self.instance = new_client(GuardedMotorClient, self.opts, io_loop=asyncio.get_running_loop())
         client: GuardedClient = self.instance.delegate
-        client.opa_breaker = self.breaker
-        self.breaker.when_open(client.let_go)
+        client.guard_by(self.breaker)
 
     async def validate(self) -> None:
         """Ask the server whether it answers."""
@@ -81,12 +80,12 @@ class MongodbPymongoAsync(_MongodbDriver):
 
     async def connect(self) -> None:
         """Make the client, and let the breaker guard it."""
-        from opa.plugins.driver_mongodb.clients import GuardedAsyncClient, new_client
+        from opa.mongodb_clients import GuardedAsyncClient
+        from opa.plugins.driver_mongodb.clients import new_client
 
         client: GuardedAsyncClient = new_client(GuardedAsyncClient, self.opts)
         self.instance = client
-        client.opa_breaker = self.breaker
-        self.breaker.when_open(client.let_go)
+        client.guard_by(self.breaker)
 
     async def validate(self) -> None:
         """Ask the server whether it answers."""
@@ -105,12 +104,12 @@ class MongodbPymongo(_MongodbDriver):
 
     def connect(self) -> None:
         """Make the client, and let the breaker guard it."""
-        from opa.plugins.driver_mongodb.clients import GuardedClient, new_client
+        from opa.mongodb_clients import GuardedClient
+        from opa.plugins.driver_mongodb.clients import new_client
 
         client: GuardedClient = new_client(GuardedClient, self.opts)
         self.instance = client
-        client.opa_breaker = self.breaker
-        self.breaker.when_open(client.let_go)
+        client.guard_by(self.breaker)
 
     def validate(self) -> None:
         """Ask the server whether it answers."""

@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, MongoClient, ReadPreference
+from pymongo import MongoClient, ReadPreference
 from pymongo.common import validate
-from pymongo.errors import InvalidURI, NetworkTimeout, ServerSelectionTimeoutError
-from pymongo.server_description import ServerDescription
+from pymongo.errors import InvalidURI
 from pymongo.uri_parser import parse_uri
 
 from opa import Breaker
+from opa.mongodb_clients import GuardedClient
 
 DEFAULTS = {
     "serverselectiontimeoutms": 3000,
@@ -34,52 +34,6 @@ PROBE_OPTIONS: dict[str, Any] = {
     "maxpoolsize": 1,
     "minpoolsize": 0,
 }
-
-NOT_KNOWN = ServerSelectionTimeoutError("no server is known")
-
-
-# Before each operation a client of pymongo selects a server, and waits for one where it knows none. There is no public
-# way to end that; where a release names `_select_server` otherwise, all waits as it does in pymongo.
-class GuardedClient(MongoClient[Any]):
-    """A `MongoClient` that knows of a breaker."""
-
-    opa_breaker: Breaker | None = None
-
-    def _select_server(self, *args: Any, **options: Any) -> Any:
-        breaker = self.opa_breaker
-        if breaker is not None:
-            breaker.check_in_thread()
-            if not self.topology_description.has_known_servers:
-                breaker.failed(NOT_KNOWN)
-                breaker.check_in_thread()
-        return super()._select_server(*args, **options)
-
-    def let_go(self) -> None:
-        """End the operations that wait for an answer."""
-        for address in self.topology_description.server_descriptions():
-            gone = ServerDescription(address, error=NetworkTimeout("it does not answer"))
-            self._topology.on_change(gone, reset_pool=True, interrupt_connections=True)
-
-
-class GuardedAsyncClient(AsyncMongoClient[Any]):
-    """An `AsyncMongoClient` that knows of a breaker."""
-
-    opa_breaker: Breaker | None = None
-
-    async def _select_server(self, *args: Any, **options: Any) -> Any:
-        breaker = self.opa_breaker
-        if breaker is not None:
-            await breaker.checked()
-            if not self.topology_description.has_known_servers:
-                breaker.failed(NOT_KNOWN)
-                await breaker.checked()
-        return await super()._select_server(*args, **options)
-
-    async def let_go(self) -> None:
-        """End the operations that wait for an answer."""
-        for address in self.topology_description.server_descriptions():
-            gone = ServerDescription(address, error=NetworkTimeout("it does not answer"))
-            await self._topology.on_change(gone, reset_pool=True, interrupt_connections=True)
 
 
 class GuardedMotorClient(AsyncIOMotorClient[Any]):

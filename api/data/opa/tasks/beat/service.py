@@ -16,6 +16,7 @@ from celery.backends.redis import RedisBackend
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from opa._compat.celery import beat as celery_beat
 from opa._util.masking.secrets import mask_text
 from opa.errors import StartError
 from opa.logging.logger import log
@@ -49,7 +50,7 @@ class AnotherProjectError(Exception):
     """A beat of another project holds the lock."""
 
 
-class Scheduler(beat.Scheduler):
+class Scheduler(celery_beat.Scheduler):
     """Celery's scheduler with its memory in redis, and a lock there that one beat holds.
 
     The lock is held anew before each task is sent. The time of a run is written when the broker has confirmed it, so
@@ -214,7 +215,7 @@ class Scheduler(beat.Scheduler):
         try:
             is_due, pause = entry.is_due()
         except Exception:  # noqa: BLE001 - a schedule class of a plugin; the others go on
-            is_due, pause = self._is_due_failed(entry)  # type: ignore[attr-defined]  # celery-types lacks it
+            is_due, pause = self.never_due(entry)
         if not is_due:
             return float(pause)
         if not self._lead():

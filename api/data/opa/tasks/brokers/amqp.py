@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Any
 
-from celery.app.amqp import AMQP
 from kombu.common import Broadcast
 from kombu.exceptions import OperationalError
 
+from opa._compat.celery import app as celery_app
 from opa.tasks.brokers import refusals
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.brokers.delays import Delays
@@ -17,7 +17,7 @@ from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
 
-class Amqp(AMQP):
+class Amqp(celery_app.Amqp):
     """Celery's queues and producers, with `TaskQueues` and `Delays`."""
 
     app: Any
@@ -27,8 +27,9 @@ class Amqp(AMQP):
         """What sends a task with a countdown on RabbitMQ."""
         return Delays(self.app)
 
-    def _create_task_sender(self) -> Any:
-        send = super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
+    def new_task_sender(self) -> Any:
+        """The function that sends tasks."""
+        send = super().new_task_sender()
         default_compression = self.app.conf.task_compression
 
         def send_task_message(

@@ -16,6 +16,7 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
 
+from opa._compat import kombu as compat
 from opa._util.words import kind_of
 from opa.core.breaker import Breaker
 from opa.logging.logger import log
@@ -42,7 +43,7 @@ class MalformedError(ValueError):
     """What stands in a queue is no message; the text does not repeat what it holds."""
 
 
-class Message(virtual.Message):
+class Message(compat.Message):
     """A message that is what kombu takes for granted, and is unpacked within limits.
 
     Raises:
@@ -89,7 +90,7 @@ def _check_envelope(payload: Any) -> None:
         raise MalformedError("its body has an unknown encoding")
 
 
-class QoS(redis.QoS):
+class QoS(compat.QoS):
     """Keeps what is refused, where kombu throws it away.
 
     Attributes:
@@ -99,8 +100,6 @@ class QoS(redis.QoS):
 
     channel: Channel
     unacked_key: str
-    _delivered: Any
-    _remove_from_indices: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -109,7 +108,7 @@ class QoS(redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Hold a message that was taken from its queue; from now on it is not lost."""
-        if delivery_tag in self._delivered:
+        if self.holds(delivery_tag):
             # The same message once more: it would take the place of the first.
             message.delivery_tag = delivery_tag = str(uuid4())
         try:
@@ -151,7 +150,7 @@ class QoS(redis.QoS):
         def move(pipe: Any) -> None:
             held = pipe.hget(self.unacked_key, delivery_tag)
             pipe.multi()
-            self._remove_from_indices(delivery_tag, pipe)
+            self.drop_note(delivery_tag, pipe)
             if held:
                 payload, exchange, routing_key = loads(bytes_to_str(held))
                 self.channel.bury(payload, exchange, routing_key, "rejected", pipe)
@@ -169,7 +168,7 @@ class QoS(redis.QoS):
             def bury(pipe: Any) -> None:
                 held = pipe.hget(self.unacked_key, tag)
                 pipe.multi()
-                self._remove_from_indices(tag, pipe)
+                self.drop_note(tag, pipe)
                 if held:
                     self.channel.bury_raw(held, self.unacked_key, cause, pipe)
 
@@ -177,11 +176,11 @@ class QoS(redis.QoS):
                 connected.transaction(bury, self.unacked_key)
 
 
-class Channel(redis.Channel):
+class Channel(compat.Channel):
     """Counts how often a message comes back, gives it up at the limit, and keeps what is no message.
 
     Each message that comes back, from a worker that gives it back or from one that is gone, passes
-    `_do_restore_message`, in one transaction with its removal from the messages in delivery. A message that never comes
+    `restore_message`, in one transaction with its removal from the messages in delivery. A message that never comes
     back costs nothing.
 
     Attributes:
@@ -207,16 +206,18 @@ class Channel(redis.Channel):
         self.unplaced: list[tuple[bytes, bytes]] = []
         super().__init__(*args, **kwargs)
 
-    def _create_client(self, asynchronous: bool = False) -> Any:
+    def new_client(self, asynchronous: bool = False) -> Any:
+        """A client, which says what it takes from a queue."""
         if self.connection is None:
             raise ClosedError("the connection of this channel is closed")  # kombu would raise an AttributeError
-        client = super()._create_client(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+        client = super().new_client(asynchronous)
         if asynchronous:
             client.set_response_callback("BRPOP", self._take)
         return client
 
-    def _get_pool(self, asynchronous: bool = False) -> Any:
-        pool: Any = super()._get_pool(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+    def new_pool(self, asynchronous: bool = False) -> Any:
+        """A pool that knows of the breaker."""
+        pool: Any = super().new_pool(asynchronous)
         if self.breaker is not None and type(pool) is ConnectionPool:
             guarded: Any = pool
             guarded.__class__ = GuardedPlainPool
@@ -227,10 +228,11 @@ class Channel(redis.Channel):
         self.taken = tuple(response) if response else None
         return response
 
-    def _brpop_read(self, **options: Any) -> Any:
+    def read_queues(self, **options: Any) -> Any:
+        """Read a message of a queue; what is none goes to the dead letters."""
         self.taken = None
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc]  # celery-types lacks it
+            return super().read_queues(**options)
         except Empty:
             raise
         except Exception as error:
@@ -265,10 +267,10 @@ class Channel(redis.Channel):
             client.rpush(*unplaced[-1])
             unplaced.pop()
 
-    def _receive_one(self, client: Any) -> Any:
+    def read_subscription(self, client: Any) -> Any:
         """Read a message that is sent to all workers, such as a command; what is none is dropped with a line."""
         try:
-            return super()._receive_one(client)  # type: ignore[misc]  # celery-types lacks it
+            return super().read_subscription(client)
         except Empty:
             raise
         except Exception as error:
@@ -277,26 +279,23 @@ class Channel(redis.Channel):
             log.warning(f"a message for all workers is dropped: {_reason(error)}")
             raise Empty from error
 
-    def _do_restore_message(
-        self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
-    ) -> None:
+    def restore_message(self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False) -> None:
+        """Put a message that comes back into its queue, or among the dead letters."""
         headers = payload["headers"] = payload.get("headers") or {}
         headers[RETURNS] = _returns(headers) + 1
         if self.delivery_limit and headers[RETURNS] >= self.delivery_limit:
             self.bury(payload, exchange, routing_key, "delivery_limit", pipe)
-        elif not self._lookup(exchange, routing_key):
+        elif not self.queues_of(exchange, routing_key):
             self.bury(payload, exchange, routing_key, UNROUTABLE, pipe)  # kombu would lose it
         else:
-            super()._do_restore_message(  # type: ignore[misc]  # celery-types lacks it
-                payload, exchange, routing_key, pipe, leftmost
-            )
+            super().restore_message(payload, exchange, routing_key, pipe, leftmost)
 
     def bury(self, payload: Any, exchange: str, routing_key: str, reason: str, pipe: Any) -> None:
         """Add a message to the dead letters, by a command on `pipe`."""
         headers = payload["headers"] = payload.get("headers") or {}
         deliveries = _returns(headers) + (reason == "rejected")
         headers.pop(RETURNS, None)
-        queue = next(iter(self._lookup(exchange, routing_key)), routing_key)
+        queue = next(iter(self.queues_of(exchange, routing_key)), routing_key)
         headers[DEATH] = {"queue": queue, "reason": reason, "time": time.time(), "deliveries": deliveries}
         pipe.lpush(DEAD_LETTER_QUEUE, dumps(payload))
 

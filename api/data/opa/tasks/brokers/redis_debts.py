@@ -48,7 +48,7 @@ class Debts:
         """
         self._take_late(channel.qos)
         while self.done:
-            channel.qos._remove_from_indices(self.done[-1]).execute()
+            channel.qos.drop_note(self.done[-1]).execute()
             self.done.pop()
         while self.refused:
             channel.qos.bury(self.refused[-1])
@@ -67,10 +67,9 @@ class Debts:
         for channel in channels:
             unplaced, channel.unplaced = channel.unplaced, []
             self.unplaced += unplaced
-            qos = channel._qos
+            qos = channel.qos_if_used
             if qos is not None:
-                self.held += [tag for tag in qos._delivered if tag not in qos._dirty]
-                qos._delivered.clear()
+                self.held += qos.let_all_go()
                 self._take_late(qos)
 
     def _take_late(self, qos: Any) -> None:
@@ -106,7 +105,7 @@ def note_without_memory(qos: Any, message: Any, delivery_tag: str) -> bool:
     The tasks that wait may be what fills it, and only a worker that goes on can end that.
     """
     delivery, prefix = message.delivery_info, qos.channel.global_keyprefix
-    noted = dumps([message._raw, delivery["exchange"], delivery["routing_key"]])
+    noted = dumps([message.raw, delivery["exchange"], delivery["routing_key"]])
     keys = [f"{prefix}{qos.unacked_index_key}", f"{prefix}{qos.unacked_key}"]
     # Before version 7, redis knows no flags of scripts.
     with suppress(RedisError), qos.channel.conn_or_acquire() as client:

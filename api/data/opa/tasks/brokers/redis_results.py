@@ -10,13 +10,13 @@ from typing import Any
 
 import redis
 from celery import states
-from celery._state import get_current_task
-from celery.backends import redis as redis_backend
 from celery.exceptions import BackendStoreError
 from kombu.exceptions import EncodeError
 from kombu.utils.encoding import bytes_to_str
 from redis.maint_notifications import MaintNotificationsConfig
 
+from opa._compat.celery import results
+from opa._compat.celery.app import get_current_task
 from opa._util.pauses import growing
 from opa.logging.logger import log
 from opa.redis_clients.pools import GuardedPool
@@ -55,7 +55,7 @@ return 1
 """
 
 
-class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, name-defined]  # celery-types lacks it
+class QuietResultConsumer(results.ResultConsumer):
     """Raises the connection error itself where Celery's own says that the process must be restarted.
 
     It need not be: the next call connects anew.
@@ -68,21 +68,18 @@ class QuietResultConsumer(redis_backend.ResultConsumer):  # type: ignore[misc, n
             yield
         except TimeoutError:
             raise
-        except self._connection_errors:
-            self._reconnect()
+        except self.lost_connection:
+            self.connect_anew()
 
     def cancel_for(self, task_id: str) -> None:
         """End the subscription to a result; also called when an `AsyncResult` is collected."""
         try:
             super().cancel_for(task_id)
-        except self._connection_errors as error:
+        except self.lost_connection as error:
             log.debug("The subscription to the result of task {} ended with its connection: {}", task_id, error)
 
 
-_CeleryBackend: Any = redis_backend.RedisBackend  # celery-types lacks most of it
-
-
-class RedisBackend(_CeleryBackend):  # type: ignore[misc]
+class RedisBackend(results.RedisBackend):
     """Celery's backend, without a subscription for each task that is sent, and with patience in the process of a task.
 
     Celery's own subscribes to the result when the task is sent, and ends that when the `AsyncResult` is collected:
@@ -93,7 +90,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
     ResultConsumer = QuietResultConsumer
     max_connections = MAX_CONNECTIONS
 
-    def _get_pool(self, **params: Any) -> Any:
+    def new_pool(self, **params: Any) -> Any:
         """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
         options = {
             "timeout": ANSWER_TIMEOUT,
@@ -145,19 +142,19 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
             is_first = False
             time.sleep(next(pauses))
 
-    def _store_result(
+    def write_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
     ) -> Any:
         """What each backend of Celery does in its own way; Celery's for redis looks and writes in two calls."""
         if self.serializer != "json":  # the script reads nothing else
-            return super()._store_result(task_id, result, state, traceback, request, **kwargs)
-        meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+            return super().write_result(task_id, result, state, traceback, request, **kwargs)
+        meta = self.result_fields(result, state, traceback, request)
         if "args" in meta and meta["name"]:  # `result_extended`
             meta["args"], meta["kwargs"] = map(
                 Marked, marked_arguments(meta["args"], meta["kwargs"], meta["name"], self.app.parameters_of)
             )
         value = self.encode({**meta, "task_id": bytes_to_str(task_id)})
-        if len(value) > self._MAX_STR_VALUE_SIZE:
+        if len(value) > self.LONGEST_TEXT:
             raise BackendStoreError(  # type: ignore[call-arg]
                 "the value is too large for redis", state=state, task_id=task_id
             )

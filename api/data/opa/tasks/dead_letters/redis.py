@@ -11,6 +11,7 @@ from typing import Any, cast
 from kombu.utils.json import dumps, loads
 from redis import Redis
 
+from opa._compat.kombu import key_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.redis import DEATH
 from opa.tasks.codec import Limits
@@ -64,9 +65,8 @@ class ListedMessage(Held):
     def send_again(self) -> bool:
         """Move it to its queue in one step; redis makes the queue where there is none."""
         self._payload["headers"].pop(DEATH)
-        priority = self._channel._get_message_priority(self._payload, reverse=False)
-        queue = self._channel._q_for_pri(self.letter.queue, priority)
-        keys = [self._key, f"{self._channel.global_keyprefix}{queue}"]
+        key = key_of(self._channel, self.letter.queue, self._payload)
+        keys = [self._key, f"{self._channel.global_keyprefix}{key}"]
         self._move(keys=keys, args=[self._message, dumps(self._payload)])
         self.is_gone = True
         return True

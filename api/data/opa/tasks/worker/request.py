@@ -6,9 +6,9 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery.exceptions import Ignore, Reject
-from celery.worker.request import Request as CeleryRequest
 from celery.worker.state import task_ready
 
+from opa._compat.celery import worker
 from opa.logging.logger import log
 
 
@@ -16,10 +16,8 @@ class OutOfMemoryError(Exception):
     """A task could not get the memory that it asked for; Celery's worker would end where a task raises MemoryError."""
 
 
-class Request(CeleryRequest):
+class Request(worker.Request):
     """Celery's request, whose cancellation needs no result backend, and whose end does not end the worker."""
-
-    _connection_errors: tuple[type[Exception], ...]
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
         """End the task when the connection to the broker is lost, or when the worker stops.
@@ -54,19 +52,20 @@ class Request(CeleryRequest):
             exc_info = _raised(OutOfMemoryError(str(error) or "there was not enough memory"))
         return self._ended(super().on_failure, exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
-    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+    def tell_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """Called for a task that is not to run."""
         try:
-            super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]  # celery-types lacks it
+            super().tell_revoked(reason, terminated, signum, expired)
         except Exception as error:  # noqa: BLE001 - the results' server is gone: that is no trouble of the broker's
             log.warning(f"that task {self.id} was {reason} cannot be stored ({type(error).__name__})")
-            self._already_revoked = True
+            self.note_revoked()
             self.acknowledge()
 
     def _ended(self, what_celery_does: Any, *args: Any, **kwargs: Any) -> Any:
         """Note the end of the task. Where that fails, the message is kept, unless it is acknowledged already."""
         try:
             return what_celery_does(*args, **kwargs)
-        except self._connection_errors:
+        except self.lost_connection:
             raise
         except Exception as error:  # noqa: BLE001 - the process holds the tasks of everybody
             log.opt(exception=error).error(f"the end of task {self.name}[{self.id}] cannot be noted")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from celery._state import get_current_task
 from celery.exceptions import SoftTimeLimitExceeded
+
+from opa._compat.celery.app import get_current_task
 
 
 class _State(threading.local):

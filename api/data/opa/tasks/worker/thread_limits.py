@@ -135,7 +135,7 @@ def _is_debugged() -> bool:
 def warn_of_soft_limits(tasks: Iterable[Any]) -> None:
     """Say of each task with a soft limit of its own that it is not interrupted here."""
     for task in tasks:
-        is_of_settings = "soft_time_limit" in getattr(task, "_from_settings", ())
+        is_of_settings = "soft_time_limit" in getattr(task, "options_from_settings", ())
         if task.soft_time_limit and not is_of_settings and not inspect.iscoroutinefunction(inspect.unwrap(task.run)):
             log.warning(
                 f"task '{task.name}' is not interrupted at its soft_time_limit of {task.soft_time_limit:g} s, since a "

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from celery.concurrency.prefork import _run_ready_callbacks  # type: ignore[attr-defined]  # celery-types lacks it
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import WorkerLostError
 from kombu.asynchronous import get_event_loop
 
+from opa._compat.celery.worker import run_ready_callbacks
 from opa.logging.logger import log
 from opa.tasks.worker.loop import CLEANUP_LIMIT, GivenBackError, give_back
 from opa.tasks.worker.stopping import Stopping
@@ -143,4 +143,4 @@ class ThreadPool(TaskPool):
         if hub := get_event_loop():
             # Meanwhile: heartbeats, and acknowledgements of the tasks that are done.
             hub.fire_timers()
-            _run_ready_callbacks(hub)
+            run_ready_callbacks(hub)

@@ -12,7 +12,6 @@ import warnings
 from typing import Any
 
 from celery import bootsteps, signals
-from celery.apps import worker as celery_worker
 from celery.apps.worker import (  # type: ignore[attr-defined]  # celery-types lacks them
     install_cry_handler,
     install_rdb_handler,
@@ -25,6 +24,8 @@ from celery.exceptions import SecurityWarning
 from celery.platforms import EX_FAILURE, EX_OK
 from celery.worker.state import active_requests
 
+from opa._compat.celery import worker as celery_worker
+from opa._compat.celery.worker import children_of
 from opa.core.manager import get_plugin_manager
 from opa.errors import StartError
 from opa.logging.logger import log
@@ -147,13 +148,13 @@ class Worker(celery_worker.Worker):
         super().stop(in_sighandler, exitcode)
         self._has_stopped.set()
 
-    def _process_task(self, req: Any) -> None:
+    def hand_to_pool(self, req: Any) -> None:
+        """Have a task run."""
         # Celery keeps the place in the pool of a task that could not be handed to it, and would wait for it for ever.
         try:
-            super()._process_task(req)  # type: ignore[misc]  # celery-types lacks it
+            super().hand_to_pool(req)
         except Exception:
-            if release := getattr(self, "_quick_release", None):
-                release()
+            self.free_place()
             raise
 
     def _give_back(self) -> None:
@@ -176,9 +177,10 @@ class Worker(celery_worker.Worker):
         sys.stdout.flush()
         os._exit(self.exitcode or EX_OK)
 
-    def _send_worker_shutdown(self) -> None:
+    def tell_stopped(self) -> None:
+        """Called when the pool has stopped."""
         # The pool has stopped by now, so no task uses the components any more.
-        super()._send_worker_shutdown()  # type: ignore[misc]  # celery-types lacks it
+        super().tell_stopped()
         stop_process_loop()
 
 
@@ -196,12 +198,6 @@ class ChildrenUp(bootsteps.StartStopStep):
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
         w.children.leave_out_what_they_did()
-
-
-def children_of(pool: Any) -> list[Any]:
-    """The processes of a prefork pool, as billiard knows them."""
-    running = getattr(pool, "_pool", None)
-    return list(running._pool) if running else []
 
 
 def _number(count: int) -> str:

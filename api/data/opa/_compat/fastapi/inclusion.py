@@ -1,0 +1,48 @@
+"""Routers that FastAPI has included in others: it puts an object of its own among the routes, or copies of theirs.
+
+What is here holds for all versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from fastapi import APIRouter, routing
+from starlette.routing import BaseRoute
+
+
+class _Nothing:
+    """In the place of a class that FastAPI does not have: nothing is one."""
+
+
+IncludedRouter: Any = getattr(routing, "_IncludedRouter", _Nothing)
+"""What stands among the routes for a router that was included."""
+
+_contexts: Any = getattr(routing, "iter_route_contexts", None)
+
+
+def router_in(route: BaseRoute) -> APIRouter | None:
+    """The router that was included, where `route` stands for one."""
+    found = getattr(route, "original_router", None) if isinstance(route, IncludedRouter) else None
+    return found if isinstance(found, APIRouter) else None
+
+
+def prefix_of(route: BaseRoute) -> str:
+    """What an included router was given as its prefix."""
+    return str(getattr(getattr(route, "include_context", None), "prefix", ""))
+
+
+def dependencies_of(route: BaseRoute) -> Iterable[Any]:
+    """What an included router was given as its dependencies."""
+    found: Iterable[Any] = getattr(getattr(route, "include_context", None), "dependencies", ())
+    return found
+
+
+def leaves(routes: Sequence[BaseRoute]) -> Iterator[tuple[BaseRoute, str | None]]:
+    """The routes, those of included routers in their place, each with the path that it answers to where it has one."""
+    if _contexts is None:
+        yield from ((route, getattr(route, "path", None)) for route in routes)
+        return
+    for context in _contexts(routes):
+        yield context.original_route, context.path

