@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from dynaconf.nodes import DataDict
-
 from opa.errors import MissingSettingError
 from opa.settings.schema import ALIASES
+from opa.settings.section import Section
 from opa.settings.sources import FOLDER_VARIABLE, PREFIX
 
 FOLDER_SETTING = FOLDER_VARIABLE.removeprefix(PREFIX)
@@ -62,7 +61,7 @@ class Config:
         self._texts = dict(texts or {})
         for name, value in (values or {}).items():
             # Python takes its short ways to an attribute only where the name is interned, as those in code are.
-            self.__dict__[sys.intern(name)] = DataDict(value) if isinstance(value, Mapping) else value
+            self.__dict__[sys.intern(name)] = Section(value) if isinstance(value, Mapping) else value
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -6,15 +6,16 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import SettingsError
 from opa.settings.ambiguous import in_variable
 from opa.settings.config import FOLDER_SETTING, Config
 from opa.settings.files import DEFAULT_SECTION
-from opa.settings.merge import MergedSettings
+from opa.settings.plain import PlainSettings, plain_settings
 from opa.settings.schema import (
     ALIASES,
     LISTS,
@@ -36,7 +37,10 @@ from opa.settings.sources import (
     setting_variables,
     variable_texts,
 )
-from opa.settings.validation import check
+from opa.settings.validation import Checked, check
+
+if TYPE_CHECKING:
+    from opa.settings.merge import MergedSettings
 
 __all__ = ["Config", "config", "load_settings"]
 
@@ -60,6 +64,36 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
         SettingsError: a file does not parse or settings are wrong; `mistakes` has a line for each.
     """
     sources = find_sources(base, base_name)
+    plain = None if sources.mistakes else plain_settings(sources.layers, setting_variables())
+    found = _by_dynaconf(sources) if plain is None else _checked(plain)
+    for warning in (*sources.warnings, *found.warnings, *found.checked.warnings):
+        logger.warning("%s", warning)
+    if mistakes := (*sources.mistakes, *found.mistakes, *found.checked.mistakes):
+        raise SettingsError(_summary(mistakes), mistakes=mistakes)
+
+    folder = {FOLDER_SETTING: str(sources.folder)}
+    where = found.sources | {(FOLDER_SETTING,): folder_source()}
+    return Config(found.values | found.checked.settings | folder, where, texts=variable_texts())
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Settings that are put together, and what is wrong with them."""
+
+    values: dict[str, Any]
+    sources: dict[tuple[str, ...], str]
+    mistakes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    checked: Checked
+
+
+def _checked(plain: PlainSettings) -> _Found:
+    return _Found(plain.values, plain.sources, (), tuple(plain.warnings), check(plain.values, plain.sources))
+
+
+def _by_dynaconf(sources: Sources) -> _Found:
+    from opa.settings.merge import MergedSettings
+
     merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
     try:
         with time_limit(TIME_LIMIT), warnings.catch_warnings():
@@ -70,18 +104,13 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
         name, source = merged.at
         mistake = f"{name}: putting the settings together takes longer than {TIME_LIMIT:g} s ({source})"
         raise SettingsError(mistake, mistakes=(mistake,)) from None
-    for warning in (*sources.warnings, *checked.warnings):
-        logger.warning("%s", warning)
-    if mistakes := (*sources.mistakes, *merged.mistakes.values(), *checked.mistakes):
-        raise SettingsError(_summary(mistakes), mistakes=mistakes)
-
-    folder = {FOLDER_SETTING: str(sources.folder)}
-    where = merged.sources | {(FOLDER_SETTING,): folder_source()}
-    return Config(values | checked.settings | folder, where, texts=variable_texts())
+    return _Found(values, merged.sources, tuple(merged.mistakes.values()), (), checked)
 
 
 def default_of(name: str) -> Any:
     """What `default-settings.yaml` says of the setting `name` in this env."""
+    from opa.settings.merge import MergedSettings
+
     merged = MergedSettings()
     for layer in default_layers():
         merged.add(layer)

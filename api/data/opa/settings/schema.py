@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -124,7 +125,7 @@ FailSkip = Annotated[Literal["fail", "skip"], BeforeValidator(_lower)]
 class _UpperKeys(BaseModel):
     """A mapping with fixed keys, in any case."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -173,7 +174,7 @@ class GroupEntry(_UpperKeys):
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     LOAD: YesNoAuto = "auto"
     DRIVER: Annotated[str, Field(validate_default=True)] = ""
@@ -187,10 +188,20 @@ class Component(BaseModel):
         return value
 
 
+def _component_keys_in_any_case(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    doubles = [name for name, count in Counter(str(name).upper() for name in value).items() if count > 1]
+    if doubles:
+        raise ValueError(f"should have {doubles[0]} once, upper and lower case are the same")
+    return {str(name): _known_keys_upper(component) for name, component in value.items()}
+
+
 class Settings(BaseModel):
     """Every setting of opa-stack; what each one does stands in default-settings.yaml."""
 
-    model_config = ConfigDict(extra="ignore")
+    # It takes a tenth of a small start to build, and most starts need a few fields of it (`validated`).
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     MODE: Annotated[str, Field(min_length=1)]
 
@@ -234,7 +245,7 @@ class Settings(BaseModel):
 
     SECRET_KEY: str
 
-    OPTIONAL_COMPONENTS: dict[str, Component]
+    OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
     COMPONENT_DNS_TIMEOUT: Seconds
     COMPONENT_CONNECT_TIMEOUT: Seconds
     COMPONENT_DISCONNECT_TIMEOUT: Seconds
@@ -338,16 +349,6 @@ class Settings(BaseModel):
             raise ValueError(f"should be less than CELERY_TASK_TIME_LIMIT ({limit:g}), which ends the task")
         return value
 
-    @field_validator("OPTIONAL_COMPONENTS", mode="before")
-    @classmethod
-    def _component_keys_in_any_case(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        doubles = [name for name, count in Counter(str(name).upper() for name in value).items() if count > 1]
-        if doubles:
-            raise ValueError(f"should have {doubles[0]} once, upper and lower case are the same")
-        return {str(name): _known_keys_upper(component) for name, component in value.items()}
-
 
 def _known_keys_upper(component: Any) -> Any:
     if not isinstance(component, Mapping):
@@ -364,6 +365,38 @@ PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not na
 """Settings in which nobody has a use for objects of Python, as a plugin's model or Celery may."""
 TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
 LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
+
+
+_TOGETHER = frozenset(
+    name for validator in Settings.__pydantic_decorators__.field_validators.values() for name in validator.info.fields
+) | {"OPENAPI_URL", "ALLOW_ORIGINS", "CELERY_TASK_TIME_LIMIT"}
+"""Settings of which one says what another may be."""
+_SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, float | None))
+
+
+def validated(values: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
+    """The known settings among `values`, in their right types.
+
+    Args:
+        defaults: names of those that stand in default-settings.yaml, which need no check.
+
+    Raises:
+        ValidationError: some of the others are wrong, or missing.
+    """
+    given = [name for name in Settings.model_fields if name not in defaults]
+    if not _TOGETHER.isdisjoint(given) or not values.keys() >= KNOWN:
+        return Settings.model_validate({name: value for name, value in values.items() if name in KNOWN}).model_dump()
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name in given if (field := Settings.model_fields[name])
+    }
+    checked = create_model("Given", **fields)(**{name: values[name] for name in given}).model_dump()
+    return {
+        name: checked[name] if name in checked else _as_seconds(name, values[name]) for name in Settings.model_fields
+    }
+
+
+def _as_seconds(name: str, value: Any) -> Any:
+    return float(value) if name in _SECONDS and value is not None else value
 
 
 def path_of(name: str) -> tuple[str, ...]:

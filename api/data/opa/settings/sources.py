@@ -11,6 +11,7 @@ from typing import Any
 
 from opa._util.reading import read_text
 from opa.errors import SettingsError
+from opa.settings import defaults
 from opa.settings.ambiguous import in_yaml, is_own
 from opa.settings.files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
 from opa.settings.foreign_files import foreign_file
@@ -18,7 +19,7 @@ from opa.settings.inherited import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARI
 from opa.settings.schema import KNOWN, path_of
 from opa.settings.service_links import service_links
 
-DEFAULTS_FILE = Path(__file__).parent.parent / "default-settings.yaml"
+DEFAULTS_FILE = defaults.FILE
 IMAGE_FOLDER = Path("/data/settings")
 LOCAL_FOLDER = Path("settings")
 
@@ -164,7 +165,7 @@ def variables_of_services() -> list[str]:
 def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterator[Layer]:
     """The layers of one file, for the sections that apply; `seen` gets the names of all its sections."""
     try:
-        sections = read_sections(path)
+        sections = defaults.read_defaults() if path == DEFAULTS_FILE else read_sections(path)
     except SettingsError as error:
         sources.mistakes += error.mistakes
         return

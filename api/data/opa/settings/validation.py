@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from opa._util.masking.secrets import mask_setting
 from opa._util.suggestions import misspelt
-from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, Settings
+from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
 
 _CLOSE = 0.88
 _WITHOUT_PREFIX = frozenset({"ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "CELERY_PARAMS", "CELERY_COMMAND"})
@@ -72,7 +72,7 @@ def check(
     """
     warnings = [*_likely_typos(values, sources), *_ignored_component_keys(values, sources)]
     try:
-        settings = Settings.model_validate({name: value for name, value in values.items() if name in KNOWN})
+        settings = validated(values, {name for name in KNOWN if _is_default(name, sources)})
     except ValidationError as error:
         mistakes = tuple(
             _mistake(detail, sources)
@@ -80,7 +80,13 @@ def check(
             if detail["type"] != "missing" or tuple(str(part).upper() for part in detail["loc"]) not in already_wrong
         )
         return Checked(mistakes=mistakes, warnings=tuple(warnings))
-    return Checked(settings=settings.model_dump(), warnings=tuple(warnings))
+    return Checked(settings=settings, warnings=tuple(warnings))
+
+
+def _is_default(name: str, sources: Mapping[tuple[str, ...], str]) -> bool:
+    """Whether all of it stands as it is in default-settings.yaml."""
+    found = [source for path, source in sources.items() if path[0] == name]
+    return bool(found) and all(each.startswith("default-settings.yaml") and ", " not in each for each in found)
 
 
 def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> str:

@@ -1,0 +1,132 @@
+"""The plain case, which most processes are: default-settings.yaml, and variables with plain values on top of it.
+
+What comes out is what dynaconf makes of it, without its import, which takes as long as a tenth of a small start.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from opa.settings.ambiguous import in_variable
+from opa.settings.schema import ALIASES, LISTS, TEXTS, path_of, split_list
+from opa.settings.sources import DEFAULTS_FILE, FOLDER_VARIABLE, PREFIX, Layer
+
+KeyPath = tuple[str, ...]
+
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:__?[A-Z0-9]+)*", re.IGNORECASE)
+_FOR_DYNACONF = re.compile(r"(?:^|[\s,])@|[\[{]|dynaconf", re.IGNORECASE)
+"""Marks, lists and mappings in a text."""
+
+
+@dataclass
+class PlainSettings:
+    """Values by upper-case name.
+
+    Attributes:
+        values: plain dicts, lists and scalars.
+        sources: where each value came from, by its path in upper case.
+        warnings: what is accepted, and probably not meant.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[KeyPath, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def put(self, name: str, value: Any, source: str) -> None:
+        """Replace a setting, or add one."""
+        for path in [path for path in self.sources if path[0] == name]:
+            del self.sources[path]
+        self.values[name] = value
+        self.sources |= dict.fromkeys(_leaves((name,), value), source)
+
+
+def plain_settings(layers: Iterable[Layer], variables: Iterable[tuple[str, str]]) -> PlainSettings | None:
+    """The settings; None where dynaconf has to say what they are.
+
+    Args:
+        layers: those before the variables.
+        variables: names without prefix, and texts.
+    """
+    settings = PlainSettings()
+    for layer in layers:
+        if layer.values and not layer.source.startswith(DEFAULTS_FILE.name):
+            return None
+        for name, value in layer.values.items():
+            if isinstance(settings.values.get(name), dict) or "dynaconf" in repr(value):
+                return None  # it may be merged
+            settings.put(name, deepcopy(value), layer.source)
+    seen: set[str] = set()
+    for name, text in variables:
+        if name.upper() in seen or not _put_variable(settings, name, text):
+            return None
+        seen.add(name.upper())
+    return settings
+
+
+def _put_variable(settings: PlainSettings, name: str, text: str) -> bool:
+    """Whether it is a plain one."""
+    value = _value(name.upper(), text)
+    if value is None or not _NAME.fullmatch(name) or "DYNACONF" in name.upper():
+        return False
+    if name.upper() in ALIASES or name.upper() == FOLDER_VARIABLE.removeprefix(PREFIX):
+        return False
+    source = f"environment variable {PREFIX}{name}"
+    first, *inner = path_of(name)
+    before = settings.values.get(first)
+    if not inner:
+        if isinstance(before, dict):
+            return False
+        settings.put(first, value, source)
+    else:
+        found = _place_of(before, inner)
+        if found is None:
+            return False
+        around, key = found
+        around[key] = value
+        settings.sources[first, *(step.upper() for step in inner)] = source
+    settings.warnings += in_variable(name, text, source)
+    return True
+
+
+def _value(name: str, text: str) -> Any:
+    """The value that a text stands for, as TOML has it; None of one that is not plain."""
+    if not text or _FOR_DYNACONF.search(text):
+        return None
+    try:
+        value = tomllib.loads(f"key={text.lower() if text.strip() in ('True', 'False') else text}")["key"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = text
+    except ValueError:  # a number of too many digits
+        return None
+    if name in TEXTS | LISTS and not isinstance(value, str):
+        value = text
+    if name in LISTS:
+        return split_list(value)
+    return value if isinstance(value, str | int | float) else None
+
+
+def _place_of(value: Any, inner: list[str]) -> tuple[dict[str, Any], str] | None:
+    """The dict and the key where the steps lead to a scalar that is there; else None."""
+    for number, step in enumerate(inner, 1):
+        if not isinstance(value, dict):
+            return None
+        keys = [key for key in value if isinstance(key, str) and key.upper() == step.upper()]
+        if len(keys) != 1:
+            return None
+        if number == len(inner):
+            return None if isinstance(value[keys[0]], dict | list) else (value, keys[0])
+        value = value[keys[0]]
+    return None
+
+
+def _leaves(path: KeyPath, value: Any) -> Iterable[KeyPath]:
+    if not isinstance(value, Mapping) or not value:
+        yield path
+        return
+    for key, item in value.items():
+        yield from _leaves((*path, str(key).upper()), item)
