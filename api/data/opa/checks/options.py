@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
+from opa._util.distributions import canonical_name
 from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
 from opa.core.plugin_names import plugins_alike
@@ -24,9 +23,9 @@ def options_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
     if not manager.config.PLUGIN_OPTIONS:
         return
     names = [decision.plugin.name for decision in manager.decisions]
-    known = {canonicalize_name(name) for name in (*names, *manager.plugin_settings.expected)}
+    known = {canonical_name(name) for name in (*names, *manager.plugin_settings.expected)}
     for key in manager.config.PLUGIN_OPTIONS:
-        if canonicalize_name(str(key)) not in known:
+        if canonical_name(str(key)) not in known:
             near = nearest(str(key).lower(), names)
             yield Mistake(
                 f"{SETTING} has '{key}', and there is no plugin of this name",
@@ -40,7 +39,7 @@ def options_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
 def plugins_of_one_name(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each plugin whose name differs from that of an earlier one by dashes, underscores or case alone."""
     names = [plugin.name for plugin in manager.roster.plugins]
-    if len({canonicalize_name(name) for name in names}) == len(names):
+    if len({canonical_name(name) for name in names}) == len(names):
         return
     for plugin in manager.roster.plugins:
         first = plugins_alike(plugin.name, names)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packaging.utils import canonicalize_name
+from opa._util.distributions import canonical_name
 
 FORMER = {"core_cors": "CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on. Remove the name"}
 """What to do about the name of each."""
@@ -10,4 +10,4 @@ FORMER = {"core_cors": "CORS is no longer a plugin: the setting ALLOW_ORIGINS tu
 
 def hint_for_former(name: str) -> str | None:
     """What to do where somebody names a plugin that has become something else."""
-    return FORMER.get(canonicalize_name(name).replace("-", "_"))
+    return FORMER.get(canonical_name(name).replace("-", "_"))

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from opa.errors import PluginImportError, PluginPathError
 from opa.loading import conventions
 from opa.loading.discover import PluginFile, with_metadata
@@ -95,6 +93,8 @@ def _with_version_of(point: EntryPoint, plugin: PluginFile) -> PluginFile:
     """The plugin with the version of its distribution, where its metadata says none."""
     if plugin.metadata.version is not None or point.dist is None:
         return plugin
+    from packaging.version import InvalidVersion, Version
+
     try:
         version = Version(point.dist.version)
     except InvalidVersion:

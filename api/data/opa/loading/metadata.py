@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, Any
 
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
 from opa._util.words import kind_of
 from opa.errors import MetadataError
 from opa.loading import conventions
+
+if TYPE_CHECKING:  # imported where a plugin has versions
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
 
 LONGEST = 1000
 """Characters of a version or a requirement."""
@@ -35,7 +36,7 @@ class Metadata:
         version: None where it says none; then it meets no requirement that names a version.
         description: one line for `opa plugins`.
         requires: other plugins, with versions.
-        opa: the versions of the plugin interface that it works with.
+        opa: the versions of the plugin interface that it works with; None for all.
         packages: the Python packages that it needs.
     """
 
@@ -44,7 +45,7 @@ class Metadata:
     version: Version | None = None
     description: str = ""
     requires: tuple[Requirement, ...] = ()
-    opa: SpecifierSet = field(default_factory=SpecifierSet)
+    opa: SpecifierSet | None = None
     packages: tuple[Requirement, ...] = ()
 
 
@@ -155,14 +156,20 @@ def _version(found: Found) -> Version | None:
     text = _text("version", found)
     if text is None:
         return None
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(_bounded("version", text, found))
     except (InvalidVersion, ValueError):
         raise _wrong("version", f"is not a version: '{text}'", found["version"][1]) from None
 
 
-def _interface(found: Found) -> SpecifierSet:
-    text = _text("opa", found) or ""
+def _interface(found: Found) -> SpecifierSet | None:
+    text = _text("opa", found)
+    if not text:
+        return None
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         return SpecifierSet(_bounded("opa", text, found))
     except (InvalidSpecifier, ValueError):
@@ -170,8 +177,13 @@ def _interface(found: Found) -> SpecifierSet:
 
 
 def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
+    texts = _texts(key, found)
+    if not texts:
+        return ()
+    from packaging.requirements import InvalidRequirement, Requirement
+
     requirements = []
-    for text in _texts(key, found):
+    for text in texts:
         try:
             requirements.append(Requirement(_bounded(key, text, found)))
         except (InvalidRequirement, RecursionError, ValueError):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata as distributions
+from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
+from opa._util.distributions import canonical_name
 from opa._util.suggestions import nearest
 from opa.errors import RequirementError
 from opa.loading.discover import PluginFile
 from opa.loading.former_plugins import hint_for_former
 
-PLUGIN_INTERFACE = Version("1.0")
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+PLUGIN_INTERFACE = "1.0"
 """The version of what plugins may rely on; it grows by one in front of the dot when that becomes less."""
 
 
@@ -26,7 +27,7 @@ def required_name(plugin: PluginFile) -> str:
 
 def required_plugin(requirement: Requirement, named: Mapping[str, PluginFile]) -> PluginFile | None:
     """The plugin of `named` that is meant: by its very name, or one that is the same for packages, as `my-auth` is."""
-    return named.get(requirement.name) or named.get(canonicalize_name(requirement.name))
+    return named.get(requirement.name) or named.get(canonical_name(requirement.name))
 
 
 def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementError | None:
@@ -43,7 +44,7 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
         former = hint_for_former(missing) if missing else None
         hint = former or (f"Did you mean '{near}'?" if near else "Add it, or fix the requirement")
         return _error(plugin, f"requires {_all_of('plugin', problems)}", hint)
-    if PLUGIN_INTERFACE not in plugin.metadata.opa:
+    if plugin.metadata.opa is not None and PLUGIN_INTERFACE not in plugin.metadata.opa:
         return _error(
             plugin,
             f"works with version {plugin.metadata.opa} of the plugin interface, and this is {PLUGIN_INTERFACE}",
@@ -101,7 +102,7 @@ def by_name(plugins: Iterable[PluginFile]) -> dict[str, PluginFile]:
     for plugin in plugins:
         named.setdefault(required_name(plugin), plugin)
     for plugin in plugins:
-        named.setdefault(canonicalize_name(required_name(plugin)), plugin)
+        named.setdefault(canonical_name(required_name(plugin)), plugin)
     return named
 
 

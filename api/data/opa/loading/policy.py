@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from packaging.utils import canonicalize_name
+from opa._util.distributions import canonical_name
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
@@ -38,7 +38,7 @@ class Policy:
             },
             options={
                 spelling(str(name)): options
-                for spelling in (canonicalize_name, str.lower)
+                for spelling in (canonical_name, str.lower)
                 for name, options in config.PLUGIN_OPTIONS.items()
             },
         )
@@ -54,6 +54,6 @@ class Policy:
     def _option(self, plugin: str, key: str, default: Any) -> Any:
         if not self.options:
             return default
-        options = self.options.get(plugin.lower()) or self.options.get(canonicalize_name(plugin)) or {}
+        options = self.options.get(plugin.lower()) or self.options.get(canonical_name(plugin)) or {}
         value = options.get(key)
         return default if value is None else value
