@@ -18,6 +18,7 @@ from bench import (
     profile,
     protocol,
     routes,
+    small,
     startup,
     tasks,
 )
@@ -34,6 +35,7 @@ class Sizes:
         plugins: of the measurements with many plugins; 10 routes each.
         growth: the numbers of plugins over which growth is shown.
         rounds: of what takes seconds for each.
+        starts: rounds of starts that take less than a second.
         hello: rounds of the hello route.
         routes: rounds of requests in process.
         tasks: rounds of tasks.
@@ -46,6 +48,7 @@ class Sizes:
     plugins: int
     growth: tuple[int, ...]
     rounds: int
+    starts: int
     hello: int
     routes: int
     tasks: int
@@ -59,6 +62,7 @@ FULL = Sizes(
     plugins=1000,
     growth=(1, 10, 100, 1000, 3000),
     rounds=3,
+    starts=15,
     hello=30,
     routes=100,
     tasks=40,
@@ -71,6 +75,7 @@ QUICK = Sizes(
     plugins=20,
     growth=(1, 20),
     rounds=1,
+    starts=1,
     hello=2,
     routes=3,
     tasks=2,
@@ -138,6 +143,19 @@ def _startup(sizes: Sizes, say: Say) -> Found:
         f"start to first answer, {_plugins(sizes)}",
         "bare FastAPI, the same modules imported and included by hand",
         (Figure("time", found.ratio, Bound.AT_MOST, 1.05),),
+    )
+    return Found(found, (row,))
+
+
+def _small(sizes: Sizes, say: Say) -> Found:
+    found = small.measure(sizes.starts, say)
+    row = Row(
+        "start to first answer, and memory (PSS): one plugin, no component",
+        "bare FastAPI, same server",
+        (
+            Figure("time", found.time_ratio, Bound.AT_MOST, 1.35),
+            Figure("memory", found.memory_ratio, Bound.AT_MOST, 1.2),
+        ),
     )
     return Found(found, (row,))
 
@@ -256,6 +274,7 @@ def _plugins(sizes: Sizes) -> str:
 PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "hello": _hello,
     "routes": _routes,
+    "small": _small,
     "startup": _startup,
     "openapi": _openapi,
     "memory": _memory,

@@ -17,6 +17,7 @@ from bench.parts import Found
 from bench.profile import Profile
 from bench.protocol import RequestCost
 from bench.routes import RouteCost
+from bench.small import Small
 from bench.startup import Startup
 
 
@@ -84,6 +85,10 @@ def _growth(growth: Growth) -> bool:
     return len(growth.stack) == len(growth.bare) == len(growth.plugins) and _are_positive(astuple(growth))
 
 
+def _small(small: Small) -> bool:
+    return _are_positive(astuple(small))
+
+
 def _startup(startup: Startup) -> bool:
     return _are_positive(astuple(startup))
 
@@ -95,6 +100,7 @@ def _limits(cost: RequestCost) -> bool:
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "hello": lambda details: details["ratio"] > 0,
     "routes": _routes,
+    "small": _small,
     "startup": _startup,
     "openapi": _openapi,
     "memory": _memory,

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from bench import calls, compare, components, memory, protocol, servers, startup, tasks
+from bench import calls, compare, components, memory, protocol, servers, small, startup, tasks
 from bench.calls import STATEMENTS, CallCost
 from bench.compare import Comparison, Rounds
 from bench.components import ComponentStart
 from bench.load import Load
 from bench.protocol import RequestCost
+from bench.small import Small
 from bench.startup import Startup
 from bench.tasks import Speed
 from opa.tasks.application import application_of
@@ -32,6 +33,7 @@ ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
         (compare, "compare", Comparison(Rounds(servers.BARE, ROUNDS), Rounds(servers.STACK, ROUNDS)), "medians 1.000"),
         (calls, "measure", CallCost(dict.fromkeys(STATEMENTS, 65.0), 5.5, 3.5, 2.5), "attribute 2.50"),
         (protocol, "measure", RequestCost(30.0, 20.0, 1.5), "ratio 1.500"),
+        (small, "measure", Small(0.4, 0.3, 1.25, 55.0, 50.0), "1.10 ×"),
         (startup, "measure", Startup(10, 2, 3.0, 2.0, 1.5), "ratio 1.50"),
         (components, "measure", ComponentStart(8, 1.5, 1.8, 1.2), "ratio 1.20"),
         (tasks, "measure", {"bare": [Speed(0.1, 0.3)], "stack": [Speed(0.2, 0.3)]}, "ratio 0.500 1.000 0.800"),
