@@ -11,7 +11,7 @@ import typer
 
 import opa
 from opa import mongodb_clients, redis_clients
-from opa.cli import app
+from opa.cli.commands import app
 from opa.core import plugin as original
 
 ROOT = Path(__file__).parents[2]

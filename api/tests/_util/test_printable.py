@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from opa import healthcheck
 from opa._util.printable import encodable, in_one_line, indented, json_text, printable
 from opa._util.tables import print_table
-from opa.cli import app
+from opa.cli.commands import app
 from opa.errors import StartError
 from opa.logging.logger import log, setup_logging
 from tests.project import Project

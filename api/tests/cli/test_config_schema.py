@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from opa.cli import app
+from opa.cli.commands import app
 from tests.project import Project
 
 

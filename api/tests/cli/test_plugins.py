@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from opa.cli import app
+from opa.cli.commands import app
 from tests.project import Project
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from opa.cli import app
+from opa.cli.commands import app
 from tests.project import Project
 
 REPORTS = """

@@ -5,7 +5,7 @@ from platform import python_version
 
 from typer.testing import CliRunner
 
-from opa.cli import app
+from opa.cli.commands import app
 
 
 def test_it_tells_its_version_and_that_of_python() -> None:

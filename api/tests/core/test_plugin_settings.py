@@ -69,7 +69,7 @@ def test_a_secret_is_in_no_message(project: Project) -> None:
 def test_what_the_model_marks_as_secret_is_shown_neither_in_a_mistake_nor_by_opa_config(project: Project) -> None:
     from typer.testing import CliRunner
 
-    from opa.cli import app
+    from opa.cli.commands import app
 
     project.plugin(
         "one.py",
@@ -87,7 +87,7 @@ def test_what_the_model_marks_as_secret_is_shown_neither_in_a_mistake_nor_by_opa
 def test_where_the_plugins_do_not_load_opa_config_masks_all_their_settings(project: Project) -> None:
     from typer.testing import CliRunner
 
-    from opa.cli import app
+    from opa.cli.commands import app
 
     project.plugin("one.py", "1 / 0")
     project.settings(PLUGIN_SETTINGS={"one": {"pin": "4711"}})
@@ -209,7 +209,7 @@ def test_what_is_secret_by_the_model_of_a_plugin_with_a_dash_is_not_shown(
 ) -> None:
     from typer.testing import CliRunner
 
-    from opa.cli import app
+    from opa.cli.commands import app
 
     project.plugin("my-shop.py", DASHED.replace("api-key", "color-of-it"))
     monkeypatch.setenv("OPA_PLUGIN_SETTINGS__MY_SHOP__COLOR_OF_IT", "green")

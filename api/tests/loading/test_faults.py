@@ -244,7 +244,7 @@ def test_a_failing_shutdown_is_reported_and_keeps_nothing_from_stopping(
 def test_a_plugin_that_is_left_out_is_shown_by_opa_plugins(project: Project) -> None:
     from typer.testing import CliRunner
 
-    from opa.cli import app
+    from opa.cli.commands import app
 
     project.plugin("bad.py", "import nowhere_to_be_found")
     project.settings(PLUGIN_FAILURE="skip")

@@ -5,12 +5,8 @@ from __future__ import annotations
 import io
 import sys
 
-from opa.cli import check, config, health, plugins, shell, start, tasks, up  # noqa: F401 - each registers its command
-from opa.cli.program import app
 from opa.errors import OpaError
 from opa.process.error_report import print_error
-
-__all__ = ["app", "main"]
 
 
 def main() -> None:
@@ -20,7 +16,14 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        if sys.argv[1:] == ["start"]:  # which waits for no import that it has no use for
+            from opa.cli.start import start
+
+            start()
+        else:
+            from opa.cli.commands import app
+
+            app()
     except OpaError as error:
         print_error(error)
         sys.exit(1)

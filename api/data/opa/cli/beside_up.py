@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from opa._util.printable import in_one_line
 
@@ -48,7 +47,7 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     os.environ |= handing_variable(running.source, settings)
     config = load_settings(QUIET if takes_env and quiet else None, base_name="this command")
     env = f", {ENV_VARIABLE}={running.env}" if takes_env else ""
-    typer.echo(in_one_line(f"beside {running.source}{env}: {_uses(config, running)}"), err=True)
+    print(in_one_line(f"beside {running.source}{env}: {_uses(config, running)}"), file=sys.stderr)
     return config
 
 

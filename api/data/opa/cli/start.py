@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from opa.cli.program import app
 
-
-@app.command()
 def start() -> None:
     """Run what the environment variable MODE says, `api` by default. This is what the image runs."""
     import os

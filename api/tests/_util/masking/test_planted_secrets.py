@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr, field_validator
 from typer.testing import CliRunner
 
 from opa._util.masking.secrets import mask_text
-from opa.cli import app
+from opa.cli.commands import app
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
 from opa.errors import OpaError, SettingsError
 from opa.logging import logger as logger_module
