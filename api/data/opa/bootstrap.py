@@ -23,7 +23,7 @@ from opa.loading.roster import Roster
 from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
 from opa.settings.load import Config
-from opa.tasks.application import TaskApplication
+from opa.tasks.pending import PendingTasks
 
 
 def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> PluginManager:
@@ -55,17 +55,17 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     for decision in decisions:
         _log(decision)
     roster = Roster([decision.plugin for decision in decisions if decision.load], policy)
-    celery, groups = TaskApplication(), Groups()
+    tasks, groups = PendingTasks(), Groups()
     plugin_settings = PluginSettingsStore(
         config, {decision.plugin.module: decision.plugin.name for decision in decisions}, _expected(config, refused)
     )
-    with loading(Loading(celery, _celery_components(config), groups, plugin_settings)):
+    with loading(Loading(tasks, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
         left_out = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.left_out]
         groups.add_from_settings(_groups(config), left_out)
     keep_logging(config)
     manager = PluginManager(
-        Loaded(config, folders, decisions, tuple(refused), roster, plugins, celery, groups, plugin_settings)
+        Loaded(config, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)
     )
     _check_settings(manager)
     set_running(manager)

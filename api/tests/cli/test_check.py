@@ -24,6 +24,12 @@ router = get_router()
 @router.post("/call")
 def call(body: Annotated[Callable[[], int], Body()]) -> None: ...
 """
+TOLD_AT_EXIT = """
+import atexit
+import sys
+
+atexit.register(lambda: print("celery imported:", "celery" in sys.modules))
+"""
 HOOK = "from opa import Hook\nclass h(Hook):\n  def run(self): pass\n"
 DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
 
@@ -31,6 +37,17 @@ DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
 def check(**variables: str) -> subprocess.CompletedProcess[str]:
     """Run `opa check` in the current folder."""
     return programs.run([sys.executable, "-m", "opa.cli", "check"], env=os.environ | variables)
+
+
+@pytest.mark.parametrize("command", ["check", "plugins"])
+@pytest.mark.parametrize(("text", "is_imported"), [("", False), ("from opa import task\n@task\ndef noop(): ...", True)])
+def test_celery_is_imported_where_a_plugin_has_a_task(
+    project: Project, command: str, text: str, is_imported: bool
+) -> None:
+    project.plugin("hello.py", f"{TOLD_AT_EXIT}\n{text}")
+    result = programs.run([sys.executable, "-m", "opa.cli", command], fresh=True)
+    assert result.returncode == 0, result.stderr
+    assert f"celery imported: {is_imported}" in result.stdout
 
 
 def test_a_project_without_mistakes_is_ok(project: Project) -> None:

@@ -163,7 +163,7 @@ def test_the_components_that_an_error_may_come_from_are_asked_for_once(monkeypat
         return ["cache"], True
 
     monkeypatch.setattr(core_errors, "get_plugin_manager", lambda: SimpleNamespace(report_failure=report_failure))
-    manager: Any = SimpleNamespace(drivers={})
+    manager: Any = SimpleNamespace(connection_errors=list)
     connection: Any = SimpleNamespace(url=SimpleNamespace(path="/"))
     error = ComponentUnavailableError("it is refused", component="cache")
     handler: Any = core_errors.exception_handlers(manager)[ComponentUnavailableError]

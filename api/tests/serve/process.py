@@ -49,7 +49,13 @@ def free_port() -> int:
 
 
 class Opa:
-    """A project folder, and `opa start` in it."""
+    """A project folder, and `opa start` in it.
+
+    Attributes:
+        is_fresh: whether the interpreter is started, for a test of what a process imports.
+    """
+
+    is_fresh = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -103,6 +109,7 @@ class Opa:
                 env={**self.environ, **environ},
                 stdout=log,
                 stderr=log,
+                fresh=self.is_fresh,
             )
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 
 from opa.errors import RegistrationError, SettingsError
-from opa.tasks.driver import DEFAULTS
+from opa.tasks.configure import DEFAULTS
 from opa.tasks.lookups import unknown_names, with_numbers
 from tests.project import Project
 

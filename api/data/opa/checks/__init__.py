@@ -22,15 +22,12 @@ DEVELOPMENT = "dev"
 
 def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
-    from opa.checks.copies import copied_schedules
     from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
     from opa.checks.folders import folders_without_init
     from opa.checks.nothing import nothing_from_plugin_paths
     from opa.checks.options import options_without_plugin, plugins_of_one_name
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
-    from opa.checks.task_options import misspelt_options
-    from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
     from opa.checks.threads import threads_of_imports
 
     yield from nothing_from_plugin_paths(manager)
@@ -41,12 +38,22 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from options_without_plugin(manager)
     yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
+    if manager.tasks.are_used:
+        yield from _mistakes_in_tasks(manager)
+    yield from threads_of_imports(manager)
+
+
+def _mistakes_in_tasks(manager: PluginManager) -> Iterator[Mistake]:
+    """It imports Celery, which plugins without tasks need not."""
+    from opa.checks.copies import copied_schedules
+    from opa.checks.task_options import misspelt_options
+    from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
+
     yield from copied_schedules(manager)
     yield from misspelt_options(manager)
     yield from runs_that_fail(manager)
     yield from settings_of_no_task(manager)
     yield from parameters_of_others(manager)
-    yield from threads_of_imports(manager)
 
 
 def mistakes_in_application(app: Api) -> Iterator[Mistake]:

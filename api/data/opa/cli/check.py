@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opa.cli.program import app
 
 if TYPE_CHECKING:
+    from opa.errors import PluginError
     from opa.http.application import Api
 
 
@@ -62,10 +63,14 @@ def _start_without_components(application: Api) -> None:
         PluginError: a setup, a step or a task of a plugin that may not be skipped.
     """
     from opa.checks.components import mistakes_at_start
-    from opa.checks.tasks import tasks_that_cannot_be_made
 
     manager = application.manager
-    for error in [*mistakes_at_start(manager), *tasks_that_cannot_be_made(manager)]:
+    errors: list[PluginError] = [*mistakes_at_start(manager)]
+    if manager.tasks.are_used:
+        from opa.checks.tasks import tasks_that_cannot_be_made
+
+        errors += tasks_that_cannot_be_made(manager)
+    for error in errors:
         if error.plugin is None:
             raise error
         if error.plugin in manager.roster:

@@ -93,8 +93,6 @@ def _row_of(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _declared(found: PluginObjects, manager: PluginManager) -> list[str]:
     """What the plugin declared while it was imported: conventions, tasks, and members of groups."""
-    from opa.tasks.application import application_of
-
     module = found.plugin.file.module
     conventions = manager.registry.conventions.items()
     declared = [f"convention {convention.name}" for convention, plugin in conventions if plugin == found.plugin.name]
@@ -103,7 +101,7 @@ def _declared(found: PluginObjects, manager: PluginManager) -> list[str]:
         for convention, plugin in conventions
         if found.plugin.found(convention) is not None
     ]
-    declared += [f"task {name}" for name in application_of(manager).tasks_of(module)]
+    declared += [f"task {name}" for name in manager.celery.tasks_of(module)] if manager.tasks.are_used else []
     for group in manager.groups.names():
         for member in manager.groups.members(group):
             if f"{member.module or member.uri}.".startswith(f"{module}."):

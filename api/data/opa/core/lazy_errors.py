@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from typing import Any, cast
 
 from opa._util.import_strings import resolve
@@ -19,6 +21,19 @@ class LazyErrors:
             found = [resolve(uri) for uri in self._uris]
             self._errors = tuple(error for each in found for error in (each if isinstance(each, tuple) else (each,)))
         return self._errors
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the client is: else no error of it can be raised."""
+        return self._uris[0].partition(":")[0].partition(".")[0] in sys.modules
+
+
+def errors_now(owner: type, attribute: str) -> tuple[type[Exception], ...]:
+    """The errors in an attribute of a driver; none where its client is not imported."""
+    errors = inspect.getattr_static(owner, attribute)
+    if isinstance(errors, LazyErrors) and not errors.is_imported:
+        return ()
+    return cast("tuple[type[Exception], ...]", getattr(owner, attribute))
 
 
 def lazy_errors(*uris: str) -> tuple[type[Exception], ...]:

@@ -12,6 +12,7 @@ from opa.core.breaker import refused_component
 from opa.core.component_states import ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
 from opa.core.hooks import Hook, HookDefinition, is_async_hook
+from opa.core.lazy_errors import errors_now
 from opa.core.register import PluginObjects, Registry, register_plugins
 from opa.core.running import running_manager
 from opa.core.uses import Uses, used_in_plugins
@@ -41,7 +42,7 @@ class Loaded:
     refused: tuple[Refused, ...]
     roster: Roster
     plugins: tuple[ImportedPlugin, ...]
-    celery: PluginTasks
+    tasks: PluginTasks
     groups: Groups
     plugin_settings: PluginSettingsStore
 
@@ -63,7 +64,7 @@ class PluginManager:
         drivers: driver classes, by name in lower case.
         component_states: every configured component, by name in lower case.
         optional_components: the drivers of the components that are connected, by name in lower case.
-        celery: the Celery application that the tasks of the plugins belong to.
+        tasks: of the plugins.
         groups: what the settings name by URI and plugins register.
         plugin_settings: the settings of the plugins' own.
         status: what setups made, by `module.Class`, under the key `init`.
@@ -76,7 +77,7 @@ class PluginManager:
         self.decisions = loaded.decisions
         self.refused = loaded.refused
         self.roster = loaded.roster
-        self.celery = loaded.celery
+        self.tasks = loaded.tasks
         self.groups = loaded.groups
         self.plugin_settings = loaded.plugin_settings
         self._plugins = loaded.plugins
@@ -85,7 +86,7 @@ class PluginManager:
         self.hooks: Mapping[str, Hook] = {}
         self.sync_hooks: dict[str, Callable[..., Any]] = {}
         self.async_hooks: dict[str, Callable[..., Awaitable[Any]]] = {}
-        self._uses = Uses(lambda: used_in_plugins(loaded.plugins, loaded.celery, loaded.groups))
+        self._uses = Uses(lambda: used_in_plugins(loaded.plugins, loaded.tasks, loaded.groups))
         self._made: dict[type[Hook], Hook] = {}
         self._adopt(self._register())
         self.component_states: dict[str, ComponentState] = {}
@@ -123,6 +124,11 @@ class PluginManager:
         for bound in (self.sync_hooks, self.async_hooks):
             for name in bound.keys() - self.hooks.keys():
                 del bound[name]
+
+    @property
+    def celery(self) -> Any:
+        """The Celery application that the tasks of the plugins belong to."""
+        return self.tasks.application()
 
     def leave_out(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
         """Skip a plugin that failed after it was registered, and those that require it or its hooks.
@@ -169,7 +175,7 @@ class PluginManager:
     def _discard_what_is_not_registered(self) -> None:
         for decision in self.decisions:
             if decision.plugin.name in self.roster.left_out:
-                self.celery.discard(decision.plugin.module)
+                self.tasks.discard(decision.plugin.module)
                 self.groups.discard(decision.plugin.module)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -213,6 +219,11 @@ class PluginManager:
             )
         known = ", ".join(sorted(self.hook_definitions)) or "none"
         return HookCallError(f"no hook '{name}' is defined", hint=f"Fix the name; hooks that are defined: {known}")
+
+    def connection_errors(self) -> list[type[Exception]]:
+        """The errors that say that a server is gone: those of the drivers whose clients are imported by now."""
+        drivers = sorted(self.drivers.items())
+        return [error for _, driver in drivers for error in errors_now(driver, "connection_errors")]
 
     def failed_components(self, error: Exception) -> list[str]:
         """The names of the connected components that `error` may come from: one, where that can be told."""

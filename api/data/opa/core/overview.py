@@ -32,7 +32,7 @@ def overview(manager: PluginManager, routes: int | None = None) -> str:
     if left_out:
         told.append(f"{len(left_out)} skipped{_names(left_out)}")
     counts = [] if routes is None else [_counted(routes, "route")]
-    functions = manager.celery.functions().values()
+    functions = manager.tasks.functions().values()
     tasks = sum(not function.__module__.startswith(("celery.", "opa.")) for function in functions)
     return f"{', '.join(told)}; {', '.join([*counts, _counted(tasks, 'task')])}"
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class PluginTasks(Protocol):
-    """The tasks of the plugins; those of Celery are a `TaskApplication`."""
+    """The tasks of the plugins."""
+
+    @property
+    def are_used(self) -> bool:
+        """Whether there may be tasks."""
+
+    def application(self) -> Any:
+        """What runs them, such as a `celery.Celery`; made when it is first asked for."""
 
     def functions(self) -> Mapping[str, Callable[..., object]]:
         """The functions that they were made from, by the name of the task."""

@@ -30,8 +30,8 @@ class Manager(Protocol):
     """A plugin manager, as far as what follows needs it."""
 
     @property
-    def celery(self) -> PluginTasks:
-        """The application that the tasks of the plugins belong to."""
+    def tasks(self) -> PluginTasks:
+        """Those of the plugins."""
 
     @property
     def groups(self) -> Groups:
@@ -57,13 +57,13 @@ class Loading:
     """What plugins can already use while they are imported.
 
     Attributes:
-        celery: the application that their tasks will belong to.
+        tasks: what their tasks will belong to.
         celery_components: the names of the components that give it.
         groups: what they register.
         plugin_settings: their own settings.
     """
 
-    celery: PluginTasks
+    tasks: PluginTasks
     celery_components: frozenset[str]
     groups: Groups
     plugin_settings: SettingsOfPlugins
@@ -121,8 +121,8 @@ def current_tasks() -> PluginTasks | None:
     imported by hand.
     """
     if _loading is not None:
-        return _loading.celery
-    return None if _running is None else _running.celery
+        return _loading.tasks
+    return None if _running is None else _running.tasks
 
 
 def current_groups() -> Groups:
@@ -190,7 +190,7 @@ def get_instance(name: str) -> Any:
             with it.
     """
     if _loading is not None and name.lower() in _loading.celery_components:
-        return _loading.celery
+        return _loading.tasks.application()
     return _usable(name).get_instance()
 
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from weakref import ReferenceType
 
-from celery import Task
-from celery.local import Proxy
 from fastapi import APIRouter, params
 from fastapi.dependencies.models import Dependant
 from starlette.applications import Starlette
@@ -51,14 +49,14 @@ class Uses:
         return not self._known.isdisjoint(_keys(value))
 
 
-def used_in_plugins(plugins: Iterable[ImportedPlugin], celery: PluginTasks, groups: Groups) -> Iterator[object]:
+def used_in_plugins(plugins: Iterable[ImportedPlugin], tasks: PluginTasks, groups: Groups) -> Iterator[object]:
     """What the plugins, their tasks and their groups use; a plugin may use the function of another one."""
     for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
         for name, value in list(vars(module).items()):
             yield from _used_by(value)
             if name == EXCEPTION_HANDLERS.name and isinstance(value, Mapping):
                 yield from value.values()
-    yield from celery.functions().values()
+    yield from tasks.functions().values()
     for group in groups.names():
         yield from groups.get(group).values()
     yield from _signal_handlers()
@@ -123,7 +121,10 @@ def _called_for(dependant: Dependant) -> Iterator[object]:
 
 def _is_task(value: object) -> bool:
     # By its class alone, since to look into a proxy makes the task.
-    return issubclass(type(value), Task | Proxy)
+    return any(
+        name in sys.modules and issubclass(type(value), getattr(sys.modules[name], kind))
+        for name, kind in (("celery.app.task", "Task"), ("celery.local", "Proxy"))
+    )
 
 
 def _is_command(value: object) -> bool:
@@ -142,14 +143,16 @@ def _callbacks(command: object) -> Iterator[object]:
 
 def _signal_handlers() -> Iterator[object]:
     """What waits for a signal of Celery's, or of the system."""
-    from celery import signals
-    from celery.utils.dispatch import Signal
+    if "celery.signals" in sys.modules:  # else nobody has connected to one
+        from celery import signals
+        from celery.utils.dispatch import Signal
 
-    for each in vars(signals).values():
-        if isinstance(each, Signal):
-            yield from (
-                receiver() if isinstance(receiver, ReferenceType) else receiver for _, receiver in each.receivers or ()
-            )
+        for each in vars(signals).values():
+            if isinstance(each, Signal):
+                yield from (
+                    receiver() if isinstance(receiver, ReferenceType) else receiver
+                    for _, receiver in each.receivers or ()
+                )
     yield from (signal.getsignal(number) for number in signal.valid_signals())
 
 

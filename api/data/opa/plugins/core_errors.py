@@ -6,11 +6,12 @@ Why a component is not there, in which a host may be named, is in the log; with 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from opa import ComponentUnavailableError, PluginManager, TaskTooLargeError, config, get_plugin_manager, log
+from opa import ComponentUnavailableError, PluginManager, Setup, TaskTooLargeError, config, get_plugin_manager, log
 
 WEBSOCKET_CODES = {413: 1009, 503: 1013}
 """What a websocket is closed with: message too big, and try again later."""
@@ -21,10 +22,16 @@ Handler = Callable[[HTTPConnection, Any], Awaitable[Response | None]]
 def exception_handlers(pm: PluginManager) -> dict[type[Exception], Handler]:
     """Handlers for components that are not loaded, for the errors that say a server is gone, and for large tasks."""
     handlers: dict[type[Exception], Handler] = {ComponentUnavailableError: _not_loaded, TaskTooLargeError: _too_large}
-    for _, driver in sorted(pm.drivers.items()):
-        for error in driver.connection_errors:
-            handlers[error] = _gone
-    return handlers
+    return handlers | dict.fromkeys(pm.connection_errors(), _gone)
+
+
+class ErrorsOfClients(Setup):
+    """Adds handlers for those of clients that were imported since: when their components were connected."""
+
+    def run(self, app: FastAPI, pm: PluginManager) -> None:
+        """Add what is not there."""
+        for error in pm.connection_errors():
+            app.exception_handlers.setdefault(error, _gone)  # type: ignore[arg-type]  # it serves websockets too
 
 
 async def _not_loaded(connection: HTTPConnection, error: ComponentUnavailableError) -> Response | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import TYPE_CHECKING
 
 from opa import CeleryDriver, Hook, HookDefinition
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 class CelerySetupDefinition(HookDefinition):

@@ -34,6 +34,7 @@ class Section(dict[Any, Any]):
         return super().__contains__(self._spelled(key))
 
     def get(self, key: Any, default: Any = None) -> Any:
+        """The value of a key in any case, or `default`."""
         return super().get(self._spelled(key), default)
 
     def __getattr__(self, name: str) -> Any:
@@ -58,6 +59,7 @@ class Section(dict[Any, Any]):
         return [*super().__dir__(), *keys, *(key.lower() for key in keys), *(key.upper() for key in keys)]
 
     def copy(self) -> Section:
+        """A copy; so are the dicts inside."""
         return type(self)(self)
 
     def __copy__(self) -> Section:

@@ -385,4 +385,4 @@ def current_application() -> TaskApplication:
     Where a plugin is imported by hand there is none, and its tasks get one that can run them here but not send them.
     """
     tasks = current_tasks()
-    return TaskApplication() if tasks is None else cast("TaskApplication", tasks)
+    return TaskApplication() if tasks is None else cast("TaskApplication", tasks.application())
