@@ -97,9 +97,8 @@ def of_each_worker(opa: Opa, count: int) -> list[tuple[int, dict[str, str], Any]
 
 def builders(opa: Opa) -> list[int]:
     """Processes that build: they are nice to the workers."""
-    return [
-        pid for pid in opa.children() if is_running(pid) and os.getpriority(os.PRIO_PROCESS, pid) == BUILDER_NICENESS
-    ]
+    niceness = os.getpriority(os.PRIO_PROCESS, 0) + BUILDER_NICENESS
+    return [pid for pid in opa.children() if is_running(pid) and os.getpriority(os.PRIO_PROCESS, pid) == niceness]
 
 
 def hold(opa: Opa) -> Path:
