@@ -27,7 +27,7 @@ import typer
 
 from bench.servers import FOLDER, App, serving
 from opa.local.servers import free_port, secantusdb, valkey
-from opa.local.supervisor import Child, Program
+from opa.local.supervisor import Program, ProgramProcess
 
 AT_ONCE = 200
 LIMIT = 60.0
@@ -58,7 +58,7 @@ class Victim:
 
     def start(self) -> None:
         """Start it."""
-        self._child = Child(self._program)
+        self._child = ProgramProcess(self._program)
         self._child.start()
         self._child.wait_until_ready()
 

@@ -23,7 +23,7 @@ import redis
 
 from bench.task_sender import STAGING
 from opa.local.servers import free_port, valkey
-from opa.local.supervisor import Child, Program
+from opa.local.supervisor import Program, ProgramProcess
 
 API = Path(__file__).parents[1]
 QUEUE, UNACKED = "celery", "unacked"
@@ -119,7 +119,7 @@ def running(side: Side, address: str, folder: Path, concurrency: int) -> Iterato
     """Start the worker and the sender of an application."""
     environ = side.environ(address) | {"ENV": "bench", "PYTHONPATH": str(API)}
     log = folder / f"{side.name}.log"
-    worker = Child(
+    worker = ProgramProcess(
         Program(
             name=f"the worker of {side.title}",
             command=[
@@ -171,7 +171,7 @@ def measure(rounds: int, tasks: int, concurrency: int, say: Callable[[str], None
         folder = Path(name)
         (folder / "plugins").mkdir()
         local = valkey(folder, free_port())
-        server = Child(local.program)
+        server = ProgramProcess(local.program)
         server.start()
         stack.callback(server.stop)
         server.wait_until_ready()

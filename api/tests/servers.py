@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from opa.local.servers import LocalServer, free_port, secantusdb, valkey
-from opa.local.supervisor import Child
+from opa.local.supervisor import ProgramProcess
 from tests.serve.process import wait_until
 
 __all__ = ["Server", "mongo_server", "redis_server", "wait_until"]
@@ -25,7 +25,7 @@ class Server:
         self.port = int(server.address.rpartition(":")[2])
         self.data = server.data
         self._program = server.program
-        self._child = Child(server.program)
+        self._child = ProgramProcess(server.program)
 
     def __enter__(self) -> Self:
         self.start()
@@ -35,13 +35,13 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        self._child = Child(self._program)
+        self._child = ProgramProcess(self._program)
         self._child.start()
         self._child.wait_until_ready()
 
     def begin(self, *options: str) -> None:
         """Start it with more options, and do not wait until it is ready."""
-        self._child = Child(replace(self._program, command=[*self._program.command, *options]))
+        self._child = ProgramProcess(replace(self._program, command=[*self._program.command, *options]))
         self._child.start()
 
     def kill(self) -> None:

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from opa.errors import StartError
 from opa.local.servers import LocalServer, free_port, new_password, secantusdb, valkey
-from opa.local.supervisor import Child
+from opa.local.supervisor import ProgramProcess
 from tests.local.up import HAS_MONGO
 from tests.servers import mongo_server, redis_server
 
@@ -74,7 +74,7 @@ def test_without_secantusdb_there_is_no_mongo(tmp_path: Path, monkeypatch: pytes
 @contextlib.contextmanager
 def run(server: LocalServer | None) -> Iterator[LocalServer]:
     assert server is not None
-    child = Child(server.program)
+    child = ProgramProcess(server.program)
     child.start()
     try:
         child.wait_until_ready()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from opa.errors import StartError
-from opa.local.supervisor import Child, Program, Supervisor
+from opa.local.supervisor import Program, ProgramProcess, Supervisor
 from tests.serve.process import is_running, wait_until
 from tests.signals import signal_at
 
@@ -165,7 +165,7 @@ def test_what_a_program_leaves_behind_ends_with_it(program: MakeProgram, tmp_pat
         open(sys.argv[2], "a").write("parent runs")
         time.sleep(60)
     """
-    child = Child(program("parent", script))
+    child = ProgramProcess(program("parent", script))
     child.start()
     child.wait_until_ready()
     left = int((tmp_path / "left").read_text())
@@ -179,8 +179,8 @@ def test_a_program_ends_when_the_process_that_started_it_is_killed(tmp_path: Pat
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from opa.local.supervisor import Child, Program
-        child = Child(Program("sleep", ["/bin/sleep", "60"], Path.cwd()))
+        from opa.local.supervisor import Program, ProgramProcess
+        child = ProgramProcess(Program("sleep", ["/bin/sleep", "60"], Path.cwd()))
         child.start()
         print(child.pid, flush=True)
         time.sleep(60)
@@ -199,7 +199,7 @@ def test_a_file_in_the_current_folder_does_not_stand_in_for_a_module(
 ) -> None:
     (tmp_path / "signal.py").write_text("raise SystemExit('the wrong module')")
     monkeypatch.chdir(tmp_path)
-    child = Child(
+    child = ProgramProcess(
         program("a", "import sys, time; open(sys.argv[2], 'a').write('a runs'); time.sleep(60)", folder=tmp_path)
     )
     child.start()

@@ -38,3 +38,24 @@ def test_what_a_child_leaves_behind_is_ended() -> None:
     parent = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=30, check=False)
     assert parent.returncode == 0, parent.stderr
     assert not is_running(int(parent.stdout))
+
+
+REAPER = """
+import os, subprocess, sys, time
+from opa.process import orphans
+
+kept = subprocess.Popen([sys.executable, "-c", ""])
+other = subprocess.Popen([sys.executable, "-c", ""])
+deadline = time.monotonic() + 20
+while other.pid in orphans.children() and time.monotonic() < deadline:
+    orphans.reap_others(kept.pid)
+    time.sleep(0.01)
+assert other.pid not in orphans.children()
+assert kept.pid in orphans.children()
+assert kept.wait() == 0
+"""
+
+
+def test_orphans_that_have_ended_are_reaped_and_the_child_that_is_waited_for_is_not() -> None:
+    done = subprocess.run([sys.executable, "-c", REAPER], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr

@@ -14,11 +14,10 @@ import pytest
 from opa._util.flag import Flag
 from opa.loading import plugin_paths
 from opa.local.servers import valkey
-from opa.local.supervisor import Child
+from opa.local.supervisor import ProgramProcess
 from opa.logging.logger import log
 from opa.serve.command import MISTAKE
-from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, Repeats, polls, watched_folders
-from opa.serve.reload import Child as ReloadChild
+from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, ModeProcess, Repeats, polls, watched_folders
 from opa.serve.watch import without_nested
 from opa.settings.load import Config
 from tests.serve.process import Opa, free_port, is_running, wait_until
@@ -189,7 +188,7 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
     )
     wait_until(lambda: "ended with exit status 1; it restarts in 2 s" in opa.log, what=lambda: opa.log)
     (tmp_path / "redis").mkdir()
-    server = Child(valkey(tmp_path / "redis", port).program)
+    server = ProgramProcess(valkey(tmp_path / "redis", port).program)
     server.start()
     try:
         opa.wait_until_ready()
@@ -200,28 +199,28 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
         server.stop()
 
 
-class FakeChild(ReloadChild):
+class FakeProcess(ModeProcess):
     """A process that ends when the test says so."""
 
     def __init__(self) -> None:
-        self.status: int | None = None
+        self.ended: int | None = None
         self.starts = 0
 
     def start(self) -> None:
-        self.status = None
+        self.ended = None
         self.starts += 1
 
     def end(self) -> int | None:
-        return self.status
+        return self.ended
 
 
 def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
     now = 0.0
-    child = FakeChild()
+    child = FakeProcess()
     lives = Lives(child, Flag(), lambda: now)
     pauses = []
     for _ in range(9):
-        child.status = 1
+        child.ended = 1
         lives.go_on()
         began, starts = now, child.starts
         while child.starts == starts:
@@ -230,7 +229,7 @@ def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
         pauses.append(now - began)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     now += LONGEST_PAUSE
-    child.status = -9
+    child.ended = -9
     lives.go_on()
     now += FIRST_PAUSE
     lives.go_on()
@@ -239,9 +238,9 @@ def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
 
 def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:
     now = 0.0
-    child = FakeChild()
+    child = FakeProcess()
     lives = Lives(child, Flag(), lambda: now)
-    child.status = MISTAKE
+    child.ended = MISTAKE
     for _ in range(1000):
         now += 60
         lives.go_on()
@@ -249,9 +248,9 @@ def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:
 
 
 def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothing_changes_any_more() -> None:
-    child, packages = FakeChild(), 1
+    child, packages = FakeProcess(), 1
     lives = Lives(child, Flag(), lambda: 0.0, lambda: packages)
-    child.status = MISTAKE
+    child.ended = MISTAKE
     lives.go_on()
     lives.go_on()
     assert child.starts == 0
@@ -268,11 +267,11 @@ def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothin
 
 
 def test_what_was_installed_while_it_failed_counts_as_well_and_once() -> None:
-    child, packages = FakeChild(), 1
+    child, packages = FakeProcess(), 1
     lives = Lives(child, Flag(), lambda: 0.0, lambda: packages)
     packages = 2
     for _ in range(2):
-        child.status = MISTAKE
+        child.ended = MISTAKE
         for _ in range(5):
             lives.go_on()
 
@@ -281,9 +280,9 @@ def test_what_was_installed_while_it_failed_counts_as_well_and_once() -> None:
 
 def test_nothing_is_started_once_it_was_told_to_stop() -> None:
     now = 0.0
-    child, stop = FakeChild(), Flag()
+    child, stop = FakeProcess(), Flag()
     lives = Lives(child, stop, lambda: now)
-    child.status = 1
+    child.ended = 1
     lives.go_on()
     stop.set()
     now += 1000

@@ -17,9 +17,9 @@ from opa._util.exit_status import how_it_ended
 from opa._util.flag import Flag
 from opa.errors import StartError
 from opa.local.leash import leashed
+from opa.process.child import PAUSE, Child
 from opa.process.folder import new_private
 
-PAUSE = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_LINES = 5
 LAST_BYTES = 10_000
@@ -52,22 +52,12 @@ class Program:
     keep_open: tuple[int, ...] = ()
 
 
-class Child:
+class ProgramProcess(Child):
     """A program as a child process. It ends when this process does, however that comes about."""
 
     def __init__(self, program: Program) -> None:
+        super().__init__()
         self.program = program
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Its process id; 0 before it was started."""
-        return self._process.pid if self._process else 0
-
-    @property
-    def runs(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it; to be called in the main thread, whose end would be its own.
@@ -78,7 +68,7 @@ class Child:
         program = self.program
         _make(program.folder)
         with _output(program.log) as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self.spawn(
                 leashed(list(program.command)),
                 cwd=program.folder,
                 env={**os.environ, **program.environ},
@@ -115,27 +105,20 @@ class Child:
 
     def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
         """End it with SIGTERM; where that takes longer than its limit, or it `is_urgent`, with SIGKILL."""
-        deadline = time.monotonic() + self.program.stop_limit
-        if self.runs:
-            os.kill(self.pid, signal.SIGTERM)
-        while self.runs and not is_urgent() and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+        self.ends_within(self.program.stop_limit, is_urgent)
         self.kill()
 
     def kill(self) -> None:
         """End it, and what it has left behind, with SIGKILL."""
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.status()
 
     def end_error(self) -> StartError:
         """The error that says how it ended."""
-        status = self._process.wait() if self._process else 0
         return StartError(
-            f"{self.program.name} (process {self.pid}) ended by itself with {how_it_ended(status)}",
+            f"{self.program.name} (process {self.pid}) ended by itself with {how_it_ended(self.status())}",
             where=str(self.program.log or ""),
             hint=self._last_words(),
         )
@@ -178,7 +161,7 @@ class Supervisor:
     """
 
     def __init__(self) -> None:
-        self.children: list[Child] = []
+        self.children: list[ProgramProcess] = []
         self._stop = Flag()
         self._hurry = False
         self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -207,7 +190,7 @@ class Supervisor:
         Raises:
             StartError: one of them has ended, or is not ready within its limit.
         """
-        children = [Child(program) for program in programs]
+        children = [ProgramProcess(program) for program in programs]
         for child in children:
             self._pause(0)
             self.children.append(child)

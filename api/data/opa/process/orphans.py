@@ -74,6 +74,14 @@ def children() -> list[int]:
         return []
 
 
+def reap_others(pid: int) -> None:
+    """Take the status of children that have ended, but for the one with this process id."""
+    for other in children():
+        if other != pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(other, os.WNOHANG)
+
+
 def reap_ended() -> bool:
     """Take the status of children that have ended; whether some are left."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from opa.loading.discover import BUILT_IN_FOLDER, plugin_folders
 from opa.loading.plugin_paths import plugin_paths_to_watch
 from opa.logging.logger import log
 from opa.process import orphans
+from opa.process.child import Child
 from opa.serve.command import MISTAKE, command
 from opa.serve.packages import installed_packages
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 ORPHANS_GRACE = 1.0
-PAUSE = 0.05
 NAMED_FILES = 3
 SOON = 10.0
 MANY_TIMES = 3
@@ -53,7 +52,7 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None
     stop = Flag()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     orphans.adopt_orphans()
-    child = Child(lambda: command(supervisor=os.getpid()))
+    child = ModeProcess()
     try:
         _reload_until(stop, config, child, reload_limit)
     finally:
@@ -62,7 +61,7 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None
             signal.signal(number, handler)
 
 
-def _reload_until(stop: Flag, config: Config, child: Child, reload_limit: float) -> None:
+def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: float) -> None:
     told, repeats = "", Repeats()
     while not stop.is_set():
         polling, watched = polls(config.RELOAD_POLLING), watched_folders(config)
@@ -134,7 +133,7 @@ class Lives:
 
     def __init__(
         self,
-        child: Child,
+        child: ModeProcess,
         stop: Flag,
         clock: Callable[[], float] = time.monotonic,
         installed: Callable[[], object] = installed_packages,
@@ -196,30 +195,18 @@ class Lives:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
-class Child:
-    """The process of the mode; at most one at a time."""
-
-    def __init__(self, make_command: Callable[[], list[str]]) -> None:
-        self._make_command = make_command
-        self._pid = 0
-        self._status = 0
+class ModeProcess(Child):
+    """The process of the mode."""
 
     def start(self) -> None:
         """Start it."""
-        self._pid = os.posix_spawn(sys.executable, self._make_command(), os.environ)
+        self.spawn(command(supervisor=os.getpid()))
 
     def stop(self, limit: float) -> None:
-        """Stop it, and what it leaves behind; with SIGTERM, and after `limit` seconds with SIGKILL."""
-        deadline = time.monotonic() + limit
-        if self._runs():
-            os.kill(self._pid, signal.SIGTERM)
-        while self._runs() and time.monotonic() < deadline:
-            time.sleep(PAUSE)
-        if self._runs():
-            log.warning(f"process {self._pid} did not stop within {limit:g} s and is killed")
-            os.kill(self._pid, signal.SIGKILL)
-            while self._runs():
-                time.sleep(PAUSE)
+        """Stop it, and what it leaves behind; after `limit` seconds with SIGKILL."""
+        if not self.ends_within(limit):
+            log.warning(f"process {self.pid} did not stop within {limit:g} s and is killed")
+            self.kill()
         orphans.end_orphans(grace=ORPHANS_GRACE)
 
     def end(self) -> int | None:
@@ -227,20 +214,11 @@ class Child:
 
         Ends what it has left behind.
         """
-        if self._runs():
+        if self.runs:
+            orphans.reap_others(self.pid)
             return None
         orphans.end_orphans(grace=ORPHANS_GRACE)
-        return self._status
-
-    def _runs(self) -> bool:
-        """Whether it runs. Adopted orphans that have ended are reaped on the way."""
-        if not self._pid:
-            return False
-        while (found := os.waitpid(-1, os.WNOHANG))[0] != 0:
-            if found[0] == self._pid:
-                self._pid, self._status = 0, os.waitstatus_to_exitcode(found[1])
-                return False
-        return True
+        return self.status()
 
 
 def watched_folders(config: Config) -> list[Watched]:

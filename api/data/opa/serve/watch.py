@@ -2,6 +2,8 @@
 
 What counts is a comparison of all files before and after, so no change is lost where notifications are lost
 or do not exist. Notifications of the operating system only make it quick and spare looking in between.
+
+The polling of watchfiles compares times in whole seconds: of two changes in one second it sees the first.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ class PatientDatabase(walrus.Database):  # type: ignore[misc]  # walrus has no t
 # A connection of the pool may have died without a word: its server's machine is gone, or a firewall has forgotten it.
 # It looks sound until it is used, and then the command fails; to send that once more is not safe, since it may have
 # been carried out. So a connection that has rested is asked for an answer before it gets a command. What is under way
-# when a connection is lost still fails.
+# when a connection is lost still fails. The `health_check_interval` of redis-py asks too, but connects anew only where
+# its `retry` sends commands once more as well; and it takes a user who may not ping for a server that does not answer.
 RESTED = 1.0
 """Seconds without a command, after which a connection is asked."""
 
