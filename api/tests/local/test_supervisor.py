@@ -81,9 +81,10 @@ def send_soon(number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_all_programs_the_last_one_first(program: MakeProgram, notes: Path, number: int) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     supervise(program("a"), program("b"), program("c"), meanwhile=lambda _: send_soon(number))
     assert notes.read_text().splitlines() == ["a runs", "b runs", "c runs", "c stops", "b stops", "a stops"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_signal_while_programs_start_stops_those_that_run(program: MakeProgram, notes: Path) -> None:
