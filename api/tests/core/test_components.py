@@ -332,12 +332,6 @@ def test_a_disconnect_that_hangs_ends_at_the_limit(project: Project) -> None:
     assert time.monotonic() - started < 60
 
 
-def test_an_unknown_driver_is_an_error_that_names_the_component_and_the_drivers(project: Project) -> None:
-    project.component("THING", "redis-wallrus")
-    with pytest.raises(RegistrationError, match="component 'thing' asks for the driver 'redis-wallrus'.*redis-walrus"):
-        project.prepare()
-
-
 def test_two_drivers_of_one_name_are_an_error(project: Project) -> None:
     project.plugin("a.py", DRIVER)
     project.plugin("b.py", DRIVER.replace('"fake"', '"FAKE"'))
@@ -349,14 +343,6 @@ def test_a_component_that_is_not_configured_says_which_are(project: Project) -> 
     project.prepare()
     with pytest.raises(ComponentUnavailableError, match="component 'other' is not configured.*walrus"):
         get_instance("other")
-
-
-def test_before_the_start_a_component_says_that_it_is_not_connected_yet(project: Project) -> None:
-    project.plugin("fake.py", DRIVER)
-    project.component("THING", "fake")
-    project.prepare()
-    with pytest.raises(ComponentUnavailableError, match="component 'thing' is not connected yet"):
-        get_instance("thing")
 
 
 def test_a_password_is_in_no_message(project: Project) -> None:
