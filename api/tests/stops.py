@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -172,10 +173,14 @@ def last_words(folder: Path, process: subprocess.Popen[bytes]) -> str:
     if process.poll() in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, 130):
         return ""  # it was told before it had begun
     lines = (folder / "log.txt").read_text(errors="replace").splitlines()
-    if any("init_import_site" in line for line in lines):
-        return ""  # Python itself was starting, and had read nothing of ours
     at = next((number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line), None)
-    return "" if at is None else "a traceback:\n" + "\n".join(line[:200] for line in lines[max(at - 2, 0) : at + 60])
+    if at is None:
+        return ""
+    frames = list(takewhile(lambda line: line.startswith(" "), lines[at + 1 :]))
+    is_of_python = all("<frozen " in line for line in frames if line.startswith("  File "))
+    if is_of_python or any("init_import_site" in line for line in lines):
+        return ""  # Python itself was starting, and had read nothing of ours
+    return "a traceback:\n" + "\n".join(line[:200] for line in lines[max(at - 2, 0) : at + 60])
 
 
 def marked(mark: str) -> list[int]:

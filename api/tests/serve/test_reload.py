@@ -199,6 +199,26 @@ def test_a_component_that_does_not_connect_is_tried_again_until_it_does(opa: Opa
         server.stop()
 
 
+def test_a_process_that_is_told_to_end_while_python_starts_shows_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun = tmp_path / "begun"
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    process = ModeProcess()
+    process.start()
+    try:
+        wait_until(begun.exists)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.status() == -signal.SIGINT
+    finally:
+        process.kill()
+    assert "Traceback" not in capfd.readouterr().err
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 class FakeProcess(ModeProcess):
     """A process that ends when the test says so."""
 

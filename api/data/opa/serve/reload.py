@@ -199,8 +199,12 @@ class ModeProcess(Child):
     """The process of the mode."""
 
     def start(self) -> None:
-        """Start it."""
-        self.spawn(command(supervisor=os.getpid()))
+        """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.spawn(command(supervisor=os.getpid()))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop(self, limit: float) -> None:
         """Stop it, and what it leaves behind; after `limit` seconds with SIGKILL."""
