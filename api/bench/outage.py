@@ -34,7 +34,7 @@ LIMIT = 60.0
 START_LIMIT = 180.0
 QUEUE_KEPT = 5.0
 """Seconds until RabbitMQ has the name of a new quorum queue on its disk. Killed before, it has the queue afterwards and
-no leader for it: it takes connections, and confirms no message of that queue any more, whoever sends it."""
+no leader for it: it takes connections, and confirms no message of that queue from any client."""
 PLAIN, NOWHERE = "/hello", "/nowhere"
 PER_SECOND, OTHERS_PER_SECOND = 50, 200
 SERVERS = {

@@ -48,9 +48,9 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(
         _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
     )
-    policy, refused = Policy.of(config), list[Refused]()
+    policy, refused = Policy.from_config(config), list[Refused]()
     found = first_of_each_name(_found(config, folders, policy, refused.append))
-    decisions = decide(found, PluginFilters.of(config))
+    decisions = decide(found, PluginFilters.from_config(config))
     refused.sort(key=lambda each: each.path)
     for decision in decisions:
         _log(decision)
@@ -61,8 +61,8 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     )
     with loading(Loading(tasks, _celery_components(config), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
-        left_out = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.left_out]
-        groups.add_from_settings(_groups(config), left_out)
+        skipped = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.skipped]
+        groups.add_from_settings(_groups(config), skipped)
     keep_logging(config)
     manager = PluginManager(
         Loaded(config, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)
@@ -88,7 +88,7 @@ def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refu
     """Every plugin: those in the plugin paths, then installed ones, and last those that come with opa-stack."""
     in_folders = find_plugins(folders, refuse)
     yield from (plugin for plugin in in_folders if not plugin.is_built_in)
-    yield from named_plugins(map(NamedPlugin.of, config.INSTALLED_PLUGINS), policy)
+    yield from named_plugins(map(NamedPlugin.from_entry, config.INSTALLED_PLUGINS), policy)
     if config.PLUGIN_AUTOLOAD:
         yield from announced_plugins(policy)
     yield from (plugin for plugin in in_folders if plugin.is_built_in)
@@ -96,13 +96,13 @@ def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refu
 
 def _expected(config: Config, refused: Iterable[Refused]) -> frozenset[str]:
     """The names of plugins that are not there, and of which that is known: installed ones, and those in a bad shape."""
-    installed = (NamedPlugin.of(entry).module.rpartition(".")[2] for entry in config.INSTALLED_PLUGINS)
+    installed = (NamedPlugin.from_entry(entry).module.rpartition(".")[2] for entry in config.INSTALLED_PLUGINS)
     return frozenset([*installed, *(each.name for each in refused)])
 
 
 def _groups(config: Config) -> dict[str, list[Entry]]:
-    groups = {group: [Entry.of(entry) for entry in entries] for group, entries in config.PLUGINS.items()}
-    groups.setdefault(MIDDLEWARE, []).extend(Entry.of(entry) for entry in config.MIDDLEWARE)
+    groups = {group: [Entry.from_setting(entry) for entry in entries] for group, entries in config.PLUGINS.items()}
+    groups.setdefault(MIDDLEWARE, []).extend(Entry.from_setting(entry) for entry in config.MIDDLEWARE)
     return groups
 
 
@@ -121,7 +121,7 @@ def _check_settings(manager: PluginManager) -> None:
             except SettingsError as error:
                 mistakes += error.mistakes
             except PluginError as error:
-                manager.leave_out(found.plugin.name, error)
+                manager.skip(found.plugin.name, error)
     mistakes = list(dict.fromkeys(mistakes))
     if mistakes:
         many = f"{len(mistakes)} mistakes in the settings of plugins: " if len(mistakes) > 1 else ""

@@ -9,7 +9,7 @@ from opa._util.masking.secrets import mask_text
 
 
 class OpaError(Exception):
-    """A mistake that somebody can fix.
+    """A mistake that a user can fix.
 
     Args:
         problem: what is wrong, naming the plugin, component or setting, without a full stop.

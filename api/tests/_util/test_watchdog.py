@@ -14,25 +14,25 @@ def hang() -> None:
 
 
 def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "AGAIN", 60.0)
+    monkeypatch.setattr(watchdog, "REPEAT_INTERVAL", 60.0)
     cleaned_up = []
 
     def hang_and_clean_up() -> None:
         try:
             hang()
         finally:
-            time.sleep(10 * watchdog.LOOK)
+            time.sleep(10 * watchdog.CHECK_INTERVAL)
             cleaned_up.append(True)
 
     with Watchdog(print).running() as dog:
         with pytest.raises(TimeLimitError), dog.watch("it", 0.05):
             hang_and_clean_up()
         assert cleaned_up
-        time.sleep(10 * watchdog.LOOK)  # nothing is watched any more
+        time.sleep(10 * watchdog.CHECK_INTERVAL)  # nothing is watched any more
 
 
 def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "AGAIN", 0.05)
+    monkeypatch.setattr(watchdog, "REPEAT_INTERVAL", 0.05)
     caught: list[TimeLimitError] = []
 
     def hang_on() -> None:
@@ -51,5 +51,5 @@ def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.Monkey
 def test_what_is_done_in_time_is_left_alone() -> None:
     with Watchdog(print).running() as dog:
         with dog.watch("it", 60.0):
-            time.sleep(5 * watchdog.LOOK)
-        time.sleep(5 * watchdog.LOOK)
+            time.sleep(5 * watchdog.CHECK_INTERVAL)
+        time.sleep(5 * watchdog.CHECK_INTERVAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cases.place import Place, case
 
 
-def _is_told_and_can_be_left_out(place: Place, *told: str) -> None:
+def _is_told_and_can_be_skipped(place: Place, *told: str) -> None:
     seen = place.run("check")
     assert seen.returncode == 1, seen.stdout
     assert "nothing caught" not in seen.stderr
@@ -31,7 +31,7 @@ def a_hook_without_run(place: Place) -> None:
             def run(self, x): return self.render(x)
         """,
     )
-    _is_told_and_can_be_left_out(place, "hook 'Fmt' of plugin 'a' has no run()", "a.py:4", "leading underscore")
+    _is_told_and_can_be_skipped(place, "hook 'Fmt' of plugin 'a' has no run()", "a.py:4", "leading underscore")
 
 
 @case("B16", "A class with two names counts once")
@@ -67,7 +67,7 @@ def a_hook_that_raises(place: Place) -> None:
             def run(self): ...
         """,
     )
-    _is_told_and_can_be_left_out(place, "hook G of plugin 'a' cannot be made: FileNotFoundError", "a.py:7")
+    _is_told_and_can_be_skipped(place, "hook G of plugin 'a' cannot be made: FileNotFoundError", "a.py:7")
 
 
 @case("B15-task", "A task whose option names nothing skips its own plugin alone")
@@ -77,7 +77,7 @@ def a_task_with_a_wrong_option(place: Place) -> None:
         place.environ[f"OPA_OPTIONAL_COMPONENTS__CELERY__{name}"] = (
             "auto" if name == "LOAD" else "redis://nowhere.invalid"
         )
-    _is_told_and_can_be_left_out(place, "task 'a.build': rate_limit is", "a.py:")
+    _is_told_and_can_be_skipped(place, "task 'a.build': rate_limit is", "a.py:")
 
 
 @case(

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from opa._util.reading import LARGEST
+from opa._util.reading import MAX_FILE_BYTES
 from opa.checks import mistakes_in_application
 from opa.checks.code import Code
 from tests.project import Project
@@ -46,7 +46,9 @@ def test_a_folder_without_init_has_none_and_of_a_file_that_is_gone_it_is_not_kno
     }
 
 
-@pytest.mark.parametrize("text", [f"x = {'-' * 100_000}1", f"x = {'+'.join(['1'] * 100_000)}", "#" * (LARGEST + 1)])
+@pytest.mark.parametrize(
+    "text", [f"x = {'-' * 100_000}1", f"x = {'+'.join(['1'] * 100_000)}", "#" * (MAX_FILE_BYTES + 1)]
+)
 def test_of_what_is_nested_too_deeply_or_too_large_there_is_no_tree(project: Project, text: str) -> None:
     file = project.plugin("deep.py", "x = 1")
     code = Code(project.prepare())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from opa.checks.components import mistakes_at_start, unknown_components_in_routes
-from opa.core.arguments import OFFERED
+from opa.core.arguments import INJECTABLE
 from tests.project import Project
 
 ROUTE = """
@@ -152,8 +152,8 @@ def test_a_parameter_that_nothing_fits_is_an_error(project: Project, parameter: 
     ]
 
 
-def test_what_the_check_takes_for_offered_is_what_the_start_offers(project: Project) -> None:
-    names = ", ".join(OFFERED)
+def test_the_check_knows_the_same_injectable_parameters_as_the_start(project: Project) -> None:
+    names = ", ".join(INJECTABLE)
     project.plugin("a.py", START.format(setup=f"def __init__(self, {names}): pass", functions=f"def ready({names}): 1"))
     assert told_at_start(project) == []
     with project.client() as client:

@@ -153,7 +153,7 @@ def test_private_routers_and_those_without_routes_are_as_they_should_be(project:
     assert told(project) == []
 
 
-def test_a_plugin_that_is_left_out_has_no_routes_to_be_served(project: Project) -> None:
+def test_a_plugin_that_is_skipped_has_no_routes_to_be_served(project: Project) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     project.plugin("a.py", API + "import opa\nclass stray(opa.Hook):\n    def run(self): pass\n")
     assert told(project) == []

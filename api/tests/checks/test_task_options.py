@@ -86,6 +86,6 @@ def test_an_attribute_that_its_base_has_is_as_it_should_be(project: Project) -> 
     assert "'timeouts'" in line
 
 
-def test_a_task_of_a_plugin_that_is_left_out_is_not_told(project: Project) -> None:
+def test_a_task_of_a_plugin_that_is_skipped_is_not_told(project: Project) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     assert told(project, "retires=3", before="import opa\nclass stray(opa.Hook):\n    def run(self): pass\n") == []

@@ -76,7 +76,7 @@ def test_a_component_that_cannot_be_connected_from_here_is_told_without_its_pass
     assert "hunter2" not in done.stdout + done.stderr
 
 
-def test_a_broken_plugin_that_is_left_out_is_told(project: Project) -> None:
+def test_a_broken_plugin_that_is_skipped_is_told(project: Project) -> None:
     project.plugin("broken.py", "import nowhere_to_be_found")
     project.settings(PLUGIN_FAILURE="skip")
     (plugin,) = found(OPA_PORT=str(free_port()))["plugins"]

@@ -50,7 +50,7 @@ def test_it_shows_what_a_plugin_provides(project: Project, capsys: pytest.Captur
     ]
 
 
-def test_it_says_why_a_plugin_is_left_out(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_says_why_a_plugin_is_skipped(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.plugin("out.py", "raise RuntimeError('is not even imported')")
     project.settings(PLUGIN_BLACKLIST_LIST=["plugins/out"])
     row = plugins(capsys)["out"]

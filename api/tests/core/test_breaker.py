@@ -184,8 +184,8 @@ def test_coroutines_that_wait_for_it_to_be_decided_cost_the_event_loop_nothing_m
 def test_coroutines_wait_no_longer_for_it_to_be_decided_than_threads(
     thing: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breakers, "CONFIRMATION", 60)
-    monkeypatch.setattr(breakers, "PATIENCE", 0.1)
+    monkeypatch.setattr(breakers, "CONFIRMATION_TIMEOUT", 60)
+    monkeypatch.setattr(breakers, "SATURATION_TIMEOUT", 0.1)
     thing.hangs.clear()
     thing.breaker.failed(GoneError())
     asyncio.run(asyncio.wait_for(thing.breaker.checked(), 10))
@@ -353,7 +353,7 @@ def test_a_probe_that_gets_no_thread_is_no_answer_and_another_is_sent(thing: Com
         full.setattr(breakers, "LONGEST_PAUSE", 0.01)
         refused = refuse_threads(full, "probe-")
         thing.breaker.failed(GoneError())
-        until(lambda: thing.breaker.is_open and len(refused) > 2 * breakers.MOST_PROBES)
+        until(lambda: thing.breaker.is_open and len(refused) > 2 * breakers.MAX_PROBES)
     until(lambda: not thing.breaker.is_open)
     assert not thing.breaker.is_asking
 
@@ -361,12 +361,12 @@ def test_a_probe_that_gets_no_thread_is_no_answer_and_another_is_sent(thing: Com
 def test_probes_that_hang_for_ever_do_not_keep_it_from_being_found_that_the_component_is_back(
     thing: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breakers, "CONFIRMATION", 0.02)
+    monkeypatch.setattr(breakers, "CONFIRMATION_TIMEOUT", 0.02)
     monkeypatch.setattr(breakers, "PROBE_TIMEOUT", 0.02)
     monkeypatch.setattr(breakers, "PROBE_LIFE", 0.3)
     thing.hangs.clear()
     thing.breaker.failed(GoneError())
-    until(lambda: thing.asked >= breakers.MOST_PROBES)
+    until(lambda: thing.asked >= breakers.MAX_PROBES)
     thing.breaker._probe = lambda: None
     until(lambda: not thing.breaker.is_open)
     assert not thing.hangs.is_set()

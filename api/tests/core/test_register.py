@@ -47,7 +47,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_put_together_names_its_plugin_and_can_be_left_out(project: Project, code: str) -> None:
+def test_what_cannot_be_put_together_names_its_plugin_and_can_be_skipped(project: Project, code: str) -> None:
     names = "Driver, Hook, HookDefinition, PluginSettings"
     file = project.plugin("a.py", f"from opa import {names}\n{code}")
     project.plugin("b.py", "x = 1")
@@ -59,7 +59,7 @@ def test_what_cannot_be_put_together_names_its_plugin_and_can_be_left_out(projec
     assert str(file) in str(caught.value)
     project.settings(PLUGIN_FAILURE="skip")
     manager = project.app().manager
-    assert "a" in manager.roster.left_out
+    assert "a" in manager.roster.skipped
     assert "b" in manager.roster
 
 
@@ -106,7 +106,7 @@ def test_an_abstract_class_is_a_base_class(project: Project) -> None:
     assert not manager.registry.setups
 
 
-def test_a_hook_is_made_once_also_where_other_plugins_are_left_out(project: Project) -> None:
+def test_a_hook_is_made_once_also_where_other_plugins_are_skipped(project: Project) -> None:
     project.plugin(
         "a.py",
         "from opa import Hook, HookDefinition, state\nclass H(HookDefinition): ...\nclass G(Hook):\n    name = 'H'\n"

@@ -165,7 +165,7 @@ def test_a_service_of_ours_has_the_time_that_it_needs_to_stop(stack: Stack, serv
     config = load_settings()
     needed = {
         "api": server.stop_limit(config),
-        "worker": config.GRACEFUL_TIMEOUT + worker.LAST_WORDS,
+        "worker": config.GRACEFUL_TIMEOUT + worker.SHUTDOWN_MARGIN,
         "beat": beat.STOP_LIMIT,
     }
     assert int(stack.inspect(service, "{{.Config.StopTimeout}}")) > needed[service]

@@ -74,7 +74,7 @@ def test_what_the_lifespans_of_routers_give_is_the_state_of_requests(project: Pr
         assert client.get("/b").json() == {"who": "a", "a": "Mine", "b": "Mine"}
 
 
-def test_the_lifespan_of_a_plugin_that_is_left_out_does_not_run(project: Project, order: list[str]) -> None:
+def test_the_lifespan_of_a_plugin_that_is_skipped_does_not_run(project: Project, order: list[str]) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     project.plugin("a.py", LIFESPAN.format("a"))
     project.plugin("b.py", LIFESPAN.format("b") + "\n    def ready(): raise ValueError\n")

@@ -249,7 +249,7 @@ def test_a_websocket_gets_no_headers_of_it(project: Project) -> None:
 
 
 def test_there_is_nothing_to_do_without_origins(project: Project) -> None:
-    assert Cors.of(project.config()) is None
+    assert Cors.from_config(project.config()) is None
 
 
 def test_a_plugin_may_let_in_pages_that_the_settings_do_not_name(project: Project) -> None:

@@ -165,12 +165,12 @@ def test_what_a_plugin_registers_comes_behind_what_the_settings_name(plugins: Pr
 
 
 @pytest.mark.parametrize("breaks", ["def ready(): raise ValueError", "register('middleware')(Limit)"])
-def test_what_a_plugin_has_registered_goes_with_it_when_it_is_left_out(plugins: Project, breaks: str) -> None:
+def test_what_a_plugin_has_registered_goes_with_it_when_it_is_skipped(plugins: Project, breaks: str) -> None:
     plugins.plugin("registering.py", f"{REGISTERED}\nclass Limit:\n    def __init__(self): pass\n{breaks}")
     plugins.settings(MIDDLEWARE=["mw.First"], PLUGIN_FAILURE="skip")
     with plugins.client() as client:
         assert client.get("/seen").json() == ["First"]
-        assert "registering" in client.app.manager.roster.left_out  # type: ignore[attr-defined]
+        assert "registering" in client.app.manager.roster.skipped  # type: ignore[attr-defined]
 
 
 BAD = """

@@ -176,7 +176,7 @@ BROKEN = """
         ("await asyncio.sleep(60)", "takes longer"),
     ],
 )
-def test_a_plugin_whose_lifespan_fails_or_hangs_is_left_out_with_its_routes(
+def test_a_plugin_whose_lifespan_fails_or_hangs_is_skipped_with_its_routes(
     project: Project, has: str, does: str, said: str
 ) -> None:
     project.plugin("a.py", BROKEN.format(does=does, has=has))
@@ -186,7 +186,7 @@ def test_a_plugin_whose_lifespan_fails_or_hangs_is_left_out_with_its_routes(
     with TestClient(app) as client:
         assert client.get("/sub/state").json() == "sub"
         assert client.get("/broken").status_code == 404
-    error = app.manager.roster.left_out["a"]
+    error = app.manager.roster.skipped["a"]
     assert said in error.problem
     assert "of plugin 'a'" in error.problem
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, TracerProvider
 
-from opa.http.telemetry import LOOK_AGAIN
+from opa.http.telemetry import CHECK_INTERVAL
 from tests.project import Project
 from tests.serve.process import wait_until
 
@@ -64,7 +64,7 @@ def test_a_provider_that_comes_while_requests_are_served_is_found(
     with project.client() as client:
         client.get("/hello")
         set_provider(provider, monkeypatch)
-        wait_until(lambda: client.get("/hello") and provider.paths, seconds=20 * LOOK_AGAIN)
+        wait_until(lambda: client.get("/hello") and provider.paths, seconds=20 * CHECK_INTERVAL)
 
 
 @pytest.mark.parametrize("is_reported", [False, True])

@@ -11,7 +11,7 @@ import pytest
 
 from opa._compat import anyio as compat_anyio
 from opa.http import thread_limits
-from opa.http.thread_limits import FEW, ComponentLimiter, Share
+from opa.http.thread_limits import MIN_DRAINING_THREADS, ComponentLimiter, Share
 from tests.project import Project
 from tests.servers import wait_until
 
@@ -115,7 +115,7 @@ def test_two_applications_in_an_event_loop_share_one_limit() -> None:
 class Requests:
     """As many as there may be hold a thread, others wait for one, and the component is refused from now on."""
 
-    HEIGHT, WAITING = 4 * FEW, 100
+    HEIGHT, WAITING = 4 * MIN_DRAINING_THREADS, 100
 
     def __init__(self) -> None:
         self.breaker: Any = Refused()
@@ -165,7 +165,7 @@ def test_requests_that_waited_until_their_component_was_refused_run_a_few_at_a_t
             for each in requests.holding:
                 requests.share.release_on_behalf_of(each)
             await asyncio.gather(*tasks)
-            assert requests.most == FEW
+            assert requests.most == MIN_DRAINING_THREADS
             await requests.until(lambda: requests.share.total_tokens == requests.HEIGHT)
             requests.breaker.is_open = False
 

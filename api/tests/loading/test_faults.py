@@ -146,7 +146,7 @@ def nothing_of(name: str, manager: PluginManager) -> None:
     assert f"{name}.{name}_task" not in application_of(manager).tasks
     assert f"{name}.{name}_task" not in application_of(manager).schedules
     assert f"{name}.{name}_thing" not in manager.groups.get("things")
-    assert name in manager.roster.left_out
+    assert name in manager.roster.skipped
 
 
 def all_of(name: str, manager: PluginManager) -> None:
@@ -187,7 +187,7 @@ def test_with_skip_a_worker_runs_everything_else_and_nothing_of_it_stays_behind(
     with worker(manager):
         nothing_of("bad", manager)
         all_of("good", manager)
-        assert set(manager.roster.left_out) == {"bad", "needs"}
+        assert set(manager.roster.skipped) == {"bad", "needs"}
 
 
 @pytest.mark.parametrize("broken", ALL, indirect=True)
@@ -206,7 +206,7 @@ def test_with_fail_a_worker_does_not_start_and_says_why(broken: Project, notes: 
 
 
 @pytest.mark.parametrize("broken", ["ready that raises"], indirect=True)
-def test_what_was_connected_is_disconnected_when_its_plugin_is_left_out(broken: Project, notes: list[str]) -> None:
+def test_what_was_connected_is_disconnected_when_its_plugin_is_skipped(broken: Project, notes: list[str]) -> None:
     broken.settings(PLUGIN_FAILURE="skip")
     with broken.client():
         assert "bad disconnected" in notes
@@ -221,7 +221,7 @@ def test_the_policy_may_be_that_of_one_plugin(broken: Project) -> None:
 
 
 @pytest.mark.parametrize("broken", ["missing import"], indirect=True)
-def test_what_requires_a_plugin_that_is_left_out_and_may_not_be_left_out_itself_stops_the_start(
+def test_what_requires_a_plugin_that_is_skipped_and_may_not_be_skipped_itself_stops_the_start(
     broken: Project,
 ) -> None:
     broken.settings(PLUGIN_OPTIONS={"bad": {"FAILURE": "skip"}})
@@ -241,7 +241,7 @@ def test_a_failing_shutdown_is_reported_and_keeps_nothing_from_stopping(
     assert notes == ["good"]
 
 
-def test_a_plugin_that_is_left_out_is_shown_by_opa_plugins(project: Project) -> None:
+def test_a_plugin_that_is_skipped_is_shown_by_opa_plugins(project: Project) -> None:
     from typer.testing import CliRunner
 
     from opa.cli.commands import app

@@ -23,7 +23,7 @@ def test_plugins_import_from_one_another_across_paths(project: Project) -> None:
     assert sys.modules["grades"].value == 8
 
 
-def test_a_plugin_that_a_filter_left_out_can_still_be_imported(project: Project) -> None:
+def test_a_plugin_that_a_filter_skipped_can_still_be_imported(project: Project) -> None:
     project.plugin("math_utils.py", "def double(n): return 2 * n")
     project.plugin("grades.py", "from math_utils import double")
     project.settings(PLUGIN_BLACKLIST_RE=".*/math_utils")

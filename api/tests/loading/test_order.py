@@ -82,7 +82,7 @@ def test_a_plugin_is_required_by_the_name_in_its_metadata(project: Project) -> N
     assert order(project) == ["zz", "a"]
 
 
-def test_a_plugin_that_a_filter_left_out_meets_no_requirement(project: Project) -> None:
+def test_a_plugin_that_a_filter_skipped_meets_no_requirement(project: Project) -> None:
     plugins(project, a={"requires": ["b"]}, b={})
     project.settings(PLUGIN_BLACKLIST_RE=".*/b$")
     assert "which is not there" in error_of(project)
@@ -155,12 +155,12 @@ def test_the_very_name_goes_before_one_that_is_the_same_for_packages(project: Pr
     assert "aa" in project.prepare().roster
 
 
-def test_what_requires_a_plugin_that_is_left_out_says_so_also_by_another_spelling(project: Project) -> None:
+def test_what_requires_a_plugin_that_is_skipped_says_so_also_by_another_spelling(project: Project) -> None:
     project.plugin("my_auth.py", "import nowhere_to_be_found")
     project.plugin("aa.py")
     project.meta("aa-meta.json", {"requires": ["my-auth"]})
     project.settings(PLUGIN_FAILURE="skip")
-    assert "which is skipped" in str(project.prepare().roster.left_out["aa"])
+    assert "which is skipped" in str(project.prepare().roster.skipped["aa"])
 
 
 def test_a_requirement_of_a_plugin_that_has_become_a_setting_names_the_setting(project: Project) -> None:

@@ -47,7 +47,7 @@ def test_a_plugin_in_a_broken_package_is_broken_and_not_missing(installed: Proje
     with pytest.raises(PluginImportError, match="plugin 'reports' does not import: package 'acme' does not import"):
         installed.prepare()
     installed.settings(PLUGIN_FAILURE="skip")
-    assert "reports" in installed.prepare().roster.left_out
+    assert "reports" in installed.prepare().roster.skipped
 
 
 def test_a_plugin_path_in_a_broken_package_is_one_line(installed: Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from opa.logging.failed_request import in_words, take_note
 from opa.logging.logger import log
-from opa.logging.standard import LeadIntoLog
+from opa.logging.standard import InterceptHandler
 from tests.project import Project
 
 SHOP = """
@@ -209,7 +209,7 @@ def test_a_line_of_the_servers_has_the_note_once(shop: Project) -> None:
         for _ in range(2):
             record = logging.makeLogRecord({"name": "server", "msg": "failed\n", "levelname": "ERROR", "levelno": 40})
             record.exc_info = (ValueError, caught.value, None)
-            LeadIntoLog().emit(record)
+            InterceptHandler().emit(record)
     finally:
         log.remove(sink)
     first, second = (line.record for line in written)

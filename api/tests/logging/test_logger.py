@@ -21,7 +21,7 @@ from opa.errors import SettingsError
 from opa.logging import logger as log_module
 from opa.logging.arguments import Shown
 from opa.logging.logger import level_number, log, setup_logging
-from opa.logging.standard import LeadIntoLog
+from opa.logging.standard import InterceptHandler
 from tests import programs
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -233,7 +233,7 @@ def test_nothing_that_is_logged_raises_into_the_caller(
     lines: Lines, monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]
 ) -> None:
     root = logging.getLogger()
-    ours = [handler for handler in root.handlers if isinstance(handler, LeadIntoLog)]
+    ours = [handler for handler in root.handlers if isinstance(handler, InterceptHandler)]
     monkeypatch.setattr(root, "handlers", ours)  # pytest's own handler does raise
     write()
     assert len(lines()) == 1

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from opa import get_request_id
 from opa.logging.logger import setup_logging
-from opa.logging.request_id import LONGEST, request_id_of
+from opa.logging.request_id import MAX_LENGTH, request_id_of
 from tests import programs
 from tests.project import Project
 
@@ -149,14 +149,16 @@ def test_a_request_without_an_id_gets_a_new_one(client: TestClient) -> None:
     assert first.json() == first.headers["x-request-id"] != second.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("given", ["a", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "Root=1-67:a@b/c+d._", "x" * LONGEST])
+@pytest.mark.parametrize(
+    "given", ["a", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "Root=1-67:a@b/c+d._", "x" * MAX_LENGTH]
+)
 def test_the_id_that_a_request_brings_is_kept(client: TestClient, given: str) -> None:
     answer = client.get("/async", headers={"X-Request-ID": given})
     assert answer.json() == given == answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize(
-    "given", [b"", b"x" * (LONGEST + 1), b"a b", b"a\n", b"a\r\nb", b'a"b', b"a;b", b"\xe4", b"{a}", b"\x1b[1m"]
+    "given", [b"", b"x" * (MAX_LENGTH + 1), b"a b", b"a\n", b"a\r\nb", b'a"b', b"a;b", b"\xe4", b"{a}", b"\x1b[1m"]
 )
 def test_an_id_with_which_a_client_could_do_harm_is_replaced(given: bytes) -> None:
     assert NEW.fullmatch(request_id_of([(b"host", b"x"), (b"x-request-id", given)]).decode())

@@ -193,7 +193,7 @@ def test_a_connection_that_died_while_it_rested_costs_no_request(
     try:
         connect(counter, between.url)
         with counter.client() as client:
-            monkeypatch.setattr(sys.modules["opa.plugins.driver_redis.clients"], "RESTED", 0)
+            monkeypatch.setattr(sys.modules["opa.plugins.driver_redis.clients"], "IDLE_CHECK_AFTER", 0)
             assert client.get(f"/{name}").json() == 1
             between.forget()
             assert client.get(f"/{name}").json() == 2

@@ -15,7 +15,7 @@ from opa.process.folder import locked_folder, write_private
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "LOCK_LIMIT", 0.2)
+    monkeypatch.setattr(folder_module, "LOCK_TIMEOUT", 0.2)
 
 
 def test_the_folder_is_made_and_git_ignores_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from opa.local.servers import valkey
 from opa.local.supervisor import ProgramProcess
 from opa.logging.logger import log
 from opa.serve.command import MISTAKE
-from opa.serve.reload import FIRST_PAUSE, LONGEST_PAUSE, Lives, ModeProcess, Repeats, polls, watched_folders
+from opa.serve.reload import MAX_RESTART_DELAY, MIN_RESTART_DELAY, Lives, ModeProcess, Repeats, polls, watched_folders
 from opa.serve.watch import without_nested
 from opa.settings.load import Config
 from tests.serve.process import Opa, free_port, is_running, wait_until
@@ -248,10 +248,10 @@ def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
             lives.go_on()
         pauses.append(now - began)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    now += LONGEST_PAUSE
+    now += MAX_RESTART_DELAY
     child.ended = -9
     lives.go_on()
-    now += FIRST_PAUSE
+    now += MIN_RESTART_DELAY
     lives.go_on()
     assert child.starts == 10
 

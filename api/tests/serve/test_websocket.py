@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from opa.serve.websocket import UNREAD_PONGS, WebSocketProtocol
+from opa.serve.websocket import MAX_UNREAD_PONG_BYTES, WebSocketProtocol
 from tests.project import Project
 from tests.serve.raw import get
 from tests.serve.served import WEBSOCKET, most_between_two_turns, served, until
@@ -237,7 +237,7 @@ def test_what_a_route_has_left_does_not_delay_the_end_of_its_websocket(project: 
 def test_a_client_that_pings_now_and_then_and_reads_nothing_is_left(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opa.serve.websocket.UNREAD_PONGS", 200_000)
+    monkeypatch.setattr("opa.serve.websocket.MAX_UNREAD_PONG_BYTES", 200_000)
     handled = 0
 
     def count(protocol: WebSocketProtocol) -> None:
@@ -269,7 +269,7 @@ def test_a_ping_while_a_large_message_is_under_way_is_answered_behind_it(project
         async with served(project.config(), Application()) as server:
             reader, writer = await server.websocket("/large")
             writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await until(lambda: server.protocols()[0].transport.get_write_buffer_size() > 2 * UNREAD_PONGS)
+            await until(lambda: server.protocols()[0].transport.get_write_buffer_size() > 2 * MAX_UNREAD_PONG_BYTES)
             writer.write(LAST_PING)
             await asyncio.sleep(0)
             writer.transport.resume_reading()  # type: ignore[attr-defined]

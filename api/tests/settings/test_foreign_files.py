@@ -109,7 +109,7 @@ def test_a_folder_that_is_nested_deeply_is_looked_through(folder: Path) -> None:
 
 
 def test_more_than_can_be_looked_at_is_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign_files, "MOST", 2)
+    monkeypatch.setattr(foreign_files, "MAX_FILES", 2)
     foreign = foreign_file(folder)
     assert foreign is not None
     assert "more than 2 files" in foreign.why

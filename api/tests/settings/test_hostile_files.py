@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from opa._util.import_strings import UriError, resolve
-from opa._util.reading import LARGEST
+from opa._util.reading import MAX_FILE_BYTES
 from opa.bootstrap import prepare
 from opa.errors import FilterError, MetadataError, OpaError, PluginPathError, SettingsError, StartError
 from opa.loading import filters
@@ -103,7 +103,7 @@ def test_a_pipe_a_device_and_a_link_to_itself_are_no_files(folder: SettingsFolde
 
 def test_a_huge_file_is_not_read(folder: SettingsFolder) -> None:
     with (folder.path / "a.yaml").open("wb") as file:
-        file.truncate(100 * LARGEST)
+        file.truncate(100 * MAX_FILE_BYTES)
     assert folder.mistakes() == ["settings file is larger than 10 MB (a.yaml)"]
 
 

@@ -25,7 +25,7 @@ signature = early.s()
 name = early.name
 """
 
-LEFT_OUT = """
+SKIPPED = """
 from celery import Task, shared_task
 from opa import Hook, get_instance, task
 
@@ -232,10 +232,10 @@ def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject)
         tasks.project.prepare()
 
 
-def test_tasks_of_a_plugin_that_is_left_out_do_not_come_back_when_the_others_are_made(project: Project) -> None:
+def test_tasks_of_a_plugin_that_is_skipped_do_not_come_back_when_the_others_are_made(project: Project) -> None:
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
     project.settings(PLUGIN_FAILURE="skip")
-    project.plugin("bad.py", LEFT_OUT)
+    project.plugin("bad.py", SKIPPED)
     project.plugin("good.py", "from opa import task\n\n@task(bind=True)\ndef good(self): ...\n")
     celery = application_of(project.prepare())
     for _ in range(2):  # before they are made, and after that

@@ -89,7 +89,7 @@ def test_with_skip_a_worker_does_not_take_the_tasks_of_a_plugin_whose_ready_fail
     assert checked.stdout.startswith("plugin 'bad' is skipped: ")
 
 
-def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_another_is_left_out_then(
+def test_a_plugin_that_is_only_broken_in_a_process_that_takes_the_place_of_another_is_skipped_then(
     tasks: TaskProject,
 ) -> None:
     tasks.plugin("good.py", GOOD)

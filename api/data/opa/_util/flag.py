@@ -10,15 +10,15 @@ import time
 
 
 class Flag:
-    """Once set it stays so, and wakes whoever waits.
+    """Once set it stays so, and wakes all that wait.
 
     What `threading.Event` is, without a lock: a handler of a signal runs in the main thread between any two of its
-    steps, and where that thread has the lock of an event, setting the event in the handler waits for ever.
+    steps, and where that thread has the lock of an event, setting the event in the handler waits forever.
     """
 
     def __init__(self) -> None:
         self._is_set = False
-        # One byte is written and never read, so that everybody who waits sees it.
+        # One byte is written and never read, so that all that wait see it.
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._writable, False)
 

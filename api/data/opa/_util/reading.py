@@ -6,9 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-LARGEST = 10 * 1024 * 1024
+MAX_FILE_BYTES = 10 * 1024 * 1024
 """Bytes of a file that is read at start."""
-TOO_LARGE = f"is larger than {LARGEST // 1024 // 1024} MB"
+TOO_LARGE = f"is larger than {MAX_FILE_BYTES // 1024 // 1024} MB"
 
 
 class UnreadableError(Exception):
@@ -31,11 +31,11 @@ def read_text(path: Path) -> str:
         UnreadableError: there is no such file, it is not a regular file, too large, or no UTF-8 text.
     """
     try:
-        # Before it is opened: that would wait for somebody who writes into a pipe.
+        # Before it is opened: that would wait for someone who writes into a pipe.
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableError("is not a regular file")
         with open(path, "rb", opener=without_waiting) as file:
-            content: bytes | None = file.read(LARGEST + 1)  # the size that a system tells is 0 for some files
+            content: bytes | None = file.read(MAX_FILE_BYTES + 1)  # the size that a system tells is 0 for some files
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", is_missing=True) from error
     except OSError as error:
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
         raise UnreadableError(f"cannot be read: {error}") from error
     if content is None:  # it would have to wait
         raise UnreadableError("is not a regular file")
-    if len(content) > LARGEST:
+    if len(content) > MAX_FILE_BYTES:
         raise UnreadableError(TOO_LARGE)
     try:
         return content.decode("utf-8-sig")

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-LINKS = 40
+MAX_LINKS = 40
 """As many on one way as Linux follows."""
 
 Status = tuple[Path, os.stat_result]
@@ -35,7 +35,7 @@ def way_to(path: Path) -> Iterator[Status]:
             current = found
         else:
             links += 1
-            if links > LINKS:
+            if links > MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
             current = Path(target.anchor or current)
             parts += reversed(target.parts[1:] if target.anchor else target.parts)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-LOOK = 0.02
+CHECK_INTERVAL = 0.02
 """Seconds between two looks at the clock."""
-AGAIN = 1.0
+REPEAT_INTERVAL = 1.0
 """Seconds after which code that has caught `TimeLimitError` is interrupted once more. What it runs meanwhile to clean
 up, and to leave the block, is left in peace."""
 
@@ -41,12 +41,12 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     since = time.monotonic()
     previous = signal.signal(signal.SIGALRM, interrupt)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_INTERVAL)
     try:
         yield
     finally:
         is_running = False
-        # Whoever has set the timer before, such as a program around this one, gets it back.
+        # Anyone who has set the timer before, such as a program around this one, gets it back.
         left = max(left - (time.monotonic() - since), 0.001) if left else 0
         signal.setitimer(signal.ITIMER_REAL, left, interval)
         signal.signal(signal.SIGALRM, previous)
@@ -108,7 +108,7 @@ class Watchdog:
                 signal.signal(signal.SIGALRM, previous)
 
     def _look(self) -> None:
-        while not self._stopped.wait(LOOK):
+        while not self._stopped.wait(CHECK_INTERVAL):
             watched = self._watched
             if watched is None:
                 continue
@@ -123,5 +123,5 @@ class Watchdog:
     def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         # It may come late, when what it was meant for is over.
         if self._watched is not None and time.monotonic() > self._next_interrupt:
-            self._next_interrupt = time.monotonic() + AGAIN
+            self._next_interrupt = time.monotonic() + REPEAT_INTERVAL
             raise TimeLimitError

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from opa._util.reading import LARGEST
+from opa._util.reading import MAX_FILE_BYTES
 from opa.loading.importing import modules_of
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def _content_of(file: Path) -> bytes | None:
     try:
         with file.open("rb") as opened:
-            content = opened.read(LARGEST + 1)  # a compiled module may have any size
+            content = opened.read(MAX_FILE_BYTES + 1)  # a compiled module may have any size
     except (OSError, ValueError):  # gone since it was imported
         return None
-    return content if len(content) <= LARGEST else None
+    return content if len(content) <= MAX_FILE_BYTES else None
 
 
 class Code:

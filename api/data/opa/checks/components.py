@@ -11,7 +11,7 @@ from opa._util.sources import where_is, where_is_function
 from opa._util.suggestions import nearest
 from opa.checks.mistake import Mistake
 from opa.checks.owners import Owners
-from opa.core.arguments import OFFERED, nothing_offered, parameters_of
+from opa.core.arguments import INJECTABLE, not_injectable, parameters_of
 from opa.core.depends import ComponentDependency
 from opa.core.lifecycle import GROUPS
 from opa.errors import SetupError
@@ -60,8 +60,8 @@ def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
                 if name.lower() not in manager.component_states:
                     problem = f"{what} asks for the component '{name}', {_NOT_THERE}"
                     yield SetupError(problem, plugin=plugin, where=where, hint=_hint(name, manager))
-            elif parameter.is_required and parameter.name not in OFFERED:
-                yield nothing_offered(parameter.name, OFFERED, what, where=where, plugin=plugin)
+            elif parameter.is_required and parameter.name not in INJECTABLE:
+                yield not_injectable(parameter.name, INJECTABLE, what, where=where, plugin=plugin)
 
 
 def _functions(manager: PluginManager) -> Iterator[tuple[Callable[..., Any], str, str, str | None]]:

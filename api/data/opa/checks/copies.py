@@ -1,4 +1,4 @@
-"""Scheduled tasks that stand in two plugins, as where somebody has copied a file."""
+"""Scheduled tasks that stand in two plugins, as where someone has copied a file."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
         return
     plugins = [decision.plugin for decision in manager.decisions]
     known = {plugin.match_path for plugin in plugins}
-    known |= {NamedPlugin.of(entry).module for entry in manager.config.INSTALLED_PLUGINS}
+    known |= {NamedPlugin.from_entry(entry).module for entry in manager.config.INSTALLED_PLUGINS}
     by_name = {plugin.name: plugin.match_path for plugin in reversed(plugins)}
     for setting, entry in entries:
         path = Path(entry).absolute()

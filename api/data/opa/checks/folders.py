@@ -32,7 +32,7 @@ def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
     known = {
         (decision.plugin.folder, decision.plugin.name) for decision in manager.decisions if decision.plugin.is_package
     }
-    filters = PluginFilters.of(manager.config)
+    filters = PluginFilters.from_config(manager.config)
     for path in manager.folders:
         if path == BUILT_IN_FOLDER:
             continue
@@ -70,7 +70,7 @@ def _python_files(folder: Path) -> list[str]:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name.endswith(".py")]
     except OSError:
-        return []  # a folder of somebody else's, of which refused.py tells
+        return []  # a folder of another user's, of which refused.py tells
     return [] if "__init__.py" in names else sorted(name for name in names if not _is_test(name))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def refused_plugins(manager: PluginManager) -> Iterator[Mistake]:
     """A mistake for each, but for those that a filter would skip."""
-    filters = PluginFilters.of(manager.config)
+    filters = PluginFilters.from_config(manager.config)
     for refused in manager.refused:
         (decision,) = decide([as_plugin(refused)], filters)
         if decision.load:

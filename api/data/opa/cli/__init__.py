@@ -10,7 +10,7 @@ from opa.process.error_report import print_error
 
 
 def main() -> None:
-    """Run the command; a mistake that somebody can fix is one line and exit status 1."""
+    """Run the command; a mistake that a user can fix is one line and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding does not have is shown as an escape, and ends no command.
         if isinstance(stream, io.TextIOWrapper):

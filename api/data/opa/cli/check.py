@@ -35,9 +35,9 @@ def check() -> None:
     if application.openapi_url:
         build(application)
     loaded = len(manager.registry.objects)
-    left_out = len(manager.decisions) + len(manager.refused) - loaded
+    skipped = len(manager.decisions) + len(manager.refused) - loaded
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    print(f"ok: {loaded} plugins loaded, {left_out} skipped{told}")
+    print(f"ok: {loaded} plugins loaded, {skipped} skipped{told}")
 
 
 def _look_for_types(application: Api) -> None:
@@ -74,5 +74,5 @@ def _start_without_components(application: Api) -> None:
         if error.plugin is None:
             raise error
         if error.plugin in manager.roster:
-            for gone in manager.leave_out(error.plugin, error):
+            for gone in manager.skip(error.plugin, error):
                 application.remove_contributions_of(gone.plugin.name)

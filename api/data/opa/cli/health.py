@@ -46,7 +46,7 @@ def health(
         "ready": not problem,
         "reason": problem,
         "components": _components(manager, answer),
-        "plugins": manager.roster.left_out_as_told(),
+        "plugins": manager.roster.skipped_as_told(),
         "plugins_loaded": answer.get("plugins_loaded", manager.roster.count()),
     }
     if as_json:

@@ -66,7 +66,7 @@ def _refusal(refused: Refused) -> Decision:
 def _row(decision: Decision, found: PluginObjects | None, manager: PluginManager) -> dict[str, Any]:
     plugin = decision.plugin
     metadata = plugin.metadata
-    error = manager.roster.left_out.get(plugin.name) if decision.load else None
+    error = manager.roster.skipped.get(plugin.name) if decision.load else None
     return {
         "name": plugin.name,
         "version": str(metadata.version) if metadata.version else "",

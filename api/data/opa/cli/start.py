@@ -16,8 +16,8 @@ def start() -> None:
     from opa.settings.inherited import HANDED_VARIABLE
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until the server or Celery handles it, Ctrl-C ends the process, and raises nothing in the midst of a start: in
-        # a callback of C Python would swallow it, with a stack trace.
+        # Until the server or Celery handles it, Ctrl-C ends the process, and raises nothing in the middle of a
+        # start: in a callback of C Python would swallow it, with a stack trace.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         # `opa up` has told its own processes.

@@ -125,7 +125,7 @@ def drop(
     every: Every = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Throw dead letters away for ever."""
+    """Throw dead letters away forever."""
     _check_choice(ids, every)
     if not yes:
         what = "all dead letters" if every else f"{len(ids or [])} of the dead letters"

@@ -13,7 +13,7 @@ from opa._util.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
 from opa.errors import SetupError
 
-OFFERED: Final = ("app", "pm", "plugin_manager", "config")
+INJECTABLE: Final = ("app", "pm", "plugin_manager", "config")
 """What a setup and a step of a plugin can name; `app` only where there is one."""
 
 
@@ -54,13 +54,13 @@ def parameters_of(function: Callable[..., Any]) -> Iterator[Parameter]:
 
 
 def arguments_for(
-    function: Callable[..., Any], offers: Mapping[str, Any], what: str, *, where: str | None = None
+    function: Callable[..., Any], injectables: Mapping[str, Any], what: str, *, where: str | None = None
 ) -> dict[str, Any]:
-    """The arguments for `function`: by the names of its parameters from `offers`, or the components that they name.
+    """The arguments for `function`: by the names of its parameters from `injectables`, or the components named there.
 
     Args:
         function: of a plugin.
-        offers: values by name.
+        injectables: values by name.
         what: the function, for the message.
         where: `file:line`, for the message.
 
@@ -72,22 +72,22 @@ def arguments_for(
     for parameter in parameters_of(function):
         if parameter.component is not None:
             arguments[parameter.name] = parameter.component.get()
-        elif parameter.name in offers:
-            arguments[parameter.name] = offers[parameter.name]
+        elif parameter.name in injectables:
+            arguments[parameter.name] = injectables[parameter.name]
         elif parameter.is_required:
-            raise nothing_offered(parameter.name, offers, what, where=where)
+            raise not_injectable(parameter.name, injectables, what, where=where)
     return arguments
 
 
-def nothing_offered(
-    name: str, offers: Collection[str], what: str, *, where: str | None = None, plugin: str | None = None
+def not_injectable(
+    name: str, injectables: Collection[str], what: str, *, where: str | None = None, plugin: str | None = None
 ) -> SetupError:
     """The error for a parameter that nothing fits."""
     return SetupError(
         f"{what} asks for '{name}', which is not injectable",
         plugin=plugin,
         where=where,
-        hint=f'Name one of {", ".join(sorted(offers))}, or annotate it with Annotated[…, Component("…")]',
+        hint=f'Name one of {", ".join(sorted(injectables))}, or annotate it with Annotated[…, Component("…")]',
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from opa.core.breaker import refused_component
 from opa.core.drivers import Driver
 
-STEPS = 3
+MAX_DEPTH = 3
 """Attributes that lead from a client to what it holds: a pool, a connection, a topology."""
-MOST_OBJECTS = 300
+MAX_OBJECTS = 300
 
 
 def failed_components(error: Exception, components: Iterable[Driver]) -> list[str]:
@@ -30,7 +30,7 @@ def failed_components(error: Exception, components: Iterable[Driver]) -> list[st
         return [each.component for each in components if refused in {breaker.name for breaker in each.breakers()}]
     suspects = [component for component in components if isinstance(error, component.connection_errors)]
     if len(suspects) > 1:
-        belongings = {component.component: _belongings(component.instance, STEPS) for component in suspects}
+        belongings = {component.component: _belongings(component.instance, MAX_DEPTH) for component in suspects}
         for worker in _at_work(error):
             held = _belongings(worker, 1)
             found = [name for name, own in belongings.items() if not own.isdisjoint(held)]
@@ -59,7 +59,7 @@ def _belongings(thing: Any, steps: int) -> set[int]:
     newest = [thing]
     for _ in range(steps):
         held = {id(value): value for each in newest for value in _attributes(each) if _can_belong(value)}
-        newest = [value for key, value in held.items() if key not in found][:MOST_OBJECTS]
+        newest = [value for key, value in held.items() if key not in found][:MAX_OBJECTS]
         found.update(map(id, newest))
     return found
 
@@ -72,5 +72,5 @@ def _attributes(thing: Any) -> list[Any]:
 
 
 def _can_belong(value: object) -> bool:
-    """Whether it may be of one component alone: classes, functions and modules are everybody's, as are plain values."""
+    """Whether it may be of one component alone: classes, functions and modules are everyone's, as are plain values."""
     return type(value).__dictoffset__ != 0 and not isinstance(value, type | ModuleType | FunctionType)

@@ -26,21 +26,21 @@ from opa.core.component_use import forget, note_use
 from opa.core.threads import start_on
 from opa.logging.logger import log
 
-CONFIRMATION = 0.4
+CONFIRMATION_TIMEOUT = 0.4
 """Seconds that a component has to answer once a call to it has failed, before it is taken for gone."""
-PATIENCE = 1.0
+SATURATION_TIMEOUT = 1.0
 """Seconds that it has where no call has failed, but those that wait for it hold all their threads."""
 PROBE_TIMEOUT = 1.0
 """Seconds that a probe may wait for an answer; after that another one is sent beside it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 0.8
 """Seconds between a probe that has failed and the next."""
-MOST_PROBES = 4
+MAX_PROBES = 4
 """At once: one may hang for longer than it should, in a look-up of a name or in a client without a time limit."""
 PROBE_LIFE, LONGEST_PROBE_LIFE = 30.0, 300.0
 """Seconds after which a probe that hangs no longer counts among them; they grow with each, as it keeps its thread."""
 ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
 """Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
-TRUST = 1.0
+TRUST_PERIOD = 1.0
 """Seconds for which no further call that fails has a component asked that has just answered."""
 
 _REFUSED = "_opa_refused"
@@ -141,12 +141,12 @@ class Breaker:
     def failed(self, error: BaseException) -> None:
         """Called when a call has failed; where that may mean that the component is gone, it is asked."""
         if not self.is_asking and isinstance(error, Exception) and self._is_outage(error):
-            self._begin(f"{type(error).__name__}: {mask_text(str(error))}", CONFIRMATION)
+            self._begin(f"{type(error).__name__}: {mask_text(str(error))}", CONFIRMATION_TIMEOUT)
 
     def suspect(self) -> None:
         """Called when no further call finds a thread; the component is asked whether it hangs."""
         if not self.is_asking:
-            self._begin("calls that wait for it occupy all their threads", PATIENCE)
+            self._begin("calls that wait for it occupy all their threads", SATURATION_TIMEOUT)
 
     def _begin(self, why: str, patience: float) -> None:
         with self._lock:
@@ -169,7 +169,7 @@ class Breaker:
         try:
             asyncio.get_running_loop()
         except RuntimeError:  # no event loop is held by this
-            self._is_decided.wait(2 * PATIENCE)
+            self._is_decided.wait(2 * SATURATION_TIMEOUT)
             if has_asked:
                 self._is_heard.wait(ASKED_FOR)
 
@@ -181,7 +181,7 @@ class Breaker:
         """
         if self.is_asking and _asking.get() is not self:
             has_asked = self._ask_now()
-            await self._wait_for(self._is_decided, 2 * PATIENCE)
+            await self._wait_for(self._is_decided, 2 * SATURATION_TIMEOUT)
             if has_asked:
                 await self._wait_for(self._is_heard, ASKED_FOR)
             if self.is_open:
@@ -338,7 +338,7 @@ class Breaker:
             self.is_asking = False
             self._is_decided.set()
             self._is_heard.set()
-            self._trusted_until = time.monotonic() + TRUST
+            self._trusted_until = time.monotonic() + TRUST_PERIOD
         self._tell()
         if was_open:
             log.info("component '{}' answers again, after {:.1f} s; refused: {}", self.name, seconds, self._refused)
@@ -404,7 +404,7 @@ class _Probes:
         for probe in [probe for probe, began in self._began.items() if now - began >= self._life]:
             del self._began[probe]
             self._life = min(2 * self._life, LONGEST_PROBE_LIFE)
-        return len(self._began) < MOST_PROBES
+        return len(self._began) < MAX_PROBES
 
     def begin(self) -> object:
         """Another one, from now on."""

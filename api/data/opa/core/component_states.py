@@ -60,19 +60,19 @@ def configured_components(config: Config, registry: Registry, roster: Roster) ->
         driver = None if options["LOAD"] == "no" else _driver(key, options, config, registry, roster)
         state = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
         if driver is None and options["LOAD"] != "no":
-            state = replace(state, status=NOT_LOADED, reason=_driver_left_out(roster, options["DRIVER"]))
+            state = replace(state, status=NOT_LOADED, reason=_driver_skipped(roster, options["DRIVER"]))
         states[name] = state
     return states
 
 
-def _driver_left_out(roster: Roster, driver: str) -> str:
-    plugins = ", ".join(f"'{name}'" for name in roster.left_out)
+def _driver_skipped(roster: Roster, driver: str) -> str:
+    plugins = ", ".join(f"'{name}'" for name in roster.skipped)
     return f"no plugin that is in has its driver '{driver}'; skipped: {plugins}"
 
 
 def _driver(key: str, options: Mapping[str, Any], config: Config, registry: Registry, roster: Roster) -> Driver | None:
     driver = registry.drivers.get(options["DRIVER"].lower())
-    if driver is None and roster.left_out:
+    if driver is None and roster.skipped:
         return None
     if driver is None:
         raise RegistrationError(

@@ -26,7 +26,7 @@ _NOBODY = (None, NONE)
 # By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
 _uses: dict[int, tuple[object, frozenset[Used]]] = {}
 _lock = threading.Lock()
-REMEMBERED = 20_000
+MAX_ENDPOINTS = 20_000
 """Endpoints at most: some frameworks make one for each request."""
 
 
@@ -39,7 +39,7 @@ def note_use(breaker: Used) -> None:
     if endpoint is None or breaker in _used_by(endpoint):
         return
     with _lock:
-        if breaker.is_armed and (id(endpoint) in _uses or len(_uses) < REMEMBERED):
+        if breaker.is_armed and (id(endpoint) in _uses or len(_uses) < MAX_ENDPOINTS):
             _uses[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.settings.load import Config
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 2.0
+MIN_RETRY_DELAY = 0.1
+MAX_RETRY_DELAY = 2.0
 # Mistakes in the driver or in its options: another try would end the same.
 PERMANENT_ERRORS = (TypeError, ValueError, AttributeError, NameError, ImportError, NotImplementedError)
 
@@ -44,11 +44,11 @@ def prepare_components(manager: PluginManager) -> None:
         except OpaError:
             raise
         except Exception as error:
-            if not _is_left_out(manager, state.driver, error):
+            if not _is_skipped(manager, state.driver, error):
                 raise _unprepared(state, error) from error
 
 
-def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bool:
+def _is_skipped(manager: PluginManager, driver: Driver, error: Exception) -> bool:
     """Whether the plugin of a driver is skipped, whose own code has failed: its options are none of its mistakes."""
     plugin = manager.registry.plugin_of[type(driver)]
     is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
@@ -58,7 +58,7 @@ def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bo
     where = deepest_line_in(manager.folders, error) or where_is(type(driver))
     failure = RegistrationError(problem, plugin=plugin, where=where, hint="Fix its prepare()")
     failure.__cause__ = error
-    manager.leave_out(plugin, failure)
+    manager.skip(plugin, failure)
     return True
 
 
@@ -191,7 +191,7 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
     """
     limit: float = config.COMPONENT_CONNECT_TIMEOUT
     clock = asyncio.get_running_loop().time
-    deadline, pause, tries = clock() + limit, FIRST_PAUSE, 0
+    deadline, pause, tries = clock() + limit, MIN_RETRY_DELAY, 0
     before: Exception | None = None
     while True:
         tries += 1
@@ -212,7 +212,7 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
             await _close_quietly(component, config.COMPONENT_DISCONNECT_TIMEOUT)
             raise
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_RETRY_DELAY)
 
 
 async def _try_once(component: Driver, dns_limit: float) -> bool:

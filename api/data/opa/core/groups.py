@@ -34,7 +34,7 @@ class Entry:
     factory: bool = False
 
     @classmethod
-    def of(cls, entry: str | Mapping[str, Any]) -> Entry:
+    def from_setting(cls, entry: str | Mapping[str, Any]) -> Entry:
         """From `"package.module.name"` or `{"URI": "package.module.name", "OPTS": {…}, "FACTORY": true}`."""
         if isinstance(entry, str):
             return cls(entry)
@@ -98,12 +98,12 @@ class Groups:
         self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
         self._views.pop(group, None)
 
-    def add_from_settings(self, groups: Mapping[str, Iterable[Entry]], left_out: Collection[str] = ()) -> None:
+    def add_from_settings(self, groups: Mapping[str, Iterable[Entry]], skipped: Collection[str] = ()) -> None:
         """Resolve what the settings name.
 
         Args:
             groups: their entries, by name.
-            left_out: the modules of plugins that are skipped; what lies in them does not count.
+            skipped: the modules of plugins that are skipped; what lies in them does not count.
 
         Raises:
             GroupError: URIs lead to nothing, or their objects cannot be configured; all of them are reported at once.
@@ -113,7 +113,7 @@ class Groups:
         for name, entries in groups.items():
             group = name.lower()
             for entry in entries:
-                if entry.uri in self._members.get(group, {}) or any(is_in(entry.uri, module) for module in left_out):
+                if entry.uri in self._members.get(group, {}) or any(is_in(entry.uri, module) for module in skipped):
                     continue
                 try:
                     self._members.setdefault(group, {})[entry.uri] = _member(group, entry)

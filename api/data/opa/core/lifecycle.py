@@ -102,11 +102,11 @@ class LifecycleRunner:
     be given up.
 
     Args:
-        offers: what a function gets where it names it: `app`, `pm`, `config`, and so on.
+        injectables: what a function gets where it names it: `app`, `pm`, `config`, and so on.
     """
 
-    def __init__(self, offers: Mapping[str, Any]) -> None:
-        self._offers = offers
+    def __init__(self, injectables: Mapping[str, Any]) -> None:
+        self._injectables = injectables
         self._thread = SerialThread("lifecycle")
 
     async def run(self, step: StepName, function: Callable[..., Any], *, plugin: str, limit: float) -> None:
@@ -127,7 +127,7 @@ class LifecycleRunner:
         timeout = None
         warning = loop.call_later(limit / 3, _warn, what, time.monotonic(), limit)
         try:
-            arguments = arguments_for(function, self._offers, what)
+            arguments = arguments_for(function, self._injectables, what)
             async with asyncio.timeout(limit) as timeout:
                 await self._call(function, arguments)
             note_done(once)

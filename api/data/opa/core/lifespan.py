@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.core.register import PluginObjects
 
-LeaveOut = Callable[[str, PluginError], Awaitable[object]]
+Skip = Callable[[str, PluginError], Awaitable[object]]
 """Skips the plugin of that name, or raises its error where it may not be skipped."""
 
 
@@ -38,7 +38,7 @@ class Application(Protocol):
 
 
 @asynccontextmanager
-async def running(manager: PluginManager, app: Application | None = None) -> AsyncIterator[LeaveOut]:
+async def running(manager: PluginManager, app: Application | None = None) -> AsyncIterator[Skip]:
     """Start what `manager` has loaded; on leaving, or where a step fails, stop what has started, in reverse.
 
     A plugin that fails is skipped where the settings say so. Stopping one thing that fails does not keep the others
@@ -58,7 +58,7 @@ async def running(manager: PluginManager, app: Application | None = None) -> Asy
             await process.set_up()
             await process.start()
             keep_logging(manager.config)
-            yield process.leave_out
+            yield process.skip
         finally:
             is_failing = sys.exc_info()[0] is not None
             failure = await process.stop()
@@ -73,10 +73,10 @@ class _Process:
     def __init__(self, manager: PluginManager, app: Application | None) -> None:
         self._manager = manager
         self._app = app
-        self._offers: dict[str, Any] = {"pm": manager, "plugin_manager": manager, "config": manager.config}
+        self._injectables: dict[str, Any] = {"pm": manager, "plugin_manager": manager, "config": manager.config}
         if app is not None:
-            self._offers["app"] = app
-        self._runner = LifecycleRunner(self._offers)
+            self._injectables["app"] = app
+        self._runner = LifecycleRunner(self._injectables)
         self._started: list[PluginObjects] = []
         routes = 0 if app is None else len(app.router.routes)
         # What a setup makes a route of is no step either.
@@ -91,9 +91,11 @@ class _Process:
                 name = f"{setup.__module__}.{setup.__name__}"
                 try:
                     with self._contributions_of(found):
-                        self._manager.status[name]["init"] = await run_setup(setup, found.plugin.name, self._offers)
+                        self._manager.status[name]["init"] = await run_setup(
+                            setup, found.plugin.name, self._injectables
+                        )
                 except PluginError as error:
-                    await self.leave_out(found.plugin.name, error)
+                    await self.skip(found.plugin.name, error)
                     break
 
     async def start(self) -> None:
@@ -122,13 +124,13 @@ class _Process:
         self._runner.close()
         return failures[0] if failures else None
 
-    async def leave_out(self, plugin: str, error: PluginError) -> None:
+    async def skip(self, plugin: str, error: PluginError) -> None:
         """Skip a plugin, and stop it where it has started.
 
         Raises:
             PluginError: `error`, where the plugin may not be skipped.
         """
-        gone = self._manager.leave_out(plugin, error)
+        gone = self._manager.skip(plugin, error)
         for other in gone:
             if other in self._started:
                 self._started.remove(other)
@@ -149,7 +151,7 @@ class _Process:
             with self._contributions_of(found):
                 await self._run(step, found)
         except PluginError as error:
-            await self.leave_out(found.plugin.name, error)
+            await self.skip(found.plugin.name, error)
             return False
         return True
 
@@ -177,7 +179,7 @@ class _Process:
                     raise
                 else:
                     error.plugin = plugin
-                    await self.leave_out(plugin, error)
+                    await self.skip(plugin, error)
         if failures:
             raise failures[0]
 

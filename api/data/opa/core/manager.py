@@ -106,7 +106,7 @@ class PluginManager:
             except PluginError as error:
                 if error.plugin is None:
                     raise
-                self.leave_out(error.plugin, error)
+                self.skip(error.plugin, error)
             else:
                 break
         for state in states.values():
@@ -130,7 +130,7 @@ class PluginManager:
         """The Celery application that the tasks of the plugins belong to."""
         return self.tasks.application()
 
-    def leave_out(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
+    def skip(self, plugin: str, error: PluginError) -> tuple[PluginObjects, ...]:
         """Skip a plugin that failed after it was registered, and those that require it or its hooks.
 
         Returns:
@@ -141,7 +141,7 @@ class PluginManager:
             PluginError: `error`, where the plugin may not be skipped.
         """
         before = self.registry.objects
-        self.roster.leave_out(plugin, error)
+        self.roster.skip(plugin, error)
         self._adopt(self._register())
         self._discard_what_is_not_registered()
         gone = tuple(found for found in before if found.plugin.name not in self.roster)
@@ -174,7 +174,7 @@ class PluginManager:
 
     def _discard_what_is_not_registered(self) -> None:
         for decision in self.decisions:
-            if decision.plugin.name in self.roster.left_out:
+            if decision.plugin.name in self.roster.skipped:
                 self.tasks.discard(decision.plugin.module)
                 self.groups.discard(decision.plugin.module)
 

@@ -22,15 +22,15 @@ def overview(manager: PluginManager, routes: int | None = None) -> str:
         routes: how many they have; None where nothing serves them.
     """
     plugins = [found.plugin for found in manager.registry.objects if not found.plugin.file.is_built_in]
-    left_out = [
+    skipped = [
         decision.plugin.name
         for decision in manager.decisions
         if decision.plugin.name not in manager.roster and not decision.plugin.is_built_in
     ]
-    left_out += [refused.path.name for refused in manager.refused]
+    skipped += [refused.path.name for refused in manager.refused]
     told = [_counted(len(plugins), "plugin") + " loaded" + _names([plugin.name for plugin in plugins])]
-    if left_out:
-        told.append(f"{len(left_out)} skipped{_names(left_out)}")
+    if skipped:
+        told.append(f"{len(skipped)} skipped{_names(skipped)}")
     counts = [] if routes is None else [_counted(routes, "route")]
     functions = manager.tasks.functions().values()
     tasks = sum(not function.__module__.startswith(("celery.", "opa.")) for function in functions)

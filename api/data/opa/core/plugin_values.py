@@ -1,4 +1,4 @@
-"""What somebody wrote for a plugin's settings, in the form that its model asks for.
+"""What someone wrote for a plugin's settings, in the form that its model asks for.
 
 Variables know neither upper and lower case nor types: `123456` is a number, or a password; `a,b` a text, or a list. The
 model says which, so each value has some readings, and that one is taken with which the model is content.

@@ -98,7 +98,7 @@ def register_plugins(
         except PluginError as error:
             if error.plugin is None:
                 raise
-            roster.leave_out(error.plugin, error)
+            roster.skip(error.plugin, error)
 
 
 def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: dict[type[Hook], Hook]) -> Registry:

@@ -23,8 +23,8 @@ class Setup(BasePlugin):
     """
 
 
-async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) -> Setup:
-    """Instantiate `setup`, a class of `plugin`, with what its parameters name in `offers`.
+async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, Any]) -> Setup:
+    """Instantiate `setup`, a class of `plugin`, with what its parameters name in `injectables`.
 
     Raises:
         SetupError: it asks for something that there is not, or raised; the cause is chained.
@@ -33,9 +33,9 @@ async def run_setup(setup: type[Setup], plugin: str, offers: Mapping[str, Any]) 
     try:
         instance = setup.__new__(setup)
         # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
-        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, offers, name, where=where)))
+        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, injectables, name, where=where)))
         if callable(run := getattr(instance, "run", None)):
-            await _maybe(run(**arguments_for(run, offers, name, where=where)))
+            await _maybe(run(**arguments_for(run, injectables, name, where=where)))
     except SetupError as error:
         error.plugin = plugin
         raise

@@ -110,7 +110,7 @@ def _settle_from_thread(
     result, error = None, None
     try:
         result = function()
-    except BaseException as raised:  # noqa: BLE001 - it is handed to whoever awaits
+    except BaseException as raised:  # noqa: BLE001 - it is handed to the awaiting code
         error = raised
     if not loop.is_closed():
         loop.call_soon_threadsafe(settle, result, error)

@@ -6,7 +6,7 @@ router = get_router(prefix="/demo", tags=["demo"])
 
 
 class demo_greeting(HookDefinition):  # noqa: N801 - the name of the class is the name of the hook
-    """`run(name)` returns the greeting for somebody."""
+    """`run(name)` returns the greeting for someone."""
 
     required = True
 
@@ -24,5 +24,5 @@ class DefaultGreeting(Hook):
 
 @router.get("/greeting/{name}")
 async def greeting(name: str) -> dict[str, str]:
-    """Greet somebody in the way that the loaded plugins say."""
+    """Greet someone in the way that the loaded plugins say."""
     return {"greeting": call_hook("demo_greeting", name)}

@@ -9,7 +9,7 @@ router = get_router(prefix="/demo", tags=["demo"])
 
 @router.get("/hello")
 async def hello(name: str = "world") -> dict[str, str]:
-    """Greet somebody."""
+    """Greet someone."""
     return {"message": f"Hello, {name}!"}
 
 

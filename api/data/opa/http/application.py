@@ -13,7 +13,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from opa.core.lifespan import LeaveOut, running
+from opa.core.lifespan import Skip, running
 from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
@@ -58,7 +58,7 @@ class Api(FastAPI):
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = telemetry_watch(self)
         self._contributions = Contributions(self, manager.roster.policy)
-        self._leaves_out: LeaveOut | None = None
+        self._skips: Skip | None = None
         self._mounted = MountedLifespans()
         self._inner_started = False
 
@@ -77,7 +77,7 @@ class Api(FastAPI):
         self.build_index()  # with what the plugins have added since the application was built
         self._mounted.watch(self.router.routes)
         async with AsyncExitStack() as started:
-            starter = LifespanStarter(self.manager, self._leave_out, started)
+            starter = LifespanStarter(self.manager, self._skip, started)
             for lifespan, plugin in list(self._contributions.lifespans):
                 await starter.start("a router", lifespan, self, plugin)
             entered = [lifespan for lifespan, _ in self._contributions.lifespans]
@@ -115,10 +115,10 @@ class Api(FastAPI):
         """The ids of the routers of plugins that come with opa-stack."""
         return {id(found.router) for found in self.manager.registry.objects if found.plugin.file.is_built_in}
 
-    async def _leave_out(self, plugin: str, error: PluginError) -> None:
-        if self._leaves_out is None:
+    async def _skip(self, plugin: str, error: PluginError) -> None:
+        if self._skips is None:
             raise error
-        await self._leaves_out(plugin, error)
+        await self._skips(plugin, error)
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Do what FastAPI does; the lifespans of routers run one after another.
@@ -213,7 +213,7 @@ class Api(FastAPI):
         try:
             self._mounted.watch(self.router.routes)
             thread_limits.install()
-            async with running(self.manager, self) as self._leaves_out:
+            async with running(self.manager, self) as self._skips:
                 self._inner_started = False
                 await self._build_middleware()
                 await super().__call__(scope, server.receive, server.send)
@@ -237,7 +237,7 @@ class Api(FastAPI):
             except PluginError as error:
                 if error.plugin is None:
                     raise
-                await self._leave_out(error.plugin, error)
+                await self._skip(error.plugin, error)
 
     async def _swallowed(self) -> RegistrationError:
         name = await swallower(self.user_middleware)

@@ -17,7 +17,7 @@ from opa.logging.refusal_log import refusals
 if TYPE_CHECKING:
     from opa.settings.load import Config
 
-SLOWEST = 10_000
+MIN_BYTES_PER_SECOND = 10_000
 """Bytes of a body that earn it one more second: a large upload takes its time, one byte a minute does not."""
 
 _REFUSAL = "opa.refused_body"
@@ -59,7 +59,7 @@ class BodyLimits:
 
 
 class LimitedBody:
-    """`receive` of one request. Nothing happens before somebody calls it: most requests have no body.
+    """`receive` of one request. Nothing happens before someone calls it: most requests have no body.
 
     Which route it is for is known only when a route has been chosen. What reads the body before that, as a middleware
     may, gets the limits of the settings.
@@ -111,7 +111,7 @@ class LimitedBody:
         return message
 
     async def _in_time(self) -> Message:
-        deadline = self._deadline + self._received / SLOWEST
+        deadline = self._deadline + self._received / MIN_BYTES_PER_SECOND
         if deadline == math.inf:
             return await self._receive()
         try:

@@ -107,7 +107,7 @@ def _added_by(plugin: str, app: Api) -> Iterator[None]:
         with app.contributed_by(plugin, at_end=True):
             yield
     except PluginError as error:
-        for gone in app.manager.leave_out(plugin, error):
+        for gone in app.manager.skip(plugin, error):
             app.remove_contributions_of(gone.plugin.name)
 
 

@@ -52,7 +52,7 @@ class Cors:
         )
 
     @classmethod
-    def of(cls, config: Config) -> Cors | None:
+    def from_config(cls, config: Config) -> Cors | None:
         """That of the settings; None where they name no origin, and nothing is to be done."""
         return cls(config) if config.ALLOW_ORIGINS else None
 

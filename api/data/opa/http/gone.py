@@ -1,4 +1,4 @@
-"""Clients that go away: what an exception of Starlette's says about them is no error of anybody's.
+"""Clients that go away: what an exception of Starlette's says about them is no error of anyone's.
 
 A request of which the client is gone ends with `ClientDisconnect`, a websocket with `WebSocketDisconnect`, or with an
 error of Starlette's about a connection that is closed. The plugin may handle them; where it does not, all that there is
@@ -71,7 +71,7 @@ class WatchedWebSocket:
         """
         try:
             await self._send({"type": "websocket.close", "code": 1000})
-        except RuntimeError:  # somebody has
+        except RuntimeError:  # someone has
             return
         except OSError:
             if not self._is_answered:

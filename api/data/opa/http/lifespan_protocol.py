@@ -61,7 +61,7 @@ class LifespanProtocol:
 
 
 def _words_for(error: BaseException) -> str:
-    """One line for a mistake that somebody can fix, the stack trace for what nobody foresaw.
+    """One line for a mistake that a user can fix, the stack trace for what is unexpected.
 
     That the process was told to stop while it was starting needs no words.
     """

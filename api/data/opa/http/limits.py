@@ -49,8 +49,8 @@ def limits(*, body_bytes: Limit = AS_SET, body_time: Limit = AS_SET, time: Limit
 
     Args:
         body_bytes: bytes that a body may have, also a form with files; None is any number.
-        body_time: seconds that a body may take to arrive, and one more for each 10,000 bytes of it; None is for ever.
-        time: seconds until the answer begins; None is for ever.
+        body_time: seconds that a body may take to arrive, and one more for each 10,000 bytes of it; None is forever.
+        time: seconds until the answer begins; None is forever.
 
     Returns:
         A decorator for the function, or the class, that is the route's endpoint.

@@ -25,7 +25,7 @@ class MountedLifespans:
         self._by_plugins: set[int] = set()
 
     def watch(self, routes: Iterable[BaseRoute]) -> None:
-        """Look from now on whether somebody runs those that are mounted in `routes`."""
+        """Look from now on whether someone runs those that are mounted in `routes`."""
         for router, _ in _mounted(routes):
             if id(router) not in self._watched:
                 self._watched[id(router)] = router, router.lifespan_context

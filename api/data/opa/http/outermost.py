@@ -61,7 +61,7 @@ class Outermost(ServerErrorMiddleware):
         config = api.manager.config
         self._has_ids = bool(config.REQUEST_ID)
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
-        self._cors = Cors.of(config)
+        self._cors = Cors.from_config(config)
         self._health = HealthRoutes(api.health_routes)
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
@@ -103,7 +103,7 @@ class Outermost(ServerErrorMiddleware):
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
                 refusal = refusal_of(scope)
-                if refusal is not None:  # somebody has caught it, and read on
+                if refusal is not None:  # someone has caught it, and read on
                     await answer_refused(refusal)(scope, receive, _nowhere if has_started else send_on)
                     return
                 await self._end(error, scope, websocket)

@@ -15,7 +15,7 @@ from opa.loading.import_errors import deepest_line_in
 if TYPE_CHECKING:
     from starlette.types import Lifespan
 
-    from opa.core.lifespan import LeaveOut
+    from opa.core.lifespan import Skip
     from opa.core.manager import PluginManager
 
 
@@ -24,7 +24,7 @@ class LifespanStarter:
 
     Args:
         manager: the plugins.
-        leave_out: skips a plugin that failed, or raises its error. What it has started ends with all others:
+        skip: skips a plugin that failed, or raises its error. What it has started ends with all others:
             task groups have to end in the reverse order of their start.
         stack: of those that have started.
 
@@ -32,9 +32,9 @@ class LifespanStarter:
         state: what they gave, together; of two with a key the first.
     """
 
-    def __init__(self, manager: PluginManager, leave_out: LeaveOut, stack: AsyncExitStack) -> None:
+    def __init__(self, manager: PluginManager, skip: Skip, stack: AsyncExitStack) -> None:
         self._manager = manager
-        self._leave_out = leave_out
+        self._skip = skip
         self._stack = stack
         self.state: dict[str, Any] = {}
 
@@ -63,7 +63,7 @@ class LifespanStarter:
             error.plugin = error.plugin or plugin
             if plugin is None:
                 raise
-            await self._leave_out(plugin, error)
+            await self._skip(plugin, error)
         else:
             self.state = {**(given or {}), **self.state}
 
@@ -95,7 +95,7 @@ class LifespanStarter:
             if plugin is None:
                 raise failure from error
             failure.__cause__ = error
-            await self._leave_out(plugin, failure)
+            await self._skip(plugin, failure)
 
     async def _started(self, whose: str, lifespan: Lifespan[Any], app: Any, limit: float) -> Any:
         timeout = None

@@ -10,12 +10,12 @@ from fastapi import FastAPI
 
 from opa._compat.fastapi import tested
 
-LOOK_AGAIN = 1.0
+CHECK_INTERVAL = 1.0
 """Seconds."""
 
 
 class TelemetryWatch:
-    """Knows whether OpenTelemetry is set up in this process, and looks for it again after `LOOK_AGAIN` at the earliest.
+    """Knows whether OpenTelemetry is set up in this process, and looks again after `CHECK_INTERVAL` at the earliest.
 
     FastAPI 0.163 looks in each request, in the environment among other places: an eighth of the time of a small one.
 
@@ -32,7 +32,7 @@ class TelemetryWatch:
         """Whether FastAPI reports requests of the application."""
         now = time.monotonic()
         if now >= self._next_look:
-            self._is_set_up, self._next_look = self._look(), now + LOOK_AGAIN
+            self._is_set_up, self._next_look = self._look(), now + CHECK_INTERVAL
         return self._is_set_up
 
 

@@ -16,10 +16,10 @@ from opa._compat.anyio import Limiter, set_thread_limiter
 from opa.core.component_use import Used, uses_of_route
 from opa.logging.logger import log
 
-FEW = 4
+MIN_DRAINING_THREADS = 4
 """Threads for requests that have waited for one until their component was refused. Each needs but a moment, and as many
 as there may be would take the event loop and the interpreter from all others until the last of them is done."""
-LOOK_EVERY = 0.1
+CHECK_INTERVAL = 0.1
 """Seconds after which they get twice as many, unless there are fewer of them: their route does other work instead."""
 
 
@@ -34,7 +34,7 @@ class Share(Limiter):  # type: ignore[misc]  # its class is known when it runs
 
     def __init__(self, total_tokens: float) -> None:
         self._height = total_tokens
-        self._few = FEW
+        self._few = MIN_DRAINING_THREADS
         self._is_draining = self._was_drained = False
         self._waited = 0
         self._before: set[object] = set()
@@ -68,10 +68,10 @@ class Share(Limiter):  # type: ignore[misc]  # its class is known when it runs
         self._waited = now.tasks_waiting
         if self._waited:
             self._is_draining = self._was_drained = True
-            self._few = FEW
+            self._few = MIN_DRAINING_THREADS
             self._before = {*now.borrowers} - {borrower}  # they may hang for longer, and are not to be waited for
             self._set_tokens()
-            asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+            asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._look)
 
     def _look(self) -> None:
         waiting = self.statistics().tasks_waiting
@@ -82,7 +82,7 @@ class Share(Limiter):  # type: ignore[misc]  # its class is known when it runs
             if waiting >= self._waited and self._few < self._height:
                 self._few *= 2
             self._waited = waiting
-            asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+            asyncio.get_running_loop().call_later(CHECK_INTERVAL, self._look)
         self._set_tokens()
 
     def _set_tokens(self) -> None:

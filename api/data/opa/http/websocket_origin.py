@@ -1,7 +1,7 @@
 """Which pages may open a websocket: those of the host itself, and of the origins that ALLOW_ORIGINS names.
 
 A browser asks nobody before it opens one to another site, and sends that site's cookies along: without this check, a
-page of anybody could use a websocket as the user who looks at it.
+page of anyone could use a websocket as the user who looks at it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class OriginCheck:
             return None
         entry = origin if origin in self._allowed else "*"
         if entry in self._allowed:
-            # As CORS has it: everybody, and nobody with a user's cookies.
+            # As CORS has it: everyone, and nobody with a user's cookies.
             return f"ALLOW_ORIGINS has `{entry}`, which is for pages without cookies" if has_credentials else None
         return "the page is of another origin, which ALLOW_ORIGINS does not name"
 

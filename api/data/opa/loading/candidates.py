@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from opa._util.reading import LARGEST, TOO_LARGE, without_waiting
+from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE, without_waiting
 
 # The functions of `os` instead of a Path, which costs more, and says of some errors that there is nothing.
 # ruff: noqa: PTH110, PTH113, PTH114, PTH116
@@ -67,7 +67,7 @@ def is_for_others(name: str) -> bool:
 
 
 def hint_where_for_others(folders: Iterable[Path], name: str) -> str | None:
-    """What to do where somebody takes a file of the plugin paths for a plugin, and its name is for others."""
+    """What to do where someone takes a file of the plugin paths for a plugin, and its name is for others."""
     if is_for_others(f"{name}.py"):
         for folder in folders:
             if os.path.isfile(folder / f"{name}.py"):
@@ -84,7 +84,7 @@ def problem_of_name(entry: os.DirEntry[str]) -> Problem | None:
         if not entry.name.endswith(".py") or not entry.is_file():
             return None
         with open(entry.path, "rb", opener=without_waiting) as file:
-            text = file.read(LARGEST) or b""
+            text = file.read(MAX_FILE_BYTES) or b""
     except OSError:
         return None
     return _NAME_OF_OTHERS if _OF_PLUGIN.search(text) else None
@@ -99,7 +99,7 @@ def module_problem(entry: os.DirEntry[str]) -> Problem | None:
         if not entry.is_file():
             os.stat(entry.path)
             return Problem("is not a regular file", "Put the file itself into the folder, or remove this")
-        if entry.stat().st_size > LARGEST:  # Python would read all of it
+        if entry.stat().st_size > MAX_FILE_BYTES:  # Python would read all of it
             return Problem(TOO_LARGE, LARGE_HINT)
     except OSError as error:
         return _unreadable(error, entry.path)
@@ -120,7 +120,7 @@ def package_problem(entry: os.DirEntry[str]) -> Problem | None:
             problem = _BAD_NAME
         elif not os.path.isfile(file):
             problem = Problem("has an __init__.py that is not a regular file", "Put the file itself into the folder")
-        elif size > LARGEST:
+        elif size > MAX_FILE_BYTES:
             problem = Problem(f"has an __init__.py that {TOO_LARGE}", LARGE_HINT)
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)

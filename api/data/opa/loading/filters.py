@@ -40,7 +40,7 @@ class PluginFilters:
     blacklist_tags: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, config: Config) -> PluginFilters:
+    def from_config(cls, config: Config) -> PluginFilters:
         """The filters of the settings."""
         return cls(
             whitelist_list=frozenset(config.PLUGIN_WHITELIST_LIST),

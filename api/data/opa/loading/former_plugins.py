@@ -9,5 +9,5 @@ FORMER = {"core_cors": "CORS is no longer a plugin: the setting ALLOW_ORIGINS tu
 
 
 def hint_for_former(name: str) -> str | None:
-    """What to do where somebody names a plugin that has become something else."""
+    """What to do where someone names a plugin that has become something else."""
     return FORMER.get(canonical_name(name).replace("-", "_"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from opa._util.reading import LARGEST, TOO_LARGE
+from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
 from opa.loading import conventions
@@ -105,7 +105,7 @@ def import_plugins(
                 with watchdog.watch(f"importing plugin '{plugin.name}'", roster.policy.limit(plugin.name, "IMPORT")):
                     imported[plugin.name] = do()
             except PluginImportError as error:
-                roster.leave_out(plugin.name, error)
+                roster.skip(plugin.name, error)
 
         for plugin in sorted(roster.plugins, key=lambda plugin: not plugin.is_built_in):
             if plugin.name not in roster:
@@ -169,7 +169,7 @@ def _import_parts(
             doing.what, doing.file = f"{file.name} of plugin '{plugin.name}'", file
             if not file.exists():
                 raise PluginImportError("it is a link that leads nowhere", where=str(file), hint=LINK_HINT)
-            if file.stat().st_size > LARGEST:
+            if file.stat().st_size > MAX_FILE_BYTES:
                 raise PluginImportError(f"it {TOO_LARGE}", where=str(file), hint=LARGE_HINT)
             found[part] = importlib.import_module(f"{plugin.module}.{part}")
     return found

@@ -25,7 +25,7 @@ class NamedPlugin:
     optional: bool = False
 
     @classmethod
-    def of(cls, entry: str | Mapping[str, object]) -> NamedPlugin:
+    def from_entry(cls, entry: str | Mapping[str, object]) -> NamedPlugin:
         """From `"acme.reports"` or `{"NAME": "acme.reports", "OPTIONAL": true}`."""
         if isinstance(entry, str):
             return cls(entry)

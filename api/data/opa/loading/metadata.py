@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported where a plugin has versions
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-LONGEST = 1000
+MAX_TEXT_LENGTH = 1000
 """Characters of a version or a requirement."""
 
 EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
@@ -192,6 +192,6 @@ def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
 
 
 def _bounded(key: str, text: str, found: Found) -> str:
-    if len(text) > LONGEST:
-        raise _wrong(key, f"has a text of more than {LONGEST} characters: '{text[:50]}…'", found[key][1])
+    if len(text) > MAX_TEXT_LENGTH:
+        raise _wrong(key, f"has a text of more than {MAX_TEXT_LENGTH} characters: '{text[:50]}…'", found[key][1])
     return text

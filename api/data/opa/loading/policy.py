@@ -26,7 +26,7 @@ class Policy:
     options: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, config: Config) -> Policy:
+    def from_config(cls, config: Config) -> Policy:
         """The policy of the settings."""
         return cls(
             failure=config.PLUGIN_FAILURE,

@@ -20,7 +20,7 @@ class Roster:
 
     Attributes:
         plugins: those that are in, in load order.
-        left_out: the error of each that is not, by plugin name.
+        skipped: the error of each that is not, by plugin name.
 
     Raises:
         PluginError: a plugin is broken, or requires what is not there, and may not be skipped.
@@ -30,18 +30,18 @@ class Roster:
         self.policy = policy
         self.plugins = tuple(plugins)
         self._names = {plugin.name for plugin in plugins}
-        self.left_out: dict[str, PluginError] = {}
+        self.skipped: dict[str, PluginError] = {}
         self._gone: dict[str, PluginFile] = {}
         for plugin in plugins:
             if plugin.error is not None:
-                self.leave_out(plugin.name, plugin.error)
+                self.skip(plugin.name, plugin.error)
         self._drop_unmet()
         self._put_in_order()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def leave_out(self, name: str, error: PluginError) -> None:
+    def skip(self, name: str, error: PluginError) -> None:
         """Skip the plugin `name` because of `error`, and every plugin that requires it.
 
         Raises:
@@ -50,7 +50,7 @@ class Roster:
         if not self.policy.skips(name):
             raise error
         log.error(f"plugin '{name}' is skipped: {error}")
-        self.left_out[name] = error
+        self.skipped[name] = error
         self._gone = by_name([*self._gone.values(), *(plugin for plugin in self.plugins if plugin.name == name)])
         self.plugins = tuple(plugin for plugin in self.plugins if plugin.name != name)
         self._names.discard(name)
@@ -60,16 +60,16 @@ class Roster:
         """How many plugins are in, without those that come with opa-stack."""
         return sum(not plugin.is_built_in for plugin in self.plugins)
 
-    def left_out_as_told(self) -> list[dict[str, str]]:
+    def skipped_as_told(self) -> list[dict[str, str]]:
         """Name, status and reason of each plugin that is not in, without the paths of this machine."""
-        return [{"name": name, "status": "skipped", "reason": error.problem} for name, error in self.left_out.items()]
+        return [{"name": name, "status": "skipped", "reason": error.problem} for name, error in self.skipped.items()]
 
     def _drop_unmet(self) -> None:
         named = by_name(self.plugins)
         for plugin in self.plugins:
             error = unmet(plugin, named)
             if error is not None:
-                self.leave_out(plugin.name, self._because_of_another(plugin) or error)
+                self.skip(plugin.name, self._because_of_another(plugin) or error)
                 return
 
     def _because_of_another(self, plugin: PluginFile) -> RequirementError | None:
@@ -78,7 +78,7 @@ class Roster:
             if other is not None:
                 return RequirementError(
                     f"plugin '{plugin.name}' requires the plugin '{requirement}', which is skipped:"
-                    f" {self.left_out[other.name].problem}",
+                    f" {self.skipped[other.name].problem}",
                     plugin=plugin.name,
                     where=str(plugin.file),
                     hint=f"Fix the plugin '{other.name}'",
@@ -90,6 +90,6 @@ class Roster:
             try:
                 self.plugins = in_order(self.plugins)
             except RequirementError as error:
-                self.leave_out(error.plugin or "", error)
+                self.skip(error.plugin or "", error)
             else:
                 return

@@ -38,7 +38,7 @@ class SecondName(NamedTuple):
 
 
 class SecondNames:
-    """Gives the module that is there to whoever imports one of a plugin by another name than its own.
+    """Gives the module that is there to anyone who imports one of a plugin by another name than its own.
 
     `PYTHONPATH=.`, editors, links and an `__init__.py` among the plugins make packages of folders that are plugin
     paths. As a module of its own a plugin would be there twice, with its state, its classes and its schedules. What

@@ -1,6 +1,6 @@
 """SecantusDB as a process of its own, with one user: `python -m opa.local.mongo HOST PORT FOLDER`.
 
-Its own command cannot do that: it makes users only while everybody may connect, and so another user of the machine
+Its own command cannot do that: it makes users only while everyone may connect, and so another user of the machine
 could be quicker. No other module imports SecantusDB (its licence is GPL-2.0).
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _set_user(server: SecantusDBServer, password: str) -> None:
-    """Make the user, or give the one of the last start the new password, before anybody can connect."""
+    """Make the user, or give the one of the last start the new password, before anyone can connect."""
     from secantus.auth import SCRAM_SHA_256, derive_credentials
 
     record = {

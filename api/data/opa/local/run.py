@@ -31,8 +31,8 @@ from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
 from opa.settings.load import Config
 from opa.settings.sources import ENV_VARIABLE, PREFIX
 
-# Other than ENV=dev says. Whoever reaches a debugger can run code, and on loopback that is every user of the machine:
-# it listens only where somebody asks for it. The files and variables of the user win.
+# Other than ENV=dev says. Anyone who reaches a debugger can run code, on loopback every user of the machine:
+# it listens only if asked to. The files and variables of the user win.
 OWN_DEFAULTS = {"DEBUGPY": False}
 # Behind what the process itself allows its requests and components.
 STOP_MARGIN = 5.0

@@ -61,7 +61,7 @@ def published(running: Running, folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(lock, json.dumps(asdict(running)).encode())
-        # Whoever opens the file finds it whole and locked.
+        # Anyone who opens the file finds it whole and locked.
         new.replace(file)
         try:
             yield

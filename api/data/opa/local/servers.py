@@ -66,7 +66,7 @@ def valkey(folder: Path, port: int, *, password: str = "", keep_open: tuple[int,
     Args:
         folder: where its data, its log and the file with its password are.
         port: the port of the loopback interface.
-        password: what it asks everybody for; empty asks nobody, which is for tests and benchmarks.
+        password: what it asks of every client; empty asks for none, which is for tests and benchmarks.
         keep_open: file descriptors that it keeps.
 
     Raises:

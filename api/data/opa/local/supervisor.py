@@ -130,7 +130,7 @@ class ProgramProcess(Child):
             with self.program.log.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_BYTES))
                 lines = log.read(LAST_BYTES).decode(errors="replace").splitlines()[-LAST_LINES:]
-        except OSError:  # somebody has taken it away meanwhile
+        except OSError:  # someone has taken it away meanwhile
             return "Its log is gone"
         return f"Its last messages: {' | '.join(lines)}" if lines else "It wrote no message"
 
@@ -168,7 +168,7 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            # Whoever starts us may have them ignored, as nohup does.
+            # Anyone who starts us may have them ignored, as nohup does.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._on_signal)
         return self

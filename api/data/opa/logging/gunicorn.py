@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from opa.logging.standard import LeadIntoLog
+from opa.logging.standard import InterceptHandler
 
 
 class LogLogger(Logger):  # type: ignore[misc]
@@ -17,5 +17,5 @@ class LogLogger(Logger):  # type: ignore[misc]
         """Gunicorn calls this when it starts and when it reads its settings again."""
         super().setup(cfg)
         for own in (self.error_log, self.access_log):
-            own.handlers = [LeadIntoLog()]
+            own.handlers = [InterceptHandler()]
             own.setLevel(logging.NOTSET)  # LOGLEVEL decides

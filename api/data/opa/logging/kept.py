@@ -15,7 +15,7 @@ from typing import Any
 
 from loguru import logger
 
-from opa.logging.standard import LEAD, WRITTEN, LeadIntoLog, ends_in_log
+from opa.logging.standard import INTERCEPT_HANDLER, WRITTEN, InterceptHandler, ends_in_log
 
 _CONFIGURES = "logging.config"
 
@@ -65,7 +65,7 @@ class _KeptManager(logging.Manager):
 
 
 class _Disabled:
-    """`Logger.disabled`: true where somebody has set it for a logger, and not for all those that there were.
+    """`Logger.disabled`: true where someone has set it for a logger, and not for all those that there were.
 
     Without a `__get__`: every call of a logger reads it, and Python finds it among the logger's own attributes.
     """
@@ -78,7 +78,7 @@ class _Disabled:
 def _replaced_on_terminal(add: Callable[[logging.Logger, logging.Handler], None]) -> Any:
     @functools.wraps(add)
     def add_handler(self: logging.Logger, handler: logging.Handler) -> None:
-        add(self, LeadIntoLog.in_place_of(handler) if ends_in_log(handler) else handler)
+        add(self, InterceptHandler.in_place_of(handler) if ends_in_log(handler) else handler)
 
     return add_handler
 
@@ -86,8 +86,8 @@ def _replaced_on_terminal(add: Callable[[logging.Logger, logging.Handler], None]
 def _led(call: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
     @functools.wraps(call)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
-        if LEAD not in logging.root.handlers:
-            logging.root.addHandler(LEAD)
+        if INTERCEPT_HANDLER not in logging.root.handlers:
+            logging.root.addHandler(INTERCEPT_HANDLER)
         call(self, record)
 
     return call_handlers

@@ -317,7 +317,7 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     )
     handler: Any = core.handlers[added]
     handler.__class__ = _without_raw(handler.__class__)
-    with contextlib.suppress(ValueError):  # somebody has removed it
+    with contextlib.suppress(ValueError):  # someone has removed it
         _remove(_sink)
     _sink, _settings = added, (level, as_text)
 

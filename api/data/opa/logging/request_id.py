@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = b"x-request-id"
-LONGEST = 128
+MAX_LENGTH = 128
 
 # What cannot break a line of a log, nor a header, nor be taken for anything but an id.
-_FIT = re.compile(rb"[\w.+/=:@-]{1,%d}" % LONGEST)
+_FIT = re.compile(rb"[\w.+/=:@-]{1,%d}" % MAX_LENGTH)
 
 # New ids, made many at a time: to ask the system for each would take a hundredth of a small request.
 _new: list[bytes] = []

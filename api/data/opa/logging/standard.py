@@ -58,11 +58,11 @@ _LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 _WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
 
 
-class LeadIntoLog(logging.Handler):
+class InterceptHandler(logging.Handler):
     """Writes the records of the standard library's logging into the log, as their own caller wrote them."""
 
     @classmethod
-    def in_place_of(cls, handler: logging.Handler) -> LeadIntoLog:
+    def in_place_of(cls, handler: logging.Handler) -> InterceptHandler:
         """One that writes the records that `handler` would."""
         lead = cls(handler.level)
         lead.filters = list(handler.filters)
@@ -97,7 +97,7 @@ class LeadIntoLog(logging.Handler):
             self.handleError(record)
 
 
-LEAD = LeadIntoLog()
+INTERCEPT_HANDLER = InterceptHandler()
 """The one of the root logger."""
 
 
@@ -149,7 +149,7 @@ def lead_handlers(level: int) -> None:
         if _drop_terminal_handlers(library) and not library.handlers:
             library.propagate = True
     _drop_terminal_handlers(root)
-    root.addHandler(LEAD)
+    root.addHandler(INTERCEPT_HANDLER)
     root.setLevel(level)
     logging.disable(logging.NOTSET)
     logging.captureWarnings(True)
@@ -182,7 +182,7 @@ def _writes_by_loguru(handler: logging.Handler) -> bool:
     One that sends them elsewhere may write a line of its own by loguru: it stays.
     """
     emit = type(handler).emit
-    if isinstance(handler, LeadIntoLog) or not hasattr(emit, "__code__"):
+    if isinstance(handler, InterceptHandler) or not hasattr(emit, "__code__"):
         return False
     code, values = emit.__code__, emit.__globals__
     names = {name for name in code.co_names if type(values.get(name)) is type(logger)}
@@ -204,9 +204,9 @@ def _calls_log_of(names: Collection[str], code: CodeType) -> bool:
                 statement.append(step.argval)
         elif step.opname.startswith(("POP_TOP", "STORE_", "RETURN_")):
             statement = []
-        if "log" in statement[1:] and statement[1] in _LEAD_TO_LOG:
+        if "log" in statement[1:] and statement[1] in _LOGURU_METHODS:
             return True
     return False
 
 
-_LEAD_TO_LOG = frozenset({"bind", "log", "opt", "patch"})
+_LOGURU_METHODS = frozenset({"bind", "log", "opt", "patch"})

@@ -21,7 +21,7 @@ class Log(Protocol):
 def report_what_nothing_caught(log: Log) -> None:
     """Write what ends the process, or a thread, into `log`."""
     sys.excepthook = partial(_report_end_of_process, log)
-    if threading.excepthook is threading.__excepthook__:  # or else somebody listens already, such as pytest
+    if threading.excepthook is threading.__excepthook__:  # or else someone listens already, such as pytest
         threading.excepthook = partial(_report_end_of_thread, log)
 
 

@@ -1,4 +1,4 @@
-"""The log of `opa up`, where three processes write to one terminal that somebody looks at all day."""
+"""The log of `opa up`, where three processes write to one terminal that someone looks at all day."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ An orchestrator that took every replica out at once, or restarted them, would on
 They are answered before any middleware or route of a plugin, and are plain routes of Starlette, which need nothing that
 stands around the others.
 
-Anybody may ask, so the answer has states alone. The reasons name hosts and modules, and are for the operator: they are
+Anyone may ask, so the answer has states alone. The reasons name hosts and modules, and are for the operator: they are
 in the log, `opa health` shows them, and the setting READY_DETAILS puts them into the answer.
 """
 
@@ -41,12 +41,12 @@ async def answer_readiness(_request: Request) -> JSONResponse:
     states = manager.component_states.values()
     is_ready = all(state.status in {"connected", "not loaded"} for state in states)
     components = [_shown(_state_now(state)) for state in states]
-    left_out = [_shown(plugin) for plugin in manager.roster.left_out_as_told()]
+    skipped = [_shown(plugin) for plugin in manager.roster.skipped_as_told()]
     return JSONResponse(
         {
             "status": "ready" if is_ready else "not ready",
             "components": components,
-            "plugins": left_out,
+            "plugins": skipped,
             "plugins_loaded": manager.roster.count(),
         },
         status_code=200 if is_ready else 503,

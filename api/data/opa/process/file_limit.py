@@ -8,9 +8,9 @@ from pathlib import Path
 
 from opa.logging.logger import log
 
-ENOUGH = 65_536
+MAX_WANTED = 65_536
 """No more is asked for: where there is no limit at all, some programs go through all numbers up to it."""
-UNKNOWN_IN_USE = 64
+ASSUMED_IN_USE = 64
 
 
 def raise_file_limit() -> int | None:
@@ -20,7 +20,7 @@ def raise_file_limit() -> int | None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    wanted = MAX_WANTED if hard == resource.RLIM_INFINITY else min(hard, MAX_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -38,7 +38,7 @@ def most_connections() -> int | None:
     try:
         in_use = sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:
-        in_use = UNKNOWN_IN_USE
+        in_use = ASSUMED_IN_USE
     reserve = min(max(limit // 8, 64), 1024)
     return max(limit - in_use - reserve, 1)
 

@@ -22,16 +22,16 @@ PRIVATE_FILE = 0o600
 FOR_OTHERS = 0o077
 HINT = "Remove it, or run opa up in another folder"
 # The servers of a run that has just ended may still be writing.
-LOCK_LIMIT = 5.0
-PAUSE = 0.1
-LONGEST_PID = 20
+LOCK_TIMEOUT = 5.0
+POLL_INTERVAL = 0.1
+MAX_PID_BYTES = 20
 
 
 @contextmanager
 def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
     """The folder `.opa` in `project`, which is made where it is missing, and the file descriptor of its lock.
 
-    Whoever keeps the descriptor keeps the lock: a server that inherits it protects its data from a second server, also
+    The lock lasts as long as the descriptor: a server that inherits it protects its data from a second server, also
     after the process that started it was killed.
 
     Raises:
@@ -169,18 +169,18 @@ def _refusal(folder: Path) -> StartError:
 
 
 def _lock(lock: int, file: Path) -> None:
-    deadline = time.monotonic() + LOCK_LIMIT
+    deadline = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                holder = os.pread(lock, LONGEST_PID, 0).decode() or "unknown"
+                holder = os.pread(lock, MAX_PID_BYTES, 0).decode() or "unknown"
                 raise StartError(
                     f"opa up runs in this folder already (process {holder})",
                     where=str(file),
                     hint="Stop that one, or run this one in another folder",
                 ) from None
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
         else:
             return

@@ -38,14 +38,14 @@ def note_web_target(mode: str, host: str, port: int, path: str | None) -> None:
     _note({"mode": mode, "host": EVERY_ADDRESS.get(host, host), "port": port, "path": path})
 
 
-def note_alive(mode: str, *, left_out: Sequence[Mapping[str, str]] = ()) -> None:
+def note_alive(mode: str, *, skipped: Sequence[Mapping[str, str]] = ()) -> None:
     """Say that the process is at work; it must say so again within `ALIVE_FOR` seconds.
 
     Args:
         mode: `worker` or `beat`.
-        left_out: the broken plugins, as the readiness answer of the api shows them.
+        skipped: the broken plugins, as the readiness answer of the api shows them.
     """
-    plugins = [{key: _as_printed(text) for key, text in plugin.items()} for plugin in left_out]
+    plugins = [{key: _as_printed(text) for key, text in plugin.items()} for plugin in skipped]
     _note({"mode": mode, "until": time.time() + ALIVE_FOR, "plugins": plugins})
 
 

@@ -12,7 +12,7 @@ from opa.logging.refusal_log import refusals
 
 BACKLOG = 2048
 
-# The socket module does not have it; asm-generic/socket.h, since Linux 5.1, and for everybody since 5.7.
+# The socket module does not have it; asm-generic/socket.h, since Linux 5.1, and for everyone since 5.7.
 SO_BINDTOIFINDEX = 62
 NO_INTERFACE = 2**31 - 1
 

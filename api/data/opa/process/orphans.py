@@ -17,7 +17,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-PAUSE = 0.05
+POLL_INTERVAL = 0.05
 
 
 def adopt_orphans() -> None:
@@ -62,7 +62,7 @@ def end_orphans(*, grace: float) -> int:
                     os.kill(pid, number)
         deadline = time.monotonic() + grace
         while reap_ended() and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
     return len(told)
 
 

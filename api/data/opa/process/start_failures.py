@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-LONGEST = 4096  # bytes that the kernel writes into a pipe in one piece (PIPE_BUF)
+MAX_LINE_BYTES = 4096  # bytes that the kernel writes into a pipe in one piece (PIPE_BUF)
 
 
 class StartFailures:
@@ -17,7 +17,7 @@ class StartFailures:
 
     def note(self, reason: str) -> None:
         """Tell the master; where many have told it already, it is dropped."""
-        line = reason.strip().replace("\0", "").encode()[: LONGEST - 1] + b"\0"
+        line = reason.strip().replace("\0", "").encode()[: MAX_LINE_BYTES - 1] + b"\0"
         try:
             os.write(self._writer, line)
         except BlockingIOError:
@@ -26,7 +26,7 @@ class StartFailures:
     def first(self) -> str | None:
         """What the first worker said that did not start, or None."""
         try:
-            told = os.read(self._reader, LONGEST)
+            told = os.read(self._reader, MAX_LINE_BYTES)
         except BlockingIOError:
             return None
         return told.partition(b"\0")[0].decode(errors="replace") or None

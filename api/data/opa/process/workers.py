@@ -27,7 +27,7 @@ def worker_count(environ: Mapping[str, str], setting: int | None, *, root: Path 
 
 
 def chosen_workers(environ: Mapping[str, str], setting: int | None) -> int | None:
-    """The number that somebody asked for, or None.
+    """The number that was asked for, or None.
 
     Raises:
         StartError: `WEB_CONCURRENCY` is not a positive whole number.

@@ -74,12 +74,12 @@ class AccessLog:
         found = self._found.get(key)
         if found is None:
             found = endpoint, route_of(scope, endpoint, self._api), plugin_of(endpoint, self._api.manager)
-            if len(self._found) < REMEMBERED:
+            if len(self._found) < CACHE_SIZE:
                 self._found[key] = found
         return found[1:]
 
 
-REMEMBERED = 20_000
+CACHE_SIZE = 20_000
 """Routes; some frameworks make endpoints for each request."""
 
 

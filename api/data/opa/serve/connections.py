@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from opa.serve.left import Left
     from opa.settings.load import Config
 
-PAUSE = 0.1
+IDLE_SEARCH_INTERVAL = 0.1
 """Seconds at least between two searches for idle connections, which look at all there are."""
-HELD_UP = 5.0
+STALL_LIMIT = 5.0
 """Seconds without a look at the connections after which the process itself was held up, as at a breakpoint: then it is
 nobody's fault that nothing has gone on."""
-ROOM = 16
+EMERGENCY_CLOSES = 16
 """Connections that are closed at once where the descriptors are exhausted."""
 
 
@@ -85,7 +85,7 @@ class Connections:
         self.connections = chosen(config.MAX_CONNECTIONS, None)
         self.queue: int = config.WEBSOCKET_MAX_QUEUE
         self._request_time: float | None = config.REQUEST_TIMEOUT
-        self.cors = Cors.of(config)
+        self.cors = Cors.from_config(config)
         self.heads = Heads()
         self._health = {path.encode() for path in health_paths(config)}
         self.newcomers: OrderedDict[Connection, None] = OrderedDict()
@@ -125,7 +125,7 @@ class Connections:
     def make_room(self) -> bool:
         """Close a connection that no request is lost with, and say whether there was one.
 
-        One that has not sent a request goes first, the oldest of them, so that somebody who opens many and says nothing
+        One that has not sent a request goes first, the oldest of them, so that someone who opens many and says nothing
         takes the places of their own; then one that has been idle for longest.
         """
         # The newest is the one that room is made for.
@@ -134,7 +134,7 @@ class Connections:
             oldest.drop()
             refusals.note("more connections than MAX_CONNECTIONS or the limit of open files: silent ones are closed")
             return True
-        if not self._idle and time.monotonic() - self._found_idle > PAUSE:
+        if not self._idle and time.monotonic() - self._found_idle > IDLE_SEARCH_INTERVAL:
             self._find_idle()
         while self._idle:
             idle = self._idle.popleft()
@@ -152,7 +152,7 @@ class Connections:
             now: time of the event loop.
         """
         looked_after: list[LookedAfter] = [*self._all, *self.left.values()]
-        if self._swept and now - self._swept > HELD_UP:
+        if self._swept and now - self._swept > STALL_LIMIT:
             for connection in looked_after:
                 connection.since += now - self._swept
         self._swept = now
@@ -165,7 +165,7 @@ class Connections:
         self._find_idle()
         if are_exhausted():
             refusals.note("no more files can be opened, so new connections are closed; raise the limit (ulimit -n)")
-            for _ in range(ROOM):
+            for _ in range(EMERGENCY_CLOSES):
                 self.make_room()
         refusals.say_rest()
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # A process that was just stopped may hold the port for a moment.
 PORT_LIMIT = 5.0
-PAUSE = 0.1
+POLL_INTERVAL = 0.1
 
 
 def listen(config: Config) -> None:
     """Listen on `DEBUGPY_HOST` and `DEBUGPY_PORT`, for debuggers alone; with `DEBUGPY_WAIT`, wait until one attaches.
 
-    The worker of an `opa up` takes the port behind that one, which the api has. A port that somebody else holds is
+    The worker of an `opa up` takes the port behind that one, which the api has. A port that someone else holds is
     logged, and the process goes on without a debugger.
     """
     host, port = config.DEBUGPY_HOST, config.DEBUGPY_PORT
@@ -58,7 +58,7 @@ def _wait_until_free(host: str, port: int) -> str:
         reason, passing = _try(host, port)
         if not reason or not passing or time.monotonic() > deadline:
             return reason
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
 
 
 def _free_port(host: str) -> int:

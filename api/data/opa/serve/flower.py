@@ -109,7 +109,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _ask_for_the_password_everywhere() -> None:
-    """Flower itself shows its metrics, and in them the names of workers and tasks, to everybody."""
+    """Flower itself shows its metrics, and in them the names of workers and tasks, to everyone."""
     from flower import urls
     from flower.views.monitor import Metrics
     from tornado.web import authenticated

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
-STUCK = 60
+WORKER_TIMEOUT = 60
 HEARTBEAT = 5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
@@ -80,7 +80,7 @@ class Application(BaseApplication):  # type: ignore[misc]
             "logger_class": LogLogger,
             "preload_app": self.app is not None,
             "proc_name": "opa",
-            "timeout": STUCK,
+            "timeout": WORKER_TIMEOUT,
             "graceful_timeout": round(stop_limit(self.config)),
             "control_socket_disable": True,
             "worker_tmp_dir": shared_memory(),

@@ -1,4 +1,4 @@
-"""What goes on after its client has gone: it may for as long as a request may take, and not for ever."""
+"""What goes on after its client has gone: it may for as long as a request may take, and not forever."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Left:
 
     @classmethod
     def request(cls, shared: Shared, cycle: RequestResponseCycle) -> None:
-        """Look after a request that is not answered; what goes on behind an answer may go on for ever."""
+        """Look after a request that is not answered; what goes on behind an answer may go on forever."""
         left = cls(shared, cycle.task, cycle.scope)  # type: ignore[attr-defined]
         cycle.flow = left  # type: ignore[assignment]
 

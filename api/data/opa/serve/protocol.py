@@ -16,7 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from opa._compat import uvicorn as compat
-from opa.http.body_limits import SLOWEST
+from opa.http.body_limits import MIN_BYTES_PER_SECOND
 from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from opa.serve.config import SharingConfig
     from opa.serve.connections import Connections
 
-PIPELINED = 100
+MAX_PIPELINED = 100
 """Requests at most that a client has sent before the answer to the one before them."""
-RESERVE = 16
+RESERVED_CONNECTIONS = 16
 """Connections above the limit that are there for long enough to be told so, or to ask for the health of the process."""
-LINGERING = 32
+MAX_LINGERING = 32
 """Connections at most that have had their last answer and are read on for a moment, so that it arrives."""
-UNREAD = 1_048_576
+MAX_UNREAD_BYTES = 1_048_576
 """Bytes of a body at most that nobody has asked for. uvicorn stops reading at 64 KB, but a look at whether the client
 is still there makes it go on."""
-LINGER = 5.0
+LINGER_TIMEOUT = 5.0
 """Seconds that a client has to see its last answer while it still sends. Closed at once, the connection would be reset,
 and the answer lost."""
 LINGER_BYTES = 67_108_864
@@ -50,9 +50,9 @@ LINGER_BYTES = 67_108_864
 RETRY_AFTER = 1
 """Seconds after which a client may try again that was refused because there is too much to do."""
 
-AT_ONCE = 4096
+MAX_SMALL_READ = 4096
 """Bytes that are taken in as they come. Of more, others may be waiting for the end: chunks of a byte take long."""
-PART = 16_384
+CHUNK_SIZE = 16_384
 """Bytes of those that are taken in before all the others get on."""
 
 # What a connection is doing, for `look_after`.
@@ -166,7 +166,7 @@ class HttpProtocol(compat.HttpProtocol):
         above = self._above_limit()
         if above > 0 and not self._shared.make_room():
             self._is_above_limit = True
-            if above > RESERVE:
+            if above > RESERVED_CONNECTIONS:
                 self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -188,7 +188,7 @@ class HttpProtocol(compat.HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come: at once where it is little, by turns with other connections where it is much."""
-        if len(data) <= AT_ONCE and not self._held:
+        if len(data) <= MAX_SMALL_READ and not self._held:
             self._take_in(data)
         elif self._held:
             self._held = memoryview(bytes(self._held) + data)
@@ -199,7 +199,7 @@ class HttpProtocol(compat.HttpProtocol):
 
     def take_part(self) -> bool:
         """Take in some of what has arrived; whether there is more."""
-        part, self._held = self._held[:PART], self._held[PART:]
+        part, self._held = self._held[:CHUNK_SIZE], self._held[CHUNK_SIZE:]
         if part:
             self._take_in(bytes(part))
         if self._held and not self.transport.is_closing():
@@ -306,8 +306,8 @@ class HttpProtocol(compat.HttpProtocol):
             # The connection would be the websocket's, and nobody would look after the request, or hear of its end.
             refusals.note("a websocket was asked for before the request in front of it was answered (400)")
             self._give_up(400, "a websocket cannot begin before the requests in front of it are answered")
-        if len(self.pipeline) >= PIPELINED:
-            refusals.note(f"a client sent more than {PIPELINED} requests before an answer (503)")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            refusals.note(f"a client sent more than {MAX_PIPELINED} requests before an answer (503)")
             self._give_up(503, "too many requests before an answer")
         if self._is_new:
             self._is_new = False
@@ -511,7 +511,7 @@ class HttpProtocol(compat.HttpProtocol):
                 self.close_when_read()
         elif not isinstance(cycle.transport, _ClosedWhenRead):
             cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment]
-        elif len(cycle.body) > UNREAD:
+        elif len(cycle.body) > MAX_UNREAD_BYTES:
             refusals.note("a client sent a body behind a request that is not answered yet")
             self._answers.close()
 
@@ -521,11 +521,11 @@ class HttpProtocol(compat.HttpProtocol):
             return
         self._is_done = True
         self._discarded = 0
-        if self._shared.lingering >= LINGERING:
+        if self._shared.lingering >= MAX_LINGERING:
             self.transport.close()
             return
         self._shared.lingering += 1
-        self._lingering = self.loop.call_later(LINGER, self._end_lingering)
+        self._lingering = self.loop.call_later(LINGER_TIMEOUT, self._end_lingering)
         self.flow.resume_reading()
         self.transport.write_eof()
 
@@ -601,7 +601,7 @@ class HttpProtocol(compat.HttpProtocol):
             name = IDLE if self.is_idle() else waits
         else:
             name = ANSWER if cycle.response_started else REQUEST
-        progress = self._body_bytes // SLOWEST if name == REQUEST else 0
+        progress = self._body_bytes // MIN_BYTES_PER_SECOND if name == REQUEST else 0
         is_whole = cycle is None or not cycle.more_body
         return _Doing(name, cycle, unread_bytes(self.transport), progress, is_whole)
 

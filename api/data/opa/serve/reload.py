@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 ORPHANS_GRACE = 1.0
 NAMED_FILES = 3
-SOON = 10.0
-MANY_TIMES = 3
+RESTART_LOOP_WINDOW = 10.0
+RESTART_LOOP_COUNT = 3
 # Seconds until a process that has ended by itself starts again; twice as long each time. When it has lived as long as
 # the longest, as at first.
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
+MIN_RESTART_DELAY = 1.0
+MAX_RESTART_DELAY = 60.0
 
 
 def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None:
@@ -111,13 +111,14 @@ class Repeats:
 
     def note(self, files: list[str]) -> None:
         """These have changed; a warning says where they do soon after each start."""
-        is_soon = self._clock() - self._began < SOON
+        is_soon = self._clock() - self._began < RESTART_LOOP_WINDOW
         self._times = self._times + 1 if is_soon and files == self._files else int(is_soon)
         self._files = files
-        if self._times == MANY_TIMES:
+        if self._times == RESTART_LOOP_COUNT:
             log.warning(
-                f"{_named(files)} changed within {SOON:g} s of each of the last {MANY_TIMES} starts: where a plugin "
-                "writes that itself, let it write to a folder outside of PLUGIN_PATHS and of the settings"
+                f"{_named(files)} changed within {RESTART_LOOP_WINDOW:g} s of each of the last"
+                f" {RESTART_LOOP_COUNT} starts: where a plugin writes that itself, let it write to a folder outside of"
+                " PLUGIN_PATHS and of the settings"
             )
 
 
@@ -142,7 +143,7 @@ class Lives:
         self._stop = stop
         self._clock = clock
         self._began = clock()
-        self._pause = FIRST_PAUSE
+        self._pause = MIN_RESTART_DELAY
         self._next: float | None = None
         self._needs_change = False
         self._installed = installed
@@ -187,12 +188,12 @@ class Lives:
             level = "TRACE" if process_of_up() else "ERROR"
             log.log(level, "the process has ended; it restarts when a file changes")
             return
-        if self._clock() - self._began >= LONGEST_PAUSE:
-            self._pause = FIRST_PAUSE
+        if self._clock() - self._began >= MAX_RESTART_DELAY:
+            self._pause = MIN_RESTART_DELAY
         again = f"it restarts in {self._pause:g} s, or when a file changes"
         log.error(f"the process has ended with {how_it_ended(status)}; {again}")
         self._next = self._clock() + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._pause = min(2 * self._pause, MAX_RESTART_DELAY)
 
 
 class ModeProcess(Child):
@@ -268,5 +269,5 @@ def _named(paths: list[str]) -> str:
 
 
 def _short(path: str) -> str:
-    """A path as whoever looks at an `opa up` knows it: from the project's folder on."""
+    """A path as anyone who looks at an `opa up` knows it: from the project's folder on."""
     return from_here(path) if process_of_up() else path

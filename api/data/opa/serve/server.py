@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 # How long requests that are on their way have to arrive when the server stops: at least, since a handshake
 # may be under way, and at most, where clients keep connections open.
-DRAIN_SHORTEST = 0.2
-DRAIN_LONGEST = 1.0
-PAUSE = 0.05
+MIN_DRAIN = 0.2
+MAX_DRAIN = 1.0
+POLL_INTERVAL = 0.05
 # For what follows when GRACEFUL_TIMEOUT is over: cancelled requests end, and so does the process.
-LAST_WORDS = 2
-TICKS = 10
+SHUTDOWN_MARGIN = 2
+TICKS_PER_SECOND = 10
 
 
 class NotingLifespan(LifespanOn):
@@ -84,7 +84,7 @@ class ServerConfig(SharingConfig):
 
 def stop_limit(config: Config) -> float:
     """Seconds for an orderly stop: requests end, components disconnect, the process exits."""
-    return float(DRAIN_LONGEST + config.GRACEFUL_TIMEOUT + config.COMPONENT_DISCONNECT_TIMEOUT + LAST_WORDS)
+    return float(MAX_DRAIN + config.GRACEFUL_TIMEOUT + config.COMPONENT_DISCONNECT_TIMEOUT + SHUTDOWN_MARGIN)
 
 
 class Server(uvicorn.Server):
@@ -130,7 +130,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections once a second; uvicorn calls it ten times as often."""
-        if counter % TICKS == 0:
+        if counter % TICKS_PER_SECOND == 0:
             self.config.connections.sweep(asyncio.get_running_loop().time())
             await self._listeners.revive()
         return await super().on_tick(counter)
@@ -163,11 +163,11 @@ class Server(uvicorn.Server):
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
         clock = asyncio.get_running_loop().time
-        end = clock() + DRAIN_LONGEST
-        await asyncio.sleep(DRAIN_SHORTEST)
+        end = clock() + MAX_DRAIN
+        await asyncio.sleep(MIN_DRAIN)
         # There is no event for this: uvicorn's protocols share a plain set.
         while state.connections and clock() < end and not self.force_exit:  # noqa: ASYNC110
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(POLL_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop serving; a second SIGINT does not wait for requests.

@@ -24,7 +24,7 @@ PASSING = (StartError, ComponentConnectError, ComponentUnavailableError, Lifecyc
 
 
 def main() -> None:
-    """Load the settings and run the mode; a mistake that somebody can fix is one line, and status 1 or `MISTAKE`."""
+    """Load the settings and run the mode; a mistake that a user can fix is one line, and status 1 or `MISTAKE`."""
     from opa.process.error_report import print_start_error
 
     if sys.argv[1:]:

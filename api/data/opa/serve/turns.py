@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Protocol
 
-TURN = 0.005
+TIME_SLICE = 0.005
 """Seconds after which all the others get on: requests, and the routes that are to have the messages."""
 
 
@@ -35,7 +35,7 @@ class Turns:
         self._waiting.append(taker)
 
     def _go(self) -> None:
-        end = time.perf_counter() + TURN
+        end = time.perf_counter() + TIME_SLICE
         waiting = self._waiting
         try:
             while waiting:

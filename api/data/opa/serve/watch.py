@@ -19,9 +19,9 @@ from opa.serve.watched import Stamp, Watched
 
 POLL_SECONDS = 0.4
 # With notifications: how long until the files are compared without one.
-LOOK_AGAIN_SECONDS = 2.0
-QUIET_SECONDS = 0.1
-RESTLESS_SECONDS = 5.0
+RESCAN_SECONDS = 2.0
+DEBOUNCE_SECONDS = 0.1
+MAX_DEBOUNCE_SECONDS = 5.0
 
 
 class Stop(Protocol):
@@ -90,8 +90,8 @@ def without_nested(folders: Iterable[Path]) -> list[Path]:
 
 def _when_quiet(watched: list[Watched], last: Snapshot, stop: Stop) -> Snapshot:
     """The snapshot after the last of many steps, as in a `git checkout`."""
-    for _ in range(round(RESTLESS_SECONDS / QUIET_SECONDS)):
-        if stop.wait(QUIET_SECONDS):
+    for _ in range(round(MAX_DEBOUNCE_SECONDS / DEBOUNCE_SECONDS)):
+        if stop.wait(DEBOUNCE_SECONDS):
             break
         now = take_snapshot(watched)
         if now == last:
@@ -115,7 +115,7 @@ def _moments(folders: list[Path], polling: bool, stop: Stop) -> Iterator[None]:
             watch_filter=None,
             debounce=50,
             step=20,
-            rust_timeout=round(LOOK_AGAIN_SECONDS * 1000),
+            rust_timeout=round(RESCAN_SECONDS * 1000),
             yield_on_timeout=True,
             stop_event=stop,
             ignore_permission_denied=True,

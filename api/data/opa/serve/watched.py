@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opa.settings.files import READERS
 
-LEFT_OUT = {"__pycache__", "node_modules"}
+IGNORED_FOLDERS = {"__pycache__", "node_modules"}
 VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 """The file that each folder of a virtual environment has."""
 PACKAGE_FILES = ("default-settings.yaml",)
@@ -64,12 +64,12 @@ def _listed(folder: str, *, is_outermost: bool) -> Iterator[tuple[os.DirEntry[st
     try:
         with os.scandir(folder) as listed:
             entries = {entry.name: entry for entry in listed}
-    except OSError:  # gone since it was listed, not ours to read, or too deep: whoever imports from it says so
+    except OSError:  # gone since it was listed, not ours to read, or too deep: the import says so
         return
     if VIRTUAL_ENVIRONMENT in entries and not is_outermost:
         return
     for name, entry in entries.items():
-        if not name.startswith(".") and name not in LEFT_OUT:
+        if not name.startswith(".") and name not in IGNORED_FOLDERS:
             yield entry, entries
 
 

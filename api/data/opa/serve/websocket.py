@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from opa._compat.uvicorn import Received, Sent
     from opa.serve.config import SharingConfig
 
-PART = 1024
+CHUNK_SIZE = 1024
 """Bytes that are taken in before the queue is looked at again. 170 frames may be in them, which take milliseconds."""
-AT_ONCE = 16
+MESSAGES_PER_TURN = 16
 """Messages that a route gets before all the others get on."""
-EMPTY_FRAMES = 1000
+MAX_EMPTY_FRAMES = 1000
 """Frames at most that bring a route nothing, between two looks: pings, pongs, and empty parts of a message."""
-FRAGMENTS = 65_536
+MAX_FRAGMENTS = 65_536
 """Parts of a message at most: empty ones take memory too, and count for nothing in its size."""
 TOO_BIG = 1009
 NOT_UTF8, AGAINST_THE_RULES = 1007, 1008
-UNREAD_PONGS = 1_048_576
+MAX_UNREAD_PONG_BYTES = 1_048_576
 """Bytes at most that wait for a client that sends pings and reads none of the answers."""
 
 
@@ -84,7 +84,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def receive(self) -> Received:
         """The next message; then take in what has been held back for it."""
         self._received += 1
-        if self._received > AT_ONCE:
+        if self._received > MESSAGES_PER_TURN:
             self._received = 0
             await asyncio.sleep(0)  # before a message is taken, so that none is lost where this is cancelled
         message = await super().receive()
@@ -111,10 +111,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def take_part(self) -> bool:
         """Take in some of what has arrived; whether there is more, and room for it."""
-        part, self._held = self._held[:PART], self._held[PART:]
+        part, self._held = self._held[:CHUNK_SIZE], self._held[CHUNK_SIZE:]
         if part and not self.transport.is_closing():
             super().data_received(bytes(part))
-            if self._empty_frames > EMPTY_FRAMES and not self.transport.is_closing():
+            if self._empty_frames > MAX_EMPTY_FRAMES and not self.transport.is_closing():
                 self._refuse_flood()
         if self.transport.is_closing():
             self._held = memoryview(b"")
@@ -146,7 +146,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_ping()
         # A route may have large messages under way, which are none of a ping's doing.
         self._pongs = self._pongs + self.transport.get_write_buffer_size() - before if before else 0
-        if self._pongs > UNREAD_PONGS:
+        if self._pongs > MAX_UNREAD_PONG_BYTES:
             refusals.note("the client of a websocket sent pings, and did not read the answers")
             self.transport.abort()
 
@@ -199,7 +199,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.close()
 
     def _refuse_flood(self) -> None:
-        refusals.note(f"a websocket sent more than {EMPTY_FRAMES} empty frames in a second (1008)")
+        refusals.note(f"a websocket sent more than {MAX_EMPTY_FRAMES} empty frames in a second (1008)")
         self.frames = []
         self.conn.fail(AGAINST_THE_RULES, "too many empty frames")
         self.handle_parser_exception()
@@ -209,7 +209,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if not event.data and not event.fin:
             self._empty_frames += 1
         super().handle_cont(event)
-        if len(self.frames) > FRAGMENTS:
+        if len(self.frames) > MAX_FRAGMENTS:
             self.frames = []
             self.conn.fail(TOO_BIG, "too many fragments")
             self.handle_parser_exception()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
     from opa.tasks.application import TaskApplication
 
-LAST_WORDS = 20.0
+SHUTDOWN_MARGIN = 20.0
 """Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
 
 
@@ -30,7 +30,7 @@ def serve(config: Config) -> None:
         SystemExit: Celery ended, with its status.
     """
     # Also for a reload: a task that runs has the time that it was promised.
-    limit = config.GRACEFUL_TIMEOUT + LAST_WORDS
+    limit = config.GRACEFUL_TIMEOUT + SHUTDOWN_MARGIN
     if not runs_in_development(config, reload_limit=limit, stop_limit=limit):
         run(config)
 
@@ -49,7 +49,7 @@ def serve_alone(config: Config) -> None:
     from celery.exceptions import SecurityWarning
 
     if os.geteuid() == 0:
-        # At each start anew it is no news; in production it is said once.
+        # After a restart it is no news; in production it is said once.
         warnings.simplefilter("ignore", SecurityWarning)
     run(config)
 

@@ -126,7 +126,7 @@ class Config:
         return self._texts.get(tuple(str(part).upper().replace("-", "_") for part in path))
 
     def adopt(self, other: Config) -> None:
-        """Become what `other` is: whoever has imported this object sees the new settings from now on."""
+        """Become what `other` is: anyone who has imported this object sees the new settings from now on."""
         settings = other._loaded()
         self.__dict__.update(settings)
         for name in self.__dict__.keys() - settings.keys():

@@ -23,7 +23,7 @@ from opa.errors import SettingsError
 DEFAULT_SECTION = "default"
 
 TIME_LIMIT = 30.0
-"""Seconds for one file. A Python file may have to ask somebody for a password."""
+"""Seconds for one file. A Python file may have to ask someone for a password."""
 
 
 PYTHON_PACKAGE = "opa_settings"

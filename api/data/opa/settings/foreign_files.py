@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from opa._util.walking import Status, all_below, way_to
 
-MOST = 100_000
-"""Files and folders that are looked at, so that no start takes for ever."""
+MAX_FILES = 100_000
+"""Files and folders that are looked at, so that no start takes forever."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class _Why(NamedTuple):
 def foreign_file(folder: Path) -> Foreign | None:
     """What another user could make root run, were it to run what is in `folder`; for root alone.
 
-    That is whatever belongs to somebody else or is writable for everybody: the folder, something at any depth in it, a
+    That is whatever belongs to someone else or is writable for everyone: the folder, something at any depth in it, a
     link on the way, the folder that has it, in which one could put another in its place. Links are followed, as Python
-    does. Folders further above are not looked at: a home is often of somebody else, and who has it, has its root in any
+    does. Folders further above are not looked at: a home is often of someone else, and who has it, has its root in any
     case. Nor are groups: who is in root's is trusted.
 
     A process of another user runs with that user's rights, and nobody gains by it.
@@ -57,14 +57,14 @@ def foreign_file(folder: Path) -> Foreign | None:
                 if path not in above and (why := _why(status)):
                     return _foreign(path, why, is_above=path == project)
                 way.append((path, status))
-        except OSError:  # it is not there, or a link leads nowhere; whoever reads it says so
+        except OSError:  # it is not there, or a link leads nowhere; reading it says so
             continue
         for path, status in all_below(way[-1], seen):
             looked_at += 1
             if why := _why(status):
                 return _foreign(path, why)
-            if looked_at > MOST:
-                return Foreign(folder, f"from a folder with more than {MOST} files", "move other files elsewhere")
+            if looked_at > MAX_FILES:
+                return Foreign(folder, f"from a folder with more than {MAX_FILES} files", "move other files elsewhere")
             if stat.S_ISLNK(status.st_mode):
                 ways.append(path)
     return None

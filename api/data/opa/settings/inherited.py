@@ -21,7 +21,7 @@ def handing_variable(source: str, settings: Mapping[str, Any]) -> dict[str, str]
     """The environment variable that hands settings down.
 
     Args:
-        source: what to call whoever gives them, as a source.
+        source: the name of their source.
         settings: by name, which may be dotted.
     """
     return {HANDED_VARIABLE: json.dumps({"source": source, "settings": dict(settings)})}
@@ -36,7 +36,7 @@ def handed_settings() -> tuple[str, Mapping[str, Any]]:
     """Who has handed settings down to this process, and which.
 
     Raises:
-        ValueError: the variable was written by somebody else.
+        ValueError: the variable was written by someone else.
     """
     text = os.environ.get(HANDED_VARIABLE)
     if not text:

@@ -47,7 +47,7 @@ __all__ = ["Config", "config", "load_settings"]
 logger = logging.getLogger("opa.settings")
 
 TIME_LIMIT = 30.0
-"""Seconds to put together what the files and variables say; a template (`@jinja`) can go on for ever."""
+"""Seconds to put together what the files and variables say; a template (`@jinja`) can go on forever."""
 
 
 def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "the program") -> Config:

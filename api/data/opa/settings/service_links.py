@@ -20,7 +20,7 @@ def service_links(environ: Mapping[str, str], settings: Collection[str] = ()) ->
     """The names of those variables in `environ` that describe a service.
 
     Which services there are, `NAME_PORT_8000_TCP` and Docker's `NAME_NAME` say by themselves. `NAME_PORT` may be
-    somebody's own, unless it is one of `settings`, or `NAME_SERVICE_HOST` stands beside it.
+    the user's own, unless it is one of `settings`, or `NAME_SERVICE_HOST` stands beside it.
 
     Args:
         environ: the variables.
@@ -51,6 +51,6 @@ def _describes(name: str, value: str, service: str) -> bool:
     if not name.startswith(f"{service}_"):
         return False
     what = name[len(service) + 1 :]
-    if what == "PORT":  # or else somebody has set it since, who wins
+    if what == "PORT":  # or else someone has set it since, who wins
         return bool(_ADDRESS.fullmatch(value))
     return (what == "NAME" and value.startswith("/")) or bool(_REST.fullmatch(what))

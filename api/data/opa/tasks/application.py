@@ -311,7 +311,7 @@ class TaskApplication(Application):
             failure.__cause__ = error
             self.unmade[name] = failure
             return UnmadeTask(failure)
-        if is_discarded:  # whoever has it may hold it, and nobody finds it
+        if is_discarded:  # anyone who has it may hold it, and nobody finds it
             self.made_tasks.pop(name, None)
         return task
 

@@ -31,9 +31,9 @@ from opa.tasks.marks import (
 )
 
 NAME = "json"
-"""The serializer's name: it takes the place of kombu's, so that it holds wherever somebody asks for JSON."""
+"""The serializer's name: it takes the place of kombu's, so that it holds wherever someone asks for JSON."""
 CONTENT_TYPE = "application/json"
-DEEPEST = MAX_TASK_DEPTH + 2
+MAX_DEPTH = MAX_TASK_DEPTH + 2
 """Levels that are written at all."""
 
 _ARGUMENTS_LIE_AT = 2
@@ -97,7 +97,7 @@ class Sending:
         self.limits = limits
         self.task = task
         self.parameters_of = parameters_of
-        self.depth = min(limits.depth, DEEPEST)
+        self.depth = min(limits.depth, MAX_DEPTH)
 
     def __enter__(self) -> None:
         self._token = _sending.set(self)
@@ -137,9 +137,9 @@ def encode(value: Any) -> str:
     """
     sending = _sending.get()
     try:
-        marked = loosely(value, DEEPEST) if sending is None else _marked_message(value, sending)
+        marked = loosely(value, MAX_DEPTH) if sending is None else _marked_message(value, sending)
     except TooDeepError as error:
-        named = f"TASK_MAX_DEPTH is {sending.limits.depth}" if sending else f"{DEEPEST} is the limit"
+        named = f"TASK_MAX_DEPTH is {sending.limits.depth}" if sending else f"{MAX_DEPTH} is the limit"
         raise TooLargeError(f"{error}, {named}") from None
     text = kombu_json.dumps(marked)
     if sending is not None and len(text) > sending.limits.bytes:
@@ -161,7 +161,7 @@ def _read(typed: Typed) -> Any:
     return _reader[0](typed) if _reader and not _leaves_unread.get() else typed
 
 
-def written(value: Any, parameters: Parameters | None, name: str | None, depth: int = DEEPEST) -> Any:
+def written(value: Any, parameters: Parameters | None, name: str | None, depth: int = MAX_DEPTH) -> Any:
     """An argument or a result as JSON that is marked.
 
     Args:
@@ -197,12 +197,12 @@ def marked_arguments(
     Raises:
         UnfitError: one of them would not arrive as it is.
     """
-    return _marked_arguments(args, kwargs, task, Sending(Limits(depth=DEEPEST), task, parameters_of))
+    return _marked_arguments(args, kwargs, task, Sending(Limits(depth=MAX_DEPTH), task, parameters_of))
 
 
 def _marked_message(value: Any, sending: Sending) -> Any:
     if not isinstance(value, tuple) or len(value) not in (_BODY, _EAGER_BODY):
-        return loosely(value, min(sending.depth + _ARGUMENTS_LIE_AT, DEEPEST))
+        return loosely(value, min(sending.depth + _ARGUMENTS_LIE_AT, MAX_DEPTH))
     args, kwargs, *embedded = value
     # Most arguments need no look at each of them.
     if (

@@ -49,7 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "interval_start": 0.2}},
     # One pool for all threads, so that all connections can be closed.
     "result_backend_thread_safe": True,
-    # A worker connects anew whatever the broker says to it; what ends one all the same, its consumer knows.
+    # A worker reconnects whatever the broker says to it; what ends one all the same, its consumer knows.
     "broker_channel_error_retry": True,
     "beat_scheduler": "opa.tasks.beat.service:Scheduler",
 }
@@ -151,7 +151,7 @@ def _set_up(manager: PluginManager, app: Any) -> Celery:
             hint="Fix the hook, which returns the application that is to be used",
         )
         failure.__cause__ = cause
-        manager.leave_out(plugin, failure)
+        manager.skip(plugin, failure)
 
 
 def _check_tasks(manager: PluginManager, app: Any) -> None:
@@ -179,7 +179,7 @@ def _refuse(manager: PluginManager, app: Any, task: str, failure: RegistrationEr
     failure.plugin = manager.plugin_of_module(function.__module__)
     if failure.plugin is None:
         raise failure
-    manager.leave_out(failure.plugin, failure)
+    manager.skip(failure.plugin, failure)
 
 
 def _check_queues(manager: PluginManager, app: Celery) -> None:

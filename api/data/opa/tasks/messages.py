@@ -22,11 +22,11 @@ from opa.tasks.codec import CONTENT_TYPE, Limits, Unread, decode
 if TYPE_CHECKING:
     from kombu import Message
 
-LONGEST_NAME = 1024
+MAX_NAME_LENGTH = 1024
 """Characters of an id, or of the name of a task."""
-LONGEST_LIMIT = 10 * 365 * 86400
+MAX_TIME_LIMIT = 10 * 365 * 86400
 """Seconds of a time limit."""
-MOST_RETRIES = 2**31
+MAX_RETRIES = 2**31
 ENVELOPE = 2
 """An argument stands in the list of arguments, and that in the body."""
 
@@ -161,7 +161,7 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
     for name in _NAMES:
         value = fields.get(name)
         if not value or not _is_short_text(value):
-            raise UnfitMessageError(f"'{name}' should be a text of {LONGEST_NAME} characters at most")
+            raise UnfitMessageError(f"'{name}' should be a text of {MAX_NAME_LENGTH} characters at most")
     for name, (is_fit, expected) in _FIELDS.items():
         if (value := fields.get(name)) is not None and not is_fit(value):
             raise UnfitMessageError(f"'{name}' should be {expected}")
@@ -172,7 +172,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_short_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME and (value.isascii() or _is_unicode(value))
+    return isinstance(value, str) and len(value) <= MAX_NAME_LENGTH and (value.isascii() or _is_unicode(value))
 
 
 def _is_unicode(text: str) -> bool:
@@ -189,7 +189,7 @@ def _is_switch(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < MOST_RETRIES
+    return type(value) is int and 0 <= value < MAX_RETRIES
 
 
 def _is_time(value: Any) -> bool:
@@ -211,7 +211,7 @@ def _is_limit(value: Any) -> bool:
         isinstance(value, int | float)
         and not isinstance(value, bool)
         and math.isfinite(value)
-        and 0 <= value <= LONGEST_LIMIT
+        and 0 <= value <= MAX_TIME_LIMIT
     )
 
 

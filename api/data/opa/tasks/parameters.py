@@ -1,7 +1,7 @@
 """What the parameters of a task say of their arguments: annotations write what JSON has not, and read it again.
 
 Pydantic does it, for its models, dataclasses, enums, sets and whatever else it knows, also inside lists and dicts. An
-argument is sent only if what is read equals it: whoever sends it is told, and not the task.
+argument is sent only if what is read equals it: anyone who sends it is told, and not the task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from opa.errors import TaskArgumentError
-from opa.tasks.codec import DEEPEST, read_by, written
+from opa.tasks.codec import MAX_DEPTH, read_by, written
 from opa.tasks.marks import PLAIN, InexactError, Typed, exactly
 
 RETURN = "return"
@@ -205,7 +205,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | set | frozenset | deque):
         return [_plain(item) for item in value]
     try:
-        exactly(value, DEEPEST, or_equal=True)
+        exactly(value, MAX_DEPTH, or_equal=True)
     except TypeError:
         value = to_jsonable_python(value)
     return value

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 0.5
+MIN_POLL_INTERVAL = 0.02
+MAX_POLL_INTERVAL = 0.5
 
 
 class TaskResult(Generic[R]):
     """A task that was sent.
 
     Attributes:
-        id: by which anybody may ask for it: `celery.AsyncResult(id)`.
+        id: by which anyone may ask for it: `celery.AsyncResult(id)`.
         celery: the `AsyncResult` of Celery, whose methods hold the event loop.
     """
 
@@ -58,7 +58,7 @@ class TaskResult(Generic[R]):
         if self.celery.ignored and not isinstance(self.celery, EagerResult):
             nothing: R = None  # type: ignore[assignment]  # as Celery's
             return nothing
-        pauses = growing(FIRST_PAUSE, LONGEST_PAUSE)
+        pauses = growing(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL)
         while True:
             meta = await self._meta()
             if meta["status"] in states.PROPAGATE_STATES:

@@ -53,7 +53,7 @@ def reach(app: Celery) -> None:
 
 def let_go(app: Celery) -> None:
     """Close every connection of the application."""
-    # kombu keeps its pools by URL for the whole process; nobody is to get a closed one from there.
+    # kombu keeps its pools by URL for the whole process; no one must get a closed one from there.
     key = eqhash(app.connection_for_write())
     kombu.pools.producers.pop(key, None)
     if pool := kombu.pools.connections.pop(key, None):
@@ -66,7 +66,7 @@ def let_go(app: Celery) -> None:
 
 
 def _ensure(connection: Any, time_limit: float, *, reraise_as_library_errors: bool) -> None:
-    """Connect to the broker; each address once, since whoever calls this tries again by itself."""
+    """Connect to the broker; each address once, since anyone who calls this tries again by itself."""
     connection.ensure_connection(
         max_retries=max(len(connection.alt) - 1, 0),
         interval_start=0,

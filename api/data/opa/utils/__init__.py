@@ -10,7 +10,7 @@ from opa._util.hosts import hosts_in_url, resolves
 
 Item = TypeVar("Item", bound=Hashable)
 
-LOOK_UP_LIMIT = 2.0
+DNS_TIMEOUT = 2.0
 
 
 def unique(items: Iterable[Item]) -> list[Item]:
@@ -51,4 +51,4 @@ def host_exists(data: str, resolver: str | Callable[[str], str] | None = None) -
         hosts = (resolver(data),)
     else:
         hosts = (data,)
-    return any(resolves(host, LOOK_UP_LIMIT) for host in hosts) or not hosts
+    return any(resolves(host, DNS_TIMEOUT) for host in hosts) or not hosts

@@ -298,7 +298,7 @@ class Early:
     """A document that is there already, of an application as it was."""
 
     def __init__(self, app: FastAPI, document: Document | None) -> None:
-        self.routes = Routes.of(app)
+        self.routes = Routes.from_app(app)
         self._document = document
 
     def wait(self, app: FastAPI) -> Document | None:

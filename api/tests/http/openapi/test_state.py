@@ -42,7 +42,7 @@ def test_a_route_that_is_changed_in_its_place_has_another_fingerprint(change: Ca
     before = fingerprint(app)
     assert fingerprint(app) == before
     change(route)
-    assert Routes.of(app).are_those_of(app)
+    assert Routes.from_app(app).are_those_of(app)
     assert fingerprint(app) != before
 
 

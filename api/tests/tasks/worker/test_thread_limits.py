@@ -24,7 +24,7 @@ from opa.tasks.worker.threads import Job
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> ThreadLimits:
-    monkeypatch.setattr(thread_limits, "PAUSE", 0.01)
+    monkeypatch.setattr(thread_limits, "POLL_INTERVAL", 0.01)
     return ThreadLimits()
 
 

@@ -48,7 +48,7 @@ class Amqp(AMQP):
 
 
 def forget_producers(amqp: AMQP) -> None:
-    """Have the pool of producers made anew when it is needed again."""
+    """Have the pool of producers made again when it is needed again."""
     amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 _SECRET_ANYWHERE = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY")
 _SECRET_WORDS = frozenset({"PASS", "PWD", "KEY", "KEYS", "DSN", "AUTHORIZATION", "SIG", "SIGNATURE"})
-# A switch of CORS, and whatever somebody writes there by mistake.
+# A switch of CORS, and whatever someone writes there by mistake.
 _NOT_SECRET = frozenset({"ALLOW_CREDENTIALS"})
 # In running text "key = value" is mostly no secret.
 _SECRET_WORDS_IN_TEXT = frozenset({"PASS", "PWD", "DSN", "AUTHORIZATION"})

@@ -61,7 +61,7 @@ def mask_value(value: Any) -> Any:
     return value
 
 
-DEEPEST = 50
+MAX_DEPTH = 50
 """How far `masked` looks into what holds what holds …"""
 _ITEMS = (list, tuple, set, frozenset)
 PRINTED_WHOLE = frozenset({dict, *_ITEMS})
@@ -89,7 +89,7 @@ def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911 
     For values that are about to become a text, while it is still known what belongs to which name.
 
     Raises:
-        RecursionError: it holds itself, or is nested deeper than `DEEPEST`.
+        RecursionError: it holds itself, or is nested deeper than `MAX_DEPTH`.
     """
     kind = type(value)
     if kind is str:
@@ -98,7 +98,7 @@ def masked(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911 
         return value
     if kind is int or kind is float:
         return MASK if is_secret_number(name) else value
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, _ITEMS):
         return _masked_items(value, name, depth)

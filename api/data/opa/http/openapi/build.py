@@ -39,7 +39,7 @@ def _in_pieces(app: FastAPI) -> dict[str, Any]:
 
 
 def _in_one_piece(app: FastAPI) -> dict[str, Any]:
-    """What `app.openapi()` gives; by a copy of the application, which keeps it for ever."""
+    """What `app.openapi()` gives; by a copy of the application, which keeps it forever."""
     try:
         return copy.copy(app).openapi()
     except Exception:

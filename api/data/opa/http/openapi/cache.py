@@ -27,10 +27,10 @@ from opa.logging.logger import log
 Result = TypeVar("Result")
 
 RETRY_PAUSE = 5.0
-"""Seconds after which a document that could not be built is tried again, when somebody asks: what was missing may be
+"""Seconds after which a document that could not be built is tried again, when someone asks: what was missing may be
 there, such as a catalogue that a model reads."""
 ROOT_PATHS = 16
-"""Documents that are kept; a middleware may take the root path from a header, and so from anybody."""
+"""Documents that are kept; a middleware may take the root path from a header, and so from anyone."""
 SWITCH_INTERVAL = 0.0005
 """Seconds after which the thread that builds lets another one run. The event loop would wait for Python's 5 ms, some
 times in each of its turns; this makes the delay a fourth, and building takes no longer."""
@@ -69,7 +69,7 @@ class _Kept:
     failed: float | None = None
 
     def is_of(self, app: FastAPI) -> bool:
-        """Whether it need not be built anew."""
+        """Whether it need not be built again."""
         if self.failed is not None and time.monotonic() - self.failed >= RETRY_PAUSE:
             return False
         return self.routes is None or self.routes.are_those_of(app)
@@ -129,7 +129,7 @@ class DocumentKeeper:
             except OpenApiError as error:  # which does not say that it cannot be built here
                 self._logged = error.problem
         with _beside_the_event_loop():
-            kept.routes = Routes.of(self._app)
+            kept.routes = Routes.from_app(self._app)
             try:
                 return build_and_log(self._app, self._logged)
             except OpenApiError as error:
@@ -163,7 +163,7 @@ def _begun(function: Callable[[], Result]) -> Future[Result]:
     def work() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is handed to whoever awaits
+        except BaseException as error:  # noqa: BLE001 - it is handed to the awaiting code
             future.set_exception(error)
 
     context = contextvars.copy_context()

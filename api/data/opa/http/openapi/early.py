@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 MANY_ROUTES = 100
-"""With fewer it takes less than 50 ms when somebody asks for it."""
+"""With fewer it takes less than 50 ms when someone asks for it."""
 LIMIT = 120.0
 """Seconds after which nobody waits any more: what was forked beside a thread may stand still."""
 BUILDER_NICENESS = 10
@@ -91,7 +91,7 @@ def begin(app: FastAPI, manager: PluginManager) -> Early | None:
     try:
         file = _shared_file()
         done, writer = os.pipe()
-        early = Early(Routes.of(app), file, done, time.monotonic() + LIMIT)
+        early = Early(Routes.from_app(app), file, done, time.monotonic() + LIMIT)
         child = os.fork()
     except OSError as error:
         log.warning(

@@ -53,11 +53,11 @@ class Routes:
     about: str
 
     @classmethod
-    def of(cls, app: FastAPI) -> Routes:
+    def from_app(cls, app: FastAPI) -> Routes:
         """Those of now; for any thread."""
         routers, listed = [app.router, app.webhooks], []
         for router in routers:  # which grows meanwhile
-            listed.append(_Listed.of(router.routes))
+            listed.append(_Listed.from_routes(router.routes))
             # In a fork each route that is touched first brings a page of memory to copy. A loop lets other threads in
             # meanwhile; whatever takes all of them in one go comes after it.
             for route in router.routes:
@@ -87,7 +87,7 @@ class _Listed:
     routes: tuple[BaseRoute, ...] = ()
 
     @classmethod
-    def of(cls, routes: list[BaseRoute]) -> _Listed:
+    def from_routes(cls, routes: list[BaseRoute]) -> _Listed:
         return cls(routes.state) if isinstance(routes, RouteList) else cls(None, tuple(routes))
 
     def is_still(self, routes: list[BaseRoute]) -> bool:

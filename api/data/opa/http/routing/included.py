@@ -46,7 +46,7 @@ class Inclusion:
     _seen: list[tuple[APIRouter, tuple[object, int]]]
 
     @classmethod
-    def of(cls, included: IncludedRouter, alarm: Alarm) -> Inclusion | None:
+    def from_router(cls, included: IncludedRouter, alarm: Alarm) -> Inclusion | None:
         """What `included` comes to; puts `alarm` on when one of its routers has got or lost a route.
 
         Returns:

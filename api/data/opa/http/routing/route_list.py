@@ -53,7 +53,7 @@ class RouteList(list[BaseRoute]):
         return self.version, len(self)
 
     def watch(self, alarm: Alarm) -> None:
-        """Put `alarm` on after each change from now on, as long as somebody else holds it."""
+        """Put `alarm` on after each change from now on, as long as someone else holds it."""
         others = [other for other in self._alarms if other() not in {None, alarm}]
         self._alarms = (*others, ref(alarm))
 

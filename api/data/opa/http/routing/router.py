@@ -95,7 +95,7 @@ class IndexedRouter(Router):
         with self._lock:
             super().include_router(router, **options)
             included = cast("IncludedRouter", self._routes[-1])
-            inclusion = Inclusion.of(included, self._alarm)
+            inclusion = Inclusion.from_router(included, self._alarm)
             if inclusion is not None and inclusion.routes and not inclusion.has_frontend:
                 self._routes.exchange_last(inclusion.routes)
                 self._included.append(inclusion)
@@ -188,7 +188,7 @@ class IndexedRouter(Router):
 
     def _included_by(self, included: IncludedRouter) -> Inclusion | None:
         try:
-            return Inclusion.of(included, self._alarm)
+            return Inclusion.from_router(included, self._alarm)
         except Exception:  # noqa: BLE001 - FastAPI raises it again for the requests that get as far as this router
             return None
 

@@ -55,7 +55,7 @@ def same(answer: Any) -> Any:
 
 
 # A read gives up after `socket_timeout`, also when the command asked the server to hold its answer back for
-# longer: `blpop(key, 30)`, or a walrus lock that somebody else holds (redis-py issue 2807). These two classes
+# longer: `blpop(key, 30)`, or a walrus lock that someone else holds (redis-py issue 2807). These two classes
 # let such a command wait for as long as it asked.
 class PatientRedis(aioredis.Redis):
     """A `redis.asyncio.Redis` whose blocking commands may take longer than `socket_timeout`."""
@@ -93,9 +93,9 @@ class PatientDatabase(walrus.Database):  # type: ignore[misc]  # walrus has no t
 # A connection of the pool may have died without a word: its server's machine is gone, or a firewall has forgotten it.
 # It looks sound until it is used, and then the command fails; to send that once more is not safe, since it may have
 # been carried out. So a connection that has rested is asked for an answer before it gets a command. What is under way
-# when a connection is lost still fails. The `health_check_interval` of redis-py asks too, but connects anew only where
+# when a connection is lost still fails. The `health_check_interval` of redis-py asks too, but reconnects only where
 # its `retry` sends commands once more as well; and it takes a user who may not ping for a server that does not answer.
-RESTED = 1.0
+IDLE_CHECK_AFTER = 1.0
 """Seconds without a command, after which a connection is asked."""
 
 
@@ -112,7 +112,7 @@ class Rests:
     def has_rested(self, connection: Any) -> bool:
         """Whether it was used before, and not for a while."""
         last_use = self._last_use.get(connection)
-        return last_use is not None and time.monotonic() - last_use >= RESTED
+        return last_use is not None and time.monotonic() - last_use >= IDLE_CHECK_AFTER
 
 
 class AsyncPool(GuardedAsyncPool):

@@ -1,7 +1,7 @@
 """Keeps web pages away from the port of the debugger.
 
 debugpy's adapter takes any line for a header, and so each POST request of a browser for a message; and a page may send
-such a request to 127.0.0.1 without asking anybody. The adapter is a process of debugpy's own, with an environment that
+such a request to 127.0.0.1 without asking anyone. The adapter is a process of debugpy's own, with an environment that
 one can choose: there the folder of this package comes first, so that Python imports its `sitecustomize` at the start.
 """
 

@@ -15,11 +15,11 @@ import time
 from typing import Any
 
 BEGINNING = b"Content-Length:"
-LIMIT = 10.0
+SILENCE_TIMEOUT = 10.0
 """Seconds that a connection may say nothing; a debugger speaks first."""
-MOST = 32
+MAX_WAITING = 32
 """Connections that may say nothing at the same time; then the oldest is closed."""
-PAUSE = 0.05
+POLL_INTERVAL = 0.05
 
 PORT = int(os.environ.pop("OPA_DEBUG_GATE_PORT", "0"))
 Accepted = tuple[socket.socket, Any]
@@ -46,7 +46,7 @@ def accept(self: socket.socket) -> Accepted:
             return debugger
         if any(found[0] in readable for _, found in _waiting):
             # It has said a part of the word, which stays readable.
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
 
 def _next_debugger() -> Accepted | None:
@@ -57,9 +57,9 @@ def _next_debugger() -> Accepted | None:
         if verdict:
             _waiting.remove(item)
             return found
-        if verdict is False or time.monotonic() - since > LIMIT:
+        if verdict is False or time.monotonic() - since > SILENCE_TIMEOUT:
             _close(item)
-    for item in _waiting[:-MOST]:
+    for item in _waiting[:-MAX_WAITING]:
         _close(item)
     return None
 

@@ -32,7 +32,7 @@ def home_key(project: str) -> str:
     return f"opa:{project}:beat:home"
 
 
-AHEAD = 86_400.0
+MAX_CLOCK_SKEW = 86_400.0
 """Seconds by which the clock of another machine may be ahead of ours."""
 
 
@@ -48,7 +48,7 @@ def times_in(found: Iterable[tuple[bytes, bytes | None]]) -> dict[str, float]:
             continue
         try:
             moment = float(text)
-            if not 0 <= moment <= time.time() + AHEAD:  # NaN is no such time either
+            if not 0 <= moment <= time.time() + MAX_CLOCK_SKEW:  # NaN is no such time either
                 raise ValueError
             times[name.decode()] = moment
         except ValueError:
@@ -59,7 +59,7 @@ def times_in(found: Iterable[tuple[bytes, bytes | None]]) -> dict[str, float]:
 
 
 def decoded(value: bytes) -> str:
-    """The text that stands in redis, whatever somebody has written there."""
+    """The text that stands in redis, whatever someone has written there."""
     return value.decode(errors="backslashreplace")
 
 

@@ -69,7 +69,7 @@ class Lease:
     def hold(self) -> bool:
         """Take it where it is free, prolong it where it is ours; false where another process holds it.
 
-        Afterwards `holder` names who holds it, as `host:pid`, and `was_free` says whether nobody did: then somebody
+        Afterwards `holder` names who holds it, as `host:pid`, and `was_free` says whether nobody did: then someone
         else may have held it since we last did.
 
         Raises:

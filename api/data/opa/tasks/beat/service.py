@@ -26,7 +26,7 @@ from opa.tasks.beat.lease import Lease
 
 LOCK_LIFE = 30
 """Seconds that the lock outlives its holder: longer than a broker that hangs can hold up one send."""
-PAUSE = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between two looks at a lock that another beat holds, or two tries to reach redis or the broker."""
 
 
@@ -124,7 +124,7 @@ class Scheduler(celery_beat.Scheduler):
             self._trouble = ""
             note_alive("beat")
             return pause
-        return PAUSE
+        return POLL_INTERVAL
 
     def _report(self, trouble: str) -> None:
         if not self._trouble:
@@ -140,7 +140,7 @@ class Scheduler(celery_beat.Scheduler):
                 )
             self._has_reached_broker = True
         if not self._lead():
-            return PAUSE
+            return POLL_INTERVAL
         pauses = [self._send_if_due(entry) for entry in list(self.schedule.values())]
         return max(0, min([*pauses, self.max_interval]))
 
@@ -155,7 +155,7 @@ class Scheduler(celery_beat.Scheduler):
             if self._is_leading is not False:
                 log.info(
                     f"beat waits: {holder} runs the schedule; this one takes over within "
-                    f"{LOCK_LIFE + PAUSE:g} s of its end"
+                    f"{LOCK_LIFE + POLL_INTERVAL:g} s of its end"
                 )
             self._is_leading = False
             return False
@@ -171,7 +171,7 @@ class Scheduler(celery_beat.Scheduler):
         """Say where who holds the lock runs nothing of our schedule: an update of all names ends it, and nothing else.
 
         Raises:
-            AnotherProjectError: it is surely another project, and we would wait for ever.
+            AnotherProjectError: it is surely another project, and we would wait forever.
         """
         theirs = set(map(decoded, self._redis.hkeys(self._sent_key)))
         if not theirs or not self.schedule or not theirs.isdisjoint(self.schedule):
@@ -219,7 +219,7 @@ class Scheduler(celery_beat.Scheduler):
         if not is_due:
             return float(pause)
         if not self._lead():
-            return PAUSE
+            return POLL_INTERVAL
         if self._lease.was_free:  # another beat may have sent it since it was found to be due
             return 0.0
         self._send(entry)

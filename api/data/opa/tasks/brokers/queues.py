@@ -15,8 +15,8 @@ from opa.logging.logger import log
 
 DEAD_LETTER_QUEUE = "opa.dead"
 QUEUE_TYPES = ("quorum", "classic")
-DELETION = 0.5
-"""Seconds until a queue is made anew that was deleted.
+RECREATION_DELAY = 0.5
+"""Seconds until a queue is created again that was deleted.
 
 RabbitMQ tells its consumers at the start of the deletion, and for as long as that takes it answers as though the queue
 were there, or no longer there, by turns."""
@@ -79,9 +79,9 @@ class TaskQueue(Queue):
             trial.close()
 
     def consume(self, consumer_tag: str = "", callback: Any = None, *args: Any, **options: Any) -> Any:
-        """Take messages; a queue that is deleted meanwhile is made anew, and the tasks that run go on.
+        """Take messages; a queue that is deleted meanwhile is created again, and the tasks that run go on.
 
-        Celery would connect anew, and end them, though nobody has their messages any more.
+        Celery would reconnect, and end them, though nobody has their messages any more.
         """
         channel: Any = self.channel
         if isinstance(channel, amqp.Channel):
@@ -95,11 +95,11 @@ class TaskQueue(Queue):
 
             def wait(loop: Any) -> None:
                 # From `call_soon`, since the loop goes on after an error of a timer.
-                loop.call_later(DELETION, loop.call_soon, consume_again, loop)
+                loop.call_later(RECREATION_DELAY, loop.call_soon, consume_again, loop)
 
             def consume_again(loop: Any) -> None:
                 if not channel.is_open:
-                    return  # the worker has connected anew meanwhile, and made the queue
+                    return  # the worker has reconnected meanwhile, and made the queue
                 try:
                     self._make_anew(channel)
                 except NotFound:

@@ -122,7 +122,7 @@ class SSLTransport(pyamqp.SSLTransport):
 def tolerant_frame_handler(connection: Any, callback: Callable[..., Any]) -> Callable[[_Frame], bool]:
     """py-amqp's handler of frames, for properties of any kind.
 
-    Texts that are not UTF-8, dates out of range and tables in tables raise where py-amqp reads them, in the midst of
+    Texts that are not UTF-8, dates out of range and tables in tables raise where py-amqp reads them, in the middle of
     all that the connection does. Such a message is given empty properties and one header that says so; RabbitMQ keeps
     the real ones, and has them when the message is refused.
     """

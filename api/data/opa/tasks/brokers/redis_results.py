@@ -36,7 +36,7 @@ MAX_CONNECTIONS = 100
 
 GONE = (redis.ConnectionError, redis.TimeoutError, *SERVER_STATES)
 
-# A success stays: a worker that was thought to be lost may store a failure later on. Whoever waits is told of the rest.
+# A success stays: a worker that was thought to be lost may store a failure later on. Waiting callers get the rest.
 STORE = """
 local found = redis.call('get', KEYS[1])
 if found then
@@ -58,7 +58,7 @@ return 1
 class QuietResultConsumer(results.ResultConsumer):
     """Raises the connection error itself where Celery's own says that the process must be restarted.
 
-    It need not be: the next call connects anew.
+    It need not be: the next call reconnects.
     """
 
     @contextmanager
@@ -117,7 +117,7 @@ class RedisBackend(results.RedisBackend):
     def exception_to_python(self, exc: Any) -> Any:
         """The exception that a result stands for; one that would end the process which asks for it is an error here.
 
-        A task whose function raises one has failed with a `RuntimeError`, so that somebody else has written it.
+        A task whose function raises one has failed with a `RuntimeError`, so that someone else has written it.
         """
         error = super().exception_to_python(exc)
         if isinstance(error, BaseException) and not isinstance(error, Exception):
@@ -127,8 +127,8 @@ class RedisBackend(results.RedisBackend):
     def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
         """Keep a result or a state; where it is a task's own process that does so, wait until the server can.
 
-        The work is done, and without its result whoever waits for it would wait in vain. Celery would count the task as
-        failed, and go on with the next, which would be no better off. The hard time limit holds meanwhile.
+        The work is done, and without its result callers would wait for it in vain. Celery would count the task
+        as failed, and go on with the next, which would be no better off. The hard time limit holds meanwhile.
         """
         is_first, pauses = True, growing(FIRST_PAUSE, LONGEST_PAUSE)
         while True:

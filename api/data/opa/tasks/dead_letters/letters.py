@@ -12,7 +12,7 @@ from typing import Any
 
 from opa._util.masking.secrets import mask_setting, mask_text
 from opa.tasks.codec import Limits
-from opa.tasks.messages import LONGEST_NAME, UnfitMessageError, check_headers, read_body
+from opa.tasks.messages import MAX_NAME_LENGTH, UnfitMessageError, check_headers, read_body
 from opa.tasks.unpacking import UnpackingError, unpack
 
 LONGEST_ARGUMENTS = 200
@@ -60,7 +60,7 @@ class Held(ABC):
 
     @abstractmethod
     def drop(self) -> None:
-        """Take it away for ever."""
+        """Take it away forever."""
 
 
 def describe(
@@ -95,7 +95,7 @@ def digest(content: bytes) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
+    return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else ""
 
 
 def _shown(text: str) -> str:

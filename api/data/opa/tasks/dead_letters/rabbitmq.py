@@ -18,8 +18,8 @@ from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, describe
 
-BACK_LIMIT = 2.0
-BACK_PAUSE = 0.02
+REQUEUE_TIMEOUT = 2.0
+REQUEUE_POLL_INTERVAL = 0.02
 """Seconds in which messages that were only looked at are back in the queue, and between two looks at that."""
 
 
@@ -51,11 +51,11 @@ def held_messages(connection: Any, delivery_limit: int, limits: Limits) -> Gener
 def _wait_until_back(connection: Any, count: int) -> None:
     """RabbitMQ puts them back a moment later, and who looks in that moment would find none."""
     channel = connection.channel()
-    deadline = time.monotonic() + BACK_LIMIT
+    deadline = time.monotonic() + REQUEUE_TIMEOUT
     while channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count < count:
         if time.monotonic() > deadline:
-            return  # somebody else looks at them
-        time.sleep(BACK_PAUSE)
+            return  # someone else looks at them
+        time.sleep(REQUEUE_POLL_INTERVAL)
 
 
 class HeldMessage(Held):

@@ -59,7 +59,7 @@ class ListedMessage(Held):
         try:
             self._payload = loads(message)
             self.letter = _letter(self._payload, limits)
-        except Exception as error:  # noqa: BLE001 - anybody can put anything into the list
+        except Exception as error:  # noqa: BLE001 - anyone can put anything into the list
             self.letter = _no_letter(message, error)
 
     def send_again(self) -> bool:

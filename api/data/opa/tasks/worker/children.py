@@ -12,10 +12,10 @@ from celery.worker.state import maybe_shutdown
 from opa.core.manager import get_plugin_manager
 from opa.errors import LifecycleError, OpaError
 from opa.logging.logger import log
-from opa.process.start_failures import LONGEST, StartFailures
+from opa.process.start_failures import MAX_LINE_BYTES, StartFailures
 from opa.tasks.worker.loop import start_process_loop, stop_process_loop
 
-PAUSE = 0.1
+POLL_INTERVAL = 0.1
 
 
 class Children:
@@ -26,7 +26,7 @@ class Children:
         self._failures = StartFailures()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        self._left_out = Messages()
+        self._skipped = Messages()
 
     def start(self, **_: object) -> None:
         """Connect the components and run the setups; where that fails the worker stops, and says why."""
@@ -37,8 +37,8 @@ class Children:
             os.kill(self._worker, signal.SIGTERM)
             # The worker says why; an exit status would make Celery say that a child is gone, too.
             raise SystemExit(0) from error
-        for name, broken in get_plugin_manager().roster.left_out.items():
-            self._left_out.write(f"{name}\t{broken}")
+        for name, broken in get_plugin_manager().roster.skipped.items():
+            self._skipped.write(f"{name}\t{broken}")
         try:
             os.write(self._writer, b"u")
         except BlockingIOError:
@@ -59,16 +59,16 @@ class Children:
             maybe_shutdown()
             if not alive:
                 return  # for an unknown reason; Celery starts another one
-            readable, _, _ = select.select([self._reader], [], [], PAUSE)
+            readable, _, _ = select.select([self._reader], [], [], POLL_INTERVAL)
             if readable:
                 count -= len(os.read(self._reader, count))
 
-    def leave_out_what_they_did(self) -> None:
+    def skip_what_they_skipped(self) -> None:
         """Skip in the worker the plugins that a child has skipped: it has no tasks of theirs."""
         manager = get_plugin_manager()
-        for name, problem in (line.partition("\t")[::2] for line in self._left_out.read()):
+        for name, problem in (line.partition("\t")[::2] for line in self._skipped.read()):
             if name in manager.roster:
-                manager.leave_out(name, LifecycleError(problem, plugin=name))
+                manager.skip(name, LifecycleError(problem, plugin=name))
 
     def failure(self) -> str | None:
         """Why a child could not start; None where all could."""
@@ -86,7 +86,7 @@ class Messages:
     def write(self, line: str) -> None:
         """Write a line, in one piece; where nobody has read for long, it is dropped."""
         try:
-            os.write(self._writer, line.replace("\n", " ").encode()[: LONGEST - 1] + b"\n")
+            os.write(self._writer, line.replace("\n", " ").encode()[: MAX_LINE_BYTES - 1] + b"\n")
         except BlockingIOError:
             return
 
@@ -94,7 +94,7 @@ class Messages:
         """All lines that are there."""
         told = b""
         try:
-            while part := os.read(self._reader, LONGEST):
+            while part := os.read(self._reader, MAX_LINE_BYTES):
                 told += part
         except BlockingIOError:
             pass
@@ -102,7 +102,7 @@ class Messages:
 
 
 def reason(error: Exception) -> str:
-    """What a failed start is logged as; one that nobody foresaw is logged with its stack trace, too."""
+    """What a failed start is logged as; an unexpected one is logged with its stack trace, too."""
     if isinstance(error, OpaError):
         return str(error)
     log.opt(exception=error).error("the process cannot be started")

@@ -27,13 +27,13 @@ from opa.tasks.brokers.queues import dead_letter_queue
 from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.unpacking import UnpackingError
-from opa.tasks.worker.reconnects import LONGEST_PAUSE, STEADY, Reconnects
+from opa.tasks.worker.reconnects import MAX_RETRY_DELAY, STABLE_AFTER, Reconnects
 
 if TYPE_CHECKING:
     from kombu import Message
 
 
-WITHOUT_RESULTS = 60.0
+RESULT_FAILURE_PAUSE = 60.0
 """Seconds in which nobody is told that a task is unknown, after that could not be stored."""
 
 
@@ -58,7 +58,7 @@ class Consumer(CeleryConsumer):
         self._tells_failures_from = 0.0
         self._foreseen = (*self.connection_errors, *self.channel_errors)
         self.reconnects = Reconnects(self._foreseen)
-        # With `broker_channel_error_retry` these make it connect anew, and no error ends it but those below.
+        # With `broker_channel_error_retry` these make it reconnect, and no error ends it but those below.
         self.channel_errors = (Exception,)
         for step in self.steps:
             if mailbox := getattr(step, "box", None):
@@ -81,7 +81,7 @@ class Consumer(CeleryConsumer):
             def on_error(error: Exception, interval: float) -> None:
                 self.reconnects.failed(error, f"Cannot connect to {conn.as_uri()}")
 
-            return ensure_connection(on_error, *args, **{"interval_max": LONGEST_PAUSE, **kwargs})
+            return ensure_connection(on_error, *args, **{"interval_max": MAX_RETRY_DELAY, **kwargs})
 
         conn.ensure_connection = with_short_pauses  # type: ignore[assignment, method-assign]
         return super().ensure_connected(conn)
@@ -102,7 +102,7 @@ class Consumer(CeleryConsumer):
         self.debts.take_over(channels)  # a channel reads what was on its way while it is closed
 
     def _end_where_it_is_of_no_use(self, error: Exception) -> None:
-        """Raise what ends the worker: a mistake in its settings, which would stay for ever."""
+        """Raise what ends the worker: a mistake in its settings, which would stay forever."""
         # Later on it may also be a delivery that RabbitMQ has waited for too long to be acknowledged.
         is_of_arguments = not self.has_taken_tasks or "inequivalent arg" in str(error)
         if isinstance(error, PreconditionFailed) and is_of_arguments:
@@ -164,7 +164,7 @@ class Consumer(CeleryConsumer):
     def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Called for a task that no plugin here has; Celery would log all its arguments, and say that it is discarded.
 
-        Whoever waits for the result is told. Sent again to a worker that has the task, its success takes the place.
+        Anyone who waits for the result is told. Sent again to a worker that has the task, its success takes the place.
         """
         fields: Any = message.headers if "task" in message.headers else message.payload
         name, task_id = fields["task"], fields["id"]
@@ -176,7 +176,7 @@ class Consumer(CeleryConsumer):
             except Exception as error:  # noqa: BLE001 - the results' server is another one
                 log.warning(f"that task {task_id} failed cannot be stored ({type(error).__name__})")
                 # Each try may take seconds, in the process that has to send heartbeats.
-                self._tells_failures_from = time.monotonic() + WITHOUT_RESULTS
+                self._tells_failures_from = time.monotonic() + RESULT_FAILURE_PAUSE
         signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
 
     def _refuse(self, message: Message, problem: str) -> None:
@@ -204,7 +204,7 @@ def _tolerant(on_message: Callable[..., Any], *, lets_through: tuple[type[Except
             on_message(*args)
         except lets_through:
             raise
-        except Exception as error:  # noqa: BLE001 - anybody can send anything there
+        except Exception as error:  # noqa: BLE001 - anyone can send anything there
             log.warning(f"an event or a command is dropped, since it cannot be read ({type(error).__name__})")
 
     return on_any_message
@@ -295,14 +295,14 @@ class Readiness(bootsteps.StartStopStep):
         self._note(c)
         self._timer = c.timer.call_repeatedly(HEARTBEAT, self._note, (c,))
         c.has_taken_tasks = True
-        c.timer.call_after(STEADY, c.reconnects.is_over)
+        c.timer.call_after(STABLE_AFTER, c.reconnects.is_over)
 
     def _note(self, c: Any) -> None:
         # A child that took the place of another may have skipped a plugin that the first ones could start.
-        c.controller.children.leave_out_what_they_did()
+        c.controller.children.skip_what_they_skipped()
         for name in c.strategies.keys() - c.app.tasks.keys():
             del c.strategies[name]
-        note_alive("worker", left_out=get_plugin_manager().roster.left_out_as_told())
+        note_alive("worker", skipped=get_plugin_manager().roster.skipped_as_told())
 
     def stop(self, c: Any) -> None:
         """Called when the connection is lost, and when the worker stops."""

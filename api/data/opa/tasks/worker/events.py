@@ -8,9 +8,9 @@ from celery.events.dispatcher import EventDispatcher as CeleryEventDispatcher
 
 
 class EventDispatcher(CeleryEventDispatcher):
-    """Tries once to send an event; what cannot be sent is kept until the worker has connected anew.
+    """Tries once to send an event; what cannot be sent is kept until the worker has reconnected.
 
-    Celery's would try for ever to send a heartbeat to a broker that is gone, in the thread that has to find that out,
+    Celery's would try forever to send a heartbeat to a broker that is gone, in the thread that has to find that out,
     and to hear that the worker is to stop.
     """
 

@@ -16,12 +16,12 @@ from opa.core.drivers import Driver, is_outage
 from opa.core.manager import get_plugin_manager
 from opa.logging.logger import log
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 2.0
+MIN_RETRY_DELAY = 0.2
+MAX_RETRY_DELAY = 2.0
 """Seconds between two looks at whether a component answers."""
 TRIES = 3
 """How often a task is run again though its component answers: once for a connection that was lost and is back, and not
-for ever where it is the task that asks for too much."""
+forever where it is the task that asks for too much."""
 
 
 def behind(error: Exception, task: Any) -> list[Driver]:
@@ -55,7 +55,7 @@ class Outages:
     async def _until_it_answers(self, component: Driver) -> bool:
         was_gone = False
         try:
-            for pause in growing(FIRST_PAUSE, LONGEST_PAUSE):
+            for pause in growing(MIN_RETRY_DELAY, MAX_RETRY_DELAY):
                 if await _answers(component):
                     break
                 if not was_gone:

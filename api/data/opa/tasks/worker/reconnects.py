@@ -12,12 +12,12 @@ from redis.exceptions import BusyLoadingError, ResponseError
 from opa._util.masking.secrets import mask_text
 from opa.logging.logger import log
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 5.0
+MIN_RETRY_DELAY = 0.2
+MAX_RETRY_DELAY = 5.0
 """Seconds between two tries to reach the broker; Celery's grow to 30, or are none where it answers with an error."""
-STEADY = 2.0
+STABLE_AFTER = 2.0
 """Seconds that a worker has to take tasks before its trouble is over: some errors come with the first command."""
-REMINDER = 300.0
+REMINDER_INTERVAL = 300.0
 """Seconds after which the same trouble is said again."""
 
 NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consumer", "mingle", "tasks"))
@@ -47,7 +47,7 @@ class Reconnects:
         self._began = self._began or now
         self._tries += 1
         said = f"{type(error).__name__}: {mask_text(str(error))}"
-        if self._said.get(said, -REMINDER) + REMINDER > now:
+        if self._said.get(said, -REMINDER_INTERVAL) + REMINDER_INTERVAL > now:
             return
         self._said[said] = now
         if not is_foreseen:
@@ -66,7 +66,7 @@ class Reconnects:
         if self._began is None:
             return
         end = time.monotonic() + self._pause
-        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        self._pause = min(max(2 * self._pause, MIN_RETRY_DELAY), MAX_RETRY_DELAY)
         while (left := end - time.monotonic()) > 0:
             maybe_shutdown()
             time.sleep(min(left, 0.2))

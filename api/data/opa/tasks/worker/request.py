@@ -67,7 +67,7 @@ class Request(worker.Request):
             return what_celery_does(*args, **kwargs)
         except self.lost_connection:
             raise
-        except Exception as error:  # noqa: BLE001 - the process holds the tasks of everybody
+        except Exception as error:  # noqa: BLE001 - the process holds the tasks of everyone
             log.opt(exception=error).error(f"the end of task {self.name}[{self.id}] cannot be noted")
             self._give_up()
 

@@ -34,7 +34,7 @@ _state = _State()
 class Interruptible:
     """A context around the function of a task: what Celery does when that has ended is not interrupted."""
 
-    # No generator: one that is interrupted on its way out would end when it is collected, in the midst of another task.
+    # No generator: one that is interrupted on its way out would end when it is collected, inside another task.
     def __enter__(self) -> None:
         self._is_outermost = not _state.is_in_function  # a task may call others, as functions
         _state.is_in_function = True

@@ -21,7 +21,7 @@ from typing import Any
 from opa.logging.logger import log
 from opa.tasks.worker import soft_limit
 
-PAUSE = 0.1
+POLL_INTERVAL = 0.1
 """Seconds between two looks at the tasks that run."""
 
 
@@ -57,7 +57,7 @@ class ThreadLimits:
 
     def __init__(self) -> None:
         self._running: set[Limited] = set()
-        """Whoever takes a task out of it has its end to note: its own thread, or the one that watches."""
+        """Anyone who takes a task out of it has its end to note: its own thread, or the one that watches."""
         self._changed = threading.Condition()
         self._watch: threading.Thread | None = None
 
@@ -104,7 +104,7 @@ class ThreadLimits:
             with self._changed:
                 self._changed.wait_for(lambda: self._running)
             self._look()
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
     def _look(self) -> None:
         with self._changed:

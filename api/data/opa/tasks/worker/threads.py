@@ -20,7 +20,7 @@ from opa.tasks.worker.loop import CLEANUP_LIMIT, GivenBackError, give_back
 from opa.tasks.worker.stopping import Stopping
 from opa.tasks.worker.thread_limits import GivenUpError, Limited, ThreadLimits
 
-PAUSE = 0.2
+POLL_INTERVAL = 0.2
 
 
 class Job:
@@ -126,13 +126,13 @@ class ThreadPool(TaskPool):
         """Wait for the tasks as long as they may take, and then give back those that are not done."""
         self.executor.shutdown(wait=False, cancel_futures=True)
         while self._unfinished() and not (self.stopping and self.stopping.is_over):
-            self._wait(PAUSE)
+            self._wait(POLL_INTERVAL)
         if unfinished := self._unfinished():
             log.warning(f"{len(unfinished)} tasks still run and go back to the queue")
             give_back()
             deadline = time.monotonic() + CLEANUP_LIMIT
             while self._unfinished() and time.monotonic() < deadline:
-                self._wait(PAUSE)
+                self._wait(POLL_INTERVAL)
 
     def _unfinished(self) -> list[Future[None]]:
         """The tasks that run, without those that have failed already since they had their time."""

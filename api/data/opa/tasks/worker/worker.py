@@ -40,7 +40,7 @@ from opa.tasks.worker.threads import ThreadPool
 
 SETUP_LIMIT = 60.0
 """Seconds that the setups of a child may take, once its components have connected; then Celery starts another one."""
-PAUSE = 0.5
+POLL_INTERVAL = 0.5
 POOLS = {PreforkPool: ProcessPool, CeleryThreadPool: ThreadPool}
 """What runs tasks where Celery's own is asked for."""
 
@@ -150,7 +150,7 @@ class Worker(celery_worker.Worker):
 
     def hand_to_pool(self, req: Any) -> None:
         """Have a task run."""
-        # Celery keeps the place in the pool of a task that could not be handed to it, and would wait for it for ever.
+        # Celery keeps the place in the pool of a task that could not be handed to it, and would wait for it forever.
         try:
             super().hand_to_pool(req)
         except Exception:
@@ -159,10 +159,10 @@ class Worker(celery_worker.Worker):
 
     def _give_back(self) -> None:
         """End the tasks that have had their time, while the main thread waits for them."""
-        while not self.stopping.wait(PAUSE):
+        while not self.stopping.wait(POLL_INTERVAL):
             if self._has_stopped.is_set():
                 return
-        if self._has_stopped.wait(PAUSE):
+        if self._has_stopped.wait(POLL_INTERVAL):
             return
         log.warning(f"{_number(len(active_requests))} tasks still run and go back to the queue")
         self.consumer.cancel_active_requests()
@@ -197,7 +197,7 @@ class ChildrenUp(bootsteps.StartStopStep):
         """Called when the pool has forked them."""
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
-        w.children.leave_out_what_they_did()
+        w.children.skip_what_they_skipped()
 
 
 def _number(count: int) -> str:

@@ -121,8 +121,8 @@ def test_a_worker_leaves_out_a_plugin_with_a_task_that_cannot_be_made(started: P
         manager = started.prepare()
     finally:
         state["runner"] = before
-    assert "task 'jobs.build' cannot be made: OSError: no" in str(manager.roster.left_out["jobs"])
-    assert "jobs.py:" in str(manager.roster.left_out["jobs"])
+    assert "task 'jobs.build' cannot be made: OSError: no" in str(manager.roster.skipped["jobs"])
+    assert "jobs.py:" in str(manager.roster.skipped["jobs"])
 
 
 def test_who_uses_a_task_that_cannot_be_made_is_told_why_and_others_go_on(started: Project) -> None:
@@ -152,17 +152,17 @@ def test_it_stops_the_start_with_an_error_that_names_the_plugin(started: Project
 
 
 @pytest.mark.parametrize(("plugin", "problem"), BROKEN.values(), ids=list(BROKEN))
-def test_it_is_left_out_and_all_others_are_served(started: Project, plugin: str, problem: str) -> None:
+def test_it_is_skipped_and_all_others_are_served(started: Project, plugin: str, problem: str) -> None:
     _with(started, plugin)
     started.settings(PLUGIN_FAILURE="skip")
     with started.client() as client:
         assert client.get("/hello").status_code == 200
         assert client.get("/readyz").json()["plugins"] == [{"name": "jobs", "status": "skipped"}]
-        left_out = client.app.manager.roster.left_out  # type: ignore[attr-defined]
-    assert problem in str(left_out["jobs"])
+        skipped = client.app.manager.roster.skipped  # type: ignore[attr-defined]
+    assert problem in str(skipped["jobs"])
 
 
-def test_what_the_settings_name_of_a_plugin_that_is_left_out_stands_in_no_group(project: Project) -> None:
+def test_what_the_settings_name_of_a_plugin_that_is_skipped_stands_in_no_group(project: Project) -> None:
     project.plugin("broken.py", "import nowhere_to_be_found")
     project.plugin("late.py", "def warm(): ...\ndef ready(): raise ValueError('no')")
     project.plugin("shop.py", "def warm(): ...")
