@@ -6,7 +6,7 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test coverage lint format bench bench-quick lock clean
+.PHONY: run test test-fallback test-versions test-lowest test-newest coverage lint format bench bench-quick lock clean
 
 run: $(VENV)/.run
 	$(BIN)/opa up
@@ -14,6 +14,26 @@ run: $(VENV)/.run
 # Four processes, since most tests wait for servers for a part of their time. ARGS='-n 0 -k name' runs some in one.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest api/tests -c api/pyproject.toml -n 4 $(ARGS)
+
+# Whether all of HTTP holds as with a version of FastAPI that nobody has tested: it finds and describes the routes itself.
+test-fallback: $(VENV)/.dev
+	TESTS_FASTAPI_VERSION=999.0 $(BIN)/python -m pytest api/tests/_compat api/tests/http -c api/pyproject.toml -n 4 $(ARGS)
+
+# The core part of the tests, in an environment of its own each, with the lowest versions that api/pyproject.toml declares
+# and with the newest of the index; PYTHON=python3.13 for another Python. Before there is a release: `make test-newest`.
+CORE := $(addprefix api/tests/,_compat core http loading settings test_private_names.py $(addprefix tasks/test_,\
+	application.py broken_plugins.py codec.py lookups.py messages.py parameters.py schedules.py setting_keys.py \
+	unpacking.py wrong_use.py))
+test-versions: test-lowest test-newest
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest test-newest: test-%: $(VENV)/.dev
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
+	$(BIN)/uv pip install --quiet --python $(VENV)-$* --resolution $(RESOLUTION) -e 'api[local]'
+	$(BIN)/uv pip install --quiet --python $(VENV)-$* httpx2 hypothesis pytest pytest-timeout pytest-xdist
+	$(VENV)-$*/bin/python --version
+	$(BIN)/uv pip list --quiet --python $(VENV)-$* | grep -E '^(celery|fastapi|kombu|pydantic|redis|starlette|uvicorn) '
+	$(VENV)-$*/bin/python -m pytest $(CORE) -c api/pyproject.toml -n 4 $(ARGS)
 
 # The tests once more, with the lines and branches of the package that they run, in all processes; ends with 1 below the
 # floor of api/pyproject.toml. It needs about twice the time of `make test`. ARGS='api/tests/core' measures these alone.
@@ -80,4 +100,4 @@ $(VENV)/.bench: $(BIN)/python api/requirements-bench.lock $(BUILD_LOCK) $(PROJEC
 	@touch $@ $(VENV)/.dev $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) .opa
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest .opa

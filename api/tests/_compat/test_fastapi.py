@@ -16,8 +16,7 @@ from starlette.routing import Mount, Route
 from opa._compat.fastapi import inclusion, tested
 from opa._compat.fastapi import openapi as compat_openapi
 from tests._compat.shapes import parameters
-
-needs_tested_version = pytest.mark.skipif(tested.problem() is not None, reason="FastAPI itself does all here")
+from tests.http.accelerated import accelerated
 
 
 def hello() -> str:
@@ -35,7 +34,7 @@ def nested() -> FastAPI:
     return app
 
 
-@needs_tested_version
+@accelerated
 def test_all_that_is_needed_is_there() -> None:
     assert tested.problem() is None
 
@@ -48,7 +47,7 @@ def test_version_that_was_not_tested_is_named(version: str, monkeypatch: pytest.
     assert "tested with" in problem
 
 
-@needs_tested_version
+@accelerated
 @pytest.mark.parametrize(
     ("module", "name"),
     [(module, name) for module, names in tested.NEEDED.items() for name in names],
@@ -92,7 +91,7 @@ def test_route_is_no_included_router() -> None:
     assert list(inclusion.dependencies_of(route)) == []
 
 
-@needs_tested_version
+@accelerated
 class TestTestedVersion:
     def test_what_is_worked_out_for_a_route_stands_in_attributes_of_the_route(self) -> None:
         from opa._compat.fastapi.routing import STATE

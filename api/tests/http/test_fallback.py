@@ -6,6 +6,7 @@ import fastapi
 import pytest
 from starlette.testclient import TestClient
 
+from tests.http.accelerated import accelerated
 from tests.project import Project
 
 ROUTES = """
@@ -54,6 +55,7 @@ def test_it_is_said_in_one_line(untested: Project, capsys: pytest.CaptureFixture
     assert "FastAPI 0.999.0 is none of the versions that opa-stack is tested with" in lines[0]
 
 
+@accelerated
 def test_tested_version_says_nothing(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.app()
     assert "FastAPI" not in capsys.readouterr().err

@@ -259,11 +259,11 @@ def test_a_model_without_a_schema_is_told_with_its_route() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"responses": {"many": {"description": ""}}}, "for the route GET /bad/{x}: ValueError: "),
-        ({"openapi_extra": {"x-limit": Unknown()}}, "for the path /bad/{x}: "),
+        ({"responses": {"many": {"description": ""}}}, r"for the route GET /bad/{x}: ValueError: "),
+        ({"openapi_extra": {"x-limit": Unknown()}}, r"for the (path|route GET) /bad/{x}: "),
     ],
     ids=["response", "object"],
 )
 def test_a_description_that_cannot_be_told_is_told_with_its_place(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(OpenApiError, match="the OpenAPI document cannot be built " + re.escape(message)):
+    with pytest.raises(OpenApiError, match="the OpenAPI document cannot be built " + message):
         build(app_with(**options))

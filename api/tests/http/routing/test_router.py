@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from opa.http.routing import router as indexed_router
 from opa.http.routing.router import IndexedRouter
+from tests.http.accelerated import accelerated
 from tests.http.routing.tables import CHANGES, Asked, answer, answering, both, hold_together
 from tests.project import Project
 
@@ -308,6 +309,7 @@ def test_what_is_added_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert read.times == 0
 
 
+@accelerated
 def test_a_route_is_read_once_while_an_application_is_built(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.plugin("mine.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/mine')(lambda: 1)\n")
     read = Counted(monkeypatch, indexed_router, "shape_of")
@@ -315,6 +317,7 @@ def test_a_route_is_read_once_while_an_application_is_built(project: Project, mo
     assert read.times == len(app.router.routes)
 
 
+@accelerated
 def test_the_index_is_there_before_the_first_request(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.plugin(
         "mine.py",
