@@ -28,7 +28,7 @@ COPIES = {
     ("starlette.routing:Router.__call__", "opa.http.routing.router:IndexedRouter.__call__"): "1b49227318e55adf",
     (
         "fastapi:APIRouter._iter_low_priority_routes",
-        "opa.http.routing.router:IndexedRouter._iter_low_priority_routes",
+        "opa.http.routing.router:IndexedRouter.frontend_routes",
     ): "b8b4ced2758ba38d",
     ("starlette.datastructures:URL.__init__", "opa.http.slash_redirect:_urls_of"): "3bd4c66e520741d8",
     (
@@ -37,7 +37,7 @@ COPIES = {
     ): "b4f9892d120d3dbd",
     (
         "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol._start_asgi_task",
-        "opa.serve.protocol:HttpProtocol._start_asgi_task",
+        "opa.serve.protocol:HttpProtocol.start_request",
     ): "dcc5a31fb6b7ca30",
     (
         "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
