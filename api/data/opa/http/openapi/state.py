@@ -115,7 +115,8 @@ def fingerprint(app: FastAPI) -> int:
 
 def plugins_get_the_application(manager: PluginManager) -> bool:
     """Whether a plugin asks for `app` when a process starts, and so may change a route in its place."""
-    objects = manager.registry.objects
+    # Those that come with opa-stack change no route.
+    objects = [found for found in manager.registry.objects if not found.plugin.file.is_built_in]
     functions = [function for found in objects for function in found.lifecycle.functions.values()]
     return (
         any(asks_for("app", setup) for found in objects for setup in found.setups)
