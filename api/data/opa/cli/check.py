@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def check() -> None:
-    """Load settings and plugins as a start would, and say what is wrong; exit status 1 where something is."""
+    """Load settings and plugins as at a start, and report what is wrong; exit status 1 if anything is."""
     from opa._util.garbage import no_collection
     from opa._util.masking.secrets import mask_text
     from opa._util.printable import in_one_line

@@ -21,8 +21,8 @@ def config(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Show this setting alone; dots lead inside: OPTIONAL_COMPONENTS.WALRUS. "
-            "`schema` prints the JSON Schema of all settings, those of the plugins too."
+            help="Show only this setting; dots select inner values: OPTIONAL_COMPONENTS.WALRUS. "
+            "`schema` prints the JSON Schema of all settings, including those of the plugins."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,

@@ -25,10 +25,10 @@ TIMEOUT = 5.0
 def health(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Ask what runs here whether it is ready, and look for each component; exit status 1 where something is wrong.
+    """Ask the running process whether it is ready, and check each component; exit status 1 if anything is wrong.
 
     The process is asked at the address of the settings, or of the file that HEALTH_FILE names. The components are
-    connected from here, with the same settings and plugins, so what it says of them is what a process that starts now
+    connected from here, with the same settings and plugins, so the result is what a process that starts now
     would find.
     """
     from opa.bootstrap import prepare

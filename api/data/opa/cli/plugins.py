@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @app.command()
 def plugins(
-    name: Annotated[str | None, typer.Argument(help="Show everything about this plugin alone.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show also those that come with opa-stack.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Show everything about this plugin only.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also show those that come with opa-stack.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show which plugins were found and loaded, which were skipped and why, and what each provides."""
+    """Show which plugins are loaded, which are skipped or broken and why, and what each provides."""
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
     from opa.http.builder import build_app

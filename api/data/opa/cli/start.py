@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def start() -> None:
-    """Run what the environment variable MODE says, `api` by default. This is what the image runs."""
+    """Run the mode that the environment variable MODE names, `api` by default. This is what the image runs."""
     import os
     import signal
     import sys

@@ -88,7 +88,7 @@ def _schedule_text(schedule: Any) -> str:
 
 @tasks.command()
 def dead(as_json: AsJson = False) -> None:
-    """Show the dead letters, the oldest first, and leave them where they are."""
+    """Show the dead letters, oldest first, without removing them."""
     from opa.tasks.dead_letters.reader import dead_letters
 
     with dead_letters(_application("opa tasks dead")) as held:
@@ -103,7 +103,7 @@ def dead(as_json: AsJson = False) -> None:
 
 @tasks.command()
 def retry(ids: Ids = None, every: Every = False) -> None:
-    """Send dead letters to their queue again, with the count of deliveries from zero.
+    """Send dead letters to their queue again, with a new count of deliveries.
 
     One that a worker cannot read stays where it is.
     """
@@ -125,11 +125,11 @@ def drop(
     every: Every = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Throw dead letters away forever."""
+    """Delete dead letters for good."""
     _check_choice(ids, every)
     if not yes:
         what = "all dead letters" if every else f"{len(ids or [])} of the dead letters"
-        typer.confirm(f"Throw away {what}? They cannot be brought back.", abort=True)
+        typer.confirm(f"Delete {what}? This cannot be undone.", abort=True)
 
     def throw_away(held: Held) -> str:
         held.drop()

@@ -30,7 +30,7 @@ def up(
 ) -> None:
     """Run everything on this machine, without Docker: servers for redis and mongo, and the api with ./plugins.
 
-    Components whose URL you have set are left alone, and so are servers that nobody needs. Data are kept in ./.opa.
+    Components keep a URL that you have set; servers that no component needs are not started. Data are kept in ./.opa.
     The other commands find the servers while this runs, in the same folder.
     ENV is dev unless you set it.
     """
