@@ -103,7 +103,7 @@ def test_an_abstract_class_is_a_base_class(project: Project) -> None:
     )
     manager = project.prepare()
     assert type(manager.hooks["H"]).__name__ == "Real"
-    assert not manager.registry.setups
+    assert "a" not in map(manager.registry.plugin_of.get, manager.registry.setups)
 
 
 def test_a_hook_is_made_once_also_where_other_plugins_are_skipped(project: Project) -> None:
@@ -140,7 +140,7 @@ def test_a_class_of_a_plugin_inside_another_counts_for_the_inner_one(
     monkeypatch.syspath_prepend(project.folder / "installed")
     project.settings(INSTALLED_PLUGINS=["acme", "acme.reports"])
     registry = project.prepare().registry
-    assert [registry.plugin_of[setup] for setup in registry.setups] == ["reports"]
+    assert [registry.plugin_of[setup] for setup in registry.setups if setup.__name__ == "Seed"] == ["reports"]
 
 
 def test_middleware_that_a_plugin_imports_from_another_stands_once(project: Project) -> None:
