@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from opa._util.garbage import no_collection
-from opa.core.components import prepare_components
 from opa.core.groups import MIDDLEWARE, Entry, Groups
 from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_settings import PluginSettingsStore
+from opa.core.preparation import components_that_wait, prepare_component, prepare_components
 from opa.core.running import Loading, loading, set_running
 from opa.errors import PluginError, SettingsError
 from opa.loading.candidates import Refuse, Refused
@@ -70,6 +71,9 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     _check_settings(manager)
     set_running(manager)
     prepare_components(manager)
+    for name in components_that_wait(manager):
+        if manager.drivers[manager.component_states[name].driver_name.lower()].runs_tasks:
+            tasks.when_made(partial(prepare_component, manager, name))
     return manager
 
 

@@ -40,17 +40,22 @@ def resolves(host: str, time_limit: float) -> bool:
     The look-up runs in a thread of its own, because `getaddrinfo` cannot be interrupted: past the limit it is left
     to end by itself, and the answer is no.
     """
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
+    if is_address(host):
         return True
     found: list[bool] = []
     thread = threading.Thread(target=lambda: found.append(_look_up(host)), name=f"resolve-{host}", daemon=True)
     thread.start()
     thread.join(time_limit)
     return bool(found and found[0])
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address, which has to be looked up nowhere."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _look_up(host: str) -> bool:

@@ -35,6 +35,7 @@ class ComponentState:
         load: `auto`, `yes` or `no`.
         status: `not connected yet`, `connected`, `not loaded`, `failed` or `disconnected`.
         reason: why, where it is not connected; never with a password.
+        is_prepared: whether its driver has done what needs no network.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ComponentState:
     load: str
     status: str = NOT_CONNECTED_YET
     reason: str = "components connect when the process starts, after the plugins are imported"
+    is_prepared: bool = False
 
     def __str__(self) -> str:
         return f"{self.status}: {self.reason}" if self.reason else self.status

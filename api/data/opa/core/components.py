@@ -8,15 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opa._util.hosts import resolves
-from opa._util.sources import where_is
 from opa.core.calling import call
 from opa.core.component_options import default_urls
 from opa.core.component_states import CONNECTED, DISCONNECTED, FAILED, NOT_LOADED, ComponentState, reason_of
 from opa.core.drivers import Driver, is_permanent
+from opa.core.preparation import prepare_component
 from opa.core.threads import in_thread
-from opa.errors import ComponentConnectError, ComponentError, OpaError, RegistrationError
-from opa.loading.discover import BUILT_IN_PACKAGE
-from opa.loading.import_errors import deepest_line_in
+from opa.errors import ComponentConnectError, ComponentError
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
@@ -27,48 +25,6 @@ MIN_RETRY_DELAY = 0.1
 MAX_RETRY_DELAY = 2.0
 # Mistakes in the driver or in its options: another try would end the same.
 PERMANENT_ERRORS = (TypeError, ValueError, AttributeError, NameError, ImportError, NotImplementedError)
-
-
-def prepare_components(manager: PluginManager) -> None:
-    """Let each driver do what it can without a network.
-
-    Raises:
-        ComponentError: a driver cannot use its options.
-    """
-    for name in manager.component_states:
-        state = manager.component_states[name]
-        if state.driver is None:  # that of another one may have been skipped meanwhile
-            continue
-        try:
-            state.driver.prepare()
-        except OpaError:
-            raise
-        except Exception as error:
-            if not _is_skipped(manager, state.driver, error):
-                raise _unprepared(state, error) from error
-
-
-def _is_skipped(manager: PluginManager, driver: Driver, error: Exception) -> bool:
-    """Whether the plugin of a driver is skipped, whose own code has failed: its options are none of its mistakes."""
-    plugin = manager.registry.plugin_of[type(driver)]
-    is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
-    if is_built_in or isinstance(error, ValueError | KeyError) or not manager.roster.policy.skips(plugin):
-        return False
-    problem = f"driver '{driver.name}' of plugin '{plugin}' cannot be prepared: {reason_of(error)}"
-    where = deepest_line_in(manager.folders, error) or where_is(type(driver))
-    failure = RegistrationError(problem, plugin=plugin, where=where, hint="Fix its prepare()")
-    failure.__cause__ = error
-    manager.skip(plugin, failure)
-    return True
-
-
-def _unprepared(state: ComponentState, error: Exception) -> ComponentError:
-    return ComponentError(
-        f"component '{state.name}' (driver {state.driver_name}) cannot be prepared: {reason_of(error)}",
-        component=state.name,
-        where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}",
-        hint="Fix its OPTS; with LOAD 'no' it is skipped",
-    )
 
 
 async def connect_components(manager: PluginManager) -> None:
@@ -83,7 +39,7 @@ async def connect_components(manager: PluginManager) -> None:
         async with asyncio.TaskGroup() as group:
             for state in manager.component_states.values():
                 group.create_task(_connect(manager, state), name=f"connect-{state.name}")
-    except* ComponentConnectError as errors:
+    except* ComponentError as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
     _log_summary(manager.component_states.values())
 
@@ -105,6 +61,8 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
         if missing:
             _note(manager, state, NOT_LOADED, f"{missing}, LOAD is auto")
             return
+    prepare_component(manager, state.name)
+    state = manager.component_states[state.name]
     try:
         there = await _connect_within_limit(component, state, manager.config)
     except ComponentConnectError as error:
@@ -155,6 +113,8 @@ async def _probe(manager: PluginManager, state: ComponentState, time_limit: floa
                 status = NOT_LOADED if state.load == "auto" else FAILED
                 _note(manager, state, status, f"{missing}, LOAD is {state.load}")
                 return
+            prepare_component(manager, state.name)
+            state = manager.component_states[state.name]
             there = await _try_once(component, manager.config.COMPONENT_DNS_TIMEOUT)
     except TimeoutError:
         _note(manager, state, FAILED, f"no answer within {time_limit:g} s")

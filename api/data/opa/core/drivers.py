@@ -70,6 +70,7 @@ class Driver(BasePlugin):
             a route they become a 503.
         permanent_errors: what `connect` or `validate` raises when another try cannot help, such as a wrong password.
             Of an error that is of both kinds, the more special class says which it is.
+        runs_tasks: whether it sends and runs the tasks of the plugins: a worker and beat need a component of it.
         guards_client: whether the client that `get_instance` gives raises by itself while the breaker is open.
     """
 
@@ -77,6 +78,7 @@ class Driver(BasePlugin):
     connection_errors: ClassVar[tuple[type[Exception], ...]] = ()
     permanent_errors: ClassVar[tuple[type[Exception], ...]] = ()
     guards_client: ClassVar[bool] = False
+    runs_tasks: ClassVar[bool] = False
 
     instance: Any = None
     pm: Manager
@@ -101,6 +103,14 @@ class Driver(BasePlugin):
 
         A driver whose client connects by itself may make it here. What it raises stops the start.
         """
+
+    def waits_for_host(self) -> bool:
+        """Whether `prepare` may wait until the host of the component is found.
+
+        It is asked for a component of `default-settings.yaml` alone that the user's settings do not mention. A driver
+        that imports its client in `prepare` then costs nothing where there is no such server.
+        """
+        return False
 
     def connect(self) -> Any:
         """Set `self.instance`. Return False to say that the service is not there (`LOAD` is auto: not an error)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from packaging.utils import canonicalize_name
+from opa._util.distributions import canonical_name
 
 
 def plugins_meant(name: str, plugins: Iterable[str]) -> list[str]:
@@ -15,5 +15,5 @@ def plugins_meant(name: str, plugins: Iterable[str]) -> list[str]:
 
 def plugins_alike(name: str, plugins: Iterable[str]) -> list[str]:
     """Those of `plugins` whose name differs from `name` by dashes, underscores and case alone, by name."""
-    wanted = canonicalize_name(name)
-    return sorted({plugin for plugin in plugins if canonicalize_name(plugin) == wanted})
+    wanted = canonical_name(name)
+    return sorted({plugin for plugin in plugins if canonical_name(plugin) == wanted})

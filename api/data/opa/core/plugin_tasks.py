@@ -16,6 +16,9 @@ class PluginTasks(Protocol):
     def application(self) -> Any:
         """What runs them, such as a `celery.Celery`; made when it is first asked for."""
 
+    def when_made(self, function: Callable[[], None]) -> None:
+        """Call `function` when that is made."""
+
     def functions(self) -> Mapping[str, Callable[..., object]]:
         """The functions that they were made from, by the name of the task."""
 

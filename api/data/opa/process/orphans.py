@@ -8,7 +8,6 @@ anything.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -40,6 +39,8 @@ def end_with_parent(parent: int) -> None:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
+        import ctypes  # few processes need it
+
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 

@@ -13,11 +13,13 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from opa._compat.uvicorn_worker import UvicornWorker
+from opa.core.preparation import prepare_found, unset_hosts
 from opa.errors import OpaError, StartError
 from opa.http.openapi import early as openapi_early
 from opa.logging.gunicorn import LogLogger
 from opa.logging.logger import log
 from opa.process.listen import BACKLOG, address_of, listening_socket, refuse_connections
+from opa.process.lookups import look_up
 from opa.process.shared_memory import shared_memory
 from opa.process.start_failures import StartFailures
 from opa.serve.application import load_app
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
 WORKER_TIMEOUT = 60
 HEARTBEAT = 5
+LOOK_UP_LIMIT = 0.5
+"""Seconds to wait, when the application is built, for which hosts there are."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
@@ -43,9 +47,13 @@ def serve(config: Config, *, workers: int) -> None:
         OpaError: it cannot be started, a worker's component does not connect among the reasons.
         SystemExit: it ended with another status than 0.
     """
+    lookups = look_up(unset_hosts(config), config.COMPONENT_DNS_TIMEOUT) if config.PRELOAD else None
     app = load_app() if config.PRELOAD else None
-    if app is not None and config.OPENAPI_EARLY:
-        app.document.early = openapi_early.begin(app, app.manager)
+    if app is not None:
+        # What workers share has to be imported before the fork; whether a component is there, each finds out itself.
+        prepare_found(app.manager, None if lookups is None else lookups.found(LOOK_UP_LIMIT))
+        if config.OPENAPI_EARLY:
+            app.document.early = openapi_early.begin(app, app.manager)
     listener = listening_socket(config.HOST, config.PORT)
     Application(config, app, listener, workers).run()
 

@@ -17,6 +17,8 @@ from opa.tasks.worker.process import is_beat, is_worker
 if TYPE_CHECKING:
     from celery import Celery
 
+    from opa.settings.load import Config
+
 
 class CeleryDriver(Driver):
     """Gives a `celery.Celery`, which sends the tasks of the plugins and reads their results.
@@ -39,6 +41,7 @@ class CeleryDriver(Driver):
         "builtins:ValueError",
     )
     guards_client = True
+    runs_tasks = True
 
     pm: PluginManager
     app: Celery
@@ -83,6 +86,12 @@ class CeleryDriver(Driver):
 
         self.app = configure(self, self.pm)
 
+    def waits_for_host(self) -> bool:
+        """Celery is imported to prepare; a task needs it, whether there is a broker or not."""
+        tasks, hook = self.pm.tasks, type(self.pm.hooks["driver.celery.setup"])
+        is_set_up = self.pm.registry.plugin_of[hook] != self.pm.registry.plugin_of[type(self)]
+        return not tasks.are_used and not is_set_up and not _are_configured(self.pm.config)
+
     def hosts(self) -> list[tuple[str, ...]]:
         """The hosts to look up before connecting; none in a worker, which goes on trying."""
         return [] if is_worker() else super().hosts()
@@ -109,3 +118,9 @@ class CeleryDriver(Driver):
         from opa.tasks.servers import let_go
 
         let_go(self.app)
+
+
+def _are_configured(config: Config) -> bool:
+    """Whether the user has any setting of Celery."""
+    names = [name for name in config if name.startswith("CELERY_")]
+    return any(not config.source(name).startswith("default-settings.yaml") for name in names)

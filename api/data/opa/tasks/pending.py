@@ -16,6 +16,7 @@ class PendingTasks:
     def __init__(self) -> None:
         self._application: TaskApplication | None = None
         self._discarded: list[str] = []
+        self._when_made: list[Callable[[], None]] = []
 
     @property
     def are_used(self) -> bool:
@@ -30,7 +31,13 @@ class PendingTasks:
             self._application = TaskApplication()
             for module in self._discarded:
                 self._application.discard(module)
+            for function in self._when_made:
+                function()
         return self._application
+
+    def when_made(self, function: Callable[[], None]) -> None:
+        """Call `function` when the application is made."""
+        self._when_made.append(function)
 
     def functions(self) -> Mapping[str, Callable[..., object]]:
         """The functions that they were made from, by the name of the task."""

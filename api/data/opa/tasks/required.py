@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opa.core.components import missing_host
 from opa.core.drivers import Driver
+from opa.core.preparation import prepare_component
 from opa.errors import StartError
 from opa.tasks.application import application_of
 
@@ -26,7 +27,8 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
     """
     reasons = []
     for state in manager.component_states.values():
-        if state.driver_name.lower() != "celery":
+        driver = manager.drivers.get(state.driver_name.lower())
+        if driver is None or not driver.runs_tasks:
             continue
         if state.driver is None:
             reasons.append(f"component '{state.name}' is not loaded: LOAD is no")
@@ -36,6 +38,7 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
         ):
             reasons.append(f"component '{state.name}' is not loaded: {reason}, LOAD is auto")
         else:
+            prepare_component(manager, state.name)
             return application_of(manager)
     raise StartError(
         f"{needed_by} needs a component with the driver 'celery', and there is none"

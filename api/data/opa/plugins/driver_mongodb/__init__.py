@@ -26,6 +26,10 @@ class _MongodbDriver(Driver):
     )
     guards_client = True
 
+    def waits_for_host(self) -> bool:
+        """The client is imported to prepare."""
+        return True
+
     def prepare(self) -> None:
         """Check the options.
 

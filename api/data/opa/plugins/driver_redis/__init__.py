@@ -27,6 +27,10 @@ class _RedisDriver(Driver):
     )
     guards_client = True
 
+    def waits_for_host(self) -> bool:
+        """The client is imported to prepare."""
+        return True
+
     def prepare(self) -> None:
         """Check the options.
 
