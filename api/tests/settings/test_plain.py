@@ -10,6 +10,7 @@ from opa.errors import SettingsError
 from opa.settings import load
 from opa.settings.defaults import FILE, read_defaults
 from opa.settings.files import read_sections
+from opa.settings.schema import KNOWN, validated
 from tests import programs
 from tests.settings_folder import SettingsFolder
 
@@ -58,6 +59,14 @@ def outcome() -> Any:
     except SettingsError as error:
         return error.mistakes
     return repr(config.as_dict()), [(leaf.name, leaf.source) for leaf in config.leaves()]
+
+
+@pytest.mark.parametrize("env", ["", "dev"])
+def test_defaults_need_no_check(folder: SettingsFolder, env: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", env)
+    sections = read_defaults()
+    values = {name: value for name, value in (sections["default"] | sections.get(env, {})).items() if name in KNOWN}
+    assert repr(validated(values, KNOWN)) == repr(validated(values, ()))
 
 
 def test_the_defaults_as_json_are_those_of_the_file() -> None:

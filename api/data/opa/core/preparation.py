@@ -46,7 +46,7 @@ def prepare_component(manager: PluginManager, name: str) -> None:
     except OpaError:
         raise
     except Exception as error:
-        if not _is_left_out(manager, state.driver, error):
+        if not _is_skipped(manager, state.driver, error):
             raise _unprepared(state, error) from error
 
 
@@ -99,7 +99,7 @@ def components_that_wait(manager: PluginManager) -> list[str]:
     return [state.name for state in states if state.driver is not None and not state.is_prepared]
 
 
-def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bool:
+def _is_skipped(manager: PluginManager, driver: Driver, error: Exception) -> bool:
     """Whether the plugin of a driver is skipped, whose own code has failed: its options are none of its mistakes."""
     plugin = manager.registry.plugin_of[type(driver)]
     is_built_in = type(driver).__module__.startswith(f"{BUILT_IN_PACKAGE}.")
@@ -109,7 +109,7 @@ def _is_left_out(manager: PluginManager, driver: Driver, error: Exception) -> bo
     where = deepest_line_in(manager.folders, error) or where_is(type(driver))
     failure = RegistrationError(problem, plugin=plugin, where=where, hint="Fix its prepare()")
     failure.__cause__ = error
-    manager.leave_out(plugin, failure)
+    manager.skip(plugin, failure)
     return True
 
 

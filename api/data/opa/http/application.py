@@ -18,7 +18,7 @@ from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.errors import PluginError, RegistrationError
-from opa.http import mount_paths, strict_json, thread_limits
+from opa.http import mount_paths, strict_json
 from opa.http.body_limits import BodyLimits, LimitedBody
 from opa.http.contributions import Contributions
 from opa.http.lifespan_protocol import LifespanProtocol
@@ -212,7 +212,10 @@ class Api(FastAPI):
         server = LifespanProtocol(await receive(), receive, send)
         try:
             self._mounted.watch(self.router.routes)
-            thread_limits.install()
+            if any(state.driver is not None for state in self.manager.component_states.values()):
+                from opa.http import thread_limits  # with a part of anyio that nothing else needs at a start
+
+                thread_limits.install()
             async with running(self.manager, self) as self._skips:
                 self._inner_started = False
                 await self._build_middleware()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -371,7 +371,7 @@ _TOGETHER = frozenset(
     name for validator in Settings.__pydantic_decorators__.field_validators.values() for name in validator.info.fields
 ) | {"OPENAPI_URL", "ALLOW_ORIGINS", "CELERY_TASK_TIME_LIMIT"}
 """Settings of which one says what another may be."""
-_SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, float | None))
+_SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, get_args(SecondsOrNone)[0]))
 
 
 def validated(values: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
