@@ -11,14 +11,18 @@ from opa.logging.logger import log
 
 if TYPE_CHECKING:
     from opa.http.application import Api
+    from opa.settings.load import Config
     from opa.tasks.application import TaskApplication
 
     app: Api
     celery: TaskApplication
 
 
-def start_api() -> Api:
-    """Load settings and plugins, and build an application that a server, or a test client, can start.
+def start_api(config: Config | None = None) -> Api:
+    """Load plugins, and build an application that a server, or a test client, can start.
+
+    Args:
+        config: the settings; by default they are loaded from their usual places.
 
     Raises:
         OpaError: a mistake in settings or plugins.
@@ -33,7 +37,7 @@ def start_api() -> Api:
 
     state["runner"] = "uvicorn"
     with frozen():
-        app = build_app(prepare())
+        app = build_app(prepare(config))
         log.info(overview(app.manager, app.count_plugin_routes()))
         warn_of_mistakes(app.manager, app)
         return app

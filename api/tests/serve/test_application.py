@@ -40,6 +40,20 @@ def test_components_that_nobody_has_asked_for_import_no_client_where_their_hosts
 
 
 @pytest.mark.parametrize(
+    "variables", [{}, {"OPA_DEBUGPY": "true", "OPA_DEBUGPY_PORT": "0"}], ids=["production", "alone"]
+)
+def test_settings_are_read_once(opa: Opa, variables: dict[str, str]) -> None:
+    (opa.folder / "settings" / "a.py").write_text(
+        "import os\nwith open(os.environ['COUNTED'], 'a') as file:\n    file.write('read\\n')\n"
+    )
+    opa.hello()
+    opa.start(COUNTED=str(opa.folder / "counted"), **variables)
+    opa.wait_until_ready()
+    before = 1 if variables else 0  # by the process that starts the one that serves
+    assert (opa.folder / "counted").read_text().split() == ["read"] * (before + 1)
+
+
+@pytest.mark.parametrize(
     ("text", "package"),
     [
         ("from opa import task\n@task\ndef noop(): ...", "celery"),

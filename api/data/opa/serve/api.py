@@ -63,7 +63,7 @@ def serve_alone(config: Config) -> None:
     from opa.process.listen import address_of, listening_socket
     from opa.serve.application import load_app
 
-    app = load_app()
+    app = load_app(config)
     import asyncio
 
     from opa.serve.server import Server, ServerConfig

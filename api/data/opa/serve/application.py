@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opa.http.application import Api
+    from opa.settings.load import Config
 
 
-def load_app() -> Api:
+def load_app(config: Config | None = None) -> Api:
     """`opa.main:app`. Unlike an import of that name it logs no error that it raises.
+
+    Args:
+        config: the settings; by default they are loaded anew.
 
     Raises:
         OpaError: a mistake in settings or plugins.
@@ -17,5 +21,5 @@ def load_app() -> Api:
     from opa import main
 
     if "app" not in vars(main):
-        main.app = main.start_api()
+        main.app = main.start_api(config)
     return main.app

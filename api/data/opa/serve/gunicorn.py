@@ -48,7 +48,7 @@ def serve(config: Config, *, workers: int) -> None:
         SystemExit: it ended with another status than 0.
     """
     lookups = look_up(unset_hosts(config), config.COMPONENT_DNS_TIMEOUT) if config.PRELOAD else None
-    app = load_app() if config.PRELOAD else None
+    app = load_app(config) if config.PRELOAD else None
     if app is not None:
         # What workers share has to be imported before the fork; whether a component is there, each finds out itself.
         prepare_found(app.manager, None if lookups is None else lookups.found(LOOK_UP_LIMIT))
@@ -98,6 +98,7 @@ class Application(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Api:
         """The application that was built before the fork, or else one of this worker."""
+        # Without PRELOAD a worker that a SIGHUP starts has the settings of now, as it has the plugins.
         return load_app() if self.app is None else self.app
 
     def run(self) -> None:
