@@ -29,7 +29,7 @@ def start_api(config: Config | None = None) -> Api:
     """
     from opa._util.garbage import frozen
     from opa.bootstrap import prepare
-    from opa.checks import warn_of_mistakes
+    from opa.checks import warn_of_findings
     from opa.core.overview import overview
     from opa.core.state import state
     from opa.http.builder import build_app
@@ -39,7 +39,7 @@ def start_api(config: Config | None = None) -> Api:
     with frozen():
         app = build_app(prepare(config))
         log.info(overview(app.manager, app.count_plugin_routes()))
-        warn_of_mistakes(app.manager, app)
+        warn_of_findings(app.manager, app)
         return app
 
 

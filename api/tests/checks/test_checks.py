@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opa.checks import mistakes_in_application, mistakes_in_plugins
+from opa.checks import findings_in_application, findings_in_plugins
 from opa.checks.components import mistakes_at_start
 from tests import programs
 from tests.examples.examples import EXAMPLES
@@ -118,5 +118,5 @@ def test_where_its_plugin_may_be_skipped_it_is_skipped_as_it_is_at_the_start(pro
 def test_the_examples_and_the_demo_plugins_have_none(project: Project, plugins: str) -> None:
     project.settings(PLUGIN_PATHS=[plugins])
     app = project.app()
-    assert [*mistakes_in_plugins(app.manager), *mistakes_in_application(app)] == []
+    assert [*findings_in_plugins(app.manager), *findings_in_application(app)] == []
     assert list(mistakes_at_start(app.manager)) == []

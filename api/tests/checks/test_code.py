@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from opa._util.reading import MAX_FILE_BYTES
-from opa.checks import mistakes_in_application
+from opa.checks import findings_in_application
 from opa.checks.code import Code
 from tests.project import Project
 
@@ -69,10 +69,10 @@ def test_all_checks_parse_a_file_once_and_none_that_nothing_asks_about(
     project.plugin("calls.py", SENDS)
     project.plugin("plain.py", "x = 1")
     app = project.app()
-    assert len(list(mistakes_in_application(app))) == 1
+    assert len(list(findings_in_application(app))) == 1
     assert parsed == [SENDS.encode()]
     parsed.clear()
     project.plugin("gates.py", UNUSED)
     app = project.app()
-    assert len(list(mistakes_in_application(app))) == 3
+    assert len(list(findings_in_application(app))) == 3
     assert sorted(parsed) == sorted([SENDS.encode(), b"x = 1", UNUSED.encode()])

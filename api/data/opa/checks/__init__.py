@@ -1,4 +1,4 @@
-"""Mistakes with which everything starts, and something is not what its author meant: each is told in a line.
+"""What does not stop the start, and is probably not what its author meant: each finding is told in a line.
 
 A module each: nothing, refused, folders, filters, options, steps, copies, second_names, task_options, tasks, threads
 look at what was found and loaded; routers, decorators, paths, wider, mounts, components, middleware, task_calls at the
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
-    from opa.checks.mistake import Mistake
+    from opa.checks.finding import Finding
     from opa.core.manager import PluginManager
     from opa.http.application import Api
 
 DEVELOPMENT = "dev"
 
 
-def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
+def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
     from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
     from opa.checks.folders import folders_without_init
@@ -39,11 +39,11 @@ def mistakes_in_plugins(manager: PluginManager) -> Iterator[Mistake]:
     yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
     if manager.tasks.are_used:
-        yield from _mistakes_in_tasks(manager)
+        yield from _findings_in_tasks(manager)
     yield from threads_of_imports(manager)
 
 
-def _mistakes_in_tasks(manager: PluginManager) -> Iterator[Mistake]:
+def _findings_in_tasks(manager: PluginManager) -> Iterator[Finding]:
     """It imports Celery, which plugins without tasks need not."""
     from opa.checks.copies import copied_schedules
     from opa.checks.task_options import misspelt_options
@@ -56,7 +56,7 @@ def _mistakes_in_tasks(manager: PluginManager) -> Iterator[Mistake]:
     yield from parameters_of_others(manager)
 
 
-def mistakes_in_application(app: Api) -> Iterator[Mistake]:
+def findings_in_application(app: Api) -> Iterator[Finding]:
     """What can be told of an application that is built and not started; it looks at each route."""
     from opa.checks.code import Code
     from opa.checks.components import unknown_components_in_routes
@@ -82,14 +82,14 @@ def mistakes_in_application(app: Api) -> Iterator[Mistake]:
     yield from sent_functions(code)
 
 
-def warn_of_mistakes(manager: PluginManager, app: Api | None = None) -> None:
+def warn_of_findings(manager: PluginManager, app: Api | None = None) -> None:
     """Log what can be told when a process starts: of the application where `ENV` is dev, and only there."""
     from opa.settings.sources import current_envs
 
-    for mistake in mistakes_in_plugins(manager):
-        log.warning(str(mistake))
+    for finding in findings_in_plugins(manager):
+        log.warning(str(finding))
     if app is not None and DEVELOPMENT in current_envs():
         from opa.checks.types import unresolved_types
 
-        for mistake in (*mistakes_in_application(app), *unresolved_types(app)):
-            log.warning(str(mistake))
+        for finding in (*findings_in_application(app), *unresolved_types(app)):
+            log.warning(str(finding))

@@ -9,7 +9,7 @@ from fastapi.dependencies.models import Dependant
 
 from opa._util.sources import where_is, where_is_function
 from opa._util.suggestions import nearest
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.checks.owners import Owners
 from opa.core.arguments import INJECTABLE, not_injectable, parameters_of
 from opa.core.depends import ComponentDependency
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
 
 
-def unknown_components_in_routes(app: Api) -> Iterator[Mistake]:
-    """A mistake for each plugin and name; such a route answers 503, whatever happens."""
+def unknown_components_in_routes(app: Api) -> Iterator[Finding]:
+    """A finding for each plugin and name; such a route answers 503, whatever happens."""
     known = app.manager.component_states
     routes: dict[tuple[str | None, str], list[Any]] = {}
     owners = Owners(app)
@@ -34,7 +34,7 @@ def unknown_components_in_routes(app: Api) -> Iterator[Mistake]:
                 routes.setdefault((owner, name), []).append(route)
     for (owner, name), found in routes.items():
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        yield Mistake(
+        yield Finding(
             f"{owners.words_for(found[0], owner)} asks for the component '{name}', {_NOT_THERE}, and answers 503{more}",
             plugin=owner,
             where=where_is_function(found[0].endpoint),

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.tasks.application import application_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
-def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each scheduled task whose code another plugin has too, in the same line and with one schedule."""
+def copied_schedules(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each scheduled task whose code another plugin has too, in the same line and with one schedule."""
     functions = application_of(manager).functions()
     first: dict[object, str] = {}
     for name, entry in application_of(manager).schedules.items():
@@ -29,7 +29,7 @@ def copied_schedules(manager: PluginManager) -> Iterator[Mistake]:
             continue
         where, where_other = where_is_function(function), where_is_function(functions[other])
         whose = f" of plugin '{plugin}'" if plugin else ""
-        yield Mistake(
+        yield Finding(
             f"task '{name}'{whose} is the same as '{other}' ({where_other}), and its schedule runs once more",
             plugin=plugin,
             where=where,

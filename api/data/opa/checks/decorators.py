@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _MAKERS = ("fastapi", "starlette", "opa")
 
 
-def decorators_without_parentheses(code: Code) -> Iterator[Mistake]:
-    """A mistake for each function that was given to such a decorator as what should stand in the parentheses.
+def decorators_without_parentheses(code: Code) -> Iterator[Finding]:
+    """A finding for each function that was given to such a decorator as what should stand in the parentheses.
 
     In its place the plugin has the decorator itself, which waits for a function, and nothing else has happened.
     """
@@ -24,7 +24,7 @@ def decorators_without_parentheses(code: Code) -> Iterator[Mistake]:
         for name, value in list(vars(module).items()):
             function = _given(value, name, module.__name__) if isinstance(value, FunctionType) else None
             if function is not None:
-                yield Mistake(
+                yield Finding(
                     f"{name}() of plugin '{plugin}' is below a decorator without parentheses, and does nothing",
                     plugin=plugin,
                     where=where_is_function(function),

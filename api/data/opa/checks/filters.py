@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa._util.suggestions import nearest
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.candidates import hint_where_for_others
 from opa.loading.former_plugins import FORMER, hint_for_former
 from opa.loading.installed import NamedPlugin
@@ -19,8 +19,8 @@ SETTINGS = ("PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST")
 EXPRESSIONS = ("PLUGIN_WHITELIST_RE", "PLUGIN_BLACKLIST_RE")
 
 
-def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each entry that chooses nothing.
+def entries_without_plugin(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each entry that chooses nothing.
 
     One that names a plugin which is there, and is not looked for in this env, is as it should be.
     """
@@ -37,20 +37,20 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Mistake]:
         for_others = hint_where_for_others([path.parent], path.name) if setting == SETTINGS[0] else None
         if entry in known or (_is_there(path, manager.folders) and not for_others):
             continue
-        yield Mistake(
+        yield Finding(
             f"{setting} has '{entry}', and no plugin of this path and name was found",
             where=manager.config.source(setting),
             hint=for_others or _hint(entry, by_name),
         )
 
 
-def expressions_for_former_plugins(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each name of a plugin of an earlier version in a regular expression."""
+def expressions_for_former_plugins(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each name of a plugin of an earlier version in a regular expression."""
     there = {decision.plugin.name for decision in manager.decisions}
     for setting in EXPRESSIONS:
         for name, hint in FORMER.items():
             if name in manager.config.get(setting) and name not in there:
-                yield Mistake(
+                yield Finding(
                     f"{setting} has '{name}', and there is no plugin of this name",
                     where=manager.config.source(setting),
                     hint=hint,

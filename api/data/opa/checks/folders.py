@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.filters import PluginFilters, decide
 
@@ -23,8 +23,8 @@ _LOOKED_AT = 1000
 _SHOWN = 3
 
 
-def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each folder that looks like a package and is none, where no plugin imports its files either.
+def folders_without_init(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each folder that looks like a package and is none, where no plugin imports its files either.
 
     Hidden folders, those whose name starts with an underscore, those that are plugin paths themselves, those with
     nothing but tests, and those that a filter would skip are as they should be.
@@ -44,7 +44,7 @@ def folders_without_init(manager: PluginManager) -> Iterator[Mistake]:
                 continue
             files = _python_files(folder)
             if files and _would_be_loaded(folder, filters):
-                yield _mistake(folder, files)
+                yield _finding(folder, files)
 
 
 def _folders_in(path: Path) -> list[str]:
@@ -84,9 +84,9 @@ def _would_be_loaded(folder: Path, filters: PluginFilters) -> bool:
     return decision.load
 
 
-def _mistake(folder: Path, files: list[str]) -> Mistake:
+def _finding(folder: Path, files: list[str]) -> Finding:
     more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-    return Mistake(
+    return Finding(
         f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports what is in it:"
         f" {', '.join(files[:_SHOWN])}{more}",
         plugin=folder.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from opa._util.sources import where_is
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.http.middleware import BaseMiddleware
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from opa.http.application import Api
 
 
-def unused_middleware(app: Api, code: Code) -> Iterator[Mistake]:
-    """A mistake for each subclass of `BaseMiddleware` that the application does not have.
+def unused_middleware(app: Api, code: Code) -> Iterator[Finding]:
+    """A finding for each subclass of `BaseMiddleware` that the application does not have.
 
     One that some code names is as it should be: it may be added under a condition, or be the base of another one. So is
     one whose name starts with an underscore.
@@ -35,7 +35,7 @@ def unused_middleware(app: Api, code: Code) -> Iterator[Mistake]:
         return
     for cls, plugin in found.items():
         if cls.__name__ not in named:
-            yield Mistake(
+            yield Finding(
                 f"middleware {cls.__name__} of plugin '{plugin}' is in no application",
                 plugin=plugin,
                 where=where_is(cls),

@@ -9,21 +9,21 @@ from fastapi import APIRouter
 from starlette.routing import Mount
 
 from opa._compat.fastapi.inclusion import prefix_of, router_in
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.http.application import Api
 
 
-def mounts_without_prefix(app: Api) -> Iterator[Mistake]:
-    """A mistake for each mount in a router that has a prefix: FastAPI does not put it before what is mounted."""
+def mounts_without_prefix(app: Api) -> Iterator[Finding]:
+    """A finding for each mount in a router that has a prefix: FastAPI does not put it before what is mounted."""
     seen: set[int] = set()
     for found in app.manager.registry.objects:
         if found.router is None or found.plugin.name not in app.manager.roster or id(found.router) in seen:
             continue
         seen.add(id(found.router))
         for served, meant in _mounts(found.router, ""):
-            yield Mistake(
+            yield Finding(
                 f"what plugin '{found.plugin.name}' mounts is served at {served}, not at {meant}, since the prefix of"
                 " a router does not apply to what it mounts",
                 plugin=found.plugin.name,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.discover import BUILT_IN_FOLDER
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
-def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake where no plugin is from a plugin path; an installed one is enough where there is no such path."""
+def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Finding]:
+    """A finding where no plugin is from a plugin path; an installed one is enough where there is no such path."""
     plugins = [found.plugin.file for found in manager.registry.objects if not found.plugin.file.is_built_in]
     folders = [folder for folder in manager.folders if folder != BUILT_IN_FOLDER]
     if any(plugin.folder is not None for plugin in plugins) or (plugins and not folders):
@@ -27,7 +27,7 @@ def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Mistake]:
         missing = f"{_all(paths)} does not exist" if paths else "PLUGIN_PATHS names none"
         problem = f"there is none in {_all(folders)}" if folders else missing
         hint = "Look at what is mounted there, or name the folder of the plugins in PLUGIN_PATHS"
-    yield Mistake(
+    yield Finding(
         f"no plugin is loaded from a plugin path: {problem}", where=manager.config.source("PLUGIN_PATHS"), hint=hint
     )
 

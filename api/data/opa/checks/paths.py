@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.checks.owners import Owners
 from opa.http.routing.shape import is_found_by_its_path
 
@@ -23,8 +23,8 @@ _GROUP = re.compile(r"\(\?P<\w+>")
 _Owned = tuple[Any, str | None]
 
 
-def shadowed_paths(app: Api) -> Iterator[Mistake]:
-    """A mistake for each route all or some of whose methods another one has taken, with a path that matches the same.
+def shadowed_paths(app: Api) -> Iterator[Finding]:
+    """A finding for each route all or some of whose methods another one has taken, with a path that matches the same.
 
     Names of parameters do not count, their converters do. Where the two routes are one function, that is as it should
     be. So are two that both come with opa-stack, but for those whose paths are settings.
@@ -51,7 +51,7 @@ def shadowed_paths(app: Api) -> Iterator[Mistake]:
                 taken.setdefault(id(winner[0]), (winner, []))[1].append(method)
         for winner, methods in taken.values():
             if not owners.is_built_in(owner) or path in settings:
-                yield _mistake(methods, (route, owner), winner, owners, settings.get(path))
+                yield _finding(methods, (route, owner), winner, owners, settings.get(path))
 
 
 def _paths_of_settings(app: Api) -> dict[str, str]:
@@ -76,8 +76,8 @@ def have_same_pattern(first: Any, second: Any) -> bool:
     return len(patterns) == 1
 
 
-def _hidden_mount(route: Mount, owner: str, setting: str) -> Mistake:
-    return Mistake(
+def _hidden_mount(route: Mount, owner: str, setting: str) -> Finding:
+    return Finding(
         f"what plugin '{owner}' mounts at {route.path} is not reached there, only below it, since opa-stack itself has"
         f" the path, by the setting {setting}",
         plugin=owner,
@@ -86,7 +86,7 @@ def _hidden_mount(route: Mount, owner: str, setting: str) -> Mistake:
     )
 
 
-def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: Owners, setting: str | None) -> Mistake:
+def _finding(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: Owners, setting: str | None) -> Finding:
     (route, owner), (first, its_owner) = shadowed, winner
     place = where_is_function(first.endpoint)
     if setting is not None and owners.is_built_in(its_owner):
@@ -98,7 +98,7 @@ def _mistake(methods: Iterable[str], shadowed: _Owned, winner: _Owned, owners: O
     also = f", as {first.path}" if first.path != route.path else ""
     is_own = setting is not None and owners.is_built_in(owner)
     whose = f"opa-stack (setting {setting})" if is_own else f"plugin '{owner}'"
-    return Mistake(
+    return Finding(
         f"{','.join(sorted(methods))} {route.path} of {whose} is never reached, since {earlier}{also}",
         plugin=its_owner if is_own else owner,
         where=where_is_function(route.endpoint),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.discover import as_plugin
 from opa.loading.filters import PluginFilters, decide
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
-def refused_plugins(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each, but for those that a filter would skip."""
+def refused_plugins(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each, but for those that a filter would skip."""
     filters = PluginFilters.from_config(manager.config)
     for refused in manager.refused:
         (decision,) = decide([as_plugin(refused)], filters)
         if decision.load:
-            yield Mistake(
+            yield Finding(
                 f"'{refused.path.name}' is not loaded, since it {refused.problem.what}",
                 plugin=refused.name,
                 where=str(refused.path),

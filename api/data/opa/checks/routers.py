@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Host, Mount
 
 from opa._compat.fastapi.inclusion import router_in
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.conventions import ROUTER
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class _Suspect:
         ]
 
 
-def unserved_routers(app: Api, code: Code) -> Iterator[Mistake]:
-    """A mistake for each router or application of a plugin with routes that are reachable from nowhere.
+def unserved_routers(app: Api, code: Code) -> Iterator[Finding]:
+    """A finding for each router or application of a plugin with routes that are reachable from nowhere.
 
     One that some code hands on, to `include_router` or to anything else, may be included under a condition, or when
     the process starts; it is as it should be. So is one whose name starts with an underscore.
@@ -57,7 +57,7 @@ def unserved_routers(app: Api, code: Code) -> Iterator[Mistake]:
     for suspect in suspects.values():
         answers = [id(answer) for answer in _answers(suspect.routes)]
         if answers and served.isdisjoint(answers) and not _is_meant(suspect, code, app.manager):
-            yield _mistake(suspect)
+            yield _finding(suspect)
 
 
 def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
@@ -119,7 +119,7 @@ def _is_for_a_script(statement: ast.stmt) -> bool:
     )
 
 
-def _mistake(suspect: _Suspect) -> Mistake:
+def _finding(suspect: _Suspect) -> Finding:
     first, *others = suspect.routes
     endpoint = getattr(first, "endpoint", None)
     home = getattr(endpoint, "__module__", "")
@@ -133,7 +133,7 @@ def _mistake(suspect: _Suspect) -> Mistake:
     else:
         problem = f"has the application '{name}', which nothing serves"
         remedy = f"make this one a get_router() of that name, or mount it: {CONVENTION}.mount('/{plugin}', {name})"
-    return Mistake(
+    return Finding(
         f"plugin '{plugin}' {problem}: {route}{more}",
         plugin=plugin,
         where=where_is_function(endpoint) if endpoint else str(module.__file__),

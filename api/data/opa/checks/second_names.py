@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.loading.second_names import second_names
 from opa.logging.folding import library_of
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _OF_PROGRAMS = ("__main__", "__mp_main__")
 
 
-def imports_by_second_names(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each module that the user's own code imports so: it works where the folder is a package alone."""
+def imports_by_second_names(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each module that the user's own code imports so: it works where the folder is a package alone."""
     for each in second_names():
         if library_of(each.file) is None:
-            yield Mistake(
+            yield Finding(
                 f"'{each.name}' is imported, which is '{each.own_name}' of plugin"
                 f" '{manager.plugin_of_module(each.own_name) or each.own_name.partition('.')[0]}' under a second name",
                 where=f"{each.file}:{each.line}",
@@ -29,8 +29,8 @@ def imports_by_second_names(manager: PluginManager) -> Iterator[Mistake]:
             )
 
 
-def modules_that_are_there_twice(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each module of a plugin that was loaded once more, by its file or before the plugins were."""
+def modules_that_are_there_twice(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each module of a plugin that was loaded once more, by its file or before the plugins were."""
     own = {
         path: (found.plugin.name, module)
         for found in manager.registry.objects
@@ -43,7 +43,7 @@ def modules_that_are_there_twice(manager: PluginManager) -> Iterator[Mistake]:
         file = getattr(other, "__dict__", {}).get("__file__")
         plugin, module = own.get(file, ("", other)) if isinstance(file, str) else ("", other)
         if other is not module and name not in _OF_PROGRAMS:
-            yield Mistake(
+            yield Finding(
                 f"'{module.__name__}' of plugin '{plugin}' is there twice, also as module '{name}', with all that it"
                 " keeps",
                 plugin=plugin,

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
-def imported_steps(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each that may have been meant to run: no module of Python's, and no step of another plugin."""
+def imported_steps(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each that may have been meant to run: no module of Python's, and no step of another plugin."""
     objects = manager.registry.objects
     run = [function for found in objects for function in found.lifecycle.functions.values()]
     for found in objects:
@@ -23,7 +23,7 @@ def imported_steps(manager: PluginManager) -> Iterator[Mistake]:
             if home.partition(".")[0] in sys.stdlib_module_names or any(function is each for each in run):
                 continue
             name = found.plugin.name
-            yield Mistake(
+            yield Finding(
                 f"{step}() of plugin '{name}' is imported from '{home}' ({where_is_function(function)}), and is not"
                 " run: only a function that is defined in the plugin itself is",
                 plugin=name,

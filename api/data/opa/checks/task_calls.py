@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.checks.code import Code
@@ -23,8 +23,8 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
-def sent_functions(code: Code) -> Iterator[Mistake]:
-    """A mistake for each such call in the code of a plugin."""
+def sent_functions(code: Code) -> Iterator[Finding]:
+    """A finding for each such call in the code of a plugin."""
     for plugin, module in code.modules:
         # Most plugins have none, and to look for the words takes next to no time.
         source = code.source_of(module)
@@ -32,7 +32,7 @@ def sent_functions(code: Code) -> Iterator[Mistake]:
         if tree is None:
             continue
         for call, function in _Calls(module).of(tree):
-            yield Mistake(
+            yield Finding(
                 f"'{ast.unparse(call.func)}()' in plugin '{plugin}' is called, and {function.__name__} "
                 f"({where_is_function(function)}) is not a task",
                 plugin=plugin,

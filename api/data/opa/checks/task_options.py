@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa._util.sources import where_is_function
 from opa._util.suggestions import nearest
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.tasks.application import application_of
 from opa.tasks.options import METHODS, OPTIONS
 
@@ -30,8 +30,8 @@ _ELSEWHERE = {
 }
 
 
-def misspelt_options(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each option that looks like another one, and that the task does not read.
+def misspelt_options(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each option that looks like another one, and that the task does not read.
 
     Celery makes an attribute of the task from any option. One that is like no other is taken for such an attribute.
     """
@@ -40,7 +40,7 @@ def misspelt_options(manager: PluginManager) -> Iterator[Mistake]:
         for option in _unread(options, function):
             instead = _instead_of(option)
             if instead is not None:
-                yield Mistake(
+                yield Finding(
                     f"task '{name}' of plugin '{plugin}' has the option '{option}', which"
                     + (" would take the place of a method of tasks" if option in METHODS else " no task has"),
                     plugin=plugin,

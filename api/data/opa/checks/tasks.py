@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import params
 
 from opa._util.suggestions import nearest
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.core.depends import component_in, component_of
 from opa.errors import RegistrationError
 from opa.tasks.application import application_of
@@ -33,15 +33,15 @@ def tasks_that_cannot_be_made(manager: PluginManager) -> Iterator[RegistrationEr
         yield failure
 
 
-def runs_that_fail(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each entry of the schedule whose task is not here, or is not called with its arguments."""
+def runs_that_fail(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each entry of the schedule whose task is not here, or is not called with its arguments."""
     celery = application_of(manager)
     for name, entry in {**celery.schedules, **celery.conf.beat_schedule}.items():
         task = entry["task"]
         where = celery.where(name) if name in celery.schedules else manager.config.source("CELERY_BEAT_SCHEDULE")
         if not _is_known(celery, task):
             near = nearest(task, celery.functions())
-            yield Mistake(
+            yield Finding(
                 f"the schedule '{name}' sends the task '{task}', which no plugin here has",
                 where=where,
                 hint=f"Did you mean '{near}'?"
@@ -49,7 +49,7 @@ def runs_that_fail(manager: PluginManager) -> Iterator[Mistake]:
                 else "Its name is that of its module and function: reports.nightly",
             )
         elif problem := _misfit(celery, task, entry):
-            yield Mistake(
+            yield Finding(
                 f"the schedule '{name}' sends the task '{task}' with arguments that do not fit: {problem}",
                 plugin=_plugin_of(manager, task),
                 where=celery.where(task) or where,
@@ -72,8 +72,8 @@ def _misfit(celery: TaskApplication, task: str, entry: Any) -> str:
     return ""
 
 
-def settings_of_no_task(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each name in CELERY_TASK_ROUTES and CELERY_TASK_ANNOTATIONS that is nearly that of a task."""
+def settings_of_no_task(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each name in CELERY_TASK_ROUTES and CELERY_TASK_ANNOTATIONS that is nearly that of a task."""
     celery = application_of(manager)
     for setting in ("CELERY_TASK_ROUTES", "CELERY_TASK_ANNOTATIONS"):
         named = manager.config.get(setting)
@@ -83,21 +83,21 @@ def settings_of_no_task(manager: PluginManager) -> Iterator[Mistake]:
                 and not _is_known(celery, task)
                 and (near := nearest(task, celery.functions()))
             ):
-                yield Mistake(
+                yield Finding(
                     f"{setting} names the task '{task}', which no plugin here has",
                     where=manager.config.source(setting),
                     hint=f"Did you mean '{near}'?",
                 )
 
 
-def parameters_of_others(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each task whose parameters nobody fills: `self` without `bind`, and what only routes get."""
+def parameters_of_others(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each task whose parameters nobody fills: `self` without `bind`, and what only routes get."""
     celery = application_of(manager)
     for task, function in celery.functions().items():
         if not celery.where(task) or isinstance(function, type):
             continue
         yield from (
-            Mistake(
+            Finding(
                 f"task '{task}' of plugin '{_plugin_of(manager, task)}' {problem}",
                 plugin=_plugin_of(manager, task),
                 where=celery.where(task),

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
-def threads_of_imports(manager: PluginManager) -> Iterator[Mistake]:
-    """A mistake for each plugin that left a thread running; none where the api imports its plugins after the fork."""
+def threads_of_imports(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each plugin that left a thread running; none where the api imports its plugins after the fork."""
     if not manager.config.PRELOAD:
         return
     for plugin in (found.plugin for found in manager.registry.objects):
         if plugin.threads:
             many = "s" if len(plugin.threads) > 1 else ""
-            yield Mistake(
+            yield Finding(
                 f"plugin '{plugin.name}' starts the thread{many} {', '.join(map(repr, plugin.threads))} while it is "
                 "imported, and the processes that are forked afterwards, to serve or to run tasks, do not have it",
                 plugin=plugin.name,

@@ -10,15 +10,15 @@ from fastapi.dependencies.models import Dependant
 
 from opa._util.annotations import unresolved
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.checks.owners import Owners
 
 if TYPE_CHECKING:
     from opa.http.application import Api
 
 
-def unresolved_types(app: Api) -> Iterator[Mistake]:
-    """A mistake for each: FastAPI takes such a parameter for one of the query, and cannot describe the route."""
+def unresolved_types(app: Api) -> Iterator[Finding]:
+    """A finding for each: FastAPI takes such a parameter for one of the query, and cannot describe the route."""
     owners = Owners(app)
     for route, owner in owners.routes():
         dependant = getattr(route, "dependant", None)
@@ -26,7 +26,7 @@ def unresolved_types(app: Api) -> Iterator[Mistake]:
         if text := unresolved(getattr(route, "response_model", None)):
             asked.append(("the result", text, getattr(route, "endpoint", None)))
         for what, text, function in asked:
-            yield Mistake(
+            yield Finding(
                 f"{what} of {owners.words_for(route, owner)} has the type {text}, which is not there when the program"
                 " runs",
                 plugin=owner,

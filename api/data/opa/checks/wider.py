@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import PARAM_REGEX, Mount, WebSocketRoute
 
 from opa._util.sources import where_is_function
-from opa.checks.mistake import Mistake
+from opa.checks.finding import Finding
 from opa.checks.owners import Owners
 from opa.checks.paths import have_same_pattern
 from opa.http.routing.index import ANY, RouteIndex
@@ -27,8 +27,8 @@ _VALUES = {
 }
 
 
-def routes_behind_wider_ones(app: Api) -> Iterator[Mistake]:
-    """A mistake for each route of a plugin that an earlier one with parameters, or a mounted application, hides.
+def routes_behind_wider_ones(app: Api) -> Iterator[Finding]:
+    """A finding for each route of a plugin that an earlier one with parameters, or a mounted application, hides.
 
     Those of the same path are told by `paths`.
     """
@@ -43,7 +43,7 @@ def routes_behind_wider_ones(app: Api) -> Iterator[Mistake]:
             found = index.candidates(sample)
             hidden_by = next((each for each in found if _hides(each[0], route, sample)), None)
             if hidden_by is not None:
-                yield _mistake(route, owner, *hidden_by)
+                yield _finding(route, owner, *hidden_by)
         if "{" in path or isinstance(route, Mount):
             index.add(shape, (route, owner))
 
@@ -72,11 +72,11 @@ def _hides(wider: Any, route: Any, sample: str) -> bool:
     )
 
 
-def _mistake(route: Any, owner: str | None, wider: Any, its_owner: str | None) -> Mistake:
+def _finding(route: Any, owner: str | None, wider: Any, its_owner: str | None) -> Finding:
     what = f"what is mounted at {wider.path or '/'}" if isinstance(wider, Mount) else wider.path
     place = "" if isinstance(wider, Mount) else f" ({where_is_function(wider.endpoint)})"
     whose = "" if its_owner == owner else f" of plugin '{its_owner}'" if its_owner else ", which a setup has added,"
-    return Mistake(
+    return Finding(
         f"{Owners.words_for(route, owner)} is never reached, since {what}{whose}{place} comes first and takes its path",
         plugin=owner,
         where=where_is_function(route.endpoint),

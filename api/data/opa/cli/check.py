@@ -19,7 +19,7 @@ def check() -> None:
     from opa._util.masking.secrets import mask_text
     from opa._util.printable import in_one_line
     from opa.bootstrap import prepare
-    from opa.checks import mistakes_in_application, mistakes_in_plugins
+    from opa.checks import findings_in_application, findings_in_plugins
     from opa.cli.beside_up import load_beside_up
     from opa.http.builder import build_app
     from opa.http.openapi.build import build
@@ -27,7 +27,7 @@ def check() -> None:
     manager = prepare(load_beside_up(quiet=True))
     application = build_app(manager)
     with no_collection():
-        warnings = [*map(str, mistakes_in_plugins(manager)), *map(str, mistakes_in_application(application))]
+        warnings = [*map(str, findings_in_plugins(manager)), *map(str, findings_in_application(application))]
     for warning in warnings:
         print(f"warning: {in_one_line(mask_text(warning))}", file=sys.stderr)
     _start_without_components(application)

@@ -65,7 +65,7 @@ def run(config: Config) -> None:
         SystemExit: Celery ended, with its status.
     """
     from opa.bootstrap import prepare
-    from opa.checks import warn_of_mistakes
+    from opa.checks import warn_of_findings
     from opa.core.overview import overview
     from opa.core.state import state
     from opa.tasks.required import task_application
@@ -75,7 +75,7 @@ def run(config: Config) -> None:
     _find_temporary_folder()
     manager = prepare(config)
     log.info(overview(manager))
-    warn_of_mistakes(manager)
+    warn_of_findings(manager)
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
     run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *parameters])

@@ -8,14 +8,14 @@ from opa.errors import OpaError
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Finding:
     """Something that does not stop the start, and is probably not what its author meant.
 
     Attributes:
         problem: what is wrong, naming the plugin or the setting.
         where: file, `file:line` or the source of the setting.
         hint: what to do about it.
-        plugin: whose mistake it is; None where it is in the settings.
+        plugin: whose it is; None where it is in the settings.
     """
 
     problem: str
