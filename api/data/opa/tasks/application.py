@@ -19,6 +19,7 @@ from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
 from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.tasks.brokers.amqp import Amqp
+from opa.tasks.clock import Clock
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.marks import TooLargeError
@@ -51,6 +52,7 @@ class TaskApplication(Application):
             set_as_current=False,
             autofinalize=True,
         )
+        self.clock = Clock()
         self.project = "opa-stack"
         self.home = ""
         self.delivery_limit = 5

@@ -20,6 +20,8 @@ RECREATION_DELAY = 0.5
 
 RabbitMQ tells its consumers at the start of the deletion, and for as long as that takes it answers as though the queue
 were there, or no longer there, by turns."""
+LONGEST_NAME = 255
+"""Bytes of the name of a queue or an exchange, or of a routing key."""
 CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
 
 
@@ -125,6 +127,15 @@ class TaskQueue(Queue):
             trial.close()
 
 
+def are_names(name: Any, *others: Any) -> bool:
+    """Whether RabbitMQ could take the first one as a name, and each other where it is not None."""
+    return bool(name) and all(
+        isinstance(one, str) and one.isprintable() and len(one.encode()) <= LONGEST_NAME
+        for one in (name, *others)
+        if one is not None
+    )
+
+
 def is_delayable(queue: Queue) -> bool:
     """Whether tasks with a countdown come to it from the queues in which they wait."""
     return bool(queue.exchange.type == "topic" and (queue.queue_arguments or {}).get("x-queue-type") == "quorum")
@@ -144,6 +155,8 @@ class TaskQueues(Queues):
     """
 
     create_missing_queue_type: str | None
+    _consume_from: dict[str, Queue] | None
+    _default_consume_from: dict[str, Queue]
 
     def __init__(self, *args: Any, delivery_limit: int, **options: Any) -> None:
         self._delivery_limit = delivery_limit
@@ -161,3 +174,8 @@ class TaskQueues(Queues):
         if type(queue) is Queue:
             # Celery goes on with the object that it has.
             queue.__class__ = TaskQueue
+
+    def forget(self, name: str) -> None:
+        """Know a queue no longer, and take nothing from it after the next connect."""
+        for known in (self, self._default_consume_from, self._consume_from or {}):
+            known.pop(name, None)
