@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.events.event import get_exchange as event_exchange
 
 import opa as package
+from opa import get_plugin_manager
 from opa.errors import StartError
 from opa.process.listen import listening_socket
 from opa.serve.flower import serve as serve_flower
+from opa.tasks.application import application_of
 from tests.project import NOBODY, Project
 from tests.serve.process import free_port, wait_until
 from tests.servers import Server
@@ -34,9 +38,9 @@ class Flower:
         self.port = free_port()
         self.process: Worker = tasks.start(MODE="flower", OPA_FLOWER_PORT=str(self.port), **environ)
 
-    def status(self, path: str, user: str = "") -> int:
+    def status(self, path: str, user: str = "", **headers: str) -> int:
         """The status of the answer; 0 where there is none."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         if user:
             request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
         try:
@@ -56,10 +60,14 @@ class Flower:
         wait_until(up, seconds=60, what="flower answers")
 
     def json(self, path: str, user: str = "") -> Any:
+        return json.loads(self.text(path, user))
+
+    def text(self, path: str, user: str = "") -> str:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
         request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
         with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
+            found: str = answer.read().decode()
+        return found
 
 
 @pytest.fixture
@@ -132,6 +140,62 @@ def test_it_shows_workers_and_what_became_of_tasks(tasks: TaskProject) -> None:
 
         wait_until(seen, seconds=60, what="flower shows the task")
     assert flower.json("/api/workers?refresh=1", "mary:hunter2")
+
+
+def test_without_a_password_a_page_of_the_web_reads_and_does_nothing(tasks: TaskProject) -> None:
+    flower = Flower(tasks, FLOWER_UNAUTHENTICATED_API="true", OPA_TRUSTED_HOSTS="['flower.example.com']")
+    flower.wait_until_up()
+    for path in ("/", "/tasks", "/tasks/datatable", "/metrics", "/api/workers", "/api/tasks"):
+        # As where a page lets its own name lead to this machine.
+        assert flower.status(path, Host="pages.example:5555") == 403, path
+        assert flower.status(path, Origin="https://pages.example") == 403, path
+        assert flower.status(path, Origin="null") == 403, path
+    for host in (f"127.0.0.1:{flower.port}", f"localhost:{flower.port}", "flower.example.com"):
+        assert flower.status("/tasks", Host=host) == 200, host
+        assert flower.status("/tasks", Host=host, Origin=f"http://{host}") == 200, host
+
+
+EVENT = {"type": "worker-heartbeat", "hostname": "celery@there", "clock": 1, "utcoffset": 0, "pid": 1, "freq": 2.0}
+NO_EVENTS: list[Any] = [
+    *(5, None, [], [[]], {}, {"type": 5}),
+    *({**EVENT, field: value} for field in (*EVENT, "active", "loadavg", "timestamp") for value in ({"a": 1}, ["a"])),
+    *({**EVENT, field: 2**70} for field in ("clock", "timestamp", "freq", "active")),
+    {**EVENT, "event": 5, "heartbeats": 5, "id": 5},
+    {**EVENT, "type": "task-received", "uuid": {"a": 1}},
+    *(
+        {**EVENT, "type": "task-succeeded", "uuid": f"u-{field}", "name": "jobs.double", field: value}
+        for field in ("name", "args", "runtime", "eta", "expires", "result", "root_id", "event", "worker", "_fields")
+        for value in (5.5, "x", {"a": 1}, ["a"], "\ud800")
+    ),
+]
+
+
+def test_events_that_are_none_leave_its_pages_as_they_are(tasks: TaskProject) -> None:
+    flower = Flower(tasks, FLOWER_BASIC_AUTH="mary:hunter2")
+    flower.wait_until_up()
+    with tasks.sending():
+        app = application_of(get_plugin_manager())
+
+        def send(event: Any) -> None:
+            with app.connection_for_write() as connection, connection.Producer() as producer:
+                # With the time, where the event does not say another one.
+                body = {"timestamp": time.time(), **event} if isinstance(event, dict) else event
+                exchange = event_exchange(connection)
+                producer.publish(body, exchange=exchange, declare=[exchange], routing_key="worker.x", serializer="json")
+
+        def seen() -> bool:
+            send({**EVENT, "hostname": "celery@well"})
+            return "celery@well" in flower.text("/workers?json=1", "mary:hunter2")
+
+        wait_until(seen, seconds=30, what="flower hears events")
+        for event in NO_EVENTS:
+            send(event)
+        send({**EVENT, "hostname": "celery@last"})
+        wait_until(lambda: "celery@last" in flower.text("/workers?json=1", "mary:hunter2"), what="flower goes on")
+    for path in ("/", "/tasks", "/metrics", "/api/tasks", "/api/workers"):
+        assert flower.status(path, "mary:hunter2") == 200, path
+    assert "Traceback" not in flower.process.log
+    assert "Failed to capture" not in flower.process.log
 
 
 def test_it_writes_no_file(tasks: TaskProject) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from opa.errors import StartError
 from opa.process.extras import need
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PASSWORD = "FLOWER_BASIC_AUTH"  # noqa: S105 - the name of a variable
 OAUTH = "FLOWER_AUTH"
 OPTIONS = Path("flowerconfig.py")
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+"""As a browser of this machine names it."""
 
 
 def serve(config: Config) -> None:
@@ -47,6 +50,9 @@ def serve(config: Config) -> None:
         # Flower would take the empty text for a password that nobody can give.
         os.environ.pop(PASSWORD, None)
     _ask_for_the_password_everywhere()
+    if not os.environ.get(PASSWORD) and not os.environ.get(OAUTH):
+        _refuse_web_pages({*LOOPBACK, config.HOST, *config.TRUSTED_HOSTS})
+    _take_events_as_they_should_be()
     prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
     health = "" if os.environ.get("FLOWER_CERTFILE") else f"/{prefix}/healthcheck".replace("//", "/")
     note_web_target("flower", config.HOST, config.FLOWER_PORT, health)
@@ -124,3 +130,45 @@ def _ask_for_the_password_everywhere() -> None:
 
 def _replaced(handler: Any, old: type, new: type) -> Any:
     return (handler[0], new) if isinstance(handler, tuple) and handler[1] is old else handler
+
+
+def _refuse_web_pages(trusted: set[str]) -> None:
+    """Where there is no password: a page of the web in a browser of this machine reaches a loopback address as well.
+
+    It may have let its own name lead here, by which it could read all pages, and send forms from its own origin.
+    """
+    from flower.api import BaseApiHandler
+    from flower.views import BaseHandler
+    from tornado.web import HTTPError
+
+    from opa.http.host_check import HostCheck
+
+    hosts = HostCheck(trusted, lambda scope: False)
+
+    def check(handler: Any) -> None:
+        request = handler.request
+        given = [(b"host", host.encode("latin-1")) for host in request.headers.get_list("Host")]
+        if hosts.problem({"headers": given, "http_version": "1.1"}):
+            raise HTTPError(403, "flower has no password, and is there for this machine and TRUSTED_HOSTS alone")
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise HTTPError(403, "flower has no password, and takes nothing from other pages")
+
+    def prepare(handler: Any) -> None:
+        check(handler)
+
+    prepare_api = BaseApiHandler.prepare
+
+    def prepare_of_api(handler: Any) -> None:
+        check(handler)
+        prepare_api(handler)
+
+    BaseHandler.prepare, BaseApiHandler.prepare = prepare, prepare_of_api
+
+
+def _take_events_as_they_should_be() -> None:
+    from flower import events
+
+    from opa.serve.flower_events import Events
+
+    events.EventReceiver = Events
