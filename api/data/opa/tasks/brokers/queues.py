@@ -155,8 +155,6 @@ class TaskQueues(Queues):
     """
 
     create_missing_queue_type: str | None
-    _consume_from: dict[str, Queue] | None
-    _default_consume_from: dict[str, Queue]
 
     def __init__(self, *args: Any, delivery_limit: int, **options: Any) -> None:
         self._delivery_limit = delivery_limit
@@ -177,5 +175,5 @@ class TaskQueues(Queues):
 
     def forget(self, name: str) -> None:
         """Know a queue no longer, and take nothing from it after the next connect."""
-        for known in (self, self._default_consume_from, self._consume_from or {}):
-            known.pop(name, None)
+        self.deselect([name])
+        self.pop(name, None)
