@@ -14,6 +14,7 @@ TRANSPORTS: dict[Any, Any] = {
     pyamqp.Transport: amqp_broker.Transport,
     pyamqp.SSLTransport: amqp_broker.SSLTransport,
     redis.Transport: redis_broker.Transport,
+    redis.SentinelTransport: redis_broker.SentinelTransport,
 }
 """What is used where kombu's own is asked for."""
 

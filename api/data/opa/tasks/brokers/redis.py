@@ -176,6 +176,10 @@ class QoS(compat.QoS):
                 connected.transaction(bury, self.unacked_key)
 
 
+OUR_OPTIONS = ("delivery_limit", MAX_BYTES, BREAKER)
+"""What our channels take out of the transport options, besides kombu's."""
+
+
 class Channel(compat.Channel):
     """Counts how often a message comes back, gives it up at the limit, and keeps what is no message.
 
@@ -193,7 +197,7 @@ class Channel(compat.Channel):
     delivery_limit: int | None = None
     max_bytes: int = Limits.bytes
     breaker: Breaker | None = None
-    from_transport_options = (*redis.Channel.from_transport_options, "delivery_limit", MAX_BYTES, BREAKER)
+    from_transport_options = (*redis.Channel.from_transport_options, *OUR_OPTIONS)
     conn_or_acquire: Any
     connection: Any
     connection_errors: tuple[type[Exception], ...]
@@ -328,3 +332,16 @@ class Transport(redis.Transport):
 
     Channel = Channel
     connection_errors = (*redis.Transport.connection_errors, ResponseError)
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same, where Sentinel says which server is the master."""
+
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, *OUR_OPTIONS)
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """Kombu's for Sentinel, with our channel."""
+
+    Channel = SentinelChannel
+    connection_errors = Transport.connection_errors
