@@ -41,7 +41,7 @@ class Group:
     def __init__(self, servers: tuple[Server, Server], port: int) -> None:
         self.master, self.replica = servers
         self.url = f"sentinel://127.0.0.1:{port}/0"
-        self._sentinel = Redis(port=port)
+        self._sentinel: Any = Redis(port=port)
 
     def asks(self, *command: Any) -> Any:
         """What Sentinel answers; None where it does not, or not yet."""
