@@ -246,7 +246,7 @@ def test_dropping_asks_first(jobs: TaskProject) -> None:
         refuse(app)
         done = opa_tasks("drop", "--all", answer="n\n")
         assert done.returncode == 1
-        assert "Throw away all dead letters?" in done.stdout
+        assert "Delete all dead letters?" in done.stdout
         assert len(letters(app)) == 1
         assert opa_tasks("drop", "--all", answer="y\n").returncode == 0
         assert letters(app) == []
