@@ -134,7 +134,7 @@ def test_sent_again_it_has_all_its_deliveries_again(jobs: TaskProject) -> None:
         second = wait_until(lambda: len(runs(jobs)) == 4 and letters(app), seconds=90, what="it is given up again")[0]
         assert second.died is not None
         assert first.died is not None
-        assert second.died > first.died
+        assert second.died >= first.died  # RabbitMQ says the second
         (jobs.folder / "antidote").touch()
         assert opa_tasks("retry", "--all").returncode == 0
         assert sent.get(timeout=60) is None
