@@ -1,9 +1,10 @@
-"""What is private in kombu's transport for redis, and used here."""
+"""What is private in kombu, in its transport for redis and its mailboxes, and used here."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from kombu import pidbox
 from kombu.transport import redis, virtual
 
 
@@ -91,6 +92,18 @@ class Channel(redis.Channel):
         super()._do_restore_message(  # type: ignore[misc]  # celery-types lacks it
             payload, exchange, routing_key, pipe, leftmost
         )
+
+
+class Mailbox(pidbox.Mailbox):
+    """By which commands are sent to the workers, and their answers heard."""
+
+    def _collect(self, ticket: str, *args: Any, **options: Any) -> list[Any]:
+        return self.collect(ticket, *args, **options)
+
+    def collect(self, ticket: str, *args: Any, **options: Any) -> list[Any]:
+        """Called by kombu for the answers to a command, when it is sent."""
+        found: list[Any] = super()._collect(ticket, *args, **options)
+        return found
 
 
 def key_of(channel: Any, queue: str, message: Any) -> str:

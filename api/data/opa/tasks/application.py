@@ -32,6 +32,8 @@ from opa.tasks.task import Task, synchronous
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
+CONTROL = "opa.tasks.control"
+"""The module of what sends commands to workers, which Celery imports where one is sent."""
 LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression", "autoretry_for")
 """Options whose values the driver looks up."""
 
@@ -49,6 +51,7 @@ class TaskApplication(Application):
             task_cls=Task,
             tasks=TaskRegistry(),  # type: ignore[arg-type]  # Celery takes one as well
             amqp=f"{Amqp.__module__}:{Amqp.__name__}",
+            control=f"{CONTROL}:Control",
             set_as_current=False,
             autofinalize=True,
         )
@@ -72,8 +75,9 @@ class TaskApplication(Application):
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
-        from opa.tasks.worker import consumer, events, worker
+        from opa.tasks.worker import commands, consumer, events, worker
 
+        self.control.mailbox.node_cls = commands.Node  # type: ignore[attr-defined]  # celery-types lacks it
         self.events.dispatcher_cls = f"{events.EventDispatcher.__module__}:{events.EventDispatcher.__name__}"
         self.steps["worker"].add(worker.ChildrenUp)
         self.steps["consumer"].update({consumer.DeadLetters, consumer.GiveBack, consumer.Readiness})

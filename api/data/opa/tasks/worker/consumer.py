@@ -23,7 +23,7 @@ from opa._util.masking.secrets import mask_text
 from opa.core.manager import get_plugin_manager
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names, dead_letter_queue
+from opa.tasks.brokers.queues import dead_letter_queue
 from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.unpacking import UnpackingError
@@ -133,9 +133,6 @@ class Consumer(CeleryConsumer):
         One that cannot be made is forgotten: it would fail again with each connect, and the worker would take no tasks.
         """
         queues = self.app.amqp.queues
-        if queue == DEAD_LETTER_QUEUE or not are_names(queue, exchange, exchange_type, routing_key):
-            log.error("the command add_consumer is refused: it names no queue for tasks")
-            return
         is_new = queue not in queues
         try:
             if is_new and (exchange or routing_key or options or exchange_type not in (None, "direct")):
@@ -146,7 +143,7 @@ class Consumer(CeleryConsumer):
             with self.app.connection_for_write() as trial:
                 queues[queue].bind(trial.default_channel).declare()
         except Exception as error:  # noqa: BLE001 - anybody can send any options, and one may be of another queue
-            log.error(f"the command add_consumer is refused: {type(error).__name__}: {mask_text(str(error))}")
+            log.warning(f"the command add_consumer is refused: {type(error).__name__}: {mask_text(str(error))}")
             if is_new:
                 queues.forget(queue)
             return
@@ -156,13 +153,6 @@ class Consumer(CeleryConsumer):
             if is_new:
                 queues.forget(queue)
             raise
-
-    def cancel_task_queue(self, queue: Any) -> None:
-        """Take no more tasks from a queue, as the command `cancel_consumer` asks for."""
-        if are_names(queue):
-            super().cancel_task_queue(queue)
-        else:
-            log.error("the command cancel_consumer is refused: it names no queue")
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """What is called with each message. Whatever is wrong with one, that one is refused, and the worker goes on."""
