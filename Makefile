@@ -11,9 +11,11 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 run: $(VENV)/.run
 	$(BIN)/opa up
 
-# Four processes, since most tests wait for servers for a part of their time. ARGS='-n 0 -k name' runs some in one.
+# Four processes, since most tests wait for servers for a part of their time. TESTS=api/tests/core ARGS='-n 0' runs those
+# of one folder in one process.
+TESTS := api/tests
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest api/tests -c api/pyproject.toml -n 4 $(ARGS)
+	$(BIN)/python -m pytest $(TESTS) -c api/pyproject.toml -n 4 $(ARGS)
 
 # Whether all of HTTP holds as with a version of FastAPI that nobody has tested: it finds and describes the routes itself.
 test-fallback: $(VENV)/.dev
@@ -36,12 +38,12 @@ test-lowest test-newest: test-%: $(VENV)/.dev
 	$(VENV)-$*/bin/python -m pytest $(CORE) -c api/pyproject.toml -n 4 $(ARGS)
 
 # The tests once more, with the lines and branches of the package that they run, in all processes; ends with 1 below the
-# floor of api/pyproject.toml. It needs about twice the time of `make test`. ARGS='api/tests/core' measures these alone.
+# floor of api/pyproject.toml. It needs about twice the time of `make test`. TESTS=api/tests/core measures these alone.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: export COVERAGE_RCFILE := $(CURDIR)/api/pyproject.toml
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -c api/pyproject.toml -n 4 $(or $(ARGS),api/tests)
+	$(BIN)/coverage run -m pytest -c api/pyproject.toml -n 4 $(TESTS) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -13,6 +13,7 @@ import opa
 from opa import mongodb_clients, redis_clients
 from opa.cli.commands import app
 from opa.core import plugin as original
+from tests.project import Project
 
 ROOT = Path(__file__).parents[2]
 DOCS = "\n".join(page.read_text() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
@@ -89,7 +90,12 @@ def test_the_commands() -> None:
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_each_command_has_a_help_text_and_is_documented(name: str) -> None:
     assert COMMANDS[name].help
-    assert f"`opa {name}" in DOCS
+    assert f"`opa {name}" in DOCS, f"`opa {name}` stands neither in README.md nor on a page of docs/"
+
+
+def test_each_hook_of_a_built_in_plugin_is_documented(project: Project) -> None:
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    assert [name for name in project.prepare().hook_definitions if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", ["router", "middleware", "exception_handlers"])

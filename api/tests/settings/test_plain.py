@@ -70,8 +70,9 @@ def test_defaults_need_no_check(folder: SettingsFolder, env: str, monkeypatch: p
 
 
 def test_the_defaults_as_json_are_those_of_the_file() -> None:
-    """`python -m opa.settings.defaults` writes them."""
-    assert repr(read_defaults()) == repr(read_sections(FILE))
+    assert repr(read_defaults()) == repr(read_sections(FILE)), (
+        "settings/defaults.json is older than default-settings.yaml: run .venv/bin/python -m opa.settings.defaults"
+    )
 
 
 @pytest.mark.parametrize(("name", "text"), CASES)

@@ -1,8 +1,7 @@
 """What does not stop the start, and is probably not what its author meant: each finding is told in a line.
 
-A module each: nothing, refused, folders, filters, options, steps, copies, second_names, task_options, tasks, threads
-look at what was found and loaded; routers, decorators, paths, wider, mounts, components, middleware, task_calls at the
-application and the code of the plugins.
+Each kind of finding has a module. One that needs the settings and the plugins alone is called in `findings_in_plugins`,
+one that looks at routes or at the code of the plugins in `findings_in_application`.
 """
 
 from __future__ import annotations
