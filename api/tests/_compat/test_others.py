@@ -16,7 +16,7 @@ from redis.connection import Connection
 from starlette._utils import get_route_path
 
 from opa._compat import anyio as compat_anyio
-from opa._compat import loguru, starlette
+from opa._compat import flower, loguru, starlette
 from opa._compat.better_exceptions import ExceptionFormatter
 from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._compat.redis import socket_of
@@ -100,3 +100,12 @@ def test_path_of_a_request_is_that_below_the_root_path() -> None:
     assert starlette.get_route_path is get_route_path
     assert get_route_path({"path": "/api/hello", "root_path": "/api"}) == "/hello"
     assert get_route_path({"path": "/hello", "root_path": ""}) == "/hello"
+
+
+def test_flower_keeps_the_names_of_tasks_and_takes_the_answers_of_workers() -> None:
+    state = flower.EventsState()
+    assert state.seen_names is state._seen_types
+    assert state.seen_names == set()
+    inspector = flower.Inspector(None, None, 1.0)
+    inspector._on_update("celery@a", "active_queues", [])
+    assert inspector.workers["celery@a"]["active_queues"] == []

@@ -167,8 +167,10 @@ def _refuse_web_pages(trusted: set[str]) -> None:
 
 
 def _take_events_as_they_should_be() -> None:
-    from flower import events
+    from flower import app, events
 
     from opa.serve.flower_events import Events
+    from opa.serve.flower_state import BoundedInspector, State
 
-    events.EventReceiver = Events
+    events.EventReceiver, events.EventsState = Events, State
+    app.Inspector = BoundedInspector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +16,21 @@ LATEST = 2.0**37
 MOST = 2**53
 """The largest of other numbers: a browser knows no larger one."""
 
-_TEXTS = (
-    *("type", "hostname", "uuid", "name", "args", "kwargs", "eta", "expires", "result", "exception", "traceback"),
+MAX_NAME = 1024
+"""Characters of a name or an id, as of those in messages."""
+MAX_TEXT = 10_000
+"""Characters of what a task was called with, has given, or has raised; the rest is cut off."""
+MAX_BACKLOG = 10_000
+"""Events that are heard and not in the pages yet."""
+PATIENCE = 5.0
+"""Seconds for which no more events are taken where so many wait; the broker drops them after as long."""
+
+backlog = threading.Semaphore(MAX_BACKLOG)
+"""Is acquired for each event, and released when the pages have it."""
+
+_TEXTS = ("args", "kwargs", "result", "exception", "traceback")
+_NAMES = (
+    *("type", "hostname", "uuid", "name", "eta", "expires"),
     *("exchange", "routing_key", "queue", "root_id", "parent_id", "sw_ident", "sw_ver", "sw_sys"),
 )
 _NUMBERS = ("clock", "utcoffset", "pid", "freq", "active", "processed", "runtime", "retries", "signum")
@@ -34,6 +48,7 @@ class Events(EventReceiver):
     def process(self, type: str, event: Any) -> None:
         """Called with each event."""
         if event:
+            backlog.acquire(timeout=PATIENCE)
             super().process(type, event)
         else:
             logger.debug("An event is dropped, since it is none of Celery's")
@@ -49,6 +64,9 @@ def known_fields(event: Any) -> dict[str, Any] | None:
     known = {name: value for name, value in event.items() if name in _KINDS and value is not None}
     if not all(_KINDS[name](value) for name, value in known.items()):
         return None
+    for name in _TEXTS:
+        if len(text := known.get(name, "")) > MAX_TEXT:
+            known[name] = f"{text[:MAX_TEXT]}…"
     is_of_task = str(known.get("type")).startswith("task-")
     needed = ("type", "hostname", "timestamp", *(("uuid",) if is_of_task else ()))
     return known if all(known.get(name) not in (None, "") for name in needed) else None
@@ -57,6 +75,10 @@ def known_fields(event: Any) -> dict[str, Any] | None:
 def _is_text(value: Any) -> bool:
     # Half of a surrogate pair cannot be written into a page.
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
+
+
+def _is_name(value: Any) -> bool:
+    return _is_text(value) and len(value) <= MAX_NAME
 
 
 def _is_number(value: Any) -> bool:
@@ -72,11 +94,12 @@ def _is_switch(value: Any) -> bool:
 
 
 def _are_numbers(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(map(_is_number, value))
+    return isinstance(value, list | tuple) and len(value) <= 3 and all(map(_is_number, value))
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(_TEXTS, _is_text),
+    **dict.fromkeys(_NAMES, _is_name),
     **dict.fromkeys(_NUMBERS, _is_number),
     **dict.fromkeys(_SWITCHES, _is_switch),
     "timestamp": _is_time,
