@@ -13,6 +13,7 @@ from celery import states
 from celery.exceptions import BackendStoreError
 from kombu.exceptions import EncodeError
 from kombu.utils.encoding import bytes_to_str
+from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from opa._compat.celery import results
@@ -35,6 +36,9 @@ MAX_CONNECTIONS = 100
 """In each process; Celery's setting `redis_max_connections` wins."""
 
 GONE = (redis.ConnectionError, redis.TimeoutError, *SERVER_STATES)
+
+REFUSED = (redis.AuthenticationError, AuthorizationError, NoPermissionError)
+"""By which a server says that it does not know the user or the password, or that this one may not do that."""
 
 # A success stays: a worker that was thought to be lost may store a failure later on. Waiting callers get the rest.
 STORE = """
@@ -130,16 +134,20 @@ class RedisBackend(results.RedisBackend):
         The work is done, and without its result callers would wait for it in vain. Celery would count the task
         as failed, and go on with the next, which would be no better off. The hard time limit holds meanwhile.
         """
-        is_first, pauses = True, growing(FIRST_PAUSE, LONGEST_PAUSE)
+        told, pauses = False, growing(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             try:
-                return super().store_result(task_id, result, state, *args, **kwargs)
-            except GONE as error:
+                stored = super().store_result(task_id, result, state, *args, **kwargs)
+            except (*GONE, *REFUSED) as error:
                 if get_current_task() is None:
                     raise
-                if is_first:
-                    log.warning(f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})")
-            is_first = False
+                if not told:
+                    _tell(task_id, error)
+                told = True
+            else:
+                if told:
+                    log.info(f"the state of task {task_id} is stored")
+                return stored
             time.sleep(next(pauses))
 
     def write_result(
@@ -165,6 +173,17 @@ class RedisBackend(results.RedisBackend):
     @cached_property
     def _store(self) -> Any:
         return self.client.register_script(STORE)
+
+
+def _tell(task_id: str, error: Exception) -> None:
+    waits = f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})"
+    if isinstance(error, REFUSED):
+        log.error(
+            f"{waits}: redis refuses this worker. Check the user and the password in BACKEND_URL of its component, and"
+            " what redis lets that user do; a worker that is restarted takes the setting as it is then"
+        )
+    else:
+        log.warning(waits)
 
 
 RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:{RedisBackend.__name__}")
