@@ -14,13 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from opa.process.listen import listening_socket
+from opa.serve.server import MAX_DRAIN
 from tests.serve.load import Load
 from tests.serve.process import Opa, free_port, is_running, wait_until
 
 SLOW = """
 import asyncio
+import time
+from typing import Annotated, Any
 
-from opa import get_router, log
+from opa import Component, Driver, get_router, log
 
 router = get_router()
 
@@ -30,7 +33,35 @@ async def slow(seconds: float):
     log.info("slow begins")
     await asyncio.sleep(seconds)
     return "done"
+
+
+@router.get("/slow-def")
+def slow_def(seconds: float):
+    log.info("slow begins")
+    time.sleep(seconds)
+    return "done"
+
+
+class Own(Driver):
+    name = "own"
+
+    def connect(self):
+        self.instance = asyncio.Event()
+
+    async def disconnect(self):
+        self.instance.set()
+
+
+@router.get("/slow-component")
+async def slow_component(seconds: float, own: Annotated[Any, Component("own")]):
+    log.info("slow begins")
+    try:
+        await asyncio.wait_for(own.wait(), seconds)
+    except TimeoutError:
+        return "done"
+    return "the component was disconnected meanwhile"
 """
+OWN = {"OPA_OPTIONAL_COMPONENTS__OWN": '@json {"LOAD": "yes", "DRIVER": "own", "OPTS": {}}'}
 
 
 def test_as_many_workers_serve_as_web_concurrency_says(opa: Opa) -> None:
@@ -54,13 +85,15 @@ def test_no_header_tells_which_server_it_is(opa: Opa) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_flight_finish_when_it_is_told_to_stop(opa: Opa, number: int) -> None:
     opa.plugin("slow.py", SLOW)
-    opa.start(WEB_CONCURRENCY="2")
+    opa.start(WEB_CONCURRENCY="2", **OWN)
     opa.wait_until_ready()
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(opa.get, "/slow?seconds=1.5") for _ in range(8)]
-        wait_until(lambda: opa.log.count("slow begins") == 8, what="8 requests in flight")
+    paths = ["/slow", "/slow-def", "/slow-component"] * 3
+    with ThreadPoolExecutor(len(paths)) as pool:
+        # Longer than what begins to stop goes on as before.
+        answers = [pool.submit(opa.get, f"{path}?seconds={MAX_DRAIN + 1}") for path in paths]
+        wait_until(lambda: opa.log.count("slow begins") == len(paths), what="all requests are in flight")
         assert opa.stop(number) == 0
-        assert [answer.result() for answer in answers] == ["done"] * 8
+        assert [answer.result() for answer in answers] == ["done"] * len(paths)
 
 
 def test_a_request_that_takes_longer_than_the_graceful_timeout_does_not_hold_it_up(opa: Opa) -> None:

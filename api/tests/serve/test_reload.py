@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,42 @@ def test_it_stops_in_order_and_leaves_no_process(opa: Opa, number: int) -> None:
     assert opa.stop(number) == 0
     assert not is_running(child)
     assert "Application shutdown complete" in opa.log
+
+
+def test_requests_in_flight_finish_when_it_is_told_to_stop(opa: Opa) -> None:
+    opa.plugin(
+        "slow.py",
+        """
+        import asyncio
+        import time
+
+        from opa import get_router, log
+
+        router = get_router()
+
+
+        @router.get("/slow")
+        async def slow():
+            log.info("slow begins")
+            await asyncio.sleep(2)
+            return "done"
+
+
+        @router.get("/slow-def")
+        def slow_def():
+            log.info("slow begins")
+            time.sleep(2)
+            return "done"
+        """,
+    )
+    start(opa)
+    opa.wait_until_ready()
+    paths = ["/slow", "/slow-def"]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        answers = [pool.submit(opa.get, path) for path in paths]
+        wait_until(lambda: opa.log.count("slow begins") == len(paths), what="both requests are in flight")
+        assert opa.stop() == 0
+        assert [answer.result() for answer in answers] == ["done"] * len(paths)
 
 
 def test_the_serving_process_ends_with_its_supervisor(opa: Opa) -> None:
