@@ -6,10 +6,15 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-fallback test-versions test-lowest test-newest coverage lint format bench bench-quick lock clean
+.PHONY: FORCE run test test-fallback test-versions test-lowest test-newest coverage lint format bench bench-quick lock clean
 
-run: $(VENV)/.run
-	$(BIN)/opa up
+# Interrupted alone, and not with its group, GNU Make tells nothing to what it runs, and waits for it. It does remove the
+# target that is being made: this file, which opa up ends with. Each make has its own, so that none ends another's.
+RUNS := .opa/make-$(shell echo $$PPID)
+run: $(RUNS)
+$(RUNS): $(VENV)/.run FORCE
+	@mkdir -p -m 700 $(@D) && touch $@
+	$(BIN)/opa up --while-exists $@
 
 # Four processes, since most tests wait for servers for a part of their time. TESTS=api/tests/core ARGS='-n 0' runs those
 # of one folder in one process.

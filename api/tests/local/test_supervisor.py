@@ -66,8 +66,12 @@ def program(tmp_path: Path, notes: Path) -> MakeProgram:
     return make
 
 
-def supervise(*programs: Program, meanwhile: Callable[[Supervisor], None] = lambda supervisor: None) -> Supervisor:
-    with Supervisor() as supervisor:
+def supervise(
+    *programs: Program,
+    meanwhile: Callable[[Supervisor], None] = lambda supervisor: None,
+    while_exists: Path | None = None,
+) -> Supervisor:
+    with Supervisor(while_exists) as supervisor:
         for program in programs:
             supervisor.start(program)
         meanwhile(supervisor)
@@ -94,6 +98,18 @@ def test_a_signal_while_programs_start_stops_those_that_run(program: MakeProgram
         supervisor.start(program("never", is_ready=lambda: False))
     assert "a stops" in notes.read_text()
     assert not any(child.runs for child in supervisor.children)
+
+
+def test_that_its_file_is_removed_stops_all_programs(program: MakeProgram, notes: Path, tmp_path: Path) -> None:
+    file = tmp_path / "runs"
+    file.touch()
+    supervise(program("a"), program("b"), meanwhile=lambda _: file.unlink(), while_exists=file)
+    assert notes.read_text().splitlines()[-2:] == ["b stops", "a stops"]
+
+
+def test_nothing_starts_where_its_file_is_gone_already(program: MakeProgram, notes: Path, tmp_path: Path) -> None:
+    supervise(program("a"), while_exists=tmp_path / "gone")
+    assert notes.read_text() == ""
 
 
 def test_an_error_stops_all_programs(program: MakeProgram, notes: Path) -> None:

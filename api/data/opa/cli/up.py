@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,9 @@ def up(
             help="Let a debugger attach to the api and the worker; setting DEBUGPY. Off by default.",
         ),
     ] = None,
+    while_exists: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="End when this file is removed; it is removed at the end.")
+    ] = None,
 ) -> None:
     """Run everything on this machine, without Docker: servers for redis and mongo, and the api with ./plugins.
 
@@ -44,4 +48,8 @@ def up(
 
     # Of an `opa shell` that this was started from.
     os.environ.pop(HANDED_VARIABLE, None)
-    run(load_settings(OWN_DEFAULTS, base_name="opa up"))
+    try:
+        run(load_settings(OWN_DEFAULTS, base_name="opa up"), while_exists)
+    finally:
+        if while_exists:
+            while_exists.unlink(missing_ok=True)

@@ -38,8 +38,12 @@ OWN_DEFAULTS = {"DEBUGPY": False}
 STOP_MARGIN = 5.0
 
 
-def run(config: Config) -> None:
+def run(config: Config, while_exists: Path | None = None) -> None:
     """Start the servers, the api, a worker and a beat in the current folder, and stop them when a signal comes.
+
+    Args:
+        config: the settings.
+        while_exists: they are stopped too when this file is removed.
 
     Raises:
         StartError: something cannot be started, or has ended by itself.
@@ -55,7 +59,7 @@ def run(config: Config) -> None:
         if str(own) not in config.PLUGIN_PATHS:
             refuse_foreign(own)
         _make(own)
-    with locked_folder(project) as (folder, lock), Supervisor() as supervisor:
+    with locked_folder(project) as (folder, lock), Supervisor(while_exists) as supervisor:
         forget_told(folder)
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))

@@ -151,16 +151,20 @@ def _make(folder: Path) -> None:
 
 
 class StopAskedError(Exception):
-    """SIGINT, SIGTERM or SIGHUP has arrived."""
+    """SIGINT, SIGTERM or SIGHUP has arrived, or the file is gone while which programs are to run."""
 
 
 class Supervisor:
     """A context in which programs run; on leaving it they are stopped, the last one first.
 
     SIGINT, SIGTERM and SIGHUP leave it, without an error. A second one kills what has not ended yet.
+
+    Args:
+        while_exists: a file; that it is removed leaves the context as a signal does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, while_exists: Path | None = None) -> None:
+        self._while_exists = while_exists
         self.children: list[ProgramProcess] = []
         self._stop = Flag()
         self._hurry = False
@@ -203,7 +207,7 @@ class Supervisor:
 
         Raises:
             StartError: a child has ended by itself.
-            StopAskedError: a signal has arrived; it ends with the context.
+            StopAskedError: a signal has arrived, or the file is gone; it ends with the context.
         """
         while True:
             for child in self.children:
@@ -212,7 +216,8 @@ class Supervisor:
             self._pause(PAUSE)
 
     def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        is_gone = self._while_exists is not None and not self._while_exists.exists()
+        if is_gone or self._stop.wait(seconds):
             raise StopAskedError
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
