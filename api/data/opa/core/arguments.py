@@ -38,7 +38,7 @@ def parameters_of(function: Callable[..., Any]) -> Iterator[Parameter]:
     Raises:
         Exception: an annotation cannot be read.
     """
-    if _has_no_parameters(function):
+    if has_no_parameters(function):
         return  # most functions of plugins, at once
     hints = hints_of(function) if hasattr(function, "__annotations__") else {}
     for parameter in inspect.signature(function).parameters.values():
@@ -91,6 +91,9 @@ def not_injectable(
     )
 
 
-def _has_no_parameters(function: Callable[..., Any]) -> bool:
+def has_no_parameters(function: Callable[..., Any]) -> bool:
+    """Whether that can be seen at once: Python takes its time, and memory, to read a signature."""
+    if function is object.__init__:
+        return True  # to read its signature, Python copies sys.modules: in a fork, a page of memory for each module
     code = getattr(function, "__code__", None)
     return code is not None and not code.co_argcount + code.co_kwonlyargcount

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from opa._util.sources import where_is
-from opa.core.arguments import arguments_for
+from opa.core.arguments import arguments_for, has_no_parameters
 from opa.core.hooks import BasePlugin
 from opa.core.raised import in_words
 from opa.errors import SetupError
@@ -29,20 +30,21 @@ async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, A
     Raises:
         SetupError: it asks for something that there is not, or raised; the cause is chained.
     """
-    name, where = f"setup {setup.__name__} of plugin '{plugin}'", where_is(setup)
+    name = f"setup {setup.__name__} of plugin '{plugin}'"
+    what = f"{name} {getattr(sys.modules.get(setup.__module__), '__file__', '')}"
     try:
         instance = setup.__new__(setup)
         # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
-        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, injectables, name, where=where)))
+        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, injectables, name)))
         if callable(run := getattr(instance, "run", None)):
-            await _maybe(run(**arguments_for(run, injectables, name, where=where)))
+            await _maybe(run(**arguments_for(run, injectables, name)))
     except SetupError as error:
-        error.plugin = plugin
+        error.plugin, error.where = plugin, error.where or where_is(setup)
         raise
     except (Exception, SystemExit) as error:
-        hint = hint_for(f"{name} {where}", "Fix the setup")
-        raise SetupError(f"{name} failed: {in_words(error)}", plugin=plugin, where=where, hint=hint) from error
-    note_done(f"{name} {where}")
+        problem, hint = f"{name} failed: {in_words(error)}", hint_for(what, "Fix the setup")
+        raise SetupError(problem, plugin=plugin, where=where_is(setup), hint=hint) from error
+    note_done(what)
     return instance
 
 
@@ -51,7 +53,7 @@ def asks_for(name: str, setup: type[Setup]) -> bool:
     return any(
         name in inspect.signature(function).parameters
         for function in (setup.__init__, getattr(setup, "run", None))
-        if callable(function)
+        if callable(function) and not has_no_parameters(function)
     )
 
 

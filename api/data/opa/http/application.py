@@ -23,6 +23,7 @@ from opa.http.body_limits import BodyLimits, LimitedBody
 from opa.http.contributions import Contributions
 from opa.http.lifespan_protocol import LifespanProtocol
 from opa.http.middleware import MiddlewareMaker, swallower
+from opa.http.mount_points import MountPoints, RouteWithPlugin
 from opa.http.mounted import MountedLifespans
 from opa.http.openapi.answer import answers_with
 from opa.http.openapi.cache import DocumentKeeper
@@ -60,6 +61,7 @@ class Api(FastAPI):
         self._contributions = Contributions(self, manager.roster.policy)
         self._skips: Skip | None = None
         self._mounted = MountedLifespans()
+        self._mount_points = MountPoints(lambda: self.router.routes, self._routes_with_plugins)
         self._inner_started = False
 
     def setup(self) -> None:
@@ -75,17 +77,17 @@ class Api(FastAPI):
         """
         self._inner_started = True
         self.build_index()  # with what the plugins have added since the application was built
-        self._mounted.watch(self.router.routes)
+        self._mounted.watch(self._mount_points.current())
         async with AsyncExitStack() as started:
             starter = LifespanStarter(self.manager, self._skip, started)
             for lifespan, plugin in list(self._contributions.lifespans):
                 await starter.start("a router", lifespan, self, plugin)
             entered = [lifespan for lifespan, _ in self._contributions.lifespans]
-            await self._mounted.start(self._routes_with_plugins(), entered, starter, started)
+            await self._mounted.start(self._mount_points.current(), entered, starter, started)
             self.build_index()  # without what has been skipped
             yield starter.state or None
 
-    def _routes_with_plugins(self) -> list[tuple[BaseRoute, str | None]]:
+    def _routes_with_plugins(self) -> list[RouteWithPlugin]:
         """The routes, each with the plugin that has added it, where that is known."""
         objects = self.manager.registry.objects
         by_router = {id(found.router): found.plugin.name for found in objects if found.router is not None}
@@ -103,8 +105,9 @@ class Api(FastAPI):
         return self._routes.routes_with_routers()
 
     def build_index(self) -> None:
-        """Do now what the next request would wait for."""
+        """Do now what the next request, or the start of each process, would wait for."""
         self._routes.build_index()
+        self._mount_points.current()
 
     def count_plugin_routes(self) -> int:
         """How many routes there are from routers of plugins that do not come with opa-stack."""
@@ -211,7 +214,7 @@ class Api(FastAPI):
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = LifespanProtocol(await receive(), receive, send)
         try:
-            self._mounted.watch(self.router.routes)
+            self._mounted.watch(self._mount_points.current())
             if any(state.driver is not None for state in self.manager.component_states.values()):
                 from opa.http import thread_limits  # with a part of anyio that nothing else needs at a start
 

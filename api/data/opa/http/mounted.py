@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Host, Mount, Router
 from starlette.types import Lifespan
 
 from opa._compat.fastapi.inclusion import router_in
+from opa.http.mount_points import RouteWithPlugin
 from opa.http.plugin_lifespans import LifespanStarter
 
 
@@ -24,9 +25,9 @@ class MountedLifespans:
         self._watched: dict[int, tuple[Router, Lifespan[Any]]] = {}
         self._by_plugins: set[int] = set()
 
-    def watch(self, routes: Iterable[BaseRoute]) -> None:
-        """Look from now on whether someone runs those that are mounted in `routes`."""
-        for router, _ in _mounted(routes):
+    def watch(self, points: Iterable[RouteWithPlugin]) -> None:
+        """Look from now on whether someone runs those that are mounted at `points`."""
+        for router, _ in _mounted(route for route, _ in points):
             if id(router) not in self._watched:
                 self._watched[id(router)] = router, router.lifespan_context
                 router.lifespan_context = self._noted(id(router), router.lifespan_context)
@@ -40,7 +41,7 @@ class MountedLifespans:
 
     async def start(
         self,
-        routes: Iterable[tuple[BaseRoute, str | None]],
+        points: Iterable[RouteWithPlugin],
         others: Iterable[Lifespan[Any]],
         starter: LifespanStarter,
         stack: AsyncExitStack,
@@ -48,7 +49,7 @@ class MountedLifespans:
         """Run those that nobody has run, the outermost first.
 
         Args:
-            routes: of the application, each with its plugin, where that is known.
+            points: where applications are mounted.
             others: the lifespans of the plugins' routers, which have been entered. One of them may be that of a mounted
                 application as well.
             starter: starts them.
@@ -57,7 +58,7 @@ class MountedLifespans:
         originals = [_unwrapped(lifespan) for lifespan in others]
         seen: set[int] = set()
         stack.callback(self._end)
-        for route, plugin in routes:
+        for route, plugin in points:
             for router, app in _mounted([route], seen):
                 await starter.build("a mounted application", app, plugin)
                 _, lifespan = self._watched.get(id(router), (router, router.lifespan_context))

@@ -52,6 +52,7 @@ def serve(config: Config, *, workers: int) -> None:
     if app is not None:
         # What workers share has to be imported before the fork; whether a component is there, each finds out itself.
         prepare_found(app.manager, None if lookups is None else lookups.found(LOOK_UP_LIMIT))
+        ServerConfig(config).get_loop_factory()  # imports uvloop
         if config.OPENAPI_EARLY:
             app.document.early = openapi_early.begin(app, app.manager)
     listener = listening_socket(config.HOST, config.PORT)

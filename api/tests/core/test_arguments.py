@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from opa.core.arguments import arguments_for
+
+
+def test_a_class_without_an_init_asks_for_nothing_and_python_reads_no_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise AssertionError("it copies sys.modules")
+
+    monkeypatch.setattr("opa.core.arguments.inspect.signature", refuse)
+    assert arguments_for(object.__init__, {}, "a setup") == {}
