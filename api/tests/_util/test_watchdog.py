@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +26,7 @@ def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPat
             time.sleep(10 * watchdog.CHECK_INTERVAL)
             cleaned_up.append(True)
 
-    with Watchdog(print).running() as dog:
+    with Watchdog(print, print).running() as dog:
         with pytest.raises(TimeLimitError), dog.watch("it", 0.05):
             hang_and_clean_up()
         assert cleaned_up
@@ -43,13 +45,39 @@ def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.Monkey
                 caught.append(error)
         hang()
 
-    with Watchdog(print).running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
+    with Watchdog(print, print).running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
         hang_on()
     assert len(caught) == 3
 
 
 def test_what_is_done_in_time_is_left_alone() -> None:
-    with Watchdog(print).running() as dog:
+    with Watchdog(print, print).running() as dog:
         with dog.watch("it", 60.0):
             time.sleep(5 * watchdog.CHECK_INTERVAL)
         time.sleep(5 * watchdog.CHECK_INTERVAL)
+
+
+def test_what_takes_long_is_told_within_seconds_and_warned_of_at_a_third_of_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchdog, "TOLD_AFTER", 0.05)
+    said: list[str] = []
+    warned, told = threading.Event(), threading.Event()
+
+    def warn(text: str) -> None:
+        said.append(f"warning: {text}")
+        warned.set()
+
+    def tell(text: str) -> None:
+        said.append(text)
+        told.set()
+
+    with Watchdog(warn, tell).running() as dog:
+        with dog.watch("importing plugin 'hang'", 120.0):
+            assert told.wait(30)
+        with dog.watch("it", 60.0):
+            monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 30))
+            assert warned.wait(30)
+    assert said[0].startswith("importing plugin 'hang' has taken 0.")
+    assert said[0].endswith("so far; its limit is 120 s")
+    assert said[-1].startswith("warning: it has taken")

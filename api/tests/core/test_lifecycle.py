@@ -157,6 +157,20 @@ def test_an_import_that_hangs_ends_at_the_limit(project: Project, capsys: pytest
     assert "importing plugin 'hang' has taken" in capsys.readouterr().err
 
 
+def test_an_import_that_takes_seconds_is_told_long_before_its_limit(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opa._util import watchdog
+
+    monkeypatch.setattr(watchdog, "TOLD_AFTER", 0.05)
+    project.plugin("slow.py", "import time\ntime.sleep(0.5)")
+    project.prepare()
+    said = capsys.readouterr().err
+    assert "importing plugin 'slow' has taken 0." in said
+    assert "so far; its limit is 60 s" in said
+    assert "WARNING" not in said
+
+
 def test_functions_of_the_groups_startup_and_shutdown_belong_to_no_plugin(project: Project, notes: list[str]) -> None:
     project.plugin("a.py", NOTE.format("a"))
     project.plugin(

@@ -16,6 +16,10 @@ REPEAT_INTERVAL = 1.0
 up, and to leave the block, is left in peace."""
 
 
+TOLD_AFTER = 3.0
+"""Seconds after which someone who has just saved a file, and waits, hears what it is that takes so long."""
+
+
 class TimeLimitError(BaseException):
     """Raised in the watched code; not an `Exception`, which that code may catch."""
 
@@ -55,19 +59,22 @@ def time_limit(seconds: float) -> Iterator[None]:
 class Watchdog:
     """Watches one thing after another: a warning at a third of its limit, `TimeLimitError` in it at the limit.
 
+    Where a third of the limit is long, there is a line before that.
+
     One thread serves for all. Only the main thread can be interrupted; elsewhere there is the warning alone. A call
     into C that does not return is not interrupted either.
 
     Args:
         warn: gets the text of the warning, in a thread of its own.
+        tell: the same for the line before that.
     """
 
-    def __init__(self, warn: Callable[[str], object]) -> None:
-        self._warn = warn
+    def __init__(self, warn: Callable[[str], object], tell: Callable[[str], object]) -> None:
+        self._warn, self._tell = warn, tell
         self._is_main = threading.current_thread() is threading.main_thread()
         self._thread_id = threading.get_ident()
         self._watched: tuple[str, float, float] | None = None
-        self._warned = False
+        self._warned = self._told = False
         self._next_interrupt = 0.0
         self._stopped = threading.Event()
 
@@ -83,7 +90,7 @@ class Watchdog:
             TimeLimitError: the block took longer.
         """
         since = time.monotonic()
-        self._warned, self._next_interrupt = False, since + limit
+        self._warned, self._told, self._next_interrupt = False, False, since + limit
         self._watched = (what, since, limit)
         try:
             yield
@@ -114,9 +121,13 @@ class Watchdog:
                 continue
             what, since, limit = watched
             passed = time.monotonic() - since
+            so_far = f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s"
             if passed > limit / 3 and not self._warned:
-                self._warned = True
-                self._warn(f"{what} has taken {passed:.1f} s so far; its limit is {limit:g} s")
+                self._warned = self._told = True
+                self._warn(so_far)
+            elif passed > TOLD_AFTER and not self._told:
+                self._told = True
+                self._tell(so_far)
             if time.monotonic() > self._next_interrupt and self._is_main:
                 signal.pthread_kill(self._thread_id, signal.SIGALRM)
 

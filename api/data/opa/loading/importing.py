@@ -98,7 +98,7 @@ def import_plugins(
     imported: dict[str, ImportedPlugin] = {}
     installed = _installed_names()
     declared: list[str] = []
-    with Watchdog(log.warning).running() as watchdog:
+    with Watchdog(log.warning, log.info).running() as watchdog:
 
         def attempt(plugin: PluginFile, do: Callable[[], ImportedPlugin]) -> None:
             try:
