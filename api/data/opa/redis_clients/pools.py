@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import redis
 from redis import asyncio as aioredis
+from redis.sentinel import SentinelConnectionPool
 
 from opa._compat.redis import socket_of
 from opa._util.sockets import shut
@@ -110,6 +111,10 @@ class GuardedPool(PoolGuard, redis.BlockingConnectionPool):
 
 class GuardedPlainPool(PoolGuard, redis.ConnectionPool):
     """One that makes as many as it is asked for."""
+
+
+class GuardedSentinelPool(PoolGuard, SentinelConnectionPool):
+    """One of a master that Sentinel knows."""
 
 
 class GuardedAsyncPool(aioredis.BlockingConnectionPool):

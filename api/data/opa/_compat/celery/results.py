@@ -8,6 +8,7 @@ from celery.backends import redis
 
 _CeleryConsumer: Any = redis.ResultConsumer  # type: ignore[attr-defined]  # celery-types lacks it
 _CeleryBackend: Any = redis.RedisBackend  # celery-types lacks most of it
+_CelerySentinelBackend: Any = redis.SentinelBackend
 
 
 class ResultConsumer(_CeleryConsumer):  # type: ignore[misc]
@@ -52,3 +53,7 @@ class RedisBackend(_CeleryBackend):  # type: ignore[misc]
         """What is written of a result, besides the id of its task."""
         fields: dict[str, Any] = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
         return fields
+
+
+class SentinelBackend(RedisBackend, _CelerySentinelBackend):  # type: ignore[misc]
+    """The same, where Sentinel says which server is the master."""

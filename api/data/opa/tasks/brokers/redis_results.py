@@ -20,7 +20,7 @@ from opa._compat.celery import results
 from opa._compat.celery.app import get_current_task
 from opa._util.pauses import growing
 from opa.logging.logger import log
-from opa.redis_clients.pools import GuardedPool
+from opa.redis_clients.pools import GuardedPool, GuardedSentinelPool
 from opa.redis_clients.states import SERVER_STATES, StateParser
 from opa.tasks.codec import marked_arguments
 from opa.tasks.marks import Marked
@@ -96,12 +96,7 @@ class RedisBackend(results.RedisBackend):
 
     def new_pool(self, **params: Any) -> Any:
         """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
-        options = {
-            "timeout": ANSWER_TIMEOUT,
-            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-            "parser_class": StateParser,
-        }
-        return GuardedPool(**options, **params)  # type: ignore[no-untyped-call]
+        return GuardedPool(timeout=ANSWER_TIMEOUT, **connection_options(), **params)  # type: ignore[no-untyped-call]
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Called before a task is sent."""
@@ -186,4 +181,22 @@ def _tell(task_id: str, error: Exception) -> None:
         log.warning(waits)
 
 
-RESULT_BACKENDS = dict.fromkeys(("redis", "rediss"), f"{__name__}:{RedisBackend.__name__}")
+class SentinelBackend(RedisBackend, results.SentinelBackend):
+    """The same, where Sentinel says which server is the master."""
+
+    def new_pool(self, **params: Any) -> Any:
+        """A pool that asks Sentinel; it makes as many connections as it is asked for, up to the limit."""
+        pool: Any = results.SentinelBackend.new_pool(self, **connection_options(), **params)
+        pool.__class__ = GuardedSentinelPool
+        return pool
+
+
+def connection_options() -> dict[str, Any]:
+    """What each connection is told."""
+    return {"maint_notifications_config": MaintNotificationsConfig(enabled=False), "parser_class": StateParser}
+
+
+RESULT_BACKENDS = {
+    **dict.fromkeys(("redis", "rediss"), f"{__name__}:{RedisBackend.__name__}"),
+    "sentinel": f"{__name__}:{SentinelBackend.__name__}",
+}
