@@ -83,9 +83,10 @@ def _plugin_paths(config: Config) -> list[str]:
     Raises:
         PluginPathError: that would make root run what another user has written.
     """
+    paths = plugin_paths(config)  # first: what is made after this look is not used
     for folder in taken_plugin_paths(config):
         refuse_foreign(folder)
-    return plugin_paths(config)
+    return paths
 
 
 def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:

@@ -59,15 +59,27 @@ def test_what_everybody_can_write_to_is_found_at_any_depth_and_around(folder: Pa
     assert "chmod o-w" in foreign.remedy
 
 
-def test_a_folder_in_which_nobody_can_exchange_what_is_of_root_may_be_written_to(folder: Path) -> None:
+def test_a_folder_around_may_be_written_to_where_nobody_can_exchange_what_is_of_root(folder: Path) -> None:
     folder.parent.chmod(0o1777)  # as /tmp
     assert found(folder) is None
-    theirs = folder / "put-there.py"
-    folder.chmod(0o1777)
-    theirs.touch()
-    assert found(folder) is None
+    again = folder.parent / "again"
+    again.symlink_to("plugins")
+    assert found(again) is None
+    theirs = folder.parent / "other"
+    theirs.mkdir()
     chown(theirs)
-    assert found(folder) == theirs
+    assert found(theirs) == theirs
+
+
+@pytest.mark.parametrize("name", ["shop/parts", "shop", "."])
+def test_a_folder_to_which_anybody_can_add_a_file_is_found(folder: Path, name: str) -> None:
+    # Also after the look at it, and before what is in it is run.
+    path = (folder / name).resolve()
+    path.chmod(0o1777)
+    assert found(folder) == path
+    link = folder.parent / "link"
+    link.symlink_to(folder)
+    assert found(link) == path
 
 
 def test_folders_further_above_may_be_of_anybody(folder: Path) -> None:

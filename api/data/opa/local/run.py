@@ -56,9 +56,9 @@ def run(config: Config, while_exists: Path | None = None) -> None:
     targets = open_targets(config)
     paths = plugin_paths(config, project)
     if (own := project / PLUGINS) in map(Path, paths):
-        if str(own) not in config.PLUGIN_PATHS:
-            refuse_foreign(own)
         _make(own)
+        if str(own) not in config.PLUGIN_PATHS:
+            refuse_foreign(own)  # now that nobody else can make it
     with locked_folder(project) as (folder, lock), Supervisor(while_exists) as supervisor:
         forget_told(folder)
         servers = _servers(targets, folder, lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -51,13 +52,15 @@ def foreign_file(folder: Path) -> Foreign | None:
     looked_at, seen, ways = 0, set[tuple[int, int]](), [folder.absolute()]
     project, *above = folder.absolute().parents
     while ways:
-        way = list[Status]()
-        try:
-            for path, status in way_to(ways.pop()):
-                if path not in above and (why := _why(status)):
-                    return _foreign(path, why, is_above=path == project)
-                way.append((path, status))
-        except OSError:  # it is not there, or a link leads nowhere; reading it says so
+        way, is_there = list[Status](), False
+        with suppress(OSError):  # else it is not there, or a link leads nowhere; reading it says so
+            way.extend(way_to(ways.pop()))
+            is_there = True
+        for path, status in way:
+            is_end = is_there and path == way[-1][0]
+            if path not in above and (why := _why(status, is_on_the_way=not is_end)):
+                return _foreign(path, why, is_above=path == project)
+        if not is_there:
             continue
         for path, status in all_below(way[-1], seen):
             looked_at += 1
@@ -70,13 +73,14 @@ def foreign_file(folder: Path) -> Foreign | None:
     return None
 
 
-def _why(status: os.stat_result) -> _Why | None:
+def _why(status: os.stat_result, *, is_on_the_way: bool = False) -> _Why | None:
     if status.st_uid != 0:
         owner = _name(status.st_uid)
         return _Why(f"that belong to {owner}", f"that belongs to {owner}", "give it to root with chown")
     kind = stat.S_IFMT(status.st_mode)
-    # In a folder with the sticky bit, such as /tmp, nobody can exchange what is root's. A link's mode says nothing.
-    if kind == stat.S_IFDIR and status.st_mode & stat.S_ISVTX:
+    # In a folder with the sticky bit, such as /tmp, nobody can exchange what is root's; but anybody can put something
+    # beside that, also after this look. A link's mode says nothing.
+    if kind == stat.S_IFDIR and status.st_mode & stat.S_ISVTX and is_on_the_way:
         return None
     if kind in (stat.S_IFREG, stat.S_IFDIR) and status.st_mode & stat.S_IWOTH:
         why = "that every user can write to"
