@@ -37,6 +37,7 @@ def test_what_opa_offers() -> None:
         "PluginSettings",
         "Schema",
         "Setup",
+        "Signed",
         "TaskTooLargeError",
         "call_hook",
         "call_hook_async",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from opa.framework import Framework, Schema
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
+    from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
     from opa.logging.logger import log
     from opa.logging.request_id import get_request_id
@@ -60,6 +61,7 @@ __all__ = [
     "PluginSettings",
     "Schema",
     "Setup",
+    "Signed",
     "TaskTooLargeError",
     "call_hook",
     "call_hook_async",
@@ -97,6 +99,7 @@ _HOME = {
     "PluginSettings": "core.plugin_settings",
     "Schema": "framework",
     "Setup": "core.setups",
+    "Signed": "http.webhooks.signed",
     "TaskTooLargeError": "errors",
     "call_hook": "core.running",
     "call_hook_async": "core.running",

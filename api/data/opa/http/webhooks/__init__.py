@@ -1,0 +1,1 @@
+"""Webhooks that other services send, and sign with a secret that both know."""
