@@ -67,8 +67,8 @@ class Project:
     def config(self) -> Config:
         return load_settings()
 
-    def prepare(self) -> PluginManager:
-        return prepare(self.config())
+    def prepare(self, mode: str = "") -> PluginManager:
+        return prepare(self.config(), mode=mode)
 
     def app(self) -> Api:
         return build_app(self.prepare())

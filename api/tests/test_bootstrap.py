@@ -1,4 +1,4 @@
-"""What is said while an application is prepared."""
+"""The steps before the fork: what they are told, and what they say."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from opa import bootstrap
+from opa import bootstrap, state
 from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, taken_plugin_paths
 from opa.logging.logger import log
+from opa.tasks.application import TaskApplication
 from tests.project import Project
 
 
@@ -42,3 +43,44 @@ def test_a_folder_of_plugins_that_is_made_while_others_are_looked_at_is_not_used
     monkeypatch.chdir(elsewhere)
     project.settings(PLUGIN_PATHS=[DEFAULT_PLUGIN_PATH])
     assert bootstrap._plugin_paths(project.config()) == [DEFAULT_PLUGIN_PATH]
+
+
+@pytest.mark.parametrize(
+    ("mode", "runner"),
+    [("api", "uvicorn"), ("worker", "celery"), ("beat", "beat"), ("flower", "celery"), ("shell", "ipython")],
+)
+def test_plugins_read_what_runs_while_they_are_imported_and_afterwards(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, runner: str
+) -> None:
+    monkeypatch.setitem(state, "runner", "")
+    project.plugin("told.py", "from opa import state\n\nseen = state['runner']")
+    manager = project.prepare(mode)
+    (found,) = [each.plugin for each in manager.registry.objects if each.plugin.name == "told"]
+    assert (manager.mode, found.module.seen, state["runner"]) == (mode, runner, runner)
+
+
+def test_who_only_looks_at_the_plugins_runs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(state, "runner", "mine")
+    assert (project.prepare().mode, state["runner"]) == ("", "mine")
+
+
+def test_what_runs_is_told_to_the_drivers_of_an_application_and_not_looked_up(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1", BACKEND_URL="redis://127.0.0.1:1")
+    manager = project.prepare("worker")
+    monkeypatch.setitem(state, "runner", "uvicorn")
+    driver = manager.component_states["celery"].driver
+    assert driver is not None
+    assert (driver.breakers(), driver.hosts()) == ([], [])
+
+
+def test_the_component_of_a_driver_that_settings_name_is_there_while_plugins_are_imported(project: Project) -> None:
+    project.plugin("queue_driver.py", "from opa import CeleryDriver\n\nclass Mine(CeleryDriver):\n    name = 'mine'")
+    project.plugin("early.py", "from opa import get_instance\n\ncelery = get_instance('Jobs')")
+    project.component("JOBS", "mine", BROKER_URL="redis://127.0.0.1:1", BACKEND_URL="redis://127.0.0.1:1")
+    project.settings(TASK_DRIVERS=["mine"])
+    manager = project.prepare()
+    (found,) = [each.plugin for each in manager.registry.objects if each.plugin.name == "early"]
+    assert isinstance(found.module.celery, TaskApplication)
+    assert found.module.celery is manager.celery

@@ -12,6 +12,7 @@ from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.preparation import components_that_wait, prepare_component, prepare_components
 from opa.core.running import Loading, loading, set_running
+from opa.core.state import state
 from opa.errors import PluginError, SettingsError
 from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
@@ -23,15 +24,20 @@ from opa.loading.policy import Policy
 from opa.loading.roster import Roster
 from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
+from opa.settings.components import task_components
 from opa.settings.load import Config
 from opa.tasks.pending import PendingTasks
 
+RUNNERS = {"api": "uvicorn", "worker": "celery", "beat": "beat", "flower": "celery", "shell": "ipython"}
+"""What `state["runner"]` says in each mode, for plugins that read it; opa-stack itself hands the mode down."""
 
-def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> PluginManager:
+
+def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequence[str] = ()) -> PluginManager:
     """Load the plugins, and make the plugin manager that results the running one. Needs no network.
 
     Args:
         config: the settings; by default they are loaded from their usual places.
+        mode: what this process runs, see `PluginManager.mode`.
         submodules: more submodules of plugins that are imported with them.
 
     Raises:
@@ -41,11 +47,13 @@ def prepare(config: Config | None = None, *, submodules: Sequence[str] = ()) -> 
         config = settings.load_settings()
     settings.config.adopt(config)
     setup_logging(config)
+    if mode in RUNNERS:
+        state["runner"] = RUNNERS[mode]
     with no_collection():
-        return _load(config, submodules)
+        return _load(config, mode, submodules)
 
 
-def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
+def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager:
     folders = plugin_folders(
         _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
     )
@@ -60,13 +68,13 @@ def _load(config: Config, submodules: Sequence[str]) -> PluginManager:
     plugin_settings = PluginSettingsStore(
         config, {decision.plugin.module: decision.plugin.name for decision in decisions}, _expected(config, refused)
     )
-    with loading(Loading(tasks, _celery_components(config), groups, plugin_settings)):
+    with loading(Loading(tasks, frozenset(task_components(config)), groups, plugin_settings)):
         plugins = import_plugins(roster, folders, submodules)
         skipped = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.skipped]
         groups.add_from_settings(_groups(config), skipped)
     keep_logging(config)
     manager = PluginManager(
-        Loaded(config, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)
+        Loaded(config, mode, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)
     )
     _check_settings(manager)
     set_running(manager)
@@ -131,12 +139,6 @@ def _check_settings(manager: PluginManager) -> None:
     if mistakes:
         many = f"{len(mistakes)} mistakes in the settings of plugins: " if len(mistakes) > 1 else ""
         raise SettingsError(many + "; ".join(mistakes), mistakes=tuple(mistakes))
-
-
-def _celery_components(config: Config) -> frozenset[str]:
-    """The names by which plugins of the original opa-stack get the Celery application while they are imported."""
-    components = config.OPTIONAL_COMPONENTS.items()
-    return frozenset(name.lower() for name, options in components if options["DRIVER"].lower() == "celery")
 
 
 def _log(decision: Decision) -> None:

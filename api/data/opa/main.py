@@ -31,13 +31,11 @@ def start_api(config: Config | None = None) -> Api:
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
     from opa.core.overview import overview
-    from opa.core.state import state
     from opa.http.builder import build_app
     from opa.logging.logger import log
 
-    state["runner"] = "uvicorn"
     with frozen():
-        app = build_app(prepare(config))
+        app = build_app(prepare(config, mode="api"))
         log.info(overview(app.manager, app.count_plugin_routes()))
         warn_of_findings(app.manager, app)
         return app
@@ -50,11 +48,9 @@ def start_celery() -> TaskApplication:
         OpaError: a mistake in settings or plugins, or no component says where the broker is.
     """
     from opa.bootstrap import prepare
-    from opa.core.state import state
     from opa.tasks.required import task_application
 
-    state["runner"] = "celery"
-    return task_application(prepare(), "celery -A opa.main")
+    return task_application(prepare(mode="worker"), "celery -A opa.main")
 
 
 def __getattr__(name: str) -> Any:

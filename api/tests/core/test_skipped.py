@@ -111,16 +111,9 @@ BASE = TASK + "class Base(Task):\n    def __init__(self): raise OSError('no')\n@
 
 @pytest.mark.parametrize("decorator", ["task", "shared_task"])
 def test_a_worker_leaves_out_a_plugin_with_a_task_that_cannot_be_made(started: Project, decorator: str) -> None:
-    from opa import state
-
     started.plugin("jobs.py", BASE.format(decorator))
     started.settings(PLUGIN_OPTIONS={"jobs": {"FAILURE": "skip"}})
-    before = state.get("runner")
-    state["runner"] = "celery"
-    try:
-        manager = started.prepare()
-    finally:
-        state["runner"] = before
+    manager = started.prepare("worker")
     assert "task 'jobs.build' cannot be made: OSError: no" in str(manager.roster.skipped["jobs"])
     assert "jobs.py:" in str(manager.roster.skipped["jobs"])
 

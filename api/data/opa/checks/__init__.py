@@ -27,6 +27,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     from opa.checks.options import options_without_plugin, plugins_of_one_name
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
+    from opa.checks.task_drivers import unnamed_task_drivers
     from opa.checks.threads import threads_of_imports
 
     yield from nothing_from_plugin_paths(manager)
@@ -37,6 +38,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     yield from options_without_plugin(manager)
     yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
+    yield from unnamed_task_drivers(manager)
     if manager.tasks.are_used:
         yield from _findings_in_tasks(manager)
     yield from threads_of_imports(manager)

@@ -32,14 +32,12 @@ def shell(
 
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.core.state import state
     from opa.process.extras import need
 
     with_prompt = code is None and sys.stdin.isatty()
     if with_prompt:
         need("IPython", by="the prompt of opa shell", extra="shell", otherwise="give it code: opa shell -c CODE")
-    state["runner"] = "ipython"
-    manager = prepare(load_beside_up(quiet=True))
+    manager = prepare(load_beside_up(quiet=True), mode="shell")
     if with_prompt:
         from IPython.core.async_helpers import get_asyncio_loop
 

@@ -28,6 +28,7 @@ class Manager(Protocol):
     """What a driver may ask of the plugin manager that its component belongs to; see `opa.PluginManager`."""
 
     config: Config
+    mode: str
     folders: tuple[Path, ...]
     decisions: tuple[Decision, ...]
     hook_definitions: Mapping[str, type[HookDefinition]]

@@ -37,6 +37,7 @@ class Loaded:
     """What the steps up to the import of the plugins have made."""
 
     config: Config
+    mode: str
     folders: tuple[Path, ...]
     decisions: tuple[Decision, ...]
     refused: tuple[Refused, ...]
@@ -52,6 +53,8 @@ class PluginManager:
 
     Attributes:
         config: its settings.
+        mode: what this process runs: `api`, `worker`, `beat`, `flower`, or `shell`; empty in commands that only look at
+            the plugins, and in programs that prepare them by themselves.
         folders: the plugin paths, the built-in one last.
         decisions: every plugin that was found, and whether the filters let it through.
         refused: what looks like a plugin, and cannot be loaded.
@@ -73,6 +76,7 @@ class PluginManager:
 
     def __init__(self, loaded: Loaded) -> None:
         self.config = loaded.config
+        self.mode = loaded.mode
         self.folders = loaded.folders
         self.decisions = loaded.decisions
         self.refused = loaded.refused

@@ -58,13 +58,13 @@ class Loading:
 
     Attributes:
         tasks: what their tasks will belong to.
-        celery_components: the names of the components that give it.
+        task_components: the names of the components that give it, as plugins of the original opa-stack get it.
         groups: what they register.
         plugin_settings: their own settings.
     """
 
     tasks: PluginTasks
-    celery_components: frozenset[str]
+    task_components: frozenset[str]
     groups: Groups
     plugin_settings: SettingsOfPlugins
 
@@ -189,7 +189,7 @@ def get_instance(name: str) -> Any:
         ComponentUnavailableError: it is not there, or known not to answer; the message says why. A route answers 503
             with it.
     """
-    if _loading is not None and name.lower() in _loading.celery_components:
+    if _loading is not None and name.lower() in _loading.task_components:
         return _loading.tasks.application()
     return _usable(name).get_instance()
 

@@ -27,6 +27,7 @@ from opa.process.folder import locked_folder
 from opa.process.listen import address_of, listening_socket
 from opa.process.told import forget_told
 from opa.serve.server import stop_limit
+from opa.settings.components import task_components
 from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
 from opa.settings.load import Config
 from opa.settings.sources import ENV_VARIABLE, PREFIX
@@ -127,8 +128,7 @@ def _process(mode: str, config: Config, project: Path, environ: dict[str, str]) 
 
 def runs_tasks(config: Config) -> bool:
     """Whether there is a component for tasks, so that a worker and a beat have something to do."""
-    components = config.OPTIONAL_COMPONENTS.values()
-    return any(options["DRIVER"].lower() == "celery" and options["LOAD"] != "no" for options in components)
+    return any(options["LOAD"] != "no" for options in task_components(config).values())
 
 
 def _summary(

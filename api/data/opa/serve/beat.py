@@ -32,11 +32,9 @@ def serve_alone(config: Config) -> None:
     """Run the schedule in this process; see `serve`."""
     from opa.bootstrap import prepare
     from opa.core.overview import overview
-    from opa.core.state import state
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 
-    state["runner"] = "beat"
-    manager = prepare(config)
+    manager = prepare(config, mode="beat")
     log.info(overview(manager))
     run_celery(task_application(manager, "MODE=beat"), ["beat"])

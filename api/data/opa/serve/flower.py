@@ -37,13 +37,11 @@ def serve(config: Config) -> None:
     _check_password(config.HOST)
     _check_options()
     from opa.bootstrap import prepare
-    from opa.core.state import state
     from opa.process.health_target import note_web_target
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 
-    state["runner"] = "celery"
-    celery = task_application(prepare(config), "MODE=flower")
+    celery = task_application(prepare(config, mode="flower"), "MODE=flower")
     # Kubernetes sets FLOWER_PORT to a URL, where a service is called flower.
     os.environ.pop("FLOWER_PORT", None)
     if not os.environ.get(PASSWORD):

@@ -85,6 +85,5 @@ def start(load: Callable[[], Config] | None = None) -> None:
 
     report_what_nothing_caught(log)
     config = (load or settings.load_settings)()
-    settings.config.adopt(config)
     setup_logging(config)
     MODES[mode]().serve(config)

@@ -37,7 +37,6 @@ def main() -> None:
         from opa.settings import load as settings
 
         config = settings.load_settings()
-        settings.config.adopt(config)
         setup_logging(config)
         MODES[chosen_mode(os.environ)]().serve_alone(config)
     except OpaError as error:

@@ -67,13 +67,11 @@ def run(config: Config) -> None:
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
     from opa.core.overview import overview
-    from opa.core.state import state
     from opa.tasks.required import task_application
 
-    state["runner"] = "celery"
     command, parameters = _words("CELERY_COMMAND", "worker"), _words("CELERY_PARAMS", "")
     _find_temporary_folder()
-    manager = prepare(config)
+    manager = prepare(config, mode="worker")
     log.info(overview(manager))
     warn_of_findings(manager)
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.

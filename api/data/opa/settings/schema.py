@@ -246,6 +246,7 @@ class Settings(BaseModel):
     SECRET_KEY: str
 
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
+    TASK_DRIVERS: TextList
     COMPONENT_DNS_TIMEOUT: Seconds
     COMPONENT_CONNECT_TIMEOUT: Seconds
     COMPONENT_DISCONNECT_TIMEOUT: Seconds

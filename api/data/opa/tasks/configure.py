@@ -13,21 +13,19 @@ from celery.app.defaults import SETTING_KEYS
 
 from opa._util.sources import where_is
 from opa._util.words import kind_of
-from opa.core.running import call_hook
 from opa.errors import RegistrationError, SettingsError
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients.urls import with_certificate_check
-from opa.settings.load import config
 from opa.tasks.application import application_of
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
+from opa.tasks.modes import is_worker
 from opa.tasks.schedules import parse_entries
 from opa.tasks.servers import CONNECT_TIMEOUT
 from opa.tasks.setting_keys import with_keys_of_celery
-from opa.tasks.worker.process import is_worker
 
 if TYPE_CHECKING:
     from opa.core.drivers import Driver
@@ -74,6 +72,7 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     Raises:
         ValueError: an option is of no use; the message repeats no value, it may be a secret.
     """
+    config = manager.config
     options = {key.lower(): with_keys_of_celery(key.lower(), value) for key, value in driver.opts.items()}
     broker_url, backend_url = options.pop("broker_url", None), options.pop("backend_url", None)
     if unknown := sorted(options.keys() - SETTING_KEYS):
@@ -92,19 +91,19 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
         # Not the app's connection: that would make its queues before it is configured.
         transport = kombu.Connection(broker_url).transport.driver_type
     given = celery_settings(config.as_dict()) | options
-    ours = transport_options(transport)
+    ours = transport_options(transport, manager)
     if transport in ("amqp", "redis") and driver.breakers():
         ours[BREAKER] = driver.breaker
     given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
     app.conf.update(with_numbers(given))
-    _check_names(driver, app)
+    _check_names(driver, manager, app)
     app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
     if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
         # A task with a countdown waits in RabbitMQ and not in a worker; that takes exchanges of this type.
         app.waits_in_broker = True
         app.conf.task_default_exchange_type = "topic"
         app.conf.task_create_missing_queue_exchange_type = "topic"
-    app.conf.beat_schedule = app.schedules | _scheduled_in_settings(app)
+    app.conf.beat_schedule = app.schedules | _scheduled_in_settings(manager, app)
     app.project = config.PROJECT_ID or config.PROJECT_NAME
     # Who sets PROJECT_ID says that it is one project, wherever its plugins are.
     app.home = "" if config.PROJECT_ID else ", ".join(sorted(map(os.path.abspath, plugin_paths(config))))
@@ -120,12 +119,12 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     return given_app
 
 
-def _check_names(driver: Driver, app: Any) -> None:
+def _check_names(driver: Driver, manager: PluginManager, app: Any) -> None:
     for name, problem in unknown_names(app.conf):
         setting = f"{SETTING_PREFIX}{name.upper()}"
         if name in {key.lower() for key in driver.opts}:
             setting = f"OPTIONAL_COMPONENTS.{driver.component.upper()}.OPTS.{name.upper()}"
-        raise SettingsError(f"{setting}: {problem}", where=config.source(setting))
+        raise SettingsError(f"{setting}: {problem}", where=manager.config.source(setting))
 
 
 def _set_up(manager: PluginManager, app: Any) -> Celery:
@@ -136,7 +135,7 @@ def _set_up(manager: PluginManager, app: Any) -> Celery:
         cause: BaseException | None = None
         where = where_is(hook)
         try:
-            given = call_hook("driver.celery.setup", celery_app=app)
+            given = manager.call("driver.celery.setup", celery_app=app)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the manager raises what it becomes
             problem, cause = f"raised {summary(error, '')}", error
             where = deepest_line_in(manager.folders, error) or where
@@ -166,7 +165,7 @@ def _check_tasks(manager: PluginManager, app: Any) -> None:
             where = app.where(task)
             failure = RegistrationError(f"task '{task}': {option} {problem}", where=where, hint="Fix its decorator")
             _refuse(manager, app, task, failure)
-    if is_worker():  # which makes them all when it starts
+    if is_worker(manager.mode):  # which makes them all when it starts
         app.finalize()
     for task, failure in list(app.unmade.items()):
         _refuse(manager, app, task, failure)
@@ -186,18 +185,18 @@ def _check_queues(manager: PluginManager, app: Celery) -> None:
     try:
         app.amqp.queues  # noqa: B018 - they are made when they are first asked for
     except ValueError as error:
-        if config.get("CELERY_TASK_QUEUES"):
-            raise SettingsError(str(error), where=config.source("CELERY_TASK_QUEUES")) from error
+        if manager.config.get("CELERY_TASK_QUEUES"):
+            raise SettingsError(str(error), where=manager.config.source("CELERY_TASK_QUEUES")) from error
         hook = type(manager.hooks["driver.celery.setup"])
         plugin, where = manager.registry.plugin_of[hook], where_is(hook)
         raise RegistrationError(str(error), plugin=plugin, where=where, hint="Fix it in the hook") from error
 
 
-def _scheduled_in_settings(app: Any) -> dict[str, Any]:
+def _scheduled_in_settings(manager: PluginManager, app: Any) -> dict[str, Any]:
     try:
         return parse_entries(app.conf.beat_schedule, app.functions(), app.schedules)
     except ValueError as error:
-        raise SettingsError(str(error), where=config.source("CELERY_BEAT_SCHEDULE")) from error.__cause__
+        raise SettingsError(str(error), where=manager.config.source("CELERY_BEAT_SCHEDULE")) from error.__cause__
 
 
 def celery_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,18 +216,18 @@ def celery_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def transport_options(transport: str) -> dict[str, Any]:
+def transport_options(transport: str, manager: PluginManager) -> dict[str, Any]:
     """What the connection to the broker is told, by the kind of broker."""
     options = dict(TRANSPORT_OPTIONS.get(transport, {}))
-    if is_worker():
+    if is_worker(manager.mode):
         # A worker waits for messages as long as it takes; heartbeats tell it that the broker is gone.
         for name in ("read_timeout", "write_timeout", "socket_timeout"):
             options.pop(name, None)
     if transport in ("amqp", "redis"):
-        options[MAX_BYTES] = config.TASK_MAX_BYTES
+        options[MAX_BYTES] = manager.config.TASK_MAX_BYTES
     if transport == "redis":
-        options["visibility_timeout"] = config.TASK_VISIBILITY_TIMEOUT
-        options["delivery_limit"] = config.TASK_DELIVERY_LIMIT
+        options["visibility_timeout"] = manager.config.TASK_VISIBILITY_TIMEOUT
+        options["delivery_limit"] = manager.config.TASK_DELIVERY_LIMIT
     return options
 
 

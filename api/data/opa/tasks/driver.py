@@ -12,7 +12,7 @@ from opa.core.breaker import Breaker
 from opa.core.drivers import Driver
 from opa.core.lazy_errors import lazy_errors
 from opa.core.manager import PluginManager
-from opa.tasks.worker.process import is_beat, is_worker
+from opa.tasks.modes import is_beat, is_worker
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -56,7 +56,7 @@ class CeleryDriver(Driver):
     def breakers(self) -> list[Breaker]:
         """Those of the broker and of the results; none where Celery reconnects by itself."""
         # A worker and beat reach for the broker by themselves, for as long as it takes.
-        return [] if is_worker() or is_beat() else [self.breaker, self.results_breaker]
+        return [] if is_worker(self.pm.mode) or is_beat(self.pm.mode) else [self.breaker, self.results_breaker]
 
     def refusal(self, problem: str) -> Exception:
         """What Celery raises for a broker that does not answer."""
@@ -94,7 +94,7 @@ class CeleryDriver(Driver):
 
     def hosts(self) -> list[tuple[str, ...]]:
         """The hosts to look up before connecting; none in a worker, which goes on trying."""
-        return [] if is_worker() else super().hosts()
+        return [] if is_worker(self.pm.mode) else super().hosts()
 
     def connect(self) -> None:
         """Give out the application, and let the breakers guard its broker and its results."""
@@ -108,7 +108,7 @@ class CeleryDriver(Driver):
 
     def validate(self) -> None:
         """Connect to the broker, and ask the server of the results; a worker does that itself."""
-        if not is_worker():
+        if not is_worker(self.pm.mode):
             from opa.tasks.servers import reach
 
             reach(self.app)
