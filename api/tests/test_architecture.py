@@ -10,6 +10,7 @@ import pytest
 
 import opa
 from tests.import_graph import circle_in, imports_of
+from tests.module_state import changed_state
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(opa.__file__).parent
@@ -71,3 +72,53 @@ def test_a_package_is_in_a_circle_with_the_modules_that_import_it(tmp_path: Path
     (tmp_path / "shop" / "__init__.py").write_text("from shop import till")
     (tmp_path / "shop" / "till.py").write_text("from shop import name")
     assert sorted(set(circle_in(imports_of(tmp_path / "shop")))) == ["shop", "shop.till"]
+
+
+HOME = "opa.current"
+"""The one module that has state."""
+
+
+def test_no_module_but_one_has_state_of_its_own() -> None:
+    home = PACKAGE / "current.py"
+    found = {
+        str(file.relative_to(PACKAGE)): places
+        for file in PACKAGE.rglob("*.py")
+        if file != home and (places := list(changed_state(file.read_text(), package="opa", home=HOME)))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_sink = 0\ndef write():\n    global _sink\n    _sink = 1",
+        "_done = set()\ndef note(what):\n    _done.add(what)",
+        "_pools = {}\nasync def pool(name):\n    _pools[name] = 1",
+        "_pools: dict = {}\nclass Pools:\n    def close(self):\n        del _pools[self]",
+        "_state = State()\ndef spare(task):\n    before, _state.task = _state.task, task",
+        "class Counter:\n    count = 0\n    def add(self):\n        Counter.count += 1",
+        "if True:\n    _reader = []\nread_by = lambda read: _reader.append(read)",
+        "def load():\n    from opa import main\n    main.app = 1",
+        "from opa.loading.order import NAMES\ndef add(name):\n    NAMES.known[name].extend([name])",
+        "from . import main\ndef load():\n    setattr(main, 'app', 1)",
+        "import opa.main\ndef load():\n    opa.main.app = 1",
+    ],
+)
+def test_state_of_a_module_is_found_however_it_is_changed(text: str) -> None:
+    assert list(changed_state(text, package="opa", home=HOME)) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from opa.current import current\ndef run(manager):\n    current.manager = manager",
+        "_ids_cache = []\ndef new():\n    return _ids_cache.pop()",
+        "_text_cache = ''\ndef keep(text):\n    global _text_cache\n    _text_cache = text",
+        "_asking = ContextVar('asking')\ndef ask(one):\n    _asking.set(one)",
+        "import sys\ndef forget(name):\n    sys.modules.pop(name)",
+        "names = {}\nnames['a'] = 1\ndef other():\n    names = []\n    names.append(1)",
+        "class Pools:\n    def close(self):\n        self.pools.clear()",
+    ],
+)
+def test_caches_contexts_and_what_is_of_others_are_none(text: str) -> None:
+    assert list(changed_state(text, package="opa", home=HOME)) == []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         run_group_async,
     )
     from opa.core.setups import Setup
-    from opa.core.state import state
+    from opa.current import state
     from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
     from opa.framework import Framework, Schema
     from opa.http.limits import limits
@@ -117,7 +117,7 @@ _HOME = {
     "register": "core.running",
     "run_group": "core.running",
     "run_group_async": "core.running",
-    "state": "core.state",
+    "state": "current",
     "task": "tasks.decorator",
 }
 

@@ -12,7 +12,7 @@ from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.preparation import components_that_wait, prepare_component, prepare_components
 from opa.core.running import Loading, loading, set_running
-from opa.core.state import state
+from opa.current import state
 from opa.errors import PluginError, SettingsError
 from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opa.current import current
 from opa.errors import OpaError
 from opa.logging.logger import log
 
@@ -41,6 +42,14 @@ def start_api(config: Config | None = None) -> Api:
         return app
 
 
+def load_app(config: Config | None = None) -> Api:
+    """`app`, which is made by `start_api` when it is first asked for."""
+    if current.app is None:
+        current.app = start_api(config)
+    app: Api = current.app
+    return app
+
+
 def start_celery() -> TaskApplication:
     """Load settings and plugins, and give the Celery application that their tasks belong to.
 
@@ -53,17 +62,24 @@ def start_celery() -> TaskApplication:
     return task_application(prepare(mode="worker"), "celery -A opa.main")
 
 
+def load_celery() -> TaskApplication:
+    """`celery`, which is made by `start_celery` when it is first asked for."""
+    if current.celery is None:
+        current.celery = start_celery()
+    celery: TaskApplication = current.celery
+    return celery
+
+
 def __getattr__(name: str) -> Any:
     # Celery's command looks for `app` before `celery`, and would take the one of the api.
     if name not in ("app", "celery") or (name == "app" and _is_celery_command()):
         raise AttributeError(f"module 'opa.main' has no attribute {name!r}")
     try:
-        globals()[name] = start_api() if name == "app" else start_celery()
+        return load_app() if name == "app" else load_celery()
     except OpaError as error:
         # A server prints a stack trace for what its import raises; the one line that matters stands before it.
         log.error(str(error))
         raise
-    return globals()[name]
 
 
 def _is_celery_command() -> bool:

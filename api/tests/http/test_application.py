@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.testclient import TestClient
 
-from opa.core.state import state
+from opa import state
 from tests.project import Project
 
 HELLO = """

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from opa.current import current
 from opa.logging import tracebacks as exceptions
 from opa.logging.tracebacks import format_exception, install
 
 
 @pytest.fixture(autouse=True)
 def undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exceptions, "_format", exceptions._format)
+    monkeypatch.setattr(current, "traceback_format", current.traceback_format)
 
 
 def switch(on: bool, max_length: int | None = 100) -> None:

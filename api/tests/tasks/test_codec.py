@@ -17,8 +17,9 @@ from kombu.serialization import dumps, loads
 
 from opa._util.nesting import deeper_than
 from opa.settings.schema import MAX_TASK_DEPTH
-from opa.tasks.codec import Limits, Sending, UnfitError, decode, encode, marked_arguments
+from opa.tasks.codec import Limits, Sending, UnfitError, encode, marked_arguments
 from opa.tasks.marks import Marked, TooLargeError
+from opa.tasks.serializer import decode
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none() | st.sampled_from(["__type__", "__value__"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters())

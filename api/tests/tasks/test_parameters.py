@@ -22,9 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, Secre
 
 from opa.errors import TaskArgumentError
 from opa.tasks.application import TaskApplication
-from opa.tasks.codec import Limits, Sending, UnfitError, Unread, decode, encode
+from opa.tasks.codec import Limits, Sending, UnfitError, encode
 from opa.tasks.marks import TooLargeError, Typed
 from opa.tasks.parameters import parameters_of
+from opa.tasks.serializer import Unread, decode
 
 if TYPE_CHECKING:
     from collections import OrderedDict

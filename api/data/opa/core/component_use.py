@@ -24,7 +24,7 @@ NONE: frozenset[Used] = frozenset()
 _NOBODY = (None, NONE)
 
 # By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
-_uses: dict[int, tuple[object, frozenset[Used]]] = {}
+_uses_cache: dict[int, tuple[object, frozenset[Used]]] = {}
 _lock = threading.Lock()
 MAX_ENDPOINTS = 20_000
 """Endpoints at most: some frameworks make one for each request."""
@@ -39,8 +39,8 @@ def note_use(breaker: Used) -> None:
     if endpoint is None or breaker in _used_by(endpoint):
         return
     with _lock:
-        if breaker.is_armed and (id(endpoint) in _uses or len(_uses) < MAX_ENDPOINTS):
-            _uses[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
+        if breaker.is_armed and (id(endpoint) in _uses_cache or len(_uses_cache) < MAX_ENDPOINTS):
+            _uses_cache[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
 
 
 def uses_of_route() -> frozenset[Used]:
@@ -52,12 +52,12 @@ def uses_of_route() -> frozenset[Used]:
 def forget(breaker: Used) -> None:
     """Its component is connected no more: no route calls it, nor is to keep it alive, and with it its application."""
     with _lock:
-        for key, (endpoint, used) in list(_uses.items()):
+        for key, (endpoint, used) in list(_uses_cache.items()):
             if used == {breaker}:
-                del _uses[key]
+                del _uses_cache[key]
             elif breaker in used:
-                _uses[key] = endpoint, used - {breaker}
+                _uses_cache[key] = endpoint, used - {breaker}
 
 
 def _used_by(endpoint: object) -> frozenset[Used]:
-    return _uses.get(id(endpoint), _NOBODY)[1]
+    return _uses_cache.get(id(endpoint), _NOBODY)[1]

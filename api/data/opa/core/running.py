@@ -1,4 +1,4 @@
-"""The application that this process runs: the only global state, and the functions by which plugins reach it."""
+"""The application that this process runs, and the functions by which plugins reach it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from weakref import WeakSet
 
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
+from opa.current import current
 from opa.errors import NotRunningError
 
 if TYPE_CHECKING:
@@ -69,25 +69,19 @@ class Loading:
     plugin_settings: SettingsOfPlugins
 
 
-_running: Manager | None = None
-_loading: Loading | None = None
 # Which of several applications in one process a request, or a task on the event loop, belongs to.
 current_manager: ContextVar[Manager | None] = ContextVar("opa_plugin_manager", default=None)
-# Every manager that code in this process may belong to. While there is one only, no call of a hook has to ask which:
-# its hooks stand in `_only_hooks`, which is empty otherwise; a look in vain there costs less than to ask first.
-_managers: WeakSet[Manager] = WeakSet()
-_only_hooks: Mapping[str, Callable[..., Any]] = {}
 _NOTHING: Final[Any] = object()
 
 
 def set_running(manager: Manager | None) -> None:
     """Make `manager` the one that this process runs."""
-    global _running, _only_hooks  # noqa: PLW0603 - the one piece of global state
-    _running, _only_hooks = manager, {}
+    current.manager, current.only_hooks = manager, {}
     if manager is not None:
-        _managers.add(manager)
-        if len(_managers) == 1:
-            _only_hooks = manager.sync_hooks
+        current.managers.add(manager)
+        # While there is one only, no call of a hook has to ask which; a look in vain costs less than to ask first.
+        if len(current.managers) == 1:
+            current.only_hooks = manager.sync_hooks
 
 
 @contextmanager
@@ -105,13 +99,12 @@ def belonging_to(manager: Manager) -> Iterator[None]:
 @contextmanager
 def loading(what: Loading) -> Iterator[None]:
     """While plugins are imported, no manager runs; this is what they have instead."""
-    global _loading  # noqa: PLW0603
     set_running(None)
-    _loading = what
+    current.loading = what
     try:
         yield
     finally:
-        _loading = None
+        current.loading = None
 
 
 def current_tasks() -> PluginTasks | None:
@@ -120,16 +113,14 @@ def current_tasks() -> PluginTasks | None:
     It is that of the plugins that are being imported, or else that of the running manager; None where a plugin is
     imported by hand.
     """
-    if _loading is not None:
-        return _loading.tasks
-    return None if _running is None else _running.tasks
+    what: Loading | Manager | None = current.loading or current.manager
+    return None if what is None else what.tasks
 
 
 def current_groups() -> Groups:
     """The groups that a plugin registers in; those of nobody where it is imported by hand."""
-    if _loading is not None:
-        return _loading.groups
-    return _running.groups if _running is not None else Groups()
+    what: Loading | Manager | None = current.loading or current.manager
+    return Groups() if what is None else what.groups
 
 
 def current_plugin_settings() -> SettingsOfPlugins:
@@ -138,7 +129,8 @@ def current_plugin_settings() -> SettingsOfPlugins:
     Raises:
         NotRunningError: no application was prepared in this process.
     """
-    return _loading.plugin_settings if _loading is not None else running_manager().plugin_settings
+    what: Loading | Manager = current.loading or running_manager()
+    return what.plugin_settings
 
 
 def running_manager() -> Manager:
@@ -147,7 +139,7 @@ def running_manager() -> Manager:
     Raises:
         NotRunningError: no application was prepared in this process.
     """
-    manager = current_manager.get() or _running
+    manager: Manager | None = current_manager.get() or current.manager
     if manager is None:
         raise NotRunningError(
             "no application runs in this process yet",
@@ -166,7 +158,7 @@ def refuse_inside_application(what: str, instead: str) -> None:
     Raises:
         NotRunningError: plugins are being imported, or this code runs for an application.
     """
-    if _loading is not None or current_manager.get() is not None:
+    if current.loading is not None or current_manager.get() is not None:
         raise NotRunningError(
             f"{what} cannot be made inside an application that is there already",
             hint=f"Take {instead} in a route, hook, task, setup or ready(), or make it in a program of its own",
@@ -189,8 +181,9 @@ def get_instance(name: str) -> Any:
         ComponentUnavailableError: it is not there, or known not to answer; the message says why. A route answers 503
             with it.
     """
-    if _loading is not None and name.lower() in _loading.task_components:
-        return _loading.tasks.application()
+    what: Loading | None = current.loading
+    if what is not None and name.lower() in what.task_components:
+        return what.tasks.application()
     return _usable(name).get_instance()
 
 
@@ -215,12 +208,12 @@ def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) 
     """Call a hook of the running application; see `PluginManager.call`."""
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.
     if named or more or argument is _NOTHING:
-        run = _only_hooks.get(name) or running_manager().hook(name)
+        run = current.only_hooks.get(name) or running_manager().hook(name)
         return run(**named) if argument is _NOTHING else run(argument, *more, **named)
     try:
-        return _only_hooks[name](argument)
+        return current.only_hooks[name](argument)
     except KeyError:
-        if name in _only_hooks:
+        if name in current.only_hooks:
             raise  # by the hook itself
     return running_manager().hook(name)(argument)
 

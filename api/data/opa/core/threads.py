@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import os
 import threading
@@ -39,9 +40,17 @@ async def in_thread(function: Callable[[], Result], *, name: str) -> Result:
 
 WAITING_AT_ONCE = 40
 """Threads of each pool, as many as `def` routes have."""
-_pools: dict[str, ThreadPoolExecutor] = {}
+
+
+@functools.cache
+def _pool(name: str) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # only where tasks are sent
+
+    return ThreadPoolExecutor(WAITING_AT_ONCE, thread_name_prefix=name)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # its threads are the parent's
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # its threads are the parent's
 
 
 async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
@@ -50,11 +59,7 @@ async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
     For calls that may wait for a component: in the pool of `asyncio.to_thread` they would keep all others waiting,
     look-ups of names too.
     """
-    if pool not in _pools:
-        from concurrent.futures import ThreadPoolExecutor  # only where tasks are sent
-
-        _pools[pool] = ThreadPoolExecutor(WAITING_AT_ONCE, thread_name_prefix=pool)
-    return await asyncio.get_running_loop().run_in_executor(_pools[pool], contextvars.copy_context().run, function)
+    return await asyncio.get_running_loop().run_in_executor(_pool(pool), contextvars.copy_context().run, function)
 
 
 def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:

@@ -6,7 +6,7 @@ still in it.
 
 from __future__ import annotations
 
-_done: set[str] = set()
+from opa.current import current
 
 HINT = (
     "It went well before in this process, as for an earlier start_api(): what it has put into a registry of a package"
@@ -21,9 +21,9 @@ def note_done(what: str) -> None:
     Args:
         what: names it, with its file.
     """
-    _done.add(what)
+    current.done.add(what)
 
 
 def hint_for(what: str, hint: str) -> str:
     """What to do about an error of it: `hint`, unless it has run before."""
-    return HINT if what in _done else hint
+    return HINT if what in current.done else hint

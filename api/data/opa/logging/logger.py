@@ -19,6 +19,7 @@ from loguru import logger
 from opa._compat.loguru import core
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
+from opa.current import current
 from opa.errors import SettingsError
 from opa.logging import tracebacks
 from opa.logging.arguments import PLAIN, Shown, shown, text_without_braces
@@ -275,7 +276,7 @@ def keep_logging(config: Config) -> None:
 
 def writes_text() -> bool:
     """Whether the log is text, for people, and not JSON."""
-    return _settings[1]
+    return current.log_is_text
 
 
 def _is_text(chosen: str) -> bool:
@@ -302,7 +303,6 @@ def _to_stderr(line: str) -> None:
 
 
 def _write_to_stderr(level: int, *, as_text: bool) -> None:
-    global _sink, _settings  # loguru's logger is one for the process, and so is the sink that is ours
     colored = as_text and _wants_colors()
     line, is_shown = _line(as_text, colored, is_all=level <= TRACE)
     added = _add(
@@ -318,8 +318,8 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     handler: Any = core.handlers[added]
     handler.__class__ = _without_raw(handler.__class__)
     with contextlib.suppress(ValueError):  # someone has removed it
-        _remove(_sink)
-    _sink, _settings = added, (level, as_text)
+        _remove(current.log_sink)
+    current.log_sink, current.log_level, current.log_is_text = added, level, as_text
 
 
 @functools.cache
@@ -367,15 +367,13 @@ def _complete(line: Record) -> None:
 
 logger.configure(patcher=_complete)
 _add, _remove = logger.add, logger.remove  # before they are made to keep the log
-_sink = 0  # the one that loguru makes when it is imported
-_settings = (0, False)
 _write_to_stderr(
     LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),
     as_text=_is_text(os.environ.get("OPA_LOG_FORMAT", "auto").lower()),
 )
 keep_loguru(
-    restore=lambda: _write_to_stderr(_settings[0], as_text=_settings[1]),
-    is_own=lambda number: number == _sink,
+    restore=lambda: _write_to_stderr(current.log_level, as_text=current.log_is_text),
+    is_own=lambda number: number == current.log_sink,
     complete=_complete,
 )
 log = Log(logger)

@@ -15,10 +15,10 @@ MAX_LENGTH = 128
 _FIT = re.compile(rb"[\w.+/=:@-]{1,%d}" % MAX_LENGTH)
 
 # New ids, made many at a time: to ask the system for each would take a hundredth of a small request.
-_new: list[bytes] = []
+_ids_cache: list[bytes] = []
 _AT_A_TIME = 256
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new.clear)  # or else all workers would give the same ones
+    os.register_at_fork(after_in_child=_ids_cache.clear)  # or else all workers would give the same ones
 
 current_request_id: ContextVar[bytes | None] = ContextVar("opa_request_id", default=None)
 
@@ -57,8 +57,8 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
                 return value
             break
     try:
-        return _new.pop()
+        return _ids_cache.pop()
     except IndexError:
         digits = os.urandom(8 * _AT_A_TIME).hex().encode()
-        _new.extend(digits[start : start + 16] for start in range(16, len(digits), 16))
+        _ids_cache.extend(digits[start : start + 16] for start in range(16, len(digits), 16))
         return digits[:16]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa._util.masking.secrets import MASK, looks_secret_in_text, mask_text, masked
 from opa._util.printable import printable
+from opa.current import current
 from opa.logging.folding import fold, folded
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ def _without_values(error: BaseException, _colored: bool, is_folded: bool) -> st
     return "".join(lines)
 
 
-_format: Formatter = _without_values
-
-
 def format_exception(error: BaseException, *, colored: bool = False, is_folded: bool = False) -> str:
     """The traceback of `error` with its causes, and with the values of variables where `install` says so.
 
@@ -48,7 +46,7 @@ def format_exception(error: BaseException, *, colored: bool = False, is_folded: 
         is_folded: frames of libraries are a line together, see `opa.logging.folding`.
     """
     try:
-        text = _format(error, colored, is_folded)
+        text = (current.traceback_format or _without_values)(error, colored, is_folded)
     except Exception as failure:  # noqa: BLE001  a value that cannot be shown must not hide `error`
         text = f"{_without_values(error, colored, is_folded)}(no values: collecting them gave {failure!r})\n"
     text = printable(mask_text(text))
@@ -62,8 +60,7 @@ def install(config: Config) -> None:
         config: `BETTER_EXCEPTIONS` turns the values on, `BETTER_EXCEPTIONS_MAX_LENGTH` is the longest
             that one value may be, in characters.
     """
-    global _format  # noqa: PLW0603  how this process writes tracebacks is decided once, when it starts
-    _format = _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else _without_values
+    current.traceback_format = _with_values(config.BETTER_EXCEPTIONS_MAX_LENGTH) if config.BETTER_EXCEPTIONS else None
 
 
 FRAMES_SHOWN = 100

@@ -20,6 +20,4 @@ def load_app(config: Config | None = None) -> Api:
     """
     from opa import main
 
-    if "app" not in vars(main):
-        main.app = main.start_api(config)
-    return main.app
+    return main.load_app(config)

@@ -27,6 +27,7 @@ from opa.tasks.options import unknown_options
 from opa.tasks.parameters import Parameters, parameters_of
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
+from opa.tasks.serializer import register_serializer
 from opa.tasks.task import Task, synchronous
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class TaskApplication(Application):
             set_as_current=False,
             autofinalize=True,
         )
+        register_serializer()
         self.clock = Clock()
         self.project = "opa-stack"
         self.home = ""

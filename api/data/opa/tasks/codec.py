@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
-from kombu.serialization import register
 from kombu.utils import json as kombu_json
 
 from opa.settings.schema import MAX_TASK_DEPTH
@@ -27,12 +25,8 @@ from opa.tasks.marks import (
     loosely,
     named,
     needs_mark,
-    unmarked,
 )
 
-NAME = "json"
-"""The serializer's name: it takes the place of kombu's, so that it holds wherever someone asks for JSON."""
-CONTENT_TYPE = "application/json"
 MAX_DEPTH = MAX_TASK_DEPTH + 2
 """Levels that are written at all."""
 
@@ -106,25 +100,7 @@ class Sending:
         _sending.reset(self._token)
 
 
-class Unread:
-    """A context in which `decode` leaves what an annotation would read: that may run any code of a plugin."""
-
-    def __enter__(self) -> None:
-        self._token = _leaves_unread.set(True)
-
-    def __exit__(self, *_: object) -> None:
-        _leaves_unread.reset(self._token)
-
-
-# Kombu's serializers belong to the process and not to an application.
 _sending: ContextVar[Sending | None] = ContextVar("opa_task_sending", default=None)
-_leaves_unread: ContextVar[bool] = ContextVar("opa_task_unread", default=False)
-_reader: list[Callable[[Typed], Any]] = []
-
-
-def read_by(read: Callable[[Typed], Any]) -> None:
-    """Have `decode` read by `read` what an annotation has written."""
-    _reader[:] = [read]
 
 
 def encode(value: Any) -> str:
@@ -145,20 +121,6 @@ def encode(value: Any) -> str:
     if sending is not None and len(text) > sending.limits.bytes:
         raise TooLargeError(f"it takes {len(text)} bytes, and TASK_MAX_BYTES is {sending.limits.bytes}")
     return text
-
-
-def decode(data: str | bytes | memoryview) -> Any:
-    """What `encode`, or kombu's JSON, was given. A dict that only looks like a marked value stays one.
-
-    Raises:
-        ValueError: it is not JSON, or a marked value cannot be made.
-        TaskArgumentError: an annotation does not read what another one has written.
-    """
-    return kombu_json.loads(data, object_hook=partial(unmarked, read=_read))
-
-
-def _read(typed: Typed) -> Any:
-    return _reader[0](typed) if _reader and not _leaves_unread.get() else typed
 
 
 def written(value: Any, parameters: Parameters | None, name: str | None, depth: int = MAX_DEPTH) -> Any:
@@ -287,6 +249,3 @@ def _marked_embedded(value: Any, sending: Sending) -> Any:
 def _shown(where: int | str, name: str | None, value: Any) -> str:
     shown = name if name is not None and isinstance(where, int) else where
     return f"argument {f'number {shown + 1}' if isinstance(shown, int) else repr(shown)} ({type(value).__name__})"
-
-
-register(NAME, encode, decode, content_type=CONTENT_TYPE, content_encoding="utf-8")

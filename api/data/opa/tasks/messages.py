@@ -17,7 +17,8 @@ from opa._util.nesting import deeper_than
 from opa._util.words import kind_of
 from opa.errors import OpaError
 from opa.tasks.brokers.rabbitmq import UNREADABLE
-from opa.tasks.codec import CONTENT_TYPE, Limits, Unread, decode
+from opa.tasks.codec import Limits
+from opa.tasks.serializer import CONTENT_TYPE, Unread, decode
 
 if TYPE_CHECKING:
     from kombu import Message

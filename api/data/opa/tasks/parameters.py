@@ -17,12 +17,11 @@ from itertools import product
 from types import SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from celery import current_app
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from opa.errors import TaskArgumentError
-from opa.tasks.codec import MAX_DEPTH, read_by, written
+from opa.tasks.codec import MAX_DEPTH, written
 from opa.tasks.marks import PLAIN, InexactError, Typed, exactly
 
 RETURN = "return"
@@ -255,14 +254,3 @@ def _parts(model: BaseModel) -> tuple[Any, ...]:
     # As Pydantic compares them: a cached property keeps its value among the fields.
     known, has = type(model).model_fields, vars(model)
     return {name: has[name] for name in known if name in has}, model.__pydantic_extra__, model.__pydantic_private__
-
-
-def _read_typed(typed: Typed) -> Any:
-    task: Any = current_app.tasks.get(typed.task)
-    if task is not None:
-        return parameters_of(task).read(typed)
-    # Of a task that is sent on from here, or a result whose task is not known here.
-    return typed.value if typed.name == RETURN else typed
-
-
-read_by(_read_typed)

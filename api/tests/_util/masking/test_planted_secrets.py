@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from opa._util.masking.secrets import mask_text
 from opa.cli.commands import app
 from opa.core.plugin_settings import PluginSettings, PluginSettingsStore
+from opa.current import current
 from opa.errors import OpaError, SettingsError
 from opa.logging import logger as logger_module
 from opa.logging import tracebacks as exceptions
@@ -44,7 +45,7 @@ def settings(form: str, *, values: bool = False) -> Any:
 @pytest.fixture
 def undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The log and the standard library's logging as before."""
-    monkeypatch.setattr(exceptions, "_format", exceptions._format)
+    monkeypatch.setattr(current, "traceback_format", current.traceback_format)
     monkeypatch.setattr(logger_module, "report_what_nothing_caught", lambda _log: None)
     root = logging.getLogger()
     before = root.level, list(root.handlers)

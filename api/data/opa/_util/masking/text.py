@@ -101,7 +101,7 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
-    if len(text) < _SHORTEST or text is _harmless:
+    if len(text) < _SHORTEST or text is _harmless_cache:
         return text
     if not _MAY_BE_MASKED.matches(text if text.isascii() else whole(text)):
         return text
@@ -110,17 +110,17 @@ def mask_text(text: str) -> str:
 
 # The text that was last found to hold no secret. A message is asked when its arguments are put into it, and the same
 # object comes back when its line is written: then it need not be asked again. It is kept, so no other has its identity.
-_harmless = ""
+_harmless_cache = ""
 _KEPT = 10_000
 
 
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it, also without a value."""
-    global _harmless  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
+    global _harmless_cache  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
     if _MAY_HOLD_SECRET(text):
         return True
     if len(text) <= _KEPT:
-        _harmless = text
+        _harmless_cache = text
     return False
 
 

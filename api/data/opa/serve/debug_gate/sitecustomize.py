@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 BEGINNING = b"Content-Length:"
@@ -24,44 +25,58 @@ POLL_INTERVAL = 0.05
 PORT = int(os.environ.pop("OPA_DEBUG_GATE_PORT", "0"))
 Accepted = tuple[socket.socket, Any]
 
-_accept = socket.socket.accept
-_waiting: list[tuple[float, Accepted]] = []
 
+class Gate:
+    """What `socket.socket.accept` becomes.
 
-def accept(self: socket.socket) -> Accepted:
-    """As `socket.accept`; on the port of the debugger, the next connection that a debugger has made.
-
-    Raises:
-        OSError: the socket is closed.
+    Args:
+        port: of the debugger.
+        accept: `socket.socket.accept`, for it and for all other ports.
     """
-    if self.getsockname()[1] != PORT:
-        return _accept(self)
-    while True:
-        if self.fileno() < 0:
-            raise OSError("the socket is closed")
-        readable, _, _ = select.select([self, *(found[0] for _, found in _waiting)], [], [], 1.0)
-        if self in readable:
-            _waiting.append((time.monotonic(), _accept(self)))
-        if (debugger := _next_debugger()) is not None:
-            return debugger
-        if any(found[0] in readable for _, found in _waiting):
-            # It has said a part of the word, which stays readable.
-            time.sleep(POLL_INTERVAL)
 
+    def __init__(self, port: int, accept: Callable[[socket.socket], Accepted]) -> None:
+        self._port = port
+        self._accept = accept
+        self._waiting: list[tuple[float, Accepted]] = []
 
-def _next_debugger() -> Accepted | None:
-    """Close the connections that are no debugger's; give one that is."""
-    for item in list(_waiting):
-        since, found = item
-        verdict = _begins_well(found[0])
-        if verdict:
-            _waiting.remove(item)
-            return found
-        if verdict is False or time.monotonic() - since > SILENCE_TIMEOUT:
-            _close(item)
-    for item in _waiting[:-MAX_WAITING]:
-        _close(item)
-    return None
+    def accept(self, listener: socket.socket) -> Accepted:
+        """As `socket.accept`; on the port of the debugger, the next connection that a debugger has made.
+
+        Raises:
+            OSError: the socket is closed.
+        """
+        if listener.getsockname()[1] != self._port:
+            return self._accept(listener)
+        while True:
+            if listener.fileno() < 0:
+                raise OSError("the socket is closed")
+            readable, _, _ = select.select([listener, *(found[0] for _, found in self._waiting)], [], [], 1.0)
+            if listener in readable:
+                self._waiting.append((time.monotonic(), self._accept(listener)))
+            if (debugger := self._next_debugger()) is not None:
+                return debugger
+            if any(found[0] in readable for _, found in self._waiting):
+                # It has said a part of the word, which stays readable.
+                time.sleep(POLL_INTERVAL)
+
+    def _next_debugger(self) -> Accepted | None:
+        """Close the connections that are no debugger's; give one that is."""
+        for item in list(self._waiting):
+            since, found = item
+            verdict = _begins_well(found[0])
+            if verdict:
+                self._waiting.remove(item)
+                return found
+            if verdict is False or time.monotonic() - since > SILENCE_TIMEOUT:
+                self._close(item)
+        for item in self._waiting[:-MAX_WAITING]:
+            self._close(item)
+        return None
+
+    def _close(self, item: tuple[float, Accepted]) -> None:
+        self._waiting.remove(item)
+        with contextlib.suppress(OSError):
+            item[1][0].close()
 
 
 def _begins_well(connection: socket.socket) -> bool | None:
@@ -77,11 +92,14 @@ def _begins_well(connection: socket.socket) -> bool | None:
     return None if said and BEGINNING.startswith(said) else False
 
 
-def _close(item: tuple[float, Accepted]) -> None:
-    _waiting.remove(item)
-    with contextlib.suppress(OSError):
-        item[1][0].close()
+def _install(port: int) -> None:
+    gate = Gate(port, socket.socket.accept)
+
+    def accept(self: socket.socket) -> Accepted:
+        return gate.accept(self)
+
+    socket.socket.accept = accept  # type: ignore[method-assign]
 
 
 if PORT:
-    socket.socket.accept = accept  # type: ignore[method-assign]
+    _install(PORT)

@@ -15,6 +15,7 @@ from celery.exceptions import TimeLimitExceeded
 from opa.core.drivers import Driver
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.current import current
 from opa.logging.logger import log
 from opa.tasks.worker.outages import Outages
 
@@ -189,44 +190,40 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-_process_loop: ProcessLoop | None = None
-
-
 def start_process_loop(manager: PluginManager) -> None:
     """Start the loop of this process.
 
     Raises:
         OpaError: a component that had to connect did not, or a setup failed.
     """
-    global _process_loop  # noqa: PLW0603 - a process has one loop for its tasks
     loop = ProcessLoop(manager)
     loop.start()
-    _process_loop = loop
+    current.task_loop = loop
 
 
 def stop_process_loop() -> None:
     """Stop the loop of this process, if it has one."""
-    global _process_loop  # noqa: PLW0603
-    if _process_loop is not None:
-        _process_loop.stop()
-        _process_loop = None
+    if (loop := current_loop()) is not None:
+        loop.stop()
+        current.task_loop = None
 
 
 def current_loop() -> ProcessLoop | None:
     """The loop of this process; None outside a worker."""
-    return _process_loop
+    loop: ProcessLoop | None = current.task_loop
+    return loop
 
 
 def give_back(task_id: str | None = None) -> None:
     """Cancel the coroutine of a task, or of all, because another worker is to run it; see `GivenBackError`."""
-    if _process_loop is not None:
-        _process_loop.give_back(task_id)
+    if (loop := current_loop()) is not None:
+        loop.give_back(task_id)
 
 
 def wait_for(coroutine: Coroutine[Any, Any, Result], task_id: str, time_limit: float | None) -> Result:
     """Run `coroutine` on the loop of this process, or, outside a worker, on one of its own, and wait for it."""
-    if _process_loop is not None:
-        return _process_loop.wait_for(coroutine, task_id, time_limit)
+    if (loop := current_loop()) is not None:
+        return loop.wait_for(coroutine, task_id, time_limit)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,0 +1,82 @@
+"""The state of this process: everything that it has one of, and that changes while it runs.
+
+No other module has state of its own; a test holds that. What belongs to an application is in its plugin manager, and
+what belongs to a request or a task is a `ContextVar`. A cache, which may be emptied at any time and costs no more than
+time then, stays where it is used, under a name that ends in `_cache`.
+
+Nothing is known here of what it is: the module that is named beside each has the functions by which others reach it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakSet
+
+
+class SoftLimit(threading.local):
+    """Of each thread, whether the soft time limit may interrupt a task there."""
+
+    is_in_function = False
+    spared: str | None = None
+    """The id of the task that is not interrupted any more."""
+    when_spared: Callable[[str | None], None] | None = None
+    """Called with it, where something else holds the limits of the task."""
+
+
+class Current:
+    """What this process has.
+
+    Attributes:
+        manager: of the plugins that run; `core/running.py`.
+        managers: all that code in this process may belong to; the same.
+        only_hooks: the bound hooks of the manager that runs, by name, while there is one only; the same.
+        loading: what plugins can use that are being imported; the same.
+        app: what `opa.main:app` is; `main.py`.
+        celery: what `opa.main:celery` is; the same.
+        task_loop: the event loop for tasks, in a worker; `tasks/worker/loop.py`.
+        soft_limit: of the thread that asks; `tasks/worker/soft_limit.py`.
+        done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
+        log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
+        log_level: the number of the level that is written; the same.
+        log_is_text: whether lines are for people, and no JSON; the same.
+        traceback_format: gives the text of an exception, where not the plain one is wanted; `logging/tracebacks.py`.
+    """
+
+    __slots__ = (
+        "app",
+        "celery",
+        "done",
+        "loading",
+        "log_is_text",
+        "log_level",
+        "log_sink",
+        "manager",
+        "managers",
+        "only_hooks",
+        "soft_limit",
+        "task_loop",
+        "traceback_format",
+    )
+
+    def __init__(self) -> None:
+        self.manager: Any = None
+        self.managers: WeakSet[Any] = WeakSet()
+        self.only_hooks: Mapping[str, Callable[..., Any]] = {}
+        self.loading: Any = None
+        self.app: Any = None
+        self.celery: Any = None
+        self.task_loop: Any = None
+        self.soft_limit = SoftLimit()
+        self.done: set[str] = set()
+        self.log_sink = 0  # the one that loguru makes when it is imported
+        self.log_level = 0
+        self.log_is_text = False
+        self.traceback_format: Callable[[BaseException, bool, bool], str] | None = None
+
+
+current = Current()
+
+state: dict[str, Any] = {}
+"""Free for plugins. `state["runner"]` says what runs: `uvicorn` for the api, `ipython` in `opa shell`."""
