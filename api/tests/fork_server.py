@@ -36,7 +36,8 @@ LIBRARIES = (
     "celery.app.trace",
     "celery.apps.worker",
     "celery.backends.redis",
-    "celery.bin.celery",
+    "celery.bin.beat",
+    "celery.bin.worker",
     "celery.concurrency.prefork",
     "celery.concurrency.thread",
     "celery.events.state",
@@ -81,7 +82,6 @@ LIBRARIES = (
 
 def import_libraries() -> dict[str, list[str]]:
     """Import them, and tell which variables of the environment they have read, and which modules are there now."""
-    importlib.import_module("wsgiref.handlers")  # of flower; it reads all variables, and nobody reads them there
     read: set[str] = set()
     kind: Any = type(os.environ)
     get = kind.__getitem__

@@ -109,5 +109,7 @@ def run_celery(celery: TaskApplication, words: list[str]) -> None:
     Raises:
         SystemExit: Celery ended, with its status.
     """
+    from opa.tasks.command_line import run_command
+
     log.info(f"celery {shlex.join(words)}")
-    sys.exit(celery.start(argv=words))
+    sys.exit(run_command(celery, words))

@@ -104,6 +104,14 @@ def test_the_command_of_celery_works_by_hand(jobs: TaskProject) -> None:
     assert worker.lines
 
 
+def test_a_worker_imports_no_command_of_celery_but_its_own(tasks: TaskProject) -> None:
+    tasks.plugin("modules.py", "import sys\nfrom opa import task\n\n@task\ndef imported(): return [*sys.modules]")
+    tasks.worker()
+    with tasks.sending():
+        found = tasks.module("modules").imported.delay().get(timeout=60)
+    assert {"celery.bin.celery", "flower", "prompt_toolkit"}.isdisjoint(found)
+
+
 def test_a_pool_of_threads_runs_as_many_tasks_side_by_side_in_one_process(tasks: TaskProject) -> None:
     tasks.plugin("waits.py", WAITS)
     worker = tasks.worker("-P threads -c 100")
