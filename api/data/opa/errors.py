@@ -74,7 +74,7 @@ class FilterError(OpaError):
 
 
 class RequirementError(PluginError):
-    """A plugin requires what is not there, a plugin, a version or a package; or itself, in a circle."""
+    """A plugin requires a missing plugin, version or package; or itself, in a circle."""
 
 
 class PluginImportError(PluginError):

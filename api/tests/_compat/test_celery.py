@@ -95,7 +95,7 @@ def test_tasks_are_sent_by_the_function_that_the_queues_make_once() -> None:
     assert parameters(app.amqp.send_task_message)[:3] == ["producer", "name", "message"]
 
 
-def test_producers_are_made_anew_when_they_are_forgotten() -> None:
+def test_producers_are_created_again_when_they_are_forgotten() -> None:
     app = Celery("some", broker="memory://", set_as_current=False)
     before: Any = app.amqp.producer_pool
     before.connections.force_close_all()

@@ -71,7 +71,7 @@ def test_a_setup_and_a_step_get_what_they_name_whatever_its_type(
         ("def n(user=Depends(user)): ...", "parameter 'thing' of GET /n of plugin 'a' has the type Thing"),
     ],
 )
-def test_a_type_that_fastapi_needs_is_told_with_its_place(project: Project, code: str, told: str) -> None:
+def test_a_type_that_fastapi_needs_is_reported_with_its_place(project: Project, code: str, told: str) -> None:
     file = project.plugin("a.py", HEAD + f"def user(thing: Thing = None): ...\n@router.get('/n')\n{code}")
     (mistake,) = unresolved_types(project.app())
     assert mistake.problem.startswith(told)

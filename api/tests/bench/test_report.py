@@ -126,7 +126,7 @@ def test_a_measurement_may_show_anything_that_can_be(name: str, details: object,
     assert bool(plausible.implausible({name: Found(details)})) is not is_plausible
 
 
-def test_a_part_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     status, output = run(monkeypatch, FAST, "others")
     assert status == 2
     assert "ours" in output

@@ -40,7 +40,7 @@ def told_at_start(project: Project) -> list[str]:
     return [str(error).replace(str(project.plugins), "…") for error in errors]
 
 
-def test_an_unknown_component_of_a_route_is_told_with_plugin_route_place_and_the_name_that_was_meant(
+def test_an_unknown_component_of_a_route_is_reported_with_plugin_route_place_and_the_name_that_was_meant(
     project: Project,
 ) -> None:
     project.plugin(
@@ -87,7 +87,7 @@ def test_it_is_found_in_the_dependencies_of_an_included_router_and_told_once_a_p
 
 
 @pytest.mark.parametrize("name", ["aioredis", "AioRedis"])
-def test_a_component_that_is_configured_and_not_loaded_is_as_it_should_be(project: Project, name: str) -> None:
+def test_a_component_that_is_configured_and_not_loaded_is_not_reported(project: Project, name: str) -> None:
     project.plugin("a.py", ROUTE.format(method="get", name=name, parameter="found=Depends(repository)"))
     assert told(project) == []
 
@@ -166,7 +166,7 @@ def test_annotations_with_which_the_start_fails_are_an_error(project: Project) -
     assert "setup Made of plugin 'a' has annotations that cannot be read: ZeroDivisionError" in line
 
 
-def test_what_runs_at_start_with_known_components_is_as_it_should_be(project: Project) -> None:
+def test_functions_at_the_start_with_known_components_are_not_reported(project: Project) -> None:
     project.plugin(
         "a.py",
         START.format(

@@ -12,7 +12,7 @@ def told(project: Project) -> list[str]:
     return [str(mistake).replace(str(project.plugins), "…") for mistake in copied_schedules(project.prepare())]
 
 
-def test_a_schedule_that_a_copied_file_runs_once_more_is_told(project: Project) -> None:
+def test_a_schedule_that_a_copied_file_runs_once_more_is_reported(project: Project) -> None:
     project.plugin("report.py", TASK)
     project.plugin("report_copy.py", TASK)
     assert told(project) == [
@@ -22,7 +22,7 @@ def test_a_schedule_that_a_copied_file_runs_once_more_is_told(project: Project) 
 
 
 @pytest.mark.parametrize("other", [TASK.replace("60", "61"), TASK.replace("'night'", "'day'"), "x = 1\n" + TASK])
-def test_another_task_or_schedule_is_as_it_should_be(project: Project, other: str) -> None:
+def test_another_task_or_schedule_is_not_reported(project: Project, other: str) -> None:
     project.plugin("report.py", TASK)
     project.plugin("weekly.py", other)
     assert told(project) == []

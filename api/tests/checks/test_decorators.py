@@ -18,12 +18,12 @@ def told(project: Project, code: str) -> list[str]:
 @pytest.mark.parametrize(
     "decorator", ["router.get", "router.post", "router.websocket", "register", "APIRouter().get", "FastAPI().get"]
 )
-def test_a_decorator_without_parentheses_is_told(project: Project, decorator: str) -> None:
+def test_a_decorator_without_parentheses_is_reported(project: Project, decorator: str) -> None:
     (line,) = told(project, f"@{decorator}\ndef hello(): ...")
     assert line.startswith("hello() of plugin 'a' is below a decorator without parentheses, and does nothing (…")
 
 
-def test_what_to_write_is_told(project: Project) -> None:
+def test_the_error_says_what_to_write(project: Project) -> None:
     (line,) = told(project, "@router.get\ndef hello(): ...")
     assert line.endswith('Write what the decorator asks for, such as @router.get("/hello")')
 
@@ -37,5 +37,5 @@ def test_what_to_write_is_told(project: Project) -> None:
         "from opa import task\n@task\ndef hello(): ...",
     ],
 )
-def test_others_are_as_they_should_be(project: Project, code: str) -> None:
+def test_others_are_not_reported(project: Project, code: str) -> None:
     assert told(project, code) == []

@@ -19,7 +19,7 @@ def told(project: Project) -> list[str]:
 
 
 @pytest.mark.parametrize("setting", ["PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST"])
-def test_a_name_without_its_path_is_told_with_the_setting_its_source_and_what_it_should_be(
+def test_a_name_without_its_path_is_reported_with_the_setting_its_source_and_what_it_should_be(
     shop: Project, setting: str
 ) -> None:
     shop.settings(**{setting: ["shop"]})
@@ -55,7 +55,7 @@ def test_where_nothing_is_near_it_says_how_an_entry_is_written(shop: Project) ->
     "entry",
     ["plugins/shop", "plugins/orders", "plugins/orders/", "elsewhere/later", "plugins/scripts", "acme.reports"],
 )
-def test_an_entry_for_something_that_is_there_is_as_it_should_be(shop: Project, entry: str) -> None:
+def test_an_entry_for_an_existing_plugin_is_not_reported(shop: Project, entry: str) -> None:
     shop.plugin("later.py", folder="elsewhere")  # such as a plugin path of another env
     shop.plugin("scripts/load.py")
     shop.settings(PLUGIN_BLACKLIST_LIST=[entry], INSTALLED_PLUGINS=[{"NAME": "acme.reports", "OPTIONAL": True}])
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_plugin_by_its_name_is_told_where_it_is_to_be_loaded(s
 
 
 @pytest.mark.parametrize("entry", ["opa/plugins/core_cors", "/opt/opa/plugins/core_cors.py", "core_cors"])
-def test_a_plugin_that_has_become_a_setting_is_told_with_the_setting(shop: Project, entry: str) -> None:
+def test_a_plugin_that_has_become_a_setting_is_reported_with_the_setting(shop: Project, entry: str) -> None:
     shop.settings(PLUGIN_BLACKLIST_LIST=[entry])
     (line,) = told(shop)
     assert line.endswith(". CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on. Remove the name")

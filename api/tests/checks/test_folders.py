@@ -12,7 +12,7 @@ def told(project: Project) -> list[str]:
     return [str(mistake).replace(str(project.plugins), "…") for mistake in folders_without_init(project.prepare())]
 
 
-def test_a_folder_with_files_of_python_and_no_init_is_told_with_what_to_do(project: Project) -> None:
+def test_a_folder_with_files_of_python_and_no_init_is_reported_with_what_to_do(project: Project) -> None:
     for name in ("routes", "models", "a", "b"):
         project.plugin(f"billing/{name}.py")
     assert told(project) == [
@@ -36,19 +36,19 @@ def test_a_folder_with_files_of_python_and_no_init_is_told_with_what_to_do(proje
         "tests/conftest.py",
     ],
 )
-def test_a_folder_that_is_a_plugin_or_looks_like_none_is_as_it_should_be(project: Project, file: str) -> None:
+def test_a_folder_that_is_a_plugin_or_looks_like_none_is_not_reported(project: Project, file: str) -> None:
     project.plugin(file)
     (project.plugins / "empty").mkdir()
     assert told(project) == []
 
 
-def test_a_folder_that_a_plugin_imports_from_is_as_it_should_be(project: Project) -> None:
+def test_a_folder_that_a_plugin_imports_from_is_not_reported(project: Project) -> None:
     project.plugin("shared/money.py", "def whole(): return 1")
     project.plugin("shop.py", "from shared.money import whole")
     assert told(project) == []
 
 
-def test_a_folder_that_is_a_plugin_path_itself_is_as_it_should_be(project: Project) -> None:
+def test_a_folder_that_is_a_plugin_path_itself_is_not_reported(project: Project) -> None:
     project.plugin("team/hello.py")
     project.settings(PLUGIN_PATHS=[str(project.plugins), str(project.plugins / "team")])
     assert told(project) == []
@@ -62,16 +62,14 @@ def test_a_folder_that_is_a_plugin_path_itself_is_as_it_should_be(project: Proje
         {"PLUGIN_WHITELIST_LIST": ["plugins/hello"]},
     ],
 )
-def test_a_folder_that_a_filter_would_leave_out_is_as_it_should_be(
-    project: Project, filters: dict[str, object]
-) -> None:
+def test_a_folder_that_a_filter_would_leave_out_is_not_reported(project: Project, filters: dict[str, object]) -> None:
     project.plugin("hello.py")
     project.plugin("scripts/load.py")
     project.settings(**filters)
     assert told(project) == []
 
 
-def test_a_folder_that_nobody_may_read_is_passed_over(open_project: Project) -> None:
+def test_an_unreadable_folder_is_ignored(open_project: Project) -> None:
     (open_project.plugins / "closed").mkdir(mode=0)
     open_project.plugin("open/shop.py")
     manager = open_project.prepare()

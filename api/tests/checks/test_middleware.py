@@ -19,7 +19,7 @@ def told(project: Project, code: str) -> list[str]:
 
 
 @pytest.mark.parametrize("base", ["BaseMiddleware", "BaseHTTPMiddleware"])
-def test_a_middleware_that_nothing_adds_is_told_with_what_to_do(project: Project, base: str) -> None:
+def test_a_middleware_that_nothing_adds_is_reported_with_what_to_do(project: Project, base: str) -> None:
     assert told(project, f"class Gate({base}): ...") == [
         "middleware Gate of plugin 'a' is in no application (…/a.py:4). Add it: middleware = [Middleware(Gate)], or"
         " name it in the setting MIDDLEWARE; a base class of your own has a name with a leading underscore"
@@ -36,10 +36,10 @@ def test_a_middleware_that_nothing_adds_is_told_with_what_to_do(project: Project
         "class Gate(BaseMiddleware): ...\nclass _Other(Gate): ...",
     ],
 )
-def test_one_that_is_used_is_as_it_should_be(project: Project, code: str) -> None:
+def test_one_that_is_used_is_not_reported(project: Project, code: str) -> None:
     assert told(project, code) == []
 
 
-def test_one_that_the_settings_name_is_as_it_should_be(project: Project) -> None:
+def test_one_that_the_settings_name_is_not_reported(project: Project) -> None:
     project.settings(MIDDLEWARE=["a.Gate"])
     assert told(project, "class Gate(BaseMiddleware): ...") == []

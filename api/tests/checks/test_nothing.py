@@ -21,7 +21,7 @@ def told(project: Project) -> list[str]:
         ([], {"PLUGIN_PATHS": []}, "PLUGIN_PATHS names none"),
     ],
 )
-def test_plugin_paths_without_plugins_are_told(
+def test_plugin_paths_without_plugins_are_reported(
     project: Project, files: list[str], settings: dict[str, object], problem: str
 ) -> None:
     for file in files:
@@ -30,7 +30,7 @@ def test_plugin_paths_without_plugins_are_told(
     assert told(project) == [f"no plugin is loaded from a plugin path: {problem}"]
 
 
-def test_a_default_path_that_is_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_default_path_that_is_not_there_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from opa import bootstrap as prepare
     from opa.loading import plugin_paths
 

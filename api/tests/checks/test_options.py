@@ -11,7 +11,7 @@ def told(project: Project) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["my_auth", "my-auth", "My_Auth", "core_docs", "reports"])
-def test_options_for_a_plugin_that_is_there_or_may_be_are_as_they_should_be(project: Project, name: str) -> None:
+def test_options_for_a_plugin_that_is_there_or_may_be_are_not_reported(project: Project, name: str) -> None:
     project.plugin("my_auth.py")
     project.settings(
         PLUGIN_OPTIONS={name: {"READY_TIMEOUT": 3}}, INSTALLED_PLUGINS=[{"NAME": "acme.reports", "OPTIONAL": True}]
@@ -19,7 +19,7 @@ def test_options_for_a_plugin_that_is_there_or_may_be_are_as_they_should_be(proj
     assert told(project) == []
 
 
-def test_options_for_a_plugin_that_there_is_not_are_told(project: Project) -> None:
+def test_options_for_a_missing_plugin_are_reported(project: Project) -> None:
     project.settings(PLUGIN_OPTIONS={"my_auth": {"READY_TIMEOUT": 3}})
     assert told(project) == ["PLUGIN_OPTIONS has 'my_auth', and there is no plugin of this name"]
 
@@ -44,7 +44,7 @@ def test_options_for_a_plugin_that_has_become_a_setting_name_the_setting(project
     assert mistake.hint.startswith("CORS is no longer a plugin: the setting ALLOW_ORIGINS turns it on")
 
 
-def test_plugins_that_settings_do_not_tell_apart_are_told(project: Project) -> None:
+def test_plugins_that_settings_do_not_tell_apart_are_reported(project: Project) -> None:
     for name in ("my-shop", "my_shop", "shop"):
         project.plugin(f"{name}.py")
     (mistake,) = plugins_of_one_name(project.prepare())

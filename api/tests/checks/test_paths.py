@@ -22,7 +22,7 @@ def test_two_plugins_with_a_path_are_told_both_with_their_places(project: Projec
     ]
 
 
-def test_a_plugin_with_a_path_twice_is_told(project: Project) -> None:
+def test_a_plugin_with_a_path_twice_is_reported(project: Project) -> None:
     project.plugin("a.py", TWO.format(method="post", path="/x", method2="post", path2="/x"))
     assert told(project) == [
         "POST /x of plugin 'a' is never reached, since it is defined twice there, first at …/a.py:4 (…/a.py:7). "
@@ -59,14 +59,14 @@ def test_paths_that_differ_in_names_of_parameters_alone_are_the_same(
         ("get", "/x", "websocket", "/x"),
     ],
 )
-def test_paths_that_match_something_else_are_as_they_should_be(
+def test_paths_that_match_something_else_are_not_reported(
     project: Project, method: str, path: str, method2: str, path2: str
 ) -> None:
     project.plugin("a.py", TWO.format(method=method, path=path, method2=method2, path2=path2))
     assert told(project) == []
 
 
-def test_the_prefixes_of_included_routers_count_and_the_plugin_that_includes_them_is_told(project: Project) -> None:
+def test_the_prefixes_of_included_routers_count_and_the_plugin_that_includes_them_is_reported(project: Project) -> None:
     project.plugin("a.py", ROUTE.format(method="get", path="/in/x"))
     project.plugin("lib.py", "def make():\n    def answer(): pass\n    return answer\n")
     project.plugin(
@@ -86,7 +86,7 @@ def test_the_prefixes_of_included_routers_count_and_the_plugin_that_includes_the
     assert line.startswith("GET /in/x of plugin 'b' is never reached, since plugin 'a',")
 
 
-def test_only_the_methods_that_are_taken_are_told(project: Project) -> None:
+def test_only_the_methods_that_are_taken_are_reported(project: Project) -> None:
     project.plugin("a.py", ROUTE.format(method="get", path="/x"))
     project.plugin(
         "b.py",
@@ -103,7 +103,7 @@ def test_only_the_methods_that_are_taken_are_told(project: Project) -> None:
     assert line.startswith("GET /x of plugin 'b'")
 
 
-def test_a_route_at_the_path_of_a_health_route_is_told(project: Project) -> None:
+def test_a_route_at_the_path_of_a_health_route_is_reported(project: Project) -> None:
     project.settings(HEALTH_URL="/alive")
     project.plugin("a.py", ROUTE.format(method="get", path="/alive"))
     (line,) = told(project)
@@ -112,7 +112,7 @@ def test_a_route_at_the_path_of_a_health_route_is_told(project: Project) -> None
     )
 
 
-def test_a_route_in_the_place_of_a_page_is_told(project: Project) -> None:
+def test_a_route_in_the_place_of_a_page_is_reported(project: Project) -> None:
     project.plugin("a.py", ROUTE.format(method="get", path="/docs"))
     (line,) = told(project)
     assert line.startswith(
@@ -120,14 +120,14 @@ def test_a_route_in_the_place_of_a_page_is_told(project: Project) -> None:
     )
 
 
-def test_two_settings_with_one_path_are_told(project: Project) -> None:
+def test_two_settings_with_one_path_are_reported(project: Project) -> None:
     project.settings(DOCS_URL="/readyz")
     (line,) = told(project)
     assert "/readyz" in line
     assert "opa-stack itself has it, by the setting READY_URL" in line
 
 
-def test_what_is_mounted_at_a_path_of_a_setting_is_told(project: Project) -> None:
+def test_what_is_mounted_at_a_path_of_a_setting_is_reported(project: Project) -> None:
     project.plugin("a.py", "from fastapi import FastAPI\nfrom opa import get_router\nrouter = get_router()\n")
     project.plugin("b.py", "from a import router, FastAPI\nrouter.mount('/docs', FastAPI())\n")
     (line,) = told(project)
@@ -146,7 +146,7 @@ def test_the_path_of_the_openapi_document_is_taken(project: Project) -> None:
     assert "GET /openapi.json of plugin 'a' is never reached, since opa-stack itself has it, by the setting" in line
 
 
-def test_one_function_twice_is_as_it_should_be(project: Project) -> None:
+def test_one_function_twice_is_not_reported(project: Project) -> None:
     project.plugin("a.py", ROUTE.format(method="get", path="/x") + "router.get('/x')(answer)\n")
     project.plugin("b.py", "from a import router, answer\nrouter.get('/x')(answer)\n")
     assert told(project) == []

@@ -27,7 +27,7 @@ def told(project: Project) -> list[str]:
 
 
 @pytest.mark.parametrize("made", ["get_router()", "APIRouter(prefix='/in')"])
-def test_a_router_of_another_name_is_told_with_plugin_place_and_what_to_do(project: Project, made: str) -> None:
+def test_a_router_of_another_name_is_reported_with_plugin_place_and_what_to_do(project: Project, made: str) -> None:
     project.plugin("a.py", API.replace("get_router()", made) + "api.post('/y')(answer)\n")
     path = "/in/x" if "prefix" in made else "/x"
     assert told(project) == [
@@ -36,13 +36,13 @@ def test_a_router_of_another_name_is_told_with_plugin_place_and_what_to_do(proje
     ]
 
 
-def test_a_second_router_that_is_not_included_is_told(project: Project) -> None:
+def test_a_second_router_that_is_not_included_is_reported(project: Project) -> None:
     project.plugin("a.py", API + "router = get_router()\nrouter.get('/y')(lambda: 1)\n")
     (line,) = told(project)
     assert "'api'" in line
 
 
-def test_a_router_in_another_file_of_a_package_is_told_once(project: Project) -> None:
+def test_a_router_in_another_file_of_a_package_is_reported_once(project: Project) -> None:
     project.plugin("a/__init__.py", "from a.routes import api\n__all__ = ['api']\n")
     project.plugin("a/routes.py", API)
     (line,) = told(project)
@@ -51,7 +51,7 @@ def test_a_router_in_another_file_of_a_package_is_told_once(project: Project) ->
 
 
 @pytest.mark.parametrize("rest", ["", "if __name__ == '__main__':\n    import uvicorn\n    uvicorn.run(api)\n"])
-def test_an_application_that_nothing_serves_is_told_with_its_own_routes(project: Project, rest: str) -> None:
+def test_an_application_that_nothing_serves_is_reported_with_its_own_routes(project: Project, rest: str) -> None:
     project.plugin("shop.py", API.replace("get_router()", "FastAPI()") + rest)
     assert told(project) == [
         "plugin 'shop' has the application 'api', which nothing serves: GET /x (…/shop.py:7). Only the router of the "
@@ -69,7 +69,7 @@ def test_an_application_that_nothing_serves_is_told_with_its_own_routes(project:
         "api = FastAPI()",
     ],
 )
-def test_an_application_that_is_served_handed_on_or_empty_is_as_it_should_be(project: Project, rest: str) -> None:
+def test_an_application_that_is_served_handed_on_or_empty_is_not_reported(project: Project, rest: str) -> None:
     project.plugin("shop.py", API.replace("get_router()", "FastAPI()", 1) + rest)
     assert told(project) == []
 
@@ -91,7 +91,7 @@ def test_an_application_that_is_served_handed_on_or_empty_is_as_it_should_be(pro
         "def routers():\n    return [api]",
     ],
 )
-def test_a_router_that_is_served_or_handed_on_is_as_it_should_be(project: Project, rest: str) -> None:
+def test_a_router_that_is_served_or_handed_on_is_not_reported(project: Project, rest: str) -> None:
     project.plugin("a.py", API + dedent(rest))
     assert told(project) == []
 
@@ -106,7 +106,7 @@ def test_a_router_that_is_served_or_handed_on_is_as_it_should_be(project: Projec
         "router.routes.append(Host('in.example', found))",
     ],
 )
-def test_a_router_that_is_served_without_its_name_is_as_it_should_be(project: Project, serve: str) -> None:
+def test_a_router_that_is_served_without_its_name_is_not_reported(project: Project, serve: str) -> None:
     project.plugin(
         "a.py",
         API
@@ -133,7 +133,7 @@ def test_another_plugin_may_serve_it(project: Project, other: str) -> None:
     assert told(project) == []
 
 
-def test_a_router_in_a_group_is_as_it_should_be(project: Project) -> None:
+def test_a_router_in_a_group_is_not_reported(project: Project) -> None:
     project.plugin("a.py", API)
     project.settings(PLUGINS={"routers": ["a.api"]})
     assert told(project) == []
@@ -148,7 +148,7 @@ def test_a_router_in_a_group_is_as_it_should_be(project: Project) -> None:
         "from fastapi import APIRouter\n",
     ],
 )
-def test_private_routers_and_those_without_routes_are_as_they_should_be(project: Project, text: str) -> None:
+def test_private_routers_and_those_without_routes_are_not_reported(project: Project, text: str) -> None:
     project.plugin("a.py", text)
     assert told(project) == []
 

@@ -8,7 +8,7 @@ def told(project: Project) -> list[str]:
     return [str(mistake).replace(str(project.folder), "…") for mistake in imported_steps(project.prepare())]
 
 
-def test_a_step_that_is_imported_is_told_with_what_to_do(project: Project) -> None:
+def test_a_step_that_is_imported_is_reported_with_what_to_do(project: Project) -> None:
     project.plugin("common/steps.py", "def ready(): ...")
     project.plugin("p.py", "from common.steps import ready")
     assert told(project) == [
@@ -18,7 +18,7 @@ def test_a_step_that_is_imported_is_told_with_what_to_do(project: Project) -> No
     ]
 
 
-def test_a_step_of_another_plugin_and_a_function_of_python_are_as_they_should_be(project: Project) -> None:
+def test_a_step_of_another_plugin_and_a_function_of_python_are_not_reported(project: Project) -> None:
     project.plugin("p.py", "def ready(): ...")
     project.plugin("q.py", "from logging import shutdown\nfrom p import ready")
     assert told(project) == []

@@ -29,7 +29,7 @@ def told(project: Project, code: str) -> list[str]:
     return [str(mistake).replace(str(project.plugins), "…") for mistake in sent_functions(Code(project.prepare()))]
 
 
-def test_what_is_sent_and_is_no_task_is_told(project: Project) -> None:
+def test_sending_a_function_that_is_no_task_is_reported(project: Project) -> None:
     assert told(project, "async def send():\n    await build.send(1)") == [
         "'build.send()' in plugin 'shop' is called, and build (…/jobs.py:3) is not a task (…/shop/__init__.py:14). "
         "Write @task above the function, or call it"
@@ -50,7 +50,7 @@ def test_what_is_sent_and_is_no_task_is_told(project: Project) -> None:
         "class Shop:\n    def send(self):\n        return [build.s(x) for x in range(3)]",
     ],
 )
-def test_it_is_told_wherever_it_stands(project: Project, code: str) -> None:
+def test_it_is_reported_wherever_it_stands(project: Project, code: str) -> None:
     assert len(told(project, code)) == 1
 
 

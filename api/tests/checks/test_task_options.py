@@ -19,7 +19,9 @@ def told(project: Project, options: str, body: str = "pass", before: str = "") -
     return [str(mistake).replace(str(project.plugins), "…") for mistake in misspelt_options(project.prepare())]
 
 
-def test_a_slip_in_an_option_is_told_with_the_task_its_place_and_the_option_that_was_meant(project: Project) -> None:
+def test_a_slip_in_an_option_is_reported_with_the_task_its_place_and_the_option_that_was_meant(
+    project: Project,
+) -> None:
     assert told(project, "retires=3") == [
         "task 'reports.build' of plugin 'reports' has the option 'retires', which no task has (…/reports.py:4). "
         "Did you mean 'max_retries'?"
@@ -47,7 +49,7 @@ def test_the_option_that_was_meant_is_named_also_where_other_libraries_have_anot
 
 
 @pytest.mark.parametrize("option", ["delay", "retry"])
-def test_an_option_that_would_take_the_place_of_a_method_is_told(project: Project, option: str) -> None:
+def test_an_option_that_would_take_the_place_of_a_method_is_reported(project: Project, option: str) -> None:
     (line,) = told(project, f"{option}=3, bind=True", body="self.retry")
     assert f"has the option '{option}', which would take the place of a method of tasks" in line
 
@@ -67,25 +69,25 @@ def test_an_option_that_would_take_the_place_of_a_method_is_told(project: Projec
         "shadow_name=print, retry=print",
     ],
 )
-def test_what_celery_documents_and_what_is_ours_is_as_it_should_be(project: Project, options: str) -> None:
+def test_documented_options_and_our_own_are_not_reported(project: Project, options: str) -> None:
     assert told(project, options) == []
 
 
-def test_an_attribute_that_is_like_no_option_is_as_it_should_be(project: Project) -> None:
+def test_an_attribute_that_is_like_no_option_is_not_reported(project: Project) -> None:
     assert told(project, "owner='billing', tenant=3") == []
 
 
-def test_an_attribute_that_the_task_reads_is_as_it_should_be(project: Project) -> None:
+def test_an_attribute_that_the_task_reads_is_not_reported(project: Project) -> None:
     assert told(project, "timeout=3, bind=True", body="return self.timeout") == []
 
 
-def test_an_attribute_that_its_base_has_is_as_it_should_be(project: Project) -> None:
+def test_an_attribute_that_its_base_has_is_not_reported(project: Project) -> None:
     base = "from opa.tasks.task import Task\n\nclass Calling(Task):\n    timeout = 5\n"
     assert told(project, "base=Calling, timeout=3", before=base) == []
     (line,) = told(project, "base=Calling, timeouts=3", before=base)
     assert "'timeouts'" in line
 
 
-def test_a_task_of_a_plugin_that_is_skipped_is_not_told(project: Project) -> None:
+def test_a_task_of_a_plugin_that_is_skipped_is_not_reported(project: Project) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     assert told(project, "retires=3", before="import opa\nclass stray(opa.Hook):\n    def run(self): pass\n") == []

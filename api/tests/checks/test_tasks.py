@@ -45,7 +45,7 @@ def told(project: Project, check: Any, parameters: str = "", options: str = "", 
     return [str(mistake).replace(str(project.plugins), "…") for mistake in check(manager)]
 
 
-def test_an_entry_of_a_task_that_there_is_not_is_told(project: Project) -> None:
+def test_a_schedule_entry_of_a_missing_task_is_reported(project: Project) -> None:
     (line,) = told(project, runs_that_fail, CELERY_BEAT_SCHEDULE={"nightly": {"task": "reports.biuld", "schedule": 60}})
     assert line.startswith("the schedule 'nightly' sends the task 'reports.biuld', which no plugin here has (")
     assert "00-test.json" in line
@@ -63,7 +63,7 @@ def test_an_entry_of_a_task_that_there_is_not_is_told(project: Project) -> None:
         ("*pages, **more", "(schedule=60)", None),
     ],
 )
-def test_a_scheduled_task_that_needs_arguments_is_told(
+def test_a_scheduled_task_that_needs_arguments_is_reported(
     project: Project, parameters: str, options: str, problem: str | None
 ) -> None:
     lines = told(project, runs_that_fail, parameters, options)
@@ -92,7 +92,7 @@ def test_a_scheduled_task_that_needs_arguments_is_told(
         ({"task": "celery.backend_cleanup"}, None),
     ],
 )
-def test_an_entry_whose_arguments_do_not_fit_is_told(project: Project, entry: Any, problem: str | None) -> None:
+def test_an_entry_whose_arguments_do_not_fit_is_reported(project: Project, entry: Any, problem: str | None) -> None:
     lines = told(project, runs_that_fail, CELERY_BEAT_SCHEDULE={"nightly": {"schedule": 60, **entry}})
     assert len(lines) == bool(problem)
     if problem:
@@ -102,7 +102,7 @@ def test_an_entry_whose_arguments_do_not_fit_is_told(project: Project, entry: An
         )
 
 
-def test_a_setting_of_a_task_that_there_is_not_is_told(project: Project) -> None:
+def test_a_setting_for_a_missing_task_is_reported(project: Project) -> None:
     names = {"reports.biuld": {"queue": "slow"}, "reports.*": {}, "elsewhere.run": {}, "reports.build": {}}
     (line,) = told(project, settings_of_no_task, CELERY_TASK_ROUTES=names)
     assert "CELERY_TASK_ROUTES names the task 'reports.biuld', which no plugin here has" in line
@@ -129,7 +129,7 @@ def test_a_setting_of_a_task_that_there_is_not_is_told(project: Project) -> None
         ('redis: "Unknown"', "", None),
     ],
 )
-def test_a_parameter_that_nobody_fills_is_told(
+def test_a_parameter_without_a_value_is_reported(
     project: Project, parameters: str, options: str, problem: str | None
 ) -> None:
     lines = told(project, parameters_of_others, parameters, options)

@@ -27,7 +27,7 @@ def told(project: Project) -> list[str]:
     return told
 
 
-def test_a_thread_that_an_import_leaves_running_is_told_with_what_to_do(project: Project) -> None:
+def test_a_thread_that_an_import_leaves_running_is_reported_with_what_to_do(project: Project) -> None:
     project.plugin("prices.py", STARTS)
     assert told(project) == [
         "plugin 'prices' starts the thread 'poller' while it is imported, and the processes that are forked "

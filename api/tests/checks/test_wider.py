@@ -14,7 +14,7 @@ def told(project: Project, *routes: str) -> list[str]:
     return [str(each).replace(str(project.plugins), "…") for each in routes_behind_wider_ones(project.app())]
 
 
-def test_a_route_behind_a_wider_one_is_told_with_what_to_do(project: Project) -> None:
+def test_a_route_behind_a_wider_one_is_reported_with_what_to_do(project: Project) -> None:
     assert told(project, "get('/x/{id}')", "get('/x/all')") == [
         "GET /x/all of plugin 'a' is never reached, since /x/{id} (…/a.py:4) comes first and takes its path (…/a.py:6)."
         " Write it before the other"
@@ -53,7 +53,7 @@ def test_it_is_never_reached_whatever_its_parameters_are(project: Project, wider
         ("get('/{a}/x')", "get('/x/{b}')"),
     ],
 )
-def test_one_that_is_reached_is_as_it_should_be(project: Project, first: str, second: str) -> None:
+def test_one_that_is_reached_is_not_reported(project: Project, first: str, second: str) -> None:
     assert told(project, first, second) == []
 
 

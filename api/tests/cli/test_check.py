@@ -86,7 +86,7 @@ def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_li
     assert line.startswith(f"error: {first_line}")
 
 
-def test_routes_need_no_description_where_nobody_can_ask_for_it(project: Project) -> None:
+def test_routes_need_no_description_without_an_openapi_url(project: Project) -> None:
     project.plugin("a.py", UNDESCRIBED)
     project.settings(OPENAPI_URL=None, DOCS_URL=None, REDOC_URL=None)
     assert check().returncode == 0

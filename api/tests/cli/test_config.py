@@ -139,7 +139,7 @@ def test_every_mistake_is_a_line_and_the_exit_status_is_1(folder: SettingsFolder
     ]
 
 
-def test_a_doubt_is_told_on_standard_error(folder: SettingsFolder) -> None:
+def test_warnings_are_written_to_standard_error(folder: SettingsFolder) -> None:
     folder.variables(OPA_PLUGIN_PATH="/x")
 
     run = opa("--json")

@@ -37,7 +37,7 @@ def found(**variables: str) -> dict[str, Any]:
     return answer | {"status": done.returncode}
 
 
-def test_it_tells_the_reasons_that_strangers_are_not_told(tmp_path: Path) -> None:
+def test_opa_health_shows_the_reasons_that_readyz_hides(tmp_path: Path) -> None:
     with opa_in(tmp_path) as opa:
         opa.plugin("fake.py", DRIVER)
         opa.environ |= {
@@ -65,7 +65,7 @@ def test_it_tells_the_reasons_that_strangers_are_not_told(tmp_path: Path) -> Non
     assert done.stdout.startswith(f"api: 127.0.0.1:{opa.port}/readyz: ")
 
 
-def test_a_component_that_cannot_be_connected_from_here_is_told_without_its_password(project: Project) -> None:
+def test_a_component_that_cannot_be_connected_from_here_is_reported_without_its_password(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
     project.component("THING", "fake", URL="fake://localhost/refused")
     done = health("--json", OPA_PORT=str(free_port()))
@@ -76,7 +76,7 @@ def test_a_component_that_cannot_be_connected_from_here_is_told_without_its_pass
     assert "hunter2" not in done.stdout + done.stderr
 
 
-def test_a_broken_plugin_that_is_skipped_is_told(project: Project) -> None:
+def test_a_broken_plugin_that_is_skipped_is_reported(project: Project) -> None:
     project.plugin("broken.py", "import nowhere_to_be_found")
     project.settings(PLUGIN_FAILURE="skip")
     (plugin,) = found(OPA_PORT=str(free_port()))["plugins"]

@@ -87,7 +87,7 @@ def test_sigterm_stops_everything_in_order_and_the_next_start_has_the_same_data_
     assert not passwords & up.passwords()
 
 
-def test_a_server_that_nobody_needs_is_not_started_and_sigkill_leaves_no_process_behind(up: Up) -> None:
+def test_an_unused_server_is_not_started_and_sigkill_leaves_no_process_behind(up: Up) -> None:
     (up.folder / "settings").mkdir()
     (up.folder / "settings" / "settings.yaml").write_text(
         textwrap.dedent("""
@@ -214,7 +214,7 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(up: Up) -> None
     assert list(up.folder.iterdir()) == []
 
 
-def test_without_secantusdb_it_says_so_in_one_line_and_goes_on(up: Up) -> None:
+def test_without_secantusdb_it_says_so_in_one_line_and_continues(up: Up) -> None:
     # As on Python 3.14, for which it has no release.
     hidden = up.folder.parent / "hidden"
     hidden.mkdir()

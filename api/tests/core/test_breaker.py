@@ -98,7 +98,7 @@ def test_a_component_that_hangs_is_refused_before_its_probe_has_an_end(thing: Co
     until(lambda: not thing.breaker.is_open)
 
 
-def test_a_call_that_fails_while_the_component_answers_closes_it_to_nobody(thing: Component) -> None:
+def test_a_failed_call_does_not_open_the_breaker_while_the_component_answers(thing: Component) -> None:
     thing.breaker.failed(GoneError("one connection was lost"))
     until(lambda: thing.asked == 1 and not is_undecided(thing.breaker))
     thing.breaker.check()
@@ -106,7 +106,7 @@ def test_a_call_that_fails_while_the_component_answers_closes_it_to_nobody(thing
     assert thing.asked == 1  # it has just answered
 
 
-def test_an_error_that_is_no_outage_asks_nobody(thing: Component) -> None:
+def test_an_error_that_is_no_outage_causes_no_probe(thing: Component) -> None:
     thing.breaker.failed(ValueError("wrong password"))
     thing.breaker.failed(asyncio.CancelledError())
     assert not is_undecided(thing.breaker)
@@ -119,7 +119,7 @@ def test_before_it_is_connected_a_component_is_not_asked() -> None:
     assert not is_undecided(thing.breaker)
 
 
-def test_disarmed_it_refuses_nobody_and_asks_no_more(thing: Component) -> None:
+def test_a_disarmed_breaker_neither_refuses_nor_probes(thing: Component) -> None:
     thing.is_gone = True
     thing.breaker.failed(GoneError())
     until(lambda: thing.breaker.is_open)
@@ -304,7 +304,7 @@ def test_what_cannot_let_go_is_logged_and_keeps_no_other_from_it(
 
 
 @pytest.mark.filterwarnings("error")
-def test_where_the_event_loop_is_closed_there_is_nobody_to_let_go(
+def test_a_closed_event_loop_has_no_waiting_calls_to_release(
     thing: Component, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def end_all() -> None:
@@ -334,7 +334,7 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
     return refused
 
 
-def test_without_a_thread_to_ask_in_calls_go_on_and_the_next_that_fails_has_it_asked(
+def test_without_a_thread_for_the_probe_calls_continue_and_the_next_failure_causes_a_probe(
     thing: Component, capsys: pytest.CaptureFixture[str]
 ) -> None:
     thing.is_gone = True

@@ -262,7 +262,7 @@ def test_components_connect_side_by_side(project: Project, connect: str, pause: 
     assert len(connected(project.prepare())) == 40
 
 
-def test_the_event_loop_goes_on_while_a_synchronous_driver_connects(project: Project) -> None:
+def test_the_event_loop_continues_while_a_synchronous_driver_connects(project: Project) -> None:
     project.plugin(
         "fake.py",
         driver("released = False\ndef connect(self):\n    while not type(self).released:\n        time.sleep(0.001)"),

@@ -165,7 +165,7 @@ def test_wrong_asyncness_is_an_error(project: Project, is_async: bool, run: str,
     assert to_do in error
 
 
-def test_a_required_hook_that_nobody_fills_is_an_error(project: Project) -> None:
+def test_a_required_hook_without_an_implementation_is_an_error(project: Project) -> None:
     file = project.plugin("a.py", DEFINITION + "    required = True\n")
     error = error_of(project)
     assert f"hook 'fullname' of plugin 'a' is required, and no plugin that is loaded fills it ({file}:4)" in error
@@ -190,7 +190,7 @@ def test_calling_a_hook_that_is_not_defined_says_which_are(project: Project) -> 
         call_hook("other")
 
 
-def test_calling_a_hook_that_nobody_fills_says_so(project: Project) -> None:
+def test_calling_a_hook_without_an_implementation_is_an_error(project: Project) -> None:
     project.plugin("a.py", DEFINITION)
     project.prepare()
     with pytest.raises(HookCallError, match="hook 'fullname' is called, and no plugin that is loaded fills it"):
@@ -229,9 +229,7 @@ def test_what_a_hook_raises_reaches_the_caller_as_it_is_and_it_ran_once(
 
 
 @pytest.mark.parametrize("args", [(), (1,)])
-def test_the_error_for_a_hook_that_there_is_not_has_no_other_one_before_it(
-    project: Project, args: tuple[int, ...]
-) -> None:
+def test_the_error_for_an_unknown_hook_has_no_context(project: Project, args: tuple[int, ...]) -> None:
     project.plugin("a.py", DEFINITION)
     project.prepare()
     with pytest.raises(HookCallError) as caught:

@@ -183,7 +183,7 @@ def test_functions_of_the_groups_startup_and_shutdown_belong_to_no_plugin(projec
     assert notes[3:] == ["down", "a shutdown"]
 
 
-def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(project: Project) -> None:
+def test_an_unknown_parameter_of_a_lifecycle_function_is_reported_with_its_place(project: Project) -> None:
     from opa.errors import SetupError
 
     file = project.plugin("p.py", "def ready(redis):\n    pass")
@@ -193,6 +193,6 @@ def test_a_function_that_asks_for_what_there_is_not_says_so_with_its_place(proje
 
 
 @pytest.mark.parametrize("step", ["ready", "startup"])
-def test_a_step_that_ends_the_process_is_told_in_words(project: Project, step: str) -> None:
+def test_a_step_that_ends_the_process_is_reported_in_words(project: Project, step: str) -> None:
     file = project.plugin("p.py", f"import sys\n\nasync def {step}():\n    sys.exit('no licence')\n")
     assert failure(project).startswith(f"{step}() of plugin 'p' ({file}:3) failed: it calls sys.exit('no licence')")

@@ -38,7 +38,7 @@ def waiting(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_component_that_nobody_has_asked_for_is_prepared_when_its_host_is_found(
+def test_a_default_component_is_prepared_when_its_host_is_found(
     waiting: Project, is_there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("opa.core.components.resolves", lambda host, _: is_there and host == "redis")

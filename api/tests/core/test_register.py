@@ -79,7 +79,7 @@ def test_a_setup_that_ends_the_process_is_an_error_of_its_plugin(project: Projec
         assert client.get("/readyz").json()["plugins"] == [{"name": "a", "status": "skipped"}]
 
 
-def test_a_secret_that_a_validator_repeats_is_not_told(project: Project) -> None:
+def test_a_secret_that_a_validator_repeats_is_not_reported(project: Project) -> None:
     project.plugin(
         "a.py",
         "from opa import PluginSettings\nfrom pydantic import SecretStr, field_validator\n"

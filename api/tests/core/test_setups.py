@@ -127,7 +127,7 @@ def test_setups_run_in_load_order_after_the_components_are_connected(project: Pr
         assert app.manager.store["order"] == ["Z!", "A!", "B!"]
 
 
-def test_a_setup_that_asks_for_what_there_is_not_is_an_error_that_says_what_there_is(
+def test_an_unknown_parameter_of_a_setup_is_an_error_that_lists_the_known_ones(
     project: Project,
 ) -> None:
     file = project.plugin("a.py", "from opa import Setup\nclass Ask(Setup):\n  def __init__(self, database): pass")

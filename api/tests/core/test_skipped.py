@@ -118,7 +118,7 @@ def test_a_worker_leaves_out_a_plugin_with_a_task_that_cannot_be_made(started: P
     assert "jobs.py:" in str(manager.roster.skipped["jobs"])
 
 
-def test_who_uses_a_task_that_cannot_be_made_is_told_why_and_others_go_on(started: Project) -> None:
+def test_an_uncreatable_task_is_reported_where_it_is_used_and_others_continue(started: Project) -> None:
     started.plugin("jobs.py", BASE.format("task") + "\n@task\ndef fine(): return 3")
     celery = application_of(started.prepare())
     assert celery.tasks["jobs.fine"]() == 3

@@ -22,7 +22,7 @@ def test_nothing_is_started_on_an_event_loop_that_is_closed() -> None:
     gc.collect()
 
 
-def test_what_a_coroutine_raises_that_nobody_waits_for_is_in_the_log() -> None:
+def test_an_exception_of_a_coroutine_that_is_not_awaited_is_logged() -> None:
     said: list[str] = []
     sink = log.add(said.append, format="{message} {exception}")
 

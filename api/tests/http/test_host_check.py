@@ -300,7 +300,7 @@ def test_where_every_origin_is_allowed_a_page_opens_one_without_a_users_cookies(
 
 
 @pytest.mark.parametrize("origin", ["null", "file://"])
-def test_a_page_of_an_origin_that_names_nobody_opens_one_without_a_users_cookies(shop: Project, origin: str) -> None:
+def test_a_page_of_an_opaque_origin_opens_a_websocket_only_without_cookies(shop: Project, origin: str) -> None:
     shop.settings(ALLOW_ORIGINS=[origin])
     with shop.client() as client:
         assert opens(client, origin)

@@ -196,7 +196,7 @@ def failure_of(project: Project) -> RegistrationError:
         "def ready(app): app.add_middleware(Bad, key='/no/licence')",
     ],
 )
-def test_middleware_that_cannot_be_made_is_told_with_its_plugin_and_line(project: Project, adding: str) -> None:
+def test_middleware_that_cannot_be_made_is_reported_with_its_plugin_and_line(project: Project, adding: str) -> None:
     file = project.plugin("shop.py", BAD.replace("key=None", "key='/no/licence'") + adding)
     error = failure_of(project)
     assert str(error).startswith("middleware 'shop.Bad' of plugin 'shop' cannot be made: FileNotFoundError")
@@ -204,7 +204,7 @@ def test_middleware_that_cannot_be_made_is_told_with_its_plugin_and_line(project
     assert error.plugin == "shop"
 
 
-def test_middleware_of_the_settings_that_cannot_be_made_is_told_with_its_plugin(project: Project) -> None:
+def test_middleware_of_the_settings_that_cannot_be_made_is_reported_with_its_plugin(project: Project) -> None:
     file = project.plugin("shop.py", BAD)
     project.settings(MIDDLEWARE=[{"URI": "shop.Bad", "OPTS": {"key": "/no/licence"}}])
     error = failure_of(project)
@@ -212,7 +212,7 @@ def test_middleware_of_the_settings_that_cannot_be_made_is_told_with_its_plugin(
     assert f"{file}:4" in str(error)
 
 
-def test_middleware_of_a_library_with_a_wrong_option_is_told_with_the_plugin_that_has_it(project: Project) -> None:
+def test_middleware_of_a_library_with_a_wrong_option_is_reported_with_the_plugin_that_has_it(project: Project) -> None:
     file = project.plugin(
         "shop.py",
         "from starlette.middleware import Middleware\nfrom starlette.middleware.gzip import GZipMiddleware\n"
@@ -223,7 +223,7 @@ def test_middleware_of_a_library_with_a_wrong_option_is_told_with_the_plugin_tha
     assert f"({file})" in str(error)
 
 
-def test_a_factory_of_middleware_that_gives_nothing_is_told(project: Project) -> None:
+def test_a_factory_of_middleware_that_gives_nothing_is_reported(project: Project) -> None:
     project.plugin(
         "shop.py",
         "from starlette.middleware import Middleware\ndef gate(app): ...\nmiddleware = [Middleware(gate)]",

@@ -191,7 +191,7 @@ def test_a_plugin_whose_lifespan_fails_or_hangs_is_skipped_with_its_routes(
     assert "of plugin 'a'" in error.problem
 
 
-def test_a_lifespan_that_fails_while_it_ends_is_told_with_its_plugin_and_line(project: Project) -> None:
+def test_a_lifespan_that_fails_while_it_ends_is_reported_with_its_plugin_and_line(project: Project) -> None:
     file = project.plugin(
         "shop.py",
         """

@@ -174,7 +174,7 @@ def test_they_stand_in_one_order_with_asgi_middleware(project: Project) -> None:
         assert client.get("/notes").json() == ["default", "between", "async"]
 
 
-def test_another_request_that_it_returns_goes_on_in_its_place(project: Project) -> None:
+def test_another_request_that_a_processor_returns_is_passed_on_instead(project: Project) -> None:
     with served(project, "steps.elsewhere") as client:
         assert client.get("/notes").json() == "elsewhere"
 

@@ -159,14 +159,14 @@ def test_the_running_program_is_never_forgotten(project: Project) -> None:
         "@opa.task(retries=3)\nasync def send(): ...",
     ],
 )
-def test_a_plugin_with_the_name_of_a_test_is_told(project: Project, text: str) -> None:
+def test_a_plugin_with_the_name_of_a_test_is_reported(project: Project, text: str) -> None:
     for name in ("test_report", "setup"):
         project.plugin(f"{name}.py", f"import opa\n\n{text}\n")
     what = "has a router or a task, and a name that is reserved for pytest, setuptools or Python itself"
     assert told(project.plugins) == {"test_report.py": what, "setup.py": what}
 
 
-def test_a_test_beside_plugins_is_not_told(project: Project) -> None:
+def test_a_test_beside_plugins_is_not_reported(project: Project) -> None:
     project.plugin("test_report.py", "from report import router, send\n\ndef test_it():\n    @task\n    def f(): ...\n")
     (project.plugins / "test_nothing.py").symlink_to("nowhere")
     os.mkfifo(project.plugins / "test_pipe.py")

@@ -143,7 +143,7 @@ def test_a_module_of_a_convention_may_be_a_package(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["a_console", "z_console"], ids=["declared first", "declared last"])
-def test_a_module_of_a_convention_that_does_not_import_is_told_with_its_place(project: Project, name: str) -> None:
+def test_a_module_of_a_convention_that_does_not_import_is_reported_with_its_place(project: Project, name: str) -> None:
     project.plugin(f"{name}.py", DECLARES)
     project.plugin("shop/__init__.py")
     file = project.plugin("shop/admin.py", "1 / 0")
@@ -175,7 +175,7 @@ def test_a_name_that_no_plugin_can_have_is_refused(name: str) -> None:
         Convention(name, "nothing")
 
 
-def test_a_convention_that_no_plugin_declares_is_told_as_such(project: Project) -> None:
+def test_a_convention_that_no_plugin_declares_is_reported_as_such(project: Project) -> None:
     with pytest.raises(RegistrationError, match=r"no loaded plugin declares the convention 'admin.py'. Write it"):
         project.prepare().found(Convention("admin.py", "pages"))
 

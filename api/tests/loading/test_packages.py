@@ -30,7 +30,7 @@ def test_what_is_not_installed_is_nothing(name: str) -> None:
         ("import time; time.sleep(60)", "takes longer than 0.5 s"),
     ],
 )
-def test_a_package_that_does_not_import_is_told_with_its_place(installed: Project, code: str, told: str) -> None:
+def test_a_package_that_does_not_import_is_reported_with_its_place(installed: Project, code: str, told: str) -> None:
     file = installed.plugin("acme/__init__.py", code, folder="installed")
     installed.plugin("acme/reports.py", folder="installed")
     with pytest.raises(BrokenPackageError) as caught:

@@ -149,7 +149,7 @@ def test_a_module_beside_the_plugins_keeps_its_name(project: Project, monkeypatc
     project.prepare()
 
 
-def test_a_plugin_that_is_loaded_by_its_file_is_told(project: Project) -> None:
+def test_a_plugin_that_is_loaded_by_its_file_is_reported(project: Project) -> None:
     file = project.plugin("shop.py", TICK)
     manager = project.prepare()
     assert not list(modules_that_are_there_twice(manager))
@@ -190,7 +190,7 @@ def load_by_file(name: str, file: Path) -> None:
         ("from extras import shop", "import shop"),
     ],
 )
-def test_where_the_folder_is_no_package_the_own_name_is_told(
+def test_where_the_folder_is_no_package_the_own_name_is_reported(
     project: Project, monkeypatch: pytest.MonkeyPatch, line: str, own: str
 ) -> None:
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in {"", str(project.folder)}])

@@ -95,7 +95,7 @@ def test_a_server_that_outlives_the_process_does_not_vouch_for_it(folder: Path) 
         server.kill()
 
 
-def test_nobody_else_may_read_it(folder: Path) -> None:
+def test_other_users_cannot_read_it(folder: Path) -> None:
     before = os.umask(0)
     try:
         with published(RUNNING, folder):

@@ -44,7 +44,7 @@ def test_what_was_written_to_mongo_is_there_after_it_was_stopped(tmp_path: Path)
         assert client.test.things.count_documents({}) == 1
 
 
-def test_nobody_outside_of_this_machine_reaches_the_servers(tmp_path: Path) -> None:
+def test_the_servers_are_not_reachable_from_other_machines(tmp_path: Path) -> None:
     for server in (redis_server(tmp_path), mongo_server(tmp_path)):
         with server:
             listening = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
@@ -87,7 +87,7 @@ def command_line(server: LocalServer) -> str:
     return " ".join(server.program.command)
 
 
-def test_valkey_refuses_whoever_does_not_know_the_password(tmp_path: Path) -> None:
+def test_valkey_refuses_clients_without_the_password(tmp_path: Path) -> None:
     password = new_password()
     with run(valkey(tmp_path, free_port(), password=password)) as server:
         assert password not in command_line(server)
@@ -100,7 +100,7 @@ def test_valkey_refuses_whoever_does_not_know_the_password(tmp_path: Path) -> No
 
 
 @needs_mongo
-def test_secantusdb_refuses_whoever_does_not_know_the_password(tmp_path: Path) -> None:
+def test_secantusdb_refuses_clients_without_the_password(tmp_path: Path) -> None:
     password = new_password()
     with run(secantusdb(tmp_path, free_port(), password=password)) as server:
         assert password not in command_line(server)
@@ -202,7 +202,7 @@ Make = Callable[..., LocalServer | None]
     ],
     ids=["valkey", "mongo"],
 )
-def test_a_request_of_a_web_page_does_nothing_and_the_server_goes_on(tmp_path: Path, make: Make, body: bytes) -> None:
+def test_a_request_of_a_web_page_does_nothing_and_the_server_continues(tmp_path: Path, make: Make, body: bytes) -> None:
     # As a browser sends it from any page, without asking anybody: fetch(…, {method: "POST", mode: "no-cors"}).
     head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n"
     with run(make(tmp_path, free_port())) as server:

@@ -239,7 +239,7 @@ def test_nothing_that_is_logged_raises_into_the_caller(
     assert len(lines()) == 1
 
 
-def test_nothing_is_formatted_for_a_level_that_nobody_hears(lines: Lines) -> None:
+def test_nothing_is_formatted_for_a_level_without_a_sink(lines: Lines) -> None:
     asked: list[str] = []
 
     class Counts:
@@ -465,7 +465,7 @@ def test_setting_it_up_again_writes_each_line_once(lines: Lines) -> None:
     assert [found["message"] for found in lines()] == ["one", "two"]
 
 
-def test_a_sink_that_somebody_added_stays(lines: Lines) -> None:
+def test_a_sink_that_a_plugin_added_is_kept(lines: Lines) -> None:
     written: list[str] = []
     sink = log.add(written.append, format="{message}")
     setup_logging(settings())
@@ -502,12 +502,12 @@ def test_a_level_is_a_name_in_any_case_or_a_number(level: str | int, number: int
 
 
 @pytest.mark.parametrize("level", ["loud", "", -1, True, None])
-def test_a_level_that_there_is_not_is_an_error(level: Any) -> None:
+def test_an_unknown_level_is_an_error(level: Any) -> None:
     with pytest.raises(SettingsError, match="LOGLEVEL"):
         setup_logging(settings(level))
 
 
-def test_a_format_that_there_is_not_is_an_error() -> None:
+def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(SettingsError, match="LOG_FORMAT"):
         setup_logging(settings(form="xml"))
 
@@ -590,7 +590,7 @@ def test_it_writes_where_standard_error_is_now(
     assert [found["message"] for found in lines()] == ["here"]
 
 
-def test_a_process_without_standard_error_goes_on(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_standard_error_continues(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as replaced:
         replaced.setattr(sys, "stderr", None)
         log.info("nowhere")

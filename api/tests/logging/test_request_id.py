@@ -224,7 +224,7 @@ def test_the_answer_of_a_handler_of_ones_own_has_it_in_the_header_alone(shop: Pr
     assert (answer.status_code, answer.text, answer.headers["x-request-id"]) == (500, "ours", "r1")
 
 
-def test_there_are_none_where_nobody_asks_for_them(project: Project) -> None:
+def test_there_are_no_request_ids_without_the_setting(project: Project) -> None:
     project.plugin("shop.py", SHOP)
     with project.client(raise_server_exceptions=False) as client:
         answer = client.get("/async", headers={"X-Request-ID": "r1"})

@@ -310,7 +310,7 @@ def test_the_bloom_filter_of_walrus_works(database: walrus.Database) -> None:
     assert "not seen" not in bloom
 
 
-def test_the_lock_of_walrus_waits_for_whoever_has_it(database: walrus.Database) -> None:
+def test_the_lock_of_walrus_waits_for_its_holder(database: walrus.Database) -> None:
     held, wanted = database.lock("lock", ttl=5000), database.lock("lock", ttl=5000)
     assert held.acquire()
     assert not wanted.acquire(block=False)

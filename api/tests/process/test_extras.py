@@ -12,7 +12,7 @@ from opa.process.extras import Extra, install_command, need
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-def test_what_is_missing_is_told_with_what_needs_it_and_the_command_that_installs_it() -> None:
+def test_a_missing_package_is_reported_with_what_needs_it_and_the_command_that_installs_it() -> None:
     with pytest.raises(StartError) as caught:
         need("no_such_module", by="MODE=rocket", extra="local", otherwise="walk")
     assert str(caught.value) == (

@@ -20,7 +20,7 @@ def test_no_failure_reads_as_none() -> None:
     assert StartFailures().first() is None
 
 
-def test_more_failures_than_anybody_reads_do_not_block_a_worker() -> None:
+def test_unread_failures_do_not_block_a_worker() -> None:
     failures = StartFailures()
     for _ in range(100):
         failures.note("x" * 5000)

@@ -14,17 +14,17 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_mistake_is_told_once_for_each_state_of_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_is_reported_once_for_each_state_of_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for state, expected in (("1", [False, True, True]), ("2", [False, True, True])):
         monkeypatch.setenv(STATE_VARIABLE, state)
         assert [is_told("no module", project) for _ in range(3)] == expected
 
 
-def test_another_mistake_is_told(project: Path) -> None:
+def test_another_mistake_is_reported(project: Path) -> None:
     assert [is_told(text, project) for text in ("one", "two")] == [False, False]
 
 
-def test_mistakes_of_several_processes_in_turn_are_told_once_each(project: Path) -> None:
+def test_mistakes_of_several_processes_in_turn_are_reported_once_each(project: Path) -> None:
     assert [is_told(text, project) for text in ("one", "two", "one", "three", "two")] == [
         False,
         False,
@@ -40,5 +40,5 @@ def test_another_run_tells_it_again(project: Path) -> None:
     assert not is_told("no module", project)
 
 
-def test_where_there_is_no_place_to_note_it_it_is_told(tmp_path: Path) -> None:
+def test_where_there_is_no_place_to_note_it_it_is_reported(tmp_path: Path) -> None:
     assert [is_told("no module", tmp_path) for _ in range(2)] == [False, False]

@@ -24,7 +24,7 @@ class Connection:
         self.is_ended = True
 
 
-def test_a_connection_that_cannot_be_let_go_is_told_and_keeps_no_other() -> None:
+def test_a_connection_that_cannot_be_let_go_is_reported_and_keeps_no_other() -> None:
     bad, good = Connection(ZeroDivisionError("broken")), Connection()
 
     async def let_go() -> None:

@@ -656,7 +656,7 @@ def test_an_interface_that_is_a_protocol(shop: Project) -> None:
 
 
 @PAGE.sample("3. Handle Plugin Failures Gracefully")
-def test_a_program_goes_on_without_a_plugin_that_cannot_be_made(things: Project) -> None:
+def test_a_program_continues_without_a_plugin_that_cannot_be_made(things: Project) -> None:
     things.settings(PLUGINS={"database": ["shop.all.Disk", "shop.all.Memory", "shop.all.warms"]})
     program = run(
         f"""{START}

@@ -174,7 +174,7 @@ def logger() -> Iterator[logging.Logger]:
     found.setLevel(level)
 
 
-def test_a_request_whose_line_nobody_hears_is_looked_at_by_nobody(
+def test_a_request_is_not_examined_if_its_line_is_not_logged(
     project: Project, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = AccessLog(project.app())

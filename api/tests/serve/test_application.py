@@ -34,7 +34,7 @@ def test_plugins_without_tasks_and_components_import_no_client(opa: Opa) -> None
     assert imported(opa) & CLIENTS == set()
 
 
-def test_components_that_nobody_has_asked_for_import_no_client_where_their_hosts_are_not_there(opa: Opa) -> None:
+def test_default_components_without_a_host_import_no_client(opa: Opa) -> None:
     opa.environ = {name: value for name, value in opa.environ.items() if not name.endswith("__LOAD")}
     assert imported(opa) & CLIENTS == set()
 

@@ -78,7 +78,7 @@ def test_a_request_that_stands_at_a_breakpoint_does_not_hold_up_a_reload_and_a_d
     assert opa.stop() == 0
 
 
-def test_a_port_that_somebody_else_holds_is_said_and_the_api_serves(opa: Opa) -> None:
+def test_a_port_in_use_is_reported_and_the_api_serves(opa: Opa) -> None:
     opa.plugin("double.py", PLUGIN.format(note=1))
     with listening_socket("127.0.0.1", 0) as other:
         port = other.getsockname()[1]

@@ -207,7 +207,7 @@ def test_it_writes_no_file(tasks: TaskProject) -> None:
     assert after - before <= {"worker-1.log", "worker-1-health.json", "__pycache__"}
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tasks: TaskProject) -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line(tasks: TaskProject) -> None:
     with listening_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         process = tasks.start(MODE="flower", OPA_FLOWER_PORT=str(port))
@@ -215,7 +215,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tasks: TaskProject) -> None:
     assert f"flower cannot listen on 127.0.0.1 port {port}: Address already in use" in process.log
 
 
-def test_a_variable_of_kubernetes_does_no_harm(tasks: TaskProject) -> None:
+def test_a_variable_of_kubernetes_is_harmless(tasks: TaskProject) -> None:
     flower = Flower(tasks, FLOWER_PORT="tcp://10.0.0.1:5555")
     flower.wait_until_up()
 

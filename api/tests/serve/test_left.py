@@ -72,10 +72,10 @@ def test_a_route_whose_client_is_gone_ends_in_the_time_of_a_request(project: Pro
     assert uvloop.run(leave(project, "/patient", *headers, later=40_000)) == []
 
 
-def test_what_goes_on_behind_an_answer_is_left_alone(project: Project) -> None:
+def test_work_that_continues_after_an_answer_is_left_alone(project: Project) -> None:
     assert uvloop.run(leave(project, "/behind", later=40_000)) == []
 
 
-def test_no_more_websockets_go_on_without_clients_than_there_may_be_requests(project: Project) -> None:
+def test_no_more_websockets_continue_without_clients_than_there_may_be_requests(project: Project) -> None:
     project.settings(MAX_REQUESTS=3)
     assert len(uvloop.run(leave(project, "/patient", *WEBSOCKET, later=1, clients=5))) == 2

@@ -279,7 +279,7 @@ def test_many_requests_behind_one_that_is_not_answered_are_refused_in_their_turn
         assert client.is_closed()
 
 
-def test_large_headers_that_drip_on_five_connections_hold_nobody_up(server: Opa) -> None:
+def test_large_headers_that_drip_on_five_connections_delay_no_other_request(server: Opa) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Raw(server.port)) for _ in range(5)]
         for client in clients:
@@ -308,7 +308,7 @@ def test_slow_headers_are_told_so_and_a_silent_connection_is_closed(server: Opa)
         assert silent.is_closed()
 
 
-def test_headers_that_go_on_coming_do_not_make_it_longer(server: Opa) -> None:
+def test_headers_that_keep_coming_do_not_make_it_longer(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(b"GET /hello HTTP/1.1\r\n")
         began = time.monotonic()
@@ -378,7 +378,7 @@ def test_a_body_in_chunks_below_the_limit_is_taken(server: Opa) -> None:
         assert client.status() == 200
 
 
-def test_a_client_that_asks_first_is_told_to_go_on_or_not(server: Opa) -> None:
+def test_a_client_that_asks_first_is_told_to_continue_or_not(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(get("/stream", "Content-Length: 2", "Expect: 100-continue", method="POST"))
         assert client.status() == 100
@@ -507,7 +507,7 @@ def test_a_client_that_leaves_is_noticed_by_the_request_that_is_worked_on(server
     assert server.log.count("Traceback") == before
 
 
-def test_an_upgrade_that_there_is_not_is_answered_without_it(server: Opa) -> None:
+def test_an_unsupported_upgrade_is_ignored(server: Opa) -> None:
     with Raw(server.port) as client:
         for _ in range(20):
             client.send(get("/hello", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
@@ -520,7 +520,7 @@ H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one packet", "in two"])
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunks", "length"])
-def test_an_upgrade_that_there_is_not_does_not_touch_its_body(server: Opa, together: bool, chunked: bool) -> None:
+def test_the_body_of_an_unsupported_upgrade_is_read(server: Opa, together: bool, chunked: bool) -> None:
     inner = get("/hello")
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(inner)}"
     head = get("/stream", *H2C, length, method="POST")
@@ -538,7 +538,7 @@ def test_an_upgrade_that_there_is_not_does_not_touch_its_body(server: Opa, toget
         assert client.status() == 405
 
 
-def test_requests_behind_an_upgrade_that_there_is_not_are_answered(server: Opa) -> None:
+def test_requests_after_an_unsupported_upgrade_are_answered(server: Opa) -> None:
     with Raw(server.port, timeout=8) as client:
         client.send(get("/hello", *H2C) * 50 + post("/stream", b"x" * 300_000, *H2C) + get("/hello"))
         assert [client.answer()[2] for _ in range(52)] == [b'"hello"'] * 50 + [b"300000", b'"hello"']
@@ -547,7 +547,7 @@ def test_requests_behind_an_upgrade_that_there_is_not_are_answered(server: Opa) 
         assert client.is_closed()
 
 
-def test_an_upgrade_that_there_is_not_has_the_limits_of_others(server: Opa) -> None:
+def test_an_unsupported_upgrade_has_the_usual_limits(server: Opa) -> None:
     for headers in (["a: b"] * 100, ["X: " + "x" * 70_000]):
         with Raw(server.port, timeout=8) as client:
             client.send(get("/hello", *H2C, *headers))
@@ -558,7 +558,7 @@ def test_an_upgrade_that_there_is_not_has_the_limits_of_others(server: Opa) -> N
         assert client.is_closed()
 
 
-def test_an_answer_that_has_begun_goes_on_for_as_long_as_it_likes(server: Opa) -> None:
+def test_an_answer_that_has_begun_continues_for_as_long_as_it_likes(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(get("/events"))
         received = b""
@@ -780,7 +780,7 @@ def is_refused(opa: Opa) -> bool:
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /hello HTTP/1.1\r\n"], ids=["silent", "half a request"])
-def test_1100_silent_connections_where_1024_files_may_be_open_keep_nobody_out(opa: Opa, said: bytes) -> None:
+def test_1100_silent_connections_with_1024_open_files_do_not_keep_others_out(opa: Opa, said: bytes) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
     opa.plugin("routes.py", ROUTES)

@@ -121,7 +121,7 @@ def test_it_is_built_once_for_all_workers(opa: Opa) -> None:
     assert opa.stop() == 0
 
 
-def test_who_asks_too_early_waits_and_nobody_else_does(opa: Opa) -> None:
+def test_an_early_request_for_the_document_waits_and_others_do_not(opa: Opa) -> None:
     opa.plugin("many.py", MANY)
     held = hold(opa)
     opa.start(WEB_CONCURRENCY="1")
@@ -214,7 +214,7 @@ def test_a_route_that_cannot_be_described_is_in_the_log_once_and_500_from_each_w
 
 
 @pytest.mark.parametrize("settings", [{"OPA_OPENAPI_EARLY": "false"}, {"OPA_PRELOAD": "false"}], ids=str)
-def test_when_it_is_turned_off_nothing_is_built_before_somebody_asks(opa: Opa, settings: dict[str, str]) -> None:
+def test_without_openapi_early_nothing_is_built_before_a_request(opa: Opa, settings: dict[str, str]) -> None:
     opa.plugin("many.py", MANY)
     opa.start(WEB_CONCURRENCY="1", **settings)
     opa.wait_until_ready()

@@ -271,7 +271,7 @@ class FakeProcess(ModeProcess):
         return self.ended
 
 
-def test_pauses_grow_to_a_minute_and_begin_anew_after_a_long_life() -> None:
+def test_pauses_grow_to_a_minute_and_start_over_after_a_long_life() -> None:
     now = 0.0
     child = FakeProcess()
     lives = Lives(child, Flag(), lambda: now)

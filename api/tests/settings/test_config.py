@@ -58,7 +58,7 @@ def test_a_key_may_have_a_dot_in_it(config: Config) -> None:
 
 
 @pytest.mark.parametrize("name", ["NOPE", "THING.nope", "PORT.x", "THING.inner.List.x", ""])
-def test_what_is_not_there_is_not_there(config: Config, name: str) -> None:
+def test_a_missing_name_raises_an_error(config: Config, name: str) -> None:
     assert name not in config
     assert config.get(name) is None
     assert config.get(name, 5) == 5
@@ -115,7 +115,7 @@ def test_leaves_are_all_values_that_are_no_dict(config: Config) -> None:
     assert list(config.leaves("thing.inner")) == [Leaf("THING.inner.List", [1], "two")]
 
 
-def test_a_setting_that_nobody_wrote_comes_from_the_default(folder: SettingsFolder) -> None:
+def test_an_unset_setting_comes_from_the_default(folder: SettingsFolder) -> None:
     folder.file("a.yaml", "default: {OPTIONAL_COMPONENTS: {A: {DRIVER: x}}}")
 
     assert folder.load().source("OPTIONAL_COMPONENTS.A.LOAD") == "default"
@@ -149,7 +149,7 @@ def test_only_settings_are_found(config: Config) -> None:
 # The one of the process
 
 
-def test_whoever_has_the_object_sees_what_it_adopts(config: Config) -> None:
+def test_adopted_settings_are_seen_through_the_same_object(config: Config) -> None:
     mine = Config({"GONE": 1})
     mine.adopt(config)
 

@@ -49,7 +49,7 @@ def test_a_file_and_a_folder_of_another_user_is_found_at_any_depth_and_around(fo
 
 
 @pytest.mark.parametrize("name", ["shop/tasks.py", "shop/parts", "shop", ".", ".."])
-def test_what_everybody_can_write_to_is_found_at_any_depth_and_around(folder: Path, name: str) -> None:
+def test_world_writable_paths_are_found_at_any_depth_and_above(folder: Path, name: str) -> None:
     path = (folder / name).resolve()
     path.chmod(path.stat().st_mode | 0o002)
     foreign = foreign_file(folder)
@@ -82,7 +82,7 @@ def test_a_folder_to_which_anybody_can_add_a_file_is_found(folder: Path, name: s
     assert found(link) == path
 
 
-def test_folders_further_above_may_be_of_anybody(folder: Path) -> None:
+def test_folders_above_the_parent_may_belong_to_anyone(folder: Path) -> None:
     chown((folder / "../..").resolve())
     assert found(folder) is None
 

@@ -117,7 +117,7 @@ def test_a_file_that_takes_too_long_is_given_up(folder: SettingsFolder, monkeypa
     ]
 
 
-def test_a_template_that_goes_on_for_ever_is_given_up(folder: SettingsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_template_is_given_up(folder: SettingsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jinja2")
     monkeypatch.setattr(settings_module, "TIME_LIMIT", 1.0)
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
@@ -388,7 +388,9 @@ def test_root_takes_nothing_from_a_folder_in_which_another_user_could_replace_it
         foreign.config()
 
 
-def test_what_opa_up_hands_down_is_not_named_by_anybody(foreign: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_that_opa_up_passes_on_do_not_count_as_named_by_the_user(
+    foreign: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plugin = foreign.plugin("evil.py", "import pathlib; pathlib.Path('ran').touch()")
     os.chown(plugin, 12345, 12345)
     (foreign.folder / "settings" / "00-test.json").write_text('{"default": {"LOGLEVEL": "info"}}')

@@ -51,7 +51,7 @@ def test_an_origin_as_a_browser_sends_it_is_taken(folder: SettingsFolder, origin
 
 
 @pytest.mark.parametrize("origin", ["null", "file://"])
-def test_an_origin_that_names_nobody_does_not_go_together_with_credentials(folder: SettingsFolder, origin: str) -> None:
+def test_an_opaque_origin_cannot_be_combined_with_credentials(folder: SettingsFolder, origin: str) -> None:
     folder.variables(OPA_ALLOW_ORIGINS=f'@json ["{origin}"]', OPA_ALLOW_CREDENTIALS="true")
     (mistake,) = folder.mistakes()
     assert f'should be false while ALLOW_ORIGINS has "{origin}"' in mistake

@@ -24,7 +24,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 # Order of the sources
 
 
-def test_the_defaults_stand_where_nobody_says_otherwise(folder: SettingsFolder) -> None:
+def test_defaults_apply_where_nothing_overrides_them(folder: SettingsFolder) -> None:
     config = folder.load()
 
     assert (config.PORT, config.LOGLEVEL, config.PLUGIN_PATHS) == (8000, "info", ["/plugins"])
@@ -103,7 +103,7 @@ def test_what_is_handed_down_wins_over_the_defaults_alone_and_keeps_its_name(fol
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", "{}"])
-def test_what_nobody_has_handed_down_is_a_mistake(folder: SettingsFolder, text: str) -> None:
+def test_invalid_inherited_settings_are_a_mistake(folder: SettingsFolder, text: str) -> None:
     folder.variables(OPA_UP_SETTINGS=text)
 
     assert folder.mistakes() == [
@@ -522,7 +522,7 @@ def test_a_load_knows_nothing_of_one_before_it(folder: SettingsFolder, monkeypat
     assert folder.load().as_dict() == pristine
 
 
-def test_the_log_is_told_of_doubts_also_when_there_are_mistakes(
+def test_warnings_are_logged_also_when_there_are_mistakes(
     folder: SettingsFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.variables(OPA_PORT="x", OPA_PLUGIN_PATH="/x")

@@ -272,7 +272,7 @@ def test_a_name_may_lead_into_a_dict(key: str) -> None:
     assert values({"X": {"a": {"b": 1, "c": 1}}}, {key: 2}) == {"X": {"a": {"b": 2, "c": 1}}}
 
 
-def test_a_name_that_leads_inside_makes_what_is_not_there() -> None:
+def test_a_nested_name_creates_missing_dicts() -> None:
     assert values({"X__a__b": 1}) == {"X": {"a": {"b": 1}}}
 
 

@@ -188,7 +188,7 @@ def test_a_password_in_a_wrong_value_is_masked(folder: SettingsFolder) -> None:
 # What does not go together
 
 
-def test_everybody_with_credentials_is_a_mistake(folder: SettingsFolder) -> None:
+def test_all_origins_with_credentials_are_a_mistake(folder: SettingsFolder) -> None:
     folder.file("a.yaml", "default: {ALLOW_ORIGINS: 'https://a, *'}")
     folder.file("b.yaml", "default: {ALLOW_CREDENTIALS: true}")
 
@@ -199,7 +199,7 @@ def test_everybody_with_credentials_is_a_mistake(folder: SettingsFolder) -> None
 
 
 @pytest.mark.parametrize(("origins", "credentials"), [("*", False), ("https://a", True), ("", True)])
-def test_everybody_or_credentials_is_none(folder: SettingsFolder, origins: str, credentials: bool) -> None:
+def test_all_origins_or_credentials_alone_are_allowed(folder: SettingsFolder, origins: str, credentials: bool) -> None:
     folder.file("a.yaml", f"default: {{ALLOW_ORIGINS: '{origins}', ALLOW_CREDENTIALS: {str(credentials).lower()}}}")
 
     assert folder.load().ALLOW_CREDENTIALS is credentials

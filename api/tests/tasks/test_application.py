@@ -191,7 +191,9 @@ def test_the_base_of_a_task_may_be_celerys_task_itself(tasks: TaskProject) -> No
         ("Turned", "Cannot create a consistent method resolution"),
     ],
 )
-def test_a_base_that_is_no_class_of_tasks_is_told_with_the_function(tasks: TaskProject, base: str, reason: str) -> None:
+def test_a_base_that_is_no_class_of_tasks_is_reported_with_the_function(
+    tasks: TaskProject, base: str, reason: str
+) -> None:
     file = tasks.plugin(
         "jobs.py",
         f"""

@@ -37,7 +37,7 @@ def problems(**settings: Any) -> list[tuple[str, str]]:
         ("task_annotations", [{"a.b": {"compression": "gzp"}}], "compression of 'a.b' is \"gzp\", should be gzip"),
     ],
 )
-def test_a_value_that_celery_does_not_know_is_told(name: str, value: Any, problem: str) -> None:
+def test_a_value_that_celery_does_not_know_is_reported(name: str, value: Any, problem: str) -> None:
     ((setting, told),) = problems(**{name: value})
     assert setting == name
     assert told.startswith(problem)
@@ -82,7 +82,7 @@ def test_a_number_that_was_written_as_a_text_is_one() -> None:
         ),
     ],
 )
-def test_an_option_of_a_task_that_celery_does_not_know_is_told_with_the_task(
+def test_an_option_of_a_task_that_celery_does_not_know_is_reported_with_the_task(
     project: Project, plugin: str, problem: str
 ) -> None:
     lines = "from celery import Task, shared_task\nfrom opa import get_instance, task\ncelery = get_instance('celery')"
@@ -95,7 +95,7 @@ def test_an_option_of_a_task_that_celery_does_not_know_is_told_with_the_task(
     assert "plugin 'jobs'" in str(caught.value) or caught.value.plugin == "jobs"
 
 
-def test_an_annotation_that_celery_does_not_know_is_told_with_its_source(project: Project) -> None:
+def test_an_annotation_that_celery_does_not_know_is_reported_with_its_source(project: Project) -> None:
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
     project.settings(CELERY_TASK_ANNOTATIONS={"jobs.build": {"rate_limit": "100/x"}})
     with pytest.raises(SettingsError, match=r"CELERY_TASK_ANNOTATIONS: rate_limit of 'jobs.build' is .*00-test.json"):

@@ -261,7 +261,7 @@ def test_why_an_annotation_reads_nothing_is_told_where_the_task_is_sent(
         arrives(app, object())
 
 
-def test_an_annotation_that_cannot_be_resolved_does_no_harm_to_the_others(app: TaskApplication) -> None:
+def test_an_annotation_that_cannot_be_resolved_does_not_affect_the_others(app: TaskApplication) -> None:
     def take(item: Item, other: OrderedDict[str, int]) -> None: ...
 
     app.task(take, name="take")

@@ -204,7 +204,7 @@ def test_a_second_worker_of_the_same_name_is_told_so_in_one_clear_line(jobs: Tas
 
 
 @pytest.mark.docker
-def test_another_delivery_limit_takes_effect_for_new_queues_and_old_ones_go_on(
+def test_another_delivery_limit_applies_to_new_queues_and_existing_ones_keep_theirs(
     jobs: TaskProject, rabbitmq: RabbitMQ
 ) -> None:
     assert jobs.worker().stop() == 0
@@ -296,13 +296,13 @@ class Ours(Hook):
 """
 
 
-def test_an_unknown_type_of_queue_in_a_hook_is_told_with_its_file(tasks: TaskProject) -> None:
+def test_an_unknown_type_of_queue_in_a_hook_is_reported_with_its_file(tasks: TaskProject) -> None:
     file = tasks.plugin("ours.py", TYPO)
     with pytest.raises(OpaError, match=rf"queue 'ours' has the type 'qourum'.*{file}:7"):
         tasks.project.prepare()
 
 
-def test_an_unknown_type_of_queue_in_the_settings_is_told_with_its_file(tasks: TaskProject) -> None:
+def test_an_unknown_type_of_queue_in_the_settings_is_reported_with_its_file(tasks: TaskProject) -> None:
     tasks.settings(CELERY_TASK_QUEUES={"ours": {"queue_arguments": {"x-queue-type": "qourum"}}})
     with pytest.raises(OpaError, match=r"queue 'ours' has the type 'qourum'.*00-test\.json"):
         tasks.project.prepare()

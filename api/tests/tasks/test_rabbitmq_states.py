@@ -156,7 +156,7 @@ def test_worker_beat_and_api_live_through_a_state_of_rabbitmq(running: Running, 
 
 
 @pytest.mark.timeout(180)
-def test_a_queue_that_is_deleted_is_made_anew_and_what_runs_goes_on(running: Running, broker: Broker) -> None:
+def test_a_deleted_queue_is_created_again_and_running_tasks_continue(running: Running, broker: Broker) -> None:
     go = running.tasks.folder / "go"
     go.unlink(missing_ok=True)
     worker, beat = Since(running.worker), Since(running.beat)
@@ -186,7 +186,7 @@ def test_what_is_sent_to_a_queue_that_is_deleted_waits_in_a_new_one(running: Run
 
 
 @pytest.mark.timeout(180)
-def test_exchanges_and_queues_of_countdowns_that_are_deleted_are_made_anew(running: Running, broker: Broker) -> None:
+def test_deleted_exchanges_and_queues_of_countdowns_are_created_again(running: Running, broker: Broker) -> None:
     with running.tasks.sending():
         jobs = running.tasks.module("jobs")
         assert jobs.job.apply_async(("first",), countdown=1).get(timeout=90) == "first"

@@ -106,7 +106,7 @@ def test_a_task_that_was_revoked_raises_that(api: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
-def test_a_result_that_somebody_has_written_ends_no_process(api: SimpleNamespace, kind: str) -> None:
+def test_a_result_written_by_another_program_ends_no_process(api: SimpleNamespace, kind: str) -> None:
     result = sent(api)
     failure = {"exc_type": kind, "exc_module": "builtins", "exc_message": [0]}
     written = {"status": "FAILURE", "result": failure, "traceback": None, "children": [], "task_id": result.id}

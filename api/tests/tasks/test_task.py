@@ -533,7 +533,7 @@ def test_the_exception_of_a_task_is_raised_where_its_result_is_asked_for(pool: S
         run(pool, from_the_event_loop)
 
 
-def test_an_async_task_that_exits_fails_and_the_worker_goes_on(pool: SimpleNamespace) -> None:
+def test_an_async_task_that_exits_fails_and_the_worker_continues(pool: SimpleNamespace) -> None:
     with pytest.raises(RuntimeError, match="SystemExit"):
         get(pool.shop.leave)
     assert get(pool.shop.add_async, 1) == 1

@@ -133,7 +133,7 @@ def test_with_the_component_off_the_mode_says_so(project: Project, mode: str) ->
     assert "component 'celery' is not loaded: LOAD is no" in last_line(opa("start", MODE=mode))
 
 
-def test_an_argument_that_is_not_json_is_told_at_the_call(tasks: TaskProject) -> None:
+def test_an_argument_that_is_not_json_is_reported_at_the_call(tasks: TaskProject) -> None:
     file = tasks.plugin("reports.py", TASK)
     with tasks.sending():
         with pytest.raises(TaskArgumentError) as caught:
@@ -144,6 +144,6 @@ def test_an_argument_that_is_not_json_is_told_at_the_call(tasks: TaskProject) ->
         assert f"({file}:3)" in str(caught.value)
 
 
-def test_words_for_celery_that_do_not_end_are_told(tasks: TaskProject) -> None:
+def test_unbalanced_quotes_in_celery_params_are_reported(tasks: TaskProject) -> None:
     done = opa("start", MODE="worker", CELERY_PARAMS="-Q 'math")
     assert last_line(done).startswith("error: CELERY_PARAMS cannot be split into words: No closing quot")

@@ -25,7 +25,7 @@ def run_snippet(
 
     Raises:
         SystemExit: the code asks for it.
-        OpaError: the code uses what is not there, such as a component; one line says it all.
+        OpaError: the code uses something that does not exist, such as a component; the error is one line.
     """
     from opa.errors import OpaError
     from opa.logging.tracebacks import format_exception

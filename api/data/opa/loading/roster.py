@@ -23,7 +23,7 @@ class Roster:
         skipped: the error of each that is not, by plugin name.
 
     Raises:
-        PluginError: a plugin is broken, or requires what is not there, and may not be skipped.
+        PluginError: a plugin is broken, or has a requirement that is not met, and may not be skipped.
     """
 
     def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:

@@ -67,7 +67,7 @@ def component_settings(targets: tuple[Target, ...], authorities: Mapping[str, st
 
     Args:
         targets: the options to set.
-        authorities: `user:password@host:port` by the name of a server; what is not there stays as it is.
+        authorities: `user:password@host:port` by the name of a server; others are left as they are.
     """
     return {
         target.setting: target.url.format(authority=authorities[target.server])

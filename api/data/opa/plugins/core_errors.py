@@ -29,7 +29,7 @@ class ErrorsOfClients(Setup):
     """Adds handlers for those of clients that were imported since: when their components were connected."""
 
     def run(self, app: FastAPI, pm: PluginManager) -> None:
-        """Add what is not there."""
+        """Add the missing handlers."""
         for error in pm.connection_errors():
             app.exception_handlers.setdefault(error, _gone)  # type: ignore[arg-type]  # it serves websockets too
 

@@ -448,7 +448,7 @@ fail()
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_no_secret_is_told_when_a_thread_or_the_process_ends(tmp_path: Path, form: str) -> None:
+def test_no_secret_is_reported_when_a_thread_or_the_process_ends(tmp_path: Path, form: str) -> None:
     (tmp_path / "planted.txt").write_text(ALL)
     command = [sys.executable, "-c", END, str(tmp_path / "planted.txt"), form]
     done = programs.run(command)

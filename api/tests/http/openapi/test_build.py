@@ -244,7 +244,7 @@ def app_with(path: str = "/bad/{x}", **options: Any) -> FastAPI:
     return app
 
 
-def test_a_model_without_a_schema_is_told_with_its_route() -> None:
+def test_a_model_without_a_schema_is_reported_with_its_route() -> None:
     app = app_with()
 
     @app.post("/call", name="call")
@@ -264,6 +264,6 @@ def test_a_model_without_a_schema_is_told_with_its_route() -> None:
     ],
     ids=["response", "object"],
 )
-def test_a_description_that_cannot_be_told_is_told_with_its_place(options: dict[str, Any], message: str) -> None:
+def test_an_invalid_description_is_reported_with_its_place(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OpenApiError, match="the OpenAPI document cannot be built " + message):
         build(app_with(**options))

@@ -91,14 +91,14 @@ def app(project: Project) -> Api:
     return project.app()
 
 
-def test_it_is_built_when_somebody_asks_and_once(app: Api, builds: Builds) -> None:
+def test_the_document_is_built_once_on_the_first_request(app: Api, builds: Builds) -> None:
     with TestClient(app) as client:
         assert builds.threads == []
         assert [paths_of(client) for _ in range(3)] == [["/hello"]] * 3
     assert len(builds.threads) == 1
 
 
-def test_all_who_ask_while_it_is_built_get_that_one_and_the_event_loop_goes_on(app: Api, builds: Builds) -> None:
+def test_requests_during_the_build_get_its_result_and_the_event_loop_continues(app: Api, builds: Builds) -> None:
     builds.go.clear()
 
     async def ask() -> list[Document]:
@@ -223,7 +223,7 @@ def test_a_setup_may_change_it_in_the_ways_that_fastapi_tells_of(project: Projec
         assert client.get("/openapi.json", headers=known).status_code == 304
 
 
-def test_a_function_of_somebodys_own_is_called_for_each_request_and_not_in_the_event_loop(app: Api) -> None:
+def test_a_custom_openapi_function_is_called_for_each_request_outside_the_event_loop(app: Api) -> None:
     threads: list[int] = []
 
     def openapi() -> dict[str, Any]:
@@ -239,7 +239,7 @@ def test_a_function_of_somebodys_own_is_called_for_each_request_and_not_in_the_e
     assert threading.get_ident() not in threads
 
 
-def test_a_schema_that_is_taken_back_is_built_anew(app: Api) -> None:
+def test_a_schema_that_is_reset_is_rebuilt(app: Api) -> None:
     with TestClient(app) as client:
         app.openapi()["info"]["title"] = "Edited"
         assert client.get("/openapi.json").json()["info"]["title"] == "Edited"

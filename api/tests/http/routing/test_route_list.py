@@ -51,7 +51,7 @@ def test_a_change_that_fails_half_way_is_seen() -> None:
     assert changing.state != state
 
 
-def test_alarms_that_nobody_holds_are_gone() -> None:
+def test_unreferenced_alarms_are_removed() -> None:
     changing = routes()
     for _ in range(3):
         changing.watch(Alarm())

@@ -163,7 +163,7 @@ def test_a_route_of_an_unknown_class_is_always_asked() -> None:
     hold_together(theirs, ours, [Asked("http", "PURGE", path) for path in ("/a", "/b/c", "")])
 
 
-def test_a_default_of_somebody_answers_where_no_route_does() -> None:
+def test_a_custom_default_answers_where_no_route_does() -> None:
     _, ours = both_with_paths("/a")
     ours.router.default = PlainTextResponse("somebody else's")
     assert TestClient(ours).get("/b").text == "somebody else's"

@@ -50,7 +50,7 @@ def test_behind_a_mount_may_be_anything(path: str, shape: Shape) -> None:
     assert shape_of(Mount(path, APP)) == shape
 
 
-def test_a_convertor_that_nobody_knows_may_match_slashes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_convertor_may_match_slashes(monkeypatch: pytest.MonkeyPatch) -> None:
     class Pair(StringConvertor):
         regex = "[a-z]+/[a-z]+"
 

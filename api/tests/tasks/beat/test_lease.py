@@ -37,7 +37,7 @@ def test_released_it_is_free_at_once(client: redis.Redis) -> None:
     assert second.hold()
 
 
-def test_it_runs_out_unless_it_is_held_anew(client: redis.Redis) -> None:
+def test_the_lease_expires_unless_it_is_renewed(client: redis.Redis) -> None:
     first, second = Lease(client, KEY, 0.5), Lease(client, KEY, 60)
     first.hold()
     wait_until(second.hold, seconds=30)
@@ -45,7 +45,7 @@ def test_it_runs_out_unless_it_is_held_anew(client: redis.Redis) -> None:
     assert not first.hold()
 
 
-def test_holding_it_anew_prolongs_it(client: redis.Redis) -> None:
+def test_renewing_the_lease_prolongs_it(client: redis.Redis) -> None:
     lease = Lease(client, KEY, 60)
     lease.hold()
     client.pexpire(KEY, 1000)

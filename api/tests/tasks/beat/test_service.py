@@ -130,7 +130,7 @@ def test_the_settings_add_to_the_schedule(beats: TaskProject, servers: Servers) 
     assert sent(servers) == []
 
 
-def test_an_entry_that_cannot_be_sent_is_told_and_the_others_go_on(beats: TaskProject) -> None:
+def test_an_entry_that_cannot_be_sent_is_reported_and_the_others_continue(beats: TaskProject) -> None:
     beats.plugin("jobs.py", TICKING)
     beats.settings(CELERY_BEAT_SCHEDULE={"wrong": {"task": "jobs.tick", "schedule": 1, "args": [1]}})
     beat = start(beats)
@@ -139,7 +139,7 @@ def test_an_entry_that_cannot_be_sent_is_told_and_the_others_go_on(beats: TaskPr
     assert beat.is_ready
 
 
-def test_an_entry_with_more_than_a_task_can_carry_is_told_and_the_others_go_on(beats: TaskProject) -> None:
+def test_an_entry_with_more_than_a_task_can_carry_is_reported_and_the_others_continue(beats: TaskProject) -> None:
     beats.plugin("jobs.py", TICKING)
     beats.plugin("more.py", "from opa import task\n\n@task\ndef take(what): ...\n")
     entry = {"task": "more.take", "schedule": 1, "args": ["x" * 200]}
@@ -264,7 +264,7 @@ def test_two_projects_share_a_redis(scheduler: Callable[..., Scheduler]) -> None
     assert keys == {"opa:First:beat:sent", "opa:Second:beat:sent", "opa:third:beat:sent"}
 
 
-def test_another_project_of_the_same_name_is_told_and_is_not_healthy(
+def test_another_project_of_the_same_name_is_reported_and_is_not_healthy(
     scheduler: Callable[..., Scheduler], health: Callable[[], dict[str, Any]]
 ) -> None:
     first = scheduler()
@@ -328,7 +328,9 @@ def test_the_times_of_a_version_before_keys_had_a_name_are_taken_over(scheduler:
 
 
 @pytest.mark.parametrize("value", [b"nan", b"1e300", b"-1", b"99999999999", b"garbage", b"\xff"])
-def test_what_is_no_time_of_a_last_run_is_told_and_replaced(scheduler: Callable[..., Scheduler], value: bytes) -> None:
+def test_an_invalid_time_of_a_last_run_is_reported_and_replaced(
+    scheduler: Callable[..., Scheduler], value: bytes
+) -> None:
     beat = scheduler()
     said: list[str] = []
     sink = log.add(said.append, level="WARNING", format="{message}")
@@ -419,7 +421,7 @@ def test_a_schedule_that_a_plugin_no_longer_has_is_forgotten(beats: TaskProject,
     assert {message["task"] for message in sent(servers)} == {"jobs.tick"}
 
 
-def test_without_redis_it_waits_and_is_not_ready_and_then_goes_on(beats: TaskProject, servers: Servers) -> None:
+def test_without_redis_it_waits_and_is_not_ready_and_then_continues(beats: TaskProject, servers: Servers) -> None:
     beats.plugin("jobs.py", TICKING)
     servers.backend.kill()
     beat = start(beats)
@@ -480,7 +482,7 @@ def test_the_command_of_celery_runs_the_same_schedule(beats: TaskProject, server
     assert beat.stop() == 0
 
 
-def test_a_task_that_no_plugin_has_is_told_and_sent(beats: TaskProject, servers: Servers) -> None:
+def test_a_task_that_no_plugin_has_is_reported_and_sent(beats: TaskProject, servers: Servers) -> None:
     beats.settings(CELERY_BEAT_SCHEDULE={"far": {"task": "elsewhere.run", "schedule": 1}})
     beat = start(beats)
     wait_for_runs(beat, 1)
@@ -489,7 +491,7 @@ def test_a_task_that_no_plugin_has_is_told_and_sent(beats: TaskProject, servers:
 
 
 @pytest.mark.docker
-def test_it_goes_on_when_rabbitmq_comes_back(
+def test_it_continues_when_rabbitmq_comes_back(
     project: Project, servers: Servers, start_rabbitmq: Callable[[], RabbitMQ]
 ) -> None:
     rabbitmq = start_rabbitmq()

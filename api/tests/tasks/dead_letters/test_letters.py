@@ -171,7 +171,7 @@ def picky():
 """
 
 
-def test_what_a_task_rejects_and_tasks_that_nobody_has_are_kept(jobs: TaskProject) -> None:
+def test_rejected_and_unknown_tasks_are_kept(jobs: TaskProject) -> None:
     jobs.plugin("picky.py", REJECTING)
     with sending(jobs) as app:
         jobs.worker("-c 1")
@@ -297,7 +297,7 @@ def test_on_rabbitmq_without_any_worker_yet_there_are_none(any_tasks: TaskProjec
     assert opa_tasks("dead", "--json").stdout == "[]\n"
 
 
-def test_a_broker_that_does_not_answer_is_told_in_one_line(project: Project) -> None:
+def test_a_broker_that_does_not_answer_is_reported_in_one_line(project: Project) -> None:
     with task_project(project, broker="redis://:hunter2@127.0.0.1:1/1", backend="redis://127.0.0.1:1/2"):
         done = opa_tasks("dead")
     assert done.returncode == 1

@@ -38,7 +38,7 @@ def reset_after(error: Exception) -> None:
         hub.close()
 
 
-def test_what_is_read_while_a_lost_connection_is_cleaned_up_is_no_error_that_nobody_foresaw(
+def test_data_read_while_a_lost_connection_is_cleaned_up_are_no_unexpected_error(
     logged: pytest.LogCaptureFixture,
 ) -> None:
     Reconnects(FORESEEN)

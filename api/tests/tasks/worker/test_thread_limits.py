@@ -136,7 +136,7 @@ def test_a_task_that_another_one_runs_here_and_now_takes_no_limit_from_it(
     assert seen.timeouts == [(False, 0.1)]
 
 
-def test_nothing_is_noted_of_a_task_that_goes_on_after_its_limit(limits: ThreadLimits, app: TaskApplication) -> None:
+def test_nothing_is_noted_of_a_task_that_continues_after_its_limit(limits: ThreadLimits, app: TaskApplication) -> None:
     noted: list[str] = []
 
     class Noting(Task[Any, Any]):
@@ -196,7 +196,7 @@ def test_a_task_that_ends_while_the_end_of_another_is_noted_is_told_of_no_limit(
     assert told == [first]
 
 
-def test_nobody_looks_while_nothing_runs(limits: ThreadLimits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_time_limit_is_checked_while_nothing_runs(limits: ThreadLimits, monkeypatch: pytest.MonkeyPatch) -> None:
     run(limits, 0.05, hard=10)
     looks: list[float] = []
 

@@ -249,7 +249,7 @@ def add(sender, **_):
 """
 
 
-def test_an_error_that_nobody_foresaw_does_not_end_a_worker(jobs: TaskProject) -> None:
+def test_an_unexpected_error_does_not_end_a_worker(jobs: TaskProject) -> None:
     jobs.plugin("unforeseen.py", UNFORESEEN)
     worker = jobs.worker()
     with jobs.sending():
