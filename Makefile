@@ -22,7 +22,7 @@ TESTS := api/tests
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS) -c api/pyproject.toml -n 4 $(ARGS)
 
-# Whether all of HTTP holds as with a version of FastAPI that nobody has tested: it finds and describes the routes itself.
+# Whether all of HTTP holds as with an untested version of FastAPI: it finds and describes the routes itself.
 test-fallback: $(VENV)/.dev
 	TESTS_FASTAPI_VERSION=999.0 $(BIN)/python -m pytest api/tests/_compat api/tests/http -c api/pyproject.toml -n 4 $(ARGS)
 

@@ -1,4 +1,4 @@
-"""What a plugin brings along from elsewhere (an application, a registry) has a life that nobody knew of."""
+"""What a plugin brings along from elsewhere (an application, a registry) has a lifecycle of its own."""
 
 from __future__ import annotations
 

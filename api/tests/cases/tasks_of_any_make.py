@@ -1,4 +1,4 @@
-"""The kind: what Celery's guide, or Python, has for tasks is taken for something that nobody does.
+"""The kind: what Celery's guide, or Python, has for tasks is overlooked.
 
 A task may have a class of its own or of Celery's, be a shared one, or stand behind a decorator.
 """

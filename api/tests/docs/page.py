@@ -1,4 +1,4 @@
-"""Read a page of the documentation as somebody would who does what it says, from top to bottom.
+"""Read a page of the documentation as a user who does what it says, from top to bottom.
 
 - A fenced block whose info string has a path (```` ```python plugins/hello.py ````) is a file of the reader's project.
 - A `console` block has commands and what they print, see `tests.docs.console`. After `sleep` the next command may be

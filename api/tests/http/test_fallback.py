@@ -1,4 +1,4 @@
-"""With a version of FastAPI that nobody has tested, FastAPI finds and describes the routes, and all else stays."""
+"""With an untested version of FastAPI, FastAPI finds and describes the routes, and all else stays."""
 
 from __future__ import annotations
 

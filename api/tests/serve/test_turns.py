@@ -1,4 +1,4 @@
-"""Whoever sends much that takes long does so in turn with all the others."""
+"""Clients that send much data, which takes long, are served in turn with all the others."""
 
 from __future__ import annotations
 

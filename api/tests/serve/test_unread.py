@@ -22,7 +22,7 @@ from tests.serve.served import WEBSOCKET, Served, served, until
 WHOLE = b"x" * 16_000_000
 """More than the kernel takes."""
 IDLE = 75
-"""Seconds; what IDLE_TIMEOUT is where nobody sets it."""
+"""Seconds; the default of IDLE_TIMEOUT."""
 
 
 async def send_all(scope: Any, receive: Any, send: Any) -> None:

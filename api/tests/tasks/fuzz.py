@@ -1,4 +1,4 @@
-"""Messages of every kind that somebody could send to a worker, well-formed ones among them."""
+"""Messages of every kind that can be sent to a worker, well-formed ones among them."""
 
 from __future__ import annotations
 

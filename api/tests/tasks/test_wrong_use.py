@@ -1,4 +1,4 @@
-"""What somebody sees who makes one of the mistakes: one clear line, and an exit status that is not 0."""
+"""Each mistake is one clear line, and an exit status that is not 0."""
 
 from __future__ import annotations
 

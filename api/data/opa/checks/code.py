@@ -50,7 +50,7 @@ class Code:
         return self._sources[module]
 
     def tree_of(self, module: ModuleType) -> ast.Module | None:
-        """Its syntax tree, which nobody changes; none where there is no source, as of a compiled module."""
+        """Its syntax tree, which is not to be changed; None if there is no source, as for a compiled module."""
         if module not in self._trees:
             source = self.source_of(module)
             try:

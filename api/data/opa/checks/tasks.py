@@ -91,7 +91,7 @@ def settings_of_no_task(manager: PluginManager) -> Iterator[Finding]:
 
 
 def parameters_of_others(manager: PluginManager) -> Iterator[Finding]:
-    """A finding for each task whose parameters nobody fills: `self` without `bind`, and what only routes get."""
+    """A finding for each task with parameters that get no value: `self` without `bind`, and what only routes get."""
     celery = application_of(manager)
     for task, function in celery.functions().items():
         if not celery.where(task) or isinstance(function, type):

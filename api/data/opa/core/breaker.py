@@ -120,7 +120,7 @@ class Breaker:
         """The same before a call that holds its thread: those of the routes that make it are counted apart from others.
 
         While it is not known whether the component answers, it waits for that, which is a moment. Where the breaker is
-        open, and nobody asks just now, it has the component asked.
+        open, and no probe is running, it has the component asked.
 
         Raises:
             Exception: as `check`.
@@ -382,7 +382,7 @@ class Guard:
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], argument: object) -> None:
-    with suppress(RuntimeError):  # it is closed, and nobody waits there any more
+    with suppress(RuntimeError):  # it is closed, and has no waiting calls
         loop.call_soon_threadsafe(function, argument)
 
 
@@ -413,7 +413,7 @@ class _Probes:
         return probe
 
     def next_answer(self, answers: _Answers, seconds: float) -> bool | None:
-        """The next answer; None where there is none within `seconds`, or nobody wants to wait for it."""
+        """The next answer; None where there is none within `seconds`, or it is not waited for."""
         try:
             answer = answers.get(timeout=seconds)
         except Empty:

@@ -27,7 +27,7 @@ def options_of(config: Config, component: str, driver: type[Driver]) -> Mapping[
 
 
 def default_urls(config: Config, component: str, options: Any) -> list[str]:
-    """Those of the options with an address in them that nobody has set.
+    """Those of the options with an address that are not set.
 
     Args:
         options: what the driver has made of them, which may be anything.

@@ -51,7 +51,7 @@ def prepare_component(manager: PluginManager, name: str) -> None:
 
 
 def _waits_for_host(manager: PluginManager, name: str) -> bool:
-    """Whether a component is none that anybody has asked for, unless there is a host of its name."""
+    """Whether a component is used only if there is a host of its name, since the settings do not mention it."""
     state = manager.component_states[name]
     if state.driver is None or state.load != "auto" or not is_default(manager.config, name):
         return False

@@ -106,7 +106,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
 
     Raises:
         RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a hook that cannot be made, a
-            required hook that nobody fills, two drivers of a name, or an object of the wrong type under a
+            required hook that is not filled, two drivers of a name, or an object of the wrong type under a
             conventional name; a convention that is there already.
         LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """

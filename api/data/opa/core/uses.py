@@ -143,7 +143,7 @@ def _callbacks(command: object) -> Iterator[object]:
 
 def _signal_handlers() -> Iterator[object]:
     """What waits for a signal of Celery's, or of the system."""
-    if "celery.signals" in sys.modules:  # else nobody has connected to one
+    if "celery.signals" in sys.modules:  # else no function is connected to one
         from celery import signals
         from celery.utils.dispatch import Signal
 

@@ -150,7 +150,7 @@ class Api(FastAPI):
 
         Args:
             plugin: its name.
-            at_end: routes are added behind those that there are, so that nobody has to look at these.
+            at_end: routes are added behind those that there are, so that these need not be looked at.
         """
         return self._contributions.adding(plugin, at_end=at_end)
 

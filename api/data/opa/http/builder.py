@@ -74,7 +74,7 @@ def _add_all(app: Api) -> None:
 def _put_own_routes_first(app: Api) -> None:
     """Try the routes that come with opa-stack before those of plugins, among which one may take every path.
 
-    One of a plugin that has the very path of a page is meant to take its place; the health routes nobody can replace.
+    One of a plugin that has the very path of a page is meant to take its place; the health routes cannot be replaced.
     """
     built_in = app.built_in_routers()
     own: list[Route] = []

@@ -49,7 +49,7 @@ class Contributions:
 
         Args:
             plugin: its name.
-            at_end: routes are added behind those that there are, so that nobody has to look at these.
+            at_end: routes are added behind those that there are, so that these need not be looked at.
         """
         self._adding = plugin
         if not self._policy.skips(plugin):

@@ -48,7 +48,7 @@ class WatchedWebSocket:
         """Send a message.
 
         Raises:
-            ClientGoneError: there is nobody to get it.
+            ClientGoneError: the client has gone.
         """
         is_close = message["type"] == "websocket.close"
         if self._is_gone:
@@ -64,7 +64,7 @@ class WatchedWebSocket:
         self.is_closed = self.is_closed or is_close
 
     async def end(self) -> None:
-        """Close it, where nobody has.
+        """Close it, unless that was done.
 
         Raises:
             OSError: the client has gone before it had an answer; the server knows that by this.

@@ -18,7 +18,7 @@ from opa.http.plugin_lifespans import LifespanStarter
 class MountedLifespans:
     """Runs the lifespan of each application of FastAPI or Starlette that is mounted, once.
 
-    A plugin that runs one itself, as is usual where nobody else does, goes on doing so.
+    A plugin that runs one itself, as is usual without opa-stack, continues to do so.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class MountedLifespans:
         starter: LifespanStarter,
         stack: AsyncExitStack,
     ) -> None:
-        """Run those that nobody has run, the outermost first.
+        """Run those that are not run yet, the outermost first.
 
         Args:
             points: where applications are mounted.

@@ -54,7 +54,7 @@ def telemetry_watch(app: FastAPI) -> TelemetryWatch | FastApiLooks:
 
 
 def exception_telemetry() -> Any:
-    """FastAPI's middleware that reports what nobody caught; None where it stays in its place."""
+    """FastAPI's middleware that reports uncaught exceptions; None where it stays in its place."""
     if tested.problem():
         return None
     from opa._compat.fastapi.telemetry import ExceptionTelemetryMiddleware

@@ -23,7 +23,7 @@ def plugin_paths(config: Config) -> list[str]:
 
 
 def taken_plugin_paths(config: Config) -> list[Path]:
-    """Those plugin paths that nobody has named: they are taken because the current folder, or an `opa up`, has them."""
+    """Plugin paths that the user has not named: they are taken because the current folder, or an `opa up`, has them."""
     taken = []
     if LOCAL_PLUGIN_PATH in plugin_paths(config) and LOCAL_PLUGIN_PATH not in config.PLUGIN_PATHS:
         taken.append(Path(LOCAL_PLUGIN_PATH))
@@ -36,7 +36,7 @@ def taken_plugin_paths(config: Config) -> list[Path]:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """See that no other user decides what is run from a folder that nobody has named.
+    """See that no other user decides what is run from a folder that the user has not named.
 
     Raises:
         PluginPathError: root would run what another user has written, or may yet write.

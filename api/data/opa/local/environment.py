@@ -34,7 +34,7 @@ class Target:
         return self.setting.split(".")[1].lower()
 
 
-# Databases of their own for tasks and results, so that nobody's FLUSHDB takes them away.
+# Databases of their own for tasks and results, so that a FLUSHDB of a plugin does not delete them.
 TARGETS = (
     Target("redis", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL", "redis://{authority}"),
     Target("redis", "OPTIONAL_COMPONENTS.AIOREDIS.OPTS.URL", "redis://{authority}"),

@@ -59,7 +59,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
     if (own := project / PLUGINS) in map(Path, paths):
         _make(own)
         if str(own) not in config.PLUGIN_PATHS:
-            refuse_foreign(own)  # now that nobody else can make it
+            refuse_foreign(own)  # now that no other user can make it
     with locked_folder(project) as (folder, lock), Supervisor(while_exists) as supervisor:
         forget_told(folder)
         servers = _servers(targets, folder, lock)

@@ -48,12 +48,12 @@ class LocalServer:
 
 
 def new_password() -> str:
-    """A password that nobody guesses, of characters that mean nothing in a URL or a configuration file."""
+    """A password that cannot be guessed, of characters without a meaning in a URL or a configuration file."""
     return secrets.token_urlsafe()
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -110,7 +110,7 @@ def secantusdb(folder: Path, port: int, *, password: str = "", keep_open: tuple[
     Args:
         folder: where its data and its log are.
         port: the port of the loopback interface.
-        password: what its user is asked for; empty asks nobody, which is for tests.
+        password: what clients are asked for; empty for none, which is for tests.
         keep_open: file descriptors that it keeps.
     """
     if importlib.util.find_spec("secantus") is None:

@@ -35,7 +35,7 @@ def get_request_id() -> str | None:
 
 
 def is_request_id(text: object) -> bool:
-    """Whether `text` can be the id of a request: one with which nobody can do harm."""
+    """Whether `text` can be the id of a request: one that can do no harm."""
     return isinstance(text, str) and text.isascii() and _FIT.fullmatch(text.encode()) is not None
 
 

@@ -66,7 +66,7 @@ def install(config: Config) -> None:
 FRAMES_SHOWN = 100
 
 # In place of the escape character until the traceback, which may have escapes of its own, has been made printable:
-# a text that nobody else knows.
+# a text that nothing else contains.
 _COLOR = f"<{token_hex(8)}>"
 
 

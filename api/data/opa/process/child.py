@@ -32,7 +32,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def ends_within(self, limit: float, is_urgent: Callable[[], bool] = lambda: False) -> bool:
-        """Tell it to end, with SIGTERM; whether it has within `limit` seconds. Where it `is_urgent`, nobody waits."""
+        """End it with SIGTERM; whether it has ended within `limit` seconds. If it `is_urgent`, it is not waited for."""
         deadline = time.monotonic() + limit
         if self._process is not None:
             self._process.terminate()  # nothing where it has ended

@@ -117,7 +117,7 @@ def _make_private(folder: Path) -> None:
                 os.fchmod(opened, PRIVATE_FOLDER)
             if os.fstat(opened).st_mode & FOR_OTHERS:
                 raise _refusal(folder)
-        # Now that nobody else gets in any more.
+        # Now that no other user can enter any more.
         planted = _planted(folder, status, was_open=bool(mode & FOR_OTHERS))
         if planted is not None:
             os.fchmod(opened, mode)  # the next run looks as closely

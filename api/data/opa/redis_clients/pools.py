@@ -29,7 +29,7 @@ class CheckedConnection:
         """Connect where it has not; called before each command.
 
         Raises:
-            redis.ConnectionError: the breaker is open, or nobody answers.
+            redis.ConnectionError: the breaker is open, or the server does not answer.
         """
         if self.breaker is not None and self.breaker.is_asking:
             self.breaker.check_in_thread()

@@ -45,7 +45,7 @@ def serve(config: Config) -> None:
     # Kubernetes sets FLOWER_PORT to a URL, where a service is called flower.
     os.environ.pop("FLOWER_PORT", None)
     if not os.environ.get(PASSWORD):
-        # Flower would take the empty text for a password that nobody can give.
+        # Flower would take the empty text for a password, which cannot be entered.
         os.environ.pop(PASSWORD, None)
     _ask_for_the_password_everywhere()
     if not os.environ.get(PASSWORD) and not os.environ.get(OAUTH):

@@ -129,7 +129,7 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
     def init_signals(self) -> None:
         """Take over the signals, and hear of the children that have ended before."""
         super().init_signals()
-        # The process that builds the OpenAPI document may have ended when nobody was there to hear of it.
+        # The process that builds the OpenAPI document may have ended before there was a handler for that.
         self.reap_workers()
 
     def spawn_worker(self) -> int:

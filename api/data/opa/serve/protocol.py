@@ -100,7 +100,7 @@ class _Flow(compat.FlowControl):
             self.start_transport()
 
 
-class _Refused(Exception):  # noqa: N818 - it ends the parser, and nobody sees it
+class _Refused(Exception):  # noqa: N818 - it ends the parser, and is caught here
     pass
 
 
@@ -258,7 +258,7 @@ class HttpProtocol(compat.HttpProtocol):
             self._refuse(self._refusal)
         except httptools.HttpParserUpgrade as upgrade:
             if self.asks_for_websocket():
-                self._is_done = True  # the rest of the data belongs to nobody
+                self._is_done = True  # the rest of the data is not read
                 self.handle_websocket_upgrade()
             else:
                 self.note_other_upgrade()

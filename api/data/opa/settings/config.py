@@ -25,7 +25,7 @@ class Leaf(NamedTuple):
     Attributes:
         name: its dotted name.
         value: as it is, not masked.
-        source: where it came from; `default` where nobody wrote it.
+        source: where it came from; `default` where it is not set.
     """
 
     name: str

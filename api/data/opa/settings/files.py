@@ -82,7 +82,7 @@ def read_sections(path: Path) -> dict[str, Any]:
         raise _file_error(path, f"settings file cannot be used: {error}") from None
     except RecursionError:
         raise _file_error(path, f"settings file cannot be used: {TOO_DEEP}") from None
-    except Exception as error:  # noqa: BLE001 - parsers raise what they like where nobody has thought of the text
+    except Exception as error:  # noqa: BLE001 - parsers raise anything for a text that they do not expect
         raise _file_error(path, f"settings file does not parse: {_words_for(error)}") from None
     if content is None:
         return {}

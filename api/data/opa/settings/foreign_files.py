@@ -45,7 +45,7 @@ def foreign_file(folder: Path) -> Foreign | None:
     does. Folders further above are not looked at: a home is often of someone else, and who has it, has its root in any
     case. Nor are groups: who is in root's is trusted.
 
-    A process of another user runs with that user's rights, and nobody gains by it.
+    A process of another user runs with that user's rights, and gains none by it.
     """
     if os.geteuid() != 0:
         return None

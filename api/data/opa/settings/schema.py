@@ -363,7 +363,7 @@ def _known_keys_upper(component: Any) -> Any:
 KNOWN = frozenset(Settings.model_fields)
 MAPPINGS = frozenset(n for n, f in Settings.model_fields.items() if get_origin(f.annotation) is dict)
 PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not name.startswith("CELERY_"))
-"""Settings in which nobody has a use for objects of Python, as a plugin's model or Celery may."""
+"""Settings that need no objects of Python, as those of a plugin's model or of Celery may."""
 TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
 LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
 

@@ -54,7 +54,7 @@ DEFAULTS: dict[str, Any] = {
 
 TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
     "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT},
-    # Without confirmation a task that is written to a dead connection is lost, and nobody knows.
+    # Without confirmation a task that is written to a dead connection is lost unnoticed.
     "amqp": {"confirm_publish": True, "read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
 }
 

@@ -18,7 +18,7 @@ FASTAPIS_OWN = FastAPI.openapi
 
 
 def is_fastapis_own(app: FastAPI) -> bool:
-    """Whether nobody has changed what `app.openapi()` gives in one of the ways that FastAPI documents."""
+    """Whether what `app.openapi()` gives is unchanged in each of the ways that FastAPI documents."""
     return "openapi" not in vars(app) and type(app).openapi is FASTAPIS_OWN and not app.openapi_schema
 
 

@@ -60,7 +60,7 @@ class _Kept:
 
     Attributes:
         future: the document, or why there is none. Not the error, which would keep all that was made before it.
-        routes: what it describes; None as long as nobody has looked.
+        routes: what it describes; None before the first look.
         failed: when it was clear that there is none, as `time.monotonic` has it.
     """
 

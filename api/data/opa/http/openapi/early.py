@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MANY_ROUTES = 100
 """With fewer it takes less than 50 ms when someone asks for it."""
 LIMIT = 120.0
-"""Seconds after which nobody waits any more: what was forked beside a thread may stand still."""
+"""Seconds after which it is no longer waited for: a process that was forked beside a thread may hang."""
 BUILDER_NICENESS = 10
 HEADER = struct.Struct("!Q")
 """The beginning of the file: the length of the JSON object behind it, written when all else is there."""
@@ -124,7 +124,7 @@ def _build_and_exit(app: FastAPI, manager: PluginManager, file: int, master: int
         gc.disable()  # it would write to all of the memory that is shared with the master
         _write(file, app, manager)
         status = 0
-    except Exception as error:  # noqa: BLE001 - there is nobody else to tell
+    except Exception as error:  # noqa: BLE001 - there is no caller to tell
         log.opt(exception=error).error("the OpenAPI document cannot be built early: {!r}", error)
     finally:
         os._exit(status)

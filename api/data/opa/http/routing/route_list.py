@@ -58,7 +58,7 @@ class RouteList(list[BaseRoute]):
         self._alarms = (*others, ref(alarm))
 
     def exchange_last(self, routes: Iterable[BaseRoute]) -> None:
-        """Put `routes` in the place of the last one, which nobody may have read yet."""
+        """Put `routes` in the place of the last one, which may not have been read yet."""
         list.__setitem__(self, slice(-1, None), routes)
 
     append = _announced(list.append, grows=True)

@@ -83,7 +83,7 @@ class TaskQueue(Queue):
     def consume(self, consumer_tag: str = "", callback: Any = None, *args: Any, **options: Any) -> Any:
         """Take messages; a queue that is deleted meanwhile is created again, and the tasks that run go on.
 
-        Celery would reconnect, and end them, though nobody has their messages any more.
+        Celery would reconnect, and end them, though their messages are gone.
         """
         channel: Any = self.channel
         if isinstance(channel, amqp.Channel):

@@ -84,7 +84,7 @@ class Messages:
         os.set_blocking(self._writer, False)
 
     def write(self, line: str) -> None:
-        """Write a line, in one piece; where nobody has read for long, it is dropped."""
+        """Write a line, in one piece; where it has not been read for long, it is dropped."""
         try:
             os.write(self._writer, line.replace("\n", " ").encode()[: MAX_LINE_BYTES - 1] + b"\n")
         except BlockingIOError:

@@ -72,7 +72,7 @@ class Outages:
 async def _answers(component: Driver) -> bool:
     validate = getattr(component, "validate", None)
     if validate is None:
-        return True  # nobody can tell; the task finds out
+        return True  # unknown; the task finds out
     try:
         await call(validate, name=f"validate-{component.component}")
     except Exception as error:  # noqa: BLE001 - any other error is an answer, if a bad one; the task meets it by itself

@@ -38,7 +38,7 @@ class Limited:
         soft: seconds; None without a limit.
         hard: the same.
         on_timeout: Celery's: is told whether it is the soft limit, and the limit.
-        end: is called at the hard limit; whatever the task does then, nobody waits for it.
+        end: is called at the hard limit; whatever the task does then is ignored.
     """
 
     task_id: str
