@@ -62,6 +62,21 @@ def test_it_masks_secrets(folder: SettingsFolder) -> None:
         assert "***" in run.stdout
 
 
+@pytest.mark.parametrize("name", ["SECRET_KEY", "PORT", "MINE", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL"])
+def test_a_value_from_a_file_is_not_shown_and_its_source_is_the_file(folder: SettingsFolder, name: str) -> None:
+    file = folder.path / "value"
+    file.write_text("80")
+    variable = f"OPA_{name.replace('.', '__')}__FILE"
+    folder.variables(**{variable: str(file)})
+
+    run = opa(name, "--json")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert json.loads(run.stdout) == {
+        name: {"value": "***", "source": f"file {file} of environment variable {variable}"}
+    }
+
+
 def test_piped_output_is_plain_and_not_cut(folder: SettingsFolder) -> None:
     folder.variables(OPA_MINE=LONG, COLUMNS="40")
 

@@ -123,6 +123,32 @@ def test_a_user_without_a_password_is_refused_and_nothing_is_shown_of_it(tasks: 
     assert "secret" not in process.log
 
 
+def test_the_password_is_read_from_a_file(tasks: TaskProject, tmp_path: Path) -> None:
+    file = tmp_path / "flower"
+    file.write_text("mary:hunter2\n")
+    flower = Flower(tasks, OPA_HOST="0.0.0.0", FLOWER_BASIC_AUTH="", FLOWER_BASIC_AUTH__FILE=str(file))
+    flower.wait_until_up()
+    assert flower.status("/", "mary:wrong") == 401
+    assert flower.status("/", "mary:hunter2") == 200
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("", "FLOWER_BASIC_AUTH: the file /nowhere/flower cannot be read: No such file or directory; mount it there"),
+        ("mary:hunter2", "the password of flower is set twice, by the environment variables FLOWER_BASIC_AUTH and"),
+    ],
+)
+def test_a_file_that_cannot_be_the_password_is_refused(tasks: TaskProject, password: str, problem: str) -> None:
+    variables = {"FLOWER_BASIC_AUTH": password, "FLOWER_BASIC_AUTH__FILE": "/nowhere/flower"}
+    process = tasks.start(MODE="flower", OPA_HOST="0.0.0.0", **variables)
+    assert process.wait() == 1
+    (line,) = process.lines
+    assert line["message"].startswith(problem)
+    assert "FLOWER_BASIC_AUTH__FILE" in line["message"]
+    assert "hunter2" not in process.log
+
+
 def test_it_shows_workers_and_what_became_of_tasks(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")
     flower = Flower(tasks, FLOWER_BASIC_AUTH="mary:hunter2")

@@ -71,14 +71,20 @@ def _schema() -> dict[str, Any]:
 
 
 def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    """The same, with every secret masked; which settings of plugins are secret, only their models say."""
+    """The same, with every secret masked, and every value that `__FILE` has read.
+
+    Which settings of plugins are secret, only their models say.
+    """
     from opa._util.masking.secrets import MASK, mask_key, mask_setting
     from opa.core.plugin_settings import SETTING
     from opa.settings.config import Config, Leaf
+    from opa.settings.value_files import is_from_file
 
     of_plugins: Config | None = None
     for leaf in leaves:
-        if leaf.name.startswith(f"{SETTING}."):
+        if is_from_file(leaf.source):
+            value = MASK if leaf.value else leaf.value
+        elif leaf.name.startswith(f"{SETTING}."):
             of_plugins = Config({SETTING: _settings_of_plugins()}) if of_plugins is None else of_plugins
             value = of_plugins.get(leaf.name, MASK)
         else:

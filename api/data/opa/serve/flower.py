@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from opa.errors import StartError
 from opa.process.extras import need
 from opa.settings.foreign_files import foreign_file
+from opa.settings.value_files import SUFFIX, ValueFileError, read_value
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
@@ -27,13 +28,15 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 def serve(config: Config) -> None:
     """Serve it until SIGTERM or SIGINT, on the address HOST and the port FLOWER_PORT.
 
-    Flower's own options come from its variables (`FLOWER_MAX_TASKS`, `FLOWER_URL_PREFIX`, …).
+    Flower's own options come from its variables (`FLOWER_MAX_TASKS`, `FLOWER_URL_PREFIX`, …). Its password may stand in
+    the file that `FLOWER_BASIC_AUTH__FILE` names.
 
     Raises:
         OpaError: it cannot be started: it is not installed, has no password on an address that others reach, and so on.
         SystemExit: flower ended, with its status.
     """
     need("flower", by="MODE=flower", extra="flower")
+    _read_password_file()
     _check_password(config.HOST)
     _check_options()
     from opa.bootstrap import prepare
@@ -75,6 +78,24 @@ def serve(config: Config) -> None:
 def serve_alone(config: Config) -> None:
     """The same: it is one process always, and nothing of it is reloaded."""
     serve(config)
+
+
+def _read_password_file() -> None:
+    """Put the password where flower reads it, as if it had been set."""
+    variable = f"{PASSWORD}{SUFFIX}"
+    file = os.environ.get(variable)
+    if file is None:
+        return
+    where = f"environment variable {variable}"
+    if os.environ.get(PASSWORD):
+        problem = (
+            f"the password of flower is set twice, by the environment variables {PASSWORD} and {variable} ({file})"
+        )
+        raise StartError(problem, where=where, hint="Unset one of them")
+    try:
+        os.environ[PASSWORD] = read_value(file)
+    except ValueFileError as error:
+        raise StartError(f"{PASSWORD}: {error}", where=where) from error
 
 
 def _check_password(host: str) -> None:

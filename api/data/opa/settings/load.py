@@ -6,7 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from opa.errors import SettingsError
 from opa.settings.ambiguous import in_variable
 from opa.settings.config import FOLDER_SETTING, Config
 from opa.settings.files import DEFAULT_SECTION
-from opa.settings.plain import PlainSettings, plain_settings
+from opa.settings.plain import PlainSettings, literal_value, plain_settings
 from opa.settings.schema import (
     ALIASES,
     LISTS,
@@ -28,16 +28,14 @@ from opa.settings.schema import (
 )
 from opa.settings.sources import (
     FOLDER_VARIABLE,
-    PREFIX,
     Layer,
     Sources,
     default_layers,
     find_sources,
     folder_source,
-    setting_variables,
-    variable_texts,
 )
 from opa.settings.validation import Checked, check
+from opa.settings.variables import Variable, Variables, read_variables
 
 if TYPE_CHECKING:
     from opa.settings.merge import MergedSettings
@@ -64,8 +62,10 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
         SettingsError: a file does not parse or settings are wrong; `mistakes` has a line for each.
     """
     sources = find_sources(base, base_name)
-    plain = None if sources.mistakes else plain_settings(sources.layers, setting_variables())
-    found = _by_dynaconf(sources) if plain is None else _checked(plain)
+    variables = read_variables()
+    sources.mistakes += variables.mistakes
+    plain = None if sources.mistakes else plain_settings(sources.layers, variables.found)
+    found = _by_dynaconf(sources, variables) if plain is None else _checked(plain)
     for warning in (*sources.warnings, *found.warnings, *found.checked.warnings):
         logger.warning("%s", warning)
     if mistakes := (*sources.mistakes, *found.mistakes, *found.checked.mistakes):
@@ -73,7 +73,7 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
 
     folder = {FOLDER_SETTING: str(sources.folder)}
     where = found.sources | {(FOLDER_SETTING,): folder_source()}
-    return Config(found.values | found.checked.settings | folder, where, texts=variable_texts())
+    return Config(found.values | found.checked.settings | folder, where, texts=variables.texts())
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ def _checked(plain: PlainSettings) -> _Found:
     return _Found(plain.values, plain.sources, (), tuple(plain.warnings), check(plain.values, plain.sources))
 
 
-def _by_dynaconf(sources: Sources) -> _Found:
+def _by_dynaconf(sources: Sources, variables: Variables) -> _Found:
     from opa.settings.merge import MergedSettings
 
     merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
     try:
         with time_limit(TIME_LIMIT), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="dynaconf")  # they repeat the value, which may be a secret
-            values = _merge(sources, merged)
+            values = _merge(sources, variables, merged)
             checked = check(values, merged.sources, already_wrong=merged.mistakes.keys())
     except TimeLimitError:
         name, source = merged.at
@@ -117,20 +117,23 @@ def default_of(name: str) -> Any:
     return merged.values()[name]
 
 
-def _merge(sources: Sources, merged: MergedSettings) -> dict[str, Any]:
+def _merge(sources: Sources, variables: Variables, merged: MergedSettings) -> dict[str, Any]:
     for layer in sources.layers:
         merged.add(_tidied(layer, sources))
-    for name, text in setting_variables():
-        source = f"environment variable {PREFIX}{name}"
-        merged.at = (name, source)
-        sources.warnings += in_variable(name, text, source)
-        value = _variable_value(name, text, merged)
-        merged.add(_tidied(Layer(source, {name: value}), sources))
+    for variable in variables.found:
+        merged.at = (variable.name, variable.source)
+        if variable.is_literal:
+            layer = Layer(variable.source, {variable.name: literal_value(variable)}, is_literal=True)
+        else:
+            sources.warnings += in_variable(variable.name, variable.text, variable.source)
+            layer = Layer(variable.source, {variable.name: _variable_value(variable, merged)})
+        merged.add(_tidied(layer, sources))
     return merged.values()
 
 
-def _variable_value(name: str, text: str, merged: MergedSettings) -> Any:
+def _variable_value(variable: Variable, merged: MergedSettings) -> Any:
     """The value of an environment variable. Where the setting is a text, "1.10" is no number."""
+    name, text = variable.name, variable.text
     try:
         value = merged.parse_variable(text)
     except Exception:  # noqa: BLE001 - `add` parses it again and reports it together with all other mistakes
@@ -167,7 +170,7 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             plain = without_python(value) if path_of(name)[0] in PLAIN else value
             is_text = name in LISTS and isinstance(plain, str) and not plain.startswith("@")
             values[key] = split_list(plain) if is_text else plain
-    return Layer(layer.source, values, layer.merge)
+    return replace(layer, values=values)
 
 
 def _warn_of_alias(name: str, source: str, sources: Sources) -> None:

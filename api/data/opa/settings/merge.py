@@ -80,17 +80,18 @@ class MergedSettings:
         for key, written in layer.values.items():
             self.at = (".".join(path_of(str(key)[:_SHOWN])), layer.source)
             try:
-                self._check(str(key), written)
-                self._set(str(key), written, layer)
+                self._check(str(key), written, is_literal=layer.is_literal)
+                set_value = self._set_literal if layer.is_literal else self._set
+                set_value(str(key), written, layer)
             except Exception as error:  # noqa: BLE001 - converters such as @int raise what they like
                 path = path_of(str(key))
                 self._note_mistake(path, _reason(error, _holds_secret(".".join(path), written, error)), layer.source)
 
-    def _check(self, key: str, written: Any) -> None:
+    def _check(self, key: str, written: Any, *, is_literal: bool) -> None:
         """Refuse what is nested so deeply that merging it would end in the middle."""
         if len(path_of(key)) > MAX_DEPTH:
             raise NestingError(TOO_DEEP)
-        if isinstance(written, str) and written.count("[") + written.count("{") > MAX_DEPTH:
+        if isinstance(written, str) and not is_literal and written.count("[") + written.count("{") > MAX_DEPTH:
             written = self.parse_variable(written)
             written = written.unwrap() if isinstance(written, MetaValue) else written
         check_nesting(written)
@@ -115,14 +116,24 @@ class MergedSettings:
             key, value, merge = name, _with(before, inner, value), False
         self._dynaconf.set(key, value, loader_identifier=SourceMetadata("opa", layer.source), merge=merge)
         merged = self._raw(name)
-        former = self._forget_sources(name)
         if merged is _MISSING:
+            self._forget_sources(name)
             self._names.pop(name, None)
             return
-        after = _settled(merged, before, given)
+        self._put(name, _settled(merged, before, given), before, given, layer.source)
+
+    def _set_literal(self, key: str, written: Any, layer: Layer) -> None:
+        """The same for a value in which dynaconf is to find no marks: it does not get to see it."""
+        name, *inner = path_of(key)
+        before = self._raw(name)
+        inner = _as_spelled(inner, before)
+        self._put(name, _with(before, inner, written), before, _nested(inner, written), layer.source)
+
+    def _put(self, name: str, after: Any, before: Any, given: Any, source: str) -> None:
+        """Store what the setting is `after` the merge, and where each value in it comes from."""
+        attribution = _Attribution(self._forget_sources(name), source)
         self._dynaconf.store[name] = self._as_node(after)
         self._names[name] = None
-        attribution = _Attribution(former, layer.source)
         self.sources |= attribution.of((name,), after, before, given)
 
     @staticmethod

@@ -15,6 +15,7 @@ from typing import Any
 from opa.settings.ambiguous import in_variable
 from opa.settings.schema import ALIASES, LISTS, TEXTS, path_of, split_list
 from opa.settings.sources import DEFAULTS_FILE, FOLDER_VARIABLE, PREFIX, Layer
+from opa.settings.variables import Variable
 
 KeyPath = tuple[str, ...]
 
@@ -45,12 +46,12 @@ class PlainSettings:
         self.sources |= dict.fromkeys(_leaves((name,), value), source)
 
 
-def plain_settings(layers: Iterable[Layer], variables: Iterable[tuple[str, str]]) -> PlainSettings | None:
+def plain_settings(layers: Iterable[Layer], variables: Iterable[Variable]) -> PlainSettings | None:
     """The settings; None where dynaconf has to say what they are.
 
     Args:
         layers: those before the variables.
-        variables: names without prefix, and texts.
+        variables: those of the environment.
     """
     settings = PlainSettings()
     for layer in layers:
@@ -61,21 +62,21 @@ def plain_settings(layers: Iterable[Layer], variables: Iterable[tuple[str, str]]
                 return None  # it may be merged
             settings.put(name, deepcopy(value), layer.source)
     seen: set[str] = set()
-    for name, text in variables:
-        if name.upper() in seen or not _put_variable(settings, name, text):
+    for variable in variables:
+        if variable.name.upper() in seen or not _put_variable(settings, variable):
             return None
-        seen.add(name.upper())
+        seen.add(variable.name.upper())
     return settings
 
 
-def _put_variable(settings: PlainSettings, name: str, text: str) -> bool:
+def _put_variable(settings: PlainSettings, variable: Variable) -> bool:
     """Whether it is a plain one."""
-    value = _value(name.upper(), text)
+    name, source = variable.name, variable.source
+    value = literal_value(variable) if variable.is_literal else _value(name.upper(), variable.text)
     if value is None or not _NAME.fullmatch(name) or "DYNACONF" in name.upper():
         return False
     if name.upper() in ALIASES or name.upper() == FOLDER_VARIABLE.removeprefix(PREFIX):
         return False
-    source = f"environment variable {PREFIX}{name}"
     first, *inner = path_of(name)
     before = settings.values.get(first)
     if not inner:
@@ -89,8 +90,14 @@ def _put_variable(settings: PlainSettings, name: str, text: str) -> bool:
         around, key = found
         around[key] = value
         settings.sources[first, *(step.upper() for step in inner)] = source
-    settings.warnings += in_variable(name, text, source)
+    if not variable.is_literal:
+        settings.warnings += in_variable(name, variable.text, source)
     return True
+
+
+def literal_value(variable: Variable) -> Any:
+    """The value of one whose text is not to be interpreted: that text, or the list of texts that a known setting is."""
+    return split_list(variable.text) if variable.name.upper() in LISTS else variable.text
 
 
 def _value(name: str, text: str) -> Any:

@@ -16,7 +16,7 @@ from opa.settings.ambiguous import in_yaml, is_own
 from opa.settings.files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
 from opa.settings.foreign_files import foreign_file
 from opa.settings.inherited import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
-from opa.settings.schema import KNOWN, path_of
+from opa.settings.schema import KNOWN
 from opa.settings.service_links import service_links
 
 DEFAULTS_FILE = defaults.FILE
@@ -43,11 +43,13 @@ class Layer:
         source: the place, for people.
         values: as written there; names in any case, nested ones also as `A__B` or `A.B`.
         merge: whether all its dicts and lists are merged with what is there; None where it does not say.
+        is_literal: whether its values stand for themselves, whatever marks are in them.
     """
 
     source: str
     values: Mapping[str, Any]
     merge: bool | None = None
+    is_literal: bool = False
 
 
 @dataclass
@@ -145,15 +147,6 @@ def setting_variables() -> list[tuple[str, str]]:
         for name, value in os.environ.items()
         if name.startswith(PREFIX) and name not in others
     )
-
-
-def variable_texts() -> dict[tuple[str, ...], str]:
-    """What stands in the variables that are settings of plugins, by path: their models say what is a text.
-
-    One that says by a mark of dynaconf what it is (`@int 1`) is not among them.
-    """
-    texts = {path_of(name.upper()): text for name, text in setting_variables() if not text.startswith("@")}
-    return {path: text for path, text in texts.items() if path[0] == "PLUGIN_SETTINGS"}
 
 
 def variables_of_services() -> list[str]:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from opa._util.masking.secrets import mask_setting
 from opa._util.suggestions import misspelt
 from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
+from opa.settings.value_files import is_from_file
 
 _CLOSE = 0.88
 _WITHOUT_PREFIX = frozenset({"ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "CELERY_PARAMS", "CELERY_COMMAND"})
@@ -103,6 +104,7 @@ def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> st
         problem += ", in quotes"
     # A mapping, or a text in place of one, may hold a whole configuration, passwords and all.
     is_shown = kind != "missing" and kind not in _MAPPINGS and not isinstance(value, Mapping)
+    is_shown = is_shown and not is_from_file(source_of(path, sources))
     shown = f"is {show(name, value)}, " if is_shown else ""
     return f"{name}: {shown}{problem} ({source_of(path, sources)})"
 
