@@ -23,7 +23,8 @@ ROOMS = {
 
 def test_each_room_is_described() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    assert [room for room in sorted(ROOMS) if not re.search(rf"\b{room}(/|\.py)", page)] == []
+    missing = [room for room in sorted(ROOMS) if not re.search(rf"\b{room}(/|\.py)", page)]
+    assert missing == [], "docs/architecture.md has no line for these, under The rooms"
 
 
 def test_each_room_stands_in_the_order_in_which_rooms_may_import() -> None:
@@ -31,21 +32,22 @@ def test_each_room_stands_in_the_order_in_which_rooms_may_import() -> None:
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     ordered = {room.strip().removeprefix("opa.") for layer in layers for room in layer.split("|")}
     alone = {"healthcheck", "plugins", "utils"}  # what imports nothing, or what is public alone
-    assert ordered == ROOMS - alone
+    assert ordered == ROOMS - alone, "the layers of [tool.importlinter] in api/pyproject.toml are not the rooms"
 
 
 def test_each_module_that_is_named_is_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page)
     assert named
-    assert [name for name in named if not PACKAGE.joinpath(name.removeprefix("opa/")).is_file()] == []
+    gone = [name for name in named if not PACKAGE.joinpath(name.removeprefix("opa/")).is_file()]
+    assert gone == [], "docs/architecture.md names modules that do not exist"
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
     """The table of public names in `opa/__init__.py` is one of strings: nothing is imported before it is asked for."""
     graph = imports_of(PACKAGE)
     assert len(graph) > 200
-    assert circle_in(graph) == []
+    assert circle_in(graph) == [], "move what both need into a module below them: docs/architecture.md, The rooms"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_no_module_but_one_has_state_of_its_own() -> None:
         for file in PACKAGE.rglob("*.py")
         if file != home and (places := list(changed_state(file.read_text(), package="opa", home=HOME)))
     }
-    assert found == {}
+    assert found == {}, "state of the process belongs in current.py: docs/architecture.md, The rooms"
 
 
 @pytest.mark.parametrize(

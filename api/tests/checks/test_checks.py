@@ -1,19 +1,23 @@
-"""Where the mistakes are told."""
+"""Which checks there are, and where their findings are reported."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import opa.checks
 from opa.checks import findings_in_application, findings_in_plugins
 from opa.checks.components import mistakes_at_start
 from tests import programs
 from tests.examples.examples import EXAMPLES
 from tests.project import Project
+
+CHECK = re.compile(r"^def ([a-z]\w*)\([^)]*\) -> Iterator\[Finding\]:", re.MULTILINE)
 
 IN_PLUGINS = {
     "a.py": "from opa import get_router, task\n\napi = get_router()\napi.get('/x')(lambda: 1)\n",
@@ -25,6 +29,14 @@ IN_PLUGINS = {
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if name != "ENV"}
     return programs.run([sys.executable, *command], env=environ | {"OPA_LOG_FORMAT": "text"} | variables)
+
+
+def test_each_check_is_called() -> None:
+    home = Path(opa.checks.__file__)
+    checks = [name for file in home.parent.glob("*.py") if file != home for name in CHECK.findall(file.read_text())]
+    assert len(checks) > 20
+    forgotten = [name for name in checks if f"{name}(" not in home.read_text()]
+    assert forgotten == [], "checks/__init__.py does not call these"
 
 
 @pytest.fixture

@@ -33,11 +33,12 @@ def by_name(convention: Convention) -> str:
 def test_the_page_has_the_table_of_the_code() -> None:
     rows = [line for line in PAGE.read_text().partition("\n## ")[0].splitlines() if line.startswith("| `")]
     without_links = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row) for row in rows]
-    assert without_links == [f"| `{c.name}` | {c.kind} | {c.does} | `{c.found_by}` |" for c in CONVENTIONS]
+    table = [f"| `{c.name}` | {c.kind} | {c.does} | `{c.found_by}` |" for c in CONVENTIONS]
+    assert without_links == table, "docs/conventions.md has another table than loading/conventions.py"
 
 
 def test_each_convention_that_is_declared_is_in_the_table() -> None:
-    assert sorted(CONSTANTS.values(), key=by_name) == sorted(CONVENTIONS, key=by_name)
+    assert sorted(CONSTANTS.values(), key=by_name) == sorted(CONVENTIONS, key=by_name), "CONVENTIONS lacks a constant"
 
 
 def test_no_two_conventions_of_one_kind_have_one_name() -> None:
@@ -79,7 +80,7 @@ def test_no_code_asks_a_plugin_for_a_name_that_is_not_in_the_table() -> None:
         if not isinstance(call.args[0], ast.Attribute) or call.args[0].attr not in CONSTANTS
         if (module, ast.unparse(call.args[0])) != ("loading/importing.py", "convention")
     ]
-    assert asked == []
+    assert asked == [], "take the name from loading/conventions.py"
 
 
 def test_no_code_asks_for_a_group_that_is_not_in_the_table() -> None:
@@ -89,7 +90,7 @@ def test_no_code_asks_for_a_group_that_is_not_in_the_table() -> None:
         for module, call in calls(method)
         if ast.unparse(call.func).endswith(f"groups.{method}") and call.args and isinstance(call.args[0], ast.Constant)
     ]
-    assert asked == []
+    assert asked == [], "take the name of the group from loading/conventions.py"
 
 
 def test_no_other_file_of_a_plugin_is_looked_for() -> None:
@@ -103,7 +104,7 @@ def test_no_other_file_of_a_plugin_is_looked_for() -> None:
         and re.fullmatch(r"[\w-]+\.(json|toml|py)", node.value)
         and node.value != "__init__.py"
     ]
-    assert found == []
+    assert found == [], "take the name of the file from loading/conventions.py"
 
 
 DECLARES = """
