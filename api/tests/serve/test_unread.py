@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from opa.serve import protocol
+from opa.serve.unread import read_steps
 from opa.settings.load import Config
 from tests.project import Project
 from tests.serve.raw import get
@@ -90,3 +92,52 @@ def test_a_client_that_reads_slowly_is_served_until_it_reads_no_more(config: Con
             client.close()
 
     uvloop.run(attempt())
+
+
+@pytest.mark.parametrize(("bytes_per_second", "is_kept"), [(50, False), (400, True)])
+def test_a_client_that_reads_a_few_bytes_now_and_then_does_not_hold_its_answer(
+    config: Config, monkeypatch: pytest.MonkeyPatch, bytes_per_second: int, is_kept: bool
+) -> None:
+    async def attempt() -> None:
+        async with served(config, send_all) as server:
+            client, transport = await connect(server, "/")
+            clock = itertools.count()
+            for second in range(5 * IDLE):
+                read = second * bytes_per_second
+                monkeypatch.setattr(protocol, "unread_bytes", lambda _, read=read: len(WHOLE) - read)
+                monkeypatch.setattr(protocol, "read_steps", lambda _, step, __, read=read: read // step)
+                sweep(server, clock, 1)
+            was_closed = transport.is_closing()
+            client.close()
+            assert was_closed is not is_kept
+
+    uvloop.run(attempt())
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_what_was_read_is_counted_by_the_kernel_where_it_does(family: str) -> None:
+    async def attempt() -> None:
+        ends = socket.socketpair() if family == "unix" else connected()
+        writer: Any
+        _, writer = await asyncio.open_connection(sock=ends[0])
+        counted = read_steps(writer.transport, 1000, 5)
+        writer.write(b"x" * 100_000)
+        await asyncio.to_thread(read_all, ends[1], 100_000)
+        await until(lambda: read_steps(writer.transport, 1000, 5) >= counted + (100 if family == "tcp" else 0))
+        assert family == "tcp" or counted == -5
+        writer.close()
+        ends[1].close()
+
+    asyncio.run(attempt())
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        return client, server.accept()[0]
+
+
+def read_all(end: socket.socket, size: int) -> None:
+    while size:
+        size -= len(end.recv(size))

@@ -22,7 +22,7 @@ from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
 from opa.serve.answer import AnswerTransport
 from opa.serve.left import Left
-from opa.serve.unread import unread_bytes
+from opa.serve.unread import read_steps, unread_bytes
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
@@ -42,6 +42,8 @@ MAX_LINGERING = 32
 MAX_UNREAD_BYTES = 1_048_576
 """Bytes of a body at most that nobody has asked for. uvicorn stops reading at 64 KB, but a look at whether the client
 is still there makes it go on."""
+MIN_READ_BYTES_PER_SECOND = 240
+"""What the slowest client reads of an answer, seen over IDLE_TIMEOUT."""
 LINGER_TIMEOUT = 5.0
 """Seconds that a client has to see its last answer while it still sends. Closed at once, the connection would be reset,
 and the answer lost."""
@@ -65,14 +67,17 @@ class _Doing(NamedTuple):
     Attributes:
         name: one of those above.
         cycle: the request.
-        unsent: bytes of an answer that the client has not read.
+        unsent: whether there are bytes of an answer that the client has not read.
+        read: how much it has read, in steps as well: a few bytes now and then would hold the answer, its memory and its
+            place among the requests, for as long as one likes.
         progress: how much of its body has come, in steps: a byte now and then is none.
         is_whole: whether all of the body has.
     """
 
     name: str
     cycle: RequestResponseCycle | None
-    unsent: int
+    unsent: bool
+    read: int
     progress: int
     is_whole: bool
 
@@ -603,7 +608,10 @@ class HttpProtocol(compat.HttpProtocol):
             name = ANSWER if cycle.response_started else REQUEST
         progress = self._body_bytes // MIN_BYTES_PER_SECOND if name == REQUEST else 0
         is_whole = cycle is None or not cycle.more_body
-        return _Doing(name, cycle, unread_bytes(self.transport), progress, is_whole)
+        unread = unread_bytes(self.transport)
+        step = max(MIN_READ_BYTES_PER_SECOND * self._shared.idle_time, 1)
+        read = read_steps(self.transport, step, unread) if unread else 0
+        return _Doing(name, cycle, bool(unread), read, progress, is_whole)
 
     def _end_slow_request(self, doing: _Doing, took: float) -> None:
         cycle: Any = doing.cycle
