@@ -59,7 +59,7 @@ def test_plugins_read_what_runs_while_they_are_imported_and_afterwards(
     assert (manager.mode, found.module.seen, state["runner"]) == (mode, runner, runner)
 
 
-def test_who_only_looks_at_the_plugins_runs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_the_plugins_runs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(state, "runner", "mine")
     assert (project.prepare().mode, state["runner"]) == ("", "mine")
 

@@ -67,7 +67,7 @@ def own_environment() -> dict[str, str]:
     }
 
 
-def test_it_says_what_it_is_whose_and_under_which_licence(metadata: Message) -> None:
+def test_the_metadata_has_description_authors_and_licence(metadata: Message) -> None:
     assert metadata["Name"] == "opa-stack"
     assert metadata["Author"] == "opa-stack maintainers"
     assert metadata["License-Expression"] == "MIT"

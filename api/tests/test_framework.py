@@ -28,7 +28,7 @@ def things(project: Project) -> Project:
     return project
 
 
-def test_it_has_the_groups_in_order_and_read_only(things: Project) -> None:
+def test_a_framework_has_the_groups_in_order_and_read_only(things: Project) -> None:
     framework = Framework()
     assert list(framework.plugins) == ["hooks"]
     assert len(framework.plugins) == 1

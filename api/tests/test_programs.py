@@ -71,7 +71,7 @@ def is_forked(**options: object) -> bool:
     return isinstance(program, programs.ForkedProgram)
 
 
-def test_it_is_known_as_what_this_run_has_started() -> None:
+def test_a_program_is_known_as_one_of_this_run() -> None:
     program = start("import time; time.sleep(60)")
     assert f"{RUN}={os.environ[RUN]}" in Path(f"/proc/{program.pid}/environ").read_text().split("\0")
     program.kill()
@@ -89,14 +89,14 @@ def test_a_signal_ends_it() -> None:
     assert program.poll() == -signal.SIGKILL
 
 
-def test_one_that_takes_too_long_is_ended() -> None:
+def test_a_program_that_takes_too_long_is_ended() -> None:
     started = time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired):
         programs.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
     assert time.monotonic() - started < 30
 
 
-def test_it_is_not_forked_where_that_could_make_a_difference(tmp_path: Path) -> None:
+def test_a_program_is_not_forked_where_that_could_make_a_difference(tmp_path: Path) -> None:
     assert is_forked(cwd=tmp_path, env={**os.environ, "OPA_MINE": "1"})
     for name in ("PYTHONHASHSEED", "LC_ALL", "LOGURU_LEVEL", "ENVVAR_PREFIX_FOR_DYNACONF"):
         assert not is_forked(cwd=tmp_path, env={**os.environ, name: "1" if name != "LC_ALL" else "C"}), name

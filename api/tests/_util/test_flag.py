@@ -33,7 +33,7 @@ def test_a_wait_ends_with_its_time() -> None:
     assert not flag.wait(-1)
 
 
-def test_it_is_set_any_number_of_times() -> None:
+def test_a_flag_can_be_set_any_number_of_times() -> None:
     flag = Flag()
     for _ in range(100_000):
         flag.set()

@@ -14,7 +14,7 @@ UNUSED = "from opa import BaseMiddleware\nclass Gate(BaseMiddleware): ...\nclass
 SENDS = "def build(): ...\ndef send():\n    build.delay()\n"
 
 
-def test_it_is_that_of_the_plugins_that_are_in_with_their_submodules(project: Project) -> None:
+def test_the_code_is_that_of_the_loaded_plugins_with_their_submodules(project: Project) -> None:
     project.plugin("a.py", "x = 1")
     project.settings(PLUGIN_FAILURE="skip")
     project.plugin("broken.py", "import not_there")

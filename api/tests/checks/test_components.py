@@ -61,14 +61,16 @@ def test_an_unknown_component_of_a_route_is_reported_with_plugin_route_place_and
         ("websocket", "socket: WebSocket, found=Depends(repository)"),
     ],
 )
-def test_it_is_found_in_each_place_where_a_route_may_ask_for_it(project: Project, method: str, parameter: str) -> None:
+def test_an_unknown_component_is_found_in_each_place_of_a_route(project: Project, method: str, parameter: str) -> None:
     project.plugin("a.py", ROUTE.format(method=method, name="nowhere", parameter=parameter))
     (line,) = told(project)
     assert "/x of plugin 'a' asks for the component 'nowhere'" in line
     assert line.endswith(". Add it there, or use one of these: mongodb, walrus, aioredis, celery")
 
 
-def test_it_is_found_in_the_dependencies_of_an_included_router_and_told_once_a_plugin(project: Project) -> None:
+def test_an_unknown_component_in_dependencies_of_an_included_router_is_reported_once_for_each_plugin(
+    project: Project,
+) -> None:
     project.plugin(
         "a.py",
         """

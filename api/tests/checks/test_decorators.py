@@ -37,5 +37,5 @@ def test_the_error_says_what_to_write(project: Project) -> None:
         "from opa import task\n@task\ndef hello(): ...",
     ],
 )
-def test_others_are_not_reported(project: Project, code: str) -> None:
+def test_other_decorators_are_not_reported(project: Project, code: str) -> None:
     assert told(project, code) == []

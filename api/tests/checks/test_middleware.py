@@ -36,10 +36,10 @@ def test_a_middleware_that_nothing_adds_is_reported_with_what_to_do(project: Pro
         "class Gate(BaseMiddleware): ...\nclass _Other(Gate): ...",
     ],
 )
-def test_one_that_is_used_is_not_reported(project: Project, code: str) -> None:
+def test_middleware_in_use_is_not_reported(project: Project, code: str) -> None:
     assert told(project, code) == []
 
 
-def test_one_that_the_settings_name_is_not_reported(project: Project) -> None:
+def test_middleware_of_the_settings_is_not_reported(project: Project) -> None:
     project.settings(MIDDLEWARE=["a.Gate"])
     assert told(project, "class Gate(BaseMiddleware): ...") == []

@@ -32,7 +32,7 @@ def test_a_mount_without_the_prefix_of_its_router_is_reported(project: Project) 
     ]
 
 
-def test_so_is_one_in_an_included_router_and_where_it_is_served_is_true(project: Project) -> None:
+def test_a_mount_in_an_included_router_is_reported_with_the_path_where_it_is_served(project: Project) -> None:
     project.plugin("a.py", INNER)
     (line,) = told(project)
     assert "is served at /p/more/files, not at /p/more/in/files" in line

@@ -50,7 +50,7 @@ def test_sending_a_function_that_is_no_task_is_reported(project: Project) -> Non
         "class Shop:\n    def send(self):\n        return [build.s(x) for x in range(3)]",
     ],
 )
-def test_it_is_reported_wherever_it_stands(project: Project, code: str) -> None:
+def test_a_call_is_reported_wherever_it_is(project: Project, code: str) -> None:
     assert len(told(project, code)) == 1
 
 

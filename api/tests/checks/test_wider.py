@@ -34,7 +34,7 @@ def test_a_route_behind_a_wider_one_is_reported_with_what_to_do(project: Project
         ("websocket('/w/{id}')", "websocket('/w/all')"),
     ],
 )
-def test_it_is_never_reached_whatever_its_parameters_are(project: Project, wider: str, narrow: str) -> None:
+def test_a_hidden_route_is_reported_whatever_its_parameters_are(project: Project, wider: str, narrow: str) -> None:
     assert len(told(project, wider, narrow)) == 1
     assert told(project, narrow, wider) == []
 
@@ -53,7 +53,7 @@ def test_it_is_never_reached_whatever_its_parameters_are(project: Project, wider
         ("get('/{a}/x')", "get('/x/{b}')"),
     ],
 )
-def test_one_that_is_reached_is_not_reported(project: Project, first: str, second: str) -> None:
+def test_a_route_that_can_be_reached_is_not_reported(project: Project, first: str, second: str) -> None:
     assert told(project, first, second) == []
 
 

@@ -188,7 +188,7 @@ def test_a_second_api_that_reloads_has_the_same_data(up: Up) -> None:
     assert log.read_text().count("beside opa up") == 1
 
 
-def test_one_that_was_killed_is_not_found_and_another_one_is_no_substitute(up: Up, tmp_path: Path) -> None:
+def test_a_killed_opa_up_is_not_found_and_another_one_is_no_substitute(up: Up, tmp_path: Path) -> None:
     with up_in(tmp_path / "project") as killed:
         killed.environ |= {"OPA_OPTIONAL_COMPONENTS__MONGODB__LOAD": "no"}
         killed.start("--no-reload")

@@ -31,7 +31,7 @@ def rows(output: str) -> dict[str, list[str]]:
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines if cells}
 
 
-def test_it_shows_every_setting_with_its_source(folder: SettingsFolder) -> None:
+def test_opa_config_shows_every_setting_with_its_source(folder: SettingsFolder) -> None:
     file = folder.file("a.yaml", "default: {PORT: 81, MINE: {a: [1, x]}}")
     folder.variables(ENV="dev", OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS__URL="redis://other")
 
@@ -51,7 +51,7 @@ def test_it_shows_every_setting_with_its_source(folder: SettingsFolder) -> None:
     assert set(folder.load().as_dict()) - {"OPTIONAL_COMPONENTS", "MINE"} <= set(shown)
 
 
-def test_it_masks_secrets(folder: SettingsFolder) -> None:
+def test_opa_config_masks_secrets(folder: SettingsFolder) -> None:
     folder.file("a.yaml", "default: {SECRET_KEY: hunter2, MINE: {API_TOKEN: hunter2, URL: 'redis://:hunter2@host'}}")
 
     for arguments in ([], ["--json"], ["SECRET_KEY"], ["MINE"], ["MINE", "--json"], ["MINE.API_TOKEN"]):

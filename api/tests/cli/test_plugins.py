@@ -16,7 +16,7 @@ def plugins(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in json.loads(result.stdout)}
 
 
-def test_it_shows_what_a_plugin_provides(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opa_plugins_shows_what_a_plugin_provides(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.plugin(
         "all.py",
         """
@@ -50,7 +50,7 @@ def test_it_shows_what_a_plugin_provides(project: Project, capsys: pytest.Captur
     ]
 
 
-def test_it_says_why_a_plugin_is_skipped(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opa_plugins_says_why_a_plugin_is_skipped(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.plugin("out.py", "raise RuntimeError('is not even imported')")
     project.settings(PLUGIN_BLACKLIST_LIST=["plugins/out"])
     row = plugins(capsys)["out"]
@@ -58,7 +58,7 @@ def test_it_says_why_a_plugin_is_skipped(project: Project, capsys: pytest.Captur
     assert row["reasons"] == ["in PLUGIN_BLACKLIST_LIST"]
 
 
-def test_it_says_which_plugins_of_the_same_name_are_hidden(
+def test_opa_plugins_says_which_plugins_of_the_same_name_are_hidden(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.plugin("same.py")

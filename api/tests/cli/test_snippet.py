@@ -22,7 +22,7 @@ def test_code_runs_with_the_names_it_is_given(runner: asyncio.Runner) -> None:
     assert seen == [3]
 
 
-def test_it_awaits_on_the_loop_of_the_runner(runner: asyncio.Runner) -> None:
+def test_a_snippet_awaits_on_the_loop_of_the_runner(runner: asyncio.Runner) -> None:
     loops: list[Any] = []
     code = "import asyncio\nloops.append(asyncio.get_running_loop())\nawait asyncio.sleep(0)"
     assert run_snippet(code, "<x>", {"loops": loops}, runner)

@@ -31,7 +31,7 @@ def rows() -> dict[str, dict[str, Any]]:
     return {row["task"]: row for row in json.loads(result.stdout)}
 
 
-def test_it_shows_each_task_with_its_place_queue_and_schedule(project: Project) -> None:
+def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(project: Project) -> None:
     file = project.plugin("reports.py", REPORTS)
     project.component("CELERY", "celery", BROKER_URL="pyamqp://rabbit.invalid", BACKEND_URL="redis://redis.invalid")
     assert rows() == {
@@ -67,7 +67,7 @@ def test_the_table_shows_the_same(project: Project) -> None:
     assert ["reports.plain", "celery", "-", f"{file}:12"] in lines
 
 
-def test_it_needs_no_broker(project: Project) -> None:
+def test_opa_tasks_list_needs_no_broker(project: Project) -> None:
     project.plugin("reports.py", REPORTS)
     assert rows()["mail"]["schedule"] == "every 90 s"
 

@@ -8,6 +8,6 @@ from typer.testing import CliRunner
 from opa.cli.commands import app
 
 
-def test_it_tells_its_version_and_that_of_python() -> None:
+def test_opa_version_prints_its_version_and_that_of_python() -> None:
     done = CliRunner().invoke(app, ["--version"])
     assert (done.exit_code, done.output) == (0, f"opa-stack {version('opa-stack')}, Python {python_version()}\n")

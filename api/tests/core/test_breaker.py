@@ -192,7 +192,7 @@ def test_coroutines_wait_no_longer_for_it_to_be_decided_than_threads(
     assert is_undecided(thing.breaker)
 
 
-def test_who_waits_in_an_asynchronous_guard_is_let_go(thing: Component) -> None:
+def test_a_call_that_waits_in_an_asynchronous_guard_is_ended(thing: Component) -> None:
     thing.is_gone = True
 
     async def wait() -> None:
@@ -205,7 +205,7 @@ def test_who_waits_in_an_asynchronous_guard_is_let_go(thing: Component) -> None:
     assert refused_component(refused.value) == "thing"
 
 
-def test_who_enters_an_asynchronous_guard_in_the_moment_in_which_it_opens_is_refused(
+def test_a_call_that_enters_an_asynchronous_guard_while_it_opens_is_refused(
     thing: Component, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thing.is_gone = True

@@ -128,7 +128,7 @@ def signatures(draw: st.DrawFn) -> inspect.Signature:
 
 @settings(max_examples=500)
 @given(signatures(), signatures())
-def test_it_says_so_just_where_some_call_of_the_definition_does_not_fit(
+def test_a_misfit_is_reported_exactly_if_some_call_of_the_definition_does_not_fit(
     defined: inspect.Signature, filled: inspect.Signature
 ) -> None:
     works = all(fits(filled, call) for call in calls(defined) if fits(defined, call))

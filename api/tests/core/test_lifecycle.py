@@ -60,7 +60,9 @@ def test_the_top_of_the_package_wins(project: Project, notes: list[str]) -> None
         assert notes == ["top ready", "apps startup"]
 
 
-def test_they_run_after_the_components_are_connected_and_get_what_they_name(project: Project, notes: list[str]) -> None:
+def test_lifecycle_functions_run_after_the_components_are_connected_and_get_their_parameters(
+    project: Project, notes: list[str]
+) -> None:
     project.plugin(
         "p.py",
         """

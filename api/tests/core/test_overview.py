@@ -6,7 +6,7 @@ from opa.core.overview import overview
 from tests.project import Project
 
 
-def test_it_names_and_counts_what_is_not_built_in(project: Project) -> None:
+def test_the_overview_names_and_counts_what_is_not_built_in(project: Project) -> None:
     project.plugin(
         "shop.py",
         "from opa import get_router, task\nrouter = get_router()\n@router.get('/a')\ndef a(): ...\n"

@@ -32,14 +32,16 @@ def mistakes(project: Project) -> tuple[str, ...]:
     return caught.value.mistakes
 
 
-def test_they_arrive_typed_by_attribute_by_depends_and_while_the_plugin_is_imported(project: Project) -> None:
+def test_plugin_settings_are_typed_by_attribute_by_depends_and_during_the_import(project: Project) -> None:
     project.plugin("reports.py", REPORTS)
     project.settings(PLUGIN_SETTINGS={"reports": {"url": "http://a", "token": "hunter2", "retries": "5"}})
     with project.client() as client:
         assert client.get("/reports").json() == ["http://a", 5, True, "http://a", "**********"]
 
 
-def test_they_come_through_every_layer_of_the_configuration(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugin_settings_come_from_every_layer_of_the_configuration(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.plugin("reports.py", REPORTS)
     project.settings(PLUGIN_SETTINGS={"reports": {"url": "http://a"}})
     project.plugin("more.yaml", "default:\n  PLUGIN_SETTINGS:\n    reports:\n      retries: 7\n", folder="settings")

@@ -53,7 +53,7 @@ def test_a_default_component_is_prepared_when_its_host_is_found(
     assert manager.component_states["walrus"].is_prepared is is_there
 
 
-def test_it_is_prepared_before_the_fork_where_its_host_is_known_to_be_there(waiting: Project) -> None:
+def test_a_component_is_prepared_before_the_fork_if_its_host_is_known(waiting: Project) -> None:
     manager = waiting.prepare()
     prepare_found(manager, {"redis"})
     assert manager.component_states["walrus"].is_prepared
@@ -89,7 +89,7 @@ def test_that_of_celery_is_prepared_at_once_where_something_is_for_it(
     assert manager.celery.conf.broker_url.startswith("pyamqp://")
 
 
-def test_who_asks_for_the_application_of_celery_gets_it_configured(
+def test_the_application_of_celery_is_configured_when_it_is_asked_for(
     waiting: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PendingTasks, "are_used", property(lambda self: self._application is not None))

@@ -131,7 +131,9 @@ def test_an_uncreatable_task_is_reported_where_it_is_used_and_others_continue(st
 
 
 @pytest.mark.parametrize(("plugin", "problem"), BROKEN.values(), ids=list(BROKEN))
-def test_it_stops_the_start_with_an_error_that_names_the_plugin(started: Project, plugin: str, problem: str) -> None:
+def test_a_broken_plugin_stops_the_start_with_an_error_that_names_it(
+    started: Project, plugin: str, problem: str
+) -> None:
     _with(started, plugin)
     if "AttributeError" in problem:  # what a driver prepares may be a mistake in its options
         with pytest.raises(ComponentError, match=problem):
@@ -145,7 +147,7 @@ def test_it_stops_the_start_with_an_error_that_names_the_plugin(started: Project
 
 
 @pytest.mark.parametrize(("plugin", "problem"), BROKEN.values(), ids=list(BROKEN))
-def test_it_is_skipped_and_all_others_are_served(started: Project, plugin: str, problem: str) -> None:
+def test_a_broken_plugin_is_skipped_and_all_others_are_served(started: Project, plugin: str, problem: str) -> None:
     _with(started, plugin)
     started.settings(PLUGIN_FAILURE="skip")
     with started.client() as client:

@@ -37,7 +37,7 @@ def processes(container: Container) -> int:
     return len(others)
 
 
-def test_it_runs_with_no_rights_at_all_as_any_user(run: Run) -> None:
+def test_the_image_runs_without_rights_as_any_user(run: Run) -> None:
     api = run(*HARDENED, "--user", "12345:12345")
     api.wait_until_healthy()
     assert api.get("/hello") == Answer(200, "world")
@@ -57,7 +57,7 @@ def test_a_worker_needs_no_rights_either_writes_json_and_stops_with_status_0(run
     assert all(json.loads(line)["level"] for line in worker.log.splitlines())
 
 
-def test_it_is_not_root_and_kubernetes_can_tell(image: str) -> None:
+def test_the_image_is_not_root_and_kubernetes_can_tell(image: str) -> None:
     user = docker("inspect", "-f", "{{.Config.User}}", image).strip()
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
     assert docker("run", "--rm", "--entrypoint", "id", image, "-u").strip() == user.split(":")[0]
@@ -138,7 +138,7 @@ def test_a_plugin_that_does_not_import_ends_it_with_one_line(image: str, tmp_pat
         assert "/plugins/broken.py" in line
 
 
-def test_it_stops_at_once_when_nothing_is_going_on(run: Run) -> None:
+def test_a_container_stops_at_once_when_it_is_idle(run: Run) -> None:
     api = run()
     api.wait_until_healthy()
     began = time.monotonic()
@@ -148,7 +148,7 @@ def test_it_stops_at_once_when_nothing_is_going_on(run: Run) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--env=MODE=worker", f"--env={CELERY_MUST_LOAD}")], ids=["api", "worker"])
-def test_it_stops_at_once_also_when_it_has_only_just_started(
+def test_a_container_stops_at_once_when_it_has_just_started(
     image: str, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     for pause in (0, 0, 0, 0.1, 0.2, 0.4, 0.8):

@@ -199,7 +199,7 @@ def test_what_a_middleware_reads_has_the_limit_of_the_settings(project: Project)
         assert answer.json() == {"detail": "the body of the request has more than 1000 bytes"}
 
 
-def test_who_reads_on_after_the_refusal_does_not_hide_it(project: Project) -> None:
+def test_reading_on_after_the_refusal_does_not_hide_it(project: Project) -> None:
     project.plugin(
         "reading_on.py",
         """

@@ -48,7 +48,7 @@ def untested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_it_is_said_in_one_line(untested: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fallback_is_one_line_of_the_log(untested: Project, capsys: pytest.CaptureFixture[str]) -> None:
     untested.app()
     lines = [line for line in capsys.readouterr().err.splitlines() if "0.999.0" in line]
     assert len(lines) == 1

@@ -213,7 +213,7 @@ def test_the_redirect_of_a_slash_holds_no_host_however_that_is_written(shop: Pro
     assert (answer.status_code, answer.headers["location"]) == (307, "/slash/?a=b")
 
 
-def test_it_keeps_the_path_under_which_a_proxy_serves_the_application(shop: Project) -> None:
+def test_a_redirect_keeps_the_path_under_which_a_proxy_serves_the_application(shop: Project) -> None:
     shop.settings(OPENAPI_PREFIX="/api/v1")
     with shop.client() as client:
         answer = client.get("/api/v1/slash?x=1", follow_redirects=False)
@@ -278,7 +278,7 @@ def test_a_page_opens_a_websocket_of_its_own_host_alone(shop: Project) -> None:
             assert not opens(client, origin, Host=host), (host, origin)
 
 
-def test_who_is_no_page_opens_a_websocket(shop: Project) -> None:
+def test_a_client_without_an_origin_opens_a_websocket(shop: Project) -> None:
     with shop.client() as client:
         assert opens(client, None)
 

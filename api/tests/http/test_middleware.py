@@ -125,14 +125,14 @@ def test_opts_that_a_class_does_not_take_stop_the_start(plugins: Project) -> Non
 
 
 @pytest.mark.parametrize("name", ["Swallows", "Answers"])
-def test_one_that_swallows_the_lifespan_is_named_and_stops_the_start(plugins: Project, name: str) -> None:
+def test_middleware_that_swallows_the_lifespan_is_named_and_stops_the_start(plugins: Project, name: str) -> None:
     plugins.settings(MIDDLEWARE=["mw.First", f"mw.{name}", "mw.Second"])
     with pytest.raises(RegistrationError) as caught, plugins.client():
         pass
     assert f"middleware 'mw.{name}' ({plugins.plugins}/mw.py) does not pass the lifespan on" in str(caught.value)
 
 
-def test_one_that_raises_while_the_application_starts_stops_the_start(plugins: Project) -> None:
+def test_middleware_that_raises_while_the_application_starts_stops_the_start(plugins: Project) -> None:
     plugins.plugin(
         "bad.py",
         """

@@ -68,7 +68,7 @@ def test_a_mounted_application_is_started_and_stopped_once(project: Project, tex
     assert seen(project, f"    {text}\n") == ["sub starts", "sub ends"]
 
 
-def test_one_that_a_plugin_runs_itself_is_not_run_again(project: Project) -> None:
+def test_a_lifespan_that_a_plugin_runs_itself_is_not_run_again(project: Project) -> None:
     text = """
     @asynccontextmanager
     async def mine(app):
@@ -82,7 +82,7 @@ def test_one_that_a_plugin_runs_itself_is_not_run_again(project: Project) -> Non
     assert seen(project, text) == ["sub starts", "mine starts", "sub ends"]
 
 
-def test_it_runs_within_the_plugin_that_mounts_it_and_what_it_mounts_within_it(project: Project) -> None:
+def test_a_lifespan_runs_within_that_of_its_plugin_and_of_the_application_that_mounts_it(project: Project) -> None:
     text = """
     sub.mount("/deeper", Starlette(lifespan=life("deeper")))
     router = get_router(lifespan=life("router"))
@@ -124,7 +124,7 @@ def test_handlers_of_events_run_too(project: Project) -> None:
     assert seen(project, text) == ["old starts"]
 
 
-def test_one_that_fails_stops_the_start_and_what_has_started_ends(project: Project) -> None:
+def test_a_failing_lifespan_stops_the_start_and_ends_what_has_started(project: Project) -> None:
     from opa import state
 
     text = """

@@ -157,7 +157,7 @@ def test_process_of_a_class_an_object_or_a_module_and_what_a_factory_makes(
         assert client.get("/notes").json() == [text]
 
 
-def test_they_stand_in_one_order_with_asgi_middleware(project: Project) -> None:
+def test_processors_are_in_one_order_with_asgi_middleware(project: Project) -> None:
     project.plugin(
         "asgi.py",
         """
@@ -244,7 +244,7 @@ def test_websockets_pass(project: Project) -> None:
     ],
     ids=str,
 )
-def test_one_that_cannot_be_made_stops_the_start(project: Project, member: Any, words: str) -> None:
+def test_a_processor_that_cannot_be_created_stops_the_start(project: Project, member: Any, words: str) -> None:
     with pytest.raises(GroupError, match=words), served(project, member):
         pass
 

@@ -148,7 +148,7 @@ def test_a_plugin_that_cannot_be_imported_twice_is_told_why(project: Project, mo
         "from opa import Setup\nclass Mine(Setup):\n    def run(self):\n        STEP",
     ],
 )
-def test_so_is_a_step_that_fails_the_second_time(project: Project, text: str) -> None:
+def test_a_step_that_fails_the_second_time_is_reported(project: Project, text: str) -> None:
     project.plugin("a.py", text.replace("STEP", "import builtins; vars(builtins).pop('there_once')"))
     builtins.there_once = True  # type: ignore[attr-defined]
     with project.client():

@@ -81,13 +81,15 @@ def test_its_version_is_that_of_its_package(project: Project, site: Path) -> Non
         project.prepare()
 
 
-def test_one_that_is_named_and_cannot_be_found_stops_the_start(project: Project) -> None:
+def test_a_listed_package_that_is_not_installed_stops_the_start(project: Project) -> None:
     project.settings(INSTALLED_PLUGINS=["nowhere.reports"])
     with pytest.raises(PluginPathError, match=r"'nowhere.reports' is not installed \(setting INSTALLED_PLUGINS\)"):
         project.prepare()
 
 
-def test_one_that_is_optional_warns_and_is_skipped(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_optional_package_that_is_not_installed_is_skipped_with_a_warning(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     project.settings(INSTALLED_PLUGINS=[{"name": "nowhere.reports", "optional": True}])
     assert loaded(project) == []
     assert "the optional plugin 'nowhere.reports'" in capsys.readouterr().err

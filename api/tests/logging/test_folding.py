@@ -98,7 +98,7 @@ def test_endless_recursion_stays_short() -> None:
         ("<string>", None),
     ],
 )
-def test_whose_a_file_is(file: str, library: str | None) -> None:
+def test_the_package_of_a_file_is_known(file: str, library: str | None) -> None:
     assert Owners().library_of(file) == library
 
 

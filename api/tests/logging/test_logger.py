@@ -576,7 +576,7 @@ def test_text_has_file_line_extra_and_traceback(capsys: pytest.CaptureFixture[st
     assert written.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
 
 
-def test_it_writes_where_standard_error_is_now(
+def test_the_log_writes_to_the_current_standard_error(
     lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import io
@@ -608,7 +608,7 @@ def test_the_timestamp_is_in_utc_wherever_the_machine_stands() -> None:
     assert abs(datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])) < timedelta(minutes=1)
 
 
-def test_it_works_before_it_is_set_up() -> None:
+def test_the_log_works_before_it_is_set_up() -> None:
     done = run("from opa import log; log.debug('no'); log.info('early')")
     (line,) = done.stderr.splitlines()
     assert json.loads(line)["message"] == "early"
@@ -620,7 +620,7 @@ def test_the_environment_says_how_before_it_is_set_up() -> None:
     assert not done.stderr.startswith("{")
 
 
-def test_it_works_in_a_process_that_was_forked_while_others_were_logging() -> None:
+def test_the_log_works_in_a_process_that_was_forked_while_others_were_logging() -> None:
     done = run(
         """
         import os, sys, threading

@@ -23,7 +23,7 @@ def test_a_process_that_serves_is_alive(project: Project) -> None:
         assert client.head("/healthz").status_code == 200
 
 
-def test_it_is_ready_with_the_components_that_there_are(project: Project) -> None:
+def test_the_api_is_ready_with_the_available_components(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
     project.component("HERE", "fake", URL="fake://user:hunter2@localhost")
     project.component("GONE", "fake", load="auto", URL="fake://user:hunter2@no-such-host.invalid")
@@ -57,7 +57,7 @@ def test_strangers_are_told_states_and_no_reasons(project: Project) -> None:
     assert "nowhere" not in answer.text
 
 
-def test_it_is_not_ready_before_its_components_are_connected(project: Project) -> None:
+def test_the_api_is_not_ready_before_its_components_are_connected(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
     project.component("HERE", "fake")
     answer = TestClient(project.app()).get("/readyz")  # without its lifespan, so nothing has connected
@@ -68,7 +68,7 @@ def test_it_is_not_ready_before_its_components_are_connected(project: Project) -
     }.items()
 
 
-def test_it_is_not_ready_after_its_components_are_disconnected(project: Project) -> None:
+def test_the_api_is_not_ready_after_its_components_are_disconnected(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
     project.component("HERE", "fake")
     with project.client() as client:

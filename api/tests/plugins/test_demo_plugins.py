@@ -59,7 +59,7 @@ def test_every_url_stands_under_demo_and_every_plugin_has_the_tag(demo: Project)
         assert all(path.startswith("/demo/") for path in client.get("/openapi.json").json()["paths"])
 
 
-def test_they_are_loaded_in_development(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_plugins_are_loaded_in_development(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (project.folder / "settings").iterdir():
         file.unlink()
     assert "opa:demo-plugins" not in project.config().PLUGIN_PATHS

@@ -250,7 +250,9 @@ def test_nothing_but_json_is_sent_or_read(sender: Project, redis_url: str) -> No
             _ = result.state
 
 
-def test_it_works_again_in_a_process_that_has_stopped_it(sender: Project, start_redis: Callable[[], Server]) -> None:
+def test_the_driver_works_again_in_a_process_that_has_stopped_it(
+    sender: Project, start_redis: Callable[[], Server]
+) -> None:
     url = start_redis().url
     connect(sender, url, url)
     for number in (1, 2):

@@ -28,20 +28,20 @@ def start_deaf(child: Child) -> None:
         child._process.stdout.readline()
 
 
-def test_it_says_how_it_has_ended(child: Child) -> None:
+def test_a_child_says_how_it_has_ended(child: Child) -> None:
     child.spawn([sys.executable, "-c", "raise SystemExit(7)"])
     assert child.status() == 7
     assert not child.runs
 
 
-def test_it_ends_within_its_limit(child: Child) -> None:
+def test_a_child_ends_within_its_limit(child: Child) -> None:
     child.spawn(["/bin/sleep", "60"])
     assert child.ends_within(60)
     assert child.status() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(("limit", "is_urgent"), [(0.1, False), (60, True)])
-def test_one_that_does_not_end_runs_until_it_is_killed(child: Child, limit: float, is_urgent: bool) -> None:
+def test_a_child_that_ignores_sigterm_runs_until_it_is_killed(child: Child, limit: float, is_urgent: bool) -> None:
     start_deaf(child)
     assert not child.ends_within(limit, lambda: is_urgent)
     assert is_running(child.pid)

@@ -93,7 +93,7 @@ def test_several_workers_and_a_debugger_are_refused(opa: Opa) -> None:
     assert re.match(r"error: a debugger attaches to one process, and 2 workers are asked for", opa.log)
 
 
-def test_it_waits_for_a_debugger_where_it_is_told_to(opa: Opa) -> None:
+def test_debugpy_wait_waits_for_a_debugger(opa: Opa) -> None:
     opa.plugin("double.py", PLUGIN.format(note=1))
     port = free_port()
     opa.start(OPA_DEBUGPY="true", OPA_DEBUGPY_PORT=str(port), OPA_DEBUGPY_WAIT="true")

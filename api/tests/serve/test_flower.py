@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_the_password_is_refused(tasks: TaskProject, passw
     assert "hunter2" not in process.log
 
 
-def test_it_shows_workers_and_what_became_of_tasks(tasks: TaskProject) -> None:
+def test_flower_shows_workers_and_the_outcome_of_tasks(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")
     flower = Flower(tasks, FLOWER_BASIC_AUTH="mary:hunter2")
     flower.wait_until_up()
@@ -224,7 +224,7 @@ def test_events_that_are_none_leave_its_pages_as_they_are(tasks: TaskProject) ->
     assert "Failed to capture" not in flower.process.log
 
 
-def test_it_writes_no_file(tasks: TaskProject) -> None:
+def test_flower_writes_no_file(tasks: TaskProject) -> None:
     before = {file.name for file in tasks.folder.rglob("*")}
     flower = Flower(tasks)
     flower.wait_until_up()

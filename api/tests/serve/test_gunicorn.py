@@ -179,7 +179,7 @@ def test_workers_that_fail_at_the_same_moment_are_one_line_too(opa: Opa) -> None
     assert "HaltServer" not in opa.log
 
 
-def test_it_stops_while_components_are_still_connecting(opa: Opa) -> None:
+def test_a_stop_while_components_are_connecting_ends_the_api(opa: Opa) -> None:
     opa.start(
         WEB_CONCURRENCY="2",
         OPA_COMPONENT_CONNECT_TIMEOUT="60",

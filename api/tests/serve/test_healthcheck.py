@@ -23,7 +23,7 @@ def check(**environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
 
 
-def test_it_asks_what_the_settings_say_and_not_only_the_variables(opa: Opa, tmp_path: Path) -> None:
+def test_the_health_check_uses_the_settings_and_not_only_the_variables(opa: Opa, tmp_path: Path) -> None:
     (opa.folder / "settings" / "mine.yaml").write_text("default:\n  HEALTH_URL: /alive\n")
     file = str(tmp_path / "health.json")
     opa.start(WEB_CONCURRENCY="1", HEALTH_FILE=file, OPA_HOST="0.0.0.0")
@@ -90,7 +90,7 @@ def test_a_mode_without_a_check_is_not_healthy(mode: str) -> None:
     assert check(MODE=mode).returncode == 1
 
 
-def test_it_imports_nothing_of_the_package() -> None:
+def test_the_health_check_imports_nothing_of_the_package() -> None:
     code = "import runpy, sys; runpy.run_path(sys.argv[1]); print([m for m in sys.modules if 'opa' in m])"
     command = [sys.executable, "-c", code, str(SCRIPT)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)

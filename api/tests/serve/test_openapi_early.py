@@ -108,7 +108,7 @@ def hold(opa: Opa) -> Path:
     return file
 
 
-def test_it_is_built_once_for_all_workers(opa: Opa) -> None:
+def test_the_document_is_built_once_for_all_workers(opa: Opa) -> None:
     opa.plugin("many.py", MANY)
     opa.start(WEB_CONCURRENCY="3", OPA_LOGLEVEL="debug")
     opa.wait_until_ready()

@@ -132,7 +132,7 @@ def test_a_request_that_hangs_does_not_hold_up_a_reload(opa: Opa) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_in_order_and_leaves_no_process(opa: Opa, number: int) -> None:
+def test_reload_stops_in_order_and_leaves_no_process(opa: Opa, number: int) -> None:
     opa.hello()
     start(opa)
     wait_for_hello(opa, "world")

@@ -28,7 +28,7 @@ async def length(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%d bytes" % size})
 
 
-def test_others_get_on_while_bodies_arrive_in_chunks_of_a_byte(
+def test_other_requests_are_served_while_bodies_arrive_in_chunks_of_a_byte(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handled = 0

@@ -138,7 +138,7 @@ CLIENTS, FRAMES = 3, 10_000
     ],
     ids=["parts", "messages"],
 )
-def test_others_get_on_while_websockets_get_tiny_frames(
+def test_other_requests_are_served_while_websockets_get_tiny_frames(
     project: Project, monkeypatch: pytest.MonkeyPatch, frames: bytes, answer: int
 ) -> None:
     app = Application()

@@ -158,7 +158,7 @@ def test_adopted_settings_are_seen_through_the_same_object(config: Config) -> No
     assert "GONE" not in mine
 
 
-def test_it_loads_when_it_is_first_asked_and_only_then(config: Config) -> None:
+def test_settings_are_loaded_on_first_use_and_only_then(config: Config) -> None:
     loaded = []
 
     def load() -> Config:
@@ -201,7 +201,7 @@ def test_python_and_tools_that_look_for_their_own_names_do_not_load(name: str) -
     assert not hasattr(lazy, name)
 
 
-def test_one_that_fails_to_load_tries_again_the_next_time(config: Config) -> None:
+def test_settings_that_fail_to_load_are_loaded_again_on_the_next_use(config: Config) -> None:
     results: list[Exception | Config] = [ValueError("no"), config]
 
     def load() -> Config:

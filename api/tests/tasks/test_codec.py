@@ -72,7 +72,7 @@ def test_these_arrive_with_their_type(value: Any) -> None:
     assert type(arrived) is type(value)
 
 
-def test_it_is_what_celery_takes_for_json() -> None:
+def test_encoded_arguments_are_json_for_celery() -> None:
     content_type, encoding, body = dumps({"__type__": "x", "__value__": 1}, serializer="json")
     assert content_type == "application/json"
     assert loads(body, content_type, encoding, accept={"application/json"}) == {"__type__": "x", "__value__": 1}

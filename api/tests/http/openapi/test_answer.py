@@ -53,7 +53,7 @@ def fastapis_answer(project: Project, root_path: str, **changes: Any) -> tuple[b
     ],
     ids=str,
 )
-def test_it_is_the_answer_of_fastapi(hello: Project, root_path: str, changes: dict[str, Any]) -> None:
+def test_the_answer_is_that_of_fastapi(hello: Project, root_path: str, changes: dict[str, Any]) -> None:
     app = hello.app()
     for name, value in changes.items():
         setattr(app, name, value)

@@ -160,7 +160,7 @@ def rich_app(**options: Any) -> FastAPI:
     ],
     ids=str,
 )
-def test_it_is_the_document_of_fastapi(options: dict[str, Any]) -> None:
+def test_the_document_is_that_of_fastapi(options: dict[str, Any]) -> None:
     app = rich_app(**options)
     document = build(app)
     assert app.openapi_schema is None

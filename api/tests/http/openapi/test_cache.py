@@ -158,7 +158,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_it_is_built_again_when_something_has_changed(
+def test_the_document_is_rebuilt_when_something_has_changed(
     app: Api, builds: Builds, change: Callable[[FastAPI], None]
 ) -> None:
     with TestClient(app) as client:

@@ -22,7 +22,7 @@ def text(schema: Any) -> bytes:
 
 
 @pytest.mark.parametrize("schema", [{}, SCHEMA, {"a": []}, {"paths": {200: {}, None: {}}}, {5: [], True: {}}], ids=str)
-def test_it_is_the_text_of_a_json_response(schema: dict[str, Any]) -> None:
+def test_the_text_is_that_of_a_json_response(schema: dict[str, Any]) -> None:
     document = encode(schema)
     assert document.body == text(schema)
     assert gzip.decompress(document.compressed) == document.body

@@ -110,7 +110,7 @@ def wait_for_runs(beat: Worker, number: int) -> None:
     wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=lambda: f"{number} runs\n{beat.log}")
 
 
-def test_it_sends_what_is_due_and_nothing_else(beats: TaskProject, servers: Servers) -> None:
+def test_beat_sends_what_is_due_and_nothing_else(beats: TaskProject, servers: Servers) -> None:
     beats.plugin("jobs.py", TICKING)
     beats.plugin("more.py", NIGHTLY)
     beat = start(beats)
@@ -463,7 +463,7 @@ def test_a_run_that_cannot_be_sent_is_put_off_and_not_lost(beats: TaskProject, s
     wait_for_runs(beat, 1)
 
 
-def test_it_writes_no_file(beats: TaskProject) -> None:
+def test_beat_writes_no_file(beats: TaskProject) -> None:
     beats.plugin("jobs.py", TICKING)
     before = {file for file in beats.folder.rglob("*") if "__pycache__" not in file.parts}
     beat = start(beats)
@@ -491,7 +491,7 @@ def test_a_task_that_no_plugin_has_is_reported_and_sent(beats: TaskProject, serv
 
 
 @pytest.mark.docker
-def test_it_continues_when_rabbitmq_comes_back(
+def test_beat_continues_when_rabbitmq_comes_back(
     project: Project, servers: Servers, start_rabbitmq: Callable[[], RabbitMQ]
 ) -> None:
     rabbitmq = start_rabbitmq()

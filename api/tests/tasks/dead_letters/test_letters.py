@@ -191,7 +191,7 @@ def test_looking_takes_none_away_however_often(jobs: TaskProject) -> None:
             assert [letter.arguments for letter in letters(app)] == ["(0,)", "(1,)", "(2,)"]
 
 
-def test_those_that_are_named_are_sent_again_and_the_rest_stay(jobs: TaskProject) -> None:
+def test_named_letters_are_sent_again_and_the_others_stay(jobs: TaskProject) -> None:
     with sending(jobs) as app:
         first, second, third = [jobs.module("jobs").good.delay(number).id for number in range(3)]
         refuse(app, 3)
@@ -203,7 +203,7 @@ def test_those_that_are_named_are_sent_again_and_the_rest_stay(jobs: TaskProject
         wait_until(lambda: sorted(runs(jobs)) == ["good 0", "good 2"], seconds=60)
 
 
-def test_it_goes_back_to_the_queue_that_it_came_from_also_after_a_countdown(jobs: TaskProject) -> None:
+def test_a_letter_returns_to_its_queue_also_after_a_countdown(jobs: TaskProject) -> None:
     jobs.settings(CELERY_TASK_ROUTES={"jobs.good": {"queue": "slow"}})
     with sending(jobs) as app:
         jobs.worker("-c 1 -Q slow").stop()  # it declares the queues
