@@ -1,8 +1,9 @@
 """The state of this process: everything that it has one of, and that changes while it runs.
 
-No other module has state of its own; a test holds that. What belongs to an application is in its plugin manager, and
-what belongs to a request or a task is a `ContextVar`. A cache, which may be emptied at any time and costs no more than
-time then, stays where it is used, under a name that ends in `_cache`.
+No other module has variables that change; a test holds that. What belongs to an application is in its plugin manager,
+and what belongs to a request or a task is a `ContextVar`. A cache, which may be emptied at any time and costs no more
+than time then, stays where it is used, under a name that ends in `_cache`. Two objects are there once, each beside its
+class: `opa.config`, and the `refusals` of the log.
 
 Nothing is known here of what it is: the module that is named beside each has the functions by which others reach it.
 """

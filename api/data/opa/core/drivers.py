@@ -105,6 +105,7 @@ class Driver(BasePlugin):
         A driver whose client connects by itself may make it here. What it raises stops the start.
         """
 
+    @property
     def waits_for_host(self) -> bool:
         """Whether `prepare` may wait until the host of the component is found.
 

@@ -55,7 +55,7 @@ def _waits_for_host(manager: PluginManager, name: str) -> bool:
     state = manager.component_states[name]
     if state.driver is None or state.load != "auto" or not is_default(manager.config, name):
         return False
-    return hosts_to_look_up(state.driver) != [] and state.driver.waits_for_host()
+    return hosts_to_look_up(state.driver) != [] and state.driver.waits_for_host
 
 
 def hosts_to_look_up(driver: Driver) -> list[str]:

@@ -86,6 +86,7 @@ class CeleryDriver(Driver):
 
         self.app = configure(self, self.pm)
 
+    @property
     def waits_for_host(self) -> bool:
         """Celery is imported to prepare; a task needs it, whether there is a broker or not."""
         tasks, hook = self.pm.tasks, type(self.pm.hooks["driver.celery.setup"])

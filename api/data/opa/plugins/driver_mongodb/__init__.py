@@ -25,10 +25,7 @@ class _MongodbDriver(Driver):
         "builtins:ValueError",
     )
     guards_client = True
-
-    def waits_for_host(self) -> bool:
-        """The client is imported to prepare."""
-        return True
+    waits_for_host = True  # the client is imported to prepare
 
     def prepare(self) -> None:
         """Check the options.
