@@ -100,3 +100,13 @@ def a_decorated_coroutine(place: Place) -> None:
     run = "import a, opa; print([a.double.apply(args=[2]).result, await opa.call_hook_async('price', 3)])"
     seen = place.run("shell", "-c", run)
     assert "[4, 9]" in seen.stdout, seen.stdout + seen.stderr
+
+
+@case("B29-generator", "A task that yields, whose body nobody would run, is refused with its place")
+def a_generator(place: Place) -> None:
+    for start in ("def", "async def"):
+        place.plugin("a.py", f"from opa import task\n\n@task\n{start} pages(book: str):\n    yield book\n")
+        seen = place.run("check")
+        assert seen.returncode == 1, seen.stdout
+        assert "the function 'pages' of a task is a generator" in seen.stderr
+        assert "a.py:3" in seen.stderr

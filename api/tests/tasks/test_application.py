@@ -214,6 +214,49 @@ def test_a_base_that_is_no_class_of_tasks_is_reported_with_the_function(
     assert f"{file}:9" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "@task\ndef pages():\n    yield 1",
+        "@task\nasync def pages():\n    yield 1",
+        "@shared_task\ndef pages():\n    yield 1",
+        "class pages(Task):\n    def run(self):\n        yield 1\n\ncelery.register_task(pages)",
+    ],
+)
+def test_a_task_that_is_a_generator_is_refused_with_its_place(tasks: TaskProject, declared: str) -> None:
+    lines = "from celery import Task, shared_task\nfrom opa import get_instance, task\ncelery = get_instance('celery')"
+    tasks.plugin("jobs.py", f"{lines}\n\n{declared}\n")
+    with pytest.raises(OpaError, match=r"the function '.*' of a task is a generator: .*jobs.py:\d"):
+        application_of(tasks.project.prepare()).tasks["jobs.pages"].apply()
+
+
+def test_a_task_may_be_made_from_what_collects_a_generator(tasks: TaskProject) -> None:
+    tasks.plugin(
+        "jobs.py",
+        """
+        import functools
+        from opa import task
+
+        def listed(function):
+            @functools.wraps(function)
+            def run(*args):
+                return list(function(*args))
+            return run
+
+        @task
+        @listed
+        def pages(number):
+            yield number
+        """,
+    )
+    assert application_of(tasks.project.prepare()).tasks["jobs.pages"].apply(args=(3,)).get() == [3]
+
+
+def test_a_task_may_be_made_from_a_lambda(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", 'from opa import task\n\ndouble = task(name="jobs.double")(lambda number: 2 * number)\n')
+    assert application_of(tasks.project.prepare()).tasks["jobs.double"].apply(args=(3,)).get() == 6
+
+
 def test_two_tasks_of_one_name_are_told_where_one_is_a_class(tasks: TaskProject) -> None:
     tasks.plugin(
         "jobs.py",

@@ -28,7 +28,7 @@ from opa.tasks.parameters import Parameters, parameters_of
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.serializer import register_serializer
-from opa.tasks.task import Task, synchronous
+from opa.tasks.task import Task, refuse_generator, synchronous
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -169,7 +169,8 @@ class TaskApplication(Application):
         crontab entry, such as `"*/5 * * * *"`.
 
         Raises:
-            RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
+            RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, or
+                the function a generator.
         """
         if self._is_noting:  # one of Celery's own
             return _itself
@@ -267,6 +268,7 @@ class TaskApplication(Application):
         options = dict(options)
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
+        refuse_generator(function)
         self._claim(name, function)
         if options.get("base") is not None:
             options["base"] = _base(options["base"], name, function)
@@ -307,6 +309,7 @@ class TaskApplication(Application):
             if known is None:  # one of `shared_task`
                 self._note_options(name, fun, {**options, "base": base}, base)
         try:
+            refuse_generator(fun)
             if self._is_noting:
                 return _base(base, name, fun) if base is not None else None
             base = None if base is None else _base(base, name, fun)

@@ -39,7 +39,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`).
 
     Raises:
-        RegistrationError: a task of this name is there already, `schedule` is none, or `base` no class of tasks.
+        RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, or the
+            function a generator.
     """
     tasks = current_application()
     return tasks.task(**options) if function is None else tasks.task(function, **options)

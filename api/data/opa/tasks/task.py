@@ -14,7 +14,9 @@ from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded,
 from kombu.exceptions import EncodeError
 
 from opa._compat.celery.app import get_current_task
+from opa._util.sources import where_is_function
 from opa.core.threads import in_pool
+from opa.errors import RegistrationError
 from opa.tasks.codec import Sending
 from opa.tasks.current_request import current_request
 from opa.tasks.request_ids import belonging_to_its_request
@@ -151,9 +153,31 @@ def _origin() -> dict[str, Any]:
     return {} if request is None else {"root_id": request.root_id or request.id, "parent_id": request.id}
 
 
+def refuse_generator(function: Callable[..., Any]) -> None:
+    """Refuse a function of a task that yields.
+
+    Raises:
+        RegistrationError: it does.
+    """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError(
+            f"the function '{getattr(function, '__qualname__', function)}' of a task is a generator: a call of it runs"
+            " nothing",
+            where=where_is_function(function),
+            hint="Return a list instead of yielding, or send a task for each item",
+        )
+
+
 def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop."""
+    """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop.
+
+    Raises:
+        RegistrationError: it is a generator.
+    """
+    refuse_generator(function)
     wrapper: Any = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
+    if not wrapper.__name__.isidentifier():
+        wrapper.__name__ = "task"  # Celery writes a function of this name, which it cannot for a lambda
     # Celery checks arguments when a task is sent, by the signature that it finds.
     wrapper.__signature__ = inspect.signature(function)
     wrapper.__opa_synchronous__ = True
