@@ -32,6 +32,8 @@ def problems(**settings: Any) -> list[tuple[str, str]]:
         ("include", ["json.nope"], "is ['json.nope'], should be"),
         ("worker_max_tasks_per_child", "abc", 'is "abc", should be a number'),
         ("broker_pool_limit", [5], "is [5], should be a number"),
+        ("task_default_exchange_type", "dirct", 'is "dirct", should be direct, topic, fanout, headers'),
+        ("task_default_delivery_mode", "persistnt", 'is "persistnt", should be persistent or transient'),
         ("task_default_rate_limit", "100/x", 'is "100/x", should be'),
         ("task_annotations", {"*": {"rate_limit": "100/x"}}, "rate_limit of '*' is \"100/x\", should be a number for"),
         ("task_annotations", [{"a.b": {"compression": "gzp"}}], "compression of 'a.b' is \"gzp\", should be gzip"),
@@ -48,6 +50,8 @@ def test_a_value_that_celery_does_not_know_is_reported(name: str, value: Any, pr
     [
         {},
         {"worker_pool": "threads", "accept_content": ["json", "application/x-mine"], "imports": ["json.tool", "json"]},
+        {"task_default_exchange_type": "x-consistent-hash", "task_default_delivery_mode": "transient"},
+        {"task_default_exchange_type": "topic", "task_default_delivery_mode": 1},
         {"worker_pool": "celery.concurrency.solo:TaskPool", "imports": "json", "worker_max_tasks_per_child": 5},
         {"result_compression": "zlib", "task_annotations": {"*": {"rate_limit": 5, "serializer": "json"}}},
         {"task_annotations": [object(), {"a": {"rate_limit": None}}], "broker_pool_limit": False},

@@ -15,6 +15,7 @@ from celery.concurrency import ALIASES as POOLS  # type: ignore[attr-defined]  #
 from celery.utils.imports import cwd_in_path
 from celery.utils.time import rate
 from kombu.compression import get_encoder
+from kombu.entity import maybe_delivery_mode
 from kombu.serialization import prepare_accept_content, registry  # type: ignore[attr-defined]  # its stubs lack it
 
 from opa.tasks.unpacking import can_unpack
@@ -65,6 +66,11 @@ def _pool(name: Any) -> None:
     _modules(name if name in ("eventlet", "gevent") else module)
 
 
+def _exchange_type(name: str) -> None:
+    if name not in ("direct", "topic", "fanout", "headers") and not name.startswith("x-"):
+        raise ValueError(name)
+
+
 def _exceptions(value: Any) -> None:
     if not all(issubclass(kind, BaseException) for kind in value):
         raise TypeError(value)
@@ -89,6 +95,8 @@ LOOKED_UP: Mapping[str, LookUp] = {
     "task_serializer": OF_TASKS["serializer"],
     "result_serializer": OF_TASKS["serializer"],
     "event_serializer": OF_TASKS["serializer"],
+    "task_default_delivery_mode": (maybe_delivery_mode, "persistent or transient"),
+    "task_default_exchange_type": (_exchange_type, "direct, topic, fanout, headers, or a plugin's of RabbitMQ (x-…)"),
     "task_compression": OF_TASKS["compression"],
     "result_compression": (get_encoder, "gzip, bzip2 or lzma"),
     "task_default_rate_limit": OF_TASKS["rate_limit"],
