@@ -52,3 +52,13 @@ def a_worker_with_a_beat(place: Place) -> None:
         assert "a worker has no beat in itself" in seen.stderr
         assert "MODE=beat" in seen.stderr
         assert "Traceback" not in seen.stderr
+
+
+@case("B38-params", "Words in CELERY_PARAMS that Celery does not take are told in a line")
+def words_that_celery_does_not_take(place: Place) -> None:
+    for params, told in (("-c many", "Invalid value for '-c'"), ("--nothing", "--nothing"), ("--detach", "background")):
+        seen = place.run("start", MODE="worker", CELERY_PARAMS=params, **WITHOUT_SERVER)
+        assert seen.returncode == 1
+        assert told in seen.stderr
+        assert "environment variable CELERY_PARAMS" in seen.stderr
+        assert "Traceback" not in seen.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -142,6 +143,36 @@ def test_an_argument_that_is_not_json_is_reported_at_the_call(tasks: TaskProject
             "task 'reports.build' is sent with argument 'document' (set) that is not JSON"
         )
         assert f"({file}:3)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ("-c many", "Celery does not take its command line: Invalid value for '-c' / '--concurrency': must be a non-"),
+        ("--concurency 2", "Celery does not take its command line: No such option '--concurency'"),
+        ("-A mine", "Celery does not take its command line: No such option '-A'"),
+        ("-P threds", "Celery does not take its command line: Invalid value for '-P' / '--pool': 'threds' is not one"),
+    ],
+)
+def test_params_that_celery_does_not_take_are_told_in_a_line(tasks: TaskProject, params: str, told: str) -> None:
+    done = opa("start", MODE="worker", CELERY_PARAMS=params)
+    assert last_line(done).startswith(f"error: {told}")
+    assert "environment variable CELERY_PARAMS" in last_line(done)
+
+
+@pytest.mark.parametrize("params", ["--detach", "-c 1 -D"])
+def test_a_worker_does_not_go_into_the_background(tasks: TaskProject, params: str) -> None:
+    done = opa("start", MODE="worker", CELERY_PARAMS=params)
+    assert last_line(done).startswith("error: a worker does not go into the background (-D, --detach)")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gevent") is not None, reason="gevent is installed")
+def test_a_pool_that_is_not_installed_is_told_with_its_package(tasks: TaskProject) -> None:
+    done = opa("start", MODE="worker", CELERY_PARAMS="-P gevent")
+    assert last_line(done).startswith(
+        "error: the package 'gevent', which the pool of this name needs, is not installed"
+    )
+    assert "pip install gevent" in last_line(done)
 
 
 def test_unbalanced_quotes_in_celery_params_are_reported(tasks: TaskProject) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
     from opa.tasks.application import TaskApplication
 
+DETACHED = frozenset({"-D", "--detach"})
+POOLS_OF_OTHERS = ("eventlet", "gevent")
 SHUTDOWN_MARGIN = 20.0
 """Seconds for what follows when GRACEFUL_TIMEOUT is over: tasks are given back, components disconnect."""
 
@@ -70,6 +72,12 @@ def run(config: Config) -> None:
     from opa.tasks.required import task_application
 
     command, parameters = _words("CELERY_COMMAND", "worker"), _words("CELERY_PARAMS", "")
+    if DETACHED.intersection(parameters):
+        raise StartError(
+            "a worker does not go into the background (-D, --detach): nobody would know whether it runs",
+            where="environment variable CELERY_PARAMS",
+            hint="Remove it; what starts the worker, such as Docker or systemd, keeps it running",
+        )
     _find_temporary_folder()
     manager = prepare(config, mode="worker")
     log.info(overview(manager))
@@ -107,9 +115,27 @@ def run_celery(celery: TaskApplication, words: list[str]) -> None:
     """Run a command of Celery.
 
     Raises:
+        StartError: Celery does not take the command, or its pool is not installed.
         SystemExit: Celery ended, with its status.
     """
+    from click import ClickException
+
     from opa.tasks.command_line import run_command
 
     log.info(f"celery {shlex.join(words)}")
-    sys.exit(run_command(celery, words))
+    try:
+        sys.exit(run_command(celery, words))
+    except ClickException as error:
+        raise StartError(
+            f"Celery does not take its command line: {error.format_message()}",
+            where="environment variable CELERY_PARAMS",
+            hint="'celery worker --help' shows what it takes",
+        ) from None
+    except ModuleNotFoundError as error:
+        if error.name not in POOLS_OF_OTHERS:
+            raise
+        raise StartError(
+            f"the package '{error.name}', which the pool of this name needs, is not installed",
+            where="environment variable CELERY_PARAMS",
+            hint=f"pip install {error.name}, or take another pool: -P threads",
+        ) from None
