@@ -39,6 +39,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
 
     yield read
     logging.disable(logging.NOTSET)
+    logging.getLogger("kept.before").propagate = True
     logging.captureWarnings(False)
     root.setLevel(before[0])
     root.handlers[:] = before[1]
@@ -93,6 +94,10 @@ def by_basic_config(_: Path) -> None:
 
 def by_clearing(_: Path) -> None:
     logging.getLogger().handlers.clear()
+
+
+def by_leaving_it_without_a_handler(_: Path) -> None:
+    logging.getLogger("kept.before").propagate = False
 
 
 def by_assigning(_: Path) -> None:

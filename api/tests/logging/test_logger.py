@@ -90,7 +90,15 @@ def test_log_with_a_level_by_name_or_number_writes_its_caller(lines: Lines) -> N
     log.log("info", "one")
     log.log(20, "two")
     line = here() - 1
-    assert [(found["message"], found["line"]) for found in lines()] == [("one", line - 1), ("two", line)]
+    written = lines()
+    assert [(found["message"], found["line"]) for found in written] == [("one", line - 1), ("two", line)]
+    assert [found["level"] for found in written] == ["INFO", "INFO"]
+
+
+@pytest.mark.parametrize(("number", "name"), [(logging.DEBUG, "DEBUG"), (logging.WARNING, "WARNING"), (50, "CRITICAL")])
+def test_a_number_of_the_standard_library_is_the_level_of_that_name(lines: Lines, number: int, name: str) -> None:
+    log.log(number, "x")
+    assert lines()[0]["level"] == name
 
 
 def test_the_timestamp_is_iso_8601_in_utc(lines: Lines) -> None:

@@ -30,6 +30,8 @@ def keep_std_logging() -> None:
     logging.Logger.disabled = _Disabled()  # type: ignore[assignment]
     logging.Logger.addHandler = _replaced_on_terminal(logging.Logger.addHandler)  # type: ignore[method-assign]
     logging.Logger.callHandlers = _led(logging.Logger.callHandlers)  # type: ignore[method-assign]
+    # Of a logger that has no handler and no way to the root's, such as one of gunicorn's after handlers.clear().
+    logging.lastResort = InterceptHandler(logging.WARNING)
 
 
 class KeptRoot(logging.RootLogger):

@@ -113,7 +113,11 @@ class Log:
 
     def log(self, level: str | int, message: object, *args: Any, **kwargs: Any) -> None:
         """Log at a level by its name, in any case, or its number."""
-        self._write(level.upper() if isinstance(level, str) else level, message, args, kwargs)
+        if isinstance(level, str):
+            level = level.upper()
+        elif isinstance(level, int):
+            level = _NAMES.get(level, level)
+        self._write(level, message, args, kwargs)
 
     def bind(self, **extra: Any) -> Log:
         """A log that adds `extra` to each of its lines."""
@@ -190,6 +194,7 @@ _OF_STANDARD_LIBRARY = frozenset({"exc_info", "stack_info", "stacklevel"})
 
 
 _NUMBERS = {name.upper(): number for name, number in LEVELS.items()}
+_NAMES = {number: name for name, number in _NUMBERS.items() if name not in ("WARN", "FATAL")}
 
 
 def _is_heard_by_nobody(level: str | int) -> bool:
