@@ -33,3 +33,24 @@ def names_of_the_type_checker(place: Place) -> None:
     (line,) = seen.stderr.splitlines()
     assert "parameter 'redis' of GET /n of plugin 'a' has the type Redis" in line
     assert "a.py:10" in line
+
+
+@case("B22-settings", "A type of a plugin's settings that only the type checker knows is told with what to do")
+def settings_of_the_type_checker(place: Place) -> None:
+    place.plugin(
+        "a.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        from opa import PluginSettings
+        if TYPE_CHECKING:
+            from datetime import timedelta
+
+        class S(PluginSettings):
+            every: timedelta | None = None
+        """,
+    )
+    seen = place.run("check")
+    assert seen.returncode == 1
+    assert "the settings of plugin 'a' have the type timedelta, which is not there" in seen.stderr
+    assert "a.py:8" in seen.stderr

@@ -50,6 +50,27 @@ def test_plugin_settings_come_from_every_layer_of_the_configuration(
         assert client.get("/reports").json()[:2] == ["http://b", 7]
 
 
+def test_a_type_that_only_the_type_checker_knows_is_told_with_what_to_do(project: Project) -> None:
+    project.plugin(
+        "one.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        from opa import PluginSettings
+        if TYPE_CHECKING:
+            from datetime import timedelta
+
+        class S(PluginSettings):
+            every: timedelta | None = None
+        """,
+    )
+    told = (
+        r"the settings of plugin 'one' have the type timedelta, which is not there .*one.py:\d\).* 'if TYPE_CHECKING'"
+    )
+    with pytest.raises(RegistrationError, match=told):
+        project.prepare()
+
+
 def test_every_mistake_of_every_plugin_is_reported_at_once(project: Project) -> None:
     for name in ("one", "two"):
         project.plugin(f"{name}.py", "from opa import PluginSettings\nclass S(PluginSettings):\n  number: int\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import ErrorDetails
 
 from opa._util.masking.models import mask_by_type
@@ -137,6 +138,13 @@ class PluginSettingsStore:
 
     def _validated(self, model: type[Model]) -> Model:
         plugin = self.plugin_of(model)
+        if missing := _missing_type(model):
+            raise RegistrationError(
+                f"the settings of plugin '{plugin}' have the type {missing}, which is not there when the program runs",
+                plugin=plugin,
+                where=where_is(model),
+                hint="Import the type at the top of the file, and not below 'if TYPE_CHECKING'; or fix its name",
+            )
         given = self._values(model, plugin)
         try:
             return given.validated(model)  # type: ignore[return-value]  # what was made from a model is of its type
@@ -215,6 +223,16 @@ def _hidden(values: Any, shown: Any) -> Iterator[str]:
             yield from _hidden(value, shown[number] if isinstance(shown, list) else MASK)
     elif values not in (None, "", b"") and not isinstance(values, bool) and shown != values:
         yield str(values)
+
+
+def _missing_type(model: type[BaseModel]) -> str:
+    """A type in the annotations of a model that is not there; empty where all are."""
+    if not model.__pydantic_complete__:
+        try:
+            model.model_rebuild()
+        except PydanticUndefinedAnnotation as error:
+            return error.name or "that cannot be told"
+    return ""
 
 
 def _without(hidden: list[str], text: str) -> str:
