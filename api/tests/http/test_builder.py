@@ -22,6 +22,21 @@ def test_a_router_in_a_plugin_is_served(project: Project) -> None:
         assert client.get("/hello").json() == "Hello"
 
 
+def test_what_a_router_mounts_at_the_root_is_told_with_the_way_that_works(project: Project) -> None:
+    spa = "from fastapi.staticfiles import StaticFiles\nfrom opa import {name}\n\n{mount}\n"
+    files = 'StaticFiles(directory="plugins", html=True)'
+    mount = f'router = get_router()\nrouter.mount("/", {files})'
+    file = project.plugin("spa.py", spa.format(name="get_router", mount=mount))
+    with pytest.raises(RegistrationError, match=r'Mount it at a path such as "/app", or in a Setup: app.mount\("/"'):
+        project.app()
+    (file.parent / "index.html").write_text("a page")
+    mount = f'class Pages(Setup):\n    def __init__(self, app):\n        app.mount("/", {files})'
+    project.plugin("spa.py", spa.format(name="Setup", mount=mount))
+    with project.client() as client:
+        assert client.get("/").text == "a page"
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
 def test_of_two_plugins_with_one_route_the_first_answers(project: Project) -> None:
     project.plugin("a.py", HELLO.replace('"Hello"', '"first"'))
     project.plugin("b.py", HELLO)

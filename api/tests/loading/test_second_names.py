@@ -200,3 +200,19 @@ def test_where_the_folder_is_no_package_the_own_name_is_reported(
     with pytest.raises(PluginImportError) as caught:
         project.prepare()
     assert str(caught.value).endswith(f"Plugins import from one another by their own name: write '{own}'")
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("from . import shop", "import shop"),
+        ("from .shop import Color  # a comment", "from shop import Color"),
+        ("from .shop.models import Color", "from shop.models import Color"),
+    ],
+)
+def test_a_relative_import_of_another_plugin_is_told_with_the_own_name(project: Project, line: str, own: str) -> None:
+    project.plugin("shop.py")
+    project.plugin("report.py", line)
+    with pytest.raises(PluginImportError) as caught:
+        project.prepare()
+    assert str(caught.value).endswith(f"Plugins import from one another by their own name: write '{own}'")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from opa._util.garbage import no_collection
 from opa._util.words import kind_of
@@ -18,6 +18,8 @@ from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
 from opa.http.middleware import middleware_of
 from opa.loading.import_errors import deepest_line_in
+
+MOUNT_AT_ROOT = 'Mount it at a path such as "/app", or in a Setup: app.mount("/", …)'
 
 
 def build_app(manager: PluginManager) -> Api:
@@ -153,9 +155,10 @@ def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
     try:
         app.include_router(router)
     except Exception as error:
+        at_root = any(isinstance(route, Mount) and not route.path for route in router.routes)
         raise RegistrationError(
             f"the routes of plugin '{found.plugin.name}' cannot be added: {type(error).__name__}: {error}",
             plugin=found.plugin.name,
             where=str(found.plugin.file.file),
-            hint="Fix the route that the message names",
+            hint=MOUNT_AT_ROOT if at_root else "Fix the route that the message names",
         ) from error

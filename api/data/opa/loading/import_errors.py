@@ -35,6 +35,10 @@ def import_hint(error: BaseException, file: Path) -> str:
         known = {*sys.stdlib_module_names, *sys.modules}
         close = nearest(error.name, known)
         return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        line = _last_line(error)
+        own = re.sub(r"^from \.+ import ", "import ", line) if " . " in line else line.replace("from .", "from ", 1)
+        return f"{BY_OWN_NAME}: write '{own}'"
     if isinstance(error, SystemExit):
         return (
             "A plugin is imported: put what a script does below if __name__ == '__main__', or move it out of the plugin"
@@ -45,7 +49,7 @@ def import_hint(error: BaseException, file: Path) -> str:
 
 def _own_import(error: ModuleNotFoundError) -> str | None:
     """What to write where a plugin imports another one by its folder, which is no package here."""
-    line = (traceback.extract_tb(error.__traceback__)[-1].line or "").split("#")[0].strip()
+    line = _last_line(error)
     for folder in [Path(entry) for entry in sys.path]:
         if (error.name or "").partition(".")[0] in folder.parts[-3:]:
             path = rf"\b(\w+\.)*{re.escape(folder.name)}"
@@ -54,6 +58,11 @@ def _own_import(error: ModuleNotFoundError) -> str | None:
             if own != line:
                 return f"{BY_OWN_NAME}: write '{own}'"
     return None
+
+
+def _last_line(error: BaseException) -> str:
+    """The line of code that has raised it, without a comment."""
+    return (traceback.extract_tb(error.__traceback__)[-1].line or "").split("#")[0].strip()
 
 
 def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
