@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
+from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins, misspelt_tags
 from tests.project import Project
 
 
@@ -96,3 +96,12 @@ def test_a_plugin_that_has_become_a_setting_is_told_where_an_expression_names_it
     assert "ALLOW_ORIGINS" in mistake.hint
     shop.plugin("core_cors.py")
     assert list(expressions_for_former_plugins(shop.prepare())) == []
+
+
+@pytest.mark.parametrize("setting", ["PLUGIN_WHITELIST_TAGS", "PLUGIN_BLACKLIST_TAGS"])
+def test_a_misspelt_tag_is_told_with_the_one_that_was_meant(shop: Project, setting: str) -> None:
+    shop.plugin("shop-meta.json", '{"tags": ["internal"]}')
+    shop.settings(**{setting: ["intenal", "internal", "of-another-env"]})
+    (line,) = [str(finding) for finding in misspelt_tags(shop.prepare())]
+    assert line.startswith(f"{setting} has 'intenal', and no plugin has this tag (")
+    assert line.endswith(". Did you mean 'internal'?")

@@ -21,7 +21,7 @@ DEVELOPMENT = "dev"
 
 def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
-    from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins
+    from opa.checks.filters import entries_without_plugin, expressions_for_former_plugins, misspelt_tags
     from opa.checks.folders import folders_without_init
     from opa.checks.nothing import nothing_from_plugin_paths
     from opa.checks.options import options_without_plugin, plugins_of_one_name
@@ -34,6 +34,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     yield from refused_plugins(manager)
     yield from folders_without_init(manager)
     yield from entries_without_plugin(manager)
+    yield from misspelt_tags(manager)
     yield from expressions_for_former_plugins(manager)
     yield from options_without_plugin(manager)
     yield from plugins_of_one_name(manager)

@@ -1,4 +1,4 @@
-"""Entries of `PLUGIN_WHITELIST_LIST` and `PLUGIN_BLACKLIST_LIST` that name no plugin, and names of former ones."""
+"""Entries of filters that name no plugin or a misspelt tag, and names of former plugins."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 SETTINGS = ("PLUGIN_WHITELIST_LIST", "PLUGIN_BLACKLIST_LIST")
+TAGS = ("PLUGIN_WHITELIST_TAGS", "PLUGIN_BLACKLIST_TAGS")
 EXPRESSIONS = ("PLUGIN_WHITELIST_RE", "PLUGIN_BLACKLIST_RE")
 
 
@@ -42,6 +43,24 @@ def entries_without_plugin(manager: PluginManager) -> Iterator[Finding]:
             where=manager.config.source(setting),
             hint=for_others or _hint(entry, by_name),
         )
+
+
+def misspelt_tags(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each tag of a filter that no plugin has, where one has a tag that is spelt nearly so.
+
+    Others may be meant for plugins of another env.
+    """
+    entries = [(setting, tag) for setting in TAGS for tag in manager.config.get(setting)]
+    if not entries:
+        return
+    known = {tag for decision in manager.decisions for tag in decision.plugin.metadata.tags}
+    for setting, tag in entries:
+        if tag not in known and (near := nearest(tag, known)):
+            yield Finding(
+                f"{setting} has '{tag}', and no plugin has this tag",
+                where=manager.config.source(setting),
+                hint=f"Did you mean '{near}'?",
+            )
 
 
 def expressions_for_former_plugins(manager: PluginManager) -> Iterator[Finding]:
