@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from opa._compat.fastapi import inclusion, tested
 from opa._compat.fastapi import openapi as compat_openapi
 from tests._compat.shapes import parameters
-from tests.http.accelerated import accelerated
+from tests.http.accelerated import accelerated, with_form_limits
 
 
 def hello() -> str:
@@ -119,7 +119,7 @@ class TestTestedVersion:
     def test_what_a_router_adds_is_what_is_looked_at(self) -> None:
         from opa._compat.fastapi.routing import IncludeContext
 
-        assert {field.name for field in dataclasses.fields(IncludeContext)} == {
+        assert {field.name for field in dataclasses.fields(IncludeContext)} - {"form_limits", "max_body_size"} == {
             "included_router",
             "prefix",
             "tags",
@@ -133,6 +133,18 @@ class TestTestedVersion:
             "strict_content_type",
             "dependency_overrides_provider",
         }
+
+    @with_form_limits
+    def test_limits_of_an_included_router_are_seen(self) -> None:
+        from opa._compat.fastapi.routing import IncludeContext, has_limits
+
+        options: Any
+        for options in ({}, {"max_body_size": 0}, {"form_limits": {"max_files": 1}}):
+            app, router = APIRouter(), APIRouter(**options)
+            assert has_limits(IncludeContext.for_include(parent_router=app, included_router=router)) is bool(options)
+            assert has_limits(IncludeContext.for_include(parent_router=app, included_router=app, **options)) is bool(
+                options
+            )
 
     def test_files_of_a_frontend_are_looked_for_by_the_method_that_is_overridden(self) -> None:
         from opa._compat.fastapi.routing import Router, own_frontend_routes

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Security, WebSocket
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match, Route
@@ -18,6 +19,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opa.http.routing.router import IndexedRouter
+from tests.http.accelerated import with_body_limits, with_form_limits
 from tests.project import Project
 
 
@@ -401,6 +403,117 @@ def test_a_router_in_two_applications_gets_its_later_routes_in_both() -> None:
     apps[2].include_router(router)
     router.add_api_route("/later", lambda: "later")
     assert [TestClient(app).get("/greet/later").json() for app in apps] == ["later"] * 3
+
+
+# Limits of bodies and forms
+
+
+def size_of(numbers: list[int]) -> int:
+    return len(numbers)
+
+
+def router_of_all_kinds(**options: Any) -> APIRouter:
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body())
+
+    router = APIRouter(**options)
+    router.add_api_route("/size", size_of, methods=["POST"])
+    router.add_route("/plain", echo, methods=["POST"])
+    router.mount("/mounted", Starlette(routes=[Route("/echo", echo, methods=["POST"])]))
+    return router
+
+
+def limited_router(app: FastAPI) -> None:
+    app.include_router(router_of_all_kinds(max_body_size=5))
+
+
+def limited_where_it_is_included(app: FastAPI) -> None:
+    options: Any = {"max_body_size": 5}
+    app.include_router(router_of_all_kinds(), **options)
+
+
+def limited_in_an_unlimited_one(app: FastAPI) -> None:
+    outer = APIRouter()
+    outer.include_router(router_of_all_kinds(max_body_size=5))
+    app.include_router(outer)
+
+
+def unlimited_in_a_limited_one(app: FastAPI) -> None:
+    options: Any = {"max_body_size": 5}
+    outer = APIRouter(**options)
+    outer.include_router(router_of_all_kinds())
+    app.include_router(outer, prefix="")
+
+
+def limited_route(app: FastAPI) -> None:
+    options: Any = {"max_body_size": 5}
+    router = APIRouter()
+    router.add_api_route("/size", size_of, methods=["POST"], **options)
+    app.include_router(router)
+
+
+def limited_route_elsewhere(app: FastAPI) -> None:
+    options: Any = {"max_body_size": 5}
+    router, outer = APIRouter(), APIRouter(tags=["outer"])
+    router.add_api_route("/size", size_of, methods=["POST"], **options)
+    outer.include_router(router)
+    app.include_router(outer)
+
+
+@with_body_limits
+@pytest.mark.parametrize(
+    "include",
+    [
+        limited_router,
+        limited_where_it_is_included,
+        limited_in_an_unlimited_one,
+        unlimited_in_a_limited_one,
+        limited_route,
+        limited_route_elsewhere,
+    ],
+)
+def test_a_limit_of_bodies_counts_as_with_fastapis_router(include: Callable[[FastAPI], None]) -> None:
+    answers = []
+    for app in (FastAPI(), app_with()):
+        include(app)
+        client = TestClient(app, headers=JSON)
+        asked = [client.post(path, content=body) for path in PATHS for body in ("[1]", "[1, 2, 3]")]
+        answers.append([(answer.status_code, answer.text) for answer in asked])
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers[1]][:2] == [200, 413]
+
+
+JSON = {"content-type": "application/json"}
+PATHS = ["/size", "/plain", "/mounted/echo", "/nobody"]
+
+
+@with_body_limits
+def test_a_limit_of_the_application_counts() -> None:
+    options: Any = {"max_body_size": 5}
+    app = FastAPI(**options)
+    app.router = IndexedRouter.in_place_of(app.router)
+    app.include_router(router_of_all_kinds())
+    client = TestClient(app, headers=JSON)
+    assert [client.post(path, content="[1, 2, 3]").status_code for path in PATHS[:3]] == [413] * 3
+    assert [client.post(path, content="[1]").status_code for path in PATHS[:3]] == [200] * 3
+
+
+@with_form_limits
+@pytest.mark.parametrize("limited", ["application", "router", "include_router", "route"])
+def test_a_limit_of_forms_counts(limited: str) -> None:
+    def fields(a: Annotated[str, Form()], b: Annotated[str, Form()] = "") -> str:
+        return a + b
+
+    def options(of: str) -> Any:
+        return {"form_limits": {"max_fields": 1}} if of == limited else {}
+
+    app, router = FastAPI(**options("application")), APIRouter(**options("router"))
+    app.router = IndexedRouter.in_place_of(app.router)
+    router.add_api_route("/form", fields, methods=["POST"], **options("route"))
+    app.include_router(router, **options("include_router"))
+    client = TestClient(app)
+    assert client.post("/form", files={"a": (None, "1")}).status_code == 200
+    assert client.post("/form", files={"a": (None, "1"), "b": (None, "2")}).status_code == 400
 
 
 # What stays with FastAPI

@@ -15,7 +15,15 @@ from fastapi.routing import _RouterIncludeContext as IncludeContext
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["IncludeContext", "IncludedRouter", "RouteInContext", "Router", "in_context", "routes_in_context"]
+__all__ = [
+    "IncludeContext",
+    "IncludedRouter",
+    "RouteInContext",
+    "Router",
+    "has_limits",
+    "in_context",
+    "routes_in_context",
+]
 
 STATE = frozenset(field.name for field in dataclasses.fields(RouteInContext)) - {
     "frontend_prefix",
@@ -51,6 +59,14 @@ def routes_in_context(router: fastapi.APIRouter, context: IncludeContext) -> Ite
 def in_context(included: IncludedRouter, route: BaseRoute) -> RouteInContext | None:
     """A route as it is where its router is included; None where FastAPI leaves it out."""
     return included._build_effective_context(route)
+
+
+def has_limits(context: IncludeContext) -> bool:
+    """Whether the bodies of requests, or forms, have limits where a router is included: since FastAPI 0.164 and 0.165.
+
+    FastAPI applies them to the routes of any kind, and to requests that none of them matches.
+    """
+    return getattr(context, "max_body_size", None) is not None or bool(getattr(context, "form_limits", None))
 
 
 def concurrency_of(depends: Depends) -> Any:

@@ -19,6 +19,7 @@ from opa._compat.fastapi.routing import (
     IncludedRouter,
     RouteInContext,
     concurrency_of,
+    has_limits,
     in_context,
     own_frontend_routes,
     routes_in_context,
@@ -50,14 +51,15 @@ class Inclusion:
         """What `included` comes to; puts `alarm` on when one of its routers has got or lost a route.
 
         Returns:
-            Nothing, where a router decides by itself what it matches.
+            Nothing, where a router decides by itself what it matches, or limits the bodies of its requests.
 
         Raises:
             Exception: FastAPI cannot include a route, such as one with a parameter that the prefix has too.
         """
-        routers = list(_routers(included.original_router))
-        if not all(_is_plain(router) for router in routers):
+        inclusions = list(_inclusions(included))
+        if not all(map(_is_plain, inclusions)):
             return None
+        routers = [each.original_router for each in inclusions]
         for router in routers:
             _list_of(router).watch(alarm)
         seen = [(router, _list_of(router).state) for router in routers]
@@ -70,19 +72,21 @@ class Inclusion:
         return any(_list_of(router).state != state for router, state in self._seen)
 
 
-def _routers(router: APIRouter) -> Iterator[APIRouter]:
-    """`router` and what it includes."""
-    yield router
-    for route in router.routes:
+def _inclusions(included: IncludedRouter) -> Iterator[IncludedRouter]:
+    """`included` and what its router includes."""
+    yield included
+    for route in included.original_router.routes:
         if isinstance(route, IncludedRouter):
-            yield from _routers(route.original_router)
+            yield from _inclusions(route)
 
 
-def _is_plain(router: APIRouter) -> bool:
-    """Whether FastAPI's own code finds the route."""
+def _is_plain(included: IncludedRouter) -> bool:
+    """Whether FastAPI's own code finds the route, and adds nothing to a request before it is found."""
+    router = included.original_router
     return (
         getattr(router.matches, "__func__", None) is APIRouter.matches
         and getattr(router.handle, "__func__", None) is APIRouter.handle
+        and not has_limits(included.include_context)
     )
 
 
@@ -158,6 +162,7 @@ def _is_as_made(route: APIRoute, router: APIRouter) -> bool:
         and len(added) == len(route.dependencies)
         and all(map(_is_made_of, added, route.dependencies))
         and model is (route.response_model or None)
+        and getattr(route, "max_body_size", None) is None  # which FastAPI puts around it, since 0.164
         and all(map(str.isupper, route.methods or ()))
         and not _gets(route.response_class, router.default_response_class)
         and not _gets(route.generate_unique_id_function, router.generate_unique_id_function)

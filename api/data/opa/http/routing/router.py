@@ -38,6 +38,7 @@ _OPTIONS = (
     "strict_content_type",
     "tags",
 )
+_NEWER_OPTIONS = ("form_limits", "max_body_size")  # since FastAPI 0.165 and 0.164
 
 
 @dataclass
@@ -75,6 +76,7 @@ class IndexedRouter(Router):
     def in_place_of(cls, router: APIRouter) -> IndexedRouter:
         """A router that does what `router` does, which must be new."""
         options = {name: getattr(router, name) for name in _OPTIONS}
+        options |= {name: getattr(router, name) for name in _NEWER_OPTIONS if hasattr(router, name)}
         indexed = cls(lifespan=router.lifespan_context, **options)
         indexed.on_startup, indexed.on_shutdown = router.on_startup, router.on_shutdown
         return indexed
