@@ -36,8 +36,8 @@ test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
 test-lowest test-newest: test-%: $(VENV)/.dev
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$*
-	$(BIN)/uv pip install --quiet --python $(VENV)-$* --resolution $(RESOLUTION) -e 'api[all]'
-	$(BIN)/uv pip install --quiet --python $(VENV)-$* httpx2 hypothesis pytest pytest-timeout pytest-xdist
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$* --resolution $(RESOLUTION) -e 'api[all]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV)-$* httpx2 hypothesis pytest pytest-timeout pytest-xdist
 	$(VENV)-$*/bin/python --version
 	$(BIN)/uv pip list --quiet --python $(VENV)-$* | grep -E '^(celery|fastapi|kombu|pydantic|redis|starlette|uvicorn) '
 	$(VENV)-$*/bin/python -m pytest $(CORE) -c api/pyproject.toml -n 4 $(ARGS)

@@ -135,7 +135,6 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-@pytest.mark.timeout(120)
 def test_in_an_empty_environment_opa_up_serves_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     commands = install(wheel, tmp_path / "environment", "local")
     with up_in(tmp_path / "empty", str(commands / "opa")) as up:

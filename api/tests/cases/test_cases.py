@@ -15,7 +15,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.kill()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.id)
 def test_what_others_stumbled_over_ends_right(case: Case, place: Place) -> None:
     case.run(place)

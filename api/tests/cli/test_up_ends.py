@@ -170,7 +170,6 @@ def process_of(up: Up, mode: str) -> int | None:
     return None
 
 
-@pytest.mark.timeout(300)
 def test_worker_and_beat_run_tasks_and_those_that_are_scheduled_and_each_process_is_started_again_when_it_ends(
     up: Up,
 ) -> None:

@@ -17,7 +17,6 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "api" / "REA
 TASK = re.compile(r"^@task\b", re.MULTILINE)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, project: Project, request: pytest.FixtureRequest) -> None:
     text = page.read_text()

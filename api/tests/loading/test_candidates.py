@@ -199,7 +199,6 @@ def endless(project: Project) -> Iterator[Path]:
     os.close(kept_open)
 
 
-@pytest.mark.timeout(10)
 def test_what_only_looks_like_a_file_is_not_waited_for(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry: Any = SimpleNamespace(name=endless.name, path=str(endless), is_file=lambda: True)
     assert problem_of_name(entry) is None

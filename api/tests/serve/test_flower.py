@@ -28,8 +28,6 @@ from tests.tasks.workers import TaskProject, Worker, task_project
 
 HEALTH_CHECK = Path(package.__file__).with_name("healthcheck.py")
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Flower:
     """`opa start` with `MODE=flower`, as a process of its own."""

@@ -76,7 +76,6 @@ def test_answers_without_end_are_not_waited_for(mailbox: Any, monkeypatch: pytes
         thread.join()
 
 
-@pytest.mark.timeout(180)
 def test_a_worker_starts_whatever_answers_its_greeting(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")
     with tasks.sending():

@@ -45,7 +45,7 @@ def note(self, *args, **kwargs):
 """
 
 
-@pytest.mark.timeout(180 + COUNT // 20)
+@pytest.mark.timeout(600 + COUNT // 20)
 def test_no_message_ends_a_worker_or_is_lost(any_tasks: TaskProject) -> None:
     tasks = any_tasks
     tasks.plugin("fuzzed.py", PLUGIN)

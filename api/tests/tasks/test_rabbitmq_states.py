@@ -117,7 +117,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, broker: Broker, redis_url:
         yield run(tasks)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "state",
     [memory_alarm, disk_alarm, stopped, other_password, no_permission, no_virtual_host],
@@ -155,7 +154,6 @@ def test_worker_beat_and_api_live_through_a_state_of_rabbitmq(running: Running, 
     check_lines(worker, beat)
 
 
-@pytest.mark.timeout(180)
 def test_a_deleted_queue_is_created_again_and_running_tasks_continue(running: Running, broker: Broker) -> None:
     go = running.tasks.folder / "go"
     go.unlink(missing_ok=True)
@@ -174,7 +172,6 @@ def test_a_deleted_queue_is_created_again_and_running_tasks_continue(running: Ru
     check_lines(worker, beat)
 
 
-@pytest.mark.timeout(180)
 def test_what_is_sent_to_a_queue_that_is_deleted_waits_in_a_new_one(running: Running, broker: Broker) -> None:
     """No worker takes from it, which would make it anew."""
     with running.tasks.sending():
@@ -185,7 +182,6 @@ def test_what_is_sent_to_a_queue_that_is_deleted_waits_in_a_new_one(running: Run
         assert len(broker.rabbitmq.messages(broker.url, "nobody")) == 1
 
 
-@pytest.mark.timeout(180)
 def test_deleted_exchanges_and_queues_of_countdowns_are_created_again(running: Running, broker: Broker) -> None:
     with running.tasks.sending():
         jobs = running.tasks.module("jobs")

@@ -40,7 +40,6 @@ def tasks(project: Project, group: Group, redis_url: str) -> Iterator[TaskProjec
         yield tasks
 
 
-@pytest.mark.timeout(180)
 def test_tasks_run_before_and_after_another_server_is_the_master(tasks: TaskProject, group: Group) -> None:
     worker = tasks.worker()
     with tasks.sending():
@@ -65,7 +64,6 @@ def test_tasks_run_before_and_after_another_server_is_the_master(tasks: TaskProj
         wait_until(lambda: master.llen("opa.dead") == 1)
 
 
-@pytest.mark.timeout(180)
 def test_results_are_kept_before_and_after_another_server_is_the_master(
     project: Project, group: Group, redis_url: str
 ) -> None:

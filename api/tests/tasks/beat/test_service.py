@@ -42,8 +42,6 @@ def nightly():
     pass
 """
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Servers:
     """A broker and a redis for the beats, each of its own."""

@@ -55,8 +55,6 @@ def login(user, password):
 
 WITH_RABBITMQ = pytest.param("rabbitmq", marks=pytest.mark.docker)
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def jobs(any_tasks: TaskProject) -> TaskProject:

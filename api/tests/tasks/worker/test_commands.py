@@ -211,7 +211,6 @@ def test_an_answer_goes_to_the_exchange_of_answers_alone(node: Node, capsys: pyt
     assert "gets none" in capsys.readouterr().err
 
 
-@pytest.mark.timeout(240)
 def test_a_worker_continues_whatever_it_is_commanded(any_tasks: TaskProject) -> None:
     tasks = any_tasks
     tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")

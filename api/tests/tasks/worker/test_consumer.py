@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from celery.utils.imports import symbol_by_name
 from celery.worker.consumer.control import Control
 
@@ -45,7 +44,6 @@ def queues_of(control: Any) -> set[str]:
     return {queue["name"] for queues in answer.values() for queue in queues}
 
 
-@pytest.mark.timeout(180)
 def test_a_command_for_a_queue_that_cannot_be_ends_no_worker_and_is_of_no_consequence(any_tasks: TaskProject) -> None:
     tasks = any_tasks
     tasks.plugin("jobs.py", "from opa import task\n\n@task\ndef double(number):\n    return 2 * number\n")

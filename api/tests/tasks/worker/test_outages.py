@@ -203,7 +203,6 @@ async def wait():
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(180)
 def test_a_task_does_not_run_twice_at_a_time_where_broker_and_results_are_lost_together(
     project: Project, start_rabbitmq: Callable[[], RabbitMQ], store: Server
 ) -> None:

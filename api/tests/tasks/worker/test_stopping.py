@@ -295,7 +295,6 @@ def broker(request: pytest.FixtureRequest) -> Broker:
     return Broker(rabbitmq.virtual_host(), rabbitmq)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("params", [PROCESSES, THREADS])
 def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again_at_once(
     project: Project, broker: Broker, redis_url: str, params: str
@@ -318,7 +317,6 @@ def test_a_coroutine_whose_broker_is_lost_is_cancelled_and_runs_again_at_once(
     assert len(runs(jobs)) == 2
 
 
-@pytest.mark.timeout(180)
 def test_a_thread_goes_on_without_its_broker_and_does_no_harm(project: Project, broker: Broker, redis_url: str) -> None:
     """It cannot be ended; so the task runs twice at a time, and its first run can no longer be acknowledged."""
     with task_project(project, broker=broker.url, backend=f"{redis_url}/2") as tasks:

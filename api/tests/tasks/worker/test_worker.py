@@ -195,7 +195,6 @@ def test_a_worker_is_ready_when_it_takes_tasks_and_not_before(tasks: TaskProject
     worker.wait_until_ready()
 
 
-@pytest.mark.timeout(180)
 def test_a_worker_waits_for_its_broker_and_works_soon_after_it_is_back(
     project: Project, start_redis: Callable[[], Server], redis_url: str
 ) -> None:
