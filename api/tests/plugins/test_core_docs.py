@@ -36,7 +36,7 @@ def test_swagger_ui_does_not_ask_its_makers_to_check_the_description(project: Pr
 
 def test_redoc_may_load_no_picture_from_another_host(project: Project) -> None:
     with project.client() as client:
-        assert client.get("/redoc").headers["content-security-policy"] == "img-src 'self' data:"
+        assert "img-src 'self' data:;" in client.get("/redoc").headers["content-security-policy"]
 
 
 def files_of(client: TestClient) -> list[str]:

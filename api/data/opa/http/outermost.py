@@ -1,7 +1,7 @@
 """What stands around all middleware.
 
-It refuses what no plugin should see, lets pages of other sites read every answer (CORS), gives a request its id, tells
-the health of the process, answers 500, and says which request has failed.
+It refuses what no plugin should see, lets pages of other sites read every answer (CORS), tells browsers what not to do
+with one, gives a request its id, tells the health of the process, answers 500, and says which request has failed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from opa.http.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.request_facts import facts_of
+from opa.http.security_headers import SecurityHeaders
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
 from opa.logging.failed_request import in_words, note_request, take_note
@@ -62,6 +63,7 @@ class Outermost(ServerErrorMiddleware):
         self._has_ids = bool(config.REQUEST_ID)
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
         self._cors = Cors.from_config(config)
+        self._security = SecurityHeaders.from_config(config)
         self._health = HealthRoutes(api.health_routes)
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
@@ -72,10 +74,12 @@ class Outermost(ServerErrorMiddleware):
             await self.app(scope, receive, send)
             return
         request_id = request_id_of(scope["headers"]) if self._has_ids else None
-        cors = self._cors if scope["type"] == "http" else None
+        is_http = scope["type"] == "http"
+        cors = self._cors if is_http else None
+        security = self._security if is_http else None
         has_started = False
         websocket: WatchedWebSocket | None = None
-        if scope["type"] == "websocket":
+        if not is_http:
             websocket = WatchedWebSocket(receive, send)
             receive, send = websocket.receive, websocket.send
 
@@ -88,6 +92,8 @@ class Outermost(ServerErrorMiddleware):
                     message = slash_redirect.stays_here(message, scope)
                 if cors is not None:
                     message = cors.with_headers(message, scope)
+                if security is not None:
+                    message = security.with_headers(message, scope)
                 if request_id is not None:
                     message = _with_id(message, request_id)
             return send(message)

@@ -4,6 +4,9 @@ With SELF_HOSTED their files come from this process, out of the package fastapi-
 asked of another host.
 """
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files as files_of
@@ -26,17 +29,27 @@ FILES = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
-KEEP_FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+KEEP_FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
-# ReDoc's own script shows a picture from a host of its makers.
-PICTURES_FROM_HERE = {"Content-Security-Policy": "img-src 'self' data:"}
-
+SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 OAUTH2_REDIRECT_URL = f"{(config.DOCS_URL or '').rstrip('/')}/oauth2-redirect"
 
 
 def _root(request: Request) -> str:
     """The path under which a proxy serves the application."""
     return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _with_policy(page: HTMLResponse) -> HTMLResponse:
+    """The page with PAGES_POLICY, by which nothing runs but the scripts that stand in it now and those of this host.
+
+    ReDoc, for one, would show a picture from a host of its makers.
+    """
+    if config.SELF_HOSTED and config.PAGES_POLICY:
+        hashes = [b64encode(sha256(script).digest()).decode() for script in SCRIPT.findall(bytes(page.body))]
+        scripts = " ".join(f"'sha256-{found}'" for found in hashes)
+        page.headers["Content-Security-Policy"] = config.PAGES_POLICY.replace("{scripts}", scripts)
+    return page
 
 
 async def docs(request: Request) -> HTMLResponse:
@@ -51,7 +64,7 @@ async def docs(request: Request) -> HTMLResponse:
             "swagger_favicon_url": f"{root}{FILES_URL}/favicon.png",
         }
         parameters.setdefault("validatorUrl", None)  # or else it sends the API's description to a host of its makers
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url=root + config.OPENAPI_URL,
         title=escape(f"{app.title} - Swagger UI"),
         oauth2_redirect_url=root + OAUTH2_REDIRECT_URL,
@@ -59,11 +72,12 @@ async def docs(request: Request) -> HTMLResponse:
         swagger_ui_parameters=parameters,
         **files,
     )
+    return _with_policy(page)
 
 
 async def oauth2_redirect() -> HTMLResponse:
     """Where an identity provider sends the browser back to Swagger UI."""
-    return get_swagger_ui_oauth2_redirect_html()
+    return _with_policy(get_swagger_ui_oauth2_redirect_html())
 
 
 async def redoc(request: Request) -> HTMLResponse:
@@ -77,9 +91,7 @@ async def redoc(request: Request) -> HTMLResponse:
             "with_google_fonts": False,
         }
     page = get_redoc_html(openapi_url=root + config.OPENAPI_URL, title=escape(f"{request.app.title} - ReDoc"), **files)
-    if config.SELF_HOSTED:
-        page.headers.update(PICTURES_FROM_HERE)
-    return page
+    return _with_policy(page)
 
 
 async def file(name: str) -> FileResponse:

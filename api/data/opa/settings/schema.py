@@ -92,7 +92,7 @@ def _yes_no(value: Any) -> Any:
     return {"true": "yes", "false": "no"}.get(value, value) if isinstance(value, str) else value
 
 
-def _path_or_off(value: Any) -> Any:
+def _none_or_off(value: Any) -> Any:
     return None if _none_or(_lower(value)) in (None, False, "false", "no") else value
 
 
@@ -108,8 +108,15 @@ def _prefix(value: str) -> str:
     return value.rstrip("/")
 
 
+def _header_value(value: str | None) -> str | None:
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise ValueError("should be the value of a header, one line of ASCII, or null to leave the header out")
+    return value
+
+
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
-UrlPath = Annotated[str | None, BeforeValidator(_path_or_off), AfterValidator(_starts_with_slash)]
+UrlPath = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_starts_with_slash)]
+HeaderOrNone = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_header_value)]
 Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
@@ -242,6 +249,12 @@ class Settings(BaseModel):
     ALLOW_CREDENTIALS: bool
     ALLOW_METHODS: TextList
     ALLOW_HEADERS: TextList
+
+    CONTENT_TYPE_OPTIONS: HeaderOrNone
+    FRAME_OPTIONS: HeaderOrNone
+    REFERRER_POLICY: HeaderOrNone
+    HSTS_SECONDS: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)]
+    PAGES_POLICY: HeaderOrNone
 
     SECRET_KEY: str
 

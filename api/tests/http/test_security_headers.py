@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from opa.errors import SettingsError
+from tests.project import Project
+
+PLUGIN = """
+    from fastapi import Response, WebSocket
+    from opa import get_router
+
+    router = get_router()
+
+    @router.get("/plain")
+    def plain():
+        return 1
+
+    @router.get("/framed")
+    def framed(response: Response):
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"
+
+    @router.get("/broken")
+    def broken():
+        raise ValueError("broken")
+
+    @router.websocket("/socket")
+    async def socket(websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_text("open")
+"""
+
+
+@pytest.mark.parametrize("path", ["/plain", "/broken", "/nothing", "/healthz", "/docs", "/openapi.json", "/plain/"])
+def test_every_response_tells_browsers_what_not_to_do_with_it(project: Project, path: str) -> None:
+    project.plugin("shop.py", PLUGIN)
+    with project.client(raise_server_exceptions=False, follow_redirects=False) as client:
+        headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "same-origin"
+    assert "strict-transport-security" not in headers
+
+
+def test_a_response_that_has_the_header_keeps_its_own(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    with project.client() as client:
+        headers = client.get("/framed").headers
+    assert headers.get_list("x-frame-options") == ["SAMEORIGIN"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_null_leaves_a_header_out(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    project.settings(CONTENT_TYPE_OPTIONS=None, FRAME_OPTIONS="no", REFERRER_POLICY="null", PAGES_POLICY=None)
+    with project.client() as client:
+        names = {*client.get("/plain").headers, *client.get("/docs").headers}
+    assert names == {"content-length", "content-type"}
+
+
+def test_browsers_are_told_to_use_tls_over_tls_alone(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    project.settings(HSTS_SECONDS=3600)
+    with project.client() as client:
+        assert "strict-transport-security" not in client.get("/plain").headers
+        secure = client.get("https://testserver/plain").headers
+    assert secure["strict-transport-security"] == "max-age=3600"
+
+
+def test_a_websocket_opens_as_before(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    with project.client() as client, client.websocket_connect("/socket") as websocket:
+        assert websocket.receive_text() == "open"
+
+
+@pytest.mark.parametrize("value", ["a\nb", "é", "a\x00"])
+def test_what_can_be_no_header_is_a_mistake_at_the_start(project: Project, value: str) -> None:
+    project.settings(FRAME_OPTIONS=value)
+    with pytest.raises(SettingsError, match=r"FRAME_OPTIONS.*the value of a header"):
+        project.app()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
+def test_our_pages_run_their_own_scripts_and_no_other(project: Project, path: str) -> None:
+    with project.client() as client:
+        page = client.get(path)
+    policy = page.headers["content-security-policy"]
+    scripts = re.search(r"script-src ([^;]*);", policy)
+    assert scripts is not None
+    assert "unsafe" not in scripts[1]
+    assert "{" not in policy
+    inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in inline]
+    assert scripts[1].split() == ["'self'", *hashes]
+    assert not re.search(r"\son\w+=|javascript:", page.text)
+
+
+def test_pages_whose_files_come_from_elsewhere_have_no_policy(project: Project) -> None:
+    project.settings(SELF_HOSTED=False)
+    with project.client() as client:
+        assert "content-security-policy" not in client.get("/docs").headers
