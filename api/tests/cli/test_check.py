@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,9 +35,9 @@ HOOK = "from opa import Hook\nclass h(Hook):\n  def run(self): pass\n"
 DEFINITION = "from opa import HookDefinition\nclass h(HookDefinition):\n  {}\n"
 
 
-def check(**variables: str) -> subprocess.CompletedProcess[str]:
+def check(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `opa check` in the current folder."""
-    return programs.run([sys.executable, "-m", "opa.cli", "check"], env=os.environ | variables)
+    return programs.run([sys.executable, "-m", "opa.cli", "check", *options], env=os.environ | variables)
 
 
 @pytest.mark.parametrize("command", ["check", "plugins"])
@@ -121,3 +122,33 @@ def test_behind_the_line_stands_the_trace_of_the_plugin_and_not_of_the_core(proj
     assert "ZeroDivisionError" in lines
     assert "in f" in lines
     assert "importing.py" not in lines
+
+
+def test_deploy_has_a_line_for_each_finding_and_the_exit_status_is_that_of_the_fail_level(project: Project) -> None:
+    project.settings(DEBUG=True, CHECK_SILENCED={"deploy.docs-public": "internal network"})
+
+    result = check("--deploy")
+
+    assert result.returncode == 1
+    assert "error: deploy.debug: DEBUG is on" in result.stderr
+    assert "warning: deploy.trusted-hosts: " in result.stderr
+    assert "deploy.docs-public" not in result.stderr
+    assert result.stdout.splitlines()[0].startswith("ok: ")
+    assert result.stdout.endswith(" findings, 1 silenced\n")
+    assert check("--deploy", "--fail-level", "never").returncode == 0
+
+
+def test_deploy_prints_json(project: Project) -> None:
+    project.settings(DEBUG=True, CHECK_SILENCED={"deploy.docs-public": "internal network"})
+
+    result = check("--deploy", "--json")
+
+    assert result.returncode == 1
+    found = {each["id"]: each for each in json.loads(result.stdout)}
+    assert found["deploy.debug"]["level"] == "error"
+    assert found["deploy.debug"]["silenced"] is None
+    assert found["deploy.docs-public"]["silenced"] == "internal network"
+
+
+def test_json_is_for_deploy(project: Project) -> None:
+    assert check("--json").returncode == 2

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from opa.cli.program import app
 
 if TYPE_CHECKING:
+    from opa.checks.deploy.results import Result
+    from opa.core.manager import PluginManager
     from opa.errors import PluginError
     from opa.http.application import Api
 
 
+class FailLevel(StrEnum):
+    """From which level on a finding about the deployment is a failure."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+    NEVER = "never"
+
+
 @app.command()
-def check() -> None:
+def check(
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Also report what is unsafe where others reach it, each with an id.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --deploy: print its findings as JSON.")] = False,
+    fail_level: Annotated[
+        FailLevel, typer.Option(help="With --deploy: exit with 1 for a finding of this level or a worse one.")
+    ] = FailLevel.ERROR,
+) -> None:
     """Load settings and plugins as at a start, and report what is wrong; exit status 1 if anything is."""
+    if as_json and not deploy:
+        raise typer.BadParameter("is for --deploy", param_hint="--json")
     from opa._util.garbage import no_collection
     from opa._util.masking.secrets import mask_text
     from opa._util.printable import in_one_line
@@ -37,7 +63,54 @@ def check() -> None:
     loaded = len(manager.registry.objects)
     skipped = len(manager.decisions) + len(manager.refused) - loaded
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    print(f"ok: {loaded} plugins loaded, {skipped} skipped{told}")
+    if not as_json:
+        print(f"ok: {loaded} plugins loaded, {skipped} skipped{told}")
+    if deploy:
+        _tell_of_deployment(_results(manager), as_json=as_json, fail_level=fail_level)
+
+
+def _results(manager: PluginManager) -> list[Result]:
+    from opa.checks.deploy.check import Deployment
+    from opa.checks.deploy.results import run_checks
+    from opa.checks.deploy.table import CHECKS
+
+    return list(run_checks(CHECKS, Deployment(manager, os.environ)))
+
+
+def _tell_of_deployment(results: Sequence[Result], *, as_json: bool, fail_level: FailLevel) -> None:
+    """Show what was found.
+
+    Raises:
+        typer.Exit: some of it is as bad as `fail_level`.
+    """
+    from opa._util.masking.secrets import mask_text
+    from opa._util.printable import in_one_line, json_text
+    from opa.checks.deploy.check import Level
+
+    counted = [result for result in results if result.silenced is None]
+    if as_json:
+        print(json_text([_as_dict(result) for result in results]))
+    else:
+        for result in counted:
+            print(in_one_line(mask_text(str(result))), file=sys.stderr)
+        silenced = f", {len(results) - len(counted)} silenced" if len(counted) < len(results) else ""
+        print(f"deployment: {len(counted)} finding{'' if len(counted) == 1 else 's'}{silenced}")
+    if fail_level != FailLevel.NEVER and any(result.counts(Level(fail_level)) for result in results):
+        raise typer.Exit(1)
+
+
+def _as_dict(result: Result) -> dict[str, str | None]:
+    from opa._util.masking.secrets import mask_text
+
+    finding = result.finding
+    return {
+        "id": result.id,
+        "level": result.level,
+        "problem": mask_text(finding.problem),
+        "where": finding.where,
+        "hint": finding.hint,
+        "silenced": result.silenced,
+    }
 
 
 def _look_for_types(application: Api) -> None:

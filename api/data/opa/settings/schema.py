@@ -276,6 +276,8 @@ class Settings(BaseModel):
     READY_URL: UrlPath
     READY_DETAILS: bool
 
+    CHECK_SILENCED: dict[str, Annotated[str, Field(min_length=1)]]
+
     LOGLEVEL: Annotated[
         Literal["trace", "debug", "info", "success", "warning", "error", "critical"], BeforeValidator(_lower)
     ]

@@ -54,10 +54,14 @@ class Layer:
 
 @dataclass
 class Sources:
-    """What was found: the layers, and what is wrong or doubtful about the places themselves."""
+    """What was found: the layers, and what is wrong or doubtful about the places themselves.
+
+    `sections` are the names of those that any of the files has.
+    """
 
     folder: Path
     envs: tuple[str, ...]
+    sections: set[str] = field(default_factory=lambda: {DEFAULT_SECTION, GLOBAL_SECTION})
     layers: list[Layer] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -73,8 +77,7 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
             of another user for its own, because of where it is.
     """
     sources = Sources(settings_folder(), current_envs())
-    seen = {DEFAULT_SECTION, GLOBAL_SECTION}
-    sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources, seen)
+    sources.layers += _layers(DEFAULTS_FILE, DEFAULTS_FILE.name, sources)
     try:
         sources.layers.append(Layer(*handed_settings()))
     except ValueError as error:
@@ -85,9 +88,9 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
         _refuse_foreign(sources.folder)
         forget_python_files()
         for path in settings_files(sources.folder):
-            sources.layers += _layers(path, str(path), sources, seen)
+            sources.layers += _layers(path, str(path), sources)
     for env in sources.envs:
-        known = sorted(seen | CUSTOMARY_ENVS)
+        known = sorted(sources.sections | CUSTOMARY_ENVS)
         meant = DEV_ENVS.get(env) or next(iter(difflib.get_close_matches(env, known, n=1)), None)
         if env not in known and meant:
             sources.warnings.append(
@@ -98,7 +101,7 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
 
 def default_layers() -> list[Layer]:
     """What default-settings.yaml says in this env."""
-    return list(_layers(DEFAULTS_FILE, DEFAULTS_FILE.name, Sources(Path(), current_envs()), set()))
+    return list(_layers(DEFAULTS_FILE, DEFAULTS_FILE.name, Sources(Path(), current_envs())))
 
 
 def settings_folder() -> Path:
@@ -155,8 +158,8 @@ def variables_of_services() -> list[str]:
     return sorted(service_links(variables, [f"{PREFIX}{name}" for name in KNOWN]))
 
 
-def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterator[Layer]:
-    """The layers of one file, for the sections that apply; `seen` gets the names of all its sections."""
+def _layers(path: Path, label: str, sources: Sources) -> Iterator[Layer]:
+    """The layers of one file, for the sections that apply."""
     try:
         sections = defaults.read_defaults() if path == DEFAULTS_FILE else read_sections(path)
     except SettingsError as error:
@@ -164,7 +167,7 @@ def _layers(path: Path, label: str, sources: Sources, seen: set[str]) -> Iterato
         return
     file_merge = _pop_mark(sections)
     by_name = _checked_sections(sections, label, sources)
-    seen.update(by_name)
+    sources.sections.update(by_name)
     applied = (DEFAULT_SECTION, *sources.envs, GLOBAL_SECTION)
     if path != DEFAULTS_FILE and path.suffix.lower() in (".yaml", ".yml"):
         sources.warnings += dict.fromkeys(

@@ -1,0 +1,30 @@
+"""All checks of a deployment, in the order in which they are told. `docs/deployment.md` has a row for each."""
+
+from __future__ import annotations
+
+from opa.checks.deploy.check import DeployCheck, Level
+from opa.checks.deploy.development import debug, debugger, env_of_development, env_without_section, reload
+from opa.checks.deploy.exposure import any_host, open_cors, public_documentation, unknown_proxy
+from opa.checks.deploy.passwords import component_passwords, flower_password, weak_secret_key
+from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
+from opa.checks.deploy.tasks import dead_letters, unsafe_formats
+
+CHECKS = (
+    DeployCheck("deploy.env-dev", Level.ERROR, env_of_development),
+    DeployCheck("deploy.env-unknown", Level.WARNING, env_without_section),
+    DeployCheck("deploy.debug", Level.ERROR, debug),
+    DeployCheck("deploy.debugger", Level.ERROR, debugger),
+    DeployCheck("deploy.reload", Level.WARNING, reload),
+    DeployCheck("deploy.secret-key", Level.WARNING, weak_secret_key),
+    DeployCheck("deploy.component-password", Level.ERROR, component_passwords),
+    DeployCheck("deploy.flower-password", Level.ERROR, flower_password),
+    DeployCheck("deploy.cors-open", Level.WARNING, open_cors),
+    DeployCheck("deploy.docs-public", Level.WARNING, public_documentation),
+    DeployCheck("deploy.trusted-hosts", Level.WARNING, any_host),
+    DeployCheck("deploy.proxy", Level.WARNING, unknown_proxy),
+    DeployCheck("deploy.root", Level.ERROR, runs_as_root),
+    DeployCheck("deploy.root-writable", Level.WARNING, writable_root),
+    DeployCheck("deploy.code-writable", Level.WARNING, writable_code),
+    DeployCheck("deploy.pickle", Level.ERROR, unsafe_formats),
+    DeployCheck("deploy.dead-letters", Level.WARNING, dead_letters),
+)
