@@ -52,6 +52,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
         ("LOG_FORMAT: xml", "LOG_FORMAT: is \"xml\", should be 'auto', 'json' or 'text'"),
         ("RELOAD_POLLING: maybe", "RELOAD_POLLING: is \"maybe\", should be 'auto', 'yes' or 'no'"),
         (
+            "CELERY_TIMEZONE: Olso",
+            'CELERY_TIMEZONE: is "Olso", should be a time zone such as Europe/Oslo',
+        ),
+        (
+            "CELERY_TASK_TIME_LIMIT: 10\n  CELERY_TASK_SOFT_TIME_LIMIT: 10",
+            "CELERY_TASK_SOFT_TIME_LIMIT: is 10, should be less than CELERY_TASK_TIME_LIMIT (10), which ends the task",
+        ),
+        (
+            "CELERY_TASK_TIME_LIMIT: 2e3\n  TASK_VISIBILITY_TIMEOUT: 9",
+            "TASK_VISIBILITY_TIMEOUT: is 9, should be more than CELERY_TASK_TIME_LIMIT (2000), or tasks are run twice",
+        ),
+        (
             "LOGLEVEL: loud",
             "LOGLEVEL: is \"loud\", should be 'trace', 'debug', 'info', 'success', 'warning', 'error' or 'critical'",
         ),
