@@ -23,6 +23,7 @@ from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
 from tests.leftovers import RUN, end_leftovers
 from tests.once import look_for_python_once, parse_defaults_once, read_entry_points_once
+from tests.probes import Measurement, remove_stale
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
 from tests.servers import Server, mongo_server, redis_server
@@ -67,6 +68,11 @@ class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist 
 
 
 INTERRUPTED = pytest.StashKey[bool]()
+MEASUREMENT = pytest.StashKey[Measurement]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--coverage", action="store_true", help="measure what of the package runs; needs -n")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,8 +85,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if RUN not in os.environ:
         os.environ[RUN] = str(os.getpid())
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if config.option.coverage:
+            config.stash[MEASUREMENT] = begin_measurement(config)
+        else:
+            remove_stale()
         # Otherwise each process that a test starts would compile it, in half of its time.
         compileall.compile_dir(Path(opa.__file__).parent, quiet=2)
+
+
+def begin_measurement(config: pytest.Config) -> Measurement:
+    """Have the processes of pytest-xdist import the package with probes; this one has imported some of it already."""
+    if not config.option.numprocesses:
+        raise pytest.UsageError("--coverage needs processes to run the tests in: -n 1, or more")
+    measurement = Measurement.begin()
+    if measurement is None:
+        raise pytest.UsageError("another run of the tests measures the coverage of this clone already")
+    return measurement
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,12 +120,16 @@ def pytest_keyboard_interrupt() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Note that the run was interrupted."""
+    """Note that the run was interrupted, and otherwise what it ran of the package."""
     session.config.stash[INTERRUPTED] = exitstatus == pytest.ExitCode.INTERRUPTED
+    if MEASUREMENT in session.config.stash and exitstatus != pytest.ExitCode.INTERRUPTED:
+        session.config.stash[MEASUREMENT].save()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind when the run was interrupted: the processes of pytest-xdist had no time to clean up."""
+    if MEASUREMENT in config.stash:
+        config.stash[MEASUREMENT].end()
     if config.stash[INTERRUPTED] and os.environ.get(RUN) == str(os.getpid()):
         end_leftovers(os.environ[RUN])
 
