@@ -55,6 +55,7 @@ REFUSED: list[tuple[str, Any]] = [
     *(("rate_limit", {"task_name": each, "rate_limit": 1}) for each in (*NO_NAMES, "jobs.unknown")),
     *(("time_limit", {**DOUBLE, which: each}) for which in ("soft", "hard") for each in NO_LIMITS),
     ("time_limit", {"task_name": "jobs.unknown", "hard": 5}),
+    ("time_limit", {"hard": 5}),
     *((name, {"n": each}) for name in ("pool_grow", "pool_shrink") for each in NO_SIZES),
     ("pool_shrink", {"n": 2}),
     *(("autoscale", {which: each}) for which in ("max", "min") for each in NO_AUTOSCALES),
@@ -209,6 +210,9 @@ def test_a_plain_expression_chooses_workers(node: Node, pattern: str) -> None:
 def test_an_answer_goes_to_the_exchange_of_answers_alone(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     node.handle_message({"method": "ping", "reply_to": {"exchange": "celery", "routing_key": "celery"}, "ticket": "a"})
     assert "gets none" in capsys.readouterr().err
+    for reply_to in (5, "x", ["x"], {"a": 1}, {"exchange": "celery"}):
+        assert node.handle_message({"method": "ping", "reply_to": reply_to}) is None
+        assert "the command 'ping' is refused: reply_to is" in capsys.readouterr().err
 
 
 def test_a_worker_continues_whatever_it_is_commanded(any_tasks: TaskProject) -> None:

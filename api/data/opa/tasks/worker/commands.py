@@ -115,7 +115,9 @@ def _check_envelope(body: Any) -> None:
     _refuse_unless(isinstance(arguments, dict | None), "what it is called with", arguments, "a dict")
     destination = body.get("destination")
     _refuse_unless(isinstance(destination, str | list | None), "destination", destination, "a list of workers")
-    _refuse_unless(isinstance(body.get("reply_to"), dict | None), "reply_to", body.get("reply_to"), "a dict")
+    reply_to = body.get("reply_to")
+    leads_there = isinstance(reply_to, dict) and reply_to.keys() >= {"exchange", "routing_key"}
+    _refuse_unless(not reply_to or leads_there, "reply_to", reply_to, "an exchange and a routing key")
     pattern, matcher = body.get("pattern"), body.get("matcher")
     for name, value in (("pattern", pattern), ("matcher", matcher)):
         _refuse_unless(value is None or _is_name(value), name, value, "a short text")
@@ -224,7 +226,7 @@ def _are_consumer_arguments(value: Any) -> bool:
     )
 
 
-def _check_known(worker: Any, task_name: Any, **_: Any) -> None:
+def _check_known(worker: Any, task_name: Any = None, **_: Any) -> None:
     if task_name not in worker.app.tasks:
         raise RefusedError(f"no task is called {_show(task_name)} here")
 
