@@ -111,10 +111,10 @@ def refused_at_once(place: Place) -> None:
         server.goes_on.clear()
         first = list(clients.map(lambda _: status(place, "/line"), range(100)))
         assert {code for code, _, _ in first} == {503}, first
+        calls = server.calls
         later = list(clients.map(lambda _: status(place, "/line"), range(100)))
         assert {(code, text) for code, text, _ in later} == {(503, "component 'line' does not answer")}, later
-        # One after another in 40 threads they would take 6 seconds.
-        assert max(seconds for _, _, seconds in later) < 2, later
+        assert server.calls - calls < 50  # those that look whether it is back, one after another
         state = {each["name"]: each["status"] for each in place.get("/readyz")["components"]}
         assert state["line"] == "does not answer", state
         server.goes_on.set()

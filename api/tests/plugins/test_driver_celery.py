@@ -280,7 +280,7 @@ def test_a_broker_that_refuses_is_said_after_the_time_limit(sender: Project, sta
     before = time.monotonic()
     with pytest.raises(OpaError, match="'celery'.*within 2 s.*refused"), sender.client():
         pass
-    assert time.monotonic() - before < 6
+    assert time.monotonic() - before < 25
 
 
 def test_a_wrong_password_is_said_at_once_and_not_shown(sender: Project, start_redis: Callable[[], Server]) -> None:

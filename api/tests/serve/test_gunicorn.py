@@ -105,7 +105,7 @@ def test_a_request_that_takes_longer_than_the_graceful_timeout_does_not_hold_it_
         wait_until(lambda: "slow begins" in opa.log)
         began = time.monotonic()
         assert opa.stop() == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25
         assert answer.exception() is not None
 
 
@@ -189,7 +189,7 @@ def test_a_stop_while_components_are_connecting_ends_the_api(opa: Opa) -> None:
     wait_until(lambda: opa.log.count("does not connect yet") >= 2, what="both workers try to connect")
     began = time.monotonic()
     assert opa.stop() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25
     assert "Traceback" not in opa.log
 
 

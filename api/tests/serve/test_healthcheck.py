@@ -48,7 +48,7 @@ def test_a_server_that_accepts_and_says_nothing_is_not_healthy() -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         began = time.monotonic()
         assert check(OPA_PORT=str(listener.getsockname()[1])).returncode == 1
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 60
 
 
 def test_with_no_health_route_a_connection_is_enough(tmp_path: Path) -> None:

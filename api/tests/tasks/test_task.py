@@ -602,7 +602,7 @@ def test_the_soft_time_limit_cancels_a_coroutine(pool: SimpleNamespace) -> None:
     before = time.monotonic()
     with pytest.raises(SoftTimeLimitExceeded):
         get(pool.shop.slow_async)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
 
 
 @in_processes

@@ -195,7 +195,7 @@ def test_an_expression_that_could_take_for_ever_is_not_tried(
     node.hostname = "celery@" + "a" * 200
     began = time.monotonic()
     assert node.handle_message({"method": "ping", "pattern": f".*{pattern}", "matcher": "pcre"}) is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert "surely matched at once" in capsys.readouterr().err
 
 
