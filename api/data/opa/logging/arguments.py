@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from logging import LogRecord
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opa._util.masking.secrets import MASK, PRINTED_WHOLE, looks_secret, masked_argument, may_hold_secret
-
-if TYPE_CHECKING:
-    from logging import LogRecord
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 """What is formatted as it is, unless it has a telling name: the text is masked anyway."""
@@ -67,29 +65,29 @@ def std_message(record: LogRecord) -> str:
         Exception: the arguments do not fit, or cannot be made a text.
     """
     message, arguments = record.msg, record.args
-    if type(message) is str and (
-        not arguments or (type(arguments) is tuple and PLAIN.issuperset(map(type, arguments)))
-    ):
-        return record.getMessage()  # nearly all lines: their text is masked when it is written
-    # Dicts and lists show all that they hold, with its names, unless a message takes single values out of a dict. So
-    # one look at the text that is needed anyway tells whether there is a reason to look into them.
-    if isinstance(message, str) and _is_printed_whole(arguments) and "%(" not in message:
-        text = record.getMessage()
-        if not may_hold_secret(text):
-            return text
+    if type(message) is str:
+        are_plain, are_printed = True, True
+        if type(arguments) is tuple:
+            for value in arguments:
+                if type(value) not in PLAIN:
+                    are_plain, are_printed = False, "%(" not in message and _PRINTED.issuperset(map(type, arguments))
+                    break
+        else:
+            are_plain, are_printed = False, "%(" not in message and type(arguments) in PRINTED_WHOLE
+        if are_printed:
+            # One of another class may make its text in its own way.
+            text = message % arguments if arguments and type(record) is LogRecord else record.getMessage()
+            # Plain values are masked in the text when it is written. Dicts and lists show all that they hold, with its
+            # names, unless a message takes single values out of a dict. So one look at the text that is needed anyway
+            # tells whether there is a reason to look into them.
+            if are_plain or not may_hold_secret(text):
+                return text
     shown = std_arguments(arguments)
     if shown is arguments and isinstance(message, str):
         return record.getMessage()
     if not isinstance(message, str):
         message = str(Shown(message))
     return message % shown if shown else message
-
-
-def _is_printed_whole(arguments: Any) -> bool:
-    """Whether all arguments are plain, or dicts, lists and the like."""
-    if type(arguments) is not tuple:
-        return type(arguments) in PRINTED_WHOLE
-    return _PRINTED.issuperset(map(type, arguments))
 
 
 _PRINTED = PLAIN | PRINTED_WHOLE

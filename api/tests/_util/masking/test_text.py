@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opa._util.masking import quick
 from opa._util.masking import text as text_module
-from opa._util.masking.secrets import MASK, mask_text, may_hold_secret
+from opa._util.masking.secrets import MASK, looks_secret, mask_text, may_hold_secret
 from opa._util.masking.shapes import mask_shapes
 from opa.logging.arguments import std_message
 from tests._util.masking.planted import INNOCENT, PLANTED, TOKENS
@@ -19,7 +20,12 @@ from tests._util.masking.planted import INNOCENT, PLANTED, TOKENS
 VALUE = "hunter22-and-more"
 PARTS = """password pass Pwd key api_key token secret cred auth Authorization cookie DSN sig input loc input_value
 Bearer Basic Negotiate ApiKey = : , => -- ; & ? # % %61 @ / :// http redis \\n \\ ' ( ) [ ] { } . ~ - _ $ $2b$ a 1 q7
-hunter22 ghp_ sk- whsec_ eyJ AKIA xox hook hooks.slack.com/services/ PRIVATE ----- BEGIN -us1 Q~ :AA ß ſ é \ud800"""
+hunter22 ghp_ sk- whsec_ eyJ AKIA xox hook hooks.slack.com/services/ PRIVATE ----- BEGIN -us1 Q~ :AA ß ſ ı é \ud800
+PASSWORD passphrase keys Keys KEYs X APIKEY credent ials authorı zation authorization AUTH basic_auth Sig nature
+signature %4B 50% input_ 'input' user@"""
+NAMES = """pass Pass PASS passw ord Word PASSWD passphrase pa ß ſ ı pwd PWD key Key KEY keys Keys apikey apı API api
+access _ - . 1 2 X x é token Token secret credent ial cred auth Auth AUTH authorization orization basic proxy http dsn
+DSN sig Sig SIG signature nature cookie Set-Cookie word monkey or"""
 RANDOM = "q7Rk2Vx9Lm4Tz8Wb3Nc6Yd1H"
 
 
@@ -189,6 +195,42 @@ def test_a_text_that_can_hold_no_secret_hides_no_other() -> None:
 def test_the_quick_look_overlooks_nothing_that_the_close_one_finds(parts: list[str]) -> None:
     text = "".join(parts)
     assert mask_text(text) == mask_shapes(text_module._mask_by_place(text))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.sampled_from(NAMES.split()), min_size=1, max_size=5).map("".join))
+def test_the_quick_look_at_a_printed_value_overlooks_no_telling_name(name: str) -> None:
+    if looks_secret(name):
+        assert may_hold_secret(repr([{name: VALUE}]))
+        assert not name.isascii() or may_hold_secret(repr([(name.encode(), b"")]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3 tests passed, 1 failed",
+        "author: mary, authors=2, passengers: 3",
+        "design=new, signal: 15",
+        "keyword=x, keyspace: y",
+        '10.0.0.7:51622 - "GET /orders HTTP/1.1" 401 Unauthorized',
+        "HTTP Request: GET https://api.example.org/orders?page=2 200",
+        "50 % of it is done: ok",
+        "the input is: 5",
+    ],
+)
+def test_the_quick_look_is_the_only_one_at_what_is_a_little_like_a_name(text: str) -> None:
+    assert not may_hold_secret(text)
+
+
+def test_the_expression_of_the_quick_look_is_short_enough_to_be_quick() -> None:
+    assert len(text_module.MAY_HOLD_SECRET.encode()) <= quick.LONGEST
+
+
+@pytest.mark.parametrize("arguments", [("a", 5), ({"a": 1}, 5)])
+def test_a_record_of_another_class_makes_its_text_itself(arguments: tuple[Any, ...]) -> None:
+    in_braces = type("InBraces", (logging.LogRecord,), {"getMessage": lambda self: self.msg.format(*self.args)})
+    record = in_braces("plugin", logging.INFO, "plugin.py", 1, "{} of {}", arguments, None)
+    assert std_message(record) == f"{arguments[0]} of 5"
 
 
 @pytest.mark.parametrize(

@@ -6,36 +6,42 @@ whatever the expression, and for a line of a log a tenth of what Python's or a l
 
 from __future__ import annotations
 
+import importlib
+import os
+import threading
 from collections.abc import Callable
+from functools import cache
+
+LONGEST = 1000
+"""How many bytes an expression for each line of the log may have: where it does not match, the engine makes a copy of
+it for the error, and that of a longer one is memory of another kind, which takes half a microsecond more."""
 
 
-class Matcher:
-    """Tells whether a regular expression matches somewhere in a text.
+@cache
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Make what tells whether a regular expression matches somewhere in a text.
 
     Args:
         pattern: in the syntax of https://docs.rs/regex: no looking around, no references.
 
-    Attributes:
-        matches: the engine's own function, which each line of the log calls; a text that is not whole, since it has
-            half of a character, matches nothing for it.
+    Returns:
+        The engine's own function. For a text that is not `whole` it matches nothing.
     """
+    from pydantic_core import SchemaValidator, core_schema  # a command that writes no text starts without it
 
-    __slots__ = ("_pattern", "matches")
+    with _making:
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python
 
-    def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
-        self.matches: Callable[[str], bool] = self._first
 
-    def __call__(self, text: str) -> bool:
-        """Whether it matches in `text`, or may do so where that is not whole."""
-        return self.matches(text if text.isascii() else whole(text))
+def _wait_for_engine() -> None:
+    """A child that is forked while another thread imports the engine, or uses it first, would wait for that forever."""
+    if matcher.cache_info().misses:  # it was called, or is being called
+        importlib.import_module("pydantic_core")
+    _making.acquire()
 
-    def _first(self, text: str) -> bool:
-        from pydantic_core import SchemaValidator, core_schema  # a command that writes no text starts without it
 
-        schema = core_schema.str_schema(pattern=self._pattern, regex_engine="rust-regex")
-        self.matches = SchemaValidator(schema).isinstance_python
-        return self.matches(text)
+_making = threading.RLock()
+os.register_at_fork(before=_wait_for_engine, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def whole(text: str) -> str:

@@ -6,11 +6,11 @@ import base64
 import binascii
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
-from opa._util.masking.quick import Matcher, whole
+from opa._util.masking.quick import matcher, whole
 from opa._util.masking.shapes import MASK, MAY_HAVE_SHAPE, mask_shapes
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
@@ -81,17 +81,27 @@ _ELEMENT = re.compile(r"<(?P<name>[\w:.\-]{1,80})(?P<rest>(?:\s[^<>]{0,999})?)>(
 _SENTENCE = re.compile(r"(?<![\w.\-])(?P<name>[\w.\-]{1,80})(?P<between>[ ]{1,9}is[ ]{1,9})(?P<value>[^\s]{6,200})")
 
 
-# Each text in which something is masked matches, and few others do. A part of a name that says that a value is secret,
-# or what may hide one; `ß` is "SS" in upper case.
-_TELLING = r"(?i:pa(?:ss|ß)|token|key|secret|cred|auth|cookie|pwd|dsn|sig|%)|input"
-_SCHEME_AND_VALUE = r"(?i:bearer|basic|token|apikey|negotiate) +[^ ]{8}"
-# What stands between a name and a value; without one names tell nothing.
-_SIGN = r"(?:[=:,]|--|</| is )"
-_MAY_BE_MASKED = Matcher(
-    rf"(?s:{_SIGN}.*(?:{_TELLING})|(?:{_TELLING}).*{_SIGN}|://|{_SCHEME_AND_VALUE}|{MAY_HAVE_SHAPE})"
+MAY_HOLD_SECRET = (
+    r"(?i:pa(?:ss|ß)(?:w|phrase)|secret|token|credent|cookie|ap[iı]key|author[iı]zat|signature)"
+    r"|(?i:pa(?:ss|ß)|pwd|keys?|dsn|auth|sig)(?:[^a-z0-9]|$)"
+    r"""|%[0-9A-Fa-f]{2}|input(?:_value|["'\\])|://(?s:.*)@"""
+    rf"|(?i:bearer|basic|negotiate) +[^ ]{{8}}|{MAY_HAVE_SHAPE}"
 )
-_MAY_HOLD_SECRET = Matcher(rf"(?:{_TELLING}|://|{_SCHEME_AND_VALUE}|{MAY_HAVE_SHAPE})")
-_SHORTEST = len("pwd=x")
+"""What is in each text in which something is masked, and in few others.
+
+A part of a name that says that a value is secret, anywhere or as a word of its own, of which an upper case letter may
+begin the next; what hides a name in a query; an error of Pydantic; a URL with a user; a scheme and a value; a shape.
+In upper case `ß` is "SS", and `ı` is "I".
+"""
+
+
+def _match_first(text: str) -> bool:
+    global _match_cache  # noqa: PLW0603 - each line of the log calls the engine's own function, and nothing around it
+    _match_cache = matcher(MAY_HOLD_SECRET)
+    return _match_cache(text)
+
+
+_match_cache: Callable[[str], bool] = _match_first
 
 
 def mask_text(text: str) -> str:
@@ -101,9 +111,7 @@ def mask_text(text: str) -> str:
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
-    if len(text) < _SHORTEST or text is _harmless_cache:
-        return text
-    if not _MAY_BE_MASKED.matches(text if text.isascii() else whole(text)):
+    if text is _harmless_cache or not _match_cache(text if text.isascii() else whole(text)):
         return text
     return mask_shapes(_mask_by_place(text))
 
@@ -117,7 +125,7 @@ _KEPT = 10_000
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it, also without a value."""
     global _harmless_cache  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
-    if _MAY_HOLD_SECRET(text):
+    if _match_cache(text if text.isascii() else whole(text)):
         return True
     if len(text) <= _KEPT:
         _harmless_cache = text
