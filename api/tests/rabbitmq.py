@@ -59,7 +59,7 @@ class RabbitMQ:
         docker("rm", "--force", "--volumes", self.name, check=False)
 
     def wait_until_ready(self) -> None:
-        wait_until(self._is_ready, seconds=90, what="RabbitMQ is ready")
+        wait_until(self._is_ready, what="RabbitMQ is ready")
 
     def _is_ready(self) -> bool:
         try:

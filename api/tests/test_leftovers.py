@@ -47,7 +47,7 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path, numb
         wait_until((tmp_path / "pid").exists, what="the test runs")
         server = int((tmp_path / "pid").read_text())
         run.send_signal(number)
-        run.wait(60)
+        run.wait(240)
         assert not is_running(server), (tmp_path / "log").read_text()
     finally:
         run.kill()

@@ -86,14 +86,14 @@ def dies(group: Group) -> None:
     group.fail_over()
     group.master.start()
     with Redis(port=group.master.port) as old:
-        wait_until(lambda: old.info("replication").get("master_link_status") == "up", seconds=90)
+        wait_until(lambda: old.info("replication").get("master_link_status") == "up")
 
 
 def steps_down(group: Group) -> None:
     """Sentinel makes the other one the master."""
     before = group.asks("GET-MASTER-ADDR-BY-NAME", "group")
-    wait_until(lambda: group.asks("FAILOVER", "group") == b"OK", seconds=60)
-    wait_until(lambda: group.asks("GET-MASTER-ADDR-BY-NAME", "group") != before, seconds=60)
+    wait_until(lambda: group.asks("FAILOVER", "group") == b"OK")
+    wait_until(lambda: group.asks("GET-MASTER-ADDR-BY-NAME", "group") != before)
 
 
 def sent(send: Callable[[], Any]) -> Any:
@@ -107,7 +107,7 @@ def sent(send: Callable[[], Any]) -> Any:
             return False
         return True
 
-    wait_until(is_sent, seconds=60)
+    wait_until(is_sent)
     return results[0]
 
 

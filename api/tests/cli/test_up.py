@@ -48,7 +48,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 def test_a_plugin_that_is_dropped_into_an_empty_folder_is_served_with_redis_mongo_and_tasks(up: Up) -> None:
     (up.folder / "plugins" / "counter.py").write_text(COUNTER)
-    wait_until(lambda: up.request("/counter"), seconds=60, what="the plugin is served")
+    wait_until(lambda: up.request("/counter"), what="the plugin is served")
     assert up.request("/counter") == 2
     assert up.request("/notes") == 0 or not HAS_MONGO
     assert re.fullmatch(r"[0-9a-f-]{36}", up.request("/task", "POST"))

@@ -107,7 +107,7 @@ def test_an_unused_server_is_not_started_and_sigkill_leaves_no_process_behind(up
 def test_port_0_is_a_free_one_that_is_printed_and_a_server_that_dies_is_said_and_ends_everything(up: Up) -> None:
     up.port = 0
     up.start("--no-reload")
-    found = wait_until(lambda: re.search(r"api +http://127.0.0.1:(\d+) ", up.output), seconds=60, what="its address")
+    found = wait_until(lambda: re.search(r"api +http://127.0.0.1:(\d+) ", up.output), what="its address")
     up.port = int(found[1])
     up.wait_until_ready()
     os.kill(up.child("valkey-server"), signal.SIGKILL)
@@ -177,7 +177,7 @@ def test_worker_and_beat_run_tasks_and_those_that_are_scheduled_and_each_process
     (up.folder / "plugins" / "work.py").write_text(WORK)
     up.start()
     up.wait_until_ready()
-    wait_until(lambda: (up.request("/ticks") or 0) > 1, seconds=60, what="beat and worker run")
+    wait_until(lambda: (up.request("/ticks") or 0) > 1, what="beat and worker run")
     assert up.request("/double/21") == 42
     for mode in ("beat", "worker", "api"):
         pid = process_of(up, mode)
@@ -186,7 +186,7 @@ def test_worker_and_beat_run_tasks_and_those_that_are_scheduled_and_each_process
         wait_until(lambda: process_of(up, mode) not in (None, pid), what=f"{mode} runs again")  # noqa: B023
     assert up.output.count("the process has ended with signal SIGKILL; it restarts in 1 s") == 3
     ticks = wait_until(lambda: up.request("/ticks"), what="the api serves")
-    wait_until(lambda: up.request("/ticks") > ticks, seconds=60, what="beat and worker run again")
+    wait_until(lambda: up.request("/ticks") > ticks, what="beat and worker run again")
     up.processes = descendants(up.pid)
     os.kill(up.pid, signal.SIGTERM)
     assert up.end() == 0
@@ -224,7 +224,7 @@ def test_without_secantusdb_it_says_so_in_one_line_and_continues(up: Up) -> None
     )
     up.environ["PYTHONPATH"] = str(hidden)
     up.start("--no-reload")
-    answer = wait_until(lambda: up.request("/readyz"), seconds=60, what="ready")
+    answer = wait_until(lambda: up.request("/readyz"), what="ready")
     assert re.search(
         r"^without mongodb: SecantusDB is not installed, (install it: pip install|it has no release)", up.output, re.M
     )

@@ -127,7 +127,7 @@ class Container:
             assert status == "running", self.log
             return self.health == "healthy"
 
-        wait_until(state, seconds=60, what=f"{self.name} is healthy")
+        wait_until(state, what=f"{self.name} is healthy")
 
     def wait_for_end(self, seconds: float = 60) -> int:
         return int(docker("wait", self.name, timeout=seconds))

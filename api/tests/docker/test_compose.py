@@ -220,7 +220,7 @@ def test_without_a_service_its_routes_answer_503_and_recover_without_a_restart(
     finally:
         stack.compose(*(["start"] if how == "stop" else ["kill", "--signal", "CONT"]), service)
     for route in ROUTES[service]:
-        wait_until(lambda route=route: answers_steadily(stack, route), seconds=60, what=f"{route} recovers")  # type: ignore[misc]
+        wait_until(lambda route=route: answers_steadily(stack, route), what=f"{route} recovers")  # type: ignore[misc]
     assert stack.inspect("api", "{{.State.StartedAt}}") == started
 
 

@@ -140,7 +140,7 @@ class Run:
             raise AssertionError(f"{error}; not done: {missing}") from None
 
     def _noted(self, kind: str) -> list[Note]:
-        answer = wait_until(lambda: self._answer(kind), seconds=60, what="the api reads from redis")
+        answer = wait_until(lambda: self._answer(kind), what="the api reads from redis")
         return [Note(int(number), worker, float(at)) for number, worker, at in answer.body]
 
     def _answer(self, kind: str) -> Answer | None:
@@ -209,7 +209,7 @@ def sending(run: Run, numbers: range, *, every: float, seconds: float) -> Iterat
 
     def send() -> None:
         for number in numbers:
-            wait_until(lambda number=number: run.send(number, seconds=seconds), seconds=90)  # type: ignore[misc]
+            wait_until(lambda number=number: run.send(number, seconds=seconds))  # type: ignore[misc]
             sent.append(number)
             time.sleep(every)
 
@@ -326,7 +326,7 @@ def test_without_its_broker_a_worker_waits_and_works_soon_after_it_is_back(run: 
     wait_until(lambda: "Trying again" in docker("logs", "--since", "60s", worker), what="it tries in vain")
     assert check_health(worker) == (False, "worker: it is not connected to the broker yet")
     stack.compose("start", "rabbitmq")
-    wait_until(run.send, seconds=90, what="the broker is back")
+    wait_until(run.send, what="the broker is back")
     run.wait_until_done(1, seconds=10)
     assert check_health(worker) == (True, "")
 

@@ -70,7 +70,7 @@ class Up:
         return {word for url in settings.values() for word in re.findall(r":([^:/]+)@", str(url))}
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.request("/readyz"), seconds=60, what="opa up is ready")
+        wait_until(lambda: self.request("/readyz"), what="opa up is ready")
         self.processes = descendants(self.pid)
         assert len(self.processes) >= 3 + HAS_MONGO, "Valkey, SecantusDB, the api and its reloader"
 

@@ -24,7 +24,7 @@ COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
 
 
 def wait_until(
-    condition: Callable[[], T | Literal[False] | None], *, seconds: float = 60, what: str | Callable[[], str] = ""
+    condition: Callable[[], T | Literal[False] | None], *, seconds: float = 240, what: str | Callable[[], str] = ""
 ) -> T:
     """Wait until `condition` gives something true, and give that.
 

@@ -55,7 +55,7 @@ class Flower:
             assert self.process.process.poll() is None, self.process.log
             return self.status("/healthcheck") == 200
 
-        wait_until(up, seconds=60, what="flower answers")
+        wait_until(up, what="flower answers")
 
     def json(self, path: str, user: str = "") -> Any:
         return json.loads(self.text(path, user))
@@ -162,7 +162,7 @@ def test_flower_shows_workers_and_the_outcome_of_tasks(tasks: TaskProject) -> No
             found = flower.json("/api/tasks", "mary:hunter2")
             return any(task["name"] == "jobs.double" and task["state"] == "SUCCESS" for task in found.values())
 
-        wait_until(seen, seconds=60, what="flower shows the task")
+        wait_until(seen, what="flower shows the task")
     assert flower.json("/api/workers?refresh=1", "mary:hunter2")
 
 
@@ -246,7 +246,7 @@ def test_a_variable_of_kubernetes_is_harmless(tasks: TaskProject) -> None:
 
 def test_under_a_prefix_it_is_healthy_too(tasks: TaskProject) -> None:
     flower = Flower(tasks, FLOWER_URL_PREFIX="watch")
-    wait_until(lambda: flower.status("/watch/healthcheck") == 200, seconds=60)
+    wait_until(lambda: flower.status("/watch/healthcheck") == 200)
     assert is_healthy(flower)
 
 

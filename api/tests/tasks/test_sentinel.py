@@ -83,4 +83,4 @@ def test_results_are_kept_before_and_after_another_server_is_the_master(
                 except (RedisError, NotReadyError):
                     return False
 
-            wait_until(is_there, seconds=60)
+            wait_until(is_there)

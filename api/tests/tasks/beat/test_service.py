@@ -100,12 +100,12 @@ def halt_between_runs(beat: Worker, servers: Servers) -> None:
         beat.process.send_signal(signal.SIGCONT)
         return False
 
-    wait_until(halt, seconds=60)
+    wait_until(halt)
 
 
 def wait_for_runs(beat: Worker, number: int) -> None:
     before = len(runs(beat))
-    wait_until(lambda: len(runs(beat)) >= before + number, seconds=60, what=lambda: f"{number} runs\n{beat.log}")
+    wait_until(lambda: len(runs(beat)) >= before + number, what=lambda: f"{number} runs\n{beat.log}")
 
 
 def test_beat_sends_what_is_due_and_nothing_else(beats: TaskProject, servers: Servers) -> None:
@@ -163,7 +163,7 @@ def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
     first = start(beats)
     wait_for_runs(first, 1)
     second = start(beats)
-    wait_until(lambda: second.says(f":{first.pid} runs the schedule; this one takes over within 31 s"), seconds=60)
+    wait_until(lambda: second.says(f":{first.pid} runs the schedule; this one takes over within 31 s"))
     wait_for_runs(first, 3)
     assert second.is_ready
     assert runs(second) == []
@@ -173,7 +173,7 @@ def test_of_two_beats_one_sends_and_the_other_takes_over_when_it_is_killed(
     with memory(servers) as client:
         assert LOCK_LIFE / 2 < client.pttl(LOCK_KEY) / 1000 <= LOCK_LIFE
         client.pexpire(LOCK_KEY, 2000)  # instead of waiting until its time has run out
-    wait_until(lambda: len(runs(second)) >= 3, seconds=60, what=lambda: f"the second takes over\n{second.log}")
+    wait_until(lambda: len(runs(second)) >= 3, what=lambda: f"the second takes over\n{second.log}")
     second.process.send_signal(signal.SIGTERM)
     assert second.wait() == 0
     # Neither sent what the other had sent, and what was missed was made up for once.
@@ -204,7 +204,7 @@ def test_a_beat_that_is_stopped_makes_way_at_once(beats: TaskProject) -> None:
     first = start(beats)
     wait_for_runs(first, 1)
     second = start(beats)
-    wait_until(lambda: second.says("beat waits"), seconds=60)
+    wait_until(lambda: second.says("beat waits"))
     assert first.stop() == 0
     wait_until(lambda: second.says("beat runs the schedule"), seconds=15)
     assert not first.is_ready
@@ -215,13 +215,13 @@ def test_a_beat_that_hung_until_another_took_over_sends_no_more(beats: TaskProje
     first = start(beats)
     wait_for_runs(first, 2)
     second = start(beats)
-    wait_until(lambda: second.says("beat waits"), seconds=60)
+    wait_until(lambda: second.says("beat waits"))
     halt_between_runs(first, servers)
     with memory(servers) as client:
         client.delete(LOCK_KEY)  # as it will be when its time has run out
     wait_for_runs(second, 2)
     first.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: first.says("beat waits"), seconds=60)
+    wait_until(lambda: first.says("beat waits"))
     wait_for_runs(second, 2)
     assert len({message["id"] for message in sent(servers)}) == len(sent(servers))
     assert all(later - earlier > 0.8 for earlier, later in pairwise(runs(first, second)))
@@ -390,7 +390,7 @@ def test_the_times_of_the_last_runs_survive_a_restart(beats: TaskProject, server
         noted = wait_until(lambda: client.hgetall(SENT_KEY))
     assert first.stop() == 0
     second = start(beats)
-    wait_until(lambda: second.says("beat runs the schedule"), seconds=60)
+    wait_until(lambda: second.says("beat runs the schedule"))
     second.wait_until_ready()
     with memory(servers) as client:
         assert client.hgetall(SENT_KEY) == noted
@@ -404,7 +404,7 @@ def test_runs_that_were_missed_are_made_up_for_by_one(beats: TaskProject, server
     wait_for_runs(first, 1)
     assert first.stop() == 0
     second = start(beats)
-    wait_until(lambda: second.says("beat runs the schedule"), seconds=60)
+    wait_until(lambda: second.says("beat runs the schedule"))
     second.wait_until_ready()
     assert second.stop() == 0
     assert len(sent(servers)) == 1
@@ -423,13 +423,13 @@ def test_without_redis_it_waits_and_is_not_ready_and_then_continues(beats: TaskP
     beats.plugin("jobs.py", TICKING)
     servers.backend.kill()
     beat = start(beats)
-    wait_until(lambda: beat.says("because of redis"), seconds=60)
+    wait_until(lambda: beat.says("because of redis"))
     wait_until(lambda: not beat.is_ready, seconds=1)
     servers.backend.start()
     wait_for_runs(beat, 2)
     assert beat.is_ready
     servers.backend.kill()
-    wait_until(lambda: not beat.is_ready, seconds=60)
+    wait_until(lambda: not beat.is_ready)
     servers.backend.start()
     wait_for_runs(beat, 2)
     assert beat.log.count("cannot send for now") == 2
@@ -441,11 +441,11 @@ def test_without_broker_it_waits_and_the_run_is_made_up_for_once(beats: TaskProj
     set_last_run(servers, "more.nightly", seconds_ago=2 * 86400)
     servers.broker.kill()
     beat = start(beats)
-    wait_until(lambda: beat.says("because of the broker"), seconds=60)
+    wait_until(lambda: beat.says("because of the broker"))
     assert not beat.is_ready
     servers.broker.start()
     wait_for_runs(beat, 1)
-    wait_until(lambda: beat.is_ready, seconds=60)
+    wait_until(lambda: beat.is_ready)
     assert len(sent(servers)) == 1
 
 
@@ -455,7 +455,7 @@ def test_a_run_that_cannot_be_sent_is_put_off_and_not_lost(beats: TaskProject, s
     beat = start(beats)
     beat.wait_until_ready()
     servers.broker.kill()
-    wait_until(lambda: beat.says("because of the broker"), seconds=60)
+    wait_until(lambda: beat.says("because of the broker"))
     assert runs(beat) == []
     servers.broker.start()
     wait_for_runs(beat, 1)
@@ -501,10 +501,10 @@ def test_beat_continues_when_rabbitmq_comes_back(
         wait_for_runs(beat, 2)
         assert "because of" not in beat.log
         rabbitmq.kill()
-        wait_until(lambda: beat.says("because of the broker"), seconds=60)
+        wait_until(lambda: beat.says("because of the broker"))
         rabbitmq.start()
         wait_for_runs(beat, 1)
-        wait_until(lambda: beat.is_ready, seconds=60)
+        wait_until(lambda: beat.is_ready)
         ids = waiting(url, "celery")
         assert len(set(ids)) == len(ids) == len(runs(beat))
         assert beat.stop() == 0

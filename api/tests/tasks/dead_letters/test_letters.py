@@ -86,7 +86,7 @@ def refuse(app: TaskApplication, number: int = 1, queue: str = "celery") -> None
         channel: Any = connection.default_channel
         for _ in range(number):
             channel.basic_reject(wait_until(lambda: channel.basic_get(queue)).delivery_tag, requeue=False)
-    wait_until(lambda: len(letters(app)) == before + number, seconds=60, what="the messages are among the dead letters")
+    wait_until(lambda: len(letters(app)) == before + number, what="the messages are among the dead letters")
 
 
 def opa_tasks(*arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
@@ -113,8 +113,8 @@ def test_a_task_that_kills_its_worker_is_given_up_after_the_limit_and_the_others
         sent = module.poison.delay()
         for number in range(10):
             module.good.delay(number)
-        letter = wait_until(lambda: letters(app), seconds=90, what="it is given up")[0]
-        wait_until(lambda: len(runs(jobs)) == 12, seconds=60, what="the good ones run")
+        letter = wait_until(lambda: letters(app), what="it is given up")[0]
+        wait_until(lambda: len(runs(jobs)) == 12, what="the good ones run")
     assert runs(jobs).count("poison") == 2
     assert (letter.id, letter.task, letter.queue) == (sent.id, "jobs.poison", "celery")
     assert (letter.reason, letter.deliveries, letter.problem) == ("delivery_limit", 2, "")
@@ -126,10 +126,10 @@ def test_sent_again_it_has_all_its_deliveries_again(jobs: TaskProject) -> None:
     with sending(jobs) as app:
         jobs.worker("-c 1")
         sent = jobs.module("jobs").poison.delay()
-        first = wait_until(lambda: letters(app), seconds=90)[0]
+        first = wait_until(lambda: letters(app))[0]
         done = opa_tasks("retry", sent.id)
         assert (done.returncode, done.stdout) == (0, "sent again: 1\n")
-        second = wait_until(lambda: len(runs(jobs)) == 4 and letters(app), seconds=90, what="it is given up again")[0]
+        second = wait_until(lambda: len(runs(jobs)) == 4 and letters(app), what="it is given up again")[0]
         assert second.died is not None
         assert first.died is not None
         assert second.died >= first.died  # RabbitMQ says the second
@@ -144,7 +144,7 @@ def test_a_pickle_is_refused_by_the_worker_and_listed_as_what_cannot_be_read(job
     with sending(jobs) as app:
         worker = jobs.worker("-c 1")
         jobs.module("jobs").good.apply_async((1,), serializer="pickle", task_id="pickled")
-        wait_until(listed, seconds=60)
+        wait_until(listed)
         (row,) = listed()
         assert (row["id"], row["task"], row["reason"]) == ("pickled", "jobs.good", "rejected")
         assert row["problem"] == "it is application/x-python-serialize, and a worker reads JSON alone"
@@ -175,7 +175,7 @@ def test_rejected_and_unknown_tasks_are_kept(jobs: TaskProject) -> None:
         jobs.worker("-c 1")
         jobs.module("picky").picky.delay()
         app.send_task("elsewhere.run")
-        found = wait_until(lambda: len(both := letters(app)) == 2 and both, seconds=60)
+        found = wait_until(lambda: len(both := letters(app)) == 2 and both)
     assert {letter.task for letter in found} == {"picky.picky", "elsewhere.run"}
     assert {letter.reason for letter in found} == {"rejected"}
 
@@ -198,7 +198,7 @@ def test_named_letters_are_sent_again_and_the_others_stay(jobs: TaskProject) -> 
         assert done.stderr == "nobody is not among the dead letters\n"
         assert [letter.id for letter in letters(app)] == [second]
         jobs.worker("-c 1")
-        wait_until(lambda: sorted(runs(jobs)) == ["good 0", "good 2"], seconds=60)
+        wait_until(lambda: sorted(runs(jobs)) == ["good 0", "good 2"])
 
 
 def test_a_letter_returns_to_its_queue_also_after_a_countdown(jobs: TaskProject) -> None:
@@ -210,7 +210,7 @@ def test_a_letter_returns_to_its_queue_also_after_a_countdown(jobs: TaskProject)
         assert [letter.queue for letter in letters(app)] == ["slow"]
         assert opa_tasks("retry", "--all").returncode == 0
         jobs.worker("-c 1 -Q slow")
-        wait_until(lambda: runs(jobs) == ["good 1"], seconds=60)
+        wait_until(lambda: runs(jobs) == ["good 1"])
 
 
 def test_arguments_are_shown_without_passwords_and_shortened(jobs: TaskProject) -> None:
@@ -324,7 +324,7 @@ def test_a_prefix_for_all_keys_holds_for_the_dead_letters_too(tasks: TaskProject
             assert client.llen(f"mine:{DEAD_LETTER_QUEUE}") == 1
         assert opa_tasks("retry", "--all").returncode == 0
         tasks.worker("-c 1")
-        wait_until(lambda: runs(tasks) == ["good 1"], seconds=60)
+        wait_until(lambda: runs(tasks) == ["good 1"])
 
 
 def put_bad_letters(tasks: TaskProject) -> int:
