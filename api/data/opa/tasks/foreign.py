@@ -42,6 +42,10 @@ def _unfit(of: str, where: str, why: str) -> RegistrationError:
     return RegistrationError(f"{of} cannot be used: {why}", where=where, hint=hint)
 
 
+_SAME = ("__doc__", "__firstlineno__", "__module__", "__qualname__")
+"""What a class has of the one in whose place it is; Python 3.13 finds the source of a class by its first line."""
+
+
 def adopt(task: Any) -> Any:
     """Make a task of a class of its own, or that class, a task of ours; itself where it is one.
 
@@ -54,11 +58,8 @@ def adopt(task: Any) -> Any:
     if run is None or (isinstance(instance, Task) and is_synchronous(run)):
         return instance
     base = based_on_ours(cls, of=f"the class '{cls.__name__}' of a task", where=where_is(cls))
-    instance.__class__ = type(
-        cls.__name__,
-        (base,),
-        {"__module__": cls.__module__, "__doc__": cls.__doc__, "__qualname__": cls.__qualname__, "run": _run_of(cls)},
-    )
+    same = {name: getattr(cls, name) for name in _SAME if hasattr(cls, name)}
+    instance.__class__ = type(cls.__name__, (base,), {**same, "run": _run_of(cls)})
     return instance
 
 
