@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -234,7 +236,14 @@ def test_a_secret_that_cannot_be_one_of_standard_webhooks_is_refused_where_it_st
 
 
 @pytest.mark.parametrize(
-    "options", [{"scheme": "githb"}, {"scheme": "X-Sig", "algorithm": "md5"}, {"scheme": "X-Sig", "encoding": "hexx"}]
+    "options",
+    [
+        {"scheme": "githb"},
+        {"scheme": "X Signature"},
+        {"scheme": "X-Sig", "timestamp": "X Time"},
+        {"scheme": "X-Sig", "algorithm": "md5"},
+        {"scheme": "X-Sig", "encoding": "hexx"},
+    ],
 )
 def test_a_scheme_that_is_none_is_refused_where_it_stands(options: dict[str, Any]) -> None:
     with pytest.raises(OpaError, match=r"Name (one|an algorithm) of"):
@@ -243,9 +252,9 @@ def test_a_scheme_that_is_none_is_refused_where_it_stands(options: dict[str, Any
 
 def test_the_document_says_which_header_has_the_signature() -> None:
     document = app_with("github", secret="s").get("/openapi.json").json()
-    scheme = document["components"]["securitySchemes"]["signed github"]
+    scheme = document["components"]["securitySchemes"]["signed-github"]
     assert (scheme["in"], scheme["name"]) == ("header", "X-Hub-Signature-256")
-    assert document["paths"]["/hook"]["post"]["security"] == [{"signed github": []}]
+    assert document["paths"]["/hook"]["post"]["security"] == [{"signed-github": []}]
 
 
 def test_it_may_stand_before_all_routes_of_a_router() -> None:
@@ -255,3 +264,48 @@ def test_it_may_stand_before_all_routes_of_a_router() -> None:
     assert client.post("/hook", content=BODY).status_code == 401
     headers = {"X-Hub-Signature-256": f"sha256={signed_hex('s', BODY)}"}
     assert client.post("/hook", content=BODY, headers=headers).json() == "in"
+
+
+def test_the_body_of_a_request_without_a_signature_is_not_read() -> None:
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(True)
+        yield BODY
+
+    async def ask(headers: dict[str, str]) -> int:
+        app = FastAPI()
+        app.post("/hook", dependencies=[Signed("github", secret="s")])(lambda: 1)
+        sent = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": await anext(aiter(body())), "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/hook", "query_string": b"", "root_path": ""}
+        await app({**scope, "headers": [(b"%s" % k.encode(), v.encode()) for k, v in headers.items()]}, receive, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(ask({})) == 401
+    assert read == []
+    assert asyncio.run(ask({"x-hub-signature-256": f"sha256={signed_hex('s', BODY)}"})) == 200
+    assert read == [True]
+
+
+def test_a_large_body_is_verified_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    verify = schemes.HashOfBody.verify
+
+    def noted(self: Any, *arguments: Any) -> None:
+        threads.append(threading.current_thread().name)
+        verify(self, *arguments)
+
+    monkeypatch.setattr(schemes.HashOfBody, "verify", noted)
+    client = app_with("github", secret="s")
+    for size in (10, 1_000_000):
+        body = b"x" * size
+        headers = {"X-Hub-Signature-256": f"sha256={signed_hex('s', body)}"}
+        assert client.post("/hook", content=body, headers=headers).status_code == 200
+    assert ["worker" in name.lower() for name in threads] == [False, True]
