@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.mounts import mounts_without_prefix
+from opa.checks.mounts import mounts_without_dependencies, mounts_without_prefix
 from tests.project import Project
 
 INNER = """
@@ -49,3 +49,26 @@ def test_a_mount_where_it_is_meant_to_be_is_not_reported(project: Project, prefi
         f"router = get_router(prefix={prefix!r})\nrouter.mount({path!r}, FastAPI())\n",
     )
     assert told(project) == []
+
+
+@pytest.mark.parametrize(
+    "router",
+    [
+        "get_router(dependencies=[depends])\nrouter.mount('/sub', FastAPI())",
+        "get_router()\ninner = APIRouter(dependencies=[depends])\ninner.mount('/sub', FastAPI())\n"
+        "router.include_router(inner)",
+        "get_router()\ninner = APIRouter()\ninner.mount('/sub', FastAPI())\n"
+        "router.include_router(inner, dependencies=[depends])",
+    ],
+    ids=["its router", "a router in it", "where that is included"],
+)
+def test_a_mount_that_dependencies_of_its_router_do_not_protect_is_reported(project: Project, router: str) -> None:
+    head = "from fastapi import APIRouter, Depends, FastAPI\nfrom opa import get_router\ndepends = Depends(lambda: 1)\n"
+    project.plugin("a.py", f"{head}router = {router}\n")
+    (finding,) = mounts_without_dependencies(project.app())
+    assert "what plugin 'a' mounts at /sub is served without the dependencies of its router" in str(finding)
+
+
+def test_a_mount_in_a_router_without_dependencies_is_not_reported(project: Project) -> None:
+    project.plugin("a.py", INNER)
+    assert list(mounts_without_dependencies(project.app())) == []

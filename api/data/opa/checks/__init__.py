@@ -64,7 +64,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     from opa.checks.components import unknown_components_in_routes
     from opa.checks.decorators import decorators_without_parentheses
     from opa.checks.middleware import unused_middleware
-    from opa.checks.mounts import mounts_without_prefix
+    from opa.checks.mounts import mounts_without_dependencies, mounts_without_prefix
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
     from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
@@ -79,6 +79,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     yield from shadowed_paths(app)
     yield from routes_behind_wider_ones(app)
     yield from mounts_without_prefix(app)
+    yield from mounts_without_dependencies(app)
     yield from unknown_components_in_routes(app)
     yield from unused_middleware(app, code)
     yield from sent_functions(code)

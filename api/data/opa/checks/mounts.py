@@ -1,42 +1,85 @@
-"""Applications that are mounted elsewhere than the prefix of their router suggests."""
+"""Applications that are mounted in a router, of which they have less than the router's routes have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from starlette.routing import Mount
 
-from opa._compat.fastapi.inclusion import prefix_of, router_in
+from opa._compat.fastapi.inclusion import dependencies_of, prefix_of, router_in
 from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
+    from opa.core.register import PluginObjects
     from opa.http.application import Api
+
+
+@dataclass(frozen=True)
+class _Mounted:
+    """A mount in a router.
+
+    Attributes:
+        found: the plugin.
+        served: its path.
+        meant: its path if the prefix of its router applied.
+        has_dependencies: whether the routes beside it have dependencies of their router.
+    """
+
+    found: PluginObjects
+    served: str
+    meant: str
+    has_dependencies: bool
 
 
 def mounts_without_prefix(app: Api) -> Iterator[Finding]:
     """A finding for each mount in a router that has a prefix: FastAPI does not put it before what is mounted."""
+    for mount in _all_mounts(app):
+        if mount.served != mount.meant:
+            plugin = mount.found.plugin
+            yield Finding(
+                f"what plugin '{plugin.name}' mounts is served at {mount.served}, not at {mount.meant}, since the prefix"
+                " of a router does not apply to what it mounts",
+                plugin=plugin.name,
+                where=str(plugin.file.file),
+                hint=f"Mount it at {mount.meant}, or remove the prefix",
+            )
+
+
+def mounts_without_dependencies(app: Api) -> Iterator[Finding]:
+    """A finding for each mount in a router that has dependencies, as for a signature: FastAPI runs none for a mount."""
+    for mount in _all_mounts(app):
+        if mount.has_dependencies:
+            plugin = mount.found.plugin
+            yield Finding(
+                f"what plugin '{plugin.name}' mounts at {mount.served} is served without the dependencies of its"
+                " router, which apply to routes alone: they do not protect it",
+                plugin=plugin.name,
+                where=str(plugin.file.file),
+                hint="Give the mounted application these dependencies, or mount it in a router that has none",
+            )
+
+
+def _all_mounts(app: Api) -> Iterator[_Mounted]:
     seen: set[int] = set()
     for found in app.manager.registry.objects:
         if found.router is None or found.plugin.name not in app.manager.roster or id(found.router) in seen:
             continue
         seen.add(id(found.router))
-        for served, meant in _mounts(found.router, ""):
-            yield Finding(
-                f"what plugin '{found.plugin.name}' mounts is served at {served}, not at {meant}, since the prefix of"
-                " a router does not apply to what it mounts",
-                plugin=found.plugin.name,
-                where=str(found.plugin.file.file),
-                hint=f"Mount it at {meant}, or remove the prefix",
-            )
+        yield from _mounts(found, found.router, "", has_dependencies=False)
 
 
-def _mounts(router: APIRouter, before: str) -> Iterator[tuple[str, str]]:
-    """Where each mount without the prefix of its router is served, and where it would be with it."""
+def _mounts(found: PluginObjects, router: APIRouter, before: str, *, has_dependencies: bool) -> Iterator[_Mounted]:
+    has_dependencies = has_dependencies or bool(router.dependencies)
     for route in router.routes:
         included = router_in(route)
         if included is not None:
-            yield from _mounts(included, before + prefix_of(route))
-        elif isinstance(route, Mount) and not f"{route.path}/".startswith(f"{router.prefix}/"):
-            yield before + (route.path or "/"), before + router.prefix + route.path
+            depends = has_dependencies or bool(dependencies_of(route))
+            yield from _mounts(found, included, before + prefix_of(route), has_dependencies=depends)
+        elif isinstance(route, Mount):
+            served = before + (route.path or "/")
+            is_meant = f"{route.path}/".startswith(f"{router.prefix}/")
+            meant = served if is_meant else before + router.prefix + route.path
+            yield _Mounted(found, served, meant, has_dependencies)
