@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import standardwebhooks.webhooks
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
@@ -195,7 +195,8 @@ def test_a_signature_of_standard_webhooks_that_is_none_is_refused(signature: str
     clock(sent)
     changed = in_bytes({**headers, "webhook-signature": signature})
     assert app_with(scheme, secret=secret).post("/hook", content=body, headers=changed).status_code == 401
-    assert app_with(scheme, secret=secret).post("/hook", content=b"\xff", headers=headers).status_code == 401
+    answer = app_with(scheme, secret=secret).post("/hook", content=b"\xff", headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "the body is no UTF-8 text, as this scheme has it")
 
 
 @pytest.mark.parametrize("algorithm", schemes.ALGORITHMS)
@@ -230,6 +231,47 @@ def test_an_empty_secret_is_refused_where_it_stands(secret: Any) -> None:
         Signed("github", secret=secret)
 
 
+async def ask_for_it() -> str:
+    return "s"
+
+
+@pytest.mark.parametrize("secret", [None, 5, b"s", {"s": "t"}, [b"s"], [None], "\ud800", ask_for_it])
+def test_what_can_be_no_secret_is_refused_where_it_stands(secret: Any) -> None:
+    with pytest.raises(OpaError, match=r"the secret of Signed\('github'\) (is|has)"):
+        Signed("github", secret=secret)
+
+
+def test_secrets_may_come_from_a_generator() -> None:
+    client = app_with("github", secret=(secret for secret in ("old", "new")))
+    for _ in range(2):
+        headers = {"X-Hub-Signature-256": f"sha256={signed_hex('new', BODY)}"}
+        assert client.post("/hook", content=BODY, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, float("nan"), float("inf"), "300", None])
+def test_a_tolerance_that_would_take_every_time_or_none_is_refused(tolerance: Any) -> None:
+    with pytest.raises(OpaError, match="a number of seconds above 0"):
+        Signed("stripe", secret="s", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("option", [{"timestamp": "X-Time"}, {"prefix": "q"}, {"algorithm": "sha1"}])
+def test_a_scheme_with_a_name_takes_nothing_that_says_how_a_header_is_made(option: Any) -> None:
+    with pytest.raises(OpaError, match="which this scheme does itself"):
+        Signed("github", secret="s", **option)
+
+
+def test_a_websocket_is_refused() -> None:
+    app = FastAPI(dependencies=[Signed("github", secret="s")])
+
+    @app.websocket("/socket")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    with pytest.raises(WebSocketDisconnect) as refused, TestClient(app).websocket_connect("/socket"):
+        pass
+    assert refused.value.code == 1008
+
+
 def test_a_secret_that_cannot_be_one_of_standard_webhooks_is_refused_where_it_stands() -> None:
     with pytest.raises(OpaError, match="is no base64"):
         Signed("standard", secret="whsec_é")
@@ -239,7 +281,9 @@ def test_a_secret_that_cannot_be_one_of_standard_webhooks_is_refused_where_it_st
     "options",
     [
         {"scheme": "githb"},
+        {"scheme": "GitHub"},
         {"scheme": "X Signature"},
+        {"scheme": "X-Sig", "timestamp": "X-Sig"},
         {"scheme": "X-Sig", "timestamp": "X Time"},
         {"scheme": "X-Sig", "algorithm": "md5"},
         {"scheme": "X-Sig", "encoding": "hexx"},

@@ -148,10 +148,14 @@ class Standard(Scheme):
         from standardwebhooks import Webhook, WebhookVerificationError
 
         check_time(headers["webhook-timestamp"], tolerance)
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise RefusedError("the body is no UTF-8 text, as this scheme has it") from None
         reason = "the signature does not fit"
         for secret in secrets:
             try:
-                Webhook(secret.decode()).verify(body, dict(headers), json_parse=False)
+                Webhook(secret.decode()).verify(text, dict(headers), json_parse=False)
             except WebhookVerificationError as error:
                 reason = str(error)
             except ValueError:  # the library unpacks and decodes whatever a header has

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, WebSocketException
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
 from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
+from opa._util.words import kind_of
 from opa.errors import OpaError
 from opa.http.webhooks.schemes import ALGORITHMS, SCHEMES, Encoding, HashOfBody, RefusedError, Scheme, scheme_named
 from opa.logging.refusal_log import refusals
@@ -52,9 +55,15 @@ def Signed(  # noqa: N802 - it stands where FastAPI's Depends stands
             the body.
 
     Raises:
-        OpaError: the secret is empty, or the scheme is none.
+        OpaError: the secret or the tolerance cannot be one, or the scheme is none.
         StartError: the package of the scheme is not installed.
     """
+    if not (isinstance(tolerance, int | float) and 0 < tolerance < math.inf):
+        raise OpaError(f"Signed({scheme!r}) has tolerance={tolerance!r}", hint="Give a number of seconds above 0")
+    if inspect.iscoroutinefunction(secret):
+        raise OpaError(f"the secret of Signed({scheme!r}) is an async def", hint="Give it a def, or the secret itself")
+    if not callable(secret) and not isinstance(secret, str | SecretStr):
+        secret = _several(scheme, secret)
     signed = SignedBody(_scheme(scheme, algorithm, encoding, prefix, timestamp), scheme, secret, tolerance)
     if not callable(secret):
         signed.secrets()
@@ -80,25 +89,30 @@ class SignedBody(SecurityBase):
             OpaError: there is none, or one is empty, with which everybody could sign.
         """
         secret = self._secret() if callable(self._secret) else self._secret
-        several = [secret] if isinstance(secret, str | SecretStr) else list(secret)
+        several = [secret] if isinstance(secret, str | SecretStr) else _several(self._name, secret)
         texts = [one.get_secret_value() if isinstance(one, SecretStr) else one for one in several]
-        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise self._unusable("is empty")
-        found = [text.encode() for text in texts]
+        if not all(isinstance(text, str) for text in texts):
+            raise _unusable(self._name, "is no text")
+        if not texts or not all(text.strip() for text in texts):
+            raise _unusable(self._name, "is empty")
+        try:
+            found = [text.encode() for text in texts]
+        except UnicodeEncodeError:
+            raise _unusable(self._name, "has half of a character") from None
         for problem in filter(None, map(self._scheme.problem, found)):
-            raise self._unusable(problem)
+            raise _unusable(self._name, problem)
         return found
 
-    def _unusable(self, problem: str) -> OpaError:
-        hint = "Give it the secret that the sender shows, from a setting"
-        return OpaError(f"the secret of Signed({self._name!r}) {problem}", hint=hint)
-
-    async def __call__(self, request: Request) -> bytes:
+    async def __call__(self, request: HTTPConnection) -> bytes:
         """The body.
 
         Raises:
             HTTPException: 401, it is not signed as it should be.
+            WebSocketException: it is a websocket, which has no body to sign.
         """
+        if not isinstance(request, Request):
+            refusals.note(f"a websocket has no body that is signed as '{self._name}' has it (403)")
+            raise WebSocketException(1008, "a websocket is not signed")
         try:
             headers = {name: _only(request, name) for name in self._scheme.headers}
             if headers[self._scheme.header].count(",") + headers[self._scheme.header].count(" ") > MAX_SIGNATURES:
@@ -115,6 +129,17 @@ class SignedBody(SecurityBase):
         return body
 
 
+def _several(name: str, secrets: object) -> tuple[Any, ...]:
+    if isinstance(secrets, bytes | Mapping) or not isinstance(secrets, Iterable):
+        raise _unusable(name, f"is {kind_of(secrets)}")
+    return tuple(secrets)
+
+
+def _unusable(name: str, problem: str) -> OpaError:
+    hint = "Give it the secret that the sender shows, as a text or a SecretStr from a setting, or several of them"
+    return OpaError(f"the secret of Signed({name!r}) {problem}", hint=hint)
+
+
 def _only(request: Request, name: str) -> str:
     """The value of a header that has to be there once: of two, another program may take the other one."""
     values = request.headers.getlist(name)
@@ -126,8 +151,14 @@ def _only(request: Request, name: str) -> str:
 def _scheme(name: str, algorithm: str, encoding: Encoding, prefix: str, timestamp: str) -> Scheme:
     known = scheme_named(name)
     if known is not None:
+        if (algorithm, encoding, prefix, timestamp) != ("sha256", "hex", "", ""):
+            raise OpaError(
+                f"Signed({name!r}) says how a header is made, which this scheme does itself",
+                hint="Remove algorithm, encoding, prefix and timestamp, or name the header in place of the scheme",
+            )
         return known
-    if ("-" not in name and name.lower() == name) or not all(map(_HEADER.fullmatch, filter(None, (name, timestamp)))):
+    is_misspelt = "-" not in name and (name.lower() == name or scheme_named(name.lower()) is not None)
+    if is_misspelt or not all(map(_HEADER.fullmatch, filter(None, (name, timestamp)))) or name == timestamp:
         raise OpaError(
             f"Signed({name!r}) is no scheme",
             hint=f"Name one of github, {', '.join(SCHEMES)}, or the header that has the signature, such as X-Signature",
