@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,8 @@ def up(
     The other commands find the servers while this runs, in the same folder.
     ENV is dev unless you set it.
     """
+    if while_exists is not None and while_exists.exists() and not while_exists.is_file():
+        raise typer.BadParameter(f"{while_exists} is no file", param_hint="--while-exists")
     options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload, "OPA_DEBUGPY": debug}
     # The environment is how the processes that are started get the same settings.
     os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})
@@ -52,4 +55,5 @@ def up(
         run(load_settings(OWN_DEFAULTS, base_name="opa up"), while_exists)
     finally:
         if while_exists:
-            while_exists.unlink(missing_ok=True)
+            with suppress(OSError):  # what it ends with matters more, and the file has done its work
+                while_exists.unlink()
