@@ -5,6 +5,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from opa.errors import SettingsError
 from tests.project import Project
@@ -22,6 +23,16 @@ PLUGIN = """
     @router.get("/framed")
     def framed(response: Response):
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
+
+    @router.get("/upper")
+    def upper():
+        response = Response()
+        response.raw_headers.append((b"X-Frame-Options", b"SAMEORIGIN"))
+        return response
+
+    @router.websocket("/refused")
+    async def refused(websocket: WebSocket):
+        await websocket.send_denial_response(Response("<b>no</b>", 403))
 
     @router.get("/broken")
     def broken():
@@ -70,6 +81,24 @@ def test_browsers_are_told_to_use_tls_over_tls_alone(project: Project) -> None:
     assert secure["strict-transport-security"] == "max-age=3600"
 
 
+def test_a_header_in_another_case_is_the_same(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    with project.client() as client:
+        headers = client.get("/upper").headers
+    assert headers.get_list("x-frame-options") == ["SAMEORIGIN"]
+
+
+def test_a_websocket_that_a_route_refuses_with_a_response_has_them_too(project: Project) -> None:
+    project.plugin("shop.py", PLUGIN)
+    with (
+        project.client() as client,
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect("/refused"),
+    ):
+        pass
+    assert refused.value.headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_websocket_opens_as_before(project: Project) -> None:
     project.plugin("shop.py", PLUGIN)
     with project.client() as client, client.websocket_connect("/socket") as websocket:
@@ -102,3 +131,11 @@ def test_pages_whose_files_come_from_elsewhere_have_no_policy(project: Project) 
     project.settings(SELF_HOSTED=False)
     with project.client() as client:
         assert "content-security-policy" not in client.get("/docs").headers
+
+
+def test_the_path_that_a_proxy_tells_is_no_script_in_our_pages(project: Project) -> None:
+    root = "/r'oot\"><script>alert(1)</script>"
+    for path, scripts in (("/docs", 1), ("/redoc", 0)):
+        page = TestClient(project.app(), root_path=root).get(path)
+        assert "alert(1)</script>" not in page.text
+        assert page.headers["content-security-policy"].count("sha256-") == scripts

@@ -76,7 +76,7 @@ class Outermost(ServerErrorMiddleware):
         request_id = request_id_of(scope["headers"]) if self._has_ids else None
         is_http = scope["type"] == "http"
         cors = self._cors if is_http else None
-        security = self._security if is_http else None
+        security = self._security
         has_started = False
         websocket: WatchedWebSocket | None = None
         if not is_http:
@@ -92,7 +92,7 @@ class Outermost(ServerErrorMiddleware):
                     message = slash_redirect.stays_here(message, scope)
                 if cors is not None:
                     message = cors.with_headers(message, scope)
-                if security is not None:
+                if security is not None and message["type"] != "websocket.accept":
                     message = security.with_headers(message, scope)
                 if request_id is not None:
                     message = _with_id(message, request_id)

@@ -47,7 +47,7 @@ class SecurityHeaders:
         """The start of an answer, with those that it has not."""
         given = message.get("headers") or ()
         ours = self._secure if scope["scheme"] in TLS else self._plain
-        there = [name for name, _ in given if name in self._names]
+        there = [name.lower() for name, _ in given if name.lower() in self._names]
         if there:
             ours = [header for header in ours if header[0] not in there]
         return {**message, "headers": [*given, *ours]}

@@ -11,6 +11,7 @@ from html import escape
 from importlib.metadata import version
 from importlib.resources import files as files_of
 from typing import Any
+from urllib.parse import quote
 
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
 from starlette.exceptions import HTTPException
@@ -36,8 +37,9 @@ OAUTH2_REDIRECT_URL = f"{(config.DOCS_URL or '').rstrip('/')}/oauth2-redirect"
 
 
 def _root(request: Request) -> str:
-    """The path under which a proxy serves the application."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
+    """The path under which a proxy serves the application, as it may stand in a page and in a script of it."""
+    # A middleware may take it from a header. A quote, a backslash or `<` would end the text that it stands in.
+    return quote(str(request.scope.get("root_path", "")).rstrip("/"), safe="/%:@!$&()*+,;=~")
 
 
 def _with_policy(page: HTMLResponse) -> HTMLResponse:
