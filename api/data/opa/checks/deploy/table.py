@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from opa.checks.deploy.check import DeployCheck, Level
+from opa.checks.deploy.components import component_passwords
 from opa.checks.deploy.development import debug, debugger, env_of_development, env_without_section, reload
 from opa.checks.deploy.exposure import any_host, open_cors, public_documentation, unknown_proxy
-from opa.checks.deploy.passwords import component_passwords, flower_password, weak_secret_key
+from opa.checks.deploy.flower import flower_password
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
+from opa.checks.deploy.secret_key import weak_secret_key
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 
 CHECKS = (
