@@ -40,8 +40,8 @@ def mounts_without_prefix(app: Api) -> Iterator[Finding]:
         if mount.served != mount.meant:
             plugin = mount.found.plugin
             yield Finding(
-                f"what plugin '{plugin.name}' mounts is served at {mount.served}, not at {mount.meant}, since the prefix"
-                " of a router does not apply to what it mounts",
+                f"what plugin '{plugin.name}' mounts is served at {mount.served}, not at {mount.meant}, since the"
+                " prefix of a router does not apply to what it mounts",
                 plugin=plugin.name,
                 where=str(plugin.file.file),
                 hint=f"Mount it at {mount.meant}, or remove the prefix",
