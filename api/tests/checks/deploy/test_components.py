@@ -19,12 +19,19 @@ KEY = "0123456789abcdef0123456789abcdef"
         (f"redis://:{KEY}@cache:6379/0", None),
         ("unix:///run/redis.sock", None),
         ("rediss://cache:6379/0?ssl_certfile=/run/secrets/cert", None),
+        ("rediss://cache:6379/0?ssl_certfile=/run/secrets/cert&ssl_keyfile=/run/secrets/key", None),
+        ("rediss://cache:6379/0?ssl_certfile=", "has no password"),
+        ("rediss://cache:6379/0?ssl_cert_reqs=none", "has no password"),
+        ("rediss://cache:6379/0?ssl_ca_certs=/etc/ca.pem", "has no password"),
+        ("mongodb://db/concerts", "has no password"),
+        ("mongodb://db/x?tls=true&tlsCertificateKeyFile=/run/secrets/both.pem", None),
     ],
 )
 def test_a_password_of_a_component_that_everyone_knows_is_reported(
     project: Project, url: str, problem: str | None
 ) -> None:
-    project.component("cache", "redis-aioredis", URL=url)
+    project.plugin("any.py", "from opa import Driver\nclass Any(Driver):\n  name = 'any'\n")
+    project.component("cache", "any", URL=url)
 
     assert found(project, component_passwords) == ([f"component 'cache' {problem}"] if problem else [])
 
@@ -50,3 +57,21 @@ def test_a_component_that_is_off_or_not_mentioned_is_not_reported(
     (project.folder / "settings" / "00-test.json").unlink()
     monkeypatch.setenv("OPA_PLUGIN_PATHS", str(project.plugins))
     assert found(project, component_passwords) == []
+
+
+def test_a_certificate_that_the_client_shows_to_the_broker_counts_as_a_password(project: Project) -> None:
+    project.component("queue", "celery", BROKER_URL="amqps://queue//")
+    project.settings(CELERY_BROKER_USE_SSL={"keyfile": "/run/secrets/key", "certfile": "/run/secrets/cert"})
+    assert found(project, component_passwords) == []
+
+    project.settings(CELERY_BROKER_USE_SSL={"ca_certs": "/etc/ca.pem"})
+    assert found(project, component_passwords) == ["component 'queue' has no password"]
+
+    project.component(
+        "queue",
+        "celery",
+        BROKER_URL=f"amqps://a:{KEY}@queue//",
+        BACKEND_URL="rediss://r",
+        BROKER_USE_SSL={"certfile": "c"},
+    )
+    assert found(project, component_passwords) == ["component 'queue' has no password"]

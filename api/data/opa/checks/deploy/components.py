@@ -1,18 +1,20 @@
-"""How the servers of the components are protected: with passwords that are missing, or known to everyone."""
+"""Whether the servers of components ask for a password, and one that is not guessed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from opa.checks.deploy.addresses import URL, options_beside, options_in_url, used_components
 from opa.checks.deploy.check import Deployment
 from opa.checks.deploy.known import is_known
+from opa.checks.deploy.tls import has_client_certificate
 from opa.checks.finding import Finding
-from opa.core.component_options import is_default
 
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#;]*)(?P<rest>[^;]*)", re.IGNORECASE)
+if TYPE_CHECKING:
+    from opa.settings.config import Config
+
 _WITH_PASSWORD = frozenset(
     {"redis", "rediss", "valkey", "valkeys", "sentinel", "mongodb", "mongodb+srv", "amqp", "amqps", "pyamqp"}
 )
@@ -20,35 +22,31 @@ _WITH_PASSWORD = frozenset(
 
 
 def component_passwords(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for each option with a server that has no password, or one that everyone knows.
-
-    Components that the settings do not mention are not looked at: they are used only where their hosts exist.
-    """
+    """A finding for each option with a server that has no password, or one that everyone knows."""
     config = deployment.config
-    for name, component in config.OPTIONAL_COMPONENTS.items():
-        if component["LOAD"] == "no" or (component["LOAD"] == "auto" and is_default(config, name)):
-            continue
-        for key, value in component["OPTS"].items():
-            if isinstance(value, str) and (problem := _problem_of_option(str(key), value, component["OPTS"])):
+    for name, options in used_components(config):
+        for key, value in options.items():
+            if isinstance(value, str) and (problem := _problem_of_option(config, str(key), value, options)):
                 yield Finding(
-                    f"component '{str(name).lower()}' {problem}",
+                    f"component '{name.lower()}' {problem}",
                     where=f"{key}, {config.source(f'OPTIONAL_COMPONENTS.{name}.OPTS.{key}')}",
                     hint="Give the server a password, and write it here, best by a file (OPA_…__FILE)",
                 )
 
 
-def _problem_of_option(key: str, value: str, options: Mapping[str, Any]) -> str:
+def _problem_of_option(config: Config, key: str, value: str, options: Mapping[str, Any]) -> str:
+    """What is wrong with the passwords of an option; `options` are all of the component."""
     if key.upper() == "PASSWORD":
         return _problem_of_password(value)
     has_other = any(str(other).upper() == "PASSWORD" and options[other] for other in options)
-    has_other = has_other or any("CERT" in str(other).upper() for other in options)
-    for url in _URL.finditer(value):
+    has_other = has_other or has_client_certificate(options_beside(config, key, options))
+    for url in URL.finditer(value):
         user, _, hosts = url["place"].rpartition("@")
         password = unquote(user.partition(":")[2])
         if password and (problem := _problem_of_password(password)):
             return problem
         is_open = url["scheme"].lower() in _WITH_PASSWORD and hosts and not password
-        if is_open and not has_other and "cert" not in url["rest"].lower():
+        if is_open and not has_other and not has_client_certificate(options_in_url(url)):
             return "has no password"
     return ""
 

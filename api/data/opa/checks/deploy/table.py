@@ -10,6 +10,7 @@ from opa.checks.deploy.flower import flower_password
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
 from opa.checks.deploy.secret_key import weak_secret_key
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
+from opa.checks.deploy.tls import unverified_servers
 
 CHECKS = (
     DeployCheck("deploy.env-dev", Level.ERROR, env_of_development),
@@ -19,6 +20,7 @@ CHECKS = (
     DeployCheck("deploy.reload", Level.WARNING, reload),
     DeployCheck("deploy.secret-key", Level.WARNING, weak_secret_key),
     DeployCheck("deploy.component-password", Level.ERROR, component_passwords),
+    DeployCheck("deploy.component-tls", Level.WARNING, unverified_servers),
     DeployCheck("deploy.flower-password", Level.ERROR, flower_password),
     DeployCheck("deploy.cors-open", Level.WARNING, open_cors),
     DeployCheck("deploy.docs-public", Level.WARNING, public_documentation),

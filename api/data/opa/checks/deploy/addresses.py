@@ -1,0 +1,64 @@
+"""The components that are used, and what is said of their servers: by URLs, and by the options beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from opa.core.component_options import is_default
+
+if TYPE_CHECKING:
+    from opa.settings.config import Config
+
+Option = tuple[str, Any]
+"""A name in lower case, and its value."""
+
+# A semicolon separates URLs of brokers, and parameters of MongoDB's.
+URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#;]*)(?P<rest>(?:[^;]|;(?![a-z][a-z0-9+.-]*://))*)", re.IGNORECASE
+)
+_TLS_OF_CELERY = {"BROKER_URL": "CELERY_BROKER_USE_SSL", "BACKEND_URL": "CELERY_REDIS_BACKEND_USE_SSL"}
+"""The options with a URL, and the settings of Celery about the certificates there."""
+
+
+def used_components(config: Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Their names and options.
+
+    Components that the settings do not mention are not looked at: they are used only where their hosts exist.
+    """
+    for name, component in config.OPTIONAL_COMPONENTS.items():
+        if component["LOAD"] == "no" or (component["LOAD"] == "auto" and is_default(config, name)):
+            continue
+        yield str(name), component["OPTS"]
+
+
+def options_in_url(url: re.Match[str]) -> list[Option]:
+    """The parameters of a URL."""
+    query = url["rest"].partition("?")[2].replace(";", "&")
+    return [(name.lower(), value) for name, value in parse_qsl(query, keep_blank_values=True)]
+
+
+def options_of_celery(config: Config, key: str) -> list[Option]:
+    """What a setting of Celery says of the certificates where the option `key` has the URL."""
+    setting = config.get(_TLS_OF_CELERY.get(key.upper(), ""))
+    return [*nested(setting)] if isinstance(setting, Mapping) else []
+
+
+def options_beside(config: Config, key: str, options: Mapping[str, Any]) -> list[Option]:
+    """What other options, and settings, say of the connection for which the option `key` of `options` has the URL."""
+    setting = _TLS_OF_CELERY.get(key.upper())
+    if setting is None:
+        return [*nested(options)]
+    own = {name: value for name, value in options.items() if f"CELERY_{name}".upper() == setting}
+    return [*nested(own), *options_of_celery(config, key)]
+
+
+def nested(options: Mapping[Any, Any]) -> Iterator[Option]:
+    """The options of a mapping, and of the mappings in it such as `broker_use_ssl`."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from nested(value)
+        else:
+            yield str(name).lower(), value
