@@ -22,6 +22,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 
 def test_what_opa_offers() -> None:
     assert sorted(opa.__all__) == [
+        "Actor",
         "BaseMiddleware",
         "Breaker",
         "CeleryDriver",
@@ -35,6 +36,8 @@ def test_what_opa_offers() -> None:
         "OpaError",
         "PluginManager",
         "PluginSettings",
+        "RefusedCredentialError",
+        "Requires",
         "Schema",
         "Setup",
         "Signed",
@@ -42,6 +45,7 @@ def test_what_opa_offers() -> None:
         "call_hook",
         "call_hook_async",
         "config",
+        "get_actor",
         "get_component",
         "get_instance",
         "get_plugin_manager",

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opa.access.actor import Actor, get_actor
     from opa.core.breaker import Breaker
     from opa.core.depends import Component
     from opa.core.drivers import Driver
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     )
     from opa.core.setups import Setup
     from opa.current import state
-    from opa.errors import ComponentUnavailableError, OpaError, TaskTooLargeError
+    from opa.errors import ComponentUnavailableError, OpaError, RefusedCredentialError, TaskTooLargeError
     from opa.framework import Framework, Schema
+    from opa.http.access.requires import Requires
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
     from opa.http.webhooks.signed import Signed
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Actor",
     "BaseMiddleware",
     "Breaker",
     "CeleryDriver",
@@ -59,6 +62,8 @@ __all__ = [
     "OpaError",
     "PluginManager",
     "PluginSettings",
+    "RefusedCredentialError",
+    "Requires",
     "Schema",
     "Setup",
     "Signed",
@@ -66,6 +71,7 @@ __all__ = [
     "call_hook",
     "call_hook_async",
     "config",
+    "get_actor",
     "get_component",
     "get_instance",
     "get_plugin_manager",
@@ -84,6 +90,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Actor": "access.actor",
     "BaseMiddleware": "http.middleware",
     "Breaker": "core.breaker",
     "CeleryDriver": "tasks.driver",
@@ -97,6 +104,8 @@ _HOME = {
     "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
+    "RefusedCredentialError": "errors",
+    "Requires": "http.access.requires",
     "Schema": "framework",
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",
@@ -104,6 +113,7 @@ _HOME = {
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "settings.load",
+    "get_actor": "access.actor",
     "get_component": "core.running",
     "get_instance": "core.running",
     "get_plugin_manager": "core.manager",

@@ -129,6 +129,13 @@ class ComponentConnectError(ComponentError):
     """The component had to connect and did not; the last cause is chained."""
 
 
+class RefusedCredentialError(OpaError):
+    """An authenticator raises it: there is a credential of its kind, and it is wrong, expired or revoked.
+
+    The caller is answered 401, whatever it says; its text is for the log, and must not have the credential in it.
+    """
+
+
 class NotRunningError(OpaError):
     """Something needs the running plugin manager, and no process has made one yet."""
 

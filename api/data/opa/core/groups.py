@@ -16,6 +16,7 @@ from opa.loading import conventions
 Registered = TypeVar("Registered")
 
 MIDDLEWARE = conventions.MIDDLEWARE_GROUP.name
+AUTHENTICATORS = conventions.AUTHENTICATORS_GROUP.name
 CONFIGURE = conventions.CONFIGURE.name
 
 
@@ -89,12 +90,14 @@ class Groups:
 
         Args:
             group: any name; case does not matter.
-            value: the object.
+            value: the object; a class of an authenticator is instantiated.
             uri: names it in the group; by default its module and name.
         """
         module = getattr(value, "__module__", "") or ""
         name = uri or f"{module}.{getattr(value, '__qualname__', type(value).__name__)}"
         group = group.lower()
+        if group == AUTHENTICATORS and inspect.isclass(value):
+            value = value()
         self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
         self._views.pop(group, None)
 
@@ -168,7 +171,9 @@ def _member(group: str, entry: Entry) -> Member:
         return Member(entry.uri, value(**entry.opts))
     if group == MIDDLEWARE:
         return Member(entry.uri, value, entry.opts)
-    return Member(entry.uri, configured(value, entry.opts) if entry.opts else value)
+    if entry.opts or (group == AUTHENTICATORS and inspect.isclass(value)):
+        value = configured(value, entry.opts)
+    return Member(entry.uri, value)
 
 
 def configured(value: Any, opts: Mapping[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
 from opa.errors import PluginError, RegistrationError
 from opa.http import mount_paths, strict_json
+from opa.http.access.refusals import RefusedHandshakeError, answer_refused_handshake
 from opa.http.body_limits import BodyLimits, LimitedBody
 from opa.http.contributions import Contributions
 from opa.http.lifespan_protocol import LifespanProtocol
@@ -51,7 +52,10 @@ class Api(FastAPI):
         self.document = DocumentKeeper(self)
         strict_json.install()
         mount_paths.install()
-        handlers: dict[int | type[Exception], Any] = {RequestValidationError: answer_invalid_request}
+        handlers: dict[int | type[Exception], Any] = {
+            RequestValidationError: answer_invalid_request,
+            RefusedHandshakeError: answer_refused_handshake,
+        }
         super().__init__(lifespan=self._inner_lifespan, exception_handlers=handlers, **options)
         self._routes = choose_routes(self)
         self.manager = manager

@@ -27,6 +27,7 @@ from opa.http.request_facts import facts_of
 from opa.http.security_headers import SecurityHeaders
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
+from opa.logging.actor import current_actor
 from opa.logging.failed_request import in_words, note_request, take_note
 from opa.logging.logger import log
 from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
@@ -100,6 +101,8 @@ class Outermost(ServerErrorMiddleware):
 
         before = current_request_id.get()
         current_request_id.set(request_id)
+        if current_actor.get() is not None:  # of another request, which has started this one on its connection
+            current_actor.set(None)
         try:
             await self._answering(scope)(scope, receive, send_on)
         except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers

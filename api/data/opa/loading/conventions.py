@@ -101,6 +101,9 @@ STARTUP_GROUP = Convention("startup", "functions that are called after startup o
 SHUTDOWN_GROUP = Convention(
     "shutdown", "functions that are called before shutdown of plugins", "group", "core/lifespan.py"
 )
+AUTHENTICATORS_GROUP = Convention(
+    "authenticators", "find out who is calling, in order", "group", "access/authenticators.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -115,7 +118,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
-    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, CONFIGURE, PROCESS, REQUEST),
+    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, CONFIGURE, PROCESS, REQUEST),
 )
 
 

@@ -22,6 +22,7 @@ from opa._util.printable import encodable
 from opa.current import current
 from opa.errors import SettingsError
 from opa.logging import tracebacks
+from opa.logging.actor import current_actor
 from opa.logging.arguments import PLAIN, Shown, shown, text_without_braces
 from opa.logging.kept import keep_loguru, keep_std_logging
 from opa.logging.lines import json_line, safe_repr, text_line
@@ -368,6 +369,9 @@ def _complete(line: Record) -> None:
     request_id = get_request_id()
     if request_id is not None:
         extra.setdefault("request_id", request_id)
+    actor = current_actor.get()
+    if actor is not None:
+        extra.setdefault("actor", actor.id)
 
 
 logger.configure(patcher=_complete)

@@ -1,0 +1,33 @@
+"""Scopes: the words by which an actor is allowed to do something, such as `shop:write`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+EVERYTHING = "*"
+BELOW = ":*"
+
+# What RFC 6749 has for a scope: it stands in a header, between quotes.
+_FIT = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+def is_scope(text: object) -> bool:
+    """Whether `text` can be a scope: printable ASCII without spaces, quotes and backslashes."""
+    return isinstance(text, str) and _FIT.fullmatch(text) is not None
+
+
+def covers(held: Collection[str], scope: str) -> bool:
+    """Whether someone with the scopes `held` has `scope`.
+
+    `shop:*` covers all that begins with `shop:`, and `*` covers everything. A star means nothing in another place.
+    """
+    if scope in held or EVERYTHING in held:
+        return True
+    parts = scope.split(":")
+    return any(":".join(parts[:count]) + BELOW in held for count in range(1, len(parts)))
+
+
+def missing(held: Collection[str], scopes: Iterable[str]) -> tuple[str, ...]:
+    """Those of `scopes` that someone with the scopes `held` does not have."""
+    return tuple(scope for scope in scopes if not covers(held, scope))

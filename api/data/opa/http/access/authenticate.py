@@ -1,0 +1,85 @@
+"""Asks the authenticators who is calling: once a request, and only where something requires it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from opa._util.words import kind_of
+from opa.access.actor import Actor
+from opa.access.authenticators import Authenticator, authenticators
+from opa.core.running import running_manager
+from opa.errors import RefusedCredentialError
+from opa.logging.actor import current_actor
+from opa.logging.refusal_log import refusals
+
+KEY = "opa.actor"
+"""Of the scope of a request, in which it is remembered who is calling."""
+
+
+class Asked:
+    """What is known of who sent one request.
+
+    Attributes:
+        actor: who it is; None where nobody is known, or nobody was asked so far.
+    """
+
+    __slots__ = ("_error", "_is_done", "_lock", "actor")
+
+    def __init__(self) -> None:
+        self.actor: Actor | None = None
+        self._error: Exception | None = None
+        self._is_done = False
+        self._lock = asyncio.Lock()
+
+    async def ask(self, connection: HTTPConnection, members: Mapping[str, Authenticator]) -> Actor | None:
+        """Ask, unless that is done; who comes meanwhile waits for the same answer."""
+        async with self._lock:
+            if not self._is_done:
+                try:
+                    self.actor = await _first(connection, members)
+                except Exception as error:  # noqa: BLE001 - it is raised again, for this one and for who asks later
+                    self._error = error
+                self._is_done = True
+        if self._error is not None:
+            raise self._error
+        return self.actor
+
+
+async def authenticate(connection: HTTPConnection) -> Actor | None:
+    """Who sent the request; None where no authenticator knows, and where one refused the credential.
+
+    Raises:
+        Exception: whatever an authenticator has raised. The request must not go on then.
+    """
+    members = authenticators(running_manager().groups)
+    asked: Asked = connection.scope.setdefault(KEY, Asked())
+    actor = await asked.ask(connection, members)
+    current_actor.set(actor)
+    return actor
+
+
+async def _first(connection: HTTPConnection, members: Mapping[str, Authenticator]) -> Actor | None:
+    for uri, authenticator in members.items():
+        try:
+            found = await _one(connection, authenticator)
+        except RefusedCredentialError as refused:
+            refusals.note(f"a credential, by authenticator {uri!r}: {refused} (401)")
+            return None
+        except Exception as error:
+            error.add_note(f"It was raised by the authenticator '{uri}', so the request is not answered.")
+            raise
+        if found is not None:
+            return found
+    return None
+
+
+async def _one(connection: HTTPConnection, authenticator: Authenticator) -> Actor | None:
+    # By whatever it may have been given: what it says is used to decide who may do what.
+    found: Any = await authenticator(connection)
+    if found is not None and not isinstance(found, Actor):
+        raise TypeError(f"an authenticator returned {kind_of(found)}, and neither an Actor nor None")
+    return found
