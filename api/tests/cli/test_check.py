@@ -150,5 +150,30 @@ def test_deploy_prints_json(project: Project) -> None:
     assert found["deploy.docs-public"]["silenced"] == "internal network"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("OPA_PORT", "eighty", "PORT: "),
+        ("OPA_PLUGIN_PATHS", "/nowhere", "plugin path '/nowhere' does not exist"),
+        ("MODE", "wroker", "there is no mode 'wroker'"),
+    ],
+)
+def test_deploy_prints_a_mistake_as_json_too(project: Project, variable: str, value: str, problem: str) -> None:
+    result = check("--deploy", "--json", "--fail-level", "never", **{variable: value})
+
+    (entry,) = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert (entry["id"], entry["level"]) == ("deploy.mistake", "error")
+    assert entry["problem"].startswith(problem)
+    assert result.stderr.startswith(f"error: {problem}")
+
+
+def test_deploy_reports_a_mode_that_there_is_not(project: Project) -> None:
+    result = check("--deploy", MODE="wroker")
+
+    assert result.returncode == 1
+    assert "there is no mode 'wroker' (environment variable MODE)" in result.stderr
+
+
 def test_json_is_for_deploy(project: Project) -> None:
     assert check("--json").returncode == 2

@@ -41,6 +41,30 @@ def check(
     """Load settings and plugins as at a start, and report what is wrong; exit status 1 if anything is."""
     if as_json and not deploy:
         raise typer.BadParameter("is for --deploy", param_hint="--json")
+    from opa.errors import OpaError
+    from opa.serve.mode import chosen_mode
+
+    try:
+        if deploy:
+            chosen_mode(os.environ)  # what is looked at goes by it
+        manager = _check(as_json=as_json)
+        results = _results(manager) if deploy else None
+    except OpaError as error:
+        if as_json:
+            from opa.checks.deploy.as_json import error_as_json
+
+            print(error_as_json(error))
+        raise
+    if results is not None:
+        _tell_of_deployment(results, as_json=as_json, fail_level=fail_level)
+
+
+def _check(*, as_json: bool) -> PluginManager:
+    """Do what a start does, and say what is wrong, on standard output only where that is no JSON.
+
+    Raises:
+        OpaError: nothing would start.
+    """
     from opa._util.garbage import no_collection
     from opa._util.masking.secrets import mask_text
     from opa._util.printable import in_one_line
@@ -65,8 +89,7 @@ def check(
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     if not as_json:
         print(f"ok: {loaded} plugins loaded, {skipped} skipped{told}")
-    if deploy:
-        _tell_of_deployment(_results(manager), as_json=as_json, fail_level=fail_level)
+    return manager
 
 
 def _results(manager: PluginManager) -> list[Result]:
@@ -84,12 +107,13 @@ def _tell_of_deployment(results: Sequence[Result], *, as_json: bool, fail_level:
         typer.Exit: some of it is as bad as `fail_level`.
     """
     from opa._util.masking.secrets import mask_text
-    from opa._util.printable import in_one_line, json_text
+    from opa._util.printable import in_one_line
+    from opa.checks.deploy.as_json import results_as_json
     from opa.checks.deploy.check import Level
 
     counted = [result for result in results if result.silenced is None]
     if as_json:
-        print(json_text([_as_dict(result) for result in results]))
+        print(results_as_json(results))
     else:
         for result in counted:
             print(in_one_line(mask_text(str(result))), file=sys.stderr)
@@ -97,20 +121,6 @@ def _tell_of_deployment(results: Sequence[Result], *, as_json: bool, fail_level:
         print(f"deployment: {len(counted)} finding{'' if len(counted) == 1 else 's'}{silenced}")
     if fail_level != FailLevel.NEVER and any(result.counts(Level(fail_level)) for result in results):
         raise typer.Exit(1)
-
-
-def _as_dict(result: Result) -> dict[str, str | None]:
-    from opa._util.masking.secrets import mask_text
-
-    finding = result.finding
-    return {
-        "id": result.id,
-        "level": result.level,
-        "problem": mask_text(finding.problem),
-        "where": finding.where,
-        "hint": finding.hint,
-        "silenced": result.silenced,
-    }
 
 
 def _look_for_types(application: Api) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from opa.checks.deploy.check import DeployCheck, Deployment, Level, NotChecked
-from opa.checks.deploy.results import run_checks
+from opa.checks.deploy.results import UNKNOWN, run_checks
 from opa.checks.finding import Finding
 from opa.errors import SettingsError
 from tests.project import Project
@@ -56,3 +56,21 @@ def test_a_reason_is_needed(project: Project) -> None:
 
     with pytest.raises(SettingsError, match=r"CHECK_SILENCED\.deploy\.one.*should not be empty"):
         project.prepare()
+
+
+def test_an_id_is_silenced_in_any_case(project: Project) -> None:
+    project.settings(CHECK_SILENCED={"DEPLOY.One": "internal network"})
+
+    result, _ = run_checks(CHECKS, Deployment(project.prepare(), {}))
+
+    assert result.silenced == "internal network"
+
+
+def test_what_silences_nothing_cannot_be_silenced_itself(project: Project) -> None:
+    project.settings(CHECK_SILENCED={UNKNOWN: "no", "deploy.three": "internal network"})
+
+    *_, unknown, three = run_checks(CHECKS, Deployment(project.prepare(), {}))
+
+    assert f"has '{UNKNOWN}', which cannot be silenced" in str(unknown)
+    assert "has 'deploy.three', and there is no such check" in str(three)
+    assert [unknown.silenced, three.silenced] == [None, None]

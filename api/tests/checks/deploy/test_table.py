@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opa.checks.deploy import table
 from opa.checks.deploy.check import Level
-from opa.checks.deploy.results import UNKNOWN
+from opa.checks.deploy.results import MISTAKE, UNKNOWN
 from opa.checks.deploy.table import CHECKS
 
 PAGE = Path(__file__).parents[4] / "docs" / "deployment.md"
@@ -15,7 +15,7 @@ CHECK = re.compile(r"^def ([a-z]\w*)\(deployment: Deployment\) -> Iterator\[Find
 def test_the_page_has_a_row_for_each_check_with_its_level() -> None:
     rows = re.findall(r"^\| `(deploy\.[a-z-]+)` \| (\w+) \| .+ \|$", PAGE.read_text(), re.MULTILINE)
 
-    assert rows == [*((check.id, check.level) for check in CHECKS), (UNKNOWN, Level.WARNING)]
+    assert rows == [*((check.id, check.level) for check in CHECKS), (UNKNOWN, Level.WARNING), (MISTAKE, Level.ERROR)]
 
 
 def test_each_check_has_an_id_of_its_own() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opa._util.suggestions import nearest
@@ -12,6 +12,8 @@ from opa.checks.finding import Finding
 SETTING = "CHECK_SILENCED"
 UNKNOWN = "deploy.silenced-unknown"
 """The id for an entry of the setting that names no check."""
+MISTAKE = "deploy.mistake"
+"""The id for a mistake with which nothing starts, so that no check can run."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,24 @@ class Result:
 
 
 def run_checks(checks: Iterable[DeployCheck], deployment: Deployment) -> Iterator[Result]:
-    """What all of them find, in their order."""
-    reasons = deployment.config.CHECK_SILENCED
+    """What all of them find, in their order; CHECK_SILENCED has their ids in any case."""
+    reasons = {str(name).strip().lower(): reason for name, reason in deployment.config.CHECK_SILENCED.items()}
     checks = tuple(checks)
     for check in checks:
         for finding in check.find(deployment):
             level = Level.NOTE if isinstance(finding, NotChecked) else check.level
             yield Result(check.id, level, finding, reasons.get(check.id))
-    known = [check.id for check in checks]
-    for unknown in sorted(reasons.keys() - known):
-        near = nearest(unknown, known)
-        finding = Finding(
-            f"{SETTING} has '{unknown}', and there is no such check",
-            where=deployment.config.source(SETTING),
-            hint=f"Did you mean '{near}'?" if near else "Remove it",
-        )
+    for finding in _silenced_without_check(reasons.keys(), [check.id for check in checks], deployment):
         yield Result(UNKNOWN, Level.WARNING, finding)
+
+
+def _silenced_without_check(silenced: Iterable[str], known: Sequence[str], deployment: Deployment) -> Iterator[Finding]:
+    """A finding for each id that silences nothing; none can be silenced, or a misspelt one would stay unseen."""
+    for name in sorted(set(silenced).difference(known)):
+        near = nearest(name, known)
+        if name in (UNKNOWN, MISTAKE):
+            problem, hint = f"{SETTING} has '{name}', which cannot be silenced", "Fix what it reports, and remove it"
+        else:
+            problem = f"{SETTING} has '{name}', and there is no such check"
+            hint = f"Did you mean '{near}'?" if near else "Remove it"
+        yield Finding(problem, where=deployment.config.source(SETTING), hint=hint)
