@@ -6,7 +6,7 @@ from opa.checks.deploy.components import component_passwords
 from tests.checks.deploy.deployments import found
 from tests.project import Project
 
-KEY = "0123456789abcdef0123456789abcdef"
+KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ KEY = "0123456789abcdef0123456789abcdef"
         ("redis://user@cache:6379/0", "has no password"),
         ("redis://:redis@cache:6379/0", "has a password that everyone knows, such as the compose files' default"),
         ("redis://:%72edis@cache:6379/0", "has a password that everyone knows, such as the compose files' default"),
+        ("redis://:Changeme1@cache", "has a password that everyone knows, such as the compose files' default"),
+        ("redis://:x8Kq2v@cache", "has a password that is guessed: it has fewer than 12 characters"),
+        ("redis://:aaaaaaaaaaaaaaaa@cache", "has a password that is guessed: it has fewer than 4 different characters"),
         (f"redis://:{KEY}@cache:6379/0", None),
         ("unix:///run/redis.sock", None),
         ("rediss://cache:6379/0?ssl_certfile=/run/secrets/cert", None),

@@ -8,17 +8,23 @@ from opa.checks.deploy.flower import flower_password
 from tests.checks.deploy.deployments import found
 from tests.project import Project
 
-KEY = "0123456789abcdef0123456789abcdef"
+KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
 
 
 @pytest.mark.parametrize(
     ("mode", "password", "problem"),
     [
         ("flower", "", "flower has no password"),
-        ("flower", "flower:flower", "flower has a password of fewer than 8 characters, or one that everyone knows"),
-        ("flower", f"mary:{KEY},john:short", "flower has a password of fewer than 8 characters"),
+        ("flower", "flower:flower", "flower has a password that is guessed: it is a word that everyone would try"),
+        ("flower", f"mary:{KEY},john:short", "flower has a password that is guessed: it "),
+        ("flower", "mary:maryland-12345", None),
+        (
+            "flower",
+            "mary:changeme-changeme",
+            "flower has a password that is guessed: it has the words of a placeholder in it",
+        ),
         ("flower", f"mary:{KEY}", None),
-        ("api", "flower:flower", "flower has a password of fewer than 8 characters"),
+        ("api", "flower:flower", "flower has a password that is guessed: it "),
         ("api", "", None),
     ],
 )
@@ -37,3 +43,40 @@ def test_a_weak_password_of_flower_is_reported(
 
 def test_flower_with_oauth_needs_no_password(project: Project) -> None:
     assert found(project, flower_password, MODE="flower", FLOWER_AUTH=".*@example.com") == []
+
+
+@pytest.mark.parametrize(
+    ("users", "lets_anyone_in"),
+    [
+        (".*", True),
+        (".*@.*", True),
+        ("*", True),
+        (".*@gmail.com", True),
+        (".+@Outlook.com", True),
+        ("me@example.com|.*@gmail.com", True),
+        (".*@*.com", True),
+        (".*@example.com", False),
+        ("me@gmail.com|you@gmail.com", False),
+        ("octocat", False),
+    ],
+)
+def test_oauth_for_anyone_with_an_account_is_reported(project: Project, users: str, lets_anyone_in: bool) -> None:
+    problems = found(project, flower_password, MODE="flower", FLOWER_AUTH=users)
+
+    expected = "FLOWER_AUTH lets anyone in who has an account with the provider"
+    assert problems == [expected] * lets_anyone_in
+
+
+def test_oauth_for_anyone_is_protected_by_a_password(project: Project) -> None:
+    variables = {"FLOWER_AUTH": ".*@gmail.com", "FLOWER_BASIC_AUTH": f"mary:{KEY}"}
+
+    assert found(project, flower_password, MODE="flower", **variables) == []
+
+
+@pytest.mark.parametrize(("value", "is_on"), [("true", True), ("1", True), (" Yes", True), ("false", False)])
+def test_an_api_of_flower_for_everyone_is_reported(project: Project, value: str, is_on: bool) -> None:
+    variables = {"FLOWER_UNAUTHENTICATED_API": value, "FLOWER_BASIC_AUTH": f"mary:{KEY}"}
+
+    problems = found(project, flower_password, MODE="flower", **variables)
+
+    assert [problem.startswith("FLOWER_UNAUTHENTICATED_API is on") for problem in problems] == [True] * is_on

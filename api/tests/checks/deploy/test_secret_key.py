@@ -6,7 +6,7 @@ from opa.checks.deploy.secret_key import weak_secret_key
 from tests.checks.deploy.deployments import found
 from tests.project import Project
 
-KEY = "0123456789abcdef0123456789abcdef"
+KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ KEY = "0123456789abcdef0123456789abcdef"
         ("", "SECRET_KEY is empty"),
         ("changeme", "SECRET_KEY is a word that everyone would try"),
         ("0123456789", "SECRET_KEY has fewer than 32 characters"),
+        ("changeme" * 5, "SECRET_KEY has fewer than 8 different characters"),
+        ("change-me-please!" * 3, "SECRET_KEY repeats fewer than 32 characters"),
         ("ab" * 20, "SECRET_KEY has fewer than 8 different characters"),
     ],
 )

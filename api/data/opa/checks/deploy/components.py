@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from opa.checks.deploy.addresses import URL, options_beside, options_in_url, used_components
 from opa.checks.deploy.check import Deployment
-from opa.checks.deploy.known import is_known
+from opa.checks.deploy.guessable import is_known, why_guessed
 from opa.checks.deploy.tls import has_client_certificate
 from opa.checks.finding import Finding
 
@@ -19,10 +19,12 @@ _WITH_PASSWORD = frozenset(
     {"redis", "rediss", "valkey", "valkeys", "sentinel", "mongodb", "mongodb+srv", "amqp", "amqps", "pyamqp"}
 )
 """Schemes of servers that ask for a password, unless they are left open."""
+SHORTEST_PASSWORD = 12
+"""Characters: redis and the like answer to a hundred thousand guesses a second."""
 
 
 def component_passwords(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for each option with a server that has no password, or one that everyone knows."""
+    """A finding for each option with a server that has no password, or one that is guessed."""
     config = deployment.config
     for name, options in used_components(config):
         for key, value in options.items():
@@ -54,4 +56,7 @@ def _problem_of_option(config: Config, key: str, value: str, options: Mapping[st
 def _problem_of_password(password: str) -> str:
     if not password:
         return "has no password"
-    return "has a password that everyone knows, such as the compose files' default" if is_known(password) else ""
+    if is_known(password):
+        return "has a password that everyone knows, such as the compose files' default"
+    problem = why_guessed(password, SHORTEST_PASSWORD)
+    return f"has a password that is guessed: it {problem}" if problem else ""
