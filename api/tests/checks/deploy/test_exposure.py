@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.deploy.exposure import any_host, open_cors, public_documentation, unknown_proxy
+from opa.checks.deploy.cors import cookies_without_tls, open_cors
+from opa.checks.deploy.exposure import public_documentation, ready_details
+from opa.checks.deploy.hosts import any_host
+from opa.checks.deploy.proxy import unknown_proxy
+from opa.checks.deploy.turned_off import LIMITS, missing_headers, missing_limits
 from tests.checks.deploy.deployments import found
 from tests.project import Project
-
-
-@pytest.mark.parametrize(("origins", "count"), [(["*"], 1), (["https://a.example"], 0), ([], 0)])
-def test_cors_for_any_site_is_reported(project: Project, origins: list[str], count: int) -> None:
-    project.settings(ALLOW_ORIGINS=origins)
-
-    assert len(found(project, open_cors)) == count
 
 
 def test_the_documentation_is_reported_with_the_pages_that_are_shown(project: Project) -> None:
@@ -28,22 +25,23 @@ def test_no_documentation_is_not_reported(project: Project) -> None:
     assert found(project, public_documentation) == []
 
 
-@pytest.mark.parametrize(("hosts", "count"), [([], 1), (["api.example.com"], 0)])
-def test_any_host_is_reported(project: Project, hosts: list[str], count: int) -> None:
-    project.settings(TRUSTED_HOSTS=hosts)
+@pytest.mark.parametrize("is_on", [True, False])
+def test_reasons_for_everyone_are_reported(project: Project, is_on: bool) -> None:
+    project.settings(READY_DETAILS=is_on)
 
-    assert len(found(project, any_host)) == count
-
-
-@pytest.mark.parametrize(("proxies", "problem"), [("", "is not set"), ("10.0.0.1, *", 'is "*"'), ("10.0.0.1", None)])
-def test_a_proxy_that_is_not_named_is_reported(project: Project, proxies: str, problem: str | None) -> None:
-    problems = found(project, unknown_proxy, FORWARDED_ALLOW_IPS=proxies)
-
-    assert [problem is not None and problem in each for each in problems] == [True] * (problem is not None)
+    assert [each.startswith("READY_DETAILS is on") for each in found(project, ready_details)] == [True] * is_on
 
 
-@pytest.mark.parametrize("check", [open_cors, public_documentation, any_host, unknown_proxy])
+@pytest.mark.parametrize(
+    "check",
+    [
+        *(open_cors, cookies_without_tls, public_documentation, ready_details, any_host, unknown_proxy),
+        *(missing_limits, missing_headers),
+    ],
+)
 def test_a_worker_shows_nothing_to_anyone(project: Project, check: object) -> None:
-    project.settings(ALLOW_ORIGINS=["*"])
+    project.settings(ALLOW_ORIGINS=["*"], READY_DETAILS=True, FRAME_OPTIONS=None, **dict.fromkeys(LIMITS["api"]))
+    assert found(project, check, MODE="worker") == []  # type: ignore[arg-type]
 
+    project.settings(ALLOW_ORIGINS=["http://a.example"], ALLOW_CREDENTIALS=True)
     assert found(project, check, MODE="worker") == []  # type: ignore[arg-type]

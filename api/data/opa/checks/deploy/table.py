@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from opa.checks.deploy.check import DeployCheck, Level
 from opa.checks.deploy.components import component_passwords
+from opa.checks.deploy.cors import cookies_without_tls, open_cors
 from opa.checks.deploy.development import debug, debugger, env_of_development, env_without_section, reload
-from opa.checks.deploy.exposure import any_host, open_cors, public_documentation, unknown_proxy
+from opa.checks.deploy.exposure import public_documentation, ready_details
 from opa.checks.deploy.flower import flower_password
+from opa.checks.deploy.hosts import any_host
+from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
 from opa.checks.deploy.secret_key import weak_secret_key
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 from opa.checks.deploy.tls import unverified_servers
+from opa.checks.deploy.turned_off import missing_headers, missing_limits
 
 CHECKS = (
     DeployCheck("deploy.env-dev", Level.ERROR, env_of_development),
@@ -23,9 +27,13 @@ CHECKS = (
     DeployCheck("deploy.component-tls", Level.WARNING, unverified_servers),
     DeployCheck("deploy.flower-password", Level.ERROR, flower_password),
     DeployCheck("deploy.cors-open", Level.WARNING, open_cors),
+    DeployCheck("deploy.cors-http", Level.WARNING, cookies_without_tls),
     DeployCheck("deploy.docs-public", Level.WARNING, public_documentation),
+    DeployCheck("deploy.ready-details", Level.WARNING, ready_details),
     DeployCheck("deploy.trusted-hosts", Level.WARNING, any_host),
     DeployCheck("deploy.proxy", Level.WARNING, unknown_proxy),
+    DeployCheck("deploy.limits", Level.WARNING, missing_limits),
+    DeployCheck("deploy.headers", Level.WARNING, missing_headers),
     DeployCheck("deploy.root", Level.ERROR, runs_as_root),
     DeployCheck("deploy.root-writable", Level.WARNING, writable_root),
     DeployCheck("deploy.code-writable", Level.WARNING, writable_code),
