@@ -9,6 +9,7 @@ from opa.checks.deploy.development import debug, debugger, env_of_development, e
 from opa.checks.deploy.exposure import public_documentation, ready_details
 from opa.checks.deploy.flower import flower_password
 from opa.checks.deploy.hosts import any_host
+from opa.checks.deploy.packages import unpinned_packages
 from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
 from opa.checks.deploy.secret_key import weak_secret_key
@@ -37,6 +38,7 @@ CHECKS = (
     DeployCheck("deploy.root", Level.ERROR, runs_as_root),
     DeployCheck("deploy.root-writable", Level.WARNING, writable_root),
     DeployCheck("deploy.code-writable", Level.WARNING, writable_code),
+    DeployCheck("deploy.packages-unpinned", Level.WARNING, unpinned_packages),
     DeployCheck("deploy.pickle", Level.ERROR, unsafe_formats),
     DeployCheck("deploy.dead-letters", Level.WARNING, dead_letters),
 )
