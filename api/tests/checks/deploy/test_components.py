@@ -19,6 +19,8 @@ KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
         ("redis://:Changeme1@cache", "has a password that everyone knows, such as the compose files' default"),
         ("redis://:x8Kq2v@cache", "has a password that is guessed: it has fewer than 12 characters"),
         ("redis://:aaaaaaaaaaaaaaaa@cache", "has a password that is guessed: it has fewer than 4 different characters"),
+        ("redis://cache?password=redis", "has a password that everyone knows, such as the compose files' default"),
+        (f"redis://cache?password={KEY}", None),
         (f"redis://:{KEY}@cache:6379/0", None),
         ("unix:///run/redis.sock", None),
         ("rediss://cache:6379/0?ssl_certfile=/run/secrets/cert", None),
@@ -78,3 +80,18 @@ def test_a_certificate_that_the_client_shows_to_the_broker_counts_as_a_password(
         BROKER_USE_SSL={"certfile": "c"},
     )
     assert found(project, component_passwords) == ["component 'queue' has no password"]
+
+
+def test_each_url_of_a_list_is_looked_at(project: Project) -> None:
+    project.component("queue", "celery", BROKER_URL=[f"amqp://a:{KEY}@one//", "amqp://two//"])
+
+    assert found(project, component_passwords) == ["component 'queue' has no password"]
+
+
+def test_a_password_that_is_a_number_is_looked_at(project: Project) -> None:
+    project.plugin("any.py", "from opa import Driver\nclass Any(Driver):\n  name = 'any'\n")
+    project.component("cache", "any", URL="redis://cache", PASSWORD=123456)
+
+    (problem,) = found(project, component_passwords)
+
+    assert problem == "component 'cache' has a password that is guessed: it has fewer than 12 characters"

@@ -53,3 +53,10 @@ def test_use_ssl_without_more_is_verified(project: Project) -> None:
     project.settings(CELERY_BROKER_USE_SSL=True)
 
     assert found(project, unverified_servers) == []
+
+
+def test_each_url_of_a_list_is_looked_at(project: Project) -> None:
+    urls = ["rediss://one?ssl_cert_reqs=required", "rediss://two?ssl_cert_reqs=none"]
+    project.component("queue", "celery", BROKER_URL=urls)
+
+    assert ["(ssl_cert_reqs)" in problem for problem in found(project, unverified_servers)] == [True]

@@ -16,7 +16,7 @@ Option = tuple[str, Any]
 """A name in lower case, and its value."""
 
 # A semicolon separates URLs of brokers, and parameters of MongoDB's.
-URL = re.compile(
+_URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#;]*)(?P<rest>(?:[^;]|;(?![a-z][a-z0-9+.-]*://))*)", re.IGNORECASE
 )
 _TLS_OF_CELERY = {"BROKER_URL": "CELERY_BROKER_USE_SSL", "BACKEND_URL": "CELERY_REDIS_BACKEND_USE_SSL"}
@@ -32,6 +32,13 @@ def used_components(config: Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if component["LOAD"] == "no" or (component["LOAD"] == "auto" and is_default(config, name)):
             continue
         yield str(name), component["OPTS"]
+
+
+def urls_in(value: Any) -> Iterator[re.Match[str]]:
+    """The URLs in an option, with their `scheme`, `place` and `rest`: in a text, or in each text of a list."""
+    for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+        if isinstance(text, str):
+            yield from _URL.finditer(text)
 
 
 def options_in_url(url: re.Match[str]) -> list[Option]:

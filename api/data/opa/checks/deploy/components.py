@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from opa.checks.deploy.addresses import URL, options_beside, options_in_url, used_components
+from opa.checks.deploy.addresses import options_beside, options_in_url, urls_in, used_components
 from opa.checks.deploy.check import Deployment
 from opa.checks.deploy.guessable import is_known, why_guessed
 from opa.checks.deploy.tls import has_client_certificate
@@ -28,7 +28,7 @@ def component_passwords(deployment: Deployment) -> Iterator[Finding]:
     config = deployment.config
     for name, options in used_components(config):
         for key, value in options.items():
-            if isinstance(value, str) and (problem := _problem_of_option(config, str(key), value, options)):
+            if problem := _problem_of_option(config, str(key), value, options):
                 yield Finding(
                     f"component '{name.lower()}' {problem}",
                     where=f"{key}, {config.source(f'OPTIONAL_COMPONENTS.{name}.OPTS.{key}')}",
@@ -36,19 +36,21 @@ def component_passwords(deployment: Deployment) -> Iterator[Finding]:
                 )
 
 
-def _problem_of_option(config: Config, key: str, value: str, options: Mapping[str, Any]) -> str:
+def _problem_of_option(config: Config, key: str, value: Any, options: Mapping[str, Any]) -> str:
     """What is wrong with the passwords of an option; `options` are all of the component."""
     if key.upper() == "PASSWORD":
-        return _problem_of_password(value)
+        return "" if value is None else _problem_of_password(str(value))
     has_other = any(str(other).upper() == "PASSWORD" and options[other] for other in options)
     has_other = has_other or has_client_certificate(options_beside(config, key, options))
-    for url in URL.finditer(value):
+    for url in urls_in(value):
         user, _, hosts = url["place"].rpartition("@")
-        password = unquote(user.partition(":")[2])
+        parameters = options_in_url(url)
+        # As redis-py reads it.
+        password = unquote(user.partition(":")[2]) or dict(parameters).get("password", "")
         if password and (problem := _problem_of_password(password)):
             return problem
         is_open = url["scheme"].lower() in _WITH_PASSWORD and hosts and not password
-        if is_open and not has_other and not has_client_certificate(options_in_url(url)):
+        if is_open and not has_other and not has_client_certificate(parameters):
             return "has no password"
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from opa.checks.deploy.addresses import URL, Option, nested, options_in_url, options_of_celery, used_components
+from opa.checks.deploy.addresses import Option, nested, options_in_url, options_of_celery, urls_in, used_components
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
 
@@ -49,9 +49,8 @@ def unverified_servers(deployment: Deployment) -> Iterator[Finding]:
 
 def _said_by(config: Config, key: str, value: Any) -> list[Option]:
     """What one option says: each URL in it, with the settings that are about it, or the option itself."""
-    if isinstance(value, str) and URL.search(value):
-        in_urls = [option for url in URL.finditer(value) for option in options_in_url(url)]
-        return [*in_urls, *options_of_celery(config, key)]
+    if urls := [*urls_in(value)]:
+        return [*(option for url in urls for option in options_in_url(url)), *options_of_celery(config, key)]
     return [*nested({key: value})]
 
 
