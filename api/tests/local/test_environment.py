@@ -59,6 +59,21 @@ def test_an_address_in_an_environment_variable_is_left_alone(settings: Path, mon
     assert "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL" in pointed(load_settings())
 
 
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("WALRUS__OPTS__PASSWORD", "OPTIONAL_COMPONENTS.WALRUS.OPTS.URL"),
+        ("CELERY__OPTS__BROKER_PASSWORD", "OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL"),
+    ],
+)
+def test_a_component_with_a_password_of_the_users_is_left_alone(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, variable: str, setting: str
+) -> None:
+    monkeypatch.setenv(f"OPA_OPTIONAL_COMPONENTS__{variable}", "of-my-own-server")
+    assert setting not in pointed(load_settings())
+    assert "OPTIONAL_COMPONENTS.AIOREDIS.OPTS.URL" in pointed(load_settings())
+
+
 def test_another_driver_for_a_default_component_still_gets_the_address(settings: Path) -> None:
     settings.write_text("default: {OPTIONAL_COMPONENTS: {dynaconf_merge: true, MONGODB: {DRIVER: mongodb-pymongo}}}")
     assert "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL" in pointed(load_settings())

@@ -295,6 +295,19 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(sender: Project, start_r
     assert "tries" not in str(caught.value)
 
 
+def test_the_passwords_of_the_broker_and_the_results_may_stand_beside_their_urls(
+    sender: Project, start_redis: Callable[[], Server]
+) -> None:
+    broker, backend = start_redis(), start_redis()
+    for server, password in ((broker, "p@ss/w%40:rd#"), (backend, "another one")):
+        with redis.Redis.from_url(server.url) as admin:
+            admin.config_set("requirepass", password)
+    connect(sender, broker.url, backend.url, BROKER_PASSWORD="p@ss/w%40:rd#", BACKEND_PASSWORD="another one")
+    with sender.client() as client:
+        task_id = client.post("/tasks/21").json()
+        assert client.get(f"/tasks/{task_id}").json() == {"state": "PENDING", "result": None}
+
+
 @pytest.mark.parametrize(
     ("opts", "said"),
     [
@@ -304,6 +317,7 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(sender: Project, start_r
         ({"BROKER_URL": "redis://127.0.0.1", "BACKEND_URL": "ftp://u:hunter2@127.0.0.1"}, "BACKEND_URL"),
         ({"BROKER_URL": "redis://127.0.0.1", "TASK_DEFAULT_QUEUES": "x"}, "no setting task_default_queues"),
         ({"BACKEND_URL": "redis://127.0.0.1"}, "OPTS has no BROKER_URL"),
+        ({"BROKER_URL": "hunter2", "BROKER_PASSWORD": "hunter2"}, "BROKER_PASSWORD is for a server"),
     ],
 )
 def test_an_option_that_is_of_no_use_is_named_and_its_value_is_not(

@@ -136,6 +136,26 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(project: Project, mongo_
     assert "tries" not in text
 
 
+@pytest.mark.parametrize(
+    "opts",
+    [
+        {"URL": "mongodb://somebody@h/data"},
+        {"URL": "mongodb://somebody:other@h/data"},
+        {"URL": "mongodb://h/data", "USERNAME": "somebody"},
+    ],
+    ids=["user", "password", "option"],
+)
+def test_the_option_password_is_the_password_of_the_server_as_it_is_written(opts: dict[str, str]) -> None:
+    with new_client(GuardedClient, {**opts, "PASSWORD": "p@ss/w%40:rd#"}, connect=False) as client:
+        credentials = client.options.pool_options._credentials
+    assert (credentials.username, credentials.password, credentials.source) == ("somebody", "p@ss/w%40:rd#", "data")
+
+
+def test_an_empty_option_password_leaves_that_of_the_url() -> None:
+    with new_client(GuardedClient, {"URL": "mongodb://somebody:inside@h/", "PASSWORD": ""}, connect=False) as client:
+        assert client.options.pool_options._credentials.password == "inside"
+
+
 @pytest.mark.parametrize("driver", CLIENTS)
 @pytest.mark.parametrize(
     ("opts", "said"),
@@ -146,6 +166,7 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(project: Project, mongo_
         ({"URL": "mongodb://u:hunter2@127.0.0.1:1/?maxPoolSize=many"}, "parameters"),
         ({"URL": "mongodb://127.0.0.1:1", "MAXPOOLSIZES": 1}, "Unknown option: maxpoolsizes"),
         ({"URL": "mongodb://127.0.0.1:1", "MAXPOOLSIZE": "many"}, "maxpoolsize"),
+        ({"URL": "mongodb://127.0.0.1:1", "PASSWORD": "hunter2"}, "PASSWORD needs a user"),
         ({}, "OPTS has no URL"),
     ],
 )

@@ -334,6 +334,26 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(
     assert "tries" not in text
 
 
+@pytest.mark.parametrize("name", DRIVERS)
+@pytest.mark.parametrize("in_url", ["", "other:", ":other"], ids=["none", "user", "password"])
+def test_the_option_password_is_the_password_of_the_server_as_it_is_written(
+    counter: Project, start_redis: Callable[[], Server], name: str, in_url: str
+) -> None:
+    server, password = start_redis(), "p@ss/w%40:rd#"
+    with redis.Redis.from_url(server.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "other", "on", f">{password}", "~*", "+@all")
+        admin.config_set("requirepass", password)
+    connect(counter, server.url.replace("//", f"//{in_url}@") if in_url else server.url, PASSWORD=password)
+    with counter.client() as client:
+        assert client.get(f"/{name}").json() == 1
+
+
+@pytest.mark.parametrize("driver", [Aioredis, Walrus])
+def test_an_empty_option_password_leaves_that_of_the_url(driver: type[Aioredis | Walrus]) -> None:
+    client = driver({"URL": "redis://:inside@127.0.0.1", "PASSWORD": ""}).new_client()
+    assert client.connection_pool.connection_kwargs["password"] == "inside"
+
+
 @pytest.mark.parametrize("driver", DRIVERS.values())
 @pytest.mark.parametrize(
     ("opts", "said"),

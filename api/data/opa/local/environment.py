@@ -50,7 +50,14 @@ def open_targets(config: Config) -> tuple[Target, ...]:
 
 
 def _is_open(config: Config, target: Target) -> bool:
-    return target.setting in config and is_loaded(config, target) and _is_default(config, target.setting)
+    has_default = target.setting in config and _is_default(config, target.setting)
+    # Who sets a password has a server of their own, and it may be at the default address.
+    return has_default and is_loaded(config, target) and not config.get(_password_of(target))
+
+
+def _password_of(target: Target) -> str:
+    """The option that has the password for the URL of the target."""
+    return f"{target.setting.removesuffix('URL')}PASSWORD"
 
 
 def is_loaded(config: Config, target: Target) -> bool:

@@ -23,6 +23,7 @@ from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
 from opa.tasks.modes import is_worker
+from opa.tasks.passwords import with_password
 from opa.tasks.schedules import parse_entries
 from opa.tasks.servers import CONNECT_TIMEOUT
 from opa.tasks.setting_keys import with_keys_of_celery
@@ -74,7 +75,7 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     """
     config = manager.config
     options = {key.lower(): with_keys_of_celery(key.lower(), value) for key, value in driver.opts.items()}
-    broker_url, backend_url = options.pop("broker_url", None), options.pop("backend_url", None)
+    broker_url, backend_url = _url_of("broker", options), _url_of("backend", options)
     if unknown := sorted(options.keys() - SETTING_KEYS):
         raise ValueError(f"Celery has no setting {', '.join(unknown)}")
     if not broker_url:
@@ -117,6 +118,12 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
         # Celery makes its backend when it is first asked for.
         given_app.backend  # noqa: B018
     return given_app
+
+
+def _url_of(server: str, options: dict[str, Any]) -> Any:
+    """The URL of the broker or the backend, with the password that stands beside it; both are taken out."""
+    password = f"{server}_password"
+    return with_password(options.pop(f"{server}_url", None), options.pop(password, None), password.upper())
 
 
 def _check_names(driver: Driver, manager: PluginManager, app: Any) -> None:

@@ -52,6 +52,28 @@ def test_each_of_several_servers_is_looked_at(project: Project) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        ({"URL": "redis://cache", "PASSWORD": KEY}, []),
+        ({"URL": "redis://:redis@cache", "PASSWORD": KEY}, []),
+        ({"URL": f"redis://:{KEY}@cache", "PASSWORD": ""}, []),
+        ({"URL": "redis://cache", "PASSWORD": ""}, ["has no password"]),
+        ({"URL": "redis://cache", "PASSWORD": "x8Kq2v"}, ["has a password that is guessed: it has fewer than 12 char"]),
+        ({"BROKER_URL": "amqp://a@q", "BROKER_PASSWORD": KEY, "BACKEND_URL": "redis://r"}, ["has no password"]),
+        ({"BACKEND_URL": "redis://r", "BACKEND_PASSWORD": KEY, "BROKER_URL": "amqp://a@q"}, ["has no password"]),
+    ],
+)
+def test_a_password_beside_a_url_counts_in_the_place_of_that_in_it(
+    project: Project, options: dict[str, str], problems: list[str]
+) -> None:
+    project.component("cache", "celery" if "BROKER_URL" in options else "redis-aioredis", **options)
+
+    reported = found(project, component_passwords)
+    assert len(reported) == len(problems)
+    assert all(problem in line for problem, line in zip(problems, reported, strict=True))
+
+
 def test_a_component_that_is_off_or_not_mentioned_is_not_reported(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,8 @@ _WITH_PASSWORD = frozenset(
     {"redis", "rediss", "valkey", "valkeys", "sentinel", "mongodb", "mongodb+srv", "amqp", "amqps", "pyamqp"}
 )
 """Schemes of servers that ask for a password, unless they are left open."""
+_PASSWORDS = frozenset({"PASSWORD", "BROKER_PASSWORD", "BACKEND_PASSWORD"})
+"""Options with a password that stands beside its URL."""
 SHORTEST_PASSWORD = 12
 """Characters: redis and the like answer to a hundred thousand guesses a second."""
 
@@ -38,10 +40,13 @@ def component_passwords(deployment: Deployment) -> Iterator[Finding]:
 
 def _problem_of_option(config: Config, key: str, value: Any, options: Mapping[str, Any]) -> str:
     """What is wrong with the passwords of an option; `options` are all of the component."""
-    if key.upper() == "PASSWORD":
-        return "" if value is None else _problem_of_password(str(value))
-    has_other = any(str(other).upper() == "PASSWORD" and options[other] for other in options)
-    has_other = has_other or has_client_certificate(options_beside(config, key, options))
+    by_name = {str(name).upper(): option for name, option in options.items()}
+    if key.upper() in _PASSWORDS:
+        is_of_url = value is None or (value == "" and any(name.endswith("URL") for name in by_name))
+        return "" if is_of_url else _problem_of_password(str(value))
+    if any(by_name.get(name) for name in ("PASSWORD", f"{key.upper().removesuffix('URL')}PASSWORD")):
+        return ""  # it is used in the place of those in the URL
+    has_other = has_client_certificate(options_beside(config, key, options))
     for url in urls_in(value):
         user, _, hosts = url["place"].rpartition("@")
         parameters = options_in_url(url)

@@ -23,7 +23,7 @@ DEFAULTS = {
     "connecttimeoutms": 2000,
     "heartbeatfrequencyms": 1000,
 }
-"""`OPTS` win over these, and parameters in the URL over both."""
+"""`OPTS` win over these, and parameters in the URL over both; but PASSWORD wins over a password in the URL."""
 
 PROBE_OPTIONS: dict[str, Any] = {
     **dict.fromkeys(
@@ -76,6 +76,11 @@ def arguments(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     url = options.pop("url", None)
     if not url:
         raise ValueError("OPTS has no URL")
+    password = options.pop("password", None)
+    if password is not None and password != "":
+        if not options.get("username") and "@" not in urlsplit(url).netloc:
+            raise ValueError("PASSWORD needs a user: in the URL, or as USERNAME")
+        options["password"] = str(password)
     for key, value in options.items():
         validate(key, value)  # what it gives has seconds in the place of milliseconds, and the client divides again
     in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     # Redis Enterprise alone knows them; any other server is asked for nothing, on each connection.
     "maint_notifications_config": MaintNotificationsConfig(enabled=False),
 }
-"""`OPTS` win over these, and parameters in the URL over both."""
+"""`OPTS` win over these, and parameters in the URL over both; but PASSWORD wins over a password in the URL."""
 
 
 def blocking_time(command: tuple[Any, ...]) -> float | None:
@@ -190,18 +190,21 @@ def new_client(given: Mapping[str, Any], *, is_async: bool) -> Any:
 def new_pool(given: Mapping[str, Any], pool_class: Any, parser_class: Any) -> Any:
     """A pool without connections."""
     options = {key.lower(): value for key, value in given.items()}
-    url = options.pop("url", None)
+    url, password = options.pop("url", None), options.pop("password", None)
     if not url:
         raise ValueError("OPTS has no URL")
     url = with_certificate_check(url)
     options = {key: parsed_option(key, value) for key, value in options.items()}
     try:
-        return pool_class.from_url(url, **DEFAULTS | {"parser_class": parser_class} | options)
+        pool = pool_class.from_url(url, **DEFAULTS | {"parser_class": parser_class} | options)
     except ValueError:
         raise ValueError(
             "URL cannot be used: it starts with redis://, rediss:// or unix://, its port and parameters have the "
             "right type, and / ? # @ in a password are percent-encoded"
         ) from None
+    if password is not None and password != "":
+        pool.connection_kwargs["password"] = str(password)
+    return pool
 
 
 def parsed_option(name: str, value: Any) -> Any:
