@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 EVERYTHING = "*"
 BELOW = ":*"
-
-# What RFC 6749 has for a scope: it stands in a header, between quotes.
-_FIT = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-
-
-def is_scope(text: object) -> bool:
-    """Whether `text` can be a scope: printable ASCII without spaces, quotes and backslashes."""
-    return isinstance(text, str) and _FIT.fullmatch(text) is not None
 
 
 def covers(held: Collection[str], scope: str) -> bool:

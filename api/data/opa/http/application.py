@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -34,6 +34,10 @@ from opa.http.routing.choice import choose_routes
 from opa.http.routing.plain import PlainRoutes, ScopeNoted
 from opa.http.telemetry import telemetry_watch
 from opa.http.validation_answer import answer_invalid_request
+from opa.settings.access import OPEN
+
+if TYPE_CHECKING:
+    from opa.http.access.rules import Rules
 
 
 class Api(FastAPI):
@@ -62,7 +66,8 @@ class Api(FastAPI):
         self.health_routes: tuple[BaseRoute, ...] = ()
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = telemetry_watch(self)
-        self._contributions = Contributions(self, manager.roster.policy)
+        self._access_rules = _access_rules(manager)
+        self._contributions = Contributions(self, manager.roster.policy, keeps_routes=self._access_rules is not None)
         self._skips: Skip | None = None
         self._mounted = MountedLifespans()
         self._mount_points = MountPoints(lambda: self.router.routes, self._routes_with_plugins)
@@ -136,6 +141,7 @@ class Api(FastAPI):
         Raises:
             FastAPIError: FastAPI refuses a route, such as one with an empty path.
         """
+        self._contributions.note_router(router)
         before = self.router.lifespan_context
         if not isinstance(self._routes, PlainRoutes):
             super().include_router(router, **options)
@@ -148,6 +154,11 @@ class Api(FastAPI):
         self.router.lifespan_context = before
         if has_lifespan(router) or router.on_startup or router.on_shutdown:
             self._contributions.note_lifespan(router.lifespan_context)
+
+    def frontend(self, *args: Any, **options: Any) -> None:
+        """Do what FastAPI does, and remember which plugin the files are of."""
+        super().frontend(*args, **options)
+        self._contributions.note_frontend()
 
     def contributed_by(self, plugin: str, *, at_end: bool = False) -> AbstractContextManager[None]:
         """What is added to the application in the block belongs to `plugin`.
@@ -209,11 +220,19 @@ class Api(FastAPI):
         ]
         if isinstance(self._routes, PlainRoutes):
             self.user_middleware.append(Middleware(ScopeNoted))
+        if self._access_rules is not None:
+            self.user_middleware.append(self._guard(self._access_rules))
         try:
             stack = super().build_middleware_stack()
         finally:
             self.user_middleware = given
         return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
+
+    def _guard(self, rules: Rules) -> Middleware:
+        from opa.http.access.guard import Guard
+        from opa.http.access.owners import Owners
+
+        return Middleware(Guard, rules, Owners(self, self.manager, self._routes, self._contributions))
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = LifespanProtocol(await receive(), receive, send)
@@ -256,3 +275,16 @@ class Api(FastAPI):
             where="group middleware",
             hint="In its __call__, await self.app(scope, receive, send) for every scope type that it does not handle",
         )
+
+
+def _access_rules(manager: PluginManager) -> Rules | None:
+    """The rules of the settings; None where they require nothing."""
+    config = manager.config
+    if not config.ACCESS and config.ACCESS_DEFAULT == OPEN:
+        return None
+    from opa.http.access.rules import Rules  # only where they are used, as all that authenticates
+
+    rules = Rules.from_config(config)
+    if rules is not None:
+        rules.check_plugins({decision.plugin.name for decision in manager.decisions})
+    return rules

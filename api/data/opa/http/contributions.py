@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import Lifespan
@@ -30,18 +30,23 @@ class Contributions:
     Args:
         app: the application.
         policy: says which plugins may be skipped; of the others nothing need be remembered that only removal needs.
+        keeps_routes: whether the routes of all plugins are remembered.
 
     Attributes:
         lifespans: those of the routers, in the order in which they start, each with the plugin that has added it.
     """
 
-    def __init__(self, app: FastAPI, policy: Policy) -> None:
+    def __init__(self, app: FastAPI, policy: Policy, *, keeps_routes: bool = False) -> None:
         self.lifespans: list[tuple[Lifespan[Any], str | None]] = []
         self._app = app
         self._policy = policy
+        self._keeps_routes = keeps_routes
         self._of_plugins: dict[str, _Contribution] = {}
         self._adding: str | None = None
         self._added_by: dict[Middleware, str] = {}
+        # With the router itself, so that no other gets its id.
+        self._routers: dict[int, tuple[APIRouter, str]] = {}
+        self._with_frontend: set[str] = set()
 
     @contextmanager
     def adding(self, plugin: str, *, at_end: bool = False) -> Iterator[None]:
@@ -52,7 +57,7 @@ class Contributions:
             at_end: routes are added behind those that there are, so that these need not be looked at.
         """
         self._adding = plugin
-        if not self._policy.skips(plugin):
+        if not self._policy.skips(plugin) and not self._keeps_routes:
             try:
                 yield
             finally:
@@ -80,6 +85,24 @@ class Contributions:
         """This middleware has been added."""
         if self._adding is not None:
             self._added_by[item] = self._adding
+
+    def note_router(self, router: APIRouter) -> None:
+        """This router has been included."""
+        if self._adding is not None:
+            self._routers.setdefault(id(router), (router, self._adding))
+
+    def plugin_of_router(self, router: APIRouter) -> str | None:
+        """The plugin that has included it first, where that is known."""
+        return self._routers.get(id(router), (router, None))[1]
+
+    def note_frontend(self) -> None:
+        """Files of a frontend have been added to the application itself."""
+        if self._adding is not None:
+            self._with_frontend.add(self._adding)
+
+    def plugins_with_frontend(self) -> frozenset[str]:
+        """The plugins that have done so."""
+        return frozenset(self._with_frontend)
 
     def plugin_of_middleware(self, item: Middleware) -> str | None:
         """The plugin that has added it, where that is known."""

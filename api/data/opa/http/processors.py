@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opa._util.words import kind_of
 from opa.core.groups import Member, configured
 from opa.core.hooks import is_async_function
+from opa.http.handled import answer_error
 from opa.loading.conventions import PROCESS, REQUEST
 
 Process = Callable[[Request], Any]
@@ -58,7 +58,7 @@ class RequestProcessor:
         try:
             result = await self._run(ProcessorRequest(scope))
         except Exception as error:  # noqa: BLE001 - its handler answers; without one it is raised again
-            await _answer(error, scope, receive, send)
+            await answer_error(error, scope, receive, send)
             return
         if isinstance(result, Response):
             await result(scope, receive, send)
@@ -112,15 +112,3 @@ def _first_parameter(function: Callable[..., Any]) -> str | None:
         return next(iter(inspect.signature(function).parameters), None)
     except (TypeError, ValueError):  # builtins have no signature
         return None
-
-
-async def _answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the exception handlers of the application answer; theirs are further inside than any middleware."""
-
-    async def raising(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise error
-
-    handlers = scope["app"].exception_handlers
-    # The handler of these two stands outside of all middleware, where the error is also logged.
-    inner = {key: handler for key, handler in handlers.items() if key not in (500, Exception)}
-    await ExceptionMiddleware(raising, handlers=inner)(scope, receive, send)

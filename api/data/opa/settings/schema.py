@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from opa._util.suggestions import nearest
+from opa.settings import access as settings_access
 from opa.settings import hosts as settings_hosts
 
 ALIASES = {"PTVSD": "DEBUGPY"}
@@ -249,6 +250,9 @@ class Settings(BaseModel):
     ALLOW_CREDENTIALS: bool
     ALLOW_METHODS: TextList
     ALLOW_HEADERS: TextList
+
+    ACCESS: Annotated[dict[str, str | list[str]], AfterValidator(settings_access.access)]
+    ACCESS_DEFAULT: Annotated[Literal["open", "closed"], BeforeValidator(_lower)]
 
     CONTENT_TYPE_OPTIONS: HeaderOrNone
     FRAME_OPTIONS: HeaderOrNone

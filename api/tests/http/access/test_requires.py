@@ -8,27 +8,9 @@ import pytest
 from starlette.testclient import WebSocketDenialResponse
 
 from opa import OpaError, Requires
+from tests.http.access.badges import BADGES
 from tests.project import Project
 
-BADGES = """
-    from opa import Actor, RefusedCredentialError, register
-
-    SCOPES = {"anna": {"shop:*"}, "ben": {"shop:read"}}
-    asked = []
-
-    @register("authenticators")
-    class Badges:
-        challenge = "Badge"
-
-        async def __call__(self, connection):
-            asked.append(connection.url.path)
-            badge = connection.headers.get("X-Badge")
-            if badge is None:
-                return None
-            if badge not in SCOPES:
-                raise RefusedCredentialError("no such badge")
-            return Actor(f"badge:{badge}", "badge", frozenset(SCOPES[badge]))
-"""
 SHOP = """
     from typing import Annotated
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, routing
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 
 class _Nothing:
@@ -37,6 +37,30 @@ def dependencies_of(route: BaseRoute) -> Iterable[Any]:
     """What an included router was given as its dependencies."""
     found: Iterable[Any] = getattr(getattr(route, "include_context", None), "dependencies", ())
     return found
+
+
+def chosen_in(route: BaseRoute, scope: Any) -> BaseRoute:
+    """The route that answers, where `route` stands for an included router; it must match."""
+    while isinstance(route, IncludedRouter) and hasattr(route, "_match"):
+        _, _, chosen, context = route._match(scope)
+        # In the context of one that is no `APIRoute`, the route has another path than where it was declared.
+        found = getattr(context, "original_route", None) or chosen
+        if found is None:
+            break
+        route = found
+    return route
+
+
+def has_frontend_for(route: BaseRoute, scope: Any) -> bool:
+    """Whether an included router has files of a frontend for the request: they come behind all routes."""
+    given = getattr(route, "effective_low_priority_routes", None)
+    return given is not None and any(candidate.matches(scope)[0] is not Match.NONE for candidate in given())
+
+
+def has_own_frontend_for(router: APIRouter, scope: Any) -> bool:
+    """The same of the router itself, without those that it includes."""
+    given = getattr(router, "_low_priority_routes", ())
+    return any(candidate.matches(scope)[0] is not Match.NONE for candidate in given)
 
 
 def leaves(routes: Sequence[BaseRoute]) -> Iterator[tuple[BaseRoute, str | None]]:

@@ -48,7 +48,7 @@ def not_allowed(missing: Iterable[str]) -> HTTPException:
 
 def refusal(connection: HTTPConnection, answer: HTTPException) -> HTTPException | RefusedHandshakeError:
     """What to raise, so that the connection gets `answer`."""
-    return RefusedHandshakeError(answer) if isinstance(connection, WebSocket) else answer
+    return RefusedHandshakeError(answer) if connection.scope["type"] == "websocket" else answer
 
 
 async def answer_refused_handshake(websocket: WebSocket, error: RefusedHandshakeError) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from opa._util.scopes import is_scope
 from opa.access.actor import Actor
 from opa.access.authenticators import authenticators
-from opa.access.scopes import is_scope, missing
+from opa.access.scopes import missing
 from opa.core.running import running_manager
 from opa.errors import OpaError
 from opa.http.access.authenticate import authenticate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from opa._compat.fastapi import tested
@@ -12,6 +12,7 @@ from opa.logging.logger import log
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
     from starlette.routing import BaseRoute
+    from starlette.types import Scope
 
 
 class Routes(Protocol):
@@ -19,6 +20,15 @@ class Routes(Protocol):
 
     def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
         """The routes in the order in which they are tried, each with the router that was included with it in it."""
+
+    def candidates(self, scope: Scope) -> Sequence[BaseRoute]:
+        """Those that can match the path, with and without a slash at its end, in the order in which they are tried."""
+
+    def router_of(self, route: BaseRoute) -> APIRouter | None:
+        """The router that was included with one of them in it, or that one of them stands for."""
+
+    def included(self) -> Iterator[BaseRoute]:
+        """Those that stand for a router that was included."""
 
     def build_index(self) -> None:
         """Do now what the next request would wait for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Mount, compile_path
 
-from opa._compat.fastapi.inclusion import leaves
+from opa._compat.fastapi.inclusion import leaves, router_in
 from opa.core.component_use import current_scope
 
 if TYPE_CHECKING:
@@ -46,6 +46,19 @@ class PlainRoutes:
             known, router = self._included.get(id(route), (None, None))
             router = router if known is route else None
             yield from ((_at(leaf, path), router) for leaf, path in leaves([route]))
+
+    def candidates(self, _scope: Scope) -> list[BaseRoute]:
+        """All routes, in the order in which they are tried."""
+        return self._app.router.routes
+
+    def router_of(self, route: BaseRoute) -> APIRouter | None:
+        """The router that was included with one of them in it, or that one of them stands for."""
+        known, router = self._included.get(id(route), (None, None))
+        return router_in(route) or (router if known is route else None)
+
+    def included(self) -> Iterator[BaseRoute]:
+        """Those that stand for a router that was included."""
+        return (route for route in self._app.router.routes if router_in(route) is not None)
 
     def build_index(self) -> None:
         """There is none."""

@@ -13,6 +13,7 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
+from opa._compat.fastapi.inclusion import router_in
 from opa._compat.fastapi.routing import IncludedRouter, RouteInContext, Router, own_frontend_routes
 from opa._compat.starlette import get_route_path
 from opa.core.component_use import current_scope
@@ -48,6 +49,7 @@ class _Table:
     Attributes:
         version: that of the list.
         inclusions: the included routers that stand in the list as FastAPI puts them there.
+        routers: by the id of a route, the router that was included with it in it; made when it is asked for.
     """
 
     version: object
@@ -55,6 +57,7 @@ class _Table:
     index: RouteIndex[BaseRoute] = field(default_factory=RouteIndex)
     names: RouteNames = field(default_factory=RouteNames)
     inclusions: list[tuple[IncludedRouter, Inclusion | None]] = field(default_factory=list)
+    routers: dict[int, APIRouter | None] | None = None
 
 
 class IndexedRouter(Router):
@@ -116,6 +119,21 @@ class IndexedRouter(Router):
                 yield route, whose.get(id(route))
             else:
                 yield from ((direct, inclusion.included.original_router) for direct in inclusion.routes)
+
+    def candidates(self, scope: Scope) -> list[BaseRoute]:
+        """Those that can match the path, with and without a slash at its end, in the order in which they are tried."""
+        return self._current().index.candidates(get_route_path(scope), _other_path(scope))
+
+    def router_of(self, route: BaseRoute) -> APIRouter | None:
+        """The router that was included with one of them in it, or that one of them stands for."""
+        table = self._current()
+        if table.routers is None:
+            table.routers = {id(known): router for known, router in self.routes_with_routers()}
+        return router_in(route) or table.routers.get(id(route))
+
+    def included(self) -> Iterator[BaseRoute]:
+        """Those that stand for a router that was included."""
+        return (included for included, _ in self._current().inclusions)
 
     def build_index(self) -> None:
         """Do now what the next request would wait for."""
@@ -182,6 +200,8 @@ class IndexedRouter(Router):
             else:
                 table.index.add(shape_of(route), route)
         table.count += len(new)
+        if new:
+            table.routers = None
         self._table = table
         return table
 
@@ -231,4 +251,4 @@ def _other_path(scope: Scope) -> str:
     Where there is no root path, the two differ in slashes at their ends only.
     """
     path = scope["path"].rstrip("/") if get_route_path(scope).endswith("/") else scope["path"] + "/"
-    return get_route_path({"path": path, "root_path": scope["root_path"]})
+    return get_route_path({"path": path, "root_path": scope.get("root_path", "")})

@@ -1,0 +1,90 @@
+"""Which plugins a request belongs to, before it is routed."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from opa._compat.fastapi.inclusion import chosen_in, has_frontend_for, has_own_frontend_for
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from opa.core.manager import PluginManager
+    from opa.http.contributions import Contributions
+    from opa.http.routing.choice import Routes
+
+
+class Owners:
+    """Knows the plugins of the routes of an application.
+
+    Args:
+        app: the application.
+        manager: its plugins.
+        routes: its routes.
+        contributions: what each plugin has added to it.
+    """
+
+    def __init__(self, app: FastAPI, manager: PluginManager, routes: Routes, contributions: Contributions) -> None:
+        self._app = app
+        self._manager = manager
+        self._routes = routes
+        self._contributions = contributions
+
+    def of(self, scope: Scope) -> set[str]:
+        """The plugins whose route answers the request, or would answer it to another method, or with another slash.
+
+        It may be more than one: a plugin can add a function to the router of another. Empty where no route answers, and
+        where nobody knows who has added it.
+        """
+        scope = dict(scope)  # routes leave their marks in it
+        found = self._chosen(scope) or self._chosen_for_slash(scope)
+        if found is None:
+            return self._with_frontend(scope)
+        return self._of_route(*found)
+
+    def _chosen(self, scope: Scope) -> tuple[BaseRoute, object] | None:
+        """The route that FastAPI's router chooses, and its endpoint."""
+        partial: tuple[BaseRoute, Scope] | None = None
+        for route in self._routes.candidates(scope):
+            match, more = route.matches(scope)
+            if match is Match.FULL:
+                return route, _endpoint(route, more, scope)
+            if match is Match.PARTIAL and partial is None:
+                partial = route, more
+        return None if partial is None else (partial[0], _endpoint(*partial, scope))
+
+    def _chosen_for_slash(self, scope: Scope) -> tuple[BaseRoute, object] | None:
+        path: str = scope["path"]
+        return self._chosen({**scope, "path": path.rstrip("/") if path.endswith("/") else f"{path}/"})
+
+    def _with_frontend(self, scope: Scope) -> set[str]:
+        found: set[str] = set()
+        if has_own_frontend_for(self._app.router, scope):
+            found |= self._contributions.plugins_with_frontend()
+        for route in self._routes.included():
+            if has_frontend_for(route, scope):
+                found |= self._of_route(route, None)
+        return found
+
+    def _of_route(self, route: BaseRoute, endpoint: object) -> set[str]:
+        router = self._routes.router_of(route)
+        names = {
+            self._contributions.plugins_of_routes().get(id(route)),
+            None if router is None else self._contributions.plugin_of_router(router),
+            self._manager.plugin_of_module(_module(endpoint)),
+        }
+        return {name for name in names if name is not None}
+
+
+def _endpoint(route: BaseRoute, more: Scope, scope: Scope) -> object:
+    return getattr(chosen_in(route, scope), "endpoint", None) or more.get("endpoint")
+
+
+def _module(endpoint: Any) -> str:
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    return getattr(endpoint, "__module__", None) or ""

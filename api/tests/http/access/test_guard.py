@@ -1,0 +1,286 @@
+"""What the settings close stays closed, whichever way a request takes: with the index over the routes, and without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Message
+
+from tests.http.access.badges import BADGES, NO_GOOD, RIGHT, WITHOUT_SCOPE
+from tests.project import Project
+
+SHOP = """
+    from pathlib import Path
+
+    from fastapi import APIRouter, FastAPI, Request, WebSocket
+    from fastapi.responses import PlainTextResponse
+    from fastapi.staticfiles import StaticFiles
+    from starlette.applications import Starlette
+    from starlette.routing import Host, Mount, Route
+
+    from opa import Setup, get_router
+
+    router = get_router()
+    nested = APIRouter(prefix="/nested")
+    deeper = APIRouter(prefix="/deeper")
+    later = APIRouter(prefix="/later")
+    files = Path(__file__).parent.parent / "files"
+
+    @router.get("/orders")
+    async def orders():
+        return "secret"
+
+    @router.get("/orders/{number}")
+    async def order(number: str):
+        return "secret"
+
+    @router.get("/slash/")
+    async def slash():
+        return "secret"
+
+    @router.websocket("/socket")
+    async def socket(websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_text("secret")
+
+    @nested.get("/orders")
+    async def nested_orders():
+        return "secret"
+
+    @deeper.get("/orders")
+    async def deeper_orders():
+        return "secret"
+
+    def plain(request):
+        return PlainTextResponse("secret")
+
+    inner = FastAPI()
+
+    @inner.get("/orders")
+    async def inner_orders():
+        return "secret"
+
+    @inner.websocket("/socket")
+    async def inner_socket(websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_text("secret")
+
+    nested.include_router(deeper)
+    router.include_router(nested)
+    router.include_router(later)
+    router.add_route("/plain", plain)
+    router.mount("/inner", inner)
+    router.mount("/files", StaticFiles(directory=files))
+    router.routes.append(Host("shop.example", app=Starlette(routes=[Route("/hosted", plain)])))
+    router.frontend("/page", directory=files)
+
+    class Adds(Setup):
+        def run(self, app: FastAPI):
+            extra = APIRouter()
+            extra.add_route("/extra", plain_of_a_library)
+            app.include_router(extra)
+            app.mount("/late", Starlette(routes=[Route("/orders", plain)]))
+            app.add_api_route("/added", orders)
+            app.frontend("/site", directory=files)
+
+    # As of a package that is no plugin.
+    plain_of_a_library = lambda request: PlainTextResponse("secret")
+    plain_of_a_library.__module__ = "somewhere"
+"""
+OTHER = """
+    from opa import get_router
+
+    router = get_router()
+
+    @router.get("/hello")
+    async def hello():
+        return "hello"
+"""
+SECRETS = [
+    "/orders",
+    "/orders/7",
+    "/nested/orders",
+    "/nested/deeper/orders",
+    "/plain",
+    "/inner/orders",
+    "/files/secret.txt",
+    "/page/secret.txt",
+    "/extra",
+    "/late/orders",
+    "/added",
+    "/site/secret.txt",
+]
+Client = Callable[..., AbstractContextManager[TestClient]]
+
+
+@pytest.fixture
+def shop(routed: Project) -> Client:
+    """Starts the application with a rule."""
+    (routed.folder / "files").mkdir()
+    (routed.folder / "files" / "secret.txt").write_text("secret")
+    routed.plugin("badges.py", BADGES)
+    routed.plugin("other.py", OTHER)
+    routed.plugin("shop.py", SHOP)
+
+    def start(default: str = "open", **access: Any) -> AbstractContextManager[TestClient]:
+        routed.settings(ACCESS=access, ACCESS_DEFAULT=default)
+        return routed.client(follow_redirects=False, raise_server_exceptions=False)
+
+    return start
+
+
+def test_what_the_setting_names_by_plugin_is_closed_wherever_the_plugin_has_put_it(shop: Client) -> None:
+    with shop(shop="shop:use") as client:
+        for path in SECRETS:
+            assert client.get(path, headers=RIGHT).text.strip('"') == "secret", path
+            assert client.get(path, headers=WITHOUT_SCOPE).status_code == 403, path
+            for kind, headers in NO_GOOD.items():
+                answer = client.get(path, headers=headers)
+                assert (answer.status_code, answer.json()) == (401, {"detail": "not authenticated"}), (path, kind)
+        assert client.get("/hello").json() == "hello"
+
+
+def test_a_route_of_a_host_is_closed(shop: Client) -> None:
+    host = {"Host": "shop.example"}
+    with shop(shop="shop:use") as client:
+        assert client.get("/hosted", headers={**RIGHT, **host}).text == "secret"
+        assert client.get("/hosted", headers=host).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/socket", "/inner/socket"])
+@pytest.mark.parametrize(
+    "access", [{"shop": "shop:use"}, {"/socket": "shop:use", "/inner": "shop:use"}, {"*": "shop:use"}]
+)
+def test_a_websocket_is_closed(shop: Client, path: str, access: dict[str, str]) -> None:
+    with shop(**access) as client:
+        with client.websocket_connect(path, headers=RIGHT) as socket:
+            assert socket.receive_text() == "secret"
+        for headers, status in ((WITHOUT_SCOPE, 403), *((headers, 401) for headers in NO_GOOD.values())):
+            with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(path, headers=headers):
+                pass
+            assert refused.value.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("default", "access"),
+    [("open", {"*": "signed-in"}), ("closed", {})],
+)
+def test_everything_can_be_closed(shop: Client, default: str, access: dict[str, str]) -> None:
+    with shop(default, **access) as client:
+        for path in (*SECRETS, "/hello", "/docs", "/redoc", "/openapi.json", "/nothing", "/slash", "/orders/", "/"):
+            assert client.get(path).status_code == 401, path
+            assert client.get(path, headers=WITHOUT_SCOPE).status_code not in (401, 403), path
+            assert client.request("OPTIONS", path).status_code == 401, path
+            assert client.delete(path).status_code == 401, path
+            assert client.head(path).status_code == 401, path
+        assert client.get("/nothing", headers=WITHOUT_SCOPE).status_code == 404
+        assert client.delete("/orders", headers=WITHOUT_SCOPE).status_code == 405
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 200
+
+
+def test_a_plugin_can_be_opened_where_the_rest_is_closed(shop: Client) -> None:
+    with shop("closed", other="open", **{"/docs": "open"}) as client:
+        assert client.get("/hello").json() == "hello"
+        assert client.get("/docs").status_code == 200
+        assert client.get("/openapi.json").status_code == 401
+        assert client.get("/orders").status_code == 401
+
+
+def test_another_method_and_another_slash_are_of_the_same_plugin(shop: Client) -> None:
+    with shop(shop="shop:use") as client:
+        for path in ("/orders", "/orders/", "/slash", "/slash/", "/nested/orders/", "/extra/"):
+            for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE", "WHATEVER"):
+                assert client.request(method, path).status_code == 401, (method, path)
+        assert client.get("/slash", headers=RIGHT).status_code == 307
+        assert client.delete("/orders", headers=RIGHT).status_code == 405
+
+
+LEADING_THERE = [
+    "/orders%0A",
+    "/orders/%0A",
+    "/%6Frders",
+    "//orders",
+    "/./orders",
+    "/hello/../orders",
+    "/orders;x=1",
+    "/orders?x=1",
+    "/orders/..%2f..%2forders",
+    "/files/../files/secret.txt",
+    "/files//secret.txt",
+    "/files/./secret.txt",
+    "/files/%2e/secret.txt",
+    "/files/x/../secret.txt",
+    "/files/x/%2e%2e/secret.txt",
+    "/files/x%2f..%2fsecret.txt",
+    "/files/x%5Cy/../secret.txt",
+    "/files/secret.txt%0A",
+    "/page/x/../secret.txt",
+    "/inner/orders%0A",
+    "/inner//orders",
+    "/late/x/../orders",
+]
+
+
+@pytest.mark.parametrize("path", LEADING_THERE)
+@pytest.mark.parametrize(
+    "access",
+    [
+        {"shop": "shop:use"},
+        {"/orders": "shop:use", "/files/secret.txt": "shop:use", "/page": "shop:use", "/late": "shop:use"}
+        | {"/inner/orders": "shop:use", "/files": "open", "/files/x": "open"},
+        {"/": "shop:use", "/hello": "open", "/files/x": "open"},
+    ],
+    ids=["plugin", "path", "root"],
+)
+def test_no_way_of_writing_a_path_leads_past_a_rule(shop: Client, path: str, access: dict[str, str]) -> None:
+    with shop(**access) as client:
+        assert "secret" not in ask(client, path)
+
+
+def test_some_of_these_ways_lead_there_where_nothing_is_closed(shop: Client) -> None:
+    """Or else the test above would show nothing."""
+    with shop(other="shop:use") as client:
+        leading = [path for path in LEADING_THERE if "secret" in ask(client, path)]
+    assert len(leading) > 10, leading
+    assert {"/orders%0A", "/files/x%5Cy/../secret.txt"} <= {*leading}, leading
+
+
+def ask(client: TestClient, path: str) -> str:
+    """What is answered to a path that no client has tidied."""
+    text, _, query = path.partition("?")
+    body = b""
+
+    there: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        if not there:
+            await asyncio.Event().wait()  # the client stays
+        return there.pop()
+
+    async def send(message: Message) -> None:
+        nonlocal body
+        body += message.get("body", b"")
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": unquote(text),
+        "raw_path": text.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    assert client.portal is not None
+    client.portal.call(client.app, scope, receive, send)
+    return body.decode()
