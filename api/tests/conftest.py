@@ -38,6 +38,7 @@ SHARE_SERVERS = (
     "/cli/test_up.py",
     "/docker/test_compose.py",
     "/docker/test_compose_dev.py",
+    "/docker/test_compose_prod.py",
     "/docker/test_image.py",
     "/docker/test_modes.py",
     "/docker/test_workers.py",

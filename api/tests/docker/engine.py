@@ -21,6 +21,7 @@ from tests.serve.process import free_port, wait_until
 ROOT = Path(__file__).parents[3]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 COMPOSE_DEV_FILE = ROOT / "docker-compose.dev.yml"
+COMPOSE_PROD_FILE = ROOT / "docker-compose.prod.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUILT_FROM = (
     *("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE"),
@@ -163,7 +164,7 @@ class Stack:
 
     folder: Path
     image: str
-    dev: bool = False
+    overlay: Path | None = None
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,7 +174,8 @@ class Stack:
         self.worker_debugger_port = free_port()
         self.flower_port = free_port()
         self.plugins = self.folder / "plugins"
-        for file in (COMPOSE_FILE, COMPOSE_DEV_FILE):
+        files = [COMPOSE_FILE, *([self.overlay] if self.overlay else [])]
+        for file in files:
             shutil.copy(file, self.folder)
         for name in ("plugins", "settings"):
             (self.folder / name).mkdir()
@@ -183,7 +185,7 @@ class Stack:
             shutil.copy(ROOT / "api" / name, self.folder / "api")
         self.environ = {
             "COMPOSE_PROJECT_NAME": self.name,
-            "COMPOSE_FILE": "docker-compose.yml:docker-compose.dev.yml" if self.dev else "docker-compose.yml",
+            "COMPOSE_FILE": ":".join(file.name for file in files),
             "API_IMAGE": self.image,
             "API_PORT": str(self.port),
             "RABBITMQ_MANAGEMENT_PORT": str(free_port()),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docker.dap import DapClient
-from tests.docker.engine import HELLO, Answer, Stack, running, write_plugin
+from tests.docker.engine import COMPOSE_DEV_FILE, HELLO, Answer, Stack, running, write_plugin
 from tests.serve.process import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -68,7 +68,7 @@ def ticks(word: str) -> int:
 
 @pytest.fixture(scope="module")
 def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("dev"), image, dev=True)
+    stack = Stack(tmp_path_factory.mktemp("dev"), image, COMPOSE_DEV_FILE)
     stack.leave_out("mongo")
     write_plugin(stack.plugins, "tripling.py", TASKS.format(note="first"))
     write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))

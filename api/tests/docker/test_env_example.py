@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import re
 
-from tests.docker.engine import COMPOSE_DEV_FILE, COMPOSE_FILE, ENV_EXAMPLE
+from tests.docker.engine import COMPOSE_DEV_FILE, COMPOSE_FILE, COMPOSE_PROD_FILE, ENV_EXAMPLE
 
 COMPOSE = COMPOSE_FILE.read_text() + COMPOSE_DEV_FILE.read_text()
+PRODUCTION = COMPOSE_PROD_FILE.read_text()
+EXAMPLE = ENV_EXAMPLE.read_text()
+READ = re.compile(r"(?<!\$)\$\{?(\w+)")
+
+
+def with_a_value() -> set[tuple[str, str]]:
+    return set(re.findall(r"^(\w+)=(.*)$", EXAMPLE, re.MULTILINE))
+
+
+def without_a_value() -> set[str]:
+    return set(re.findall(r"^#(\w+)=", EXAMPLE, re.MULTILINE))
 
 
 def defaults_in_compose_files() -> set[tuple[str, str]]:
@@ -18,17 +29,26 @@ def passed_on_by_compose_files() -> set[str]:
 
 
 def test_every_variable_stands_in_the_example_with_its_default() -> None:
-    example = set(re.findall(r"^(\w+)=(.*)$", ENV_EXAMPLE.read_text(), re.MULTILINE))
-    assert example == defaults_in_compose_files()
+    assert with_a_value() == defaults_in_compose_files()
 
 
 def test_every_variable_that_is_passed_on_stands_in_the_example_without_a_value() -> None:
-    example = set(re.findall(r"^#(\w+)=", ENV_EXAMPLE.read_text(), re.MULTILINE))
-    assert example == passed_on_by_compose_files()
+    names = {name for name, _ in with_a_value()}
+    of_production = {name for name in READ.findall(PRODUCTION) if name not in names} | {"COMPOSE_FILE"}
+    assert without_a_value() == passed_on_by_compose_files() | of_production
+
+
+def test_the_defaults_of_production_are_said_in_the_example() -> None:
+    defaults = re.findall(r"\$\{(\w+):-([^}]*)\}", PRODUCTION)
+    assert [name for name, default in defaults if default not in EXAMPLE] == []
+
+
+def test_the_passwords_of_production_come_from_no_variable() -> None:
+    assert not [name for name in READ.findall(PRODUCTION) if "PASS" in name or "KEY" in name]
 
 
 def test_no_variable_is_read_in_another_way() -> None:
-    read = set(re.findall(r"(?<!\$)\$\{?(\w+)", COMPOSE))
+    read = set(READ.findall(COMPOSE))
     assert read == {name for name, _ in defaults_in_compose_files()}
 
 
