@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -68,14 +67,3 @@ def get_actor() -> Actor | None:
         outside of requests. In a task it has its id and kind, and neither scopes nor claims.
     """
     return cast("Actor | None", current_actor.get())
-
-
-@contextmanager
-def acting_as(actor: Actor | None) -> Iterator[None]:
-    """What runs in the block, and what it starts, is done for `actor`."""
-    before = current_actor.get()
-    current_actor.set(actor)
-    try:
-        yield
-    finally:
-        current_actor.set(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from opa.logging.actor import current_actor
 from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 MOUNTED_AT = "opa.mounted_at"
 """Where `mount_paths` notes it in a scope."""
+
+ACTOR = "opa.actor"
+"""Where `access.authenticate` remembers in a scope who is calling."""
 
 
 class Application(Protocol):
@@ -33,11 +37,12 @@ def facts_of(scope: Scope, api: Application) -> dict[str, str | None]:
 
     Returns:
         `method` (`WEBSOCKET` for one), `path` as it was asked for, and where they are known `route`, which is the path
-        of the route as it is declared, `plugin` and `request_id`; None for what is not known.
+        of the route as it is declared, `plugin`, `request_id` and `actor`; None for what is not known.
     """
     endpoint = scope.get("endpoint")
     return {
         "request_id": get_request_id(),
+        "actor": actor_in(scope) or actor_here(),
         "method": scope.get("method", "WEBSOCKET"),
         "path": scope["path"],
         "route": route_of(scope, endpoint, api),
@@ -52,6 +57,18 @@ def route_of(scope: Scope, endpoint: object, api: Application) -> str | None:
         route = _first(api.router.routes, lambda found: getattr(found, "endpoint", None) is endpoint)
     path = getattr(route, "path", None)
     return None if path is None else mounted_at(scope) + str(path)
+
+
+def actor_in(scope: Scope) -> str | None:
+    """The id of who is calling, where it was asked for in this scope: a middleware may have handed on another one."""
+    actor = getattr(scope.get(ACTOR), "actor", None)
+    return None if actor is None else str(actor.id)
+
+
+def actor_here() -> str | None:
+    """The id of who is calling, where that is known to the code that asks."""
+    actor = current_actor.get()
+    return None if actor is None else actor.id
 
 
 def route_in(scope: Scope) -> object | None:

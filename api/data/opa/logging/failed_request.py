@@ -13,7 +13,8 @@ def note_request(error: BaseException, found: Mapping[str, Any]) -> None:
 
     Args:
         error: what a route, or what stands around it, has raised.
-        found: `method`, and where they are known `path`, `route`, `plugin` and `request_id`; None for what is not.
+        found: `method`, and where they are known `path`, `route`, `plugin`, `request_id` and `actor`; None for what
+            is not.
     """
     vars(error)[_NOTE] = {name: value for name, value in found.items() if value is not None}
 

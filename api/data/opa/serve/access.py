@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from opa.http.health_paths import METHODS
-from opa.http.request_facts import mounted_at, plugin_of, route_in, route_of
+from opa.http.request_facts import actor_here, actor_in, mounted_at, plugin_of, route_in, route_of
 from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ class AccessLog:
             return
         cycle.access_logger = _Line(self, cycle)  # type: ignore[assignment]
 
-    def write(self, arguments: tuple[Any, ...], scope: Any, request_id: str | None, duration: float) -> None:
+    def write(
+        self,
+        arguments: tuple[Any, ...],
+        scope: Any,
+        request_id: str | None,
+        duration: float,
+        actor: str | None = None,
+    ) -> None:
         """Write a line.
 
         Args:
@@ -47,6 +54,7 @@ class AccessLog:
             scope: of the request.
             request_id: its id, where it has one.
             duration: seconds.
+            actor: the id of who is calling, where the scope does not have it.
         """
         if not self._logger.isEnabledFor(logging.INFO):  # since the request began
             return
@@ -61,6 +69,7 @@ class AccessLog:
             "duration": round(duration, 6),
             "client": client.rpartition(":")[0] or None,
             "request_id": request_id,
+            "actor": actor_in(scope) or actor,
         }
         fields = {name: value for name, value in found.items() if value is not None}
         self._logger.info('%s - "%s %s HTTP/%s" %d', *arguments, extra=fields)
@@ -86,7 +95,7 @@ CACHE_SIZE = 20_000
 class _Line:
     """Stands for uvicorn's logger, for one request: it is told the status when the answer begins."""
 
-    __slots__ = ("_arguments", "_log", "_request_id", "_scope", "_started")
+    __slots__ = ("_actor", "_arguments", "_log", "_request_id", "_scope", "_started")
 
     def __init__(self, log: AccessLog, cycle: RequestResponseCycle) -> None:
         self._log = log
@@ -94,17 +103,20 @@ class _Line:
         self._started = time.perf_counter()
         self._arguments: tuple[Any, ...] = ()
         self._request_id: str | None = None
+        self._actor: str | None = None
 
     def info(self, _message: str, *arguments: Any) -> None:
         """Uvicorn calls it."""
         self._arguments = arguments
         self._request_id = get_request_id()
+        self._actor = actor_here()
 
     def end(self) -> None:
         """The answer is complete, or its client gone; nothing is written of a request that had none."""
         if self._arguments:
             arguments, self._arguments = self._arguments, ()
-            self._log.write(arguments, self._scope, self._request_id, time.perf_counter() - self._started)
+            duration = time.perf_counter() - self._started
+            self._log.write(arguments, self._scope, self._request_id, duration, self._actor)
 
 
 def end_line(cycle: RequestResponseCycle | None) -> None:

@@ -1,32 +1,63 @@
-"""The id of a request goes with the tasks that it sends, into the lines of the log that are written for them."""
+"""The id of a request, and who sent it, go with the tasks that it sends, into the lines of the log written for them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from opa._compat.celery.app import get_current_task
+from opa.logging.actor import current_actor
 from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
 
-HEADER = "request_id"
-"""Of the message in which a task is sent."""
+if TYPE_CHECKING:
+    from opa.access.actor import Actor
+
+HEADER, ACTOR, KIND = "request_id", "actor", "actor_kind"
+"""Of the message in which a task is sent: the id of the request, and id and kind of who sent it."""
 
 
 def with_request_id(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The headers of a task that is sent, with the id of the request that sends it; one that is there already stays."""
-    request_id = get_request_id()
+    """The headers of a task that is sent, with what is known of the request that sends it; what is there stays."""
+    request_id, actor = get_request_id(), cast("Actor | None", current_actor.get())
+    if actor is not None:  # what it may do stays here: a message can be read, and written, by others
+        headers = {ACTOR: actor.id, KIND: actor.kind, **(headers or {})}
     return headers if request_id is None else {HEADER: request_id, **(headers or {})}
 
 
 def request_id_of_task() -> str | None:
     """The id of the request that has sent the task which runs in this thread."""
-    task: Any = get_current_task()
-    request_id = (task.request.headers or {}).get(HEADER) if task else None
+    request_id = _headers_of_task().get(HEADER)
     return request_id if is_request_id(request_id) else None
 
 
-def belonging_to_its_request() -> AbstractContextManager[None]:
+def actor_of_task() -> Actor | None:
+    """Who sent the request that has sent the task which runs in this thread, with neither scopes nor claims."""
+    headers = _headers_of_task()
+    if ACTOR not in headers:
+        return None
+    from opa.access.actor import Actor  # no start needs it
+    from opa.errors import OpaError
+
+    try:
+        return Actor(headers[ACTOR], headers.get(KIND, ""))
+    except OpaError:  # not by us
+        return None
+
+
+@contextmanager
+def belonging_to_its_request() -> Iterator[None]:
     """What runs in the block belongs to the request that has sent the task which runs in this thread."""
-    request_id = request_id_of_task()
-    return nullcontext() if request_id is None else belonging_to_request(request_id)
+    request_id, actor = request_id_of_task(), actor_of_task()
+    before = current_actor.get()
+    current_actor.set(actor)
+    try:
+        with nullcontext() if request_id is None else belonging_to_request(request_id):
+            yield
+    finally:
+        current_actor.set(before)
+
+
+def _headers_of_task() -> Mapping[str, Any]:
+    task: Any = get_current_task()
+    return (task.request.headers or {}) if task else {}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.types import Message
 
+from tests.http.access.asgi import ask
 from tests.http.access.badges import BADGES, NO_GOOD, RIGHT, WITHOUT_SCOPE
 from tests.project import Project
 
@@ -241,46 +239,12 @@ LEADING_THERE = [
 )
 def test_no_way_of_writing_a_path_leads_past_a_rule(shop: Client, path: str, access: dict[str, str]) -> None:
     with shop(**access) as client:
-        assert "secret" not in ask(client, path)
+        assert "secret" not in ask(client, path)[0]
 
 
 def test_some_of_these_ways_lead_there_where_nothing_is_closed(shop: Client) -> None:
     """Or else the test above would show nothing."""
     with shop(other="shop:use") as client:
-        leading = [path for path in LEADING_THERE if "secret" in ask(client, path)]
+        leading = [path for path in LEADING_THERE if "secret" in ask(client, path)[0]]
     assert len(leading) > 10, leading
     assert {"/orders%0A", "/files/x%5Cy/../secret.txt"} <= {*leading}, leading
-
-
-def ask(client: TestClient, path: str) -> str:
-    """What is answered to a path that no client has tidied."""
-    text, _, query = path.partition("?")
-    body = b""
-
-    there: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive() -> Message:
-        if not there:
-            await asyncio.Event().wait()  # the client stays
-        return there.pop()
-
-    async def send(message: Message) -> None:
-        nonlocal body
-        body += message.get("body", b"")
-
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": unquote(text),
-        "raw_path": text.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(b"host", b"testserver")],
-        "client": ("127.0.0.1", 1),
-        "server": ("testserver", 80),
-    }
-    assert client.portal is not None
-    client.portal.call(client.app, scope, receive, send)
-    return body.decode()

@@ -13,11 +13,9 @@ from opa.access.actor import Actor
 from opa.access.authenticators import Authenticator, authenticators
 from opa.core.running import running_manager
 from opa.errors import RefusedCredentialError
+from opa.http.request_facts import ACTOR
 from opa.logging.actor import current_actor
 from opa.logging.refusal_log import refusals
-
-KEY = "opa.actor"
-"""Of the scope of a request, in which it is remembered who is calling."""
 
 
 class Asked:
@@ -56,8 +54,9 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
         Exception: whatever an authenticator has raised. The request must not go on then.
     """
     members = authenticators(running_manager().groups)
-    asked: Asked = connection.scope.setdefault(KEY, Asked())
-    actor = await asked.ask(connection, members)
+    asked: Asked = connection.scope.setdefault(ACTOR, Asked())
+    # Not the request: its body belongs to the route.
+    actor = await asked.ask(HTTPConnection(connection.scope), members)
     current_actor.set(actor)
     return actor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException, WebSocketException
@@ -36,6 +37,19 @@ def not_authenticated(authenticators: Mapping[str, Any]) -> HTTPException:
     # Not a dict, in which a header is there once.
     headers = Headers(raw=[(b"www-authenticate", challenge.encode("latin-1")) for challenge in challenges])
     return HTTPException(401, NOT_AUTHENTICATED, headers)
+
+
+def to_sign_in(connection: HTTPConnection, authenticators: Mapping[str, Any]) -> HTTPException | None:
+    """303 to the page where a person signs in, for a browser that asks for a page; None for all else."""
+    scope = connection.scope
+    if scope["type"] != "http" or scope["method"] != "GET" or "text/html" not in connection.headers.get("accept", ""):
+        return None
+    for authenticator in authenticators.values():
+        url_for = getattr(authenticator, "sign_in_url", None)
+        url = None if url_for is None else url_for(HTTPConnection(scope))
+        if url is not None:
+            return HTTPException(303, "sign in", {"Location": quote(url, safe=":/%#?=@[]!$&'()*+,;")})
+    return None
 
 
 def not_allowed(missing: Iterable[str]) -> HTTPException:

@@ -14,7 +14,7 @@ from opa.access.scopes import missing
 from opa.core.running import running_manager
 from opa.errors import OpaError
 from opa.http.access.authenticate import authenticate
-from opa.http.access.refusals import not_allowed, not_authenticated, refusal
+from opa.http.access.refusals import not_allowed, not_authenticated, refusal, to_sign_in
 
 
 def Requires(*scopes: str) -> Any:  # noqa: N802 - it stands where FastAPI's Depends stands
@@ -58,12 +58,14 @@ async def require(connection: HTTPConnection, scopes: tuple[str, ...]) -> Actor:
     """The actor who sent the request, and who has all of `scopes`.
 
     Raises:
-        HTTPException: nobody is known (401), or a scope is missing (403).
+        HTTPException: nobody is known (401, or the way to the page where a person signs in), or a scope is missing
+            (403).
         RefusedHandshakeError: the same, of a websocket.
     """
     actor = await authenticate(connection)
     if actor is None:
-        raise refusal(connection, not_authenticated(authenticators(running_manager().groups)))
+        members = authenticators(running_manager().groups)
+        raise refusal(connection, to_sign_in(connection, members) or not_authenticated(members))
     if lacking := missing(actor.scopes, scopes):
         raise refusal(connection, not_allowed(lacking))
     return actor

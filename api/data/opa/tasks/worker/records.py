@@ -6,7 +6,7 @@ import logging
 
 from billiard.util import get_logger as billiard_logger
 
-from opa.tasks.request_ids import request_id_of_task
+from opa.tasks.request_ids import actor_of_task, request_id_of_task
 
 RECEIVED, RUN = "celery.worker.strategy", "celery.app.trace"
 """The loggers that write a line when a task has come, and when it is done."""
@@ -15,7 +15,7 @@ RECEIVED, RUN = "celery.worker.strategy", "celery.app.trace"
 class WithoutArguments(logging.Filter):
     """Leaves id and name of the task, and none of its arguments: they may be secret, and every task would log them.
 
-    The id of the request that has sent it is added.
+    The id of the request that has sent it, and who sent that, are added.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -25,6 +25,8 @@ class WithoutArguments(logging.Filter):
             record.task, record.task_id = data.get("name"), data.get("id")
         if request_id := request_id_of_task():
             record.request_id = request_id
+        if actor := actor_of_task():
+            record.actor = actor.id
         return True
 
 
