@@ -12,6 +12,7 @@ from opa.checks.deploy.hosts import any_host
 from opa.checks.deploy.packages import unpinned_packages
 from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
+from opa.checks.deploy.secret_files import open_secret_files
 from opa.checks.deploy.secret_key import weak_secret_key
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 from opa.checks.deploy.tls import unverified_servers
@@ -24,6 +25,7 @@ CHECKS = (
     DeployCheck("deploy.debugger", Level.ERROR, debugger),
     DeployCheck("deploy.reload", Level.WARNING, reload),
     DeployCheck("deploy.secret-key", Level.WARNING, weak_secret_key),
+    DeployCheck("deploy.secret-file", Level.WARNING, open_secret_files),
     DeployCheck("deploy.component-password", Level.ERROR, component_passwords),
     DeployCheck("deploy.component-tls", Level.WARNING, unverified_servers),
     DeployCheck("deploy.flower-password", Level.ERROR, flower_password),
