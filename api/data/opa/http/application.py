@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ from opa.http.validation_answer import answer_invalid_request
 from opa.settings.access import OPEN
 
 if TYPE_CHECKING:
-    from opa.http.access.rules import Rules
+    from opa.http.access.owners import Owners
+    from opa.http.access.rules import Rule, Rules
 
 
 class Api(FastAPI):
@@ -228,11 +229,25 @@ class Api(FastAPI):
             self.user_middleware = given
         return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
 
+    def access_rules_of_routes(self) -> Callable[[str, object], Rule]:
+        """Gives what the settings require of a route, by its path and endpoint."""
+        from opa.http.access.rules import IS_OPEN
+
+        rules = self._access_rules
+        if rules is None:
+            return lambda _path, _endpoint: IS_OPEN
+        plugins = self._owners().by_path_and_endpoint()
+        return lambda path, endpoint: rules.for_request(path, lambda: plugins.get((path, id(endpoint)), set()))
+
     def _guard(self, rules: Rules) -> Middleware:
         from opa.http.access.guard import Guard
+
+        return Middleware(Guard, rules, self._owners())
+
+    def _owners(self) -> Owners:
         from opa.http.access.owners import Owners
 
-        return Middleware(Guard, rules, Owners(self, self.manager, self._routes, self._contributions))
+        return Owners(self, self.manager, self._routes, self._contributions)
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = LifespanProtocol(await receive(), receive, send)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, routing
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 
 
@@ -70,3 +71,12 @@ def leaves(routes: Sequence[BaseRoute]) -> Iterator[tuple[BaseRoute, str | None]
         return
     for context in _contexts(routes):
         yield context.original_route, context.path
+
+
+def described_leaves(routes: Sequence[BaseRoute]) -> Iterator[tuple[APIRoute, str, Any]]:
+    """The routes that a document describes, each with its path in it, and its dependencies where it is included."""
+    contexts: Iterable[Any] = routes if _contexts is None else _contexts(routes)
+    for context in contexts:
+        route = getattr(context, "original_route", context)
+        if isinstance(route, APIRoute):
+            yield route, context.path_format, getattr(context, "dependant", route.dependant)

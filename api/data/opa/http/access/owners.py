@@ -11,7 +11,7 @@ from starlette.types import Scope
 from opa._compat.fastapi.inclusion import chosen_in, has_frontend_for, has_own_frontend_for
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import APIRouter, FastAPI
 
     from opa.core.manager import PluginManager
     from opa.http.contributions import Contributions
@@ -46,6 +46,15 @@ class Owners:
             return self._with_frontend(scope)
         return self._of_route(*found)
 
+    def by_path_and_endpoint(self) -> dict[tuple[str, int], set[str]]:
+        """Those of each route, by its path as the OpenAPI document has it, and the id of its endpoint."""
+        found: dict[tuple[str, int], set[str]] = {}
+        for route, router in self._routes.routes_with_routers():
+            endpoint = getattr(route, "endpoint", None)
+            key = getattr(route, "path_format", ""), id(endpoint)
+            found.setdefault(key, set()).update(self._of(route, router, endpoint))
+        return found
+
     def _chosen(self, scope: Scope) -> tuple[BaseRoute, object] | None:
         """The route that FastAPI's router chooses, and its endpoint."""
         partial: tuple[BaseRoute, Scope] | None = None
@@ -71,7 +80,9 @@ class Owners:
         return found
 
     def _of_route(self, route: BaseRoute, endpoint: object) -> set[str]:
-        router = self._routes.router_of(route)
+        return self._of(route, self._routes.router_of(route), endpoint)
+
+    def _of(self, route: BaseRoute, router: APIRouter | None, endpoint: object) -> set[str]:
         names = {
             self._contributions.plugins_of_routes().get(id(route)),
             None if router is None else self._contributions.plugin_of_router(router),

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from opa._compat.fastapi import tested
-from opa._compat.fastapi.inclusion import leaves
+from opa._compat.fastapi.inclusion import described_leaves, leaves
 from opa._util.sources import where_is_function
 from opa.http.openapi.document import Document, encode
 from opa.http.openapi.problems import naming
+from opa.loading.conventions import AUTHENTICATORS_GROUP
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.http.access.documented import SecurityOfRoutes
+    from opa.http.access.rules import Rule
 
 FASTAPIS_OWN = FastAPI.openapi
+
+
+@runtime_checkable
+class _WithPlugins(Protocol):
+    """An application with plugins, which knows what the settings require of its routes."""
+
+    @property
+    def manager(self) -> PluginManager:
+        """The plugins."""
+
+    def access_rules_of_routes(self) -> Callable[[str, object], Rule]:
+        """Gives what the settings require of a route, by its path and endpoint."""
 
 
 def is_fastapis_own(app: FastAPI) -> bool:
@@ -29,19 +48,28 @@ def build(app: FastAPI) -> Document:
         OpenApiError: something cannot be described; the message names the route, where it is one.
     """
     with naming(""):
-        return encode(_in_one_piece(app) if tested.problem() else _in_pieces(app))
+        security = _security_of(app)
+        return encode(_in_one_piece(app, security) if tested.problem() else _in_pieces(app, security))
 
 
-def _in_pieces(app: FastAPI) -> dict[str, Any]:
+def _security_of(app: FastAPI) -> SecurityOfRoutes | None:
+    if not isinstance(app, _WithPlugins) or not app.manager.groups.get(AUTHENTICATORS_GROUP.name):
+        return None
+    from opa.http.access.documented import SecurityOfRoutes  # only where something authenticates
+
+    return SecurityOfRoutes(app.access_rules_of_routes(), app.manager.groups)
+
+
+def _in_pieces(app: FastAPI, security: SecurityOfRoutes | None) -> dict[str, Any]:
     from opa.http.openapi.pieces import described  # which takes names of FastAPI that another version may not have
 
-    return described(app)
+    return described(app, security)
 
 
-def _in_one_piece(app: FastAPI) -> dict[str, Any]:
+def _in_one_piece(app: FastAPI, security: SecurityOfRoutes | None) -> dict[str, Any]:
     """What `app.openapi()` gives; by a copy of the application, which keeps it forever."""
     try:
-        return copy.copy(app).openapi()
+        document = copy.copy(app).openapi()
     except Exception:
         for route, path in leaves([*app.routes, *app.webhooks.routes]):
             methods = ",".join(sorted(getattr(route, "methods", None) or ()))
@@ -49,3 +77,14 @@ def _in_one_piece(app: FastAPI) -> dict[str, Any]:
             with naming(f" for the route {methods} {path}", where_is_function(endpoint) if endpoint else None):
                 get_openapi(title="", version="", routes=[route])
         raise
+    if security is not None:
+        _add_security(document, app, security)
+    return document
+
+
+def _add_security(document: dict[str, Any], app: FastAPI, security: SecurityOfRoutes) -> None:
+    for route, path, dependant in described_leaves(app.routes):
+        there = document.get("paths", {}).get(path, {})
+        operations = {method: there[method] for method in map(str.lower, route.methods or ()) if method in there}
+        if operations and security.add_to(operations, path, route.endpoint, dependant):
+            document.setdefault("components", {}).setdefault("securitySchemes", {}).update(security.schemes)

@@ -8,9 +8,9 @@ each path goes through by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
@@ -25,7 +25,16 @@ from opa.http.openapi.document import as_json
 from opa.http.openapi.problems import naming
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+class Security(Protocol):
+    """What the document says of who may use the routes; see `opa.http.access.documented`."""
+
+    schemes: Mapping[str, Any]
+
+    def add_to(self, operations: Mapping[str, Any], path: str, endpoint: object, dependant: Any) -> bool:
+        """Add it to the operations of a route; whether they require an actor."""
+
+
+def described(app: FastAPI, security: Security | None) -> dict[str, Any]:
     """The members of the document, with paths, webhooks and schemas encoded."""
     routes, webhooks = list(app.routes), list(app.webhooks.routes)
     document = get_openapi(
@@ -44,7 +53,7 @@ def described(app: FastAPI) -> dict[str, Any]:
     )
     last = {name: document.pop(name) for name in ("tags", "externalDocs") if name in document}
     parts = _Routes([*routes, *webhooks], separate=app.separate_input_output_schemas)
-    document["paths"] = parts.paths(routes)
+    document["paths"] = parts.paths(routes, security)
     if paths := parts.paths(webhooks):
         document["webhooks"] = paths
     if components := parts.components():
@@ -74,8 +83,8 @@ class _Routes:
             with _naming_route(route):
                 get_openapi(title="", version="", routes=[route], separate_input_output_schemas=self._separate)
 
-    def paths(self, routes: Sequence[BaseRoute]) -> dict[str, bytes]:
-        """Each path with its operations."""
+    def paths(self, routes: Sequence[BaseRoute], access: Security | None = None) -> dict[str, bytes]:
+        """Each path with its operations, and who may use them."""
         paths: dict[str, dict[str, Any]] = {}
         for route in iter_route_contexts(routes):
             if not isinstance(route.original_route, APIRoute):
@@ -88,6 +97,10 @@ class _Routes:
                     field_mapping=self._fields,
                     separate_input_output_schemas=self._separate,
                 )
+            if operations and access is not None:
+                endpoint, dependant = route.endpoint, getattr(route, "dependant", None)
+                if access.add_to(operations, str(route.path_format), endpoint, dependant):
+                    self._security.update(access.schemes)
             if operations:
                 paths.setdefault(cast("str", route.path_format), {}).update(operations)
             self._security.update(security)
