@@ -18,6 +18,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import opa
+from opa.current import current
 from opa.loading import installed
 from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
@@ -158,6 +159,13 @@ def _worked_out_once() -> Iterator[None]:
         look_for_python_once(patched.setattr)
         read_entry_points_once(installed, patched.setattr)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_hidden() -> Iterator[None]:
+    """What a test reads from a value file is not masked in the next one."""
+    yield
+    current.hidden_texts = ()
 
 
 @pytest.fixture

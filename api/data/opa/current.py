@@ -42,6 +42,7 @@ class Current:
         log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
         log_level: the number of the level that is written; the same.
         log_is_text: whether lines are for people, and no JSON; the same.
+        hidden_texts: what no text may show, in lower case, the longest first; `_util/masking/hidden.py`.
         traceback_format: gives the text of an exception, where not the plain one is wanted; `logging/tracebacks.py`.
     """
 
@@ -49,6 +50,7 @@ class Current:
         "app",
         "celery",
         "done",
+        "hidden_texts",
         "loading",
         "log_is_text",
         "log_level",
@@ -74,6 +76,7 @@ class Current:
         self.log_sink = 0  # the one that loguru makes when it is imported
         self.log_level = 0
         self.log_is_text = False
+        self.hidden_texts: tuple[str, ...] = ()
         self.traceback_format: Callable[[BaseException, bool, bool], str] | None = None
 
 

@@ -5,6 +5,7 @@ All of them are `OpaError`; `str(error)` is one line that says what is wrong, wh
 
 from __future__ import annotations
 
+from opa._util.masking.hidden import mask_hidden
 from opa._util.masking.secrets import mask_text
 
 
@@ -22,8 +23,8 @@ class OpaError(Exception):
         problem = mask_text(problem)
         super().__init__(problem)
         self.problem = problem
-        self.where = where
-        self.hint = hint
+        self.where = where and mask_hidden(where)
+        self.hint = hint and mask_hidden(hint)
 
     def __str__(self) -> str:
         line = f"{self.problem} ({self.where})" if self.where else self.problem

@@ -37,14 +37,13 @@ def secret(tmp_path: Path) -> Path:
     [
         ("SECRET_KEY", "hunter2\n", "SECRET_KEY", "hunter2"),
         ("SECRET_KEY", "hunter2\r\n", "SECRET_KEY", "hunter2"),
-        ("SECRET_KEY", "two\nlines\n\n", "SECRET_KEY", "two\nlines\n"),
+        ("SECRET_KEY", "two\n\nlines\n", "SECRET_KEY", "two\n\nlines"),
         ("SECRET_KEY", " spaces ", "SECRET_KEY", " spaces "),
         ("SECRET_KEY", "@int 5", "SECRET_KEY", "@int 5"),
         ("SECRET_KEY", "@format {this.PORT}", "SECRET_KEY", "@format {this.PORT}"),
         ("secret_key", "hunter2", "SECRET_KEY", "hunter2"),
         ("SECRET_KEY", "dynaconf_merge", "SECRET_KEY", "dynaconf_merge"),
         ("SECRET_KEY", "[" * 500, "SECRET_KEY", "[" * 500),
-        ("SECRET_KEY", "", "SECRET_KEY", ""),
         ("SECRET_KEY", "é\ufeff", "SECRET_KEY", "é\ufeff"),
         ("PORT", "8080\n", "PORT", 8080),
         ("DEBUG", "true\n", "DEBUG", True),
@@ -131,9 +130,90 @@ def test_a_value_in_a_variable_and_in_a_file_is_a_mistake(folder: SettingsFolder
     folder.variables(OPA_SECRET_KEY="hunter3", OPA_SECRET_KEY__FILE=str(secret))
 
     assert folder.mistakes() == [
-        f"SECRET_KEY: is set twice, by the environment variables OPA_SECRET_KEY and OPA_SECRET_KEY__FILE ({secret}); "
-        "unset one of them"
+        "SECRET_KEY: is set more than once, by the environment variables OPA_SECRET_KEY and OPA_SECRET_KEY__FILE "
+        f"({secret}); keep one of them"
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (("PORT", "port"), "PORT: is set more than once, by the environment variables OPA_PORT and OPA_port; keep one"),
+        (("PORT", "Port", "port"), "PORT: is set more than once, by the environment variables OPA_PORT, OPA_Port and "),
+        (("MINE__A__B", "mine__A__b"), "MINE.A.B: is set more than once, by the environment variables OPA_MINE__A__B "),
+        (
+            ("MINE.A", "MINE__a"),
+            "MINE.A: is set more than once, by the environment variables OPA_MINE.A and OPA_MINE__a",
+        ),
+        (
+            ("OPTIONAL_COMPONENTS__WALRUS__LOAD", "OPTIONAL_COMPONENTS__walrus__LOAD"),
+            "OPTIONAL_COMPONENTS.WALRUS.LOAD: is set more than once, by the environment variables ",
+        ),
+        (
+            ("SECRET_KEY__FILE", "secret_key__file"),
+            "SECRET_KEY: is set more than once, by the environment variables OPA_SECRET_KEY__FILE (1) and "
+            "OPA_secret_key__file (1); keep one of them",
+        ),
+        (("secret_key", "SECRET_KEY__file"), "SECRET_KEY: is set more than once, by the environment variables "),
+        (
+            ("PLUGIN_SETTINGS__A__FILE", "PLUGIN_SETTINGS__A__file"),
+            "PLUGIN_SETTINGS.A.FILE: is set more than once, by the environment variables ",
+        ),
+    ],
+)
+def test_a_setting_that_is_given_in_two_spellings_is_a_mistake_that_names_both(
+    folder: SettingsFolder, variables: tuple[str, ...], told: str
+) -> None:
+    folder.variables(**{f"OPA_{name}": "1" for name in variables})
+
+    (mistake,) = folder.mistakes()
+
+    assert mistake.startswith(told)
+    assert all(f"OPA_{name}" in mistake for name in variables)
+
+
+def test_what_is_inside_of_a_setting_comes_after_it_in_any_spelling(folder: SettingsFolder) -> None:
+    folder.variables(OPA_MINE__A="1", OPA_mine='@json {"b": 2}')
+
+    assert folder.load().MINE == {"b": 2, "A": 1}
+
+
+def test_a_key_file_inside_of_a_plugins_settings_is_no_file_with_its_value(folder: SettingsFolder) -> None:
+    """`__FILE` behind a key always names a value file; the message says how the key is written."""
+    folder.variables(OPA_PLUGIN_SETTINGS__REPORTS__LOG__FILE="/nowhere/reports.log")
+
+    assert folder.mistakes() == [
+        "PLUGIN_SETTINGS.REPORTS.LOG: the file /nowhere/reports.log cannot be read: No such file or directory; mount "
+        "it there, or correct the path; if FILE is a key of it, write "
+        'OPA_PLUGIN_SETTINGS__REPORTS__LOG=\'@merge {"file": "…"}\' '
+        "(environment variable OPA_PLUGIN_SETTINGS__REPORTS__LOG__FILE)"
+    ]
+
+
+def test_a_setting_in_which_another_one_is_set_is_not_read_from_a_file(folder: SettingsFolder, secret: Path) -> None:
+    folder.variables(
+        OPA_PLUGIN_SETTINGS__REPORTS__LOG__FILE=str(secret), OPA_PLUGIN_SETTINGS__REPORTS__LOG__LEVEL="info"
+    )
+
+    assert folder.mistakes() == [
+        "PLUGIN_SETTINGS.REPORTS.LOG: is a mapping, since PLUGIN_SETTINGS.REPORTS.LOG.LEVEL is set, and cannot be read "
+        'from a file; if FILE is a key of it, write OPA_PLUGIN_SETTINGS__REPORTS__LOG=\'@merge {"file": "…"}\' '
+        f"(environment variable OPA_PLUGIN_SETTINGS__REPORTS__LOG__FILE ({secret}))"
+    ]
+
+
+@pytest.mark.parametrize("key", ["REPORTS", "REPORTS__LOG"])
+def test_file_twice_reads_the_key_file_from_a_file(folder: SettingsFolder, secret: Path, key: str) -> None:
+    folder.variables(**{f"OPA_PLUGIN_SETTINGS__{key}__FILE__FILE": str(secret)})
+
+    assert folder.load()[f"PLUGIN_SETTINGS.{key.replace('__', '.')}.FILE"] == "hunter2"
+
+
+def test_the_key_file_is_written_as_the_message_says(folder: SettingsFolder) -> None:
+    folder.file("a.yaml", "default: {PLUGIN_SETTINGS: {reports: {log: {level: info}}}}")
+    folder.variables(OPA_PLUGIN_SETTINGS__REPORTS__LOG='@merge {"file": "/data/reports.log"}')
+
+    assert folder.load().PLUGIN_SETTINGS == {"reports": {"log": {"level": "info", "file": "/data/reports.log"}}}
 
 
 def test_a_file_that_is_not_there_is_a_mistake_that_says_what_to_do(folder: SettingsFolder) -> None:

@@ -16,15 +16,27 @@ from opa._util.masking.models import mask_by_type
 from opa._util.masking.secrets import MASK
 from opa._util.sources import where_is
 from opa.core.plugin_names import plugins_alike, plugins_meant
-from opa.core.plugin_values import PluginValues, plugin_values
+from opa.core.plugin_values import Path, PluginValues, plugin_values
 from opa.core.running import current_plugin_settings
 from opa.errors import RegistrationError, SettingsError
+from opa.settings.value_files import is_from_file
 
 if TYPE_CHECKING:
     from opa.settings.config import Config
 
 SETTING = "PLUGIN_SETTINGS"
 BY_VARIABLE = "environment variable "
+_WITHOUT_VALUE = frozenset(
+    {
+        *("bool_parsing", "bool_type", "dict_type", "enum", "extra_forbidden", "finite_number", "float_parsing"),
+        *("float_type", "greater_than", "greater_than_equal", "int_from_float", "int_parsing", "int_type"),
+        *("less_than", "less_than_equal", "list_type", "literal_error", "missing", "model_type", "multiple_of"),
+        *("string_pattern_mismatch", "string_too_long", "string_too_short", "string_type"),
+    }
+)
+"""The kinds of errors of which Pydantic's message has nothing of the value in it."""
+_A_MAPPING = "should be a mapping, which cannot be read from a file as a whole; set its keys"
+_NOT_TOLD = "is not valid; why is not shown, since that may repeat what the file has"
 
 
 class PluginSettings(BaseModel):
@@ -179,6 +191,7 @@ class PluginSettingsStore:
     ) -> Iterator[str]:
         values = written.values
         shown = mask_by_type(model, values, f"{SETTING}.{plugin}")
+        shown = self._without_files(plugin, written, values, shown)
         hidden = sorted(_hidden(values, shown), key=len, reverse=True)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
@@ -186,8 +199,29 @@ class PluginSettingsStore:
             if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
                 problem += ", in quotes"
             is_shown = detail["type"] not in ("missing", "extra_forbidden")
+            if any(map(is_from_file, self._sources_at(plugin, detail["loc"], written))):
+                is_shown = False
+                problem = problem if detail["type"] in _WITHOUT_VALUE else _NOT_TOLD
+                problem = _A_MAPPING if detail["type"] in ("dict_type", "model_type") else problem
             given = f", not {_given(detail, values, shown)!r}" if is_shown else ""
             yield _without(hidden, f"{path}: {problem}{given}") + f" ({self._source(plugin, detail, written)})"
+
+    def _without_files(self, plugin: str, written: PluginValues, values: Any, shown: Any, path: Path = ()) -> Any:
+        """`shown` with a mask for each of the `values` that a value file has."""
+        if path in written.origins and all(map(is_from_file, self._sources_at(plugin, path, written))):
+            return MASK
+        if isinstance(values, Mapping) and isinstance(shown, Mapping):
+            return {
+                key: self._without_files(plugin, written, item, shown.get(key, MASK), (*path, key))
+                for key, item in values.items()
+            }
+        return shown
+
+    def _sources_at(self, plugin: str, place: Path, written: PluginValues) -> list[str]:
+        """The sources of all that is at this place, or else of what is around it."""
+        length = next((size for size in range(len(place), 0, -1) if place[:size] in written.origins), 0)
+        name = ".".join(map(str, (SETTING, self.key_of(plugin), *written.origins.get(place[:length], ()))))
+        return [leaf.source for leaf in self._config.leaves(name)] if name in self._config else [""]
 
     def _source(self, plugin: str, detail: ErrorDetails, written: PluginValues) -> str:
         if detail["type"] == "missing":

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from opa.settings.quoting import QuotingError
+
 OF_ANYBODY = ("null", "file://")
 """Origins that name nobody: any site can have a frame of the first, and every file that is opened is of the second, as
 Electron's pages are.
 """
+
+AN_ORIGIN = 'an origin such as "https://example.com" or "http://localhost:3000"'
+A_HOST = 'such as "example.com" or "*.example.com"'
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -20,11 +25,13 @@ def origins(values: list[str]) -> list[str]:
     """The values, if each is an origin as a browser writes it, `*`, or one of `OF_ANYBODY`.
 
     Raises:
-        ValueError: one of them would never be equal to what a browser sends; the message says what to write.
+        QuotingError: one of them would never be equal to what a browser sends; the message says what to write.
     """
     for value in values:
         if value not in ("*", *OF_ANYBODY) and (problem := _problem_of_origin(value)):
-            raise ValueError(f'should not have "{value}": {problem}')
+            raise QuotingError(
+                f'should not have "{value}": {problem}', general=f"should not have what is not {AN_ORIGIN}"
+            )
     return values
 
 
@@ -46,7 +53,7 @@ def _problem_of_origin(value: str) -> str | None:  # noqa: PLR0911 - one for eac
     if value != meant and _ORIGIN.fullmatch(meant):
         return f'an origin is a scheme, a host and perhaps a port; write "{meant}"'
     if not _ORIGIN.fullmatch(value) or not _has_port(value):
-        return 'it is not an origin such as "https://example.com" or "http://localhost:3000"'
+        return f"it is not {AN_ORIGIN}"
     return None
 
 
@@ -73,12 +80,16 @@ def hosts(values: list[str]) -> list[str]:
     """The values, if each is the name of a host, `*.NAME` or `*`.
 
     Raises:
-        ValueError: one of them is none; the message says what to write.
+        QuotingError: one of them is none; the message says what to write.
     """
     for value in values:
         if value != "*" and not _HOST.fullmatch(value):
             meant = _authority(value.partition("://")[2] or value).lower().strip().removesuffix(".")
             meant = meant if meant.startswith("[") and meant.endswith("]") else re.sub(r":[0-9]*$", "", meant)
-            advice = f'write "{meant}"' if _HOST.fullmatch(meant) else 'write such as "example.com" or "*.example.com"'
-            raise ValueError(f'should not have "{value}": it is not a host name without scheme and port; {advice}')
+            advice = f'write "{meant}"' if _HOST.fullmatch(meant) else f"write {A_HOST}"
+            problem = "it is not a host name without scheme and port"
+            raise QuotingError(
+                f'should not have "{value}": {problem}; {advice}',
+                general=f"should not have what is not a host name without scheme and port, {A_HOST}",
+            )
     return values

@@ -61,12 +61,7 @@ def plain_settings(layers: Iterable[Layer], variables: Iterable[Variable]) -> Pl
             if isinstance(settings.values.get(name), dict) or "dynaconf" in repr(value):
                 return None  # it may be merged
             settings.put(name, deepcopy(value), layer.source)
-    seen: set[str] = set()
-    for variable in variables:
-        if variable.name.upper() in seen or not _put_variable(settings, variable):
-            return None
-        seen.add(variable.name.upper())
-    return settings
+    return settings if all(_put_variable(settings, variable) for variable in variables) else None
 
 
 def _put_variable(settings: PlainSettings, variable: Variable) -> bool:

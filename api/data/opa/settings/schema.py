@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
 from opa.settings import hosts as settings_hosts
+from opa.settings.quoting import QuotingError
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
@@ -167,7 +168,8 @@ def _time_zone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, OSError, ValueError):
         near = nearest(value, available_timezones()) or "Europe/Oslo"
-        raise ValueError(f"should be a time zone such as {near}") from None
+        general = "should be a time zone such as Europe/Oslo"
+        raise QuotingError(f"should be a time zone such as {near}", general=general) from None
     return value
 
 
@@ -364,10 +366,14 @@ class Settings(BaseModel):
         if limit is None or value is None:
             return value
         if info.field_name == "TASK_VISIBILITY_TIMEOUT" and value <= limit:
-            raise ValueError(f"should be more than CELERY_TASK_TIME_LIMIT ({limit:g}), or tasks are run twice")
+            raise _beside(limit, "should be more than CELERY_TASK_TIME_LIMIT{}, or tasks are run twice")
         if info.field_name == "CELERY_TASK_SOFT_TIME_LIMIT" and value >= limit:
-            raise ValueError(f"should be less than CELERY_TASK_TIME_LIMIT ({limit:g}), which ends the task")
+            raise _beside(limit, "should be less than CELERY_TASK_TIME_LIMIT{}, which ends the task")
         return value
+
+
+def _beside(limit: float, problem: str) -> QuotingError:
+    return QuotingError(problem.format(f" ({limit:g})"), general=problem.format(""), setting="CELERY_TASK_TIME_LIMIT")
 
 
 def _known_keys_upper(component: Any) -> Any:

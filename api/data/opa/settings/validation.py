@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from opa._util.masking.secrets import mask_setting
 from opa._util.suggestions import misspelt
+from opa.settings.quoting import QuotingError
 from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
 from opa.settings.value_files import is_from_file
 
@@ -94,19 +95,29 @@ def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> st
     path = tuple(str(part) for part in detail["loc"])
     name = ".".join(path)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    source = source_of(path, sources)
     if kind in _MAPPINGS:
         problem = "should be a mapping; in an environment variable write '@json {…}' or '@merge {…}'"
     elif "error" in context:
-        problem = str(context["error"])
+        problem = _told(context["error"], path, sources)
     else:
         problem = _PROBLEMS.get(kind, detail["msg"]).format(**context)
     if kind == "string_type" and isinstance(value, int | float | date):
         problem += ", in quotes"
     # A mapping, or a text in place of one, may hold a whole configuration, passwords and all.
     is_shown = kind != "missing" and kind not in _MAPPINGS and not isinstance(value, Mapping)
-    is_shown = is_shown and not is_from_file(source_of(path, sources))
+    is_shown = is_shown and not is_from_file(source)
     shown = f"is {show(name, value)}, " if is_shown else ""
-    return f"{name}: {shown}{problem} ({source_of(path, sources)})"
+    return f"{name}: {shown}{problem} ({source})"
+
+
+def _told(error: object, path: tuple[str, ...], sources: Mapping[tuple[str, ...], str]) -> str:
+    """What a validator says, with nothing of a value that a file has."""
+    if isinstance(error, QuotingError):
+        quoted = (error.setting,) if error.setting else path
+        if is_from_file(source_of(quoted, sources)):
+            return error.general
+    return str(error)
 
 
 def show(name: str, value: Any) -> str:

@@ -9,9 +9,11 @@ import string
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
+from opa._util.masking.hidden import mask_hidden
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
 from opa._util.masking.quick import matcher, whole
 from opa._util.masking.shapes import MASK, MAY_HAVE_SHAPE, mask_shapes
+from opa.current import current
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
 _PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
@@ -107,10 +109,14 @@ _match_cache: Callable[[str], bool] = _match_first
 def mask_text(text: str) -> str:
     """`text` with `***` for every secret that can be told: by the name before it, by its place in a URL, by its shape.
 
+    And for all that is hidden, whatever is around it (`opa._util.masking.hidden`).
+
     `text` may be one URL, several joined with `;` or `,`, or any text, like an error message or a printed dict. A
     password in a URL is masked as a whole also where it has characters that should have been percent-encoded. Takes
     time in proportion to the length of the text.
     """
+    if current.hidden_texts:
+        text = mask_hidden(text)
     if text is _harmless_cache or not _match_cache(text if text.isascii() else whole(text)):
         return text
     return mask_shapes(_mask_by_place(text))
@@ -124,6 +130,8 @@ _KEPT = 10_000
 
 def may_hold_secret(text: str) -> bool:
     """Whether anything in `text` may be secret, by its shape or by a name that stands in it, also without a value."""
+    if current.hidden_texts and mask_hidden(text) is not text:
+        return True
     global _harmless_cache  # noqa: PLW0603 - another thread may put its own there: then this one is asked once more
     if _match_cache(text if text.isascii() else whole(text)):
         return True
