@@ -32,6 +32,7 @@ from opa.tasks.task import Task, refuse_generator, synchronous
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+    from opa.tasks.worker.state_writer import StateWriter
 
 CONTROL = "opa.tasks.control"
 """The module of what sends commands to workers, which Celery imports where one is sent."""
@@ -64,6 +65,7 @@ class TaskApplication(Application):
         self.limits = Limits()
         self.waits_in_broker = False
         self.breaker: Breaker | None = None
+        self.state_writer: StateWriter | None = None  # in a worker
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self.looked_up_options: dict[str, Mapping[str, Any]] = {}

@@ -11,6 +11,7 @@ from celery.worker import control, state
 from opa import get_plugin_manager
 from opa.tasks.application import application_of
 from opa.tasks.worker.commands import MAX_STAMPS, Node, is_quick
+from opa.tasks.worker.state_writer import StateWriter
 from tests.tasks.workers import TaskProject
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -96,6 +97,7 @@ class Consumer(SimpleNamespace):
         self.controller = SimpleNamespace(max_concurrency=2, concurrency=2, autoscaler=scaler)
         self.gossip = SimpleNamespace(election=self.note)
         self.event_dispatcher = None
+        self.state_writer = StateWriter()
 
     def note(self, *args: Any, **_: Any) -> None:
         self.done.append(args)

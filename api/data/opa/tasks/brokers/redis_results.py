@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import redis
@@ -94,6 +94,16 @@ class RedisBackend(results.RedisBackend):
     ResultConsumer = QuietResultConsumer
     max_connections = MAX_CONNECTIONS
 
+    @cached_property
+    def client(self) -> Any:
+        """What talks to the server. Once it is made, no lock is taken for it, which Celery does each time.
+
+        A child that is forked while a thread of the worker holds one would wait for it for ever.
+        """
+        client = super().client
+        client.store_result = client.register_script(STORE)
+        return client
+
     def new_pool(self, **params: Any) -> Any:
         """A pool that waits for a connection where all are in use: Celery's raises an error, and the result is lost."""
         return GuardedPool(timeout=ANSWER_TIMEOUT, **connection_options(), **params)  # type: ignore[no-untyped-call]
@@ -145,6 +155,15 @@ class RedisBackend(results.RedisBackend):
                 return stored
             time.sleep(next(pauses))
 
+    def mark_as_revoked(self, task_id: str, reason: str = "", *args: Any, **kwargs: Any) -> None:
+        """Keep that a task does not run. The process that has the connection to the broker does not wait for it."""
+        writer = self.app.state_writer
+        mark = partial(super().mark_as_revoked, task_id, reason, *args, **kwargs)
+        if writer is None or writer.is_here or get_current_task() is not None:
+            mark()
+        else:
+            writer.add(f"that task {task_id} was {reason}", mark, backend=self)
+
     def write_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
     ) -> Any:
@@ -165,9 +184,8 @@ class RedisBackend(results.RedisBackend):
         self.ensure(self._store, ([self.get_key_for_task(task_id)], [value, expires or ""]))
         return result
 
-    @cached_property
-    def _store(self) -> Any:
-        return self.client.register_script(STORE)
+    def _store(self, keys: list[str], args: list[Any]) -> Any:
+        return self.client.store_result(keys, args)
 
 
 def _tell(task_id: str, error: Exception) -> None:

@@ -11,6 +11,7 @@ import math
 import re
 import reprlib
 import signal
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,11 +22,12 @@ from kombu.pidbox import Node as KombuNode
 from opa._util.masking.secrets import mask_text
 from opa.logging.logger import log
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names
+from opa.tasks.worker.revoke import revoke, terminate
 
 MAX_TEXT = 255
 """Characters of a name, an id, or a pattern."""
 MAX_IDS = 1000
-"""The ids in one command: to revoke one costs a call of the server of results."""
+"""The ids in one command: to revoke one costs two calls of the server of results, in a thread."""
 MAX_SHARED_IDS = 50_000
 """The revoked ids that a worker tells another one; Celery itself keeps no more."""
 MAX_STAMPS = 10_000
@@ -59,8 +61,11 @@ class Node(KombuNode):
     """What runs the commands in a worker. One that is refused is a line of the log, and the worker goes on."""
 
     state: Any
-    handlers: Any
     mailbox: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.handlers: Any = ChainMap(OWN, self.handlers)  # Celery's are filled by plugins
 
     def handle_message(self, body: Any, message: Any = None) -> Any:
         """Run the command, if it is for this worker."""
@@ -88,7 +93,7 @@ class Node(KombuNode):
         try:
             return super().handle(method, arguments)
         except Exception as error:
-            if run.__module__ != control.__name__:
+            if run.__module__ not in (control.__name__, *(own.__module__ for own in OWN.values())):
                 raise  # a plugin's own, whose author wants to know where
             raise RefusedError(f"{type(error).__name__}: {mask_text(str(error))}") from error
 
@@ -298,6 +303,9 @@ def _with_aliases(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if alias := control.Panel.meta[name].alias:
             yield alias, entry
 
+
+OWN: dict[str, Callable[..., Any]] = {"revoke": revoke, "terminate": terminate}
+"""What is run in place of Celery's."""
 
 Rule = tuple[Callable[[Any], bool], str]
 NAME: Rule = (_is_name, "a name")

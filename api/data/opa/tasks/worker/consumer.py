@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import AccessRefused, PreconditionFailed, ResourceLocked
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from kombu import Message
 
 
-RESULT_FAILURE_PAUSE = 60.0
-"""Seconds in which nobody is told that a task is unknown, after that could not be stored."""
-
-
 class Consumer(CeleryConsumer):
     """Celery's consumer, which outlasts whatever becomes of the broker, and throws away no message."""
 
@@ -55,7 +51,6 @@ class Consumer(CeleryConsumer):
             gossip.get_consumers = _tolerant_consumers(gossip.get_consumers)
         self.debts = Debts()
         self.has_taken_tasks = False
-        self._tells_failures_from = 0.0
         self._foreseen = (*self.connection_errors, *self.channel_errors)
         self.reconnects = Reconnects(self._foreseen)
         # With `broker_channel_error_retry` these make it reconnect, and no error ends it but those below.
@@ -199,13 +194,9 @@ class Consumer(CeleryConsumer):
         name, task_id = fields["task"], fields["id"]
         self._refuse(message, f"no plugin of this worker has the task '{name}'")
         request = Context(id=task_id, task=name, root_id=fields.get("root_id"))
-        if time.monotonic() >= self._tells_failures_from:
-            try:
-                self.app.backend.mark_as_failure(task_id, NotRegistered(name), request=request)
-            except Exception as error:  # noqa: BLE001 - the results' server is another one
-                log.warning(f"that task {task_id} failed cannot be stored ({type(error).__name__})")
-                # Each try may take seconds, in the process that has to send heartbeats.
-                self._tells_failures_from = time.monotonic() + RESULT_FAILURE_PAUSE
+        backend = self.app.backend
+        mark = partial(backend.mark_as_failure, task_id, NotRegistered(name), request=request)
+        self.app.state_writer.add(f"that task {task_id} failed", mark, backend=backend)
         signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
 
     def _refuse(self, message: Message, problem: str) -> None:

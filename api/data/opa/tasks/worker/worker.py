@@ -34,12 +34,15 @@ from opa.tasks.worker.children import Children, reason
 from opa.tasks.worker.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
 from opa.tasks.worker.prefork import ProcessPool
 from opa.tasks.worker.records import lead_records
+from opa.tasks.worker.state_writer import StateWriter
 from opa.tasks.worker.stopping import Stopping
 from opa.tasks.worker.thread_limits import ThreadLimits, warn_of_soft_limits
 from opa.tasks.worker.threads import ThreadPool
 
 SETUP_LIMIT = 60.0
 """Seconds that the setups of a child may take, once its components have connected; then Celery starts another one."""
+LAST_STATES_LIMIT = 2.0
+"""Seconds for which a worker that ends waits until the last states are stored, such as that a task was terminated."""
 POLL_INTERVAL = 0.5
 POOLS = {PreforkPool: ProcessPool, CeleryThreadPool: ThreadPool}
 """What runs tasks where Celery's own is asked for."""
@@ -100,6 +103,7 @@ class Worker(celery_worker.Worker):
         config = get_plugin_manager().config
         self.stopping = Stopping(config.GRACEFUL_TIMEOUT)
         self.children = Children()
+        self.app.state_writer = StateWriter()
         self._has_stopped = threading.Event()
         if config.DEBUGPY and issubclass(self.pool_cls, ThreadPool):
             # The pool is made by now, and has not begun.
@@ -182,6 +186,7 @@ class Worker(celery_worker.Worker):
         # The pool has stopped by now, so no task uses the components any more.
         super().tell_stopped()
         stop_process_loop()
+        self.app.state_writer.finish(LAST_STATES_LIMIT)
 
 
 class ChildrenUp(bootsteps.StartStopStep):
