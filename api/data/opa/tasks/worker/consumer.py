@@ -27,6 +27,7 @@ from opa.tasks.brokers.queues import dead_letter_queue
 from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.unpacking import UnpackingError
+from opa.tasks.worker.gossip import ForeignEventError, bound
 from opa.tasks.worker.reconnects import MAX_RETRY_DELAY, STABLE_AFTER, Reconnects
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Consumer(CeleryConsumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if gossip := getattr(self, "gossip", None):
+            bound(gossip)
             gossip.on_message = _tolerant(gossip.on_message)
             gossip.get_consumers = _tolerant_consumers(gossip.get_consumers)
         self.debts = Debts()
@@ -225,7 +227,8 @@ def _tolerant(on_message: Callable[..., Any], *, lets_through: tuple[type[Except
         except lets_through:
             raise
         except Exception as error:  # noqa: BLE001 - anyone can send anything there
-            log.warning(f"an event or a command is dropped, since it cannot be read ({type(error).__name__})")
+            why = f"{error}" if isinstance(error, ForeignEventError) else f"it cannot be read ({type(error).__name__})"
+            log.warning(f"an event or a command is dropped: {why}")
 
     return on_any_message
 
