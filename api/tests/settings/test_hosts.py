@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,55 @@ def test_a_trusted_host_that_is_none_is_a_mistake_at_start(folder: SettingsFolde
 def test_a_trusted_host_is_taken(folder: SettingsFolder, host: str) -> None:
     folder.variables(OPA_TRUSTED_HOSTS=host)
     assert folder.load().as_dict()["TRUSTED_HOSTS"] == [host]
+
+
+@pytest.mark.parametrize("setting", ["HOST", "DEBUGPY_HOST"])
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [
+        ("no host", 'write such as "127.0.0.1"'),
+        ("127.0.0.1 x", 'write such as "127.0.0.1"'),
+        (" localhost", 'write "localhost"'),
+        ("0.0.0.0:8000", 'write "0.0.0.0", the port is a setting of its own'),
+        ("http://localhost/", 'write "localhost"'),
+        ("[::1]", 'write "::1"'),
+        ("[::1]:8000", 'write "::1", the port is a setting of its own'),
+        ("*", 'write "0.0.0.0"'),
+        ("300.1.1.1", 'write such as "127.0.0.1"'),
+        ("1.2.3.4.5", 'write such as "127.0.0.1"'),
+        ("a..b", 'write such as "127.0.0.1"'),
+        ("-a", 'write such as "127.0.0.1"'),
+        ("a" * 64, 'write such as "127.0.0.1"'),
+        ("/run/opa.sock", 'write such as "127.0.0.1"'),
+    ],
+)
+def test_what_can_be_no_address_to_listen_on_is_a_mistake_that_names_the_file(
+    folder: SettingsFolder, setting: str, host: str, advice: str
+) -> None:
+    folder.file("a.yaml", f"default:\n  {setting}: {json.dumps(host)}\n")
+    (mistake,) = folder.mistakes()
+    assert mistake.startswith(f"{setting}: ")
+    assert "should be an address or the name of a host" in mistake
+    assert advice in mistake
+    assert "(a.yaml [default])" in mistake
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "0.0.0.0",
+        "0",
+        "127.1",
+        "::",
+        "::1",
+        "fe80::1%eth0",
+        "localhost",
+        "my_api-1",
+        "a.example.",
+        "büro.de",
+    ],
+)
+def test_an_address_to_listen_on_is_taken(folder: SettingsFolder, host: str) -> None:
+    folder.variables(OPA_HOST=f"@json {json.dumps(host)}")
+    assert folder.load().as_dict()["HOST"] == host

@@ -1,8 +1,13 @@
-"""What the settings TRUSTED_HOSTS and ALLOW_ORIGINS may hold: headers are compared with them letter by letter."""
+"""What the settings that name hosts may hold.
+
+TRUSTED_HOSTS and ALLOW_ORIGINS are compared with headers letter by letter, HOST and DEBUGPY_HOST are listened on.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from urllib.parse import urlsplit
 
 from opa.settings.quoting import QuotingError
@@ -18,6 +23,8 @@ A_HOST = 'such as "example.com" or "*.example.com"'
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_LISTENED_ON = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
+_NUMBERS = re.compile(r"[0-9.]+")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -93,3 +100,38 @@ def hosts(values: list[str]) -> list[str]:
                 general=f"should not have what is not a host name without scheme and port, {A_HOST}",
             )
     return values
+
+
+def listened_on(value: str) -> str:
+    """The value, if it may be an address or the name of a host; whether it is one of this machine shows at the start.
+
+    Raises:
+        ValueError: it can be neither; the message says what to write.
+    """
+    if _is_listened_on(value):
+        return value
+    meant = _authority(value.partition("://")[2] or value).strip()
+    meant = "0.0.0.0" if meant == "*" else meant
+    meant = meant[1:].partition("]")[0] if meant.startswith("[") else re.sub(r":[0-9]*$", "", meant)
+    advice = f'write "{meant}"' if _is_listened_on(meant) else 'write such as "127.0.0.1", "::1" or "localhost"'
+    port = ", the port is a setting of its own" if re.search(r"[^:]:[0-9]+/?$", value) else ""
+    raise ValueError(f"should be an address or the name of a host; {advice}{port}")
+
+
+def _is_listened_on(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        pass
+    else:
+        return True
+    try:
+        name = value if value.isascii() else value.encode("idna").decode()
+    except UnicodeError:
+        return False
+    if _NUMBERS.fullmatch(name):  # the resolver knows more forms, such as 127.1
+        try:
+            socket.inet_aton(name)
+        except OSError:
+            return False
+    return _LISTENED_ON.fullmatch(name) is not None

@@ -121,6 +121,7 @@ UrlPath = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_s
 HeaderOrNone = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_header_value)]
 Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
+ListenedOn = Annotated[str, Field(min_length=1), AfterValidator(settings_hosts.listened_on)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
 Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
@@ -274,7 +275,7 @@ class Settings(BaseModel):
     BETTER_EXCEPTIONS: bool
     BETTER_EXCEPTIONS_MAX_LENGTH: CountOrNone
     DEBUGPY: bool
-    DEBUGPY_HOST: Annotated[str, Field(min_length=1)]
+    DEBUGPY_HOST: ListenedOn
     DEBUGPY_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
     DEBUGPY_WAIT: bool
 
@@ -291,7 +292,7 @@ class Settings(BaseModel):
     ACCESS_LOG: bool
     REQUEST_ID: bool
 
-    HOST: Annotated[str, Field(min_length=1)]
+    HOST: ListenedOn
     PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0, le=65535)]
     GRACEFUL_TIMEOUT: Annotated[int, BeforeValidator(_no_switch), Field(ge=0)]
     WORKERS: CountOrNone
