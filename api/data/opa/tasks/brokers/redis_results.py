@@ -37,8 +37,11 @@ MAX_CONNECTIONS = 100
 
 GONE = (redis.ConnectionError, redis.TimeoutError, *SERVER_STATES)
 
-REFUSED = (redis.AuthenticationError, AuthorizationError, NoPermissionError)
+UNKNOWN = (redis.AuthenticationError, AuthorizationError)
+REFUSED = (*UNKNOWN, NoPermissionError)
 """By which a server says that it does not know the user or the password, or that this one may not do that."""
+
+CHECK_SETTING = "Check the user and the password in BACKEND_URL, or BACKEND_PASSWORD, of its component"
 
 # A success stays: a worker that was thought to be lost may store a failure later on. Waiting callers get the rest.
 STORE = """
@@ -192,8 +195,8 @@ def _tell(task_id: str, error: Exception) -> None:
     waits = f"the state of task {task_id} waits to be stored ({type(error).__name__}: {error})"
     if isinstance(error, REFUSED):
         log.error(
-            f"{waits}: redis refuses this worker. Check the user and the password in BACKEND_URL of its component, and"
-            " what redis lets that user do; a worker that is restarted takes the setting as it is then"
+            f"{waits}: redis refuses this worker. {CHECK_SETTING}, and what redis lets that user do;"
+            " a worker that is restarted takes the setting as it is then"
         )
     else:
         log.warning(waits)

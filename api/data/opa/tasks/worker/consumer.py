@@ -29,6 +29,7 @@ from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.unpacking import UnpackingError
 from opa.tasks.worker.gossip import ForeignEventError, bound
 from opa.tasks.worker.reconnects import MAX_RETRY_DELAY, STABLE_AFTER, Reconnects
+from opa.tasks.worker.refused_results import warn_where_refused
 
 if TYPE_CHECKING:
     from kombu import Message
@@ -317,8 +318,14 @@ class Readiness(bootsteps.StartStopStep):
         maybe_shutdown()  # before Celery finds out that a child is gone, and calls that an error of its own
         self._note(c)
         self._timer = c.timer.call_repeatedly(HEARTBEAT, self._note, (c,))
+        if not c.has_taken_tasks:
+            self._ask_results(c.app)
         c.has_taken_tasks = True
         c.timer.call_after(STABLE_AFTER, c.reconnects.is_over)
+
+    def _ask_results(self, app: Any) -> None:
+        # Beside the start, which waits for no results.
+        app.state_writer.add("the first state of a task", partial(warn_where_refused, app), backend=app.backend)
 
     def _note(self, c: Any) -> None:
         # A child that took the place of another may have skipped a plugin that the first ones could start.
