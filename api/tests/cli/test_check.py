@@ -87,6 +87,47 @@ def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_li
     assert line.startswith(f"error: {first_line}")
 
 
+BROKEN_BY_TYPE = """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opa import get_router
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+router = get_router()
+
+@router.get("/price")
+def price(price: Decimal) -> None: ...
+"""
+
+
+def test_a_broken_plugin_that_a_start_skips_is_named_and_a_variable_makes_it_a_failure(project: Project) -> None:
+    project.plugin("whole.py", "")
+    project.plugin("broken.py", "import jsom")
+    project.settings(PLUGIN_FAILURE="skip")
+
+    result = check()
+
+    assert result.returncode == 0
+    assert " skipped (broken: broken)\n" in result.stdout
+    assert "plugin 'broken' does not import" in result.stderr
+    assert check(OPA_PLUGIN_FAILURE="fail").returncode == 1
+
+
+@pytest.mark.parametrize("text", [UNDESCRIBED, BROKEN_BY_TYPE])
+def test_a_plugin_that_a_start_serves_with_a_500_fails_also_where_broken_ones_are_skipped(
+    project: Project, text: str
+) -> None:
+    project.plugin("served.py", text)
+    project.settings(PLUGIN_FAILURE="skip")
+    result = check()
+    assert result.returncode == 1
+    assert "served.py" in result.stderr.splitlines()[0]
+
+
 def test_routes_need_no_description_without_an_openapi_url(project: Project) -> None:
     project.plugin("a.py", UNDESCRIBED)
     project.settings(OPENAPI_URL=None, DOCS_URL=None, REDOC_URL=None)

@@ -86,9 +86,10 @@ def _check(*, as_json: bool) -> PluginManager:
         build(application)
     loaded = len(manager.registry.objects)
     skipped = len(manager.decisions) + len(manager.refused) - loaded
+    broken = f" (broken: {', '.join(manager.roster.skipped)})" if manager.roster.skipped else ""
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     if not as_json:
-        print(f"ok: {loaded} plugins loaded, {skipped} skipped{told}")
+        print(f"ok: {loaded} plugins loaded, {skipped} skipped{broken}{told}")
     return manager
 
 
