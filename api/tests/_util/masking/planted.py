@@ -22,6 +22,7 @@ JWT = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part({'sub': '4711', 'name': '
 
 # By the shape of the secret itself, wherever it stands.
 TOKENS: dict[str, str] = {
+    "our own api key": "opa" + f"_{A[:61]}",
     "github personal": "ghp" + f"_{A[:36]}",
     "github oauth": "gho" + f"_{A[:36]}",
     "github app": "ghs" + f"_{A[:36]}",
@@ -72,6 +73,7 @@ TOKENS: dict[str, str] = {
     "jwt": JWT,
     "bcrypt": "$2b$12" + f"${A[:53]}",
 }
+OURS = TOKENS["our own api key"]
 PEM = f"-----BEGIN RSA {'PRIVATE'} KEY-----\n{A[:64]}\n{A[:64]}\n-----END RSA {'PRIVATE'} KEY-----"
 
 SECRET = "Hunter2-planted-7731"
@@ -121,6 +123,10 @@ NAMED: dict[str, tuple[str, str]] = {
     "password with an ampersand": (f"login password=Tr0ub4dor&{SECRET} host=db", SECRET),
     "password with a comma": (f"login password=Tr0ub4dor,{SECRET} host=db", SECRET),
     "password with a hash": (f"login password=#Tr0ub4dor;{SECRET} host=db", SECRET),
+    "our own api key in a header of ours": (f"X-API-Key: {OURS}", OURS),
+    "our own api key in a url in a url": (f"GET /a?next=%2Fb%3Fc%3D{OURS}", OURS),
+    "our own api key behind a word": (f"got x{OURS}", OURS),
+    "our own api key that is cut off": (f"got {OURS[:30]}… there", OURS[:30]),
     "odbc": (f"Server=db;PWD={{a}}}}{SECRET}}};Database=x", SECRET),
 }
 
@@ -173,6 +179,7 @@ INNOCENT = [
     "AKIA is how they begin",
     "pypi-server and key-value-store-of-the-team",
     "-----BEGIN CERTIFICATE----- MIIB -----END CERTIFICATE-----",
+    "europa_internationalization and opa_plugin_manager",
     "it costs $5 or $2b in all",
     "Ünïcödé — naïve “quotes” 日本語 🎉",
     "token_count=12 token_type=bearer password_length=16",

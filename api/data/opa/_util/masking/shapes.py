@@ -18,6 +18,8 @@ MASK = "***"
 
 # Start, and what follows it: ten characters or more of those that `_MAY_HAVE_SHAPE` has.
 _PREFIXED: tuple[tuple[str, str], ...] = (
+    # our own API keys, cut off too: what follows the first twelve characters is secret
+    ("opa_", r"[A-Za-z0-9]{16,}"),
     # forges and packages
     ("gh[pousr]_", r"\w{30,255}"),
     ("github_pat_", r"\w{22,255}"),
@@ -91,6 +93,7 @@ _PEM = (
     r"(?:[\sA-Za-z0-9+/=\\:,.|]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,40}-----)?"
 )
 _OTHERS = (
+    r"opa_[A-Za-z0-9]{61}",  # one of our own that is whole, also behind the %20 of a URL
     r"\b[0-9a-f]{32}-us\d{1,2}\b",  # Mailchimp
     r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}",  # Azure's client secrets
     r"(?<![\w-])\d{8,10}:AA[\w-]{32,33}(?![\w-])",  # Telegram
@@ -110,7 +113,7 @@ SHORTEST = 20
 
 MAY_HAVE_SHAPE = (
     rf"(?:^|[^A-Za-z0-9_-]|\\[nrt])(?:{'|'.join(start for start, _ in _PREFIXED)})[A-Za-z0-9_+/=.~-]{{10}}"
-    r"|PRIVATE KEY|-us[0-9]|Q~|:AA[A-Za-z0-9_-]{10}|[$](?:2[abxy]|5|6|7|y|gy|argon2)"
+    r"|opa_[A-Za-z0-9]{16}|PRIVATE KEY|-us[0-9]|Q~|:AA[A-Za-z0-9_-]{10}|[$](?:2[abxy]|5|6|7|y|gy|argon2)"
     r"|hooks[.]slack[.]com/|/api/webhooks/|/webhookb2/"
 )
 """What each text has in which there is a secret of a known shape, in the syntax of `opa._util.masking.quick`."""
