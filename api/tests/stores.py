@@ -19,6 +19,8 @@ def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> N
     A server that `text` has no use for is not asked for, and so the test is not skipped where there is none.
     """
     names = {name.lower() for name in ASKS_FOR.findall(text)}
+    if "$ opa keys" in text:
+        names.add("aioredis")
     if names & {"aioredis", "walrus"}:
         _use_redis(project, f"{request.getfixturevalue('redis_url')}/9")
     if "celery" in names:

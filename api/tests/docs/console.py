@@ -1,8 +1,8 @@
 """What a `console` block says: commands behind `$`, and below each what it prints.
 
 `...` stands for any text, and one or more spaces for any white space, since how a table is laid out is not what a page
-is about. An ObjectId or a UUID in what is printed stands for the one that is really printed there, and from then on for
-that one in all that follows on the page.
+is about. An ObjectId, a UUID or an API key in what is printed stands for the one that is really printed there, and from
+then on for that one in all that follows on the page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)")
 OBJECT_ID = "[0-9a-f]{24}"
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-SPECIAL = re.compile(rf"(?P<any>\.\.\.)|\b(?P<id>{OBJECT_ID}|{UUID})\b|(?P<space> +)")
+API_KEY = "opa_[0-9A-Za-z]{61}"
+SPECIAL = re.compile(rf"(?P<any>\.\.\.)|\b(?P<id>{OBJECT_ID}|{UUID}|{API_KEY})\b|(?P<space> +)")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Shell:
             if match[0] in new_ids:
                 return f"(?P={group(match[0])})"
             new_ids.append(match[0])
-            return f"(?P<{group(match[0])}>{UUID if '-' in match[0] else OBJECT_ID})"
+            kind = next(kind for kind in (OBJECT_ID, UUID, API_KEY) if re.fullmatch(kind, match[0]))
+            return f"(?P<{group(match[0])}>{kind})"
 
         found = re.fullmatch(replace(SPECIAL, pattern, command.expected), printed.strip(), re.DOTALL)
         if found:

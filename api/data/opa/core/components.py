@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,25 @@ async def connect_components(manager: PluginManager) -> None:
     except* ComponentError as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
     _log_summary(manager.component_states.values())
+
+
+@asynccontextmanager
+async def connected(manager: PluginManager, name: str) -> AsyncIterator[None]:
+    """One component, of those that are configured, is connected in the block, unless it is not to be loaded.
+
+    Args:
+        manager: one of which nothing is connected; `optional_components` says whether it is.
+
+    Raises:
+        ComponentConnectError: it had to connect and did not.
+    """
+    if name in manager.component_states:
+        await _connect(manager, manager.component_states[name])
+    try:
+        yield
+    finally:
+        if name in manager.optional_components:
+            await _disconnect(manager, name, DISCONNECTED, "the command has ended")
 
 
 def _log_summary(states: Iterable[ComponentState]) -> None:

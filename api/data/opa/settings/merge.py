@@ -31,8 +31,8 @@ KeyPath = tuple[str, ...]
 _MISSING: Final = object()
 _SHOWN = 100
 
-ALWAYS_MERGED = frozenset({"PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS"})
-"""Settings to which each layer adds: their keys are groups and plugins, which a layer has no reason to take away."""
+ALWAYS_MERGED = frozenset({"ACCESS_KEYS", "PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS"})
+"""Settings to which each layer adds: their keys are names of things, which a layer has no reason to take away."""
 
 
 class MergedSettings:

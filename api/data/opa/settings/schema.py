@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
+from opa.settings import access_keys
 from opa.settings import hosts as settings_hosts
 from opa.settings.quoting import QuotingError
 
@@ -122,6 +123,7 @@ HeaderOrNone = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidat
 Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
 ListenedOn = Annotated[str, Field(min_length=1), AfterValidator(settings_hosts.listened_on)]
+Moment = Annotated[str, BeforeValidator(access_keys.moment)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
 Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
@@ -180,6 +182,18 @@ class GroupEntry(_UpperKeys):
     URI: Annotated[str, Field(min_length=1)]
     OPTS: dict[str, Any] = {}
     FACTORY: bool = False
+
+
+class AccessKey(_UpperKeys):
+    """One of ACCESS_KEYS, as `opa keys create --settings` prints it."""
+
+    ID: Annotated[str, AfterValidator(access_keys.key_id)]
+    HASH: Annotated[str, AfterValidator(access_keys.key_hash)]
+    SCOPES: Annotated[list[Annotated[str, AfterValidator(access_keys.scope)]], BeforeValidator(split_list)]
+    CREATED: Moment
+    EXPIRES: Annotated[str, BeforeValidator(access_keys.moment_or_never)]
+    FORMER_HASH: Annotated[str, AfterValidator(access_keys.key_hash)] | None = None
+    FORMER_UNTIL: Moment | None = None
 
 
 class Component(BaseModel):
@@ -264,6 +278,11 @@ class Settings(BaseModel):
     PAGES_POLICY: HeaderOrNone
 
     SECRET_KEY: str
+
+    ACCESS_KEYS: Annotated[
+        dict[Annotated[str, AfterValidator(access_keys.name)], AccessKey],
+        AfterValidator(access_keys.without_shared_ids),
+    ]
 
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
     TASK_DRIVERS: TextList
@@ -440,4 +459,4 @@ def is_mapping_setting(name: str) -> bool:
     return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
 
 
-_MAPPINGS_OF_MAPPINGS = frozenset({"OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"})
+_MAPPINGS_OF_MAPPINGS = frozenset({"ACCESS_KEYS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"})

@@ -1,0 +1,68 @@
+"""Checks what ACCESS_KEYS says of an API key."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+NEVER = "never"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ID = re.compile(r"[0-9A-Za-z]{12}")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+# What RFC 6749 has for one: it stands in a header, between quotes.
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
+
+
+def name(value: str) -> str:
+    """The name of a key: it stands in lines of the log, and in dotted names of settings."""
+    if _NAME.fullmatch(value) is None:
+        raise ValueError("should be a name of 1 to 64 letters, digits, - and _, with a letter or a digit first")
+    return value
+
+
+def key_id(value: str) -> str:
+    """The part of a key that names it."""
+    return _printed(_ID, value)
+
+
+def key_hash(value: str) -> str:
+    """What is kept of a key in its place."""
+    return _printed(_HASH, value)
+
+
+def _printed(pattern: re.Pattern[str], value: str) -> str:
+    if pattern.fullmatch(value) is None:
+        raise ValueError("should be what opa keys create --settings has printed")
+    return value
+
+
+def scope(value: str) -> str:
+    """A scope."""
+    if _SCOPE.fullmatch(value) is None:
+        raise ValueError("should be a scope such as shop:write: printable ASCII without spaces, quotes and backslashes")
+    return value
+
+
+def moment(value: Any) -> str:
+    """A time as a text, in UTC where it does not say; YAML makes an object of one that is not in quotes."""
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError("should be a time such as 2027-01-31T12:00:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+
+
+def moment_or_never(value: Any) -> str:
+    """The same, or `never`."""
+    return NEVER if isinstance(value, str) and value.strip().lower() == NEVER else moment(value)
+
+
+def without_shared_ids(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys, each of which has an ID of its own."""
+    shared = [each for each, count in Counter(key.ID for key in value.values()).items() if count > 1]
+    if shared:
+        raise ValueError(f"should have the ID {shared[0]} once")
+    return value
