@@ -20,14 +20,17 @@ def access(values: Mapping[str, str | list[str]]) -> dict[str, str | list[str]]:
         ValueError: one of them would not do what it seems to say; the message says what to write.
     """
     for key, value in values.items():
-        problem = _problem_of_path(key) if key.startswith("/") else None
+        problem = problem_of_path(key)
         problem = problem or _problem_of_value(value)
         if problem:
             raise ValueError(f'should not have "{key}" so: {problem}')
     return dict(values)
 
 
-def _problem_of_path(path: str) -> str | None:
+def problem_of_path(path: str) -> str | None:
+    """Why a key that is a path would never fit one; None where it may, and where it is no path."""
+    if not path.startswith("/"):
+        return None
     if "{" in path:
         return "a path has no parameters; it stands for itself and all below it"
     if "?" in path or "#" in path or "%" in path or "\\" in path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from opa._util.suggestions import nearest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 Segments = tuple[str, ...]
+RuleOfPath = TypeVar("RuleOfPath")
 
 # What lets one path be read in several ways.
 _AMBIGUOUS = re.compile(r"//|/\.|[\\%\n]")
@@ -86,10 +87,7 @@ class Rules:
         Raises:
             SettingsError: there is one that is not known.
         """
-        unknown = [name for name in self.by_plugin if name not in known]
-        mistakes = tuple(f"ACCESS: there is no plugin '{name}'{_meant(name, known)}" for name in unknown)
-        if mistakes:
-            raise SettingsError("; ".join(mistakes), where="setting ACCESS", mistakes=mistakes)
+        check_plugins("ACCESS", self.by_plugin, known)
 
     def for_request(self, path: str, plugins: Callable[[], Collection[str]]) -> Rule:
         """The rule for a request.
@@ -105,15 +103,32 @@ class Rules:
 
     def for_path(self, segments: Segments) -> Rule | None:
         """The rule for the longest path that `segments` are, or are below; None where there is none."""
-        if not self.by_path:
-            return None
-        lengths = range(len(segments), -1, -1)
-        return next((rule for count in lengths if (rule := self.by_path.get(segments[:count]))), None)
+        return longest(self.by_path, segments)
 
     def _for_plugins(self, plugins: Collection[str]) -> Rule:
         if not plugins:
             return self.otherwise
         return strictest(self.by_plugin.get(name, self.otherwise) for name in plugins)
+
+
+def check_plugins(setting: str, names: Iterable[str], known: Collection[str]) -> None:
+    """See that there are the plugins that the keys of a setting name.
+
+    Raises:
+        SettingsError: there is one that is not known.
+    """
+    unknown = [name for name in names if name not in known]
+    mistakes = tuple(f"{setting}: there is no plugin '{name}'{_meant(name, known)}" for name in unknown)
+    if mistakes:
+        raise SettingsError("; ".join(mistakes), where=f"setting {setting}", mistakes=mistakes)
+
+
+def longest(by_path: Mapping[Segments, RuleOfPath], segments: Segments) -> RuleOfPath | None:
+    """What stands for the longest path that `segments` are, or are below; None where there is none."""
+    if not by_path:
+        return None
+    lengths = range(len(segments), -1, -1)
+    return next((rule for count in lengths if (rule := by_path.get(segments[:count]))), None)
 
 
 def segments_of(path: str) -> Segments:
