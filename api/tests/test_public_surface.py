@@ -36,6 +36,7 @@ def test_what_opa_offers() -> None:
         "OpaError",
         "PluginManager",
         "PluginSettings",
+        "RateLimit",
         "RefusedCredentialError",
         "Requires",
         "Schema",

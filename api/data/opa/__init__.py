@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from opa.http.access.requires import Requires
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
+    from opa.http.rate_limits.rate_limit import RateLimit
     from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
     from opa.logging.logger import log
@@ -62,6 +63,7 @@ __all__ = [
     "OpaError",
     "PluginManager",
     "PluginSettings",
+    "RateLimit",
     "RefusedCredentialError",
     "Requires",
     "Schema",
@@ -104,6 +106,7 @@ _HOME = {
     "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
+    "RateLimit": "http.rate_limits.rate_limit",
     "RefusedCredentialError": "errors",
     "Requires": "http.access.requires",
     "Schema": "framework",

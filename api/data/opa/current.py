@@ -39,6 +39,7 @@ class Current:
         task_loop: the event loop for tasks, in a worker; `tasks/worker/loop.py`.
         soft_limit: of the thread that asks; `tasks/worker/soft_limit.py`.
         done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
+        rate_limits: how often `RateLimit` was called, by module and line; `http/rate_limits/rate_limit.py`.
         log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
         log_level: the number of the level that is written; the same.
         log_is_text: whether lines are for people, and no JSON; the same.
@@ -58,6 +59,7 @@ class Current:
         "manager",
         "managers",
         "only_hooks",
+        "rate_limits",
         "soft_limit",
         "task_loop",
         "traceback_format",
@@ -73,6 +75,7 @@ class Current:
         self.task_loop: Any = None
         self.soft_limit = SoftLimit()
         self.done: set[str] = set()
+        self.rate_limits: dict[str, int] = {}
         self.log_sink = 0  # the one that loguru makes when it is imported
         self.log_level = 0
         self.log_is_text = False

@@ -17,6 +17,7 @@ from opa.core.lifespan import Skip, running
 from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
 from opa.core.running import current_manager
+from opa.current import current
 from opa.errors import PluginError, RegistrationError
 from opa.http import mount_paths, strict_json
 from opa.http.access.refusals import RefusedHandshakeError, answer_refused_handshake
@@ -39,6 +40,7 @@ from opa.settings.access import OPEN
 if TYPE_CHECKING:
     from opa.http.access.owners import Owners
     from opa.http.access.rules import Rule, Rules
+    from opa.http.rate_limits.rules import Rules as RateRules
 
 
 class Api(FastAPI):
@@ -68,7 +70,9 @@ class Api(FastAPI):
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = telemetry_watch(self)
         self._access_rules = _access_rules(manager)
-        self._contributions = Contributions(self, manager.roster.policy, keeps_routes=self._access_rules is not None)
+        self._limit_rules = _limit_rules(manager)
+        keeps_routes = self._access_rules is not None or self._limit_rules is not None
+        self._contributions = Contributions(self, manager.roster.policy, keeps_routes=keeps_routes)
         self._skips: Skip | None = None
         self._mounted = MountedLifespans()
         self._mount_points = MountPoints(lambda: self.router.routes, self._routes_with_plugins)
@@ -219,6 +223,8 @@ class Api(FastAPI):
             Middleware(MiddlewareMaker(item, self.manager, self._contributions.plugin_of_middleware(item)))
             for item in given
         ]
+        if self._limit_rules is not None or current.rate_limits:
+            self.user_middleware.append(self._limiter())
         if isinstance(self._routes, PlainRoutes):
             self.user_middleware.append(Middleware(ScopeNoted))
         if self._access_rules is not None:
@@ -248,6 +254,13 @@ class Api(FastAPI):
         from opa.http.access.owners import Owners
 
         return Owners(self, self.manager, self._routes, self._contributions)
+
+    def _limiter(self) -> Middleware:
+        from opa.http.rate_limits.counter import Counter
+        from opa.http.rate_limits.middleware import RateLimits
+        from opa.http.rate_limits.rules import Rules
+
+        return Middleware(RateLimits, Counter(self.manager), self._limit_rules or Rules({}), self._owners())
 
     async def _start_and_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = LifespanProtocol(await receive(), receive, send)
@@ -302,4 +315,15 @@ def _access_rules(manager: PluginManager) -> Rules | None:
     rules = Rules.from_config(config)
     if rules is not None:
         rules.check_plugins({decision.plugin.name for decision in manager.decisions})
+    return rules
+
+
+def _limit_rules(manager: PluginManager) -> RateRules | None:
+    """The limits of the settings; None where there are none."""
+    if not manager.config.RATE_LIMITS:
+        return None
+    from opa.http.rate_limits.rules import Rules  # as above
+
+    rules = Rules(manager.config.RATE_LIMITS)
+    rules.check_plugins({decision.plugin.name for decision in manager.decisions})
     return rules

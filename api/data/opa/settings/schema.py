@@ -37,6 +37,10 @@ MAX_TASK_DEPTH = 200
 """Levels of an argument: from some 300 on Python cannot hand it from one process of a worker to another."""
 
 
+UNLIMITED = "unlimited"
+"""In RATE_LIMITS: no limit at all, for what a wider entry would limit."""
+
+
 def split_list(value: Any) -> Any:
     """A string as the list that it stands for, split at commas; a list without space around its items."""
     if isinstance(value, str):
@@ -176,6 +180,34 @@ def _time_zone(value: str) -> str:
     return value
 
 
+class RateLimitRule(_UpperKeys):
+    """One of RATE_LIMITS."""
+
+    LIMIT: str
+    BY: Annotated[Literal["actor", "address", "plugin"], BeforeValidator(_lower)] = "actor"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_alone(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping) else {"LIMIT": value}
+
+    @field_validator("LIMIT", mode="before")
+    @classmethod
+    def _is_rate(cls, value: Any) -> Any:
+        from opa._util.rates import rates_in  # no start pays for it where there is no such entry
+
+        if _lower(value) != UNLIMITED:
+            rates_in(value)
+        return value
+
+
+def _limited_places(value: dict[str, RateLimitRule]) -> dict[str, RateLimitRule]:
+    for key in value:
+        if problem := settings_access.problem_of_path(key):
+            raise ValueError(f'should not have "{key}": {problem}')
+    return value
+
+
 class GroupEntry(_UpperKeys):
     """An entry of a group, where it is more than a URI."""
 
@@ -283,6 +315,8 @@ class Settings(BaseModel):
         dict[Annotated[str, AfterValidator(access_keys.name)], AccessKey],
         AfterValidator(access_keys.without_shared_ids),
     ]
+    RATE_LIMITS: Annotated[dict[str, RateLimitRule], AfterValidator(_limited_places)]
+    RATE_LIMITS_WITHOUT_REDIS: Annotated[Literal["local", "allow", "refuse"], BeforeValidator(_lower)]
 
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
     TASK_DRIVERS: TextList

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute
 
 from opa._compat.fastapi.openapi import get_definitions, get_flat_models_from_fields, get_model_name_map
 from opa._util.sources import where_is_function
+from opa.current import current
 from opa.http.openapi.document import as_json
 from opa.http.openapi.problems import naming
 
@@ -101,6 +102,10 @@ class _Routes:
                 endpoint, dependant = route.endpoint, getattr(route, "dependant", None)
                 if access.add_to(operations, str(route.path_format), endpoint, dependant):
                     self._security.update(access.schemes)
+            if current.rate_limits:
+                from opa.http.rate_limits.documented import add_answer  # where none is limited, nothing is imported
+
+                add_answer(operations, cast("Any", route).dependant)
             if operations:
                 paths.setdefault(cast("str", route.path_format), {}).update(operations)
             self._security.update(security)

@@ -1,0 +1,1 @@
+"""How often a caller may ask: limits of routes, of plugins and of paths."""
