@@ -11,6 +11,7 @@ from bench import (
     compare,
     components,
     growth,
+    limited,
     log_lines,
     memory,
     model,
@@ -217,6 +218,19 @@ def _limits(sizes: Sizes, say: Say) -> Found:
     return Found(found, (row,))
 
 
+def _limited(sizes: Sizes, _: Say) -> Found:
+    found = limited.measure(sizes.calls)
+    row = Row(
+        "hello route with a rate limit, counted in redis, 32 requests at once, in process",
+        "the same without one, processor time",
+        (
+            Figure("time", found.ratio, Bound.AT_MOST, 3),
+            Figure("more", found.more / 1000, Bound.AT_MOST, 0.125, "ms"),
+        ),
+    )
+    return Found(found, (row,))
+
+
 def _log(sizes: Sizes, say: Say) -> Found:
     found = log_lines.measure(sizes.calls)
     for kind in found.more:
@@ -280,6 +294,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "memory": _memory,
     "calls": _calls,
     "limits": _limits,
+    "limited": _limited,
     "log": _log,
     "components": _components,
     "tasks": _tasks,

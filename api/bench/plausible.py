@@ -9,6 +9,7 @@ from typing import Any
 from bench.calls import CallCost
 from bench.components import ComponentStart
 from bench.growth import Growth
+from bench.limited import LimitCost
 from bench.log_lines import LINES, LineCost
 from bench.memory import Memory
 from bench.model import ModelCost
@@ -97,6 +98,10 @@ def _limits(cost: RequestCost) -> bool:
     return _are_positive(astuple(cost))
 
 
+def _limited(cost: LimitCost) -> bool:
+    return _are_positive((cost.plain, cost.limited, cost.alone))  # how much more it is may be lost in the noise
+
+
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "hello": lambda details: details["ratio"] > 0,
     "routes": _routes,
@@ -106,6 +111,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "memory": _memory,
     "calls": _calls,
     "limits": _limits,
+    "limited": _limited,
     "log": _log,
     "components": _components,
     "tasks": _are_positive,
