@@ -175,6 +175,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         yield Project(tmp_path, monkeypatch)
 
 
+@pytest.fixture(params=["index", "fallback"])
+def routed(request: pytest.FixtureRequest, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose routes are found by the index, and once more by FastAPI itself."""
+    if request.param == "fallback":
+        import fastapi
+
+        monkeypatch.setattr(fastapi, "__version__", "0.999.0")
+    return project
+
+
 @pytest.fixture
 def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project that lies where every user may look; not in the folders of pytest."""

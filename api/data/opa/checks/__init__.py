@@ -6,6 +6,7 @@ one that looks at routes or at the code of the plugins in `findings_in_applicati
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def _findings_in_tasks(manager: PluginManager) -> Iterator[Finding]:
 
 def findings_in_application(app: Api) -> Iterator[Finding]:
     """What can be told of an application that is built and not started; it looks at each route."""
+    from opa.checks.access import nobody_can_sign_in, paths_without_route
     from opa.checks.code import Code
     from opa.checks.components import unknown_components_in_routes
     from opa.checks.decorators import decorators_without_parentheses
@@ -81,6 +83,8 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     yield from mounts_without_prefix(app)
     yield from mounts_without_dependencies(app)
     yield from unknown_components_in_routes(app)
+    yield from nobody_can_sign_in(app)
+    yield from paths_without_route(app)
     yield from unused_middleware(app, code)
     yield from sent_functions(code)
 
@@ -91,8 +95,15 @@ def warn_of_findings(manager: PluginManager, app: Api | None = None) -> None:
 
     for finding in findings_in_plugins(manager):
         log.warning(str(finding))
-    if app is not None and DEVELOPMENT in current_envs():
+    if app is None:
+        return
+    if DEVELOPMENT in current_envs():
         from opa.checks.types import unresolved_types
 
         for finding in (*findings_in_application(app), *unresolved_types(app)):
+            log.warning(str(finding))
+    elif app.access_rules is not None or "opa.http.access.requires" in sys.modules:
+        from opa.checks.access import nobody_can_sign_in
+
+        for finding in nobody_can_sign_in(app):
             log.warning(str(finding))

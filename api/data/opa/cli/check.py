@@ -14,7 +14,6 @@ from opa.cli.program import app
 
 if TYPE_CHECKING:
     from opa.checks.deploy.results import Result
-    from opa.core.manager import PluginManager
     from opa.errors import PluginError
     from opa.http.application import Api
 
@@ -47,8 +46,8 @@ def check(
     try:
         if deploy:
             chosen_mode(os.environ)  # what is looked at goes by it
-        manager = _check(as_json=as_json)
-        results = _results(manager) if deploy else None
+        application = _check(as_json=as_json)
+        results = _results(application) if deploy else None
     except OpaError as error:
         if as_json:
             from opa.checks.deploy.as_json import error_as_json
@@ -59,7 +58,7 @@ def check(
         _tell_of_deployment(results, as_json=as_json, fail_level=fail_level)
 
 
-def _check(*, as_json: bool) -> PluginManager:
+def _check(*, as_json: bool) -> Api:
     """Do what a start does, and say what is wrong, on standard output only where that is no JSON.
 
     Raises:
@@ -90,15 +89,15 @@ def _check(*, as_json: bool) -> PluginManager:
     told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     if not as_json:
         print(f"ok: {loaded} plugins loaded, {skipped} skipped{broken}{told}")
-    return manager
+    return application
 
 
-def _results(manager: PluginManager) -> list[Result]:
+def _results(application: Api) -> list[Result]:
     from opa.checks.deploy.check import Deployment
     from opa.checks.deploy.results import run_checks
     from opa.checks.deploy.table import CHECKS
 
-    return list(run_checks(CHECKS, Deployment(manager, os.environ)))
+    return list(run_checks(CHECKS, Deployment(application.manager, os.environ, application)))
 
 
 def _tell_of_deployment(results: Sequence[Result], *, as_json: bool, fail_level: FailLevel) -> None:

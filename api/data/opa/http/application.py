@@ -13,6 +13,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opa._compat.fastapi.inclusion import has_frontends, router_in
 from opa.core.lifespan import Skip, running
 from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
@@ -52,6 +53,7 @@ class Api(FastAPI):
     Attributes:
         manager: the plugins.
         document: the OpenAPI document.
+        access_rules: what the settings require of requests; None where they require nothing.
         health_routes: those of opa-stack by which the process is watched; they are answered before all middleware.
     """
 
@@ -69,9 +71,9 @@ class Api(FastAPI):
         self.health_routes: tuple[BaseRoute, ...] = ()
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = telemetry_watch(self)
-        self._access_rules = _access_rules(manager)
+        self.access_rules = _access_rules(manager)
         self._limit_rules = _limit_rules(manager)
-        keeps_routes = self._access_rules is not None or self._limit_rules is not None
+        keeps_routes = self.access_rules is not None or self._limit_rules is not None
         self._contributions = Contributions(self, manager.roster.policy, keeps_routes=keeps_routes)
         self._skips: Skip | None = None
         self._mounted = MountedLifespans()
@@ -165,6 +167,10 @@ class Api(FastAPI):
         super().frontend(*args, **options)
         self._contributions.note_frontend()
 
+    def has_frontends(self) -> bool:
+        """Whether files of a frontend are served, whose paths are in no list."""
+        return has_frontends([self.router, *filter(None, map(router_in, self._routes.included()))])
+
     def contributed_by(self, plugin: str, *, at_end: bool = False) -> AbstractContextManager[None]:
         """What is added to the application in the block belongs to `plugin`.
 
@@ -227,19 +233,19 @@ class Api(FastAPI):
             self.user_middleware.append(self._limiter())
         if isinstance(self._routes, PlainRoutes):
             self.user_middleware.append(Middleware(ScopeNoted))
-        if self._access_rules is not None:
-            self.user_middleware.append(self._guard(self._access_rules))
+        if self.access_rules is not None:
+            self.user_middleware.append(self._guard(self.access_rules))
         try:
             stack = super().build_middleware_stack()
         finally:
             self.user_middleware = given
         return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
 
-    def access_rules_of_routes(self) -> Callable[[str, object], Rule]:
-        """Gives what the settings require of a route, by its path and endpoint."""
+    def access_rules_of_routes(self, rules: Rules | None = None) -> Callable[[str, object], Rule]:
+        """Gives what `rules`, or those of the settings, require of a route, by its path and endpoint."""
         from opa.http.access.rules import IS_OPEN
 
-        rules = self._access_rules
+        rules = self.access_rules if rules is None else rules
         if rules is None:
             return lambda _path, _endpoint: IS_OPEN
         plugins = self._owners().by_path_and_endpoint()

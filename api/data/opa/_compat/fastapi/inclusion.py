@@ -64,6 +64,15 @@ def has_own_frontend_for(router: APIRouter, scope: Any) -> bool:
     return any(candidate.matches(scope)[0] is not Match.NONE for candidate in given)
 
 
+def has_frontends(routers: Iterable[APIRouter]) -> bool:
+    """Whether one of the routers, or of those that they include, has files of a frontend."""
+    for router in routers:
+        included = [found for route in router.routes if (found := router_in(route)) is not None]
+        if getattr(router, "_low_priority_routes", ()) or has_frontends(included):
+            return True
+    return False
+
+
 def leaves(routes: Sequence[BaseRoute]) -> Iterator[tuple[BaseRoute, str | None]]:
     """The routes, those of included routers in their place, each with the path that it answers to where it has one."""
     if _contexts is None:

@@ -11,6 +11,7 @@ from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+    from opa.http.application import Api
     from opa.settings.config import Config
 
 
@@ -38,10 +39,12 @@ class Deployment:
     Attributes:
         manager: the plugins, which are loaded.
         environ: the environment variables.
+        application: that of the api; None where nobody has built it.
     """
 
     manager: PluginManager
     environ: Mapping[str, str]
+    application: Api | None = None
 
     @property
     def config(self) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opa.checks.deploy.access import open_routes
 from opa.checks.deploy.check import DeployCheck, Level
 from opa.checks.deploy.components import component_passwords
 from opa.checks.deploy.cors import cookies_without_tls, open_cors
@@ -31,6 +32,7 @@ CHECKS = (
     DeployCheck("deploy.flower-password", Level.ERROR, flower_password),
     DeployCheck("deploy.cors-open", Level.WARNING, open_cors),
     DeployCheck("deploy.cors-http", Level.WARNING, cookies_without_tls),
+    DeployCheck("deploy.open-routes", Level.WARNING, open_routes),
     DeployCheck("deploy.docs-public", Level.WARNING, public_documentation),
     DeployCheck("deploy.ready-details", Level.WARNING, ready_details),
     DeployCheck("deploy.trusted-hosts", Level.WARNING, any_host),

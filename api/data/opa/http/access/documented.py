@@ -43,7 +43,7 @@ class SecurityOfRoutes:
             endpoint: its function.
             dependant: what FastAPI knows of its dependencies.
         """
-        rule = strictest([self._rule_of(path, endpoint), *_required_in(dependant)])
+        rule = strictest([self._rule_of(path, endpoint), *required_in(dependant)])
         if rule.is_open or not self.schemes:
             return False
         for operation in operations.values():
@@ -51,7 +51,8 @@ class SecurityOfRoutes:
         return True
 
 
-def _required_in(dependant: Any) -> Iterator[Rule]:
+def required_in(dependant: Any) -> Iterator[Rule]:
+    """What each `Requires(…)` among the dependencies of a route requires."""
     waiting = [dependant]
     while waiting:
         found = waiting.pop()
