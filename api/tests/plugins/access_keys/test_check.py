@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -227,6 +228,42 @@ def test_without_redis_the_keys_of_the_settings_go_on_and_others_are_told_to_com
         assert client.get("/open").json() == "open"
         server.start()
         wait_until(lambda: client.get("/read", headers=bearer(token)).status_code == 200)
+
+
+def test_keys_open_what_the_settings_close(project: Project, start_redis: Callable[[], Server]) -> None:
+    """Also the page of the documentation; and where redis is gone it stays closed."""
+    server = start_redis()
+    project.plugin("shop.py", SHOP)
+    use_redis(project, server.url)
+    project.settings(ACCESS={"/open": "shop:read"}, ACCESS_DEFAULT="closed")
+    token, other = (keys("create", name, "--scope", f"{name}:*", "--expires", "1d") for name in ("shop", "other"))
+    with project.client() as client:
+        for path in ("/open", "/docs", "/openapi.json"):
+            assert client.get(path, headers=bearer(token)).status_code == 200
+            assert client.get(path, headers=bearer(new_token(token[4:16]))).status_code == 401
+        assert client.get("/open", headers=bearer(other)).status_code == 403
+        server.kill()
+        wait_until(lambda: client.get("/open", headers=bearer(token)).status_code == 503)
+        assert client.get("/nothing", headers=bearer(token)).status_code == 503
+
+
+def test_the_openapi_document_says_that_a_key_is_needed(shop: Project) -> None:
+    with shop.client() as client:
+        document = client.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
+    assert {"ApiKey": ["shop:read"]} in document["paths"]["/read"]["get"]["security"]
+    assert "security" not in document["paths"]["/open"]["get"]
+
+
+def test_what_looks_up_keys_is_imported_with_the_first_of_them(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = keys("create", "bot", "--scope", "shop:read", "--expires", "1d")
+    parts = [f"opa.plugins.access_keys.{name}" for name in ("check", "making", "records", "store", "tokens")]
+    for part in parts:
+        monkeypatch.delitem(sys.modules, part, raising=False)
+    with shop.client() as client:
+        client.get("/open", headers=bearer(token))
+        assert [part for part in parts if part in sys.modules] == []
+        assert client.get("/read", headers=bearer(token)).status_code == 200
 
 
 def test_the_last_use_is_written(shop: Project) -> None:
