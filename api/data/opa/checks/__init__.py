@@ -91,7 +91,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
 
 def warn_of_findings(manager: PluginManager, app: Api | None = None) -> None:
     """Log what can be told when a process starts: of the application where `ENV` is dev, and only there."""
-    from opa.settings.sources import current_envs
+    from opa.settings.envs import current_envs
 
     for finding in findings_in_plugins(manager):
         log.warning(str(finding))

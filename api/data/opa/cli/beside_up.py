@@ -29,9 +29,9 @@ def load_beside_up(*, quiet: bool = False) -> Config:
         SettingsError: settings are wrong.
     """
     from opa.local.running import find_running
+    from opa.settings.envs import ENV_VARIABLE
     from opa.settings.inherited import HANDED_VARIABLE, handing_variable
     from opa.settings.load import load_settings
-    from opa.settings.sources import ENV_VARIABLE
 
     # Of a shell that this command was given in.
     os.environ.pop(HANDED_VARIABLE, None)

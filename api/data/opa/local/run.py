@@ -28,9 +28,10 @@ from opa.process.listen import address_of, listening_socket
 from opa.process.told import forget_told
 from opa.serve.server import stop_limit
 from opa.settings.components import task_components
+from opa.settings.envs import ENV_VARIABLE
 from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
 from opa.settings.load import Config
-from opa.settings.sources import ENV_VARIABLE, PREFIX
+from opa.settings.sources import PREFIX
 
 # Other than ENV=dev says. Anyone who reaches a debugger can run code, on loopback every user of the machine:
 # it listens only if asked to. The files and variables of the user win.

@@ -19,8 +19,7 @@ from opa._util.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, chec
 from opa._util.reading import UnreadableError, read_text
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import SettingsError
-
-DEFAULT_SECTION = "default"
+from opa.settings.envs import DEFAULT_SECTION
 
 TIME_LIMIT = 30.0
 """Seconds for one file. A Python file may have to ask someone for a password."""

@@ -14,7 +14,7 @@ from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import SettingsError
 from opa.settings.ambiguous import in_variable
 from opa.settings.config import FOLDER_SETTING, Config
-from opa.settings.files import DEFAULT_SECTION
+from opa.settings.envs import DEFAULT_SECTION
 from opa.settings.plain import PlainSettings, literal_value, plain_settings
 from opa.settings.schema import (
     ALIASES,

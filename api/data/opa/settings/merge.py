@@ -22,7 +22,7 @@ from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_d
 from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._util.masking.secrets import looks_secret, mask_text, masked
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
-from opa.settings.files import DEFAULT_SECTION
+from opa.settings.envs import DEFAULT_SECTION
 from opa.settings.schema import path_of, without_doubles
 from opa.settings.sources import MERGE_MARKS, Layer, as_switch
 

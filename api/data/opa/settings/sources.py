@@ -13,7 +13,8 @@ from opa._util.reading import read_text
 from opa.errors import SettingsError
 from opa.settings import defaults
 from opa.settings.ambiguous import in_yaml, is_own
-from opa.settings.files import DEFAULT_SECTION, forget_python_files, read_sections, settings_files
+from opa.settings.envs import DEFAULT_SECTION, ENV_VARIABLE, GLOBAL_SECTION, current_envs
+from opa.settings.files import forget_python_files, read_sections, settings_files
 from opa.settings.foreign_files import foreign_file
 from opa.settings.inherited import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
 from opa.settings.schema import KNOWN
@@ -24,10 +25,8 @@ IMAGE_FOLDER = Path("/data/settings")
 LOCAL_FOLDER = Path("settings")
 
 FOLDER_VARIABLE = "OPA_SETTINGS_DIR"
-ENV_VARIABLE = "ENV"
 PREFIX = "OPA_"
 
-GLOBAL_SECTION = "global"
 CUSTOMARY_ENVS = frozenset({"prod", "production", "staging", "stage", "test", "testing", "local", "ci", "qa", "live"})
 """Names of envs that people mean as they write them, also where no file has such a section."""
 DEV_ENVS = dict.fromkeys(("development", "develop", "debug"), "dev")
@@ -134,12 +133,6 @@ def _refuse_foreign(folder: Path) -> None:
 def folder_source() -> str:
     """Where the choice of the settings folder comes from."""
     return f"environment variable {FOLDER_VARIABLE}" if os.environ.get(FOLDER_VARIABLE) else "default"
-
-
-def current_envs() -> tuple[str, ...]:
-    """The sections that `ENV` names, in lower case; several are separated by commas, the last one wins."""
-    names = (name.strip().lower() for name in os.environ.get(ENV_VARIABLE, "").split(","))
-    return tuple(dict.fromkeys(name for name in names if name not in ("", DEFAULT_SECTION, GLOBAL_SECTION)))
 
 
 def setting_variables() -> list[tuple[str, str]]:

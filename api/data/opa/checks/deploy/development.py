@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
-from opa.settings.sources import CUSTOMARY_ENVS, ENV_VARIABLE, current_envs, find_sources
+from opa.settings.envs import ENV_VARIABLE, current_envs
+from opa.settings.sources import CUSTOMARY_ENVS, find_sources
 
 DEVELOPMENT = "dev"
 _WHERE = f"environment variable {ENV_VARIABLE}"
