@@ -25,6 +25,7 @@ _SHOWN_CHARACTERS = 60
 
 _PROBLEMS = {
     "missing": "is missing",
+    "extra_forbidden": "is no key of this mapping",
     "string_type": "should be text",
     "string_too_short": "should not be empty",
     "list_type": "should be a list",
@@ -104,8 +105,9 @@ def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> st
         problem = _PROBLEMS.get(kind, detail["msg"]).format(**context)
     if kind == "string_type" and isinstance(value, int | float | date):
         problem += ", in quotes"
-    # A mapping, or a text in place of one, may hold a whole configuration, passwords and all.
-    is_shown = kind != "missing" and kind not in _MAPPINGS and not isinstance(value, Mapping)
+    # A mapping, or a text in place of one, may hold a whole configuration, passwords and all. An unknown key may be a
+    # misspelt SECRET.
+    is_shown = kind not in ("missing", "extra_forbidden") and kind not in _MAPPINGS and not isinstance(value, Mapping)
     is_shown = is_shown and not is_from_file(source)
     shown = f"is {show(name, value)}, " if is_shown else ""
     return f"{name}: {shown}{problem} ({source})"
