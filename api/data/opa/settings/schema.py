@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
-from opa.settings import access_keys
+from opa.settings import access_keys, jwt_issuers
 from opa.settings import hosts as settings_hosts
 from opa.settings.quoting import QuotingError
 
@@ -135,6 +135,7 @@ CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_non
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
 
+_ClaimValue = Annotated[bool | int | str, Field(union_mode="smart")]
 FailSkip = Annotated[Literal["fail", "skip"], BeforeValidator(_lower)]
 
 
@@ -228,6 +229,53 @@ class AccessKey(_UpperKeys):
     FORMER_UNTIL: Moment | None = None
 
 
+class JwtIssuer(_UpperKeys):
+    """One of JWT_ISSUERS."""
+
+    ISSUER: Annotated[str, AfterValidator(jwt_issuers.issuer)]
+    SECRET: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(jwt_issuers.secret)] = None
+    JWKS_URL: Annotated[str | None, BeforeValidator(_none_or), Field(validate_default=True)] = None
+    ALGORITHMS: Annotated[TextList, Field(validate_default=True)] = []
+    CLAIMS: dict[str, _ClaimValue | list[_ClaimValue]] = {}
+    AUDIENCE: Annotated[TextList | None, BeforeValidator(_none_or)]
+    SCOPES_CLAIM: str = "scope"
+    SCOPES_PREFIX: str = ""
+    SCOPES: TextList = []
+    LEEWAY: Annotated[float, BeforeValidator(_no_switch), Field(ge=0, le=600, allow_inf_nan=False)] = 60
+    JWKS_REFRESH: Annotated[Seconds, Field(ge=30)] = 600
+    JWKS_KEEP: Annotated[float, BeforeValidator(_no_switch), Field(ge=0, allow_inf_nan=False)] = 86400
+
+    # Of a field that is wrong, those after it are not judged by: it is reported once.
+
+    @field_validator("JWKS_URL")
+    @classmethod
+    def _where_keys_are(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_judged = {"ISSUER", "SECRET"} <= info.data.keys()
+        return jwt_issuers.jwks_url(value, info.data["ISSUER"], info.data["SECRET"]) if is_judged else value
+
+    @field_validator("ALGORITHMS")
+    @classmethod
+    def _of_its_keys(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return jwt_issuers.algorithms(value, info.data["SECRET"]) if "SECRET" in info.data else value
+
+    @field_validator("AUDIENCE")
+    @classmethod
+    def _for_us(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if value is not None and not value:
+            raise ValueError("should name who the tokens are for, as their claim aud has it")
+        if value is None and not info.data.get("CLAIMS", True):
+            raise ValueError("should be null only with CLAIMS, or a token for anybody else is good here")
+        return value
+
+
+def _each_issuer_once(values: list[JwtIssuer]) -> list[JwtIssuer]:
+    doubles = [name for name, count in Counter(value.ISSUER for value in values).items() if count > 1]
+    if doubles:
+        general = "should have each issuer once; AUDIENCE may be a list"
+        raise QuotingError(f'should have "{doubles[0]}" once; AUDIENCE may be a list', general=general)
+    return values
+
+
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
@@ -317,6 +365,7 @@ class Settings(BaseModel):
     ]
     RATE_LIMITS: Annotated[dict[str, RateLimitRule], AfterValidator(_limited_places)]
     RATE_LIMITS_WITHOUT_REDIS: Annotated[Literal["local", "allow", "refuse"], BeforeValidator(_lower)]
+    JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(_each_issuer_once)]
 
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
     TASK_DRIVERS: TextList
