@@ -97,7 +97,8 @@ class SharedCounts:
         self.client = client
         self._script = client.register_script(SCRIPT)
         self._waiting: list[tuple[Sequence[Demand], asyncio.Future[Outcome]]] = []
-        self._sender: asyncio.Task[None] | None = None
+        self._is_busy = False
+        self._sender: asyncio.Task[None] | None = None  # the event loop alone would not keep it
 
     async def take(self, demands: Sequence[Demand]) -> Outcome:
         """Count a request, where all of its limits let it pass, or else by none.
@@ -106,15 +107,27 @@ class SharedCounts:
             redis.RedisError: redis does not answer, or with an error.
             TimeoutError: it did not answer in time.
         """
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Outcome] = loop.create_future()
-        self._waiting.append((demands, outcome))
-        if self._sender is None or self._sender.done():
-            # A task of its own: who waits first may be cancelled, and its context is not that of the others.
-            self._sender = loop.create_task(self._send(), context=Context())
-        return await outcome
+        if self._is_busy:
+            outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            self._waiting.append((demands, outcome))
+            return await outcome
+        # Who is alone goes by itself, which is quicker, and may be cancelled without harm to others.
+        self._is_busy = True
+        try:
+            return (await self._round_trip([demands]))[0]
+        finally:
+            if self._waiting:
+                self._sender = asyncio.get_running_loop().create_task(self._send(), context=Context())
+            else:
+                self._is_busy = False
 
     async def _send(self) -> None:
+        try:
+            await self._send_waiting()
+        finally:
+            self._is_busy = False
+
+    async def _send_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:AT_A_TIME], self._waiting[AT_A_TIME:]
             try:
@@ -126,6 +139,7 @@ class SharedCounts:
             except BaseException:  # the process stops
                 for _, waiting in (*batch, *self._waiting):
                     waiting.cancel()
+                self._waiting.clear()
                 raise
             else:
                 for (_, waiting), outcome in zip(batch, outcomes, strict=True):
