@@ -10,7 +10,7 @@ from fastapi.security.base import SecurityBase
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
 from opa.settings.access import OPEN
-from opa.settings.sources import current_envs
+from opa.settings.envs import current_envs
 
 DEVELOPMENT = "dev"
 SHOWN = 3
