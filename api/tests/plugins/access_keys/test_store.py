@@ -63,6 +63,30 @@ def test_a_key_is_found_by_its_id_and_gone_when_it_is_removed(redis_url: str, op
     asyncio.run(run())
 
 
+def test_an_id_that_is_unknown_takes_the_steps_of_one_that_is_known(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    from_mapping = KeyRecord.from_mapping
+
+    def noted(name: str, given: Mapping[str, Any]) -> KeyRecord:
+        record = from_mapping(name, given)
+        read.append(name)
+        return record
+
+    monkeypatch.setattr(KeyRecord, "from_mapping", noted)
+
+    async def run() -> None:
+        async with opened(redis_url) as (store, _, _):
+            await add(store, BOT)
+            read.clear()
+            await store.find(BOT.id)
+            await store.find("0" * 12)
+            assert read == ["bot", ""]
+
+    asyncio.run(run())
+
+
 def test_projects_that_share_a_redis_have_keys_of_their_own(redis_url: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (ours, _, _), opened(redis_url) as (theirs, _, _):
