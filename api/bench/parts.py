@@ -224,7 +224,7 @@ def _limited(sizes: Sizes, _: Say) -> Found:
         "hello route with a rate limit, counted in redis, 32 requests at once, in process",
         "the same without one, processor time",
         (
-            Figure("time", found.ratio, Bound.AT_MOST, 3),
+            Figure("time", found.ratio, Bound.AT_MOST, 4),
             Figure("more", found.more / 1000, Bound.AT_MOST, 0.125, "ms"),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -22,9 +23,14 @@ class Rate(NamedTuple):
     seconds: int
 
     def __str__(self) -> str:
-        unit, length = next((unit, length) for unit, length in reversed(UNITS.items()) if self.seconds % length == 0)
-        count = self.seconds // length
-        return f"{self.amount}/{unit}" if count == 1 else f"{self.amount}/{count} {unit}s"
+        return _text_of(self)
+
+
+@lru_cache(1000)
+def _text_of(rate: Rate) -> str:
+    unit, length = next((unit, length) for unit, length in reversed(UNITS.items()) if rate.seconds % length == 0)
+    count = rate.seconds // length
+    return f"{rate.amount}/{unit}" if count == 1 else f"{rate.amount}/{count} {unit}s"
 
 
 def rates_in(text: object) -> tuple[Rate, ...]:
