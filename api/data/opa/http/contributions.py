@@ -46,6 +46,7 @@ class Contributions:
         self._added_by: dict[Middleware, str] = {}
         # With the router itself, so that no other gets its id.
         self._routers: dict[int, tuple[APIRouter, str]] = {}
+        self._by_route: dict[int, tuple[BaseRoute, str]] = {}
         self._with_frontend: set[str] = set()
 
     @contextmanager
@@ -73,7 +74,9 @@ class Contributions:
         finally:
             self._adding = None
             mine = self._of_plugins.setdefault(plugin, _Contribution())
-            mine.routes += [route for route in app.router.routes[count:] if id(route) not in routes]
+            new = [route for route in app.router.routes[count:] if id(route) not in routes]
+            mine.routes += new
+            self._by_route.update((id(route), (route, plugin)) for route in new)
             mine.middleware += [item for item in app.user_middleware if id(item) not in middleware]
             mine.exception_handlers += [key for key in app.exception_handlers if key not in handlers]
 
@@ -110,12 +113,18 @@ class Contributions:
 
     def plugins_of_routes(self) -> dict[int, str]:
         """For the id of each route that is remembered, the plugin that has added it."""
-        return {id(route): plugin for plugin, mine in self._of_plugins.items() for route in mine.routes}
+        return {key: plugin for key, (_, plugin) in self._by_route.items()}
+
+    def plugin_of_route(self, route: BaseRoute) -> str | None:
+        """The plugin that has added it, where that is remembered."""
+        return self._by_route.get(id(route), (route, None))[1]
 
     def remove(self, plugin: str) -> None:
         """Take out what `plugin` has added."""
         app, mine = self._app, self._of_plugins.pop(plugin, _Contribution())
         app.router.routes[:] = [route for route in app.router.routes if route not in mine.routes]
+        for route in mine.routes:
+            self._by_route.pop(id(route), None)
         app.user_middleware[:] = [item for item in app.user_middleware if item not in mine.middleware]
         for key in mine.exception_handlers:
             app.exception_handlers.pop(key, None)

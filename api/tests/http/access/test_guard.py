@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -248,3 +249,83 @@ def test_some_of_these_ways_lead_there_where_nothing_is_closed(shop: Client) -> 
         leading = [path for path in LEADING_THERE if "secret" in ask(client, path)[0]]
     assert len(leading) > 10, leading
     assert {"/orders%0A", "/files/x%5Cy/../secret.txt"} <= {*leading}, leading
+
+
+LATER = """
+    import types
+
+    from fastapi import APIRouter, FastAPI, Request
+    from opa import Setup, get_router
+
+    router = get_router()
+    nested = APIRouter()
+    extra = APIRouter()
+
+    def of_a_library():
+        return "secret"
+
+    of_a_library.__module__ = "somewhere"
+
+    @nested.get("/first")
+    async def first():
+        return "first"
+
+    class Adds(Setup):
+        def run(self, app: FastAPI):
+            app.include_router(extra, prefix="/extra")
+
+    router.include_router(nested)
+
+    def add(app):
+        router.add_api_route("/in-router", of_a_library)
+        nested.add_api_route("/in-nested", of_a_library)
+        extra.add_api_route("/later", of_a_library)
+        app.add_api_route("/in-app", first)
+"""
+
+
+def test_routes_that_are_added_later_are_closed(routed: Project) -> None:
+    routed.plugin("badges.py", BADGES)
+    routed.plugin("later.py", LATER)
+    routed.settings(ACCESS={"later": "shop:use"})
+    with routed.client() as client:
+        assert client.get("/first").status_code == 401
+        sys.modules["later"].add(client.app)
+        for path in ("/in-router", "/in-nested", "/extra/later", "/in-app", "/first"):
+            # One that FastAPI does not serve, since its router was included before, is no way past the rule either.
+            assert client.get(path, headers=RIGHT).status_code in (200, 404), path
+            assert client.get(path, headers=RIGHT).status_code == 404 or client.get(path).status_code == 401, path
+        assert client.get("/in-app", headers=RIGHT).json() == "first"
+
+
+@pytest.mark.parametrize("access", [{"shop": "shop:use"}, {"/orders": "shop:use"}, {"*": "shop:use"}])
+def test_the_prefix_of_a_proxy_leads_past_no_rule(shop: Client, routed: Project, access: dict[str, str]) -> None:
+    routed.settings(OPENAPI_PREFIX="/api")
+    with shop(**access) as client:
+        for path in ("/orders", "/api/orders", "/api/orders%0A", "/api//orders", "/api/./orders", "/api/api/orders"):
+            assert "secret" not in ask(client, path)[0], path
+        assert client.get("/api/orders", headers=RIGHT).json() == "secret"
+        assert client.get("/orders", headers=RIGHT).json() == "secret"
+
+
+def test_the_rule_is_that_of_the_path_to_which_a_middleware_leads(shop: Client, routed: Project) -> None:
+    routed.plugin(
+        "rewrites.py",
+        """
+        from starlette.middleware import Middleware
+
+        class Rewrites:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                path = scope.get("path", "")
+                scope = {**scope, "path": path.removeprefix("/v1")} if path.startswith("/v1/") else scope
+                await self.app(scope, receive, send)
+
+        middleware = [Middleware(Rewrites)]
+        """,
+    )
+    with shop(**{"/orders": "shop:use", "/v1": "open"}) as client:
+        assert client.get("/v1/orders").status_code == 401
+        assert client.get("/v1/orders", headers=RIGHT).json() == "secret"

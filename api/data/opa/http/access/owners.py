@@ -33,6 +33,8 @@ class Owners:
         self._manager = manager
         self._routes = routes
         self._contributions = contributions
+        self._registry: object = None
+        self._modules: dict[str, str | None] = {}
 
     def of(self, scope: Scope) -> set[str]:
         """The plugins whose route answers the request, or would answer it to another method, or with another slash.
@@ -84,11 +86,19 @@ class Owners:
 
     def _of(self, route: BaseRoute, router: APIRouter | None, endpoint: object) -> set[str]:
         names = {
-            self._contributions.plugins_of_routes().get(id(route)),
+            self._contributions.plugin_of_route(route),
             None if router is None else self._contributions.plugin_of_router(router),
-            self._manager.plugin_of_module(_module(endpoint)),
+            self._plugin_of_module(_module(endpoint)),
         }
         return {name for name in names if name is not None}
+
+    def _plugin_of_module(self, module: str) -> str | None:
+        """As the manager has it, which looks through all plugins; one may be skipped since."""
+        if self._registry is not self._manager.registry:
+            self._registry, self._modules = self._manager.registry, {}
+        if module not in self._modules:
+            self._modules[module] = self._manager.plugin_of_module(module)
+        return self._modules[module]
 
 
 def _endpoint(route: BaseRoute, more: Scope, scope: Scope) -> object:
