@@ -25,6 +25,18 @@ def test_no_documentation_is_not_reported(project: Project) -> None:
     assert found(project, public_documentation) == []
 
 
+def test_documentation_that_the_settings_close_is_not_reported(project: Project) -> None:
+    project.settings(ACCESS={"core_docs": "staff", "/redoc": "open"})
+    (problem,) = found(project, public_documentation)
+    assert problem.startswith("REDOC_URL, OPENAPI_URL: ")
+
+    project.settings(ACCESS={"core_docs": "staff", "/openapi.json": "staff"})
+    assert found(project, public_documentation) == []
+
+    project.settings(ACCESS={}, ACCESS_DEFAULT="closed")
+    assert found(project, public_documentation) == []
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 def test_reasons_for_everyone_are_reported(project: Project, is_on: bool) -> None:
     project.settings(READY_DETAILS=is_on)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
 
-_PAGES = ("DOCS_URL", "REDOC_URL", "OPENAPI_URL")
+_PAGES: dict[str, Callable[[], tuple[str, ...]]] = {
+    "DOCS_URL": lambda: ("core_docs",),
+    "REDOC_URL": lambda: ("core_docs",),
+    "OPENAPI_URL": lambda: (),
+}
+"""The settings with their paths, and the plugin whose pages they are, if they are one's."""
 
 
 def public_documentation(deployment: Deployment) -> Iterator[Finding]:
     """Whether the routes are described to everyone."""
-    shown = [name for name in _PAGES if deployment.config[name] is not None]
+    from opa.http.access.rules import Rules
+
+    rules = Rules(deployment.config.ACCESS, deployment.config.ACCESS_DEFAULT)
+    urls = [(name, deployment.config[name], plugins) for name, plugins in _PAGES.items()]
+    shown = [name for name, url, plugins in urls if url is not None and rules.for_request(url, plugins).is_open]
     if deployment.mode == "api" and shown:
         yield Finding(
             f"{', '.join(shown)}: everyone who reaches the API is shown all routes and their parameters",
             where=deployment.config.source(shown[-1]),
-            hint="Set them to null",
+            hint="Set them to null, or close them with ACCESS",
         )
 
 
