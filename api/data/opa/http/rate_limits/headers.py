@@ -28,16 +28,15 @@ class Told(NamedTuple):
 
 def headers_of(limits: Sequence[Told]) -> list[tuple[bytes, bytes]]:
     """The headers for all limits of a request."""
-    names: list[str] = []
-    for rate, _ in limits:
+    counts: dict[str, int] = {}
+    policies, left = [], []
+    for rate, state in limits:
         name = str(rate)
-        again = sum(each == name or each.startswith(f"{name} #") for each in names)
-        names.append(f"{name} #{again + 1}" if again else name)  # a name tells them apart
-    policies = [f'"{name}";q={rate.amount};w={rate.seconds}' for name, (rate, _) in zip(names, limits, strict=True)]
-    left = [
-        f'"{name}";r={state.remaining};t={math.ceil(state.seconds)}'
-        for name, (_, state) in zip(names, limits, strict=True)
-    ]
+        count = counts[name] = counts.get(name, 0) + 1
+        if count > 1:  # a name tells them apart
+            name = f"{name} #{count}"
+        policies.append(f'"{name}";q={rate.amount};w={rate.seconds}')
+        left.append(f'"{name}";r={state.remaining};t={math.ceil(state.seconds)}')
     return [(POLICY, ", ".join(policies).encode()), (REMAINING, ", ".join(left).encode())]
 
 
