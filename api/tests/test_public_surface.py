@@ -43,6 +43,7 @@ def test_what_opa_offers() -> None:
         "Setup",
         "Signed",
         "TaskTooLargeError",
+        "audit",
         "call_hook",
         "call_hook_async",
         "config",
@@ -92,7 +93,18 @@ def test_the_names_of_the_original_module_are_those_of_opa(name: str) -> None:
 
 def test_the_commands() -> None:
     """A new one belongs in this list, and in the table of README.md."""
-    assert sorted(COMMANDS) == ["check", "config", "health", "keys", "plugins", "shell", "start", "tasks", "up"]
+    assert sorted(COMMANDS) == [
+        "audit",
+        "check",
+        "config",
+        "health",
+        "keys",
+        "plugins",
+        "shell",
+        "start",
+        "tasks",
+        "up",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

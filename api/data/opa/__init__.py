@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opa.access.actor import Actor, get_actor
+    from opa.access.audit import audit
     from opa.core.breaker import Breaker
     from opa.core.depends import Component
     from opa.core.drivers import Driver
@@ -70,6 +71,7 @@ __all__ = [
     "Setup",
     "Signed",
     "TaskTooLargeError",
+    "audit",
     "call_hook",
     "call_hook_async",
     "config",
@@ -113,6 +115,7 @@ _HOME = {
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",
     "TaskTooLargeError": "errors",
+    "audit": "access.audit",
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "settings.load",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from opa._util.printable import in_one_line
+from opa.cli.audited import audited
 from opa.cli.durations import duration
 from opa.cli.program import app
 
@@ -58,6 +59,7 @@ def create(
     manager = _manager()
     _refuse_known(name, _in_settings(manager))
     if in_settings:
+        _audited(manager, "keys.create", record, kept_in="settings")
         _print_setting(record, token)
         return
 
@@ -67,6 +69,7 @@ def create(
 
     _with_store(manager, lambda store: store.put(add))
     _print_key(record, token)
+    _audited(manager, "keys.create", record)
 
 
 @keys.command("list")
@@ -113,7 +116,9 @@ def rotate(
 
     manager = _manager()
     if name in (in_settings := _in_settings(manager)):
-        _print_setting(*renewed(in_settings[name]))
+        record, token = renewed(in_settings[name])
+        _audited(manager, "keys.rotate", record, kept_in="settings")
+        _print_setting(record, token)
         return
     token = ""
 
@@ -126,6 +131,7 @@ def rotate(
 
     record = _with_store(manager, lambda store: store.put(change))
     _print_key(record, token)
+    _audited(manager, "keys.rotate", record)
 
 
 @keys.command()
@@ -144,6 +150,17 @@ def revoke(name: Name) -> None:
     if not _with_store(manager, lambda store: store.remove(name)):
         raise OpaError(f"there is no API key '{name}'", hint="opa keys list shows those that there are")
     print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
+    audited(manager, "keys.revoke", name=name)
+
+
+def _audited(manager: PluginManager, what: str, record: KeyRecord, *, kept_in: str = "redis") -> None:
+    from opa.plugins.access_keys.records import as_text
+
+    expires = as_text(record.expires) if record.expires else NEVER
+    former = {"former_until": as_text(record.former_until)} if record.former_until else {}
+    audited(
+        manager, what, name=record.name, id=record.id, scopes=record.scopes, expires=expires, kept_in=kept_in, **former
+    )
 
 
 def _manager() -> PluginManager:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opa._util.printable import in_one_line
+from opa.cli.audited import audited
 from opa.cli.program import app
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which ones; `opa tasks dead` shows the ids.")]
 Every = Annotated[bool, typer.Option("--all", help="All of them.")]
 
+AUDITED_IDS = 100
+"""Ids of dead letters in an entry of the audit log, which has the number of all."""
+
 
 @tasks.command("list")
 def list_tasks(as_json: AsJson = False) -> None:
     """Show the tasks of the plugins: where each is written, its queue and its schedule."""
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
-
-    rows = task_rows(prepare(load_beside_up(quiet=True)))
+    rows = task_rows(_manager())
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -90,8 +91,9 @@ def _schedule_text(schedule: Any) -> str:
 def dead(as_json: AsJson = False) -> None:
     """Show the dead letters, oldest first, without removing them."""
     from opa.tasks.dead_letters.reader import dead_letters
+    from opa.tasks.required import task_application
 
-    with dead_letters(_application("opa tasks dead")) as held:
+    with dead_letters(task_application(_manager(), "opa tasks dead")) as held:
         letters = [one.letter for one in held]
     if as_json:
         print(json.dumps([asdict(letter) for letter in letters], indent=2, default=str))
@@ -145,21 +147,26 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
         settle: does it, and says why it did not.
     """
     from opa.tasks.dead_letters.reader import dead_letters
+    from opa.tasks.required import task_application
 
     wanted = set(_check_choice(ids, every))
     found: set[str] = set()
     stay: list[str] = []
-    settled = 0
+    settled: list[str] = []
+    manager = _manager()
     try:
-        with dead_letters(_application(command)) as held:
+        with dead_letters(task_application(manager, command)) as held:
             for one in _chosen(held, wanted, every):
                 found.add(one.letter.id)
                 if reason := _settled(one, settle):
                     stay.append(in_one_line(f"{one.letter.id} {one.letter.task} {reason}"))
                 else:
-                    settled += 1
+                    settled.append(one.letter.id)
     finally:
-        print(f"{done}: {settled}")
+        print(f"{done}: {len(settled)}")
+        if settled:
+            what = command.removeprefix("opa ").replace(" ", ".")
+            audited(manager, what, count=len(settled), ids=settled[:AUDITED_IDS])
     stay += [f"{in_one_line(missing)} is not among the dead letters" for missing in sorted(wanted - found)]
     for line in stay:
         typer.echo(line, err=True)
@@ -193,12 +200,11 @@ def _check_choice(ids: list[str] | None, every: bool) -> list[str]:
     return ids or []
 
 
-def _application(needed_by: str) -> TaskApplication:
+def _manager() -> PluginManager:
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up
-    from opa.tasks.required import task_application
 
-    return task_application(prepare(load_beside_up(quiet=True)), needed_by)
+    return prepare(load_beside_up(quiet=True))
 
 
 def _print_letters(letters: list[DeadLetter]) -> None:

@@ -365,6 +365,8 @@ class Settings(BaseModel):
     ]
     RATE_LIMITS: Annotated[dict[str, RateLimitRule], AfterValidator(_limited_places)]
     RATE_LIMITS_WITHOUT_REDIS: Annotated[Literal["local", "allow", "refuse"], BeforeValidator(_lower)]
+    AUDIT_LOG: Annotated[Literal["lines", "redis"], BeforeValidator(_lower)]
+    AUDIT_LOG_LENGTH: Count
     JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(_each_issuer_once)]
 
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]

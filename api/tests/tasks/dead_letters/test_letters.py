@@ -195,7 +195,10 @@ def test_named_letters_are_sent_again_and_the_others_stay(jobs: TaskProject) -> 
         refuse(app, 3)
         done = opa_tasks("retry", first, third, "nobody")
         assert (done.returncode, done.stdout) == (1, "sent again: 2\n")
-        assert done.stderr == "nobody is not among the dead letters\n"
+        assert done.stderr.endswith("\nnobody is not among the dead letters\n")
+        audited = json.loads(done.stderr.splitlines()[0])
+        assert (audited["logger"], audited["extra"]["what"]) == ("opa.audit", "tasks.retry")
+        assert (audited["extra"]["count"], set(audited["extra"]["ids"])) == (2, {first, third})
         assert [letter.id for letter in letters(app)] == [second]
         jobs.worker("-c 1")
         wait_until(lambda: sorted(runs(jobs)) == ["good 0", "good 2"])

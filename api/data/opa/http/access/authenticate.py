@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from opa._util.words import kind_of
 from opa.access.actor import Actor
+from opa.access.address import current_address, host_of
 from opa.access.authenticators import Authenticator, authenticators
 from opa.core.running import running_manager
 from opa.errors import RefusedCredentialError
@@ -58,6 +59,7 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     # Not the request: its body belongs to the route.
     actor = await asked.ask(HTTPConnection(connection.scope), members)
     current_actor.set(actor)
+    current_address.set(host_of(connection))
     return actor
 
 

@@ -1,0 +1,164 @@
+"""The audit log: who has changed what, when and from where: lines of the log and, by the settings, in redis too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from loguru import logger
+
+from opa._util.masking.secrets import MASK, looks_secret, mask_text
+from opa._util.printable import in_one_line
+from opa.access.address import current_address, host_of
+from opa.core.running import running_manager
+from opa.core.threads import on_loop
+from opa.errors import NotRunningError
+from opa.logging.actor import current_actor
+from opa.logging.lines import safe_repr
+from opa.logging.logger import log
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from loguru import Record
+    from starlette.requests import HTTPConnection
+
+    from opa.settings.load import Config
+
+COMPONENT: Final = "aioredis"
+"""The component in whose redis the entries are."""
+FIELD: Final = "entry"
+"""Of the redis stream: an entry as JSON."""
+TIME_LIMIT = 5.0
+"""Seconds in which redis must have taken an entry."""
+
+_NAME = "opa.audit"
+_LEVEL = "AUDIT"
+_NUMBER = 60  # above all others: no LOGLEVEL leaves it out
+_UNKNOWN = "unknown"
+_DEEPEST = 3
+"""Lists in lists; what is deeper is shown as a text."""
+
+Entry = Mapping[str, Any]
+
+
+def audit(what: str, *, who: str | None = None, request: HTTPConnection | None = None, **fields: Any) -> None:
+    """Write into the audit log that something was changed. It never raises, and waits for nothing.
+
+    Args:
+        what: was done, as `orders.delete`.
+        who: did it. By default it is the actor of the request, and outside of requests the user of the system.
+        request: for which this code runs; it says from where. Not needed where something has required an actor.
+        **fields: say more, by names of your own. What looks secret by its name or shape is masked.
+    """
+    entry = entry_of(what, who, request, fields)
+    write_line(entry)
+    try:
+        manager: Any = running_manager()
+    except NotRunningError:
+        return
+    if not is_in_redis(manager.config):
+        return
+    component = manager.optional_components.get(COMPONENT)
+    if component is None:
+        _warn(entry, f"component '{COMPONENT}' is not connected")
+        return
+
+    def tell(done: Future[Any]) -> None:
+        if done.cancelled():
+            _warn(entry, "the process stops")
+        elif (error := done.exception()) is not None:
+            _warn(entry, f"{type(error).__name__}: {error}")
+
+    try:
+        write = write_to_redis(component.get_instance(), manager.config, entry)
+        on_loop(write, component.breaker.loop).add_done_callback(tell)
+    except Exception as error:  # noqa: BLE001 - what is written about is done already
+        _warn(entry, f"{type(error).__name__}: {error}")
+
+
+def entry_of(
+    what: str, who: str | None = None, request: HTTPConnection | None = None, fields: Mapping[str, Any] | None = None
+) -> Entry:
+    """An entry: plain values, without secrets."""
+    address = current_address.get() if request is None else host_of(request)
+    actor = current_actor.get()
+    if who is None:
+        who = actor.id if actor is not None else _user() if address is None else _UNKNOWN
+    known = {
+        "who": _plain("", who),
+        "what": _plain("", what),
+        "when": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "from": socket.gethostname() if address is None else address or _UNKNOWN,
+    }
+    more = {name: _plain(name, value) for name, value in (fields or {}).items() if name not in known}
+    return known | more
+
+
+def write_line(entry: Entry) -> None:
+    """Write the entry into the log of the process, whatever its level."""
+
+    def complete(line: Record) -> None:
+        line["name"] = _NAME
+        line["extra"].update(entry)
+
+    with suppress(ValueError):  # it is known
+        logger.level(_LEVEL, no=_NUMBER, color="<bold>")
+    text = f"{entry['who']} from {entry['from']}: {entry['what']}"
+    logger.patch(complete).opt(depth=2).log(_LEVEL, in_one_line(text))
+
+
+def is_in_redis(config: Config) -> bool:
+    """Whether entries go to redis too."""
+    return bool(config.AUDIT_LOG == "redis")
+
+
+def stream_of(config: Config) -> str:
+    """The key of the redis stream."""
+    return f"opa:{config.PROJECT_ID or config.PROJECT_NAME}:audit"
+
+
+async def write_to_redis(client: Any, config: Config, entry: Entry) -> None:
+    """Add the entry to the stream, whose oldest ones make room.
+
+    Raises:
+        redis.RedisError: redis does not take it.
+        TimeoutError: it did not answer in time.
+    """
+    async with asyncio.timeout(TIME_LIMIT):
+        await client.xadd(stream_of(config), {FIELD: json.dumps(entry)}, maxlen=config.AUDIT_LOG_LENGTH)
+
+
+def _warn(entry: Entry, reason: str) -> None:
+    log.warning("an entry of the audit log ({}) is in the log alone, not in redis: {}", entry["what"], reason)
+
+
+def _user() -> str:
+    try:
+        import pwd
+
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):  # a container may run with a number that has no name
+        name = str(os.getuid()) if hasattr(os, "getuid") else _UNKNOWN
+    return f"{name}@{socket.gethostname()}"
+
+
+def _plain(name: str, value: Any, depth: int = 0) -> Any:
+    """`value` as JSON has it, without secrets."""
+    if value is None or isinstance(value, bool):
+        return value
+    if name and looks_secret(name):
+        return MASK
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_plain("", each, depth + 1) for each in value]
+    return mask_text(safe_repr(value))
