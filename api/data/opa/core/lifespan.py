@@ -90,7 +90,7 @@ class _Process:
                     continue
                 name = f"{setup.__module__}.{setup.__name__}"
                 try:
-                    with self._contributions_of(found):
+                    with self._contributions_of(found.plugin.name):
                         self._manager.status[name]["init"] = await run_setup(
                             setup, found.plugin.name, self._injectables
                         )
@@ -148,7 +148,7 @@ class _Process:
     async def _step(self, step: StepName, found: PluginObjects) -> bool:
         """Whether the plugin is still in."""
         try:
-            with self._contributions_of(found):
+            with self._contributions_of(found.plugin.name):
                 await self._run(step, found)
         except PluginError as error:
             await self.skip(found.plugin.name, error)
@@ -171,7 +171,8 @@ class _Process:
             if plugin is None and member not in self._manager.groups.members(group):  # skipped by an earlier one
                 continue
             try:
-                await self._runner.run(step, member.value, plugin=member.uri, limit=limit)
+                with self._contributions_of(plugin):
+                    await self._runner.run(step, member.value, plugin=member.uri, limit=limit)
             except PluginError as error:
                 if step == "shutdown":
                     failures.append(error)
@@ -183,8 +184,8 @@ class _Process:
         if failures:
             raise failures[0]
 
-    def _contributions_of(self, found: PluginObjects) -> AbstractContextManager[None]:
-        return nullcontext() if self._app is None else self._app.contributed_by(found.plugin.name)
+    def _contributions_of(self, plugin: str | None) -> AbstractContextManager[None]:
+        return nullcontext() if self._app is None or plugin is None else self._app.contributed_by(plugin)
 
     async def _stop_quietly(self, found: PluginObjects) -> None:
         try:

@@ -95,7 +95,7 @@ class Api(FastAPI):
         self.build_index()  # with what the plugins have added since the application was built
         self._mounted.watch(self._mount_points.current())
         async with AsyncExitStack() as started:
-            starter = LifespanStarter(self.manager, self._skip, started)
+            starter = LifespanStarter(self.manager, self._skip, self.contributed_by, started)
             for lifespan, plugin in list(self._contributions.lifespans):
                 await starter.start("a router", lifespan, self, plugin)
             entered = [lifespan for lifespan, _ in self._contributions.lifespans]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -26,15 +27,23 @@ class LifespanStarter:
         manager: the plugins.
         skip: skips a plugin that failed, or raises its error. What it has started ends with all others:
             task groups have to end in the reverse order of their start.
+        contributed_by: what a lifespan adds to the application while it starts belongs to its plugin, too.
         stack: of those that have started.
 
     Attributes:
         state: what they gave, together; of two with a key the first.
     """
 
-    def __init__(self, manager: PluginManager, skip: Skip, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        manager: PluginManager,
+        skip: Skip,
+        contributed_by: Callable[[str], AbstractContextManager[None]],
+        stack: AsyncExitStack,
+    ) -> None:
         self._manager = manager
         self._skip = skip
+        self._contributed_by = contributed_by
         self._stack = stack
         self.state: dict[str, Any] = {}
 
@@ -58,7 +67,8 @@ class LifespanStarter:
         limit = limits.limits["STARTUP"] if plugin is None else limits.limit(plugin, "STARTUP")
         whose = f"the lifespan of {what}" + (f" of plugin '{plugin}'" if plugin else "")
         try:
-            given = await self._started(whose, lifespan, app, limit)
+            with nullcontext() if plugin is None else self._contributed_by(plugin):
+                given = await self._started(whose, lifespan, app, limit)
         except PluginError as error:
             error.plugin = error.plugin or plugin
             if plugin is None:

@@ -184,6 +184,46 @@ def test_everything_can_be_closed(shop: Client, default: str, access: dict[str, 
         assert client.get("/readyz").status_code == 200
 
 
+LATE = """
+    from contextlib import asynccontextmanager
+
+    from fastapi.responses import PlainTextResponse
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from opa import get_router, register
+
+    @asynccontextmanager
+    async def lifespan(app):
+        app.mount("/by-lifespan", inner)
+        yield
+
+    router = get_router(lifespan=lifespan)
+
+    # As of a package that is no plugin.
+    plain = lambda request: PlainTextResponse("secret")
+    plain.__module__ = "somewhere"
+    inner = Starlette(routes=[Route("/orders", plain)])
+
+    async def ready(app):
+        app.mount("/by-ready", inner)
+
+    @register("startup")
+    async def adds_in_the_group(app):
+        app.mount("/by-group", inner)
+"""
+
+
+def test_what_a_plugin_adds_while_it_starts_is_its_own(shop: Client, routed: Project) -> None:
+    routed.plugin("late.py", LATE)
+    with shop(late="late:use") as client:
+        for path in ("/by-lifespan/orders", "/by-ready/orders", "/by-group/orders"):
+            assert client.get(path).status_code == 401, path
+    with shop(late="signed-in") as client:
+        for path in ("/by-lifespan/orders", "/by-ready/orders", "/by-group/orders"):
+            assert client.get(path, headers=RIGHT).text == "secret", path
+
+
 def test_a_plugin_can_be_opened_where_the_rest_is_closed(shop: Client) -> None:
     with shop("closed", other="open", **{"/docs": "open"}) as client:
         assert client.get("/hello").json() == "hello"
