@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -40,6 +41,11 @@ class Application:
         await receive()
         if path == "/late":
             await self.event.wait()
+        if path == "/refused":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"who", "more_body": True})
+            await send({"type": "websocket.http.response.body", "body": b" are you?"})
+            return
         await send({"type": "websocket.accept"})
         if path == "/large":
             await send({"type": "websocket.send", "bytes": bytes(LARGE)})
@@ -102,6 +108,23 @@ def test_a_handshake_after_an_answer_is_one_like_any_other(project: Project) -> 
             assert await reader.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
 
     uvloop.run(ask())
+
+
+def test_a_handshake_that_the_application_refuses_is_no_error_in_the_log(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask() -> bytes:
+        async with served(project.config(), Application()) as server:
+            reader, writer = await server.connect()
+            writer.write(get("/refused", *WEBSOCKET))
+            answer = await reader.read()
+            await until(lambda: not server.tasks())
+            return answer
+
+    answer = uvloop.run(ask())
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.endswith(b"\r\n\r\nwho are you?")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_websockets_whose_clients_are_gone_take_no_place_of_a_request(project: Project) -> None:

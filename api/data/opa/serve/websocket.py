@@ -96,6 +96,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: Sent) -> None:
         """Send a message; when it has accepted or closed the websocket, what has been held back may be taken in."""
         await super().send(message)
+        if self.close_sent:
+            # A handshake that is refused with an answer is complete too: uvicorn takes it for one that the application
+            # forgot, and logs an error that any client could cause.
+            self.handshake_complete = True
         if self._held:
             self._wait_for_turn()
 
