@@ -146,7 +146,7 @@ def test_a_key_in_the_settings_is_revoked_there(project: Project) -> None:
 
 
 def test_without_redis_keys_can_be_in_the_settings_alone(project: Project) -> None:
-    with pytest.raises(OpaError, match=r"'aioredis' is not loaded: LOAD is no\. .* --settings"):
+    with pytest.raises(OpaError, match=r"'aioredis' is not loaded: LOAD is no\. .*`opa up`.* --settings"):
         keys("create", "bot", "--expires", "1d")
     assert "keys of the settings alone: component 'aioredis'" in keys("list").stderr
 

@@ -211,7 +211,10 @@ def _with_store(
         raise ComponentUnavailableError(
             reason,
             component=COMPONENT,
-            hint="Without redis keys are in the settings: opa keys create NAME --settings prints what to put there",
+            hint=(
+                "Start redis: `opa up` in this folder does. Without redis, keys are kept in the settings: "
+                "opa keys create NAME --settings prints what to put there"
+            ),
         )
 
     return asyncio.run(run())
