@@ -31,7 +31,7 @@ PLUGIN = """
             self.ask()
 
         def ask(self):
-            with socket.create_connection((self.opts.HOST, int(self.opts.PORT)), timeout=2) as line:
+            with socket.create_connection((self.opts.HOST, int(self.opts.PORT)), timeout=4) as line:
                 return line.recv(100).decode()
 
     @router.get("/line")
@@ -133,5 +133,5 @@ def no_threads_taken(place: Place) -> None:
         wait_until(lambda: server.calls - before >= THREADS, what=lambda: f"{server.calls - before} wait\n{place.log}")
         plain = [status(place, "/plain") for _ in range(5)]
         assert {text for _, text, _ in plain} == {"plain"}, plain
-        assert max(seconds for _, _, seconds in plain) < 1, plain
+        assert max(seconds for _, _, seconds in plain) < 3, plain  # a thread that waits is free after 4
         assert {request.result()[0] for request in waiting} == {503}

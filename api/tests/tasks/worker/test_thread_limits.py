@@ -82,14 +82,18 @@ def app() -> Iterator[TaskApplication]:
     before.set_default()
 
 
+SOON = 2
+"""Seconds: a limit within which a busy machine calls a function, and that a test can wait for."""
+
+
 def test_an_asynchronous_task_is_left_to_its_own_limits(limits: ThreadLimits, app: TaskApplication) -> None:
     @app.task
     async def slow() -> str:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(SOON + 0.5)
         return "done"
 
     seen = SimpleNamespace()
-    with limits.of(limited(seen, soft=0.05, hard=0.1)):
+    with limits.of(limited(seen, soft=SOON, hard=SOON)):
         assert app.tasks[slow.name].apply(task_id=ID).get() == "done"
     assert (seen.timeouts, seen.is_ended) == ([], False)
 
@@ -100,7 +104,7 @@ class Slowly(Task[Any, Any]):
     abstract = True
 
     def on_success(self, *_: Any) -> None:
-        time.sleep(0.3)
+        time.sleep(SOON + 0.5)
 
 
 def test_a_task_whose_function_has_ended_has_no_limit_for_the_rest(limits: ThreadLimits, app: TaskApplication) -> None:
@@ -114,7 +118,7 @@ def test_a_task_whose_function_has_ended_has_no_limit_for_the_rest(limits: Threa
     task = app.task(slow, base=Slowly)
 
     seen = SimpleNamespace()
-    with limits.of(limited(seen, soft=0.05, hard=0.1)):
+    with limits.of(limited(seen, soft=SOON, hard=SOON)):
         assert app.tasks[task.name].apply(task_id=ID).get() == "done"
     assert (seen.timeouts, seen.is_ended) == ([], False)
 
