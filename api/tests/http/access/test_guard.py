@@ -241,6 +241,29 @@ def test_another_method_and_another_slash_are_of_the_same_plugin(shop: Client) -
         assert client.delete("/orders", headers=RIGHT).status_code == 405
 
 
+def test_files_are_closed_also_where_nothing_is_redirected_for_a_slash(shop: Client, routed: Project) -> None:
+    routed.plugin(
+        "open.py",
+        """
+        from fastapi import FastAPI
+        from opa import Setup, get_router
+
+        router = get_router()
+
+        @router.get("/site/{name}/")
+        def of_another_slash(name: str):
+            return "hello"
+
+        class Changes(Setup):
+            def run(self, app: FastAPI):
+                app.router.redirect_slashes = False
+        """,
+    )
+    with shop(shop="shop:use") as client:
+        assert client.get("/site/secret.txt").status_code == 401
+        assert client.get("/site/secret.txt/").json() == "hello"
+
+
 LEADING_THERE = [
     "/orders%0A",
     "/orders/%0A",

@@ -88,6 +88,24 @@ def test_a_path_that_can_be_read_as_an_open_one_is_not_open_for_that(path: str) 
     assert rule_for(path, {"shop"}, {"shop": "shop:use", "/open": "open"}).scopes == ("shop:use",)
 
 
+def test_a_path_that_ends_with_a_line_feed_is_held_to_every_rule() -> None:
+    """A mount then hands on another path than the one behind it."""
+    assert rule_for("/x/users\n", (), {"/x/x": "admin", "/y": "other"}).scopes == ("admin", "other")
+
+
+def test_only_as_much_of_a_long_path_is_looked_at_as_a_rule_can_have() -> None:
+    looked_at = []
+
+    class Watched(tuple[str, ...]):
+        def __getitem__(self, key: Any) -> Any:
+            looked_at.append(key)
+            return super().__getitem__(key)
+
+    rules = Rules({"/a": "open", "/a/b/c": "admin"}, "open")
+    assert rules.for_path(Watched(["a"] * 30_000)) == IS_OPEN
+    assert looked_at == [slice(3), slice(1)]
+
+
 def test_the_root_is_every_path() -> None:
     rules = {"/": "admin", "/public": "open"}
     assert [rule_for(path, (), rules) for path in ("/", "", "/x/y", "/public/y")] == [

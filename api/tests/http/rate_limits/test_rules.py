@@ -76,10 +76,18 @@ def test_a_path_is_limited_with_all_below_it(limited: Any) -> None:
 @pytest.mark.parametrize("path", ["/search/", "//search", "/./search", "/x/../search", "/%73earch", "/search/deep"])
 def test_a_path_that_is_written_otherwise_has_the_same_limit(path: str) -> None:
     rules = Rules({"/search": {"LIMIT": "1/minute", "BY": "address"}})
-    found = rules.for_request(path, set)
-    assert found is not None
-    assert found.name == "RATE_LIMITS./search"
-    assert rules.for_request("/searching", set) is None
+    assert [rule.name for rule in rules.for_request(path, set)] == ["RATE_LIMITS./search"]
+    assert not rules.for_request("/searching", set)
+
+
+@pytest.mark.parametrize("path", ["/files/free/../large", "/files/free/%2e%2e/large", "/files/free/..\\large"])
+def test_a_path_that_can_be_read_as_an_unlimited_one_is_limited_nevertheless(path: str) -> None:
+    for limited in ("/files", "shop", "*"):
+        rules = Rules(
+            {"/files/free": {"LIMIT": "unlimited", "BY": "actor"}, limited: {"LIMIT": "1/minute", "BY": "address"}}
+        )
+        found = rules.for_request(path, lambda: {"shop"})
+        assert f"RATE_LIMITS.{limited}" in [rule.name for rule in found if rule.rates]
 
 
 def test_a_plugin_is_limited_with_its_mounts_and_websockets(limited: Any) -> None:

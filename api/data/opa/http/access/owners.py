@@ -69,6 +69,8 @@ class Owners:
         return None if partial is None else (partial[0], _endpoint(*partial, scope))
 
     def _chosen_for_slash(self, scope: Scope) -> tuple[BaseRoute, object] | None:
+        if not self._app.router.redirect_slashes:
+            return None
         path: str = scope["path"]
         return self._chosen({**scope, "path": path.rstrip("/") if path.endswith("/") else f"{path}/"})
 

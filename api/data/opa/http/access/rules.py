@@ -67,7 +67,7 @@ class Rules:
     def __init__(self, access: Mapping[str, str | Iterable[str]], default: str) -> None:
         rules = {key: rule_from_setting(value) for key, value in access.items()}
         self.otherwise = rules.pop(EVERYTHING_ELSE, IS_OPEN if default == OPEN else IS_SIGNED_IN)
-        self.by_path = {segments_of(key): rule for key, rule in rules.items() if key.startswith("/")}
+        self.by_path = Paths({segments_of(key): rule for key, rule in rules.items() if key.startswith("/")})
         self.by_plugin = {key: rule for key, rule in rules.items() if not key.startswith("/")}
 
     @classmethod
@@ -97,13 +97,15 @@ class Rules:
             plugins: gives the names of those whose route it is; called only where the path does not decide.
         """
         found = [self.for_path(reading) for reading in readings(path)]
+        if path.endswith("\n"):  # what is behind a mount may then see another path, see Starlette's `Mount.matches`
+            found += self.by_path.values()
         if None in found:
             found.append(self._for_plugins(plugins() if self.by_plugin else ()))
         return strictest(rule for rule in found if rule is not None)
 
     def for_path(self, segments: Segments) -> Rule | None:
         """The rule for the longest path that `segments` are, or are below; None where there is none."""
-        return longest(self.by_path, segments)
+        return self.by_path.longest(segments)
 
     def _for_plugins(self, plugins: Collection[str]) -> Rule:
         if not plugins:
@@ -123,12 +125,17 @@ def check_plugins(setting: str, names: Iterable[str], known: Collection[str]) ->
         raise SettingsError("; ".join(mistakes), where=f"setting {setting}", mistakes=mistakes)
 
 
-def longest(by_path: Mapping[Segments, RuleOfPath], segments: Segments) -> RuleOfPath | None:
-    """What stands for the longest path that `segments` are, or are below; None where there is none."""
-    if not by_path:
-        return None
-    lengths = range(len(segments), -1, -1)
-    return next((rule for count in lengths if (rule := by_path.get(segments[:count]))), None)
+class Paths(dict[Segments, RuleOfPath]):
+    """What stands for some paths, and for all that is below them."""
+
+    def __init__(self, by_path: Mapping[Segments, RuleOfPath]) -> None:
+        super().__init__(by_path)
+        self._lengths = sorted({len(path) for path in by_path}, reverse=True)
+
+    def longest(self, segments: Segments) -> RuleOfPath | None:
+        """What stands for the longest path that `segments` are, or are below; None where there is none."""
+        # Only as long as a path here can be: a client may send one of 30,000 segments.
+        return next((rule for count in self._lengths if (rule := self.get(segments[:count])) is not None), None)
 
 
 def segments_of(path: str) -> Segments:

@@ -51,8 +51,9 @@ class RateLimits:
                 message = {**message, "headers": [*(message.get("headers") or ()), *headers_of(limiting.told)]}
             return send(message)
 
-        rule = self._rules.for_request(get_route_path(scope), partial(self._owners.of, scope))
-        if rule is not None and rule.rates:
+        for rule in self._rules.for_request(get_route_path(scope), partial(self._owners.of, scope)):
+            if not rule.rates:
+                continue
             by: By = self._plugin_of if rule.by == "plugin" else rule.by
             try:
                 await limiting.take(HTTPConnection(scope), rule.name, rule.rates, by)

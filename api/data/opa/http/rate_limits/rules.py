@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opa._util.rates import Rate, rates_in
-from opa.http.access.rules import check_plugins, longest, readings, segments_of
+from opa.http.access.rules import Paths, check_plugins, readings, segments_of
 from opa.http.rate_limits.callers import Kind
 from opa.settings.access import EVERYTHING_ELSE
 from opa.settings.schema import UNLIMITED
@@ -36,7 +36,7 @@ class Rules:
     def __init__(self, setting: Mapping[str, Mapping[str, Any]]) -> None:
         rules = {key: _rule(key, entry) for key, entry in setting.items()}
         self._otherwise = rules.pop(EVERYTHING_ELSE, None)
-        self._by_path = {segments_of(key): rule for key, rule in rules.items() if key.startswith("/")}
+        self._by_path = Paths({segments_of(key): rule for key, rule in rules.items() if key.startswith("/")})
         self.by_plugin = {key: rule for key, rule in rules.items() if not key.startswith("/")}
 
     def check_plugins(self, known: Collection[str]) -> None:
@@ -47,22 +47,22 @@ class Rules:
         """
         check_plugins("RATE_LIMITS", self.by_plugin, known)
 
-    def for_request(self, path: str, plugins: Callable[[], Collection[str]]) -> Rule | None:
-        """The rule for a request; None where there is none.
+    def for_request(self, path: str, plugins: Callable[[], Collection[str]]) -> Sequence[Rule]:
+        """The rules for a request; mostly one, or none.
 
         Args:
-            path: as it is routed. It may be read in more than one way: the first that has a rule counts.
+            path: as it is routed. It may be read in more than one way: it is counted by the rule of each.
             plugins: gives the names of those whose route it is; called only where the path does not decide.
         """
+        found: list[Rule | None] = [None]
         if self._by_path:
-            for reading in readings(path):
-                if found := longest(self._by_path, reading):
-                    return found
-        if self.by_plugin:
-            for name in sorted(plugins()):
-                if name in self.by_plugin:
-                    return self.by_plugin[name]
-        return self._otherwise
+            found = [self._by_path.longest(reading) for reading in readings(path)]
+        if None in found:
+            found.append(self._for_plugins(plugins() if self.by_plugin else ()))
+        return [rule for rule in dict.fromkeys(found) if rule is not None]
+
+    def _for_plugins(self, plugins: Collection[str]) -> Rule | None:
+        return next((self.by_plugin[name] for name in sorted(plugins) if name in self.by_plugin), self._otherwise)
 
 
 def _rule(key: str, entry: Mapping[str, Any]) -> Rule:
