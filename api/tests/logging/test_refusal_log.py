@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from opa.logging.logger import log
-from opa.logging.refusal_log import INTERVAL, Refusals
+from opa.logging.refusal_log import INTERVAL, MOST_KINDS, OTHERS, Refusals
 
 
 @pytest.fixture
@@ -37,3 +37,20 @@ def test_the_first_of_a_kind_is_said_at_once_and_the_others_together(
     now += INTERVAL
     refusals.note("too large")
     assert lines[3:] == ["refused: too large"]
+
+
+def test_reasons_that_a_client_makes_up_fill_neither_the_log_nor_the_memory(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    refusals = Refusals()
+    for number in range(10 * MOST_KINDS):
+        refusals.note(f"badge {number}")
+    assert len(lines) == MOST_KINDS + 1
+    assert lines[-1] == f"refused: {OTHERS}"
+    now += INTERVAL
+    refusals.note("too large")
+    assert lines[-1] == "refused: too large"
+    refusals.say_rest()
+    assert lines[-1] == f"refused: {OTHERS} ({9 * MOST_KINDS - 1} times since the last such line)"

@@ -8,6 +8,9 @@ from opa.logging.logger import log
 
 INTERVAL = 10.0
 """Seconds between two lines of a kind."""
+MOST_KINDS = 200
+"""That are told apart within them: an authenticator of a plugin may say in its reason what the client has sent."""
+OTHERS = "requests, for too many different reasons to tell each"
 
 
 class Refusals:
@@ -23,14 +26,23 @@ class Refusals:
         Args:
             kind: what, and by which setting, in words; nothing that a client has sent.
         """
+        now = time.monotonic()
+        if kind not in self._next and len(self._next) >= MOST_KINDS:
+            self._forget_said(now)
+            if len(self._next) >= MOST_KINDS:
+                kind = OTHERS
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._say(kind, time.monotonic())
+        self._say(kind, now)
 
     def say_rest(self) -> None:
         """Say what has been counted since the last line, where it is time; called now and then."""
         now = time.monotonic()
         for kind in list(self._counts):
             self._say(kind, now)
+
+    def _forget_said(self, now: float) -> None:
+        for kind in [kind for kind, then in self._next.items() if then <= now and kind not in self._counts]:
+            del self._next[kind]
 
     def _say(self, kind: str, now: float) -> None:
         if now < self._next.get(kind, 0.0):

@@ -364,6 +364,16 @@ def test_a_wrong_key_takes_the_same_steps_whether_its_id_is_known_or_not(monkeyp
     assert [asyncio.run(steps(each)) for each in (stored.id, in_settings.id, "0" * 12)] == [(1, 4)] * 3
 
 
+def test_the_reason_in_the_log_has_the_id_of_a_key_that_there_is_and_of_no_other() -> None:
+    """Or else each request with an id made up would have a line of its own."""
+    stored, _ = new_key("bot", [], None, NOW)
+    check = key_check(kept=Kept(stored))
+    for key_id, is_said in ((stored.id, True), ("0" * 12, False)):
+        with pytest.raises(RefusedCredentialError) as refused:
+            asyncio.run(check.actor(new_token(key_id)))
+        assert (key_id in str(refused.value)) is is_said
+
+
 def test_a_right_key_is_asked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     record, token = new_key("bot", [], None, NOW)
     ticks = 1000.0

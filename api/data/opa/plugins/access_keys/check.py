@@ -90,7 +90,9 @@ class KeyCheck:
             record = NOBODY if store is None else await store.find(key_id)
             end = record.end_of(given)
         if end is None:
-            raise RefusedCredentialError(f"the API key {key_id} is not known, or its secret is wrong")
+            # Without the id of one that is not known: a client may send another with each request.
+            whose = "an API key" if record is NOBODY else f"the API key '{record.name}' ({key_id})"
+            raise RefusedCredentialError(f"{whose} is not known, or its secret is wrong")
         if now >= end:
             raise RefusedCredentialError(f"the API key '{record.name}' ({key_id}) has expired, or was rotated")
         actor = Actor(f"key:{record.name}", "key", frozenset(record.scopes), {"key_id": key_id})
