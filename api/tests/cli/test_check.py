@@ -52,10 +52,11 @@ def test_celery_is_imported_where_a_plugin_has_a_task(
 
 
 def test_a_project_without_mistakes_is_ok(project: Project) -> None:
-    project.plugin("hello.py", "from opa import get_router\nrouter = get_router()")
+    project.plugin("hello.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/hello')(print)")
+    project.plugin("util.py", "")
     result = check()
     assert result.returncode == 0
-    assert result.stdout.startswith("ok: ")
+    assert result.stdout == "ok: 2 plugins loaded (hello, util); 1 route, 0 tasks\n"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,8 @@ def test_a_broken_plugin_that_a_start_skips_is_named_and_a_variable_makes_it_a_f
     result = check()
 
     assert result.returncode == 0
-    assert " skipped (broken: broken)\n" in result.stdout
+    assert " 1 skipped (broken); " in result.stdout
+    assert result.stdout.endswith("; broken: broken\n")
     assert "plugin 'broken' does not import" in result.stderr
     assert check(OPA_PLUGIN_FAILURE="fail").returncode == 1
 

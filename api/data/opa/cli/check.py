@@ -70,6 +70,7 @@ def _check(*, as_json: bool) -> Api:
     from opa.bootstrap import prepare
     from opa.checks import findings_in_application, findings_in_plugins
     from opa.cli.beside_up import load_beside_up
+    from opa.core.overview import overview
     from opa.http.builder import build_app
     from opa.http.openapi.build import build
 
@@ -83,12 +84,13 @@ def _check(*, as_json: bool) -> Api:
     _look_for_types(application)
     if application.openapi_url:
         build(application)
-    loaded = len(manager.registry.objects)
-    skipped = len(manager.decisions) + len(manager.refused) - loaded
-    broken = f" (broken: {', '.join(manager.roster.skipped)})" if manager.roster.skipped else ""
-    told = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     if not as_json:
-        print(f"ok: {loaded} plugins loaded, {skipped} skipped{broken}{told}")
+        told = [overview(manager, application.count_plugin_routes())]
+        if manager.roster.skipped:
+            told.append(f"broken: {', '.join(manager.roster.skipped)}")
+        if warnings:
+            told.append(f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}")
+        print(in_one_line(f"ok: {'; '.join(told)}"))
     return application
 
 
