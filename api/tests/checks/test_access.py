@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from opa.checks import warn_of_findings
-from opa.checks.access import nobody_can_sign_in, paths_without_route
+from opa.checks.access import nobody_can_sign_in, paths_without_route, webhooks_that_need_an_actor
 from tests.http.access.badges import BADGES
 from tests.project import Project
 
@@ -30,6 +30,22 @@ CLOSED = """
 
     @router.get("/closed")
     def closed(): pass
+"""
+
+HOOKS = """
+    from opa import Requires, Signed, get_router
+
+    router = get_router()
+    signed = Signed("github", secret="known to both")
+
+    @router.post("/hook", dependencies=[signed])
+    def hook(): pass
+
+    @router.post("/both", dependencies=[Requires(), signed])
+    def both(): pass
+
+    @router.post("/order")
+    def order(): pass
 """
 
 
@@ -87,3 +103,21 @@ def test_a_start_tells_once_that_nobody_can_sign_in(
 def test_where_nothing_is_required_nothing_is_told(project: Project) -> None:
     project.plugin("routes.py", ROUTES)
     assert list(nobody_can_sign_in(project.app())) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, []),
+        ({"ACCESS_DEFAULT": "closed"}, ["/hook"]),
+        ({"ACCESS": {"hooks": "signed-in"}}, ["/hook"]),
+        ({"ACCESS_DEFAULT": "closed", "ACCESS": {"/hook": "open"}}, []),
+        ({"ACCESS": {"/hook": "signed-in"}}, []),
+    ],
+)
+def test_a_webhook_that_the_settings_close_to_its_sender_is_reported(
+    project: Project, settings: Any, told: list[str]
+) -> None:
+    project.plugin("hooks.py", HOOKS)
+    project.settings(**settings)
+    assert [finding.problem.split()[2] for finding in webhooks_that_need_an_actor(project.app())] == told

@@ -59,7 +59,7 @@ def test_opa_check_has_a_line_for_each_and_is_content(mistaken: Project) -> None
     for line, part in zip(lines, [*PARTS_OF_PLUGINS, PART_OF_APPLICATION], strict=True):
         assert part in line
     assert done.stdout.startswith("ok: ")
-    assert done.stdout.endswith(", 4 warnings\n")
+    assert done.stdout.endswith("; 4 warnings\n")
 
 
 def test_opa_check_tells_them_also_where_the_log_has_errors_alone(mistaken: Project) -> None:

@@ -61,7 +61,7 @@ def _findings_in_tasks(manager: PluginManager) -> Iterator[Finding]:
 
 def findings_in_application(app: Api) -> Iterator[Finding]:
     """What can be told of an application that is built and not started; it looks at each route."""
-    from opa.checks.access import nobody_can_sign_in, paths_without_route
+    from opa.checks.access import nobody_can_sign_in, paths_without_route, webhooks_that_need_an_actor
     from opa.checks.code import Code
     from opa.checks.components import unknown_components_in_routes
     from opa.checks.decorators import decorators_without_parentheses
@@ -85,6 +85,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     yield from unknown_components_in_routes(app)
     yield from nobody_can_sign_in(app)
     yield from paths_without_route(app)
+    yield from webhooks_that_need_an_actor(app)
     yield from unused_middleware(app, code)
     yield from sent_functions(code)
 

@@ -57,6 +57,33 @@ def paths_without_route(app: Api) -> Iterator[Finding]:
             )
 
 
+def webhooks_that_need_an_actor(app: Api) -> Iterator[Finding]:
+    """A finding for each route with `Signed` that the settings close to a sender that does nothing but sign.
+
+    Not where a path in ACCESS or the code says so: then it is meant.
+    """
+    rules = app.access_rules
+    if rules is None or "opa.http.webhooks.signed" not in sys.modules:  # or else no route can have one
+        return
+    from opa.http.access.documented import calls_in, required_in
+    from opa.http.access.rules import segments_of
+    from opa.http.webhooks.signed import SignedBody
+
+    rule = app.access_rules_of_routes()
+    for route, _ in app.routes_with_routers():
+        if not isinstance(route, APIRoute) or rules.for_path(segments_of(route.path)) is not None:
+            continue
+        if rule(route.path, route.endpoint).is_open or any(required_in(route.dependant)):
+            continue
+        if any(isinstance(call, SignedBody) for call in calls_in(route.dependant)):
+            yield Finding(
+                f"the route {route.path} is for signed requests, and the settings require an actor as well: a sender "
+                "that has no API key is answered 401",
+                where=where_is_function(route.endpoint),
+                hint="Say in ACCESS that its path is open, or where this is meant, add Requires to the route",
+            )
+
+
 def _may_serve(route: BaseRoute, path: Segments) -> bool:
     """Whether a route may answer at `path`, or below it."""
     declared = getattr(route, "path", None)

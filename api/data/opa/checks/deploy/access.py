@@ -48,12 +48,7 @@ def open_routes(deployment: Deployment) -> Iterator[Finding]:
 
 def _has_security(dependant: Any) -> bool:
     """Whether a route has a dependency that asks for a credential of any kind."""
+    from opa.http.access.documented import calls_in
     from opa.http.access.requires import RequiredActor
 
-    waiting = [] if dependant is None else [dependant]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found.call, RequiredActor | SecurityBase):
-            return True
-        waiting.extend(found.dependencies)
-    return False
+    return any(isinstance(call, RequiredActor | SecurityBase) for call in calls_in(dependant))

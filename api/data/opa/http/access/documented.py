@@ -53,11 +53,17 @@ class SecurityOfRoutes:
 
 def required_in(dependant: Any) -> Iterator[Rule]:
     """What each `Requires(…)` among the dependencies of a route requires."""
+    for call in calls_in(dependant):
+        if isinstance(call, RequiredActor):
+            yield Rule(False, call.scopes)
+
+
+def calls_in(dependant: Any) -> Iterator[object]:
+    """What FastAPI calls for a route and for each of its dependencies; nothing where it knows none."""
     waiting = [dependant]
     while waiting:
         found = waiting.pop()
         if found is None:
             continue
-        if isinstance(found.call, RequiredActor):
-            yield Rule(False, found.call.scopes)
+        yield found.call
         waiting.extend(reversed(found.dependencies))
