@@ -221,6 +221,28 @@ def test_without_any_keys_the_issuer_is_asked_every_five_seconds(keys: Any, sour
     run(test)
 
 
+def test_requests_do_not_pile_up_before_an_issuer_that_does_not_answer_again(
+    keys: Any, source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        source.is_away = True
+        with pytest.raises(ComponentUnavailableError):
+            await keys.find(FIRST.kid, "RS256")
+        monkeypatch.setattr("opa.plugins.access_jwt.jwks.PATIENCE", 0.01)
+        source.may_answer.clear()
+        clock.now += 5
+        for _ in range(3):
+            with pytest.raises(ComponentUnavailableError):
+                await keys.find(FIRST.kid, "RS256")
+        monkeypatch.setattr("opa.plugins.access_jwt.jwks.PATIENCE", 240)
+        source.is_away = False
+        source.may_answer.set()
+        assert await is_known(keys, FIRST)
+        assert source.fetches == 2
+
+    run(test)
+
+
 def test_a_request_that_is_given_up_ends_the_fetch_for_no_other(keys: Any, source: Source) -> None:
     async def test() -> None:
         source.may_answer.clear()

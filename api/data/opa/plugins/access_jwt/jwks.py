@@ -23,6 +23,9 @@ BETWEEN_FETCHES = 30.0
 """Seconds from one fetch to the next, though tokens with unknown keys arrive."""
 WITHOUT_KEYS = 5.0
 """The same as long as there are no keys, and every request is answered 503."""
+PATIENCE = 1.0
+"""Seconds for which a request waits for an issuer that did not answer the last time. Anyone can send a request that
+does, so they must not add up."""
 
 
 class RemoteKeys:
@@ -75,12 +78,15 @@ class RemoteKeys:
         return self._keys
 
     async def _fetched_again(self, interval: float) -> bool:
-        """Fetch them, or wait for whoever does; false where that was done just now."""
+        """Fetch them, or wait for whoever does; false where that was done just now, or takes too long."""
         task = self._start(interval)
         if task is None:
             return False
-        await asyncio.shield(task)  # it is not only this request that waits for it
-        return True
+        # Without an end to the task: it is not only this request that waits for it.
+        done, _ = await asyncio.wait([task], timeout=PATIENCE if self._has_failed else None)
+        for each in done:
+            each.result()
+        return bool(done)
 
     def _start(self, interval: float) -> asyncio.Task[None] | None:
         loop = asyncio.get_running_loop()
