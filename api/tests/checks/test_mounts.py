@@ -69,6 +69,31 @@ def test_a_mount_that_dependencies_of_its_router_do_not_protect_is_reported(proj
     assert "what plugin 'a' mounts at /sub is served without the dependencies of its router" in str(finding)
 
 
+def test_a_route_of_starlette_that_dependencies_of_its_router_do_not_protect_is_reported(project: Project) -> None:
+    project.plugin(
+        "a.py",
+        """
+        from fastapi import APIRouter, Depends
+        from opa import get_router
+
+        def plain(request): ...
+        async def socket(websocket): ...
+
+        router = get_router(dependencies=[Depends(lambda: 1)])
+        inner = APIRouter()
+        inner.add_route("/plain", plain)
+        router.include_router(inner, prefix="/in")
+        router.add_websocket_route("/socket", socket)
+
+        @router.get("/protected")
+        def protected(): ...
+        """,
+    )
+    problems = [finding.problem for finding in mounts_without_dependencies(project.app())]
+    assert [problem.partition(" at ")[2].split()[0] for problem in problems] == ["/in/plain", "/socket"]
+    assert all("what plugin 'a' adds at" in problem for problem in problems)
+
+
 def test_a_mount_in_a_router_without_dependencies_is_not_reported(project: Project) -> None:
     project.plugin("a.py", INNER)
     assert list(mounts_without_dependencies(project.app())) == []

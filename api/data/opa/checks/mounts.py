@@ -1,13 +1,14 @@
-"""Applications that are mounted in a router, of which they have less than the router's routes have."""
+"""Applications that are mounted in a router, and routes of Starlette: they have less of it than its other routes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from fastapi import APIRouter
-from starlette.routing import Mount
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from opa._compat.fastapi.inclusion import dependencies_of, prefix_of, router_in
 from opa.checks.finding import Finding
@@ -26,12 +27,14 @@ class _Mounted:
         served: its path.
         meant: its path if the prefix of its router applied.
         has_dependencies: whether the routes beside it have dependencies of their router.
+        is_route: whether it is a route of Starlette, and no mount.
     """
 
     found: PluginObjects
     served: str
     meant: str
     has_dependencies: bool
+    is_route: bool = False
 
 
 def mounts_without_prefix(app: Api) -> Iterator[Finding]:
@@ -49,16 +52,21 @@ def mounts_without_prefix(app: Api) -> Iterator[Finding]:
 
 
 def mounts_without_dependencies(app: Api) -> Iterator[Finding]:
-    """A finding for each mount in a router that has dependencies, as for a signature: FastAPI runs none for a mount."""
+    """A finding for each mount in a router that has dependencies, as for a signature, and each route of Starlette.
+
+    FastAPI runs them for its own routes alone.
+    """
     for mount in _all_mounts(app):
         if mount.has_dependencies:
             plugin = mount.found.plugin
             yield Finding(
-                f"what plugin '{plugin.name}' mounts at {mount.served} is served without the dependencies of its"
-                " router, which apply to routes alone: they do not protect it",
+                f"what plugin '{plugin.name}' {'adds' if mount.is_route else 'mounts'} at {mount.served} is served"
+                " without the dependencies of its router: they apply to routes of FastAPI alone, and do not protect it",
                 plugin=plugin.name,
                 where=str(plugin.file.file),
-                hint="Give the mounted application these dependencies, or mount it in a router that has none",
+                hint="Add it with a decorator of the router, such as @router.get, or to a router that has none"
+                if mount.is_route
+                else "Give the mounted application these dependencies, or mount it in a router that has none",
             )
 
 
@@ -83,3 +91,10 @@ def _mounts(found: PluginObjects, router: APIRouter, before: str, *, has_depende
             is_meant = f"{route.path}/".startswith(f"{router.prefix}/")
             meant = served if is_meant else before + router.prefix + route.path
             yield _Mounted(found, served, meant, has_dependencies)
+        elif _is_of_starlette(route):
+            served = before + route.path
+            yield _Mounted(found, served, served, has_dependencies, is_route=True)
+
+
+def _is_of_starlette(route: BaseRoute) -> TypeGuard[Route | WebSocketRoute]:
+    return isinstance(route, Route | WebSocketRoute) and not isinstance(route, APIRoute | APIWebSocketRoute)
