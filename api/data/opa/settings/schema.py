@@ -26,6 +26,7 @@ from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
 from opa.settings import access_keys, jwt_issuers
 from opa.settings import hosts as settings_hosts
+from opa.settings import users as settings_users
 from opa.settings.quoting import QuotingError
 
 ALIASES = {"PTVSD": "DEBUGPY"}
@@ -127,6 +128,7 @@ HeaderOrNone = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidat
 Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
 ListenedOn = Annotated[str, Field(min_length=1), AfterValidator(settings_hosts.listened_on)]
+PagePath = Annotated[str, AfterValidator(settings_users.page_path)]
 Moment = Annotated[str, BeforeValidator(access_keys.moment)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
@@ -276,6 +278,13 @@ def _each_issuer_once(values: list[JwtIssuer]) -> list[JwtIssuer]:
     return values
 
 
+class User(_UpperKeys):
+    """One of USERS."""
+
+    PASSWORD: Annotated[str, AfterValidator(settings_users.password_hash)]
+    SCOPES: Annotated[list[Annotated[str, AfterValidator(access_keys.scope)]], BeforeValidator(split_list)] = []
+
+
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
@@ -369,6 +378,12 @@ class Settings(BaseModel):
     AUDIT_LOG_LENGTH: Count
     JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(_each_issuer_once)]
 
+    USERS: dict[Annotated[str, AfterValidator(access_keys.name)], User]
+    SIGN_IN_URL: PagePath
+    SIGN_OUT_URL: PagePath
+    SESSION_IDLE_TIMEOUT: Annotated[Seconds, Field(ge=60)]
+    SESSION_LIFETIME: Annotated[Seconds, Field(ge=60)]
+
     OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(_component_keys_in_any_case)]
     TASK_DRIVERS: TextList
     COMPONENT_DNS_TIMEOUT: Seconds
@@ -448,6 +463,11 @@ class Settings(BaseModel):
             raise ValueError("should be null too, since OPENAPI_URL is null and the page is made from that")
         return value
 
+    @field_validator("SIGN_OUT_URL")
+    @classmethod
+    def _beside_the_page(cls, value: str, info: ValidationInfo) -> str:
+        return settings_users.sign_out_path(value, info.data.get("SIGN_IN_URL"))
+
     @field_validator("ALLOW_CREDENTIALS")
     @classmethod
     def _not_for_everybody(cls, value: bool, info: ValidationInfo) -> bool:
@@ -500,7 +520,7 @@ LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation ==
 
 _TOGETHER = frozenset(
     name for validator in Settings.__pydantic_decorators__.field_validators.values() for name in validator.info.fields
-) | {"OPENAPI_URL", "ALLOW_ORIGINS", "CELERY_TASK_TIME_LIMIT"}
+) | {"OPENAPI_URL", "ALLOW_ORIGINS", "CELERY_TASK_TIME_LIMIT", "SIGN_IN_URL"}
 """Settings of which one says what another may be."""
 _SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, get_args(SecondsOrNone)[0]))
 
@@ -544,4 +564,4 @@ def is_mapping_setting(name: str) -> bool:
     return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
 
 
-_MAPPINGS_OF_MAPPINGS = frozenset({"ACCESS_KEYS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"})
+_MAPPINGS_OF_MAPPINGS = frozenset({"ACCESS_KEYS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"})

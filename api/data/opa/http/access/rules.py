@@ -62,18 +62,24 @@ class Rules:
         by_plugin: for the names of plugins.
         by_path: for paths, which are tuples of segments.
         otherwise: for what has none.
+        always_open: paths that are open whatever the others say, and nothing below them: where one signs in.
     """
 
-    def __init__(self, access: Mapping[str, str | Iterable[str]], default: str) -> None:
+    def __init__(
+        self, access: Mapping[str, str | Iterable[str]], default: str, always_open: Iterable[str] = ()
+    ) -> None:
         rules = {key: rule_from_setting(value) for key, value in access.items()}
         self.otherwise = rules.pop(EVERYTHING_ELSE, IS_OPEN if default == OPEN else IS_SIGNED_IN)
         self.by_path = Paths({segments_of(key): rule for key, rule in rules.items() if key.startswith("/")})
         self.by_plugin = {key: rule for key, rule in rules.items() if not key.startswith("/")}
+        self.always_open = frozenset(map(segments_of, always_open))
+        self._lengths_of_open = frozenset(map(len, self.always_open))
 
     @classmethod
     def from_config(cls, config: Config) -> Rules | None:
         """Those of the settings; None where they leave everything open."""
-        rules = cls(config.ACCESS, config.ACCESS_DEFAULT)
+        always_open = (config.SIGN_IN_URL, config.SIGN_OUT_URL) if config.USERS else ()
+        rules = cls(config.ACCESS, config.ACCESS_DEFAULT, always_open)
         return rules if rules.require_anything else None
 
     @property
@@ -105,6 +111,9 @@ class Rules:
 
     def for_path(self, segments: Segments) -> Rule | None:
         """The rule for the longest path that `segments` are, or are below; None where there is none."""
+        # By the length first: a path may be very long.
+        if len(segments) in self._lengths_of_open and segments in self.always_open:
+            return IS_OPEN
         return self.by_path.longest(segments)
 
     def _for_plugins(self, plugins: Collection[str]) -> Rule:

@@ -1,0 +1,90 @@
+"""`opa passwd`: hashes the password of somebody who is to sign in, for the setting USERS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from opa.cli.program import app
+
+SETTING = "USERS"
+
+
+@app.command()
+def passwd(
+    name: Annotated[str, typer.Argument(help="Who signs in with it.")],
+    scopes: Annotated[
+        list[str] | None, typer.Option("--scope", help="What the person may do, such as docs:read; once for each.")
+    ] = None,
+) -> None:
+    """Ask for a password, and print what to put into the settings: its hash, which no one can sign in with.
+
+    The password is asked for twice, and not shown. From a pipe or a file one line is read.
+    """
+    name, allowed = _checked_name(name), _scopes(scopes or [])
+    hashed = _hashed(_asked() if _is_terminal() else _read())
+    typer.echo(f"default:\n  {SETTING}:\n    {name}:\n      PASSWORD: {json.dumps(hashed)}")
+    typer.echo(f"      SCOPES: {json.dumps(allowed)}")
+    typer.echo(
+        "Put this into a settings file, and restart the api. Who has signed in as this user so far has to do so again.",
+        err=True,
+    )
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _asked() -> str:
+    given: str = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+    return given
+
+
+def _read() -> str:
+    from opa.errors import OpaError
+
+    text = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    if "\n" in text:
+        raise OpaError("the password has more than one line", hint="Give it in one line on standard input")
+    return text
+
+
+def _hashed(password: str) -> str:
+    from importlib.util import find_spec
+
+    from opa.errors import OpaError
+
+    if find_spec("argon2") is None:
+        raise OpaError(
+            "opa passwd needs the package argon2-cffi, which is not installed",
+            hint="Install it: pip install 'opa-stack[sessions]'",
+        )
+    from opa.plugins.access_sessions.passwords import hash_of
+
+    try:
+        return hash_of(password)
+    except ValueError as error:
+        raise OpaError(
+            str(error), hint="Several words that have nothing to do with one another are a good one"
+        ) from None
+
+
+def _checked_name(name: str) -> str:
+    from opa.settings import access_keys
+
+    try:
+        return access_keys.name(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="NAME") from None
+
+
+def _scopes(given: list[str]) -> list[str]:
+    from opa.settings import access_keys
+
+    try:
+        return [access_keys.scope(scope) for each in given for scope in each.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--scope") from None

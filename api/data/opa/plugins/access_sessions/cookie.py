@@ -1,0 +1,81 @@
+"""The cookie that a browser keeps of a session: its id, and nothing else."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from opa import RefusedCredentialError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+NAME = "__Host-opa-session"
+"""By this beginning a browser takes it over TLS alone, from this very host, and not from one beside or below it."""
+PLAIN_NAME = "opa-session"
+"""Without TLS, on the machine of who works on the project. With TLS nobody reads it."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_DEVELOPMENT = "dev"
+
+
+def is_encrypted(connection: HTTPConnection) -> bool:
+    """Whether the browser is connected over TLS, as the server or a proxy that it trusts has it."""
+    return connection.scope["scheme"] in ("https", "wss")
+
+
+def may_have_session(connection: HTTPConnection) -> bool:
+    """Whether a session may be sent over this connection: over TLS, or else within a machine or in development."""
+    return is_encrypted(connection) or _is_development() or _is_loopback(connection.url.hostname)
+
+
+def session_id_in(connection: HTTPConnection) -> str | None:
+    """The id of the session of the browser that asks; None where it sends none.
+
+    Raises:
+        RefusedCredentialError: it can be none, or there are several.
+    """
+    if not may_have_session(connection):
+        return None
+    name = _name(connection)
+    pairs = (pair.partition("=") for header in connection.headers.getlist("cookie") for pair in header.split(";"))
+    found = [value.strip() for key, _, value in pairs if key.strip() == name]
+    if not found:
+        return None
+    if len(found) > 1 or _ID.fullmatch(found[0]) is None:
+        raise RefusedCredentialError("a request has several sessions, or one whose id is none")
+    return found[0]
+
+
+def set_session(response: Response, connection: HTTPConnection, session_id: str) -> None:
+    """Give the browser a session. It keeps it until it is closed; when the session ends is known to us alone."""
+    response.set_cookie(
+        _name(connection), session_id, path="/", secure=is_encrypted(connection), httponly=True, samesite="lax"
+    )
+
+
+def delete_session(response: Response, connection: HTTPConnection) -> None:
+    """Have the browser forget it."""
+    response.delete_cookie(_name(connection), path="/", secure=is_encrypted(connection), httponly=True, samesite="lax")
+
+
+def _name(connection: HTTPConnection) -> str:
+    return NAME if is_encrypted(connection) else PLAIN_NAME
+
+
+def _is_development() -> bool:
+    return _DEVELOPMENT in (name.strip().lower() for name in os.environ.get("ENV", "").split(","))
+
+
+def _is_loopback(host: str | None) -> bool:
+    # By the name that the browser has asked for: it knows where that leads.
+    if host is None:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,57 @@
+"""Where a request comes from: a page of ours, or one of others, to which browsers add our cookies as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException, WebSocketException
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Those that change nothing, and whose answers no page of another origin can read."""
+REFUSED = "a request with a session must come from a page of this host"
+POLICY_VIOLATION = 1008
+
+_PORTS = {"http": ":80", "https": ":443"}
+_SCHEMES = {"ws": "http", "wss": "https"}
+
+
+def refuse_foreign(connection: HTTPConnection) -> None:
+    """See that a request that may change something, or opens a websocket, comes from a page of ours.
+
+    Raises:
+        HTTPException: it does not, or does not say so (403).
+        WebSocketException: the same, of a handshake.
+    """
+    if connection.scope["type"] == "websocket":
+        if not is_own(connection):
+            raise WebSocketException(POLICY_VIOLATION, REFUSED)
+    elif connection.scope["method"] not in SAFE_METHODS and not is_own(connection):
+        raise HTTPException(403, REFUSED)
+
+
+def is_own(connection: HTTPConnection) -> bool:
+    """Whether a page of ours has sent it, as the browser says: no script of a page can change these headers.
+
+    `Sec-Fetch-Site` has the browser's own judgement, over TLS and on the same machine; else `Origin` is compared.
+    Scheme, host and port have to be ours: a page of the same site is not.
+    """
+    sites, origins = connection.headers.getlist("sec-fetch-site"), connection.headers.getlist("origin")
+    if len(sites) > 1 or len(origins) > 1:
+        return False
+    if sites:
+        return sites[0] == "same-origin"
+    return bool(origins) and _normal(origins[0]) == _own(connection)
+
+
+def _own(connection: HTTPConnection) -> str:
+    scheme = connection.scope["scheme"]
+    return _normal(f"{_SCHEMES.get(scheme, scheme)}://{connection.headers.get('host', '')}")
+
+
+def _normal(origin: str) -> str:
+    """An origin in lower case and without the port of its scheme."""
+    origin = origin.lower()
+    return origin.removesuffix(_PORTS.get(origin.partition("://")[0], " "))

@@ -1,0 +1,90 @@
+"""The pages: plain forms, without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from opa import config
+from opa.plugins.access_sessions.paths import prefix
+
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+main { box-sizing: border-box; max-width: 24rem; margin: 10vh auto; padding: 1rem }
+label { display: block; margin-top: 1rem }
+input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit }
+button { margin-top: 1.5rem; cursor: pointer }
+[role=alert] { border-left: .3rem solid #c00; padding-left: .6rem }
+"""
+
+
+def sign_in_page(request: Request, *, back: str = "", user: str = "", problem: str = "") -> str:
+    """The form, and above it what was wrong, where something was."""
+    alert = f'<p role="alert" id="problem">{escape(problem)}</p>\n' if problem else ""
+    described = ' aria-describedby="problem" aria-invalid="true"' if problem else ""
+    return _page(
+        "Sign in",
+        f"""{alert}<form method="post" action="{_url(request, config.SIGN_IN_URL)}">
+<input type="hidden" name="next" value="{escape(back)}">
+<label for="user">User</label>
+<input id="user" name="user" value="{escape(user)}" autocomplete="username" autocapitalize="none" spellcheck="false" \
+maxlength="64" required{described}>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required\
+{described}>
+<button>Sign in</button>
+</form>""",
+    )
+
+
+def signed_in_page(request: Request, user: str) -> str:
+    """Who is signed in, and the button to sign out."""
+    return _page(
+        "Signed in",
+        f"""<p>You are signed in as <strong>{escape(user)}</strong>.</p>
+<form method="post" action="{_url(request, config.SIGN_OUT_URL)}">
+<button>Sign out</button>
+</form>""",
+    )
+
+
+def problem_page(problem: str) -> str:
+    """What is wrong, where there is no use in a form."""
+    return _page("Sign in", f'<p role="alert">{escape(problem)}</p>')
+
+
+def page(html: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """The answer with a page, which nobody keeps, shows in a frame, or runs a script in."""
+    response = HTMLResponse(html, status, headers)
+    response.headers["Cache-Control"] = "no-store"
+    # A browser that may not tell where a form was sent from says that its origin is null.
+    response.headers["Referrer-Policy"] = "same-origin"
+    if config.PAGES_POLICY:
+        response.headers["Content-Security-Policy"] = config.PAGES_POLICY.replace("{scripts}", "")
+    return response
+
+
+def _page(title: str, main: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} - {escape(config.PROJECT_NAME)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{main}
+</main>
+</body>
+</html>
+"""
+
+
+def _url(request: Request, path: str) -> str:
+    return escape(prefix(request) + path)

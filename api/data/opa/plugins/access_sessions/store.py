@@ -1,0 +1,154 @@
+"""The sessions in redis: each under the hash of its id, until it is not used for a while.
+
+How often the sessions of a user, and all of them, were ended is counted beside them. A session knows the counts of
+when it began, and is over once one of them is another: so all end at once, also one that begins meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from opa import ComponentUnavailableError, log
+from opa.plugins.access_sessions.component import COMPONENT
+
+if TYPE_CHECKING:
+    from opa import PluginManager
+
+ID_BYTES = 32
+_ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who has signed in.
+
+    Attributes:
+        user: who.
+        version: of the user's entry in the settings, as it was then.
+        created: when, in seconds since 1970.
+    """
+
+    user: str
+    version: str
+    created: float
+
+
+def store_of(manager: PluginManager) -> SessionStore:
+    """The sessions of an application.
+
+    Raises:
+        ComponentUnavailableError: the component is not connected.
+    """
+    if COMPONENT not in manager.optional_components:
+        state = manager.component_states.get(COMPONENT)
+        raise ComponentUnavailableError(
+            f"component '{COMPONENT}', which has the sessions, is {state or 'not configured'}", component=COMPONENT
+        )
+    config = manager.config
+    client = manager.optional_components[COMPONENT].get_instance()
+    return SessionStore(
+        client, config.PROJECT_ID or config.PROJECT_NAME, idle=config.SESSION_IDLE_TIMEOUT, life=config.SESSION_LIFETIME
+    )
+
+
+class SessionStore:
+    """The sessions of a project. Whatever it is asked, redis may not answer: then it raises ComponentUnavailableError.
+
+    Args:
+        client: a `redis.asyncio.Redis`.
+        project: its name, since several may share one redis.
+        idle: seconds after which a session ends that is not used.
+        life: seconds after which it ends in any case.
+    """
+
+    def __init__(self, client: Any, project: str, *, idle: float, life: float) -> None:
+        self._client = client
+        self._idle, self._life = max(1, round(idle)), life
+        self._prefix = f"opa:{project}:access:session:"
+        self._ended = f"opa:{project}:access:sessions:ended"
+
+    async def begin(self, user: str, version: str, now: float, former: str | None = None) -> str:
+        """A new session of a user: its id, which nobody has had before.
+
+        Args:
+            former: the id of one that the browser has had so far, which ends.
+        """
+        session_id = secrets.token_urlsafe(ID_BYTES)
+        with _outage():
+            ended = await self._client.hmget(self._ended, _of(user), _ALL)
+            record = {"USER": user, "VERSION": version, "CREATED": now, "ENDED": list(map(_count, ended))}
+            await self._client.set(self._key(session_id), json.dumps(record), ex=self._idle)
+            if former is not None:
+                await self._client.delete(self._key(former))
+        return session_id
+
+    async def find(self, session_id: str, now: float) -> Session | None:
+        """The session with this id, which is used now; None where there is none, or where it is over."""
+        key = self._key(session_id)
+        with _outage():
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.get(key)
+                pipe.expire(key, self._idle)
+                pipe.hgetall(self._ended)
+                found, _, counts = await pipe.execute()
+        if found is None:
+            return None
+        return self._session(found, {_text(name): count for name, count in counts.items()}, now)
+
+    async def end(self, session_id: str) -> None:
+        """End one session."""
+        with _outage():
+            await self._client.delete(self._key(session_id))
+
+    async def end_all(self, user: str | None) -> None:
+        """End all of a user, or of everyone."""
+        with _outage():
+            await self._client.hincrby(self._ended, _ALL if user is None else _of(user), 1)
+
+    def _key(self, session_id: str) -> str:
+        # A fast hash is right, as for API keys: the id is random. Who reads the store cannot use what is there.
+        return self._prefix + sha256(session_id.encode()).hexdigest()
+
+    def _session(self, value: str | bytes, counts: Mapping[str, Any], now: float) -> Session | None:
+        """What stands in redis, where others may write too: what is no session counts as none."""
+        try:
+            given = json.loads(value)
+            session = Session(str(given["USER"]), str(given["VERSION"]), float(given["CREATED"]))
+            ended = [_count(counts.get(_of(session.user))), _count(counts.get(_ALL))]
+            is_over = given["ENDED"] != ended or not now - session.created < self._life
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("what redis has for a session is none, and is ignored: {!r}", error)
+            return None
+        return None if is_over else session
+
+
+@contextmanager
+def _outage() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise ComponentUnavailableError(
+            f"component '{COMPONENT}' does not answer about sessions ({type(error).__name__}: {error})",
+            component=COMPONENT,
+        ) from error
+
+
+def _of(user: str) -> str:
+    return f"user:{user}"
+
+
+def _count(value: Any) -> int:
+    return int(value or 0)
+
+
+def _text(value: str | bytes) -> str:
+    """What the client gives, with `decode_responses` among its options or without."""
+    return value if isinstance(value, str) else value.decode(errors="backslashreplace")

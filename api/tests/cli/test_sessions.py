@@ -1,0 +1,55 @@
+"""`opa sessions`."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from opa import ComponentUnavailableError, OpaError
+from opa.cli.commands import app
+from opa.core.running import set_running
+from tests.plugins.access_sessions.people import COOKIE, browser, sign_in, use_sessions
+from tests.project import Project
+
+
+def end(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["sessions", "end", *arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "statuses"),
+    [(["--user", "ada"], [401, 403]), (["--user", "ben"], [200, 401]), (["--all"], [401, 401])],
+)
+def test_sessions_end_in_every_process(
+    project: Project, redis_url: str, arguments: list[str], statuses: list[int]
+) -> None:
+    use_sessions(project, redis_url)
+    cookies = []
+    with browser(project) as client:
+        for user in ("ada", "ben"):
+            client.cookies.clear()
+            cookies.append(sign_in(client, user).headers["set-cookie"].partition(";")[0])
+    set_running(None)
+    result = end(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "have ended, in every process" in result.stdout
+    with browser(project) as client:
+        found = [client.get("/orders", headers={"Cookie": cookie}).status_code for cookie in cookies]
+    assert found == statuses
+    assert all(cookie.startswith(COOKIE) for cookie in cookies)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--user", "ada", "--all"]])
+def test_whose_sessions_has_to_be_said(project: Project, arguments: list[str]) -> None:
+    assert end(*arguments).exit_code == 2
+
+
+def test_a_user_that_there_is_not_is_a_mistake(project: Project, redis_url: str) -> None:
+    use_sessions(project, redis_url)
+    with pytest.raises(OpaError, match="USERS has no 'adda'"):
+        end("--user", "adda")
+
+
+def test_without_redis_it_says_so(project: Project) -> None:
+    with pytest.raises(ComponentUnavailableError, match="'aioredis'"):
+        end("--all")

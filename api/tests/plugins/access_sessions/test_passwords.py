@@ -1,0 +1,118 @@
+"""Passwords: hashed, and compared."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+
+import pytest
+
+from opa.plugins.access_sessions import passwords as module
+from opa.plugins.access_sessions.passwords import AT_ONCE, LONGEST, WAITING, PasswordCheck, TooManyError, hash_of
+from opa.settings.users import password_hash
+from tests.plugins.access_sessions.people import HASH, PASSWORD
+
+
+def test_what_is_hashed_is_right_and_may_stand_in_the_settings() -> None:
+    hashed = hash_of("Grüße und Küsse")
+    check = PasswordCheck({"ada": password_hash(hashed)})
+
+    assert asyncio.run(check.is_right("ada", "Grüße und Küsse"))
+    assert asyncio.run(check.is_right("ada", "Gru\u0308ße und Ku\u0308sse"))  # the same, of another keyboard
+    assert not asyncio.run(check.is_right("ada", "Gruesse und Kuesse"))
+
+
+@pytest.mark.parametrize("password", ["", "short", "a" * (LONGEST + 1)])
+def test_a_password_has_a_length(password: str) -> None:
+    with pytest.raises(ValueError, match="characters or"):
+        hash_of(password)
+
+
+@pytest.mark.parametrize("password", ["", "wrong", "\x00", "\ud800", PASSWORD + " ", PASSWORD.upper()])
+def test_a_wrong_one_is_wrong_whatever_it_is(password: str) -> None:
+    assert not asyncio.run(PasswordCheck({"ada": HASH}).is_right("ada", password))
+
+
+def test_for_an_unknown_user_as_much_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same parameters and lengths as for one that is known, and the same ones each time."""
+    compared: list[str] = []
+    fits = module._fits
+
+    def noted(kept: str, password: str) -> bool:
+        compared.append(kept)
+        return fits(kept, password)
+
+    monkeypatch.setattr(module, "_fits", noted)
+    check = PasswordCheck({"ada": HASH})
+
+    assert not asyncio.run(check.is_right("nobody", PASSWORD))
+    assert not asyncio.run(check.is_right("\ud800", PASSWORD))
+    assert len(compared) == 2
+    for kept in compared:
+        assert kept != HASH
+        assert len(kept) == len(HASH)
+        assert kept.split("$")[:4] == HASH.split("$")[:4]
+
+
+def test_an_unknown_user_costs_what_one_of_the_users_costs() -> None:
+    dear = HASH.replace("t=1", "t=2")
+    check = PasswordCheck({"ada": HASH, "ben": dear})
+    costs = {name: {re.findall(r"t=\d", check._decoy(name))[0] for _ in range(5)} for name in map(str, range(40))}
+
+    assert all(len(found) == 1 for found in costs.values())
+    assert {cost for found in costs.values() for cost in found} == {"t=1", "t=2"}
+
+
+def test_a_few_are_compared_at_a_time_and_the_rest_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, running, most = threading.Event(), [0], [0]
+    lock = threading.Lock()
+
+    def slow(_kept: str, _password: str) -> bool:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        may_end.wait()
+        with lock:
+            running[0] -= 1
+        return False
+
+    monkeypatch.setattr(module, "_fits", slow)
+    check = PasswordCheck({"ada": HASH})
+
+    async def run() -> None:
+        tries = [asyncio.create_task(check.is_right("ada", "wrong")) for _ in range(200)]
+        done, waiting = await asyncio.wait(tries, return_when=asyncio.FIRST_EXCEPTION)
+        while len(done) < 200 - AT_ONCE - WAITING:
+            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        assert all(isinstance(task.exception(), TooManyError) for task in done)
+        may_end.set()
+        assert [await task for task in waiting] == [False] * (AT_ONCE + WAITING)
+
+    asyncio.run(run())
+    assert most[0] == AT_ONCE
+    monkeypatch.undo()
+    assert asyncio.run(check.is_right("ada", PASSWORD))  # there is room again
+
+
+def test_a_request_that_is_gone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(module, "_fits", lambda _kept, _password: may_end.wait())
+    check = PasswordCheck({"ada": HASH})
+
+    async def run() -> None:
+        tries = [asyncio.create_task(check.is_right("ada", "x")) for _ in range(AT_ONCE + WAITING)]
+        await asyncio.sleep(0)
+        for task in tries:
+            task.cancel()
+        await asyncio.wait(tries)
+        # Those that wait are taken back, and what runs keeps its place.
+        again = [asyncio.create_task(check.is_right("ada", "x")) for _ in range(WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyError):
+            await check.is_right("ada", "x")
+        may_end.set()
+        assert all([await task for task in again])
+
+    asyncio.run(run())

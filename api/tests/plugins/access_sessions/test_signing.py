@@ -1,0 +1,443 @@
+"""People sign in on the page, use what they may, and sign out."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from loguru import logger
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from opa import OpaError
+from tests.plugins.access_sessions.people import (
+    COOKIE,
+    HASH,
+    HOST,
+    OURS,
+    PASSWORD,
+    USERS,
+    browser,
+    forget_sessions,
+    sign_in,
+    use_sessions,
+)
+from tests.project import Project
+from tests.servers import Server, wait_until
+
+HTML = {"Accept": "text/html"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+PLAIN_COOKIE = "opa-session"
+
+
+@pytest.fixture
+def shop(project: Project, redis_url: str) -> Project:
+    use_sessions(project, redis_url)
+    return project
+
+
+def test_a_browser_is_sent_to_the_page_and_back_to_what_it_asked_for(shop: Project) -> None:
+    shop.settings(ACCESS={"/docs": "shop:docs", "/openapi.json": "shop:docs"})
+    with browser(shop) as client:
+        away = client.get("/docs?a=b&c=d", headers=HTML)
+        assert (away.status_code, away.headers["location"]) == (303, "/sign-in?next=%2Fdocs%3Fa%3Db%26c%3Dd")
+        form = client.get(away.headers["location"])
+        assert 'name="next" value="/docs?a=b&amp;c=d"' in form.text
+
+        back = sign_in(client, next="/docs?a=b&c=d")
+        assert (back.status_code, back.headers["location"]) == (303, "/docs?a=b&c=d")
+        assert client.get(back.headers["location"], headers=HTML).status_code == 200
+        assert client.get("/openapi.json").status_code == 200
+
+
+def test_the_actor_is_the_user_with_the_scopes_of_the_settings(shop: Project) -> None:
+    with browser(shop) as client:
+        sign_in(client)
+        assert client.get("/orders").json() == ["user:ada", "session", ["shop:*"], {"user": "ada"}]
+        assert client.post("/orders", headers=OURS).json() == "ordered"
+        with client.websocket_connect("wss://testserver/socket", headers=OURS) as socket:
+            assert socket.receive_text() == "user:ada"
+
+
+def test_who_lacks_the_scope_is_told_which(shop: Project) -> None:
+    with browser(shop) as client:
+        sign_in(client, "ben")
+        answer = client.get("/orders")
+    assert (answer.status_code, answer.json()) == (403, {"detail": "the scope shop:read is missing"})
+
+
+def test_the_cookie_is_for_this_host_over_tls_and_for_no_script(shop: Project) -> None:
+    with browser(shop) as client:
+        given = sign_in(client).headers["set-cookie"]
+    name, _, rest = given.partition("=")
+    assert name == COOKIE
+    assert re.fullmatch(r"[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", rest)
+
+
+def test_the_page_runs_no_script_is_kept_by_nobody_and_can_be_read_aloud(shop: Project) -> None:
+    with browser(shop) as client:
+        page = client.get("/sign-in")
+        assert client.head("/sign-in").status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self' ;" in policy
+    assert "form-action 'self'" in policy
+    assert page.headers["cache-control"] == "no-store"
+    assert (page.headers["x-frame-options"], page.headers["referrer-policy"]) == ("DENY", "same-origin")
+    assert "<script" not in page.text
+    assert '<html lang="en">' in page.text
+    assert 'name="viewport" content="width=device-width' in page.text
+    for field in re.findall(r'<input id="(\w+)"', page.text):
+        assert f'<label for="{field}">' in page.text
+
+
+def test_what_was_sent_stands_in_the_page_as_text_alone(shop: Project) -> None:
+    evil = '"><script>alert(1)</script>'
+    with browser(shop) as client:
+        pages = [client.get("/sign-in", params={"next": f"/{evil}"}), sign_in(client, evil, next=f"/{evil}")]
+    for page in pages:
+        assert "<script" not in page.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "/%5Cevil.example", "/%2Fevil.example", "/\t/evil"],
+)
+def test_nobody_is_sent_to_another_host(shop: Project, target: str) -> None:
+    with browser(shop) as client:
+        page, back = client.get("/sign-in", params={"next": target}), sign_in(client, next=target)
+    assert "evil" not in page.text
+    assert (back.status_code, back.headers["location"]) == (303, "/sign-in")
+
+
+def test_wrong_attempts_get_one_answer_and_no_session(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    with browser(shop) as client:
+        wrong, unknown = sign_in(client, password="wrong password"), sign_in(client, "eve", "wrong password")
+        long = sign_in(client, password="x" * 2000)
+        assert not client.cookies
+    assert wrong.status_code == unknown.status_code == long.status_code == 403
+    assert wrong.text.replace("ada", "eve") == unknown.text
+    assert 'role="alert"' in wrong.text
+    assert "set-cookie" not in wrong.headers
+    output = "".join(capsys.readouterr())
+    assert "a wrong password of user 'ada', from testclient" in output
+    assert "a wrong password of an unknown user" in output
+    assert "'eve'" not in output
+
+
+def test_a_session_is_a_new_one_at_each_sign_in_and_the_former_ends(shop: Project) -> None:
+    with browser(shop) as client:
+        planted = "A" * 43
+        client.cookies.set(COOKIE, planted, domain="testserver.local", path="/")
+        first = cookie_of(sign_in_anew(client))
+        second = cookie_of(sign_in_anew(client, first))
+        assert len({planted, first, second}) == 3
+        assert status(client, second) == 200
+        assert status(client, first) == status(client, planted) == 401
+
+
+def test_signing_out_ends_the_session_here_and_in_redis(shop: Project) -> None:
+    with browser(shop) as client:
+        session = cookie_of(sign_in(client))
+        shown = client.get("/sign-in")
+        assert "signed in as <strong>ada</strong>" in shown.text
+        assert client.get("/sign-out").status_code == 405
+        assert client.post("/sign-out", headers={"Origin": "https://evil.example"}).status_code == 403
+        assert status(client, session) == 200
+        out = client.post("/sign-out", headers={**OURS, "Cookie": f"{COOKIE}={session}"})
+        assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
+        assert f'{COOKIE}=""' in out.headers["set-cookie"]
+        assert "Secure" in out.headers["set-cookie"]
+        assert status(client, session) == 401
+
+
+FOREIGN: list[dict[str, str]] = [
+    {},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://testserver"},
+    {"Origin": "https://testserver:8443"},
+    {"Origin": "https://testserver.evil.example"},
+    {"Origin": "https://sub.testserver"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": HOST},
+    {"Sec-Fetch-Site": "cross-site", "Origin": HOST},
+    {"Sec-Fetch-Site": "none"},
+    {"Referer": f"{HOST}/"},
+    {"X-HTTP-Method-Override": "GET"},
+]
+OWN: list[dict[str, str]] = [
+    {"Origin": HOST},
+    {"Origin": "HTTPS://TESTSERVER"},
+    {"Origin": f"{HOST}:443"},
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": HOST},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_what_does_not_come_from_a_page_of_ours_changes_nothing(shop: Project, headers: dict[str, str]) -> None:
+    with browser(shop) as client:
+        sign_in(client)
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert client.request(method, "/orders", headers=headers).status_code == 403
+        with (
+            pytest.raises(WebSocketDisconnect),  # or an answer, which is one of them
+            client.websocket_connect("wss://testserver/socket", headers=headers),
+        ):
+            pass
+        assert client.get("/orders", headers=headers).status_code == 200
+        assert client.post("/open", headers=headers).status_code == 200
+        client.cookies.clear()
+        assert sign_in(client, headers=headers).status_code == 403
+        assert not client.cookies
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+def test_what_comes_from_a_page_of_ours_passes(shop: Project, headers: dict[str, str]) -> None:
+    with browser(shop) as client:
+        assert sign_in(client, headers=headers).status_code == 303
+        assert client.post("/orders", headers=headers).status_code == 200
+
+
+def test_two_origins_are_none(shop: Project) -> None:
+    with browser(shop) as client:
+        sign_in(client)
+        for name, values in (("Origin", (HOST, HOST)), ("Sec-Fetch-Site", ("same-origin", "cross-site"))):
+            headers: Any = [(name, value) for value in values]
+            assert client.post("/orders", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        f"{COOKIE}=",
+        f"{COOKIE}=short",
+        f"{COOKIE}={'A' * 43}",
+        f"{COOKIE}={'A' * 5000}",
+        f"{COOKIE}=../../{'A' * 37}",
+        f"{COOKIE}={'A' * 43}; {COOKIE}={'B' * 43}",
+        f"{PLAIN_COOKIE}={'A' * 43}",
+    ],
+)
+def test_a_cookie_that_is_no_session_is_answered_as_none(shop: Project, cookie: str) -> None:
+    with browser(shop) as client:
+        answer, without = client.get("/orders", headers={"Cookie": cookie}), client.get("/orders")
+        assert (answer.status_code, answer.content, answer.headers) == (401, without.content, without.headers)
+        assert client.get("/sign-in", headers={"Cookie": cookie}).status_code == 200
+
+
+def test_a_cookie_that_anyone_on_the_way_can_plant_is_not_read_over_tls(shop: Project) -> None:
+    with browser(shop) as client:
+        session = cookie_of(sign_in(client))
+        client.cookies.clear()
+        assert client.get("/orders", headers={"Cookie": f"{PLAIN_COOKIE}={session}"}).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["http://localhost", "http://127.0.0.1:8000", "http://[::1]:8000"])
+def test_without_tls_a_session_stays_on_the_machine(shop: Project, host: str) -> None:
+    with browser(shop, host) as client:
+        given = sign_in(client, headers={"Origin": host})
+        assert given.headers["set-cookie"].startswith(f"{PLAIN_COOKIE}=")
+        assert "Secure" not in given.headers["set-cookie"]
+        assert status(client, cookie_of(given), PLAIN_COOKIE) == 200
+
+
+def test_without_tls_nobody_signs_in_from_another_machine_but_in_development(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = "http://shop.example"
+    with browser(shop, host) as client:
+        assert (client.get("/sign-in").status_code, "needs https" in client.get("/sign-in").text) == (403, True)
+        assert sign_in(client, headers={"Origin": host}).status_code == 403
+        monkeypatch.setenv("ENV", "dev")
+        given = sign_in(client, headers={"Origin": host})
+        assert given.status_code == 303
+        monkeypatch.setenv("ENV", "prod")
+        assert status(client, cookie_of(given), PLAIN_COOKIE) == 401
+
+
+def test_the_pages_are_open_whatever_access_says_and_nothing_below_them(shop: Project) -> None:
+    shop.settings(ACCESS={"*": "admin", "/sign-in": "admin"}, ACCESS_DEFAULT="closed")
+    with browser(shop) as client:
+        assert client.get("/sign-in").status_code == 200
+        assert client.get("/sign-in/more").status_code == 401
+        assert sign_in(client).status_code == 303
+        assert client.post("/sign-out", headers=OURS).status_code == 303
+        assert client.get("/orders").status_code == 401
+
+
+def test_who_is_changed_or_taken_out_in_the_settings_has_no_session_any_more(shop: Project) -> None:
+    with browser(shop) as client:
+        ada, ben = (cookie_of(sign_in_anew(client, user=user)) for user in ("ada", "ben"))
+    other = PasswordHasher(time_cost=1, memory_cost=7168, parallelism=1).hash("another password")
+    for users, statuses in (
+        (USERS, (200, 403)),
+        ({**USERS, "ada": {**USERS["ada"], "PASSWORD": other}}, (401, 403)),
+        ({**USERS, "ben": {**USERS["ben"], "SCOPES": ["shop:read"]}}, (200, 401)),
+        ({"ben": USERS["ben"]}, (401, 403)),
+    ):
+        shop.settings(USERS=users)
+        with browser(shop) as client:
+            assert (status(client, ada), status(client, ben)) == statuses
+
+
+def test_a_session_ends_after_its_lifetime(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.settings(SESSION_LIFETIME=600)
+    with browser(shop) as client:
+        session = cookie_of(sign_in(client))
+        assert status(client, session) == 200
+        now = time.time()
+        monkeypatch.setattr("opa.plugins.access_sessions.authenticator.time", lambda: now + 601)
+        assert status(client, session) == 401
+
+
+def test_too_many_at_once_are_turned_away(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with browser(shop) as client:
+        passwords = sys.modules["opa.plugins.access_sessions.passwords"]  # as this application has imported it
+
+        async def busy(*_: object) -> bool:
+            raise passwords.TooManyError
+
+        monkeypatch.setattr(passwords.PasswordCheck, "is_right", busy)
+        answer = sign_in(client, next="/docs")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert 'value="/docs"' in answer.text
+    assert PASSWORD not in answer.text
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda client: client.post("/sign-in", json={"user": "ada", "password": PASSWORD}, headers=OURS),
+        lambda client: client.post("/sign-in", files={"user": b"ada"}, headers=OURS),
+        lambda client: client.post("/sign-in", data={"user": ["ada", "ben"], "password": PASSWORD}, headers=OURS),
+        lambda client: client.post("/sign-in", data={"user": "a" * 20_000}, headers=OURS),
+        lambda client: client.post("/sign-in", data={str(n): "x" for n in range(50)}, headers=OURS),
+        lambda client: client.post("/sign-in", content=b"user=%ff&password=x", headers=OURS | FORM),
+        lambda client: client.post("/sign-in", content="user=ä".encode(), headers=OURS | FORM),
+    ],
+)
+def test_what_the_form_does_not_send_is_refused(shop: Project, request_of: Callable[[TestClient], Any]) -> None:
+    with browser(shop) as client:
+        assert request_of(client).status_code == 400
+        assert not client.cookies
+
+
+def test_redis_gone_closes(project: Project, start_redis: Callable[[], Server]) -> None:
+    """A session is not believed, and nobody signs in or out; what needs nobody goes on."""
+    redis = start_redis()
+    use_sessions(project, redis.url)
+    with browser(project) as client:
+        session = cookie_of(sign_in(client))
+        assert status(client, session) == 200
+        redis.stop()
+        assert status(client, session) == 503
+        client.cookies.clear()
+        gone = sign_in(client)
+        assert (gone.status_code, gone.headers["retry-after"]) == (503, "2")
+        out = client.post("/sign-out", headers={**OURS, "Cookie": f"{COOKIE}={session}"})
+        assert (out.status_code, "set-cookie" in out.headers) == (503, False)
+        assert client.get("/sign-in").status_code == 200
+        assert client.post("/open").status_code == 200
+        redis.start()
+        assert wait_until(lambda: sign_in(client).status_code == 303)
+
+
+def test_without_redis_the_start_says_so(project: Project) -> None:
+    forget_sessions()
+    project.settings(USERS=USERS)
+    with pytest.raises(OpaError, match="USERS needs the component 'aioredis', which is not to be loaded"):
+        project.app()
+
+
+def test_where_the_host_of_redis_is_not_found_the_start_says_so(project: Project) -> None:
+    project.component("AIOREDIS", "redis-aioredis", load="auto", URL="redis://nowhere.invalid")
+    forget_sessions()
+    project.settings(USERS=USERS)
+    with pytest.raises(OpaError, match="USERS needs the component 'aioredis', which is not loaded"), browser(project):
+        pass
+
+
+def test_without_the_package_the_start_says_what_to_install(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(OpaError, match=r"pip install 'opa-stack\[sessions\]'"):
+        shop.app()
+
+
+def test_without_users_nothing_of_it_is_there(project: Project) -> None:
+    forget_sessions()
+    with browser(project) as client:
+        assert client.get("/sign-in").status_code == 404
+    assert "opa.plugins.access_sessions.signing" not in sys.modules
+
+
+def test_the_documentation_names_the_cookie(shop: Project) -> None:
+    with browser(shop) as client:
+        document = client.get("/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["session"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "cookie", COOKIE)
+    assert {"session": ["shop:read"]} in document["paths"]["/orders"]["get"]["security"]
+    assert "/sign-in" not in document["paths"]
+
+
+def test_the_prefix_of_a_proxy_is_kept(shop: Project) -> None:
+    with shop.client(base_url=HOST, follow_redirects=False, root_path="/api") as client:
+        away = client.get("/orders?x=1", headers=HTML)
+        assert away.headers["location"] == "/api/sign-in?next=%2Fapi%2Forders%3Fx%3D1"
+        assert 'action="/api/sign-in"' in client.get("/sign-in").text
+        assert sign_in(client).headers["location"] == "/api/sign-in"
+
+
+def test_no_password_and_no_session_is_in_the_log(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.settings(LOGLEVEL="trace")
+    with browser(shop) as client:
+        session = cookie_of(sign_in(client))
+        sign_in(client, password="not the right one")
+        status(client, session)
+        client.post("/sign-out", headers={**OURS, "Cookie": f"{COOKIE}={session}"})
+    output = "".join(capsys.readouterr())
+    for told in ("sessions.begin", "a wrong password", "sessions.end"):
+        assert told in output
+    for secret in (PASSWORD, "not the right one", session, HASH):
+        assert secret not in output
+
+
+def test_the_audit_log_has_who_signed_in_and_out_and_from_where(shop: Project) -> None:
+    found: list[Any] = []
+    number = logger.add(lambda message: found.append(message.record), level=0)
+    try:
+        with browser(shop) as client:
+            sign_in(client)
+            sign_in(client, password="not the right one")
+            client.post("/sign-out", headers=OURS)
+            client.post("/sign-out", headers=OURS)
+    finally:
+        logger.remove(number)
+    audited = [record["extra"] for record in found if record["name"] == "opa.audit"]
+    assert [(line["what"], line["who"], line["from"]) for line in audited] == [
+        ("sessions.begin", "user:ada", "testclient"),
+        ("sessions.end", "user:ada", "testclient"),
+    ]
+
+
+def cookie_of(answer: Any) -> str:
+    found = re.match(r"[\w-]+=([\w-]{43});", answer.headers["set-cookie"])
+    assert found is not None
+    return found[1]
+
+
+def sign_in_anew(client: TestClient, former: str = "", user: str = "ada") -> Any:
+    client.cookies.clear()
+    return sign_in(client, user, headers={**OURS, **({"Cookie": f"{COOKIE}={former}"} if former else {})})
+
+
+def status(client: TestClient, session: str, name: str = COOKIE) -> int:
+    """What a browser with this session gets of /orders."""
+    client.cookies.clear()
+    return int(client.get("/orders", headers={"Cookie": f"{name}={session}"}).status_code)
