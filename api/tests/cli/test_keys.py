@@ -145,6 +145,16 @@ def test_a_key_in_the_settings_is_revoked_there(project: Project) -> None:
         keys("revoke", "spare")
 
 
+def test_a_key_that_is_in_redis_too_is_revoked_there_as_well(with_redis: Project) -> None:
+    created("bot", "--expires", "1d")
+    put_into_settings(with_redis, created("bot", "--expires", "1d", "--settings"))
+
+    with pytest.raises(OpaError, match="the API key 'bot' is in the settings"):
+        keys("revoke", "bot")
+    (with_redis.folder / "settings" / "90-keys.yaml").unlink()
+    assert listed() == {}
+
+
 def test_without_redis_keys_can_be_in_the_settings_alone(project: Project) -> None:
     with pytest.raises(OpaError, match=r"'aioredis' is not loaded: LOAD is no\. .*`opa up`.* --settings"):
         keys("create", "bot", "--expires", "1d")

@@ -141,16 +141,20 @@ def revoke(name: Name) -> None:
     from opa.plugins.access_keys.check import FRESH
 
     manager = _manager()
-    if name in _in_settings(manager):
+    is_in_settings = name in _in_settings(manager)
+    # There may be one of the same name in redis, too, and who revokes it may believe that there is one.
+    count = _with_store(manager, lambda store: store.remove(name), without_redis=0 if is_in_settings else None)
+    if count:
+        print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
+        audited(manager, "keys.revoke", name=name)
+    if is_in_settings:
         raise OpaError(
             f"the API key '{name}' is in the settings",
             where=_source(manager, name),
             hint=f"Take {SETTING}.{name} out there, and restart the api",
         )
-    if not _with_store(manager, lambda store: store.remove(name)):
+    if not count:
         raise OpaError(f"there is no API key '{name}'", hint="opa keys list shows those that there are")
-    print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
-    audited(manager, "keys.revoke", name=name)
 
 
 def _audited(manager: PluginManager, what: str, record: KeyRecord, *, kept_in: str = "redis") -> None:
