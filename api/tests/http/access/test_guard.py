@@ -224,6 +224,31 @@ def test_what_a_plugin_adds_while_it_starts_is_its_own(shop: Client, routed: Pro
             assert client.get(path, headers=RIGHT).text == "secret", path
 
 
+BODY = """
+    from pydantic import BaseModel
+
+    from opa import Requires, get_router
+
+    router = get_router()
+
+    class Order(BaseModel):
+        number: int
+
+    @router.post("/body", dependencies=[Requires()])
+    def body(order: Order): ...
+"""
+
+
+@pytest.mark.parametrize(("access", "status"), [({}, 422), ({"/body": "signed-in"}, 401)])
+def test_only_the_settings_stand_before_a_body_is_read(
+    shop: Client, routed: Project, access: dict[str, str], status: int
+) -> None:
+    routed.plugin("body.py", BODY)
+    with shop(**access) as client:
+        assert client.post("/body", content=b"{", headers={"Content-Type": "application/json"}).status_code == status
+        assert client.post("/body", json={}).status_code == 401
+
+
 def test_a_plugin_can_be_opened_where_the_rest_is_closed(shop: Client) -> None:
     with shop("closed", other="open", **{"/docs": "open"}) as client:
         assert client.get("/hello").json() == "hello"
