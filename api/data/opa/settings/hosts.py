@@ -106,16 +106,18 @@ def listened_on(value: str) -> str:
     """The value, if it may be an address or the name of a host; whether it is one of this machine shows at the start.
 
     Raises:
-        ValueError: it can be neither; the message says what to write.
+        QuotingError: it can be neither; the message says what to write.
     """
     if _is_listened_on(value):
         return value
     meant = _authority(value.partition("://")[2] or value).strip()
     meant = "0.0.0.0" if meant == "*" else meant
     meant = meant[1:].partition("]")[0] if meant.startswith("[") else re.sub(r":[0-9]*$", "", meant)
-    advice = f'write "{meant}"' if _is_listened_on(meant) else 'write such as "127.0.0.1", "::1" or "localhost"'
+    general = 'write such as "127.0.0.1", "::1" or "localhost"'
+    advice = f'write "{meant}"' if _is_listened_on(meant) else general
     port = ", the port is a setting of its own" if re.search(r"[^:]:[0-9]+/?$", value) else ""
-    raise ValueError(f"should be an address or the name of a host; {advice}{port}")
+    problem = "should be an address or the name of a host"
+    raise QuotingError(f"{problem}; {advice}{port}", general=f"{problem}; {general}{port}")
 
 
 def _is_listened_on(value: str) -> bool:
