@@ -43,6 +43,7 @@ def test_what_opa_offers() -> None:
         "Setup",
         "Signed",
         "TaskTooLargeError",
+        "attempt",
         "audit",
         "call_hook",
         "call_hook_async",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from opa.current import state
     from opa.errors import ComponentUnavailableError, OpaError, RefusedCredentialError, TaskTooLargeError
     from opa.framework import Framework, Schema
+    from opa.http.access.attempt import attempt
     from opa.http.access.requires import Requires
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
@@ -71,6 +72,7 @@ __all__ = [
     "Setup",
     "Signed",
     "TaskTooLargeError",
+    "attempt",
     "audit",
     "call_hook",
     "call_hook_async",
@@ -115,6 +117,7 @@ _HOME = {
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",
     "TaskTooLargeError": "errors",
+    "attempt": "http.access.attempt",
     "audit": "access.audit",
     "call_hook": "core.running",
     "call_hook_async": "core.running",

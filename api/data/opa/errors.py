@@ -134,7 +134,26 @@ class RefusedCredentialError(OpaError):
     """An authenticator raises it: there is a credential of its kind, and it is wrong, expired or revoked.
 
     The caller is answered 401, whatever it says; its text is for the log, and must not have the credential in it.
+
+    Args:
+        problem: why.
+        subject: whose credential it claims to be, such as the id of a key, whether there is one or not. Wrong ones of
+            one subject then count together, and once for the address. Only for secrets that nobody can guess.
+        is_guess: False where it was a good one before, such as one that has expired: it does not count as wrong then.
     """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        subject: str = "",
+        is_guess: bool = True,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(problem, where=where, hint=hint)
+        self.subject = subject
+        self.is_guess = is_guess
 
 
 class NotRunningError(OpaError):

@@ -54,3 +54,25 @@ def test_reasons_that_a_client_makes_up_fill_neither_the_log_nor_the_memory(
     assert lines[-1] == "refused: too large"
     refusals.say_rest()
     assert lines[-1] == f"refused: {OTHERS} ({9 * MOST_KINDS - 1} times since the last such line)"
+
+
+def test_kinds_for_each_client_have_a_line_each_with_the_last_detail_and_leave_room_for_others(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    refusals = Refusals()
+    for detail in ("first", "second", "third"):
+        refusals.note("from a", detail=detail, interval=6 * INTERVAL, beyond="from others")
+    for number in range(10 * MOST_KINDS):
+        refusals.note(f"from {number}", interval=6 * INTERVAL, beyond="from others")
+    refusals.note("too large")
+    assert lines[0] == "refused: from a, the last: first"
+    assert lines[-2:] == ["refused: from others", "refused: too large"]
+    assert len(lines) == MOST_KINDS // 2 + 2
+    now += INTERVAL
+    refusals.say_rest()
+    assert len(lines) == MOST_KINDS // 2 + 2
+    now += 5 * INTERVAL
+    refusals.say_rest()
+    assert "refused: from a, the last: third (2 times since the last such line)" in lines

@@ -71,6 +71,7 @@ class PluginManager:
         groups: what the settings name by URI and plugins register.
         plugin_settings: the settings of the plugins' own.
         status: what setups made, by `module.Class`, under the key `init`.
+        kept: what modules above this room have one of for each application, by their names.
         store: `task_candidates`, the names of the packages that have a `tasks.py`.
     """
 
@@ -95,6 +96,7 @@ class PluginManager:
         self._adopt(self._register())
         self.component_states: dict[str, ComponentState] = {}
         self._configure_components()
+        self.kept: dict[str, Any] = {}
         self.store: dict[str, Any] = {
             "task_candidates": [found.plugin.name for found in self.registry.objects if found.plugin.file.has_tasks]
         }

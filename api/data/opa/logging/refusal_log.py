@@ -18,20 +18,27 @@ class Refusals:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
+        self._more: dict[str, tuple[str, float]] = {}
         self._next: dict[str, float] = {}
 
-    def note(self, kind: str) -> None:
+    def note(self, kind: str, *, detail: str = "", interval: float = INTERVAL, beyond: str = "") -> None:
         """Something was refused.
 
         Args:
             kind: what, and by which setting, in words; nothing that a client has sent.
+            detail: more about it; a line has that of the last one.
+            interval: seconds between two lines of the kind.
+            beyond: for kinds of which a client can make many, such as one for each address: what is said in their place
+                where there are too many of them. They leave room for others.
         """
         now = time.monotonic()
-        if kind not in self._next and len(self._next) >= MOST_KINDS:
+        most = MOST_KINDS // 2 if beyond else MOST_KINDS
+        if kind not in self._next and len(self._next) >= most:
             self._forget_said(now)
-            if len(self._next) >= MOST_KINDS:
-                kind = OTHERS
+            if len(self._next) >= most:
+                kind = beyond or OTHERS
         self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._more[kind] = detail, interval
         self._say(kind, now)
 
     def say_rest(self) -> None:
@@ -48,8 +55,10 @@ class Refusals:
         if now < self._next.get(kind, 0.0):
             return
         count = self._counts.pop(kind)
-        self._next[kind] = now + INTERVAL
-        log.warning("refused: {}{}", kind, f" ({count} times since the last such line)" if count > 1 else "")
+        detail, interval = self._more.pop(kind)
+        self._next[kind] = now + interval
+        text = f"{kind}, the last: {detail}" if detail else kind
+        log.warning("refused: {}{}", text, f" ({count} times since the last such line)" if count > 1 else "")
 
 
 refusals = Refusals()

@@ -374,6 +374,9 @@ class Settings(BaseModel):
     ]
     RATE_LIMITS: Annotated[dict[str, RateLimitRule], AfterValidator(_limited_places)]
     RATE_LIMITS_WITHOUT_REDIS: Annotated[Literal["local", "allow", "refuse"], BeforeValidator(_lower)]
+    WRONG_ATTEMPTS_PER_ADDRESS: CountOrNone
+    WRONG_ATTEMPTS_PER_KEY: CountOrNone
+    WRONG_ATTEMPTS_MAX_WAIT: Seconds
     AUDIT_LOG: Annotated[Literal["lines", "redis"], BeforeValidator(_lower)]
     AUDIT_LOG_LENGTH: Count
     JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(_each_issuer_once)]

@@ -128,7 +128,7 @@ def shop(routed: Project) -> Client:
     routed.plugin("shop.py", SHOP)
 
     def start(default: str = "open", **access: Any) -> AbstractContextManager[TestClient]:
-        routed.settings(ACCESS=access, ACCESS_DEFAULT=default)
+        routed.settings(ACCESS=access, ACCESS_DEFAULT=default, WRONG_ATTEMPTS_PER_ADDRESS=None)
         return routed.client(follow_redirects=False, raise_server_exceptions=False)
 
     return start

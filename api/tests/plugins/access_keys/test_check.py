@@ -282,6 +282,7 @@ def two_apis(tmp_path: Any, redis_url: str, project: Project) -> Iterator[list[O
         api.plugin("shop.py", SHOP)
         api.environ |= {
             "OPA_WORKERS": "1",
+            "OPA_WRONG_ATTEMPTS_PER_KEY": "null",
             "OPA_PROJECT_ID": project.config().PROJECT_ID,
             "OPA_OPTIONAL_COMPONENTS__AIOREDIS__LOAD": "yes",
             "OPA_OPTIONAL_COMPONENTS__AIOREDIS__OPTS__URL": redis_url,

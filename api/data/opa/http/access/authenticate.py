@@ -14,9 +14,9 @@ from opa.access.address import current_address, host_of
 from opa.access.authenticators import Authenticator, authenticators
 from opa.core.running import running_manager
 from opa.errors import RefusedCredentialError
+from opa.http.access.attempt import refuse, refuse_while_waiting
 from opa.http.request_facts import ACTOR
 from opa.logging.actor import current_actor
-from opa.logging.refusal_log import refusals
 
 
 class Asked:
@@ -58,6 +58,8 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     asked: Asked = connection.scope.setdefault(ACTOR, Asked())
     # Not the request: its body belongs to the route.
     actor = await asked.ask(HTTPConnection(connection.scope), members)
+    if actor is not None:
+        refuse_while_waiting(connection)
     current_actor.set(actor)
     current_address.set(host_of(connection))
     return actor
@@ -68,7 +70,7 @@ async def _first(connection: HTTPConnection, members: Mapping[str, Authenticator
         try:
             found = await _one(connection, authenticator)
         except RefusedCredentialError as refused:
-            refusals.note(f"a credential, by authenticator {uri!r}: {refused} (401)")
+            await refuse(connection, refused, f"authenticator {uri!r}")
             return None
         except Exception as error:
             error.add_note(f"It was raised by the authenticator '{uri}', so the request is not answered.")

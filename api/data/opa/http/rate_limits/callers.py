@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from typing import Final, Literal, get_args
 
 from starlette.requests import HTTPConnection
@@ -14,6 +12,7 @@ from starlette.requests import HTTPConnection
 from opa._util.sources import where_is_function
 from opa._util.words import kind_of
 from opa.access.actor import Actor
+from opa.access.address import address_of
 from opa.access.authenticators import authenticators
 from opa.core.running import running_manager
 from opa.errors import ComponentUnavailableError
@@ -24,8 +23,6 @@ Kind = Literal["actor", "address", "plugin", "route"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 By = Kind | Callable[[HTTPConnection], str | int | Awaitable[str | int | None] | None]
 
-IPV6_NETWORK = 64
-"""Bits of an IPv6 address that stand for a caller, who may choose the others anew for each request."""
 MAX_LENGTH = 100
 """Bytes of a caller in a key; of longer ones the hash stands there."""
 
@@ -64,24 +61,6 @@ async def _actor_of(connection: HTTPConnection) -> Actor | None:
         return await authenticate(connection)
     except ComponentUnavailableError:  # the route may be open; one that is not asks too, and is told the same
         return None
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """The address of the client, as far as it stands for one; empty where the server does not know it."""
-    client = connection.scope.get("client")
-    host: str = client[0] if client else ""
-    return _network_of(host) if ":" in host else host
-
-
-@lru_cache(1000)
-def _network_of(host: str) -> str:
-    try:
-        address = IPv6Address(host.partition("%")[0])
-    except AddressValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address, IPV6_NETWORK), strict=False))
 
 
 def _route_of(connection: HTTPConnection) -> str:

@@ -38,7 +38,7 @@ def check_times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
     if expires is None:
         raise RefusedCredentialError("the claim exp is missing: a token that does not expire")
     if now >= expires + leeway:
-        raise RefusedCredentialError("a token has expired")
+        raise RefusedCredentialError("a token has expired", is_guess=False)  # its signature was right
     if begins is not None and now < begins - leeway:
         raise RefusedCredentialError("a token is not valid yet")
     if issued is not None and now < issued - leeway:

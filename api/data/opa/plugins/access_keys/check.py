@@ -92,9 +92,11 @@ class KeyCheck:
         if end is None:
             # Without the id of one that is not known: a client may send another with each request.
             whose = "an API key" if record is NOBODY else f"the API key '{record.name}' ({key_id})"
-            raise RefusedCredentialError(f"{whose} is not known, or its secret is wrong")
+            raise RefusedCredentialError(f"{whose} is not known, or its secret is wrong", subject=key_id)
         if now >= end:
-            raise RefusedCredentialError(f"the API key '{record.name}' ({key_id}) has expired, or was rotated")
+            raise RefusedCredentialError(
+                f"the API key '{record.name}' ({key_id}) has expired, or was rotated", is_guess=False
+            )
         actor = Actor(f"key:{record.name}", "key", frozenset(record.scopes), {"key_id": key_id})
         self._remember(given, end, actor)
         if store is not None:

@@ -58,10 +58,12 @@ class Sessions:
         """
         session = await store_of(get_plugin_manager()).find(session_id, time())
         if session is None:
-            raise RefusedCredentialError("a session is over, or was never there")
+            raise RefusedCredentialError("a session is over, or was never there", is_guess=False)
         user = self._users.get(session.user)
         if user is None or user.version != session.version:
-            raise RefusedCredentialError("a session is of a user who was removed from the settings, or changed there")
+            raise RefusedCredentialError(
+                "a session is of a user who was removed from the settings, or changed there", is_guess=False
+            )
         return user
 
     def sign_in_url(self, connection: HTTPConnection) -> str:

@@ -47,7 +47,7 @@ def session_id_in(connection: HTTPConnection) -> str | None:
     if not found:
         return None
     if len(found) > 1 or _ID.fullmatch(found[0]) is None:
-        raise RefusedCredentialError("a request has several sessions, or one whose id is none")
+        raise RefusedCredentialError("a request has several sessions, or one whose id is none", is_guess=False)
     return found[0]
 
 
