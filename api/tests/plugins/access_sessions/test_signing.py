@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from opa import OpaError
+from opa.logging.refusal_log import Refusals
 from tests.plugins.access_sessions.people import (
     COOKIE,
     HASH,
@@ -114,6 +115,13 @@ def test_nobody_is_sent_to_another_host(shop: Project, target: str) -> None:
     assert (back.status_code, back.headers["location"]) == (303, "/sign-in")
 
 
+@pytest.fixture
+def no_refusals_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is logged at once."""
+    monkeypatch.setattr("opa.http.access.attempt.refusals", Refusals())
+
+
+@pytest.mark.usefixtures("no_refusals_yet")
 def test_wrong_attempts_get_one_answer_and_no_session(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
     with browser(shop) as client:
         wrong, unknown = sign_in(client, password="wrong password"), sign_in(client, "eve", "wrong password")
@@ -124,9 +132,30 @@ def test_wrong_attempts_get_one_answer_and_no_session(shop: Project, capsys: pyt
     assert 'role="alert"' in wrong.text
     assert "set-cookie" not in wrong.headers
     output = "".join(capsys.readouterr())
-    assert "a wrong password of user 'ada', from testclient" in output
-    assert "a wrong password of an unknown user" in output
+    assert "wrong credentials from testclient, the last: a wrong password of user 'ada'" in output
     assert "'eve'" not in output
+
+
+def test_many_wrong_passwords_for_a_name_have_to_wait_and_other_people_need_not(shop: Project) -> None:
+    shop.settings(WRONG_ATTEMPTS_PER_KEY=3)
+    with browser(shop) as client:
+        assert {sign_in(client, password=f"wrong {number}").status_code for number in range(3)} == {403}
+        for password in ("wrong again", PASSWORD):
+            late = sign_in(client, password=password)
+            assert late.status_code == 429
+            assert int(late.headers["retry-after"]) > 0
+            assert "too many wrong passwords" in late.text
+        assert not client.cookies
+        assert sign_in(client, "ben").status_code == 303
+
+
+@pytest.mark.usefixtures("no_refusals_yet")
+def test_a_name_that_is_not_known_is_not_logged(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    with browser(shop) as client:
+        sign_in(client, "a password in the wrong field", "wrong")
+    output = "".join(capsys.readouterr())
+    assert "a wrong password of an unknown user" in output
+    assert "in the wrong field" not in output
 
 
 def test_a_session_is_a_new_one_at_each_sign_in_and_the_former_ends(shop: Project) -> None:
@@ -394,6 +423,7 @@ def test_the_prefix_of_a_proxy_is_kept(shop: Project) -> None:
         assert sign_in(client).headers["location"] == "/api/sign-in"
 
 
+@pytest.mark.usefixtures("no_refusals_yet")
 def test_no_password_and_no_session_is_in_the_log(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
     shop.settings(LOGLEVEL="trace")
     with browser(shop) as client:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from time import time
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from opa import ComponentUnavailableError, RefusedCredentialError, audit, config, get_plugin_manager, log
+from opa import ComponentUnavailableError, RefusedCredentialError, attempt, audit, config, get_plugin_manager, log
 from opa.plugins.access_sessions.authenticator import Sessions, actor_of
 from opa.plugins.access_sessions.cookie import delete_session, may_have_session, session_id_in, set_session
 from opa.plugins.access_sessions.origin import REFUSED, is_own
@@ -24,6 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 RETRY = {"Retry-After": "2"}
 
 _WRONG = "The user or the password is wrong."
+_WAIT = "There were too many wrong passwords. Try again later."
 _BUSY = "Too many people sign in at this moment. Try again in a few seconds."
 _GONE = "Nobody can sign in or out at this moment. Try again later."
 _PLAIN = "Signing in needs https. Over http it is possible on this machine, and with ENV=dev."
@@ -65,10 +67,12 @@ class Signing:
         name, back = form.get("user", ""), own_path(form.get("next", "")) or ""
         try:
             user = await self._user(request, name, form.get("password", ""))
+        except RefusedCredentialError:
+            return page(sign_in_page(request, back=back, user=name, problem=_WRONG), 403)
         except TooManyError:
             return page(sign_in_page(request, back=back, user=name, problem=_BUSY), 503, RETRY)
-        if user is None:
-            return page(sign_in_page(request, back=back, user=name, problem=_WRONG), 403)
+        except HTTPException as error:  # there were too many wrong ones
+            return page(sign_in_page(request, back=back, user=name, problem=_WAIT), error.status_code, error.headers)
         try:
             store = store_of(get_plugin_manager())
             session_id = await store.begin(user.name, user.version, time(), _former(request))
@@ -103,14 +107,20 @@ class Signing:
         except RefusedCredentialError:
             return None
 
-    async def _user(self, request: Request, name: str, password: str) -> User | None:
-        """The user whose password it is; None where it is that of none. Every attempt comes through here."""
-        if len(password) <= LONGEST and await self._passwords.is_right(name, password):
-            return self._users[name]
-        # People type their password where the name belongs: one that is not known is not logged.
-        whose = f"of user '{name}'" if name in self._users else "of an unknown user"
-        log.warning("a wrong password {}, from {}", whose, request.client.host if request.client else "nowhere")
-        return None
+    async def _user(self, request: Request, name: str, password: str) -> User:
+        """The user whose password it is. Every attempt comes through here, and counts where it is wrong.
+
+        Raises:
+            RefusedCredentialError: it is that of none.
+            TooManyError: too many passwords are being compared.
+            HTTPException: 429, there were too many wrong ones of this address, or of it for this name.
+        """
+        async with attempt(request, f"user:{name}"):
+            if len(password) > LONGEST or not await self._passwords.is_right(name, password):
+                # People type their password where the name belongs: one that is not known is not logged.
+                whose = f"of user '{name}'" if name in self._users else "of an unknown user"
+                raise RefusedCredentialError(f"a wrong password {whose}")
+        return self._users[name]
 
 
 def _refused(request: Request) -> Response | None:
