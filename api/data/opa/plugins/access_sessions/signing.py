@@ -67,12 +67,9 @@ class Signing:
         name, back = form.get("user", ""), own_path(form.get("next", "")) or ""
         try:
             user = await self._user(request, name, form.get("password", ""))
-        except RefusedCredentialError:
-            return page(sign_in_page(request, back=back, user=name, problem=_WRONG), 403)
-        except TooManyError:
-            return page(sign_in_page(request, back=back, user=name, problem=_BUSY), 503, RETRY)
-        except HTTPException as error:  # there were too many wrong ones
-            return page(sign_in_page(request, back=back, user=name, problem=_WAIT), error.status_code, error.headers)
+        except (RefusedCredentialError, TooManyError, HTTPException) as error:
+            problem, status, headers = _problem(error)
+            return page(sign_in_page(request, back=back, user=name, problem=problem), status, headers)
         try:
             store = store_of(get_plugin_manager())
             session_id = await store.begin(user.name, user.version, time(), _former(request))
@@ -128,6 +125,13 @@ def _refused(request: Request) -> Response | None:
     if not may_have_session(request):
         return page(problem_page(_PLAIN), 403)
     return None if is_own(request) else page(problem_page(f"Refused: {REFUSED}."), 403)
+
+
+def _problem(error: Exception) -> tuple[str, int, Mapping[str, str]]:
+    """Why someone is not signed in: the text for the page, the status and the headers."""
+    if isinstance(error, HTTPException):  # there were too many wrong passwords
+        return _WAIT, error.status_code, error.headers or {}
+    return (_BUSY, 503, RETRY) if isinstance(error, TooManyError) else (_WRONG, 403, {})
 
 
 def _former(request: Request) -> str | None:
