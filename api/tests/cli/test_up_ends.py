@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.up import HAS_MONGO, Up, descendants, up_in
-from tests.serve.process import wait_until
+from tests.serve.process import free_port, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -117,24 +117,14 @@ def test_port_0_is_a_free_one_that_is_printed_and_a_server_that_dies_is_said_and
     assert "Traceback" not in up.output
 
 
-def two_free_ports() -> int:
-    """The first of two ports, one behind the other, which nothing listens on."""
-    while True:
-        with socket.socket() as probe, socket.socket() as next_one, contextlib.suppress(OSError, OverflowError):
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            next_one.bind(("127.0.0.1", port + 1))
-            return port
-
-
 def test_what_runs_where_is_printed_and_ctrl_c_in_a_terminal_stops_everything(up: Up) -> None:
-    debugger = two_free_ports()
+    debugger = free_port(in_a_row=2)
     up.environ |= {"OPA_DEBUGPY_PORT": str(debugger)}
     terminal, end = pty.openpty()
     try:
         up.start("--debug", wrapper=[sys.executable, "-c", IN_TERMINAL], stdin=end, start_new_session=True)
         up.wait_until_ready()
-        wait_until(lambda: up.output.count("a debugger can attach on") == 2, seconds=120, what="both listen")
+        wait_until(lambda: up.output.count("a debugger can attach on") >= 2, what=lambda: f"both listen\n{up.output}")
         patterns = [
             rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
             r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; data in .opa/valkey",

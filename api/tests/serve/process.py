@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -41,11 +42,17 @@ def wait_until(
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(*, in_a_row: int = 1) -> int:
+    """The first of so many ports, one behind the other, which nothing listens on.
+
+    Below those that the system gives to connections (from 32768 on), so that none of these takes it meanwhile.
+    """
+    while True:
+        first = random.SystemRandom().randrange(20_000, 32_000, in_a_row)
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
+            for port in range(first, first + in_a_row):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 class Opa:
