@@ -62,40 +62,29 @@ async def _entries(client: Any, config: Config, start: str) -> list[dict[str, An
     Raises:
         ComponentUnavailableError: redis does not answer.
     """
-    from redis.exceptions import RedisError
-
     from opa.access.audit import COMPONENT, stream_of
-    from opa.errors import ComponentUnavailableError
+    from opa.redis_clients import outages_of, text_of
 
     found: list[dict[str, Any]] = []
-    try:
+    with outages_of(COMPONENT, "the audit log"):
         while True:
             part = await client.xrange(stream_of(config), min=start, count=AT_ONCE)
             found += [_entry(values) for _, values in part]
             if len(part) < AT_ONCE:
                 return found
-            start = f"({_text(part[-1][0])}"
-    except RedisError as error:
-        raise ComponentUnavailableError(
-            f"component '{COMPONENT}' does not answer about the audit log ({type(error).__name__}: {error})",
-            component=COMPONENT,
-        ) from error
+            start = f"({text_of(part[-1][0])}"
 
 
 def _entry(values: dict[Any, Any]) -> dict[str, Any]:
     """What stands in redis, where others may write too."""
     from opa.access.audit import FIELD
+    from opa.redis_clients import text_of
 
     try:
-        entry = json.loads({_text(name): value for name, value in values.items()}[FIELD])
+        entry = json.loads({text_of(name): value for name, value in values.items()}[FIELD])
     except (KeyError, ValueError):
         entry = None
     return entry if isinstance(entry, dict) else {"what": "an entry that cannot be read"}
-
-
-def _text(value: str | bytes) -> str:
-    """What the client gives, with `decode_responses` among its options or without."""
-    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 
 def _print_table(entries: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from opa._util.printable import in_one_line
+from opa.cli.access_arguments import checked_name, scopes_in
 from opa.cli.audited import audited
 from opa.cli.durations import duration
 from opa.cli.program import app
@@ -54,8 +55,8 @@ def create(
     """
     from opa.plugins.access_keys.making import new_key
 
-    allowed = _scopes(scopes or [])
-    record, token = new_key(_checked_name(name), allowed, _lifetime(expires), datetime.now(UTC))
+    allowed = scopes_in(scopes or [])
+    record, token = new_key(checked_name(name), allowed, _lifetime(expires), datetime.now(UTC))
     manager = _manager()
     _refuse_known(name, _in_settings(manager))
     if in_settings:
@@ -222,24 +223,6 @@ def _with_store(
         )
 
     return asyncio.run(run())
-
-
-def _checked_name(name: str) -> str:
-    from opa.settings import access_keys
-
-    try:
-        return access_keys.name(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="NAME") from None
-
-
-def _scopes(given: list[str]) -> list[str]:
-    from opa.settings import access_keys
-
-    try:
-        return [access_keys.scope(scope) for each in given for scope in each.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--scope") from None
 
 
 def _lifetime(text: str) -> timedelta | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from opa.cli.access_arguments import checked_name, scopes_in
 from opa.cli.program import app
 
 SETTING = "USERS"
@@ -24,7 +25,7 @@ def passwd(
 
     The password is asked for twice, and not shown. From a pipe or a file one line is read.
     """
-    name, allowed = _checked_name(name), _scopes(scopes or [])
+    name, allowed = checked_name(name), scopes_in(scopes or [])
     hashed = _hashed(_asked() if _is_terminal() else _read())
     typer.echo(f"default:\n  {SETTING}:\n    {name}:\n      PASSWORD: {json.dumps(hashed)}")
     typer.echo(f"      SCOPES: {json.dumps(allowed)}")
@@ -70,21 +71,3 @@ def _hashed(password: str) -> str:
         raise OpaError(
             str(error), hint="Several words that have nothing to do with one another are a good one"
         ) from None
-
-
-def _checked_name(name: str) -> str:
-    from opa.settings import access_keys
-
-    try:
-        return access_keys.name(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="NAME") from None
-
-
-def _scopes(given: list[str]) -> list[str]:
-    from opa.settings import access_keys
-
-    try:
-        return [access_keys.scope(scope) for each in given for scope in each.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--scope") from None

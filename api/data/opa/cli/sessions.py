@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opa.cli.audited import audited
+from opa.cli.audited import audited, with_client
 from opa.cli.program import app
 
 if TYPE_CHECKING:
@@ -41,12 +41,10 @@ def end(
 
 
 async def _end(manager: PluginManager, user: str | None) -> None:
-    from opa.core.components import connected
     from opa.plugins.access_sessions.component import COMPONENT
     from opa.plugins.access_sessions.store import store_of
 
-    async with connected(manager, COMPONENT):
-        await store_of(manager).end_all(user)
+    await with_client(manager, COMPONENT, lambda _: store_of(manager).end_all(user))
 
 
 def _manager() -> PluginManager:

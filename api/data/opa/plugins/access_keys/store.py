@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
-from opa import ComponentUnavailableError, log
+from opa import log
 from opa.plugins.access_keys.component import COMPONENT
 from opa.plugins.access_keys.records import NOBODY, KeyRecord
+from opa.redis_clients import outages_of, text_of
 
 if TYPE_CHECKING:
     from opa import PluginManager
@@ -43,16 +41,16 @@ class KeyStore:
 
     async def find(self, key_id: str) -> KeyRecord:
         """The key with this id; `NOBODY` where there is none."""
-        with _outage():
+        with outages_of(COMPONENT, "API keys"):
             found = await self._client.hget(self._keys, key_id)
         return _record(key_id, found or _NO_ENTRY)
 
     async def all(self) -> list[tuple[KeyRecord, datetime | None]]:
         """Every key, by name, with the time of its last use."""
-        with _outage():
+        with outages_of(COMPONENT, "API keys"):
             found, uses = await self._client.hgetall(self._keys), await self._client.hgetall(self._used)
         records = _records(found)
-        used = {_text(key): _text(value) for key, value in uses.items()}
+        used = {text_of(key): text_of(value) for key, value in uses.items()}
         return [(records[name], _last_use(used.get(records[name].id))) for name in sorted(records)]
 
     async def put(self, change: Change) -> KeyRecord:
@@ -68,13 +66,13 @@ class KeyStore:
             pipe.hset(self._keys, changed.id, json.dumps({"NAME": changed.name, **changed.as_mapping()}))
             return changed
 
-        with _outage():
+        with outages_of(COMPONENT, "API keys"):
             put: KeyRecord = await self._client.transaction(write, self._keys, value_from_callable=True)
         return put
 
     async def remove(self, name: str) -> int:
         """Take out the keys of this name, and give how many there were."""
-        with _outage():
+        with outages_of(COMPONENT, "API keys"):
             entries = (await self._client.hgetall(self._keys)).items()
             found = [key_id for key_id, value in entries if _name(value) == name]
             if found:
@@ -85,8 +83,8 @@ class KeyStore:
 
     async def note_use(self, key_id: str, now: float, interval: float) -> None:
         """Write that a key is used, unless that was written within `interval` seconds."""
-        with _outage():
-            before = _last_use(_text(await self._client.hget(self._used, key_id) or ""))
+        with outages_of(COMPONENT, "API keys"):
+            before = _last_use(text_of(await self._client.hget(self._used, key_id) or ""))
             if before is not None and 0 <= now - before.timestamp() < interval:
                 return
             await self._client.hset(self._used, key_id, str(int(now)))
@@ -95,19 +93,8 @@ class KeyStore:
                 await self._client.hdel(self._used, key_id)
 
 
-@contextmanager
-def _outage() -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        raise ComponentUnavailableError(
-            f"component '{COMPONENT}' does not answer about API keys ({type(error).__name__}: {error})",
-            component=COMPONENT,
-        ) from error
-
-
 def _records(found: Mapping[Any, Any]) -> dict[str, KeyRecord]:
-    records = (_record(_text(key_id), value) for key_id, value in found.items())
+    records = (_record(text_of(key_id), value) for key_id, value in found.items())
     return {record.name: record for record in records if record is not NOBODY}
 
 
@@ -131,8 +118,3 @@ def _name(value: str | bytes) -> str:
 
 def _last_use(text: str | None) -> datetime | None:
     return datetime.fromtimestamp(int(text), UTC) if text and text.isdecimal() and len(text) < 12 else None
-
-
-def _text(value: str | bytes) -> str:
-    """What the client gives, with `decode_responses` among its options or without."""
-    return value if isinstance(value, str) else value.decode(errors="backslashreplace")

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
 from opa import ComponentUnavailableError, log
 from opa.plugins.access_sessions.component import COMPONENT
+from opa.redis_clients import outages_of, text_of
 
 if TYPE_CHECKING:
     from opa import PluginManager
@@ -82,7 +80,7 @@ class SessionStore:
             former: the id of one that the browser has had so far, which ends.
         """
         session_id = secrets.token_urlsafe(ID_BYTES)
-        with _outage():
+        with outages_of(COMPONENT, "sessions"):
             ended = await self._client.hmget(self._ended, _of(user), _ALL)
             record = {"USER": user, "VERSION": version, "CREATED": now, "ENDED": list(map(_count, ended))}
             await self._client.set(self._key(session_id), json.dumps(record), ex=self._idle)
@@ -93,7 +91,7 @@ class SessionStore:
     async def find(self, session_id: str, now: float) -> Session | None:
         """The session with this id, which is used now; None where there is none, or where it is over."""
         key = self._key(session_id)
-        with _outage():
+        with outages_of(COMPONENT, "sessions"):
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.get(key)
                 pipe.expire(key, self._idle)
@@ -101,16 +99,16 @@ class SessionStore:
                 found, _, counts = await pipe.execute()
         if found is None:
             return None
-        return self._session(found, {_text(name): count for name, count in counts.items()}, now)
+        return self._session(found, {text_of(name): count for name, count in counts.items()}, now)
 
     async def end(self, session_id: str) -> None:
         """End one session."""
-        with _outage():
+        with outages_of(COMPONENT, "sessions"):
             await self._client.delete(self._key(session_id))
 
     async def end_all(self, user: str | None) -> None:
         """End all of a user, or of everyone."""
-        with _outage():
+        with outages_of(COMPONENT, "sessions"):
             await self._client.hincrby(self._ended, _ALL if user is None else _of(user), 1)
 
     def _key(self, session_id: str) -> str:
@@ -130,25 +128,9 @@ class SessionStore:
         return None if is_over else session
 
 
-@contextmanager
-def _outage() -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        raise ComponentUnavailableError(
-            f"component '{COMPONENT}' does not answer about sessions ({type(error).__name__}: {error})",
-            component=COMPONENT,
-        ) from error
-
-
 def _of(user: str) -> str:
     return f"user:{user}"
 
 
 def _count(value: Any) -> int:
     return int(value or 0)
-
-
-def _text(value: str | bytes) -> str:
-    """What the client gives, with `decode_responses` among its options or without."""
-    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
