@@ -20,6 +20,8 @@ PLAIN_NAME = "opa-session"
 """Without TLS, on the machine of who works on the project. With TLS nobody reads it."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_BLANKS = " \t"
+"""No other: a browser lets any host of the site plant a cookie whose name is ours behind a no-break space."""
 _DEVELOPMENT = "dev"
 
 
@@ -43,7 +45,7 @@ def session_id_in(connection: HTTPConnection) -> str | None:
         return None
     name = _name(connection)
     pairs = (pair.partition("=") for header in connection.headers.getlist("cookie") for pair in header.split(";"))
-    found = [value.strip() for key, _, value in pairs if key.strip() == name]
+    found = [value.strip(_BLANKS) for key, _, value in pairs if key.strip(_BLANKS) == name]
     if not found:
         return None
     if len(found) > 1 or _ID.fullmatch(found[0]) is None:
