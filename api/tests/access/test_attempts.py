@@ -132,6 +132,55 @@ def test_what_was_right_does_not_count(url: str | None) -> None:
     run(use, url)
 
 
+def test_what_could_not_be_checked_takes_back_itself_and_nothing_before_it(url: str | None) -> None:
+    """Else whoever keeps the check busy could guess for ever."""
+
+    async def use(attempts: Attempts) -> None:
+        async def busy() -> None:
+            found = await attempts.wrong("192.0.2.1", "anna")
+            assert found.wait == 0
+            await attempts.take_back("192.0.2.1", "anna", found, is_right=False)
+
+        for _ in range(20):
+            await busy()
+        for _ in range(2):
+            assert (await attempts.wrong("192.0.2.1", "anna")).subject.after == 0
+            await busy()
+        assert (await attempts.wrong("192.0.2.1", "anna")).subject.after > 0
+        assert (await attempts.wrong("192.0.2.1", "anna")).wait > 0
+
+    run(use, url)
+
+
+def test_a_clock_that_went_back_lets_nobody_wait_for_ever(redis_url: str) -> None:
+    year = 31_536_000_000
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        later = int(client.time()[0]) * 1000 + year
+
+        async def main() -> None:
+            async with counting(redis_url, "clock") as attempts:
+                client.set("opa:clock:attempts:192.0.2.1", f"9 7 {later} {later + 900_000}", px=year)
+                client.set("opa:clock:attempts:192.0.2.2", f"4 0 0 {later}", px=year)
+                client.set("opa:clock:attempts.new", 10 * MOST, px=year)
+                for address in ("192.0.2.1", "192.0.2.2"):
+                    assert (await attempts.wrong(address)).address == (0, 0, True)
+                assert 0 < client.pttl("opa:clock:attempts:192.0.2.1") <= 60_000
+                await attempts.wrong("192.0.2.3")
+                assert 0 < client.pttl("opa:clock:attempts.new") <= 60_000
+
+        asyncio.run(main())
+
+
+def test_any_text_can_be_the_address(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(attempts: Attempts) -> None:
+        if url is not None:  # then redis counts all of them
+            monkeypatch.setattr(LocalTracks, "take", None)
+        for address in ("new", ".new", "a b", "x" * 10_000, "\u2028\xff"):
+            assert [(await attempts.wrong(address)).wait > 0 for _ in range(6)] == [False] * 5 + [True]
+
+    run(use, url)
+
+
 def test_limits_that_are_null_and_an_unknown_address_count_nothing(url: str | None) -> None:
     async def use(attempts: Attempts) -> None:
         for _ in range(50):
@@ -186,5 +235,5 @@ def test_redis_takes_no_more_new_addresses_a_minute_than_so_many(
 
     asyncio.run(main())
     with redis.Redis.from_url(redis_url) as client:
-        assert len(client.keys("opa:many:attempts:*")) == 21
-        assert all(client.pttl(key) > 0 for key in client.keys("opa:many:attempts:*"))
+        assert len(client.keys("opa:many:attempts:*")) == 20
+        assert all(client.pttl(key) > 0 for key in client.keys("opa:many:attempts*"))

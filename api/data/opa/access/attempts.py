@@ -34,6 +34,7 @@ MOST = 100_000
 
 # KEYS: how many are new, what counts for the subject (or ""), and for the address. ARGV: for each of the two how many
 # are allowed (0: any number), and in ms the window, the first wait and the longest; how many may be new.
+# What ends later than anything of now can is from before a clock went back, and begins anew.
 # It returns for each of the two how long to wait already, from now on, and whether this one has counted.
 SCRIPT: Final = """
 local WINDOW, FIRST, LONGEST, MOST = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -49,9 +50,12 @@ local function take(name, allowed)
     if found then
         count, level, ends, expires = string.match(found, '(%d+) (%d+) (%d+) (%d+)')
         count, level, ends, expires = tonumber(count), tonumber(level), tonumber(ends), tonumber(expires)
+        if ends > now + LONGEST or expires > math.max(now, ends) + math.max(WINDOW, LONGEST) then
+            count, level, ends, expires = 0, 0, 0, now + WINDOW
+        end
     else
-        local new = redis.call('INCR', KEYS[1])
-        if new == 1 then
+        local new, left = redis.call('INCR', KEYS[1]), redis.call('PTTL', KEYS[1])
+        if left < 0 or left > WINDOW then
             redis.call('PEXPIRE', KEYS[1], WINDOW)
         end
         if new > MOST then
@@ -79,21 +83,27 @@ end
 return {before, after, counted, take(KEYS[3], tonumber(ARGV[2]))}
 """
 
-# A credential that has counted as wrong was right. KEYS: what counts for the subject (or ""), and for the address.
-# ARGV: whether it has counted for the address, and whether the address has to wait because of it.
+# A credential that counts as wrong was none. KEYS: what counts for the subject (or ""), and for the address. ARGV: for
+# each of the two whether it has counted, and whether there is a time to wait because of it; whether it was right.
 TAKE_BACK: Final = """
-if KEYS[1] ~= '' then
-    redis.call('DEL', KEYS[1])
-end
-local found = ARGV[1] == '1' and redis.call('GET', KEYS[2])
-if found then
+local function take_back(name, counted, waits)
+    local found = name ~= '' and counted == '1' and redis.call('GET', name)
+    if not found then
+        return
+    end
     local count, level, ends, expires = string.match(found, '(%d+) (%d+) (%d+) (%d+)')
-    if ARGV[2] == '1' then
+    if waits == '1' then
         level, ends = math.max(0, level - 1), 0
     end
     local text = string.format('%.0f %.0f %.0f %.0f', math.max(0, count - 1), level, ends, expires)
-    redis.call('SET', KEYS[2], text, 'PX', math.max(1, redis.call('PTTL', KEYS[2])))
+    redis.call('SET', name, text, 'PX', math.max(1, redis.call('PTTL', name)))
 end
+
+if ARGV[5] == '1' and KEYS[1] ~= '' then
+    redis.call('DEL', KEYS[1])
+end
+take_back(KEYS[1], ARGV[1], ARGV[2])
+take_back(KEYS[2], ARGV[3], ARGV[4])
 """
 
 
@@ -210,7 +220,9 @@ class Attempts:
     def __init__(self, manager: Manager) -> None:
         config = manager.config
         self._manager = manager
-        self._prefix = f"opa:{config.PROJECT_ID or config.PROJECT_NAME}:attempts:"
+        project = config.PROJECT_ID or config.PROJECT_NAME
+        self._prefix = f"opa:{project}:attempts:"
+        self._new = f"opa:{project}:attempts.new"  # not behind the prefix: a proxy may hand on any text as an address
         self._of_subject: int = config.WRONG_ATTEMPTS_PER_KEY or 0
         self._of_address: int = config.WRONG_ATTEMPTS_PER_ADDRESS or 0
         self._longest: float = config.WRONG_ATTEMPTS_MAX_WAIT
@@ -258,22 +270,24 @@ class Attempts:
             attempt: that does not count any more.
             is_right: whether it was right, so that no wrong one of the same subject counts any more either.
         """
-        together = _together(address, subject) if subject and (is_right or attempt.subject.after) else ""
-        for name, taken in ((together, attempt.subject), (address, attempt.address)):
+        together = _together(address, subject) if subject else ""
+        both = ((together, attempt.subject), (address, attempt.address))
+        if is_right:
+            self._local.forget(together)
+        for name, taken in both:
             if taken.after:
                 self._waits.pop(name, None)
-        self._local.forget(together)
-        self._local.take_back(address, attempt.address)
+            self._local.take_back(name, taken)
         component = self._manager.optional_components.get(COMPONENT)
         if component is None:
             return
         from redis.exceptions import RedisError
 
-        has_counted, waits = int(attempt.address.counted), int(attempt.address.after > 0)
         keys = (f"{self._prefix}{together}" if together else "", f"{self._prefix}{address}")
+        facts = [int(fact) for _, taken in both for fact in (taken.counted, taken.after > 0)]
         try:
             async with asyncio.timeout(TIME_LIMIT):
-                await component.get_instance().eval(TAKE_BACK, 2, *keys, has_counted, waits)
+                await component.get_instance().eval(TAKE_BACK, 2, *keys, *facts, int(is_right))
         except (RedisError, OSError) as error:  # TimeoutError is one of the latter
             self._note(has_redis=False, reason=f"{type(error).__name__}: {error}")
 
@@ -305,7 +319,7 @@ class Attempts:
         return of_subject, self._local.take(address, self._of_address, self._longest, now)[0]
 
     async def _take_in_redis(self, client: Any, together: str, address: str) -> tuple[Taken, Taken]:
-        keys = [f"{self._prefix}new", f"{self._prefix}{together}" if together else "", f"{self._prefix}{address}"]
+        keys = [self._new, f"{self._prefix}{together}" if together else "", f"{self._prefix}{address}"]
         times = [round(seconds * 1000) for seconds in (WINDOW, FIRST_WAIT, self._longest)]
         async with asyncio.timeout(TIME_LIMIT):
             answer = await client.eval(SCRIPT, 3, *keys, self._of_subject, self._of_address, *times, MOST)
