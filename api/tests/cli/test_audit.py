@@ -65,6 +65,19 @@ def test_since_shows_the_last_ones(in_redis: str, redis_url: str) -> None:
     assert [entry["what"] for entry in shown("--since", "1h")] == ["an entry that cannot be read"]
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [{"entry": "[" * 100_000}, {"entry": "9" * 10_000}, {"entry": b"\xff"}, {"entry": "[]"}, {"other": "{}"}],
+    ids=["deep", "long", "binary", "list", "field"],
+)
+def test_an_entry_of_others_hides_no_other(in_redis: str, redis_url: str, foreign: dict[Any, Any]) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(f"opa:{in_redis}:audit", foreign)
+        client.xadd(f"opa:{in_redis}:audit", {"entry": json.dumps({"what": "ours", "who": "\x1b[2J\nanna"})})
+    assert [entry["what"] for entry in shown()] == ["an entry that cannot be read", "ours"]
+    assert r"\x1b[2J\nanna" in opa("audit").stdout
+
+
 def test_more_than_are_asked_for_at_once_are_shown_once_each(in_redis: str, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client, client.pipeline() as pipe:
         for number in range(2500):
