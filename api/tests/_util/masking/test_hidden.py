@@ -18,6 +18,16 @@ from opa.errors import SettingsError
         ("hun\"t'er", repr("hun\"t'er"), "'***'"),
         ("hun\"t'er", '"hun\\"t\'er"', '"***"'),
         ("hünter", '"h\\u00fcnter"', '"***"'),
+        ("hünter", ascii("hünter"), "'***'"),
+        ("hünter", repr("hünter".encode()), "b'***'"),
+        # letters of which the lower one is several, or depends on what is beside it
+        ("İstanbul-geheim", "İstanbul-geheim is wrong", "*** is wrong"),
+        ("İstanbul-geheim", "istanbul-geheim is wrong", "*** is wrong"),
+        ("ΜΥΣΤΙΚΟΣ ΟΔΟΣ", "aΜΥΣΤΙΚΟΣ ΟΔΟΣb", "a***b"),
+        ("μυστικος οδος", "ΜΥΣΤΙΚΟΣ ΟΔΟΣ", "***"),
+        # no text is a pattern
+        ("(a+)+$.*", "(a+)+$.* and aaaa", "*** and aaaa"),
+        ("[a-z]{9}", "password [a-z]{9}", "password ***"),
         ("hunter2, hunter3", "hunter3 is wrong", "*** is wrong"),
         ('["hunter2"]', "hunter2 is wrong", "*** is wrong"),
         ("a.example:80", "connect to a.example:8000", "connect to ***00"),

@@ -30,7 +30,7 @@ def hide(text: str, *, is_imported: bool = False) -> None:
         text: one value, or a list of several.
         is_imported: whether these are import strings, of which a message may have the module alone.
     """
-    forms = {form.lower() for part in _parts(text, is_imported) for form in _forms(part.strip())}
+    forms = {_lower(form) for part in _parts(text, is_imported) for form in _forms(part.strip())}
     forms = {form for form in forms if len(form) >= SHORTEST_HIDDEN and form not in _HARMLESS}
     current.hidden_texts = tuple(sorted({*current.hidden_texts, *forms}, key=lambda form: (-len(form), form)))
 
@@ -39,11 +39,19 @@ def mask_hidden(text: str) -> str:
     """`text` with `***` for all that is hidden, in any case; the same object where there is nothing of it."""
     if not current.hidden_texts:
         return text
-    lower = text.lower()
+    lower = _lower(text)
     for form in current.hidden_texts:
         if form in lower:
             text = _pattern_of(form).sub(MASK, text)
     return text
+
+
+_ONE_FOR_ONE = str.maketrans("İıΣςſK", "iiσσsk")
+
+
+def _lower(text: str) -> str:
+    """`text` in lower case as the patterns see it, who ignore case: a character for each, whatever is beside it."""
+    return text.lower() if text.isascii() else text.translate(_ONE_FOR_ONE).lower()
 
 
 @cache
@@ -79,3 +87,5 @@ def _password_of(url: str) -> Iterator[str]:
 
 def _forms(text: str) -> Iterator[str]:
     yield from (text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    if not text.isascii():
+        yield from (ascii(text)[1:-1], repr(text.encode(errors="backslashreplace"))[2:-1])
