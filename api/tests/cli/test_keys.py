@@ -57,6 +57,12 @@ def test_create_prints_the_key_once_and_what_is_said_beside_it(with_redis: Proje
     assert token[16:] not in keys("list").output + keys("list", "--json").output
 
 
+@pytest.mark.parametrize("name", ["007", "null", "2026-11-29"])
+def test_any_name_is_one_in_the_settings_file(project: Project, name: str) -> None:
+    put_into_settings(project, created(name, "--expires", "never", "--settings"))
+    assert list(project.config().ACCESS_KEYS) == [name]
+
+
 def test_list_shows_each_key_and_where_it_is(with_redis: Project) -> None:
     put_into_settings(with_redis, created("spare", "--expires", "never", "--settings"))
     created("bot", "--scope", "shop:read", "--expires", "90d")

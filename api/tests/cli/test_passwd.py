@@ -13,7 +13,7 @@ from tests.project import Project
 PASSWORD = "correct horse battery"
 
 
-def passwd(*arguments: str, given: str = f"{PASSWORD}\n") -> Result:
+def passwd(*arguments: str, given: str | bytes = f"{PASSWORD}\n") -> Result:
     return CliRunner().invoke(app, ["passwd", *arguments], input=given, catch_exceptions=False, env={"COLUMNS": "200"})
 
 
@@ -30,16 +30,23 @@ def test_what_it_prints_is_a_settings_file_by_which_one_may_sign_in(project: Pro
     assert PASSWORD not in result.output
 
 
+@pytest.mark.parametrize("name", ["007", "null", "0x10", "2026-11-29", "1_000", "True", "no", "1e5"])
+def test_any_name_is_one_in_the_settings_file(project: Project, name: str) -> None:
+    (project.folder / "settings" / "90-users.yaml").write_text(passwd(name).stdout)
+    assert list(project.config().USERS) == [name]
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        (b"correct horse b\xe4ttery", "not text in UTF-8"),
         ("short\n", "12 characters or more"),
         ("", "12 characters or more"),
         ("a" * 2000, "1024 characters or fewer"),
         (f"{PASSWORD}\n{PASSWORD}\n", "more than one line"),
     ],
 )
-def test_a_password_that_is_none_is_refused(given: str, told: str) -> None:
+def test_a_password_that_is_none_is_refused(given: str | bytes, told: str) -> None:
     with pytest.raises(OpaError, match=told) as caught:
         passwd("ada", given=given)
     assert PASSWORD not in str(caught.value)

@@ -15,6 +15,7 @@ from opa.cli.access_arguments import checked_name, scopes_in
 from opa.cli.audited import audited
 from opa.cli.durations import duration
 from opa.cli.program import app
+from opa.cli.yaml_names import yaml_name
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -255,7 +256,7 @@ def _print_key(record: KeyRecord, token: str) -> None:
 
 def _print_setting(record: KeyRecord, token: str) -> None:
     """The setting as YAML; each value as JSON, which YAML reads."""
-    print(f"default:\n  {SETTING}:\n    {record.name}:")
+    print(f"default:\n  {SETTING}:\n    {yaml_name(record.name)}:")
     for key, value in record.as_mapping().items():
         print(f"      {key}: {json.dumps(value)}")
     _say(record)

@@ -10,6 +10,7 @@ import typer
 
 from opa.cli.access_arguments import checked_name, scopes_in
 from opa.cli.program import app
+from opa.cli.yaml_names import yaml_name
 
 SETTING = "USERS"
 
@@ -27,7 +28,7 @@ def passwd(
     """
     name, allowed = checked_name(name), scopes_in(scopes or [])
     hashed = _hashed(_asked() if _is_terminal() else _read())
-    typer.echo(f"default:\n  {SETTING}:\n    {name}:\n      PASSWORD: {json.dumps(hashed)}")
+    typer.echo(f"default:\n  {SETTING}:\n    {yaml_name(name)}:\n      PASSWORD: {json.dumps(hashed)}")
     typer.echo(f"      SCOPES: {json.dumps(allowed)}")
     typer.echo(
         "Put this into a settings file, and restart the api. Who has signed in as this user so far has to do so again.",
@@ -47,7 +48,10 @@ def _asked() -> str:
 def _read() -> str:
     from opa.errors import OpaError
 
-    text = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    try:
+        text = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:  # which shows what it could not decode
+        raise OpaError("the password is not text in UTF-8", hint="Give it as such on standard input") from None
     if "\n" in text:
         raise OpaError("the password has more than one line", hint="Give it in one line on standard input")
     return text

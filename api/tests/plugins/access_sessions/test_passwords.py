@@ -14,6 +14,11 @@ from opa.settings.users import password_hash
 from tests.plugins.access_sessions.people import HASH, PASSWORD
 
 
+def test_what_nobody_can_type_is_no_password() -> None:
+    with pytest.raises(ValueError, match="text in UTF-8"):
+        hash_of("correct horse b\udce4ttery")
+
+
 def test_what_is_hashed_is_right_and_may_stand_in_the_settings() -> None:
     hashed = hash_of("Grüße und Küsse")
     check = PasswordCheck({"ada": password_hash(hashed)})

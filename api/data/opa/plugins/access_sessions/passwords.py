@@ -30,12 +30,14 @@ def hash_of(password: str) -> str:
     """What is kept of a password, with the parameters that RFC 9106 recommends where memory is limited.
 
     Raises:
-        ValueError: it is too short, or too long to be one.
+        ValueError: it is too short or too long to be one, or is not text, which nobody can type.
     """
     if len(password) < SHORTEST:
         raise ValueError(f"a password has {SHORTEST} characters or more")
     if len(password) > LONGEST:
         raise ValueError(f"a password has {LONGEST} characters or fewer")
+    if any("\ud800" <= character <= "\udfff" for character in password):  # bytes that could not be decoded
+        raise ValueError("a password is text in UTF-8")
     return PasswordHasher().hash(_prepared(password))
 
 
