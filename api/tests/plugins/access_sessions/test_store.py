@@ -48,7 +48,7 @@ def test_redis_has_no_id(redis_url: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("ada", "v1", NOW)
-            (key,) = [name async for name in client.scan_iter(f"{prefix}*")]
+            (key,) = [name async for name in client.scan_iter(f"{prefix}session:*")]
             assert session_id.encode() not in key + await client.get(key)
 
     asyncio.run(run())
@@ -58,7 +58,7 @@ def test_it_ends_when_it_is_not_used_and_each_use_puts_that_off(redis_url: str) 
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("ada", "v1", NOW)
-            (key,) = [name async for name in client.scan_iter(f"{prefix}*")]
+            (key,) = [name async for name in client.scan_iter(f"{prefix}session:*")]
             assert 0 < await client.ttl(key) <= 60
             await client.expire(key, 5)
             await store.find(session_id, NOW)
@@ -104,12 +104,47 @@ def test_a_user_who_is_named_like_the_count_of_everyone_is_another(redis_url: st
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("value", ["", "no JSON", "[]", '"text"', "{}", "null", '{"USER": "ada", "VERSION": "v1"}'])
+def test_where_redis_has_lost_which_have_ended_all_have(redis_url: str) -> None:
+    async def run() -> None:
+        async with opened(redis_url) as (store, client, prefix):
+            ended, going_on = await store.begin("ada", "v1", NOW), await store.begin("ben", "v1", NOW)
+            await store.end_all("ada")
+            assert await store.find(going_on, NOW) is not None
+            await client.delete(f"{prefix}sessions:ended")
+            assert [await store.find(ended, NOW), await store.find(going_on, NOW)] == [None, None]
+            assert await store.find(await store.begin("ada", "v1", NOW), NOW) == ADA
+            await store.end_all("ben")
+            assert [await store.find(ended, NOW), await store.find(going_on, NOW)] == [None, None]
+
+    asyncio.run(run())
+
+
+def test_whatever_stands_where_it_is_counted_people_can_sign_in(redis_url: str) -> None:
+    async def run() -> None:
+        async with opened(redis_url) as (store, client, prefix):
+            await client.hset(f"{prefix}sessions:ended", "user:ada", "many")
+            assert await store.find(await store.begin("ada", "v1", NOW), NOW) == ADA
+
+    asyncio.run(run())
+
+
+def test_of_two_who_end_a_session_one_has_ended_it(redis_url: str) -> None:
+    async def run() -> None:
+        async with opened(redis_url) as (store, _, _):
+            session_id = await store.begin("ada", "v1", NOW)
+            assert sorted(await asyncio.gather(*(store.end(session_id) for _ in range(5)))) == [False] * 4 + [True]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 100_000, "", "no JSON", "[]", '"text"', "{}", "null", '{"USER": "ada", "VERSION": "v1"}']
+)
 def test_what_others_have_put_there_is_no_session(redis_url: str, value: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("ada", "v1", NOW)
-            (key,) = [name async for name in client.scan_iter(f"{prefix}*")]
+            (key,) = [name async for name in client.scan_iter(f"{prefix}session:*")]
             await client.set(key, value)
             assert await store.find(session_id, NOW) is None
 

@@ -88,10 +88,10 @@ class Signing:
         if session_id is not None:
             try:
                 user = await self._whose(session_id)
-                await store_of(get_plugin_manager()).end(session_id)
+                has_ended = await store_of(get_plugin_manager()).end(session_id)
             except ComponentUnavailableError as error:
                 return _unavailable(error)  # the browser keeps what it needs to try again
-            if user is not None:
+            if user is not None and has_ended:
                 audit("sessions.end", who=actor_of(user).id, request=request)
         response = RedirectResponse(prefix(request) + config.SIGN_IN_URL, 303)
         delete_session(response, request)

@@ -1,7 +1,8 @@
 """The sessions in redis: each under the hash of its id, until it is not used for a while.
 
-How often the sessions of a user, and all of them, were ended is counted beside them. A session knows the counts of
-when it began, and is over once one of them is another: so all end at once, also one that begins meanwhile.
+How often the sessions of a user were ended is counted beside them, and what is drawn anew when all are. A session knows
+both as of when it began, and is over once one of them is another: so all end at once, also one that begins meanwhile.
+Where redis has lost them, all sessions are over: else those that had ended would not be any more.
 """
 
 from __future__ import annotations
@@ -81,8 +82,16 @@ class SessionStore:
         """
         session_id = secrets.token_urlsafe(ID_BYTES)
         with outages_of(COMPONENT, "sessions"):
-            ended = await self._client.hmget(self._ended, _of(user), _ALL)
-            record = {"USER": user, "VERSION": version, "CREATED": now, "ENDED": list(map(_count, ended))}
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.hsetnx(self._ended, _ALL, _drawn())
+                pipe.hmget(self._ended, _of(user), _ALL)
+                _, ended = await pipe.execute()
+            record = {
+                "USER": user,
+                "VERSION": version,
+                "CREATED": now,
+                "ENDED": [each and text_of(each) for each in ended],
+            }
             await self._client.set(self._key(session_id), json.dumps(record), ex=self._idle)
             if former is not None:
                 await self._client.delete(self._key(former))
@@ -99,30 +108,33 @@ class SessionStore:
                 found, _, counts = await pipe.execute()
         if found is None:
             return None
-        return self._session(found, {text_of(name): count for name, count in counts.items()}, now)
+        return self._session(found, {text_of(name): text_of(count) for name, count in counts.items()}, now)
 
-    async def end(self, session_id: str) -> None:
-        """End one session."""
+    async def end(self, session_id: str) -> bool:
+        """End one session, and tell whether it was there: of several who end it at once, it was for one."""
         with outages_of(COMPONENT, "sessions"):
-            await self._client.delete(self._key(session_id))
+            return bool(await self._client.delete(self._key(session_id)))
 
     async def end_all(self, user: str | None) -> None:
         """End all of a user, or of everyone."""
         with outages_of(COMPONENT, "sessions"):
-            await self._client.hincrby(self._ended, _ALL if user is None else _of(user), 1)
+            if user is None:
+                await self._client.hset(self._ended, _ALL, _drawn())
+            else:
+                await self._client.hincrby(self._ended, _of(user), 1)
 
     def _key(self, session_id: str) -> str:
         # A fast hash is right, as for API keys: the id is random. Who reads the store cannot use what is there.
         return self._prefix + sha256(session_id.encode()).hexdigest()
 
-    def _session(self, value: str | bytes, counts: Mapping[str, Any], now: float) -> Session | None:
+    def _session(self, value: str | bytes, counts: Mapping[str, str], now: float) -> Session | None:
         """What stands in redis, where others may write too: what is no session counts as none."""
         try:
             given = json.loads(value)
             session = Session(str(given["USER"]), str(given["VERSION"]), float(given["CREATED"]))
-            ended = [_count(counts.get(_of(session.user))), _count(counts.get(_ALL))]
-            is_over = given["ENDED"] != ended or not now - session.created < self._life
-        except (ValueError, TypeError, KeyError) as error:
+            ended = [counts.get(_of(session.user)), counts.get(_ALL)]
+            is_over = given["ENDED"] != ended or ended[1] is None or not now - session.created < self._life
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning("what redis has for a session is none, and is ignored: {!r}", error)
             return None
         return None if is_over else session
@@ -132,5 +144,5 @@ def _of(user: str) -> str:
     return f"user:{user}"
 
 
-def _count(value: Any) -> int:
-    return int(value or 0)
+def _drawn() -> str:
+    return secrets.token_hex(8)
