@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import mongodb_clients, redis_clients
+from opa import jwt, mongodb_clients, redis_clients
 from opa.cli.commands import app
 from opa.core import plugin as original
 from tests.project import Project
@@ -67,12 +67,14 @@ def test_what_opa_offers() -> None:
     ]
 
 
-@pytest.mark.parametrize("module", [mongodb_clients, redis_clients])
-def test_what_drivers_are_made_of_is_documented(module: Any) -> None:
-    page = (ROOT / "docs" / "components.md").read_text()
+@pytest.mark.parametrize(
+    ("module", "where"), [(mongodb_clients, "components.md"), (redis_clients, "components.md"), (jwt, "access.md")]
+)
+def test_what_plugins_are_made_of_is_documented(module: Any, where: str) -> None:
+    page = (ROOT / "docs" / where).read_text()
     assert f"from `{module.__name__}`" in page
     missing = [name for name in module.__all__ if not re.search(rf"\b{name}\b", page)]
-    assert missing == [], "docs/components.md does not mention these"
+    assert missing == [], f"docs/{where} does not mention these"
 
 
 @pytest.mark.parametrize("name", opa.__all__)

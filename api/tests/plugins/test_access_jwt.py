@@ -48,8 +48,8 @@ def _forgotten() -> Iterator[None]:
 
 def wait_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """An issuer has its time also where the machine is busy."""
-    monkeypatch.setattr("opa.plugins.access_jwt.jwks.TIMEOUT", 240)
-    monkeypatch.setattr("opa.plugins.access_jwt.jwks.PATIENCE", 240)
+    monkeypatch.setattr("opa.jwt.jwks.TIMEOUT", 240)
+    monkeypatch.setattr("opa.jwt.jwks.PATIENCE", 240)
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,20 @@ from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 
 from opa import Actor, RefusedCredentialError
-from opa.plugins.access_jwt.claims import check_audience, check_required, check_times, scopes_in, subject
-from opa.plugins.access_jwt.discovery import fetch_keys
-from opa.plugins.access_jwt.jwks import RemoteKeys
-from opa.plugins.access_jwt.keys import Keys, SecretKey
-from opa.plugins.access_jwt.token import Signatures, Token, read
+from opa.jwt import (
+    Keys,
+    RemoteKeys,
+    SecretKey,
+    Signatures,
+    Token,
+    check_audience,
+    check_required,
+    check_times,
+    fetch_keys,
+    read,
+    scopes_in,
+    subject,
+)
 
 API_KEY_PREFIX = "opa_"
 """Begins what is an API key, and no token."""

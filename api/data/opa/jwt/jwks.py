@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
+from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from joserfc.jwk import Key
 
-from opa import ComponentUnavailableError, RefusedCredentialError, log
-from opa.plugins.access_jwt.download import DownloadError
-from opa.plugins.access_jwt.keys import PublishedKeys
+from opa.errors import ComponentUnavailableError, RefusedCredentialError
+from opa.jwt.download import DownloadError
+from opa.jwt.keys import PublishedKeys
+from opa.logging.logger import log
+
+Published = TypeVar("Published", bound=PublishedKeys)
 
 TIMEOUT = 5.0
 """Seconds for the issuer to answer."""
@@ -28,8 +32,8 @@ PATIENCE = 1.0
 does, so they must not add up."""
 
 
-class RemoteKeys:
-    """The keys of one issuer.
+class RemoteKeys(Generic[Published]):
+    """The keys of one issuer, with whatever else is fetched with them.
 
     Args:
         issuer: for the log.
@@ -38,12 +42,12 @@ class RemoteKeys:
         keep: seconds that they are used while they cannot be fetched.
     """
 
-    def __init__(self, issuer: str, fetch: Callable[[float], PublishedKeys], *, refresh: float, keep: float) -> None:
+    def __init__(self, issuer: str, fetch: Callable[[float], Published], *, refresh: float, keep: float) -> None:
         self._issuer = issuer
         self._fetch = fetch
         self._refresh = refresh
         self._keep = keep
-        self._keys: PublishedKeys | None = None
+        self._keys: Published | None = None
         self._fetched = self._tried = float("-inf")
         self._has_failed = False
         self._running: asyncio.Task[None] | None = None
@@ -55,7 +59,7 @@ class RemoteKeys:
             RefusedCredentialError: there is none.
             ComponentUnavailableError: no keys can be had, or not since too long a time.
         """
-        keys = await self._current()
+        keys = await self.current()
         key = keys.find(kid, algorithm)
         if key is None and await self._fetched_again(BETWEEN_FETCHES):
             key = (self._keys or keys).find(kid, algorithm)
@@ -63,7 +67,12 @@ class RemoteKeys:
             raise RefusedCredentialError("the issuer has no key with the id of a token, or it does not sign like that")
         return key
 
-    async def _current(self) -> PublishedKeys:
+    async def current(self) -> Published:
+        """All of them.
+
+        Raises:
+            ComponentUnavailableError: they cannot be had, or not since too long a time.
+        """
         age = monotonic() - self._fetched
         if self._keys is None or age > self._refresh + self._keep:
             await self._fetched_again(WITHOUT_KEYS)

@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, OctKey
 from joserfc.jws import JWSRegistry
 
-from opa import log
+from opa.logging.logger import log
 
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)

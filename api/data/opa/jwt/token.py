@@ -17,7 +17,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry, deserialize_compact
 
-from opa import RefusedCredentialError
+from opa.errors import RefusedCredentialError
 
 MAX_BYTES = 8192
 MAX_LEVELS = 20

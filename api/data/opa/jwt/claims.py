@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from opa import RefusedCredentialError
+from opa.errors import RefusedCredentialError
 
 MAX_SUBJECT = 255
 """Characters, by OpenID Connect."""
@@ -75,12 +75,16 @@ def check_required(claims: Mapping[str, Any], required: Mapping[str, Any]) -> No
         RefusedCredentialError: it says something else.
     """
     for name, expected in required.items():
-        given = _claim(claims, name)
-        values = given if isinstance(given, list) else [given]
-        wanted = expected if isinstance(expected, list) else [expected]
-        # Python holds 1 and true for equal.
-        if not any(type(value) is type(each) and value == each for value in values for each in wanted):
+        if not is_one_of(claim_in(claims, name), expected):
             raise RefusedCredentialError(f"the claim {name} is not as CLAIMS has it")
+
+
+def is_one_of(given: Any, expected: Any) -> bool:
+    """Whether a claim is what is expected; of a list, on either side, one is enough."""
+    values = given if isinstance(given, list) else [given]
+    wanted = expected if isinstance(expected, list) else [expected]
+    # Python holds 1 and true for equal.
+    return any(type(value) is type(each) and value == each for value in values for each in wanted)
 
 
 def scopes_in(claims: Mapping[str, Any], name: str, prefix: str) -> frozenset[str]:
@@ -96,7 +100,7 @@ def scopes_in(claims: Mapping[str, Any], name: str, prefix: str) -> frozenset[st
 
 
 def _texts(claims: Mapping[str, Any], name: str, *, is_split: bool = False) -> list[str]:
-    value = _claim(claims, name)
+    value = claim_in(claims, name)
     if value is None:
         return []
     if isinstance(value, str):
@@ -106,7 +110,7 @@ def _texts(claims: Mapping[str, Any], name: str, *, is_split: bool = False) -> l
     return value
 
 
-def _claim(claims: Mapping[str, Any], name: str) -> Any:
+def claim_in(claims: Mapping[str, Any], name: str) -> Any:
     """The claim of this name; with dots one inside another, as `realm_access.roles` is."""
     if name in claims:
         return claims[name]

@@ -1,0 +1,129 @@
+"""What is downloaded is bounded in size and time, whoever answers."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from opa.jwt.download import DownloadError, get_json
+from tests.token_issuer import JWKS, TokenIssuer, send, token_issuer
+
+
+@pytest.fixture
+def issuer() -> Iterator[TokenIssuer]:
+    with token_issuer() as issuer:
+        yield issuer
+
+
+def header_by_header(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    drip(request, b"X: x\r\n")
+
+
+def letter_by_letter(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    drip(request, b" ")
+
+
+def drip(request: BaseHTTPRequestHandler, part: bytes) -> None:
+    try:
+        while True:
+            request.wfile.write(part)
+            time.sleep(0.05)
+    except OSError:
+        return
+
+
+def silent(request: BaseHTTPRequestHandler) -> None:
+    request.connection.recv(1)  # until it is closed
+
+
+@pytest.mark.parametrize("answer", [silent, header_by_header, letter_by_letter])
+def test_an_issuer_that_is_slow_is_broken_off(
+    issuer: TokenIssuer, answer: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    issuer.answers[JWKS] = answer
+
+    with pytest.raises(DownloadError, match="did not answer in time"):
+        get_json(f"{issuer.url}{JWKS}", time.monotonic() + 0.5)
+
+
+def test_an_address_where_nobody_is_cannot_be_had() -> None:
+    with token_issuer() as gone:
+        url = gone.url
+    with pytest.raises(DownloadError, match="cannot be had: ConnectionRefusedError"):
+        get_json(url, time.monotonic() + 5)
+    with pytest.raises(DownloadError, match="did not answer in time"):
+        get_json(url, time.monotonic())
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A file with a certificate of localhost that nobody has signed, and its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    file = tmp_path / "localhost.pem"
+    pem = serialization.Encoding.PEM
+    key_format = serialization.PrivateFormat.PKCS8
+    file.write_bytes(private.private_bytes(pem, key_format, serialization.NoEncryption()) + signed.public_bytes(pem))
+    return file
+
+
+def test_the_certificate_of_an_issuer_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with token_issuer(context) as issuer:
+        with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
+            get_json(f"{issuer.url}{JWKS}", time.monotonic() + 60)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert get_json(f"{issuer.url}{JWKS}", time.monotonic() + 60) == {"keys": []}
+        with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
+            get_json(f"{issuer.url}{JWKS}".replace("localhost", "127.0.0.1"), time.monotonic() + 60)
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append((self.path, self.headers["Proxy-Authorization"]))
+            send(self, b"", 403)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://anna:p%40ss@127.0.0.1:{proxy.server_port}")
+        thread = threading.Thread(target=proxy.handle_request)
+        thread.start()
+        with pytest.raises(DownloadError, match="403"):
+            get_json("https://login.example.com/jwks", time.monotonic() + 60)
+        thread.join()
+
+    assert asked == [("login.example.com:443", "Basic YW5uYTpwQHNz")]
