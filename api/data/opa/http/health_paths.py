@@ -33,16 +33,19 @@ class HealthRoutes:
 
     Args:
         routes: those of opa-stack; each has a path without parameters.
+
+    Attributes:
+        paths: at which they answer.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._routes = tuple(routes)
-        self._paths = frozenset(getattr(route, "path", None) for route in self._routes)
+        self.paths = frozenset(getattr(route, "path", None) for route in self._routes)
 
     def answer_to(self, scope: Scope) -> ASGIApp | None:
         """What answers the request; None where it does not ask for the health of the process."""
         path = get_route_path(scope) if scope.get("root_path") else scope["path"]
-        if path not in self._paths:
+        if path not in self.paths:
             return None
         for route in self._routes:
             match, more = route.matches(scope)

@@ -21,6 +21,9 @@ class HostCheck:
         trusted: names that it may have, in lower case and without a port; `*.example.com` is each name below that one.
             Empty: any.
         is_exempt: whether any name will do for this request.
+
+    Attributes:
+        good: values of the header of which it is known that nothing is wrong with them, for any request.
     """
 
     def __init__(self, trusted: Iterable[str], is_exempt: Callable[[Scope], bool]) -> None:
@@ -29,7 +32,7 @@ class HostCheck:
         self._names = frozenset(name for name in names if not name.startswith("*."))
         self._endings = tuple(name[1:] for name in names if name.startswith("*."))
         self._is_exempt = is_exempt
-        self._good: set[bytes] = set()
+        self.good: set[bytes | None] = set()
 
     def problem(self, scope: Scope) -> str | None:
         """What is wrong with the request's `Host`; None where nothing is."""
@@ -39,7 +42,7 @@ class HostCheck:
                 if host is not None:
                     return "there is more than one Host header"
                 host = value
-        if host in self._good:
+        if host in self.good:
             return None
         return self._look(host, scope)
 
@@ -53,8 +56,8 @@ class HostCheck:
             return "the Host header is not a host and port"
         if not self._any and not self._is_trusted(host):
             return None if self._is_exempt(scope) else "this host is not served here"
-        if len(self._good) < _REMEMBERED:
-            self._good.add(host)
+        if len(self.good) < _REMEMBERED:
+            self.good.add(host)
         return None
 
     def _is_trusted(self, host: bytes) -> bool:

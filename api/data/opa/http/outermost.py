@@ -1,7 +1,7 @@
 """What stands around all middleware.
 
-It refuses what no plugin should see, lets pages of other sites read every answer (CORS), tells browsers what not to do
-with one, gives a request its id, tells the health of the process, answers 500, and says which request has failed.
+It refuses what no plugin should see, gives a request its id and each answer its headers, tells the health of the
+process, answers 500, and says which request has failed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from opa.http import request_facts, slash_redirect
+from opa.http import request_facts
+from opa.http.answer_headers import AnswerHeaders
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
 from opa.http.early_answer import refuse
@@ -24,7 +25,6 @@ from opa.http.gone import WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.request_facts import facts_of
-from opa.http.security_headers import SecurityHeaders
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
 from opa.logging.actor import current_actor
@@ -64,39 +64,48 @@ class Outermost(ServerErrorMiddleware):
         self._has_ids = bool(config.REQUEST_ID)
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
         self._cors = Cors.from_config(config)
-        self._security = SecurityHeaders.from_config(config)
+        self._headers = AnswerHeaders(config, self._cors)
         self._health = HealthRoutes(api.health_routes)
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is answered here, and pass the rest on."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        request_id = request_id_of(scope["headers"]) if self._has_ids else None
-        is_http = scope["type"] == "http"
-        cors = self._cors if is_http else None
-        security = self._security
-        has_started = False
         websocket: WatchedWebSocket | None = None
-        if not is_http:
+        if scope["type"] != "http":
+            if scope["type"] != "websocket":
+                await self.app(scope, receive, send)
+                return
             websocket = WatchedWebSocket(receive, send)
             receive, send = websocket.receive, websocket.send
+        # One look for all that asks: a loop or a function of its own each would cost a small request a percent.
+        host = given_id = None
+        hosts = 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+                hosts += 1
+            elif name == HEADER and given_id is None:
+                given_id = value
+        # Of nearly all requests nothing else need be known: they are for the application.
+        is_usual = (
+            hosts == 1
+            and host in self._hosts.good
+            and scope["path"] not in self._health.paths
+            and not scope.get("root_path")
+            and websocket is None
+            and self._cors is None
+        )
+        request_id = request_id_of(given_id) if self._has_ids else None
+        headers = self._headers
+        has_started = False
 
         # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
         def send_on(message: Message) -> Awaitable[None]:
             nonlocal has_started
             if message["type"] in _STARTS:
                 has_started = True
-                if message.get("status") == slash_redirect.STATUS:
-                    message = slash_redirect.stays_here(message, scope)
-                if cors is not None:
-                    message = cors.with_headers(message, scope)
-                if security is not None and message["type"] != "websocket.accept":
-                    message = security.with_headers(message, scope)
-                if request_id is not None:
-                    message = _with_id(message, request_id)
+                message = headers.added_to(message, scope, request_id)
             return send(message)
 
         before = current_request_id.get()
@@ -104,18 +113,14 @@ class Outermost(ServerErrorMiddleware):
         if current_actor.get() is not None:  # of another request, which has started this one on its connection
             current_actor.set(None)
         try:
-            await self._answering(scope)(scope, receive, send_on)
+            await (self.app if is_usual else self._answering(scope))(scope, receive, send_on)
         except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
             if has_started:
                 raise
             await answer_refused(refused)(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
-                refusal = refusal_of(scope)
-                if refusal is not None:  # someone has caught it, and read on
-                    await answer_refused(refusal)(scope, receive, _nowhere if has_started else send_on)
-                    return
-                await self._end(error, scope, websocket)
+                await self._end(error, scope, receive, _nowhere if has_started else send_on, websocket)
                 return
             note_request(error, facts_of(scope, self._api))
             if not isinstance(error, Exception):  # the server stops, and waits no longer
@@ -135,7 +140,13 @@ class Outermost(ServerErrorMiddleware):
         preflight = self._cors.preflight(scope, self.app) if self._cors is not None else None
         return preflight or self._health.answer_to(scope) or self.app
 
-    async def _end(self, error: BaseException, scope: Scope, websocket: WatchedWebSocket | None) -> None:
+    async def _end(
+        self, error: BaseException, scope: Scope, receive: Receive, send: Send, websocket: WatchedWebSocket | None
+    ) -> None:
+        refusal = refusal_of(scope)
+        if refusal is not None:  # someone has caught it, and read on
+            await answer_refused(refusal)(scope, receive, send)
+            return
         log.opt(lazy=True).debug("the client is gone: {}", partial(self._words_for, error, scope))
         if websocket is not None:
             await websocket.end()
@@ -167,15 +178,6 @@ class _Answer(ServerErrorMiddleware):
         if request_id is None:
             return answer
         return PlainTextResponse(f"{bytes(answer.body).decode()}\nrequest id: {request_id}", answer.status_code)
-
-
-def _with_id(message: Message, request_id: bytes) -> Message:
-    """The same message; one that has an id already keeps it."""
-    headers = list(message.get("headers") or ())
-    for name, _ in headers:
-        if name == HEADER:
-            return message
-    return {**message, "headers": [*headers, (HEADER, request_id)]}
 
 
 async def _nowhere(_message: Message) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -49,13 +49,10 @@ def belonging_to_request(request_id: str) -> Iterator[None]:
         current_request_id.reset(token)
 
 
-def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The id in the headers of a request; a new one where there is none, or one with which a client could do harm."""
-    for name, value in headers:
-        if name == HEADER:
-            if _FIT.fullmatch(value):
-                return value
-            break
+def request_id_of(given: bytes | None) -> bytes:
+    """The id that a request gives itself; a new one where it gives none, or one with which a client could do harm."""
+    if given is not None and _FIT.fullmatch(given):
+        return given
     try:
         return _ids_cache.pop()
     except IndexError:

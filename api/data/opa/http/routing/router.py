@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import RLock
 from typing import Any, cast
 
 from fastapi import APIRouter
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, NoMatchFound
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from opa._compat.fastapi.inclusion import router_in
 from opa._compat.fastapi.routing import IncludedRouter, RouteInContext, Router, own_frontend_routes
@@ -150,9 +151,7 @@ class IndexedRouter(Router):
         current_scope.set(scope)
         if "router" not in scope:
             scope["router"] = self
-        table, routes = self._table, self._routes
-        if table.version is not routes.version or table.count != len(routes) or self._alarm.is_on:
-            table = self._current()
+        table = self._current()
         if scope.get("root_path"):
             candidates = table.index.candidates(get_route_path(scope), _other_path(scope))
         else:
@@ -172,11 +171,15 @@ class IndexedRouter(Router):
 
     def frontend_routes(self) -> Iterator[BaseRoute | RouteInContext]:
         """The routes of frontends; FastAPI's own goes through all routes, to find the included routers."""
-        yield from own_frontend_routes(self)
-        for included, _ in self._current().inclusions:
-            yield from included.effective_low_priority_routes()
+        own, inclusions = own_frontend_routes(self), self._current().inclusions
+        if not inclusions:  # as nearly always: they stand in this router themselves
+            return iter(own)
+        return chain(own, *(included.effective_low_priority_routes() for included, _ in inclusions))
 
     def _current(self) -> _Table:
+        table, routes = self._table, self._routes
+        if table.version is routes.version and table.count == len(routes) and not self._alarm.is_on:
+            return table
         with self._lock:
             return self._read_on(self.routes)
 
@@ -240,6 +243,15 @@ class _Narrowed:
     def __init__(self, router: IndexedRouter, routes: list[BaseRoute]) -> None:
         self._router = router
         self.routes = routes
+
+    # Where no route answers, FastAPI asks for these, which would take three times as long by `__getattr__`.
+    @property
+    def redirect_slashes(self) -> bool:
+        return self._router.redirect_slashes
+
+    @property
+    def default(self) -> ASGIApp:
+        return self._router.default
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._router, name)

@@ -1,0 +1,70 @@
+"""What each answer has in its headers, whatever it is the answer to.
+
+As with CORS it is no middleware: it belongs to the answer to an error that nothing caught, too. It is put there in one
+go, since a copy of an answer's start for each of these would cost a small request some percent of its time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opa.http import slash_redirect
+from opa.http.security_headers import security_headers, tls_headers
+from opa.logging.request_id import HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Message, Scope
+
+    from opa.http.cors import Cors
+    from opa.settings.load import Config
+
+    Headers = Iterable[tuple[bytes, bytes]]
+
+_TLS = frozenset({"https", "wss"})
+
+
+class AnswerHeaders:
+    """The headers that answers get. One that has a header already keeps its own; those of CORS are replaced.
+
+    Args:
+        config: reads the settings in `security_headers.HEADERS`, and HSTS_SECONDS.
+        cors: where pages of other sites may read answers.
+    """
+
+    def __init__(self, config: Config, cors: Cors | None) -> None:
+        self._cors = cors
+        self._plain = security_headers(config)
+        self._over_tls = [*self._plain, *tls_headers(config)]
+        self._names = frozenset([HEADER, *(name for name, _ in self._over_tls)])
+
+    def added_to(self, message: Message, scope: Scope, request_id: bytes | None) -> Message:
+        """The start of an answer with them; the message itself, which may be sent again, stays as it is.
+
+        Args:
+            message: the start of an answer to a request, or to the handshake of a websocket.
+            scope: of the request.
+            request_id: None where requests have none.
+        """
+        if message.get("status") == slash_redirect.STATUS:
+            message = slash_redirect.stays_here(message, scope)
+        if self._cors is not None and scope["type"] == "http":
+            message = self._cors.with_headers(message, scope)
+        # A browser shows nothing of a websocket.
+        secure: Headers = ()
+        if message["type"] != "websocket.accept":
+            secure = self._over_tls if scope["scheme"] in _TLS else self._plain
+        ours: Headers = secure if request_id is None else [*secure, (HEADER, request_id)]
+        given = message.get("headers") or ()
+        for name, _ in given:
+            if name in self._names or not name.islower():
+                ours = _missing(ours, given)
+                break
+        return {**message, "headers": [*given, *ours]} if ours else message
+
+
+def _missing(headers: Headers, given: Headers) -> Headers:
+    """Those of `headers` that are not among those that are given, in any case."""
+    names = {name.lower() for name, _ in given}
+    return [header for header in headers if header[0] not in names]
