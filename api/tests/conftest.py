@@ -44,6 +44,7 @@ SHARE_SERVERS = (
     "/docker/test_modes.py",
     "/docker/test_workers.py",
     "/examples/test_stacks.py",
+    "/http/access/test_matrix.py",
     "/serve/test_access.py",
     "/serve/test_debugger.py",
     "/serve/test_gone.py",

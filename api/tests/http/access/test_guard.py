@@ -166,6 +166,40 @@ def test_a_websocket_is_closed(shop: Client, path: str, access: dict[str, str]) 
             assert refused.value.status_code == status
 
 
+def test_without_the_extension_of_the_server_a_websocket_is_closed(shop: Client) -> None:
+    with shop("closed") as client:
+        assert sent_to_handshake(client, "/socket") == [
+            {"type": "websocket.close", "code": 1008, "reason": "not authenticated"}
+        ]
+
+
+def sent_to_handshake(client: TestClient, path: str) -> list[Any]:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+        "subprotocols": [],
+        "extensions": {},
+    }
+    assert client.portal is not None
+    client.portal.call(client.app, scope, receive, send)
+    return sent
+
+
 @pytest.mark.parametrize(
     ("default", "access"),
     [("open", {"*": "signed-in"}), ("closed", {})],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import importlib
+import json
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 from httpx2 import Headers
+from redis.asyncio import Redis
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from typer.testing import CliRunner
 
@@ -24,7 +27,7 @@ from opa.plugins.access_keys import check as module
 from opa.plugins.access_keys.check import MOST_FRESH, KeyCheck, token_in
 from opa.plugins.access_keys.making import new_key, rotated
 from opa.plugins.access_keys.records import NOBODY, KeyRecord
-from opa.plugins.access_keys.tokens import new_token
+from opa.plugins.access_keys.tokens import id_in, new_id, new_token
 from tests.project import Project
 from tests.serve.process import Opa
 from tests.servers import Server, wait_until
@@ -363,6 +366,39 @@ def test_a_wrong_key_takes_the_same_steps_whether_its_id_is_known_or_not(monkeyp
         return len(kept.asked), len(compared)
 
     assert [asyncio.run(steps(each)) for each in (stored.id, in_settings.id, "0" * 12)] == [(1, 4)] * 3
+
+
+def test_a_request_with_a_wrong_key_takes_the_same_steps_whether_its_id_is_known_or_not(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the way: also what counts wrong credentials, and the answer, ask redis and compare as often."""
+    known = id_in(keys("create", "bot", "--expires", "1d"))
+    assert known is not None
+    steps: list[str] = []
+
+    def noted(of: Any, name: str, step: Callable[..., str]) -> None:
+        original = getattr(of, name)
+
+        def note(*arguments: Any, **options: Any) -> Any:
+            steps.append(step(*arguments))
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(of, name, note)
+
+    noted(Redis, "execute_command", lambda _client, command, *_: str(command))
+    noted(hmac, "compare_digest", lambda *_: "compare")
+    noted(json, "loads", lambda *_: "read")
+    with shop.client() as client:
+        # The application has imported it anew.
+        noted(importlib.import_module("opa.plugins.access_keys.records"), "sha256", lambda *_: "hash")
+        taken = []
+        for key_id in (known, new_id(), known, new_id()):
+            steps.clear()
+            assert client.get("/read", headers=bearer(new_token(key_id))).status_code == 401
+            taken.append(list(steps))
+    # At the first time of all there is more to import and to connect.
+    assert taken[2] == taken[3] == taken[1]
+    assert {"hash", "HGET", "read", "compare", "EVAL"} <= set(taken[2])
 
 
 def test_the_reason_in_the_log_has_the_id_of_a_key_that_there_is_and_of_no_other() -> None:
