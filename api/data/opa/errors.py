@@ -32,6 +32,32 @@ class OpaError(Exception):
             line = f"{line}. {self.hint}"
         return " ".join(line.split())
 
+    @property
+    def each(self) -> tuple[OpaError, ...]:
+        """The mistakes that it is, of which each is told by itself."""
+        return (self,)
+
+
+class OpenDoorError(OpaError):
+    """What lets strangers in, and is no mistake with `ENV=dev`; `id` is its name in CHECK_SILENCED."""
+
+    def __init__(self, problem: str, *, id_: str, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(problem, where=where, hint=hint)
+        self.id = id_
+
+
+class OpenDoorsError(OpaError):
+    """All that keeps a deployment from starting because it lets strangers in."""
+
+    def __init__(self, doors: tuple[OpenDoorError, ...]) -> None:
+        super().__init__("; ".join(map(str, doors)))
+        self.doors = doors
+
+    @property
+    def each(self) -> tuple[OpaError, ...]:
+        """One for each of them."""
+        return self.doors
+
 
 class SettingsError(OpaError):
     """A settings file does not parse, or settings have wrong values; `mistakes` has one line for each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,14 @@ def start_api(config: Config | None = None) -> Api:
     from opa._util.garbage import frozen
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
+    from opa.checks.deploy.start import refuse_open_doors
     from opa.core.overview import overview
     from opa.http.builder import build_app
     from opa.logging.logger import log
+    from opa.settings.load import load_settings
 
+    config = config or load_settings()
+    refuse_open_doors(config, os.environ, "api")
     with frozen():
         app = build_app(prepare(config, mode="api"))
         log.info(overview(app.manager, app.count_plugin_routes()))
@@ -57,9 +62,16 @@ def start_celery() -> TaskApplication:
         OpaError: a mistake in settings or plugins, or no component says where the broker is.
     """
     from opa.bootstrap import prepare
+    from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats
+    from opa.settings.load import load_settings
     from opa.tasks.required import task_application
 
-    return task_application(prepare(mode="worker"), "celery -A opa.main")
+    config = load_settings()
+    refuse_open_doors(config, os.environ, "worker")
+    manager = prepare(config, mode="worker")
+    application = task_application(manager, "celery -A opa.main")
+    refuse_unsafe_formats(manager)
+    return application
 
 
 def load_celery() -> TaskApplication:
@@ -77,8 +89,9 @@ def __getattr__(name: str) -> Any:
     try:
         return load_app() if name == "app" else load_celery()
     except OpaError as error:
-        # A server prints a stack trace for what its import raises; the one line that matters stands before it.
-        log.error(str(error))
+        # A server prints a stack trace for what its import raises; the line that matters stands before it.
+        for each in error.each:
+            log.error(str(each))
         raise
 
 

@@ -190,6 +190,8 @@ def test_deploy_prints_json(project: Project) -> None:
     found = {each["id"]: each for each in json.loads(result.stdout)}
     assert found["deploy.debug"]["level"] == "error"
     assert found["deploy.debug"]["silenced"] is None
+    assert found["deploy.debug"]["stops_start"] is True
+    assert found["deploy.trusted-hosts"]["stops_start"] is False
     assert found["deploy.docs-public"]["silenced"] == "internal network"
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from opa.errors import StartError
@@ -26,3 +28,23 @@ def test_the_command_ends_with_one_line_over_an_unknown_mode(opa: Opa) -> None:
 def test_an_unknown_mode_is_reported_before_mistakes_in_settings(opa: Opa) -> None:
     assert opa.run_to_end(MODE="rocket", OPA_PORT="harbour") == 1
     assert "there is no mode" in opa.log
+
+
+def test_the_command_tells_all_that_lets_strangers_in_a_line_of_json_each(opa: Opa) -> None:
+    opa.hello()
+    variables = {"OPA_DEBUG": "true", "OPA_DEBUGPY": "true", "OPA_DEBUGPY_HOST": "0.0.0.0", "OPA_LOG_FORMAT": "json"}
+
+    assert opa.run_to_end(ENV="production", **variables) == 1
+
+    lines = [json.loads(line) for line in opa.log.splitlines()]
+    assert [line["extra"]["id"] for line in lines] == ["deploy.debug", "deploy.debugger"]
+    assert {line["level"] for line in lines} == {"ERROR"}
+    assert lines[0]["extra"]["where"] == "environment variable OPA_DEBUG"
+    assert "deploy.debug to CHECK_SILENCED with a reason" in lines[0]["extra"]["hint"]
+
+
+def test_what_a_setting_accepts_keeps_no_process_from_starting(opa: Opa) -> None:
+    opa.hello()
+    opa.start(ENV="production", OPA_DEBUG="true", OPA_CHECK_SILENCED='{"deploy.debug": "nobody else reaches it"}')
+
+    opa.wait_until_ready()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.http.application import Api
 
-DEVELOPMENT = "dev"
-
 
 def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     """What can be told of the plugins in any mode, and costs a start next to nothing."""
@@ -92,7 +90,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
 
 def warn_of_findings(manager: PluginManager, app: Api | None = None) -> None:
     """Log what can be told when a process starts: of the application where `ENV` is dev, and only there."""
-    from opa.settings.envs import current_envs
+    from opa.settings.envs import DEVELOPMENT, current_envs
 
     for finding in findings_in_plugins(manager):
         log.warning(str(finding))

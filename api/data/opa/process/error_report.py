@@ -30,6 +30,11 @@ def print_error(error: OpaError) -> None:
 
 def print_start_error(error: OpaError) -> None:
     """Say why a process does not start: by a line of the log where that is JSON, for who collects it; else print it."""
+    for each in error.each:
+        _print_start_error(each)
+
+
+def _print_start_error(error: OpaError) -> None:
     from opa.logging.logger import log, writes_text
 
     if process_of_up():
@@ -40,7 +45,7 @@ def print_start_error(error: OpaError) -> None:
     if writes_text():
         (_print_last if process_of_up() else print_error)(error)
         return
-    names = ("plugin", "component", "where", "hint", "mistakes")
+    names = ("id", "plugin", "component", "where", "hint", "mistakes")
     told = {name: getattr(error, name, None) for name in names}
     cause = None if isinstance(error.__cause__, OpaError) else error.__cause__
     fields = {name: value for name, value in told.items() if value}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from opa._util.hosts import is_loopback
 from opa.errors import StartError
 from opa.process.extras import need
 from opa.settings.foreign_files import foreign_file
@@ -107,7 +107,7 @@ def _check_password(host: str) -> None:
             where=f"environment variable {PASSWORD}",
             hint="Write it as user:password; several are separated by commas",
         )
-    if not password and not os.environ.get(OAUTH) and not _is_loopback(host):
+    if not password and not os.environ.get(OAUTH) and not is_loopback(host):
         raise StartError(
             f"flower would be open to everyone who can reach {host}, and its users can stop workers and run tasks",
             where=f"environment variable {PASSWORD}",
@@ -124,13 +124,6 @@ def _check_options() -> None:
             where=str(foreign.path),
             hint=f"Name the file to use it, FLOWER_CONF={OPTIONS.absolute()}, or {foreign.remedy}",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _ask_for_the_password_everywhere() -> None:

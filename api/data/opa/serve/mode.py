@@ -79,6 +79,7 @@ def start(load: Callable[[], Config] | None = None) -> None:
         connect. SystemExit: a server ended in another way than by returning.
     """
     mode = chosen_mode(os.environ)
+    from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
     from opa.logging.logger import log, setup_logging
     from opa.logging.uncaught import report_what_nothing_caught
     from opa.settings import load as settings
@@ -86,4 +87,6 @@ def start(load: Callable[[], Config] | None = None) -> None:
     report_what_nothing_caught(log)
     config = (load or settings.load_settings)()
     setup_logging(config)
+    refuse_open_doors(config, os.environ, mode)
+    warn_of_known_passwords(config, os.environ, mode)
     MODES[mode]().serve(config)

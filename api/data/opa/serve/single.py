@@ -32,13 +32,16 @@ def main() -> None:
 
         end_with_parent(int(sys.argv[1]))
     try:
+        from opa.checks.deploy.start import refuse_open_doors
         from opa.logging.logger import setup_logging
         from opa.serve.mode import MODES, chosen_mode
         from opa.settings import load as settings
 
         config = settings.load_settings()
         setup_logging(config)
-        MODES[chosen_mode(os.environ)]().serve_alone(config)
+        mode = chosen_mode(os.environ)
+        refuse_open_doors(config, os.environ, mode)
+        MODES[mode]().serve_alone(config)
     except OpaError as error:
         print_start_error(error)
         sys.exit(MISTAKE if sys.argv[1:] and not isinstance(error, PASSING) else 1)

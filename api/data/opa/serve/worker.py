@@ -68,6 +68,7 @@ def run(config: Config) -> None:
     """
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
+    from opa.checks.deploy.start import refuse_unsafe_formats
     from opa.core.overview import overview
     from opa.tasks.required import task_application
 
@@ -84,7 +85,9 @@ def run(config: Config) -> None:
     warn_of_findings(manager)
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
-    run_celery(task_application(manager, "MODE=worker"), [*command, *pool, *parameters])
+    application = task_application(manager, "MODE=worker")
+    refuse_unsafe_formats(manager)
+    run_celery(application, [*command, *pool, *parameters])
 
 
 def _find_temporary_folder() -> None:

@@ -7,6 +7,7 @@ import os
 ENV_VARIABLE = "ENV"
 DEFAULT_SECTION = "default"
 GLOBAL_SECTION = "global"
+DEVELOPMENT = "dev"
 
 
 def current_envs() -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def test_a_password_is_shown_in_no_text() -> None:
             "where": "where redis://:***@cache",
             "hint": "hint redis://:***@cache",
             "silenced": "reason redis://:***@cache",
+            "stops_start": False,
         }
     ]
 
@@ -39,6 +40,7 @@ def test_an_error_has_the_form_of_a_finding() -> None:
         "where": "/plugins",
         "hint": None,
         "silenced": None,
+        "stops_start": True,
     }
 
 

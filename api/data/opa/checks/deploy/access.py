@@ -10,9 +10,8 @@ from fastapi.security.base import SecurityBase
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
 from opa.settings.access import OPEN
-from opa.settings.envs import current_envs
+from opa.settings.envs import DEVELOPMENT, current_envs
 
-DEVELOPMENT = "dev"
 SHOWN = 3
 """Routes that are named."""
 

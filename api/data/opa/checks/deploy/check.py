@@ -54,7 +54,12 @@ class Deployment:
     @property
     def mode(self) -> str:
         """What `opa start` would run here."""
-        return self.environ.get("MODE", "").strip().lower() or "api"
+        return mode_in(self.environ)
+
+
+def mode_in(environ: Mapping[str, str]) -> str:
+    """The mode that the environment variables name."""
+    return environ.get("MODE", "").strip().lower() or "api"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from opa.checks.deploy.addresses import options_beside, options_in_url, urls_in, used_components
-from opa.checks.deploy.check import Deployment
+from opa.checks.deploy.door import Declared, OpenDoor
 from opa.checks.deploy.guessable import is_known, why_guessed
 from opa.checks.deploy.tls import has_client_certificate
 from opa.checks.finding import Finding
+from opa.settings.envs import current_envs
 
 if TYPE_CHECKING:
     from opa.settings.config import Config
@@ -21,17 +22,22 @@ _WITH_PASSWORD = frozenset(
 """Schemes of servers that ask for a password, unless they are left open."""
 _PASSWORDS = frozenset({"PASSWORD", "BROKER_PASSWORD", "BACKEND_PASSWORD"})
 """Options with a password that stands beside its URL."""
+KNOWN = "has a password that everyone knows, such as the compose files' default"
 SHORTEST_PASSWORD = 12
 """Characters: redis and the like answer to a hundred thousand guesses a second."""
 
 
-def component_passwords(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for each option with a server that has no password, or one that is guessed."""
+def component_passwords(deployment: Declared) -> Iterator[Finding]:
+    """A finding for each option with a server that has no password, or one that is guessed.
+
+    One that everyone knows is an open door where ENV says that this is more than a try on one machine.
+    """
     config = deployment.config
     for name, options in used_components(config):
         for key, value in options.items():
             if problem := _problem_of_option(config, str(key), value, options):
-                yield Finding(
+                kind = OpenDoor if problem == KNOWN and current_envs() else Finding
+                yield kind(
                     f"component '{name.lower()}' {problem}",
                     where=f"{key}, {config.source(f'OPTIONAL_COMPONENTS.{name}.OPTS.{key}')}",
                     hint="Give the server a password, and write it here, best by a file (OPA_…__FILE)",
@@ -64,6 +70,6 @@ def _problem_of_password(password: str) -> str:
     if not password:
         return "has no password"
     if is_known(password):
-        return "has a password that everyone knows, such as the compose files' default"
+        return KNOWN
     problem = why_guessed(password, SHORTEST_PASSWORD)
     return f"has a password that is guessed: it {problem}" if problem else ""

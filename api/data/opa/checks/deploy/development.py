@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opa._util.hosts import is_loopback
 from opa.checks.deploy.check import Deployment
+from opa.checks.deploy.door import Declared, OpenDoor
 from opa.checks.finding import Finding
-from opa.settings.envs import ENV_VARIABLE, current_envs
+from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, current_envs
 from opa.settings.sources import CUSTOMARY_ENVS, find_sources
 
-DEVELOPMENT = "dev"
+MODES_WITH_DEBUGGER = ("api", "worker")
 _WHERE = f"environment variable {ENV_VARIABLE}"
 
 
-def debug(deployment: Deployment) -> Iterator[Finding]:
+def debug(deployment: Declared) -> Iterator[Finding]:
     """Starlette's debug mode."""
     if deployment.config.DEBUG:
-        yield Finding(
+        kind = OpenDoor if deployment.mode == "api" else Finding
+        yield kind(
             "DEBUG is on: a client that causes an error gets its traceback",
             where=deployment.config.source("DEBUG"),
             hint="Set it to false",
         )
 
 
-def debugger(deployment: Deployment) -> Iterator[Finding]:
-    """The port for a debugger."""
+def debugger(deployment: Declared) -> Iterator[Finding]:
+    """The port for a debugger; on loopback it is one for the users of this machine."""
     config = deployment.config
     if config.DEBUGPY:
-        yield Finding(
+        is_open = deployment.mode in MODES_WITH_DEBUGGER and not is_loopback(config.DEBUGPY_HOST)
+        kind = OpenDoor if is_open else Finding
+        yield kind(
             f"DEBUGPY is on: who reaches {config.DEBUGPY_HOST} port {config.DEBUGPY_PORT} can run code",
             where=config.source("DEBUGPY"),
             hint="Set it to false",

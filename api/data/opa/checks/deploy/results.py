@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from opa._util.suggestions import nearest
 from opa.checks.deploy.check import DeployCheck, Deployment, Level, NotChecked
+from opa.checks.deploy.door import OpenDoor, reasons_in
 from opa.checks.finding import Finding
+from opa.settings.envs import DEVELOPMENT, current_envs
 
 SETTING = "CHECK_SILENCED"
 UNKNOWN = "deploy.silenced-unknown"
@@ -35,6 +37,11 @@ class Result:
     def __str__(self) -> str:
         return f"{self.level}: {self.id}: {self.finding}"
 
+    @property
+    def stops_start(self) -> bool:
+        """Whether nothing starts with it."""
+        return isinstance(self.finding, OpenDoor) and self.silenced is None and DEVELOPMENT not in current_envs()
+
     def counts(self, level: Level) -> bool:
         """Whether it is at least as bad as `level`, and nobody has said that it may be."""
         return self.silenced is None and self.level.rank >= level.rank
@@ -42,7 +49,7 @@ class Result:
 
 def run_checks(checks: Iterable[DeployCheck], deployment: Deployment) -> Iterator[Result]:
     """What all of them find, in their order; CHECK_SILENCED has their ids in any case."""
-    reasons = {str(name).strip().lower(): reason for name, reason in deployment.config.CHECK_SILENCED.items()}
+    reasons = reasons_in(deployment.config)
     checks = tuple(checks)
     for check in checks:
         for finding in check.find(deployment):

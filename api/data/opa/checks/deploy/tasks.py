@@ -1,13 +1,23 @@
-"""What concerns Celery; it is imported only where a plugin has a task."""
+"""What concerns Celery."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
+from opa.checks.deploy.addresses import used_components
 from opa.checks.deploy.check import Deployment, NotChecked
+from opa.checks.deploy.door import Declared, OpenDoor
 from opa.checks.finding import Finding
 from opa.errors import OpaError
 
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.settings.config import Config
+
+SETTINGS_OF_FORMATS = ("accept_content", "result_accept_content")
+MODES_THAT_READ = ("api", "worker", "flower")
+"""Those that read messages, or results of tasks; a beat only sends."""
 _UNSAFE = ("pickle", "application/x-python-serialize", "yaml", "application/x-yaml")
 """Formats in which a message may run code when it is read, by name and by content type."""
 
@@ -15,19 +25,47 @@ _UNSAFE = ("pickle", "application/x-python-serialize", "yaml", "application/x-ya
 def unsafe_formats(deployment: Deployment) -> Iterator[Finding]:
     """Whether who can write to the broker runs code in a worker, and who can write results does in the api."""
     if not deployment.manager.tasks.functions():
-        return
-    from opa.tasks.application import application_of
+        yield from unsafe_formats_in_settings(deployment)
+    else:
+        yield from unsafe_formats_in_application(deployment.manager, deployment.mode)
 
-    settings = application_of(deployment.manager).conf
-    for name in ("accept_content", "result_accept_content"):
-        accepted = [str(each) for each in settings[name] or ()]
-        found = [each for each in accepted if each.lower() in _UNSAFE]
-        if found:
-            yield Finding(
-                f"Celery accepts {', '.join(found)}: a message in this format can run code when it is read",
-                where=f"setting {name} of Celery",
-                hint='Set it to ["json"]',
-            )
+
+def unsafe_formats_in_application(manager: PluginManager, mode: str) -> Iterator[Finding]:
+    """The same of the settings that Celery has, which may be those of a plugin's code."""
+    from opa.tasks.application import application_of  # it imports Celery
+
+    settings = application_of(manager).conf
+    for name in SETTINGS_OF_FORMATS:
+        yield from _unsafe(settings[name], f"setting {name} of Celery", mode)
+
+
+def unsafe_formats_in_settings(deployment: Declared) -> Iterator[Finding]:
+    """The same, as far as it can be told before plugins are loaded; those may set others in code."""
+    config = deployment.config
+    for name in SETTINGS_OF_FORMATS:
+        setting = f"CELERY_{name.upper()}"
+        yield from _unsafe(config.get(setting), setting, deployment.mode, config)
+        for component, options in used_components(config):
+            for key, value in options.items():
+                if str(key).lower() == name:
+                    yield from _unsafe(value, f"OPTIONAL_COMPONENTS.{component}.OPTS.{key}", deployment.mode, config)
+
+
+def _unsafe(accepted: Any, setting: str, mode: str, config: Config | None = None) -> Iterator[Finding]:
+    """A finding for a setting that has formats which run code, of `config` where it is one of ours."""
+    found = [text for each in _as_list(accepted) if (text := str(each)).lower() in _UNSAFE]
+    if found:
+        kind = OpenDoor if mode in MODES_THAT_READ else Finding
+        yield kind(
+            f"Celery accepts {', '.join(found)}: a message in this format can run code when it is read",
+            where=setting if config is None else f"{setting}, {config.source(setting)}",
+            hint='Set it to ["json"]',
+        )
+
+
+def _as_list(accepted: Any) -> Iterable[Any]:
+    """What a setting has, which nobody may have looked at yet."""
+    return accepted if isinstance(accepted, list | tuple | set | frozenset) else () if accepted is None else (accepted,)
 
 
 def dead_letters(deployment: Deployment) -> Iterator[Finding]:

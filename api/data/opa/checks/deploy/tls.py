@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from opa.checks.deploy.addresses import Option, nested, options_in_url, options_of_celery, urls_in, used_components
-from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
 
 if TYPE_CHECKING:
+    from opa.checks.deploy.check import Deployment
     from opa.settings.config import Config
 
 _CLIENT_CERTIFICATE = frozenset({"ssl_certfile", "certfile", "tlscertificatekeyfile"})

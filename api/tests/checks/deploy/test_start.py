@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats, warn_of_known_passwords
+from opa.checks.deploy.table import CHECKS
+from opa.errors import OpenDoorError, OpenDoorsError
+from opa.logging.logger import log
+from opa.main import start_api
+from tests.project import Project
+
+KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
+REACHED = {"DEBUGPY": True, "DEBUGPY_HOST": "0.0.0.0"}
+
+
+def doors(project: Project, mode: str = "api", **environ: str) -> list[str]:
+    """The ids of what keeps the mode from starting."""
+    try:
+        refuse_open_doors(project.config(), environ, mode)
+    except OpenDoorsError as error:
+        return [each.id for each in error.each if isinstance(each, OpenDoorError)]
+    return []
+
+
+@pytest.fixture(autouse=True)
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "production")
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """The lines of the log."""
+    lines: list[str] = []
+    sink = log.add(lines.append, format="{message}")
+    yield lines
+    log.remove(sink)
+
+
+def test_a_start_with_the_defaults_is_refused_in_no_mode(project: Project) -> None:
+    assert [doors(project, mode) for mode in ("api", "worker", "beat")] == [[], [], []]
+    assert doors(project, "flower", FLOWER_BASIC_AUTH=f"mary:{KEY}") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "id_", "modes"),
+    [
+        ({"DEBUG": True}, "deploy.debug", ["api"]),
+        (REACHED, "deploy.debugger", ["api", "worker"]),
+        ({"DEBUGPY": True, "DEBUGPY_HOST": "::"}, "deploy.debugger", ["api", "worker"]),
+        ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "deploy.pickle", ["api", "worker", "flower"]),
+        ({"CELERY_RESULT_ACCEPT_CONTENT": ["yaml"]}, "deploy.pickle", ["api", "worker", "flower"]),
+    ],
+)
+def test_an_open_door_keeps_the_modes_that_it_concerns_from_starting(
+    project: Project, settings: dict[str, Any], id_: str, modes: list[str]
+) -> None:
+    project.settings(**settings)
+    environ = {"FLOWER_BASIC_AUTH": f"mary:{KEY}"}
+
+    found = {mode: doors(project, mode, MODE=mode, **environ) for mode in ("api", "worker", "beat", "flower")}
+
+    assert found == {mode: [id_] if mode in modes else [] for mode in found}
+
+
+@pytest.mark.parametrize(
+    ("option", "is_refused"),
+    [
+        ({"URL": "redis://:redis@cache"}, True),
+        ({"URL": "redis://cache", "PASSWORD": "Changeme1"}, True),
+        ({"URL": "redis://:x8Kq2v@cache"}, False),  # it may be all that the network needs
+        ({"URL": "redis://cache"}, False),
+        ({"URL": f"redis://:{KEY}@cache"}, False),
+    ],
+)
+def test_a_password_that_everyone_knows_keeps_each_mode_from_starting(
+    project: Project, option: dict[str, str], is_refused: bool
+) -> None:
+    project.component("cache", "any", **option)
+
+    expected = ["deploy.component-password"] * is_refused
+    assert [doors(project, mode) for mode in ("api", "worker", "beat")] == [expected] * 3
+
+
+def test_formats_of_a_component_are_looked_at_too(project: Project) -> None:
+    project.component("celery", "celery", BROKER_URL=f"amqp://a:{KEY}@q", ACCEPT_CONTENT=["pickle"])
+
+    assert doors(project, "worker") == ["deploy.pickle"]
+
+
+@pytest.mark.parametrize(
+    ("host", "environ", "is_refused"),
+    [
+        ("0.0.0.0", {"FLOWER_BASIC_AUTH": "flower:flower"}, True),
+        ("0.0.0.0", {"FLOWER_BASIC_AUTH": f"mary:{KEY},john:admin"}, True),
+        ("0.0.0.0", {"FLOWER_BASIC_AUTH": "mary:hunter2"}, False),
+        ("0.0.0.0", {"FLOWER_BASIC_AUTH": ":admin"}, False),  # refused by the mode itself, as below
+        ("0.0.0.0", {"FLOWER_BASIC_AUTH": f"mary:{KEY}", "FLOWER_UNAUTHENTICATED_API": "true"}, True),
+        ("0.0.0.0", {"FLOWER_AUTH": ".*@gmail.com"}, True),
+        ("0.0.0.0", {"FLOWER_AUTH": ".*@example.com"}, False),
+        ("0.0.0.0", {}, False),  # it is refused with ENV=dev too, by the mode itself
+        ("127.0.0.1", {}, False),
+        ("127.0.0.1", {"FLOWER_BASIC_AUTH": "flower:flower"}, False),
+    ],
+)
+def test_flower_does_not_start_where_strangers_reach_it_and_are_let_in(
+    project: Project, host: str, environ: dict[str, str], is_refused: bool
+) -> None:
+    project.settings(HOST=host)
+
+    assert doors(project, "flower", MODE="flower", **environ) == ["deploy.flower-password"] * is_refused
+
+
+@pytest.mark.parametrize("env", ["dev", "mine,dev"])
+def test_with_the_env_of_development_nothing_is_refused(
+    project: Project, env: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settings(DEBUG=True, **REACHED)
+    monkeypatch.setenv("ENV", env)
+
+    assert doors(project) == []
+
+
+def test_a_debugger_on_loopback_is_refused_nowhere(project: Project) -> None:
+    project.settings(DEBUGPY=True)
+
+    assert doors(project) == []
+
+
+def test_all_that_is_open_is_told_at_once_with_what_to_do_and_how_to_accept_it(project: Project) -> None:
+    project.settings(DEBUG=True, CELERY_ACCEPT_CONTENT=["pickle"], **REACHED)
+
+    with pytest.raises(OpenDoorsError) as caught:
+        refuse_open_doors(project.config(), {}, "api")
+
+    debug, debugger, pickle = map(str, caught.value.each)
+    assert debug.startswith("deploy.debug: DEBUG is on: a client that causes an error gets its traceback (")
+    assert "00-test.json" in debug
+    assert "Set it to false. To start with it all the same, add deploy.debug to CHECK_SILENCED with a reason" in debug
+    assert debugger.startswith("deploy.debugger: ")
+    assert pickle.startswith("deploy.pickle: ")
+
+
+def test_a_server_of_another_kind_is_not_given_the_application(project: Project) -> None:
+    project.settings(DEBUG=True)
+
+    with pytest.raises(OpenDoorsError):
+        start_api(project.config())
+
+
+def test_what_the_settings_accept_with_a_reason_starts(project: Project) -> None:
+    project.settings(DEBUG=True, CHECK_SILENCED={"Deploy.Debug": "internal"}, **REACHED)
+
+    assert doors(project) == ["deploy.debugger"]
+
+
+def test_the_ids_are_those_of_the_check(project: Project) -> None:
+    project.settings(HOST="0.0.0.0", DEBUG=True, CELERY_ACCEPT_CONTENT=["pickle"], **REACHED)
+    project.component("cache", "any", URL="redis://:redis@cache")
+
+    found = {*doors(project), *doors(project, "flower", MODE="flower", FLOWER_BASIC_AUTH="flower:flower")}
+
+    assert len(found) == 5
+    assert found <= {check.id for check in CHECKS}
+
+
+def test_formats_that_code_of_a_plugin_has_set_are_refused(project: Project) -> None:
+    project.plugin(
+        "jobs.py",
+        """
+        from opa import Hook, task
+
+        @task
+        def noop(): ...
+
+        class Formats(Hook):
+            name = "driver.celery.setup"
+
+            def run(self, celery_app):
+                celery_app.conf.accept_content = ["json", "pickle"]
+                return celery_app
+        """,
+    )
+    project.component("celery", "celery", BROKER_URL=f"redis://:{KEY}@127.0.0.1:1/1", BACKEND_URL="redis://127.0.0.1:1")
+    manager = project.prepare("worker")
+
+    with pytest.raises(OpenDoorsError, match=r"^deploy\.pickle: .*setting accept_content of Celery"):
+        refuse_unsafe_formats(manager)
+
+
+@pytest.mark.parametrize(("env", "is_warned"), [("", True), ("dev", False)])
+def test_without_a_name_in_env_passwords_that_everyone_knows_are_one_warning(
+    project: Project, env: str, is_warned: bool, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    project.component("cache", "any", URL="redis://:redis@cache")
+    project.component("store", "any", URL=f"mongodb://a:{KEY}@db", PASSWORD="mongo")
+    monkeypatch.setenv("ENV", env)
+
+    assert doors(project) == []
+    warn_of_known_passwords(project.config(), {}, "api")
+
+    expected = ["passwords that everyone knows: component 'cache', component 'store'"] * is_warned
+    assert [line.partition(".")[0] for line in said] == expected
+
+
+def test_a_warning_of_passwords_is_accepted_with_a_reason(
+    project: Project, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    project.component("cache", "any", URL="redis://:redis@cache")
+    project.settings(CHECK_SILENCED={"deploy.component-password": "a laptop"})
+    monkeypatch.setenv("ENV", "")
+
+    warn_of_known_passwords(project.config(), {}, "api")
+
+    assert said == []
