@@ -20,8 +20,8 @@ class Authenticator(Protocol):
     """A member of the group.
 
     It may have, besides: `security_scheme`, a `SecurityBase` of FastAPI, which is shown in the OpenAPI document;
-    `challenge`, a text for the header `WWW-Authenticate`, such as `Bearer`; and `sign_in_url(connection)`, which gives
-    the page where a person signs in, or None.
+    `challenge`, a text for the header `WWW-Authenticate`, such as `Bearer`; `sign_in_url(connection)`, which gives the
+    page where a person signs in, or None; and `may_be_unavailable`, whether it raises ComponentUnavailableError.
     """
 
     def __call__(self, connection: HTTPConnection, /) -> Awaitable[Actor | None]:

@@ -57,7 +57,9 @@ def _security_of(app: FastAPI) -> SecurityOfRoutes | None:
         return None
     from opa.http.access.documented import SecurityOfRoutes  # only where something authenticates
 
-    return SecurityOfRoutes(app.access_rules_of_routes(), app.manager.groups)
+    config = app.manager.config
+    counts_attempts = bool(config.WRONG_ATTEMPTS_PER_ADDRESS or config.WRONG_ATTEMPTS_PER_KEY)
+    return SecurityOfRoutes(app.access_rules_of_routes(), app.manager.groups, counts_attempts=counts_attempts)
 
 
 def _in_pieces(app: FastAPI, security: SecurityOfRoutes | None) -> dict[str, Any]:
@@ -87,4 +89,7 @@ def _add_security(document: dict[str, Any], app: FastAPI, security: SecurityOfRo
         there = document.get("paths", {}).get(path, {})
         operations = {method: there[method] for method in map(str.lower, route.methods or ()) if method in there}
         if operations and security.add_to(operations, path, route.endpoint, dependant):
-            document.setdefault("components", {}).setdefault("securitySchemes", {}).update(security.schemes)
+            components = document.setdefault("components", {})
+            components.setdefault("responses", {}).update(security.responses)
+            if security.schemes:
+                components.setdefault("securitySchemes", {}).update(security.schemes)

@@ -30,6 +30,7 @@ class Security(Protocol):
     """What the document says of who may use the routes; see `opa.http.access.documented`."""
 
     schemes: Mapping[str, Any]
+    responses: Mapping[str, Any]
 
     def add_to(self, operations: Mapping[str, Any], path: str, endpoint: object, dependant: Any) -> bool:
         """Add it to the operations of a route; whether they require an actor."""
@@ -63,11 +64,12 @@ def described(app: FastAPI, security: Security | None) -> dict[str, Any]:
 
 
 class _Routes:
-    """The routes, and what their descriptions share: models, the names of these, and security schemes."""
+    """The routes, and what their descriptions share: models, the names of these, answers, and security schemes."""
 
     def __init__(self, routes: Sequence[BaseRoute], *, separate: bool) -> None:
         self._separate = separate
         self._security: dict[str, Any] = {}
+        self._responses: dict[str, Any] = {}
         self._operation_ids: set[str] = set()
         try:
             fields = get_fields_from_routes(routes)
@@ -102,6 +104,7 @@ class _Routes:
                 endpoint, dependant = route.endpoint, getattr(route, "dependant", None)
                 if access.add_to(operations, str(route.path_format), endpoint, dependant):
                     self._security.update(access.schemes)
+                    self._responses.update(access.responses)
             if current.rate_limits:
                 from opa.http.rate_limits.documented import add_answer  # where none is limited, nothing is imported
 
@@ -117,8 +120,9 @@ class _Routes:
         components: dict[str, Any] = {}
         if self._schemas:
             components["schemas"] = {name: _checked_schema(name, self._schemas[name]) for name in sorted(self._schemas)}
-        if self._security:
-            components |= _checked(components={"securitySchemes": self._security})["components"]
+        for name, members in (("responses", self._responses), ("securitySchemes", self._security)):
+            if members:
+                components |= _checked(components={name: members})["components"]
         return components
 
 

@@ -88,6 +88,7 @@ class JwtAuthenticator:
 
     def __init__(self, issuers: Iterable[Issuer]) -> None:
         self._issuers = {issuer.settings["ISSUER"]: issuer for issuer in issuers}
+        self.may_be_unavailable = any(issuer.settings["SECRET"] is None for issuer in self._issuers.values())
 
     @classmethod
     def from_settings(cls, settings: Iterable[Mapping[str, Any]]) -> Self:

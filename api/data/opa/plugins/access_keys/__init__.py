@@ -26,6 +26,9 @@ class ApiKeys:
 
     challenge = "Bearer"
 
+    def __init__(self) -> None:
+        self.may_be_unavailable = _may_be_in_redis()
+
     @cached_property
     def security_scheme(self) -> HTTPBearer:
         """What the OpenAPI document says."""
@@ -50,11 +53,11 @@ class ApiKeys:
         return None if token is None else await self._check.actor(token)
 
 
-def _may_be_keys() -> bool:
-    """Whether there can be a key: who has neither redis nor a key in the settings has no use for the authenticator."""
+def _may_be_in_redis() -> bool:
     components = {name.lower(): component for name, component in config.OPTIONAL_COMPONENTS.items()}
-    return bool(config.ACCESS_KEYS) or (COMPONENT in components and components[COMPONENT].LOAD != "no")
+    return COMPONENT in components and components[COMPONENT].LOAD != "no"
 
 
-if _may_be_keys():
+# Who has neither redis nor a key in the settings has no use for it.
+if config.ACCESS_KEYS or _may_be_in_redis():
     register("authenticators")(ApiKeys)

@@ -27,6 +27,8 @@ class Sessions:
         users: of the settings.
     """
 
+    may_be_unavailable = True
+
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = users
 
