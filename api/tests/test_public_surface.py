@@ -48,6 +48,7 @@ def test_what_opa_offers() -> None:
         "call_hook",
         "call_hook_async",
         "config",
+        "credential_counts",
         "get_actor",
         "get_component",
         "get_instance",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opa.access.actor import Actor, get_actor
     from opa.access.audit import audit
+    from opa.access.counts import credential_counts
     from opa.core.breaker import Breaker
     from opa.core.depends import Component
     from opa.core.drivers import Driver
@@ -77,6 +78,7 @@ __all__ = [
     "call_hook",
     "call_hook_async",
     "config",
+    "credential_counts",
     "get_actor",
     "get_component",
     "get_instance",
@@ -122,6 +124,7 @@ _HOME = {
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "settings.load",
+    "credential_counts": "access.counts",
     "get_actor": "access.actor",
     "get_component": "core.running",
     "get_instance": "core.running",

@@ -21,7 +21,8 @@ class Authenticator(Protocol):
 
     It may have, besides: `security_scheme`, a `SecurityBase` of FastAPI, which is shown in the OpenAPI document;
     `challenge`, a text for the header `WWW-Authenticate`, such as `Bearer`; `sign_in_url(connection)`, which gives the
-    page where a person signs in, or None; and `may_be_unavailable`, whether it raises ComponentUnavailableError.
+    page where a person signs in, or None; `may_be_unavailable`, whether it raises ComponentUnavailableError; and
+    `kind`, that of its actors, by which credentials are counted that it refuses.
     """
 
     def __call__(self, connection: HTTPConnection, /) -> Awaitable[Actor | None]:
@@ -35,3 +36,9 @@ class Authenticator(Protocol):
 def authenticators(groups: Groups) -> Mapping[str, Authenticator]:
     """Those of an application by URI, in the order in which they are asked."""
     return groups.get(GROUP)
+
+
+def kind_of_credential(uri: str, authenticator: Authenticator) -> str:
+    """What an authenticator looks at, in a word; its URI, where it does not say."""
+    kind = getattr(authenticator, "kind", None)
+    return kind if isinstance(kind, str) else uri

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,9 +11,13 @@ import pytest
 from loguru import logger
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from opa import RefusedCredentialError, credential_counts
+from opa.access.authenticators import authenticators, kind_of_credential
+from opa.core.running import running_manager
 from opa.plugins.access_keys.tokens import new_id, new_token
 from tests.cli.test_keys import created
 from tests.http.access.badges import BADGES, RIGHT
+from tests.plugins.access_sessions.people import use_sessions
 from tests.project import Project
 from tests.servers import Server
 
@@ -167,3 +172,51 @@ def test_a_sign_in_that_has_to_wait_is_not_looked_at(shop: Project) -> None:
         assert sign_in(client, "anna", "right") == 429
         assert sign_in(client, "ben", "right") == 200
         assert sign_in(at(client, "192.0.2.2"), "anna", "right") == 200
+
+
+def test_credentials_are_counted_by_kind_and_outcome(shop: Project, redis_url: str) -> None:
+    shop.plugin(
+        "gone.py",
+        """
+        from opa import ComponentUnavailableError, RefusedCredentialError, register
+
+        @register("authenticators", uri="gone.Gone")
+        async def gone(connection):
+            if "X-Old" in connection.headers:
+                raise RefusedCredentialError("an old one", is_guess=False)
+            if "X-Gone" in connection.headers:
+                raise ComponentUnavailableError("gone", component="x")
+        """,
+    )
+    token = keys_in(shop, redis_url)
+    with shop.client() as client:
+        headers: list[dict[str, str]] = [
+            *[{"X-API-Key": token}] * 3,
+            *[{"X-API-Key": new_token(new_id())}] * 2,
+            {"X-Old": "1"},
+            {"X-Gone": "1"},
+            {},
+            *[WRONG] * 4,
+        ]
+        for each in headers:
+            client.get("/closed", headers=each)
+        with contextlib.suppress(RefusedCredentialError):
+            client.get("/sign-in", params={"name": "anna", "password": "wrong"})
+        counts = {name: count for name, count in credential_counts().items() if count}
+        assert counts == {
+            ("key", "right"): 3,
+            ("key", "wrong"): 2,
+            ("gone.Gone", "over"): 1,
+            ("gone.Gone", "unavailable"): 1,
+            ("badges.Badges", "wrong"): 3,
+            ("badges.Badges", "waiting"): 1,
+            ("password", "waiting"): 1,
+        }
+
+
+def test_the_kinds_of_actors_and_of_their_authenticators_are_the_same(project: Project, redis_url: str) -> None:
+    use_sessions(project, redis_url, JWT_ISSUERS=[{"issuer": "us", "audience": "shop", "secret": "x" * 32}])
+    with project.client():
+        members = authenticators(running_manager().groups)
+        kinds = {kind_of_credential(uri, member) for uri, member in members.items()}
+    assert kinds == {"key", "jwt", "session"}

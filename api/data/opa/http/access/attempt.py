@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from opa.access.address import address_of
 from opa.access.attempts import attempts_of, wait_of
+from opa.access.counts import count_credential
 from opa.core.running import running_manager
 from opa.errors import RefusedCredentialError
 from opa.http.access.refusals import refusal
@@ -24,13 +25,14 @@ LOGGED_EVERY = 60.0
 TOO_MANY = "too many wrong credentials"
 
 
-async def refuse(connection: HTTPConnection, refused: RefusedCredentialError, by: str) -> None:
+async def refuse(connection: HTTPConnection, refused: RefusedCredentialError, by: str, kind: str) -> None:
     """A credential is wrong.
 
     Args:
         connection: the request that has it.
         refused: says why it is, and who it is for.
         by: what has found out, for the log.
+        kind: of the credential, for metrics.
 
     Raises:
         HTTPException: 429, there were too many.
@@ -38,10 +40,13 @@ async def refuse(connection: HTTPConnection, refused: RefusedCredentialError, by
     """
     address = address_of(connection)
     _note(address, f"{by}: {refused}")
-    if refused.is_guess:
-        manager: Any = running_manager()
-        found = await attempts_of(manager).wrong(address, refused.subject)
-        _refuse_wait(connection, found.wait)
+    manager: Any = running_manager()
+    if not refused.is_guess:
+        count_credential(manager, kind, "over")
+        return
+    found = await attempts_of(manager).wrong(address, refused.subject)
+    count_credential(manager, kind, "waiting" if found.wait else "wrong")
+    _refuse_wait(connection, found.wait)
 
 
 def refuse_while_waiting(connection: HTTPConnection) -> None:
@@ -56,7 +61,7 @@ def refuse_while_waiting(connection: HTTPConnection) -> None:
 
 
 @asynccontextmanager
-async def attempt(request: HTTPConnection, subject: str) -> AsyncIterator[None]:
+async def attempt(request: HTTPConnection, subject: str, *, kind: str = "password") -> AsyncIterator[None]:
     """Check a credential in the block, such as the password of a user, and raise RefusedCredentialError if it is wrong.
 
     It counts as wrong until the block has ended, so that of many at once no more are checked than of one after another.
@@ -64,6 +69,7 @@ async def attempt(request: HTTPConnection, subject: str) -> AsyncIterator[None]:
     Args:
         request: has the credential.
         subject: who it is for, such as the name of the user, whether there is one or not.
+        kind: what it is, in a word of yours, for metrics.
 
     Raises:
         HTTPException: 429, there were too many wrong ones of this address, or of it for this subject. The block does
@@ -75,15 +81,18 @@ async def attempt(request: HTTPConnection, subject: str) -> AsyncIterator[None]:
     found = await attempts.wrong(address, subject)
     if found.wait:
         _note(address, "not looked at")
+        count_credential(manager, kind, "waiting")
     _refuse_wait(request, found.wait)
     try:
         yield
     except RefusedCredentialError as refused:
         _note(address, str(refused))
+        count_credential(manager, kind, "wrong")
         raise
     except Exception:
         await attempts.take_back(address, subject, found, is_right=False)
         raise
+    count_credential(manager, kind, "right")
     await attempts.take_back(address, subject, found, is_right=True)
 
 

@@ -11,9 +11,10 @@ from starlette.requests import HTTPConnection
 from opa._util.words import kind_of
 from opa.access.actor import Actor
 from opa.access.address import current_address, host_of
-from opa.access.authenticators import Authenticator, authenticators
+from opa.access.authenticators import Authenticator, authenticators, kind_of_credential
+from opa.access.counts import count_credential
 from opa.core.running import running_manager
-from opa.errors import RefusedCredentialError
+from opa.errors import ComponentUnavailableError, RefusedCredentialError
 from opa.http.access.attempt import refuse, refuse_while_waiting
 from opa.http.request_facts import ACTOR
 from opa.logging.actor import current_actor
@@ -66,16 +67,20 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
 
 
 async def _first(connection: HTTPConnection, members: Mapping[str, Authenticator]) -> Actor | None:
+    manager: Any = running_manager()
     for uri, authenticator in members.items():
         try:
             found = await _one(connection, authenticator)
         except RefusedCredentialError as refused:
-            await refuse(connection, refused, f"authenticator {uri!r}")
+            await refuse(connection, refused, f"authenticator {uri!r}", kind_of_credential(uri, authenticator))
             return None
         except Exception as error:
+            if isinstance(error, ComponentUnavailableError):
+                count_credential(manager, kind_of_credential(uri, authenticator), "unavailable")
             error.add_note(f"It was raised by the authenticator '{uri}', so the request is not answered.")
             raise
         if found is not None:
+            count_credential(manager, found.kind, "right")
             return found
     return None
 

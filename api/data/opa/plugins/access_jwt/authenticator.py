@@ -81,6 +81,7 @@ class JwtAuthenticator:
         issuers: whose tokens are good.
     """
 
+    kind = "jwt"
     challenge = "Bearer"
     security_scheme = HTTPBearer(
         scheme_name="jwt", bearerFormat="JWT", description="A JSON Web Token of the issuer", auto_error=False

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class ApiKeys:
     """The authenticator."""
 
+    kind = "key"
     challenge = "Bearer"
 
     def __init__(self) -> None:

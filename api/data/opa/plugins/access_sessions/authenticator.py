@@ -27,6 +27,7 @@ class Sessions:
         users: of the settings.
     """
 
+    kind = "session"
     may_be_unavailable = True
 
     def __init__(self, users: Mapping[str, User]) -> None:
