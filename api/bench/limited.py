@@ -1,4 +1,4 @@
-"""What a rate limit costs a route: one that is counted in redis, beside the same route without one.
+"""What a rate limit and an API key cost a route, both in redis, beside the same route without them.
 
 In one process without a socket to a client, as `bench.protocol` does. Requests are under way side by side, as they are
 in a server that has something to do; one alone is shown as well, for it shares no round trip with others.
@@ -12,7 +12,9 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.asgi import Caller, scope_of, started
 from bench.fresh import found_by
@@ -25,6 +27,7 @@ RUNS = 320
 ROUNDS = 10
 _COMPONENT = "OPA_OPTIONAL_COMPONENTS__AIOREDIS__"
 Times = dict[str, float]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,19 @@ class LimitCost:
         plain: without a limit.
         limited: with one.
         alone: with one, where no other request is under way.
+        guarded: with one of each actor, and an API key that is asked for.
         ratio: the second by the first.
         more: how much more the second is.
+        guarded_more: how much more the fourth is.
     """
 
     plain: float
     limited: float
     alone: float
+    guarded: float
     ratio: float
     more: float
+    guarded_more: float
 
 
 def measure(processes: int) -> LimitCost:
@@ -74,6 +81,7 @@ def measure(processes: int) -> LimitCost:
         **medians,
         ratio=statistics.median(times["limited"] / times["plain"] for times in rounds),
         more=statistics.median(times["limited"] - times["plain"] for times in rounds),
+        guarded_more=statistics.median(times["guarded"] - times["plain"] for times in rounds),
     )
 
 
@@ -88,11 +96,17 @@ async def _rounds() -> list[Times]:
     from opa.main import app
 
     caller = Caller(app)
-    kinds = [("plain", "/hello", SIDE_BY_SIDE), ("limited", "/limited", SIDE_BY_SIDE), ("alone", "/limited", 1)]
     async with started(app):
+        key = await _new_key(app)
+        kinds = [
+            ("plain", "/hello", (), SIDE_BY_SIDE),
+            ("limited", "/limited", (), SIDE_BY_SIDE),
+            ("guarded", "/guarded", ((b"authorization", b"Bearer " + key.encode()),), SIDE_BY_SIDE),
+            ("alone", "/limited", (), 1),
+        ]
         found = []
         for number in range(ROUNDS + 1):
-            times = {name: await _time(caller, path, at_once) for name, path, at_once in kinds}
+            times = {name: await _time(caller, path, headers, at_once) for name, path, headers, at_once in kinds}
             if number:  # the first one finds cold caches
                 found.append(times)
             kinds.reverse()
@@ -101,10 +115,22 @@ async def _rounds() -> list[Times]:
     return found
 
 
-async def _time(caller: Caller, path: str, at_once: int) -> float:
+async def _new_key(app: Any) -> str:
+    """An API key, as `opa keys create` makes it."""
+    from opa.plugins.access_keys.making import new_key
+    from opa.plugins.access_keys.store import store_of
+
+    record, key = new_key("bench", ["bench:use"], None, datetime.now(UTC))
+    await store_of(app.manager).put(lambda _: record)
+    return key
+
+
+async def _time(caller: Caller, path: str, headers: Headers, at_once: int) -> float:
     async def several() -> None:
         for _ in range(RUNS // at_once):
-            await caller.request(scope_of(path))
+            scope = scope_of(path)
+            scope["headers"] += headers
+            await caller.request(scope)
 
     began = time.process_time()
     await asyncio.gather(*(several() for _ in range(at_once)))
@@ -116,6 +142,7 @@ def main(processes: int = 3) -> None:
     cost = measure(processes)
     print(f"plain {cost.plain:.1f} µs, limited {cost.limited:.1f} µs, alone {cost.alone:.1f} µs")
     print(f"ratio {cost.ratio:.2f}, {cost.more:.1f} µs more")
+    print(f"with a key and a limit {cost.guarded:.1f} µs, {cost.guarded_more:.1f} µs more")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,9 @@ def _limits(cost: RequestCost) -> bool:
 
 
 def _limited(cost: LimitCost) -> bool:
-    return _are_positive((cost.plain, cost.limited, cost.alone))  # how much more it is may be lost in the noise
+    return _are_positive(
+        (cost.plain, cost.limited, cost.alone, cost.guarded)
+    )  # how much more it is may be lost in the noise
 
 
 CHECKS: Mapping[str, Callable[[Any], bool]] = {

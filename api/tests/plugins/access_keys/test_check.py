@@ -328,6 +328,7 @@ class Kept:
 
     async def find(self, key_id: str) -> KeyRecord:
         self.asked.append(key_id)
+        await asyncio.sleep(0)  # others come meanwhile
         return self.records.get(key_id, NOBODY)
 
     async def note_use(self, key_id: str, _now: float, _interval: float) -> None:
@@ -426,6 +427,20 @@ def test_a_right_key_is_asked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatc
         ticks += module.FRESH
         with pytest.raises(RefusedCredentialError):
             await check.actor(token)
+
+    asyncio.run(run())
+
+
+def test_of_many_requests_with_one_key_at_once_the_first_asks_for_all() -> None:
+    record, token = new_key("bot", [], None, NOW)
+
+    async def run() -> None:
+        kept = Kept(record)
+        check = key_check(kept=kept)
+        actors = await asyncio.gather(*(check.actor(token) for _ in range(200)))
+        assert {actor.id for actor in actors} == {"key:bot"}
+        assert kept.asked == [record.id]
+        assert not check._locks
 
     asyncio.run(run())
 

@@ -24,7 +24,7 @@ class Asked:
     """What is known of who sent one request.
 
     Attributes:
-        actor: who it is; None where nobody is known, or nobody was asked so far.
+        actor: who it is, once that is known; None where nobody is, and while nobody was asked.
     """
 
     __slots__ = ("_error", "_is_done", "_lock", "actor")
@@ -55,8 +55,13 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     Raises:
         Exception: whatever an authenticator has raised. The request must not go on then.
     """
+    asked: Asked | None = connection.scope.get(ACTOR)
+    if asked is None:
+        asked = connection.scope[ACTOR] = Asked()
+    elif asked.actor is not None:
+        current_actor.set(asked.actor)
+        return asked.actor
     members = authenticators(running_manager().groups)
-    asked: Asked = connection.scope.setdefault(ACTOR, Asked())
     # Not the request: its body belongs to the route.
     actor = await asked.ask(HTTPConnection(connection.scope), members)
     if actor is not None:

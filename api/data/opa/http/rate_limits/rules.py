@@ -38,6 +38,7 @@ class Rules:
         self._otherwise = rules.pop(EVERYTHING_ELSE, None)
         self._by_path = Paths({segments_of(key): rule for key, rule in rules.items() if key.startswith("/")})
         self.by_plugin = {key: rule for key, rule in rules.items() if not key.startswith("/")}
+        self._are_none = not setting
 
     def check_plugins(self, known: Collection[str]) -> None:
         """See that there are the plugins that they name: one that is misspelt would have no limit.
@@ -54,6 +55,8 @@ class Rules:
             path: as it is routed. It may be read in more than one way: it is counted by the rule of each.
             plugins: gives the names of those whose route it is; called only where the path does not decide.
         """
+        if self._are_none:  # as where only routes have limits
+            return ()
         found: list[Rule | None] = [None]
         if self._by_path:
             found = [self._by_path.longest(reading) for reading in readings(path)]

@@ -6,11 +6,12 @@ import asyncio
 import math
 from time import monotonic, time
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from opa import Actor, ComponentUnavailableError, RefusedCredentialError, log
 from opa.plugins.access_keys.component import COMPONENT
 from opa.plugins.access_keys.records import NOBODY, hash_of, records_in
-from opa.plugins.access_keys.tokens import PREFIX, id_in
+from opa.plugins.access_keys.tokens import LENGTH, PREFIX, id_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +66,7 @@ class KeyCheck:
         self._in_settings = {record.id: record for record in records_in(manager.config.ACCESS_KEYS)}
         self._manager = manager
         self._fresh: dict[str, tuple[float, float, Actor]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._noted: dict[str, float] = {}
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -75,13 +77,26 @@ class KeyCheck:
             RefusedCredentialError: it is none, is not known, or has ended.
             ComponentUnavailableError: redis does not answer, and the settings do not have it.
         """
+        given = hash_of(token) if len(token) == LENGTH else ""
+        actor = self._remembered(given)
+        if actor is not None:
+            return actor
         key_id = id_in(token)
         if key_id is None:
             raise RefusedCredentialError("an API key is malformed")
-        given, now = hash_of(token), time()
+        lock = self._locks.get(given)
+        if lock is None:
+            lock = self._locks[given] = asyncio.Lock()
+        # Of many requests with one key at once, the first asks redis for all.
+        async with lock:
+            return self._remembered(given) or await self._look_up(key_id, given)
+
+    def _remembered(self, given: str) -> Actor | None:
         fresh = self._fresh.get(given)
-        if fresh is not None and monotonic() < fresh[0] and now < fresh[1]:
-            return fresh[2]
+        return fresh[2] if fresh is not None and monotonic() < fresh[0] and time() < fresh[1] else None
+
+    async def _look_up(self, key_id: str, given: str) -> Actor:
+        now = time()
         record = self._in_settings.get(key_id, NOBODY)
         end, store = record.end_of(given), None
         if end is None:

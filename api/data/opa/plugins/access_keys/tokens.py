@@ -15,6 +15,7 @@ PATTERN = r"opa_[0-9A-Za-z]{61}"
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
+LENGTH = len(PREFIX) + _ID_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH
 _SECRET_BITS = 256  # 62 ** 43 is a little more
 _TOKEN = re.compile(PATTERN, re.ASCII)
 
