@@ -17,17 +17,19 @@ from opa.core.manager import PluginManager
 from opa.http.request_facts import plugin_of
 from opa.serve import access
 from opa.serve.access import LOGGER, AccessLog
+from tests.http.access.badges import BADGES
 from tests.project import Project
 from tests.serve.process import Opa, opa_in, wait_until
 from tests.serve.raw import Raw, get
+from tests.serve.served import WEBSOCKET
 
 ROUTES = """
 import time
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.responses import PlainTextResponse
-from opa import get_router
+from opa import Requires, get_router
 
 async def plain(request):
     return PlainTextResponse("plain")
@@ -54,6 +56,18 @@ def endless(who):
             yield "x" * 2_000_000
     return StreamingResponse(parts())
 
+@router.websocket("/talk/{who}")
+async def talk(websocket: WebSocket, who: str):
+    if who == "broken":
+        raise ValueError(who)
+    if who == "accepted":
+        await websocket.accept()
+    await websocket.close()
+
+@router.websocket("/closed", dependencies=[Requires("shop:talk")])
+async def closed(websocket: WebSocket):
+    await websocket.accept()
+
 sub = FastAPI()
 sub.get("/in/{x}")(lambda x: 1)
 router.mount("/sub", sub)
@@ -61,8 +75,8 @@ router.mount("/sub", sub)
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The lines of the access log, by the path that was asked for."""
+def all_lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The lines of the access log."""
     with opa_in(tmp_path_factory.mktemp("access")) as opa:
         ask(opa)
         with Raw(opa.port) as client:
@@ -72,13 +86,29 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
             stopped = opa.stop()
         assert stopped == 0
         found = [json.loads(line) for line in opa.log.splitlines()]
-    of_requests = [line for line in found if line["logger"] == "uvicorn.access"]
-    assert len({line["extra"]["path"] for line in of_requests}) == len(of_requests)
-    return {line["extra"]["path"]: line for line in of_requests}
+    # And nothing is said twice.
+    others = [line["message"] for line in found if line["logger"] == "uvicorn.error" and "WebSocket" in line["message"]]
+    assert [message.partition(" - ")[2] for message in others] == ['"WebSocket /shop/talk/accepted" [accepted]']
+    return [line for line in found if line["logger"] == "uvicorn.access"]
+
+
+@pytest.fixture(scope="module")
+def lines(all_lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By the path that was asked for."""
+    once = [line for line in all_lines if line["extra"]["path"] != "/shop/closed"]
+    assert len({line["extra"]["path"] for line in once}) == len(once)
+    return {line["extra"]["path"]: line for line in once}
+
+
+@pytest.fixture(scope="module")
+def handshakes(all_lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the lines of a websocket say that requires an actor."""
+    return [line["extra"] for line in all_lines if line["extra"]["path"] == "/shop/closed"]
 
 
 def ask(opa: Opa) -> None:
     opa.plugin("shop.py", ROUTES)
+    opa.plugin("badges.py", BADGES)
     opa.start(
         WEB_CONCURRENCY="1",
         OPA_ACCESS_LOG="true",
@@ -90,6 +120,16 @@ def ask(opa: Opa) -> None:
     for path in ("/shop/orders/7?full=yes", "/shop/orders/x", "/nowhere", "/sub/in/5", "/plain"):
         with contextlib.suppress(urllib.error.HTTPError, json.JSONDecodeError):
             opa.get(path)
+    for path, *headers in (
+        ("/shop/talk/broken",),
+        ("/shop/talk/refused?with=it", "X-Request-ID: mine"),
+        ("/shop/talk/accepted",),
+        ("/shop/closed",),
+        ("/shop/closed?again", "X-Badge: ben"),
+    ):
+        with Raw(opa.port) as client:
+            client.send(get(path, *WEBSOCKET, *headers))
+            client.answer()
     with Raw(opa.port) as client:
         client.send(get("/shop/slow", "X-Request-ID: mine", "Connection: close"))
         client.answer()
@@ -125,6 +165,28 @@ def test_a_request_that_is_refused_has_a_line_too(lines: dict[str, dict[str, Any
 def test_routes_of_starlette_and_of_mounted_applications_are_named(lines: dict[str, dict[str, Any]]) -> None:
     for path, route in (("/plain", "/plain"), ("/sub/in/5", "/sub/in/{x}")):
         assert (lines[path]["extra"]["route"], lines[path]["extra"]["plugin"]) == (route, "shop")
+
+
+def test_a_handshake_that_is_refused_has_a_line(lines: dict[str, dict[str, Any]]) -> None:
+    line = lines["/shop/talk/refused"]
+    extra = dict(line["extra"])
+    assert 0 < extra.pop("duration") < 5
+    assert extra == {
+        "method": "WEBSOCKET",
+        "path": "/shop/talk/refused",
+        "route": "/shop/talk/{who}",
+        "plugin": "shop",
+        "status": 403,
+        "client": "127.0.0.1",
+        "request_id": "mine",
+    }
+    assert '"WEBSOCKET /shop/talk/refused?with=it HTTP/1.1" 403' in line["message"]
+    assert lines["/shop/talk/broken"]["extra"]["status"] == 500
+    assert "/shop/talk/accepted" not in lines
+
+
+def test_a_handshake_of_who_may_not_has_a_line_with_who_it_was(handshakes: list[dict[str, Any]]) -> None:
+    assert [(line.get("actor"), line["status"]) for line in handshakes] == [(None, 401), ("badge:ben", 403)]
 
 
 def test_the_duration_is_that_of_the_whole_answer(lines: dict[str, dict[str, Any]]) -> None:

@@ -1,4 +1,7 @@
-"""The access log: a line for each request that was answered, with fields, and which requests it leaves out."""
+"""The access log: a line for each request that was answered, with fields, and which requests it leaves out.
+
+Of websockets, those have a line whose handshake was refused.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from opa.http.health_paths import METHODS
 from opa.http.request_facts import actor_here, actor_in, mounted_at, plugin_of, route_in, route_of
@@ -17,6 +22,10 @@ if TYPE_CHECKING:
     from opa.http.application import Api
 
 LOGGER = "uvicorn.access"
+OTHER_LOGGER = "uvicorn.error"
+"""To which uvicorn writes of handshakes of websockets."""
+WEBSOCKET = "WEBSOCKET"
+"""In place of a method, as in other lines of the log."""
 
 
 class AccessLog:
@@ -73,6 +82,17 @@ class AccessLog:
         }
         fields = {name: value for name, value in found.items() if value is not None}
         self._logger.info('%s - "%s %s HTTP/%s" %d', *arguments, extra=fields)
+
+    def write_refused_handshake(self, scope: Any, status: int, duration: float) -> None:
+        """Write the line of a websocket that was not accepted.
+
+        Args:
+            scope: of the websocket.
+            status: with which it was refused.
+            duration: seconds.
+        """
+        arguments = get_client_addr(scope), WEBSOCKET, get_path_with_query_string(scope), scope["http_version"], status
+        self.write(arguments, scope, get_request_id(), duration, actor_here())
 
     def _route_and_plugin(self, scope: Any) -> tuple[str | None, str | None]:
         endpoint = scope.get("endpoint")
@@ -143,3 +163,12 @@ class WithoutHealthChecks(logging.Filter):
             case (_, str(method), str(path), _, 200):
                 return method not in METHODS or path.partition("?")[0] not in self._paths
         return True
+
+
+def without_refused_handshakes(record: logging.LogRecord) -> bool:
+    """A filter: drops the lines of uvicorn itself of handshakes that were refused, which have one with fields here."""
+    message = str(record.msg)
+    return not message.startswith(_HANDSHAKE) or message.endswith(_ACCEPTED)
+
+
+_HANDSHAKE, _ACCEPTED = '%s - "WebSocket %s" ', "[accepted]"

@@ -74,12 +74,13 @@ class ServerConfig(SharingConfig):
         )
 
     def load(self) -> None:
-        """Import what the options name, and keep health checks out of the access log."""
+        """Import what the options name, and see that the access log has neither health checks nor anything twice."""
         super().load()
         self.lifespan_class = NotingLifespan
         logging.getLogger(access.LOGGER).addFilter(access.WithoutHealthChecks(self._health_paths))
         if self.access_log:
             self.connections.access_log = access.AccessLog(self.app)  # type: ignore[arg-type]  # an `Api`
+            logging.getLogger(access.OTHER_LOGGER).addFilter(access.without_refused_handshakes)
 
 
 def stop_limit(config: Config) -> float:

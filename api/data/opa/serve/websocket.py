@@ -7,6 +7,7 @@ The attributes of uvicorn's protocol that are used here are documented nowhere; 
 from __future__ import annotations
 
 import asyncio
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._held = memoryview(b"")
         self._is_waiting = False
         self._task: asyncio.Task[None] | None = None
+        # For the access log: when the handshake came, and the status with which it is refused.
+        self._began = 0.0
+        self._refused_with: int | None = None
         # Since the route has last been interrupted, and since `look_after`.
         self._received = 0
         self._empty_frames = 0
@@ -95,8 +99,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Sent) -> None:
         """Send a message; when it has accepted or closed the websocket, what has been held back may be taken in."""
+        if not self.handshake_complete:
+            if message["type"] == "websocket.http.response.start":
+                self._refused_with = message["status"]
+            elif message["type"] == "websocket.close":
+                self._refused_with = HTTPStatus.FORBIDDEN
         await super().send(message)
         if self.close_sent:
+            self._log_refusal()
             # A handshake that is refused with an answer is complete too: uvicorn takes it for one that the application
             # forgot, and logs an error that any client could cause.
             self.handshake_complete = True
@@ -127,8 +137,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._is_waiting = self._may_take()
         return self._is_waiting
 
+    def send_500_response(self) -> None:
+        """Called where the route has neither accepted nor refused the handshake, or the server stops before that."""
+        if not (self.initial_response or self.handshake_complete):
+            self._refused_with = HTTPStatus.INTERNAL_SERVER_ERROR
+        super().send_500_response()
+        self._log_refusal()
+
+    def _log_refusal(self) -> None:
+        if self._refused_with is not None:
+            status, self._refused_with = int(self._refused_with), None
+            if self._shared.access_log is not None:
+                self._shared.access_log.write_refused_handshake(self.scope, status, time.perf_counter() - self._began)
+
     def handle_connect(self, event: Request) -> None:
         """Start the route, and count it."""
+        self._began = time.perf_counter()
         before = len(self.tasks)
         super().handle_connect(event)
         self._shared.websocket_tasks += len(self.tasks) - before
