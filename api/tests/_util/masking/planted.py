@@ -23,6 +23,7 @@ JWT = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part({'sub': '4711', 'name': '
 # By the shape of the secret itself, wherever it stands.
 TOKENS: dict[str, str] = {
     "our own api key": "opa" + f"_{A[:61]}",
+    "our own session": "opas" + f"_{A[:40]}-_z",
     "github personal": "ghp" + f"_{A[:36]}",
     "github oauth": "gho" + f"_{A[:36]}",
     "github app": "ghs" + f"_{A[:36]}",
@@ -125,6 +126,7 @@ NAMED: dict[str, tuple[str, str]] = {
     "password with a hash": (f"login password=#Tr0ub4dor;{SECRET} host=db", SECRET),
     "our own api key in a header of ours": (f"X-API-Key: {OURS}", OURS),
     "our own api key in a url in a url": (f"GET /a?next=%2Fb%3Fc%3D{OURS}", OURS),
+    "our own session in its cookie": (f"__Host-opa-session=opas_{A[:43]} is set", A[:43]),
     "our own api key behind a word": (f"got x{OURS}", OURS),
     "our own api key that is cut off": (f"got {OURS[:30]}… there", OURS[:30]),
     "odbc": (f"Server=db;PWD={{a}}}}{SECRET}}};Database=x", SECRET),

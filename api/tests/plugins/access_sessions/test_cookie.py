@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 
 from opa.plugins.access_sessions.cookie import NAME, session_id_in
 
-ID = "A" * 43
+ID = "opas_" + "A" * 43
 
 
 def session_in(*cookies: bytes) -> str | None:

@@ -77,7 +77,7 @@ def test_the_cookie_is_for_this_host_over_tls_and_for_no_script(shop: Project) -
         given = sign_in(client).headers["set-cookie"]
     name, _, rest = given.partition("=")
     assert name == COOKIE
-    assert re.fullmatch(r"[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", rest)
+    assert re.fullmatch(r"opas_[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", rest)
 
 
 def test_the_page_runs_no_script_is_kept_by_nobody_and_can_be_read_aloud(shop: Project) -> None:
@@ -160,7 +160,7 @@ def test_a_name_that_is_not_known_is_not_logged(shop: Project, capsys: pytest.Ca
 
 def test_a_session_is_a_new_one_at_each_sign_in_and_the_former_ends(shop: Project) -> None:
     with browser(shop) as client:
-        planted = "A" * 43
+        planted = "opas_" + "A" * 43
         client.cookies.set(COOKIE, planted, domain="testserver.local", path="/")
         first = cookie_of(sign_in_anew(client))
         second = cookie_of(sign_in_anew(client, first))
@@ -247,11 +247,12 @@ def test_two_origins_are_none(shop: Project) -> None:
     [
         f"{COOKIE}=",
         f"{COOKIE}=short",
+        f"{COOKIE}=opas_{'A' * 43}",
         f"{COOKIE}={'A' * 43}",
         f"{COOKIE}={'A' * 5000}",
         f"{COOKIE}=../../{'A' * 37}",
-        f"{COOKIE}={'A' * 43}; {COOKIE}={'B' * 43}",
-        f"{PLAIN_COOKIE}={'A' * 43}",
+        f"{COOKIE}=opas_{'A' * 43}; {COOKIE}=opas_{'B' * 43}",
+        f"{PLAIN_COOKIE}=opas_{'A' * 43}",
     ],
 )
 def test_a_cookie_that_is_no_session_is_answered_as_none(shop: Project, cookie: str) -> None:
@@ -457,7 +458,7 @@ def test_the_audit_log_has_who_signed_in_and_out_and_from_where(shop: Project) -
 
 
 def cookie_of(answer: Any) -> str:
-    found = re.match(r"[\w-]+=([\w-]{43});", answer.headers["set-cookie"])
+    found = re.match(r"[\w-]+=(opas_[\w-]{43});", answer.headers["set-cookie"])
     assert found is not None
     return found[1]
 

@@ -36,7 +36,7 @@ def test_a_session_is_found_by_its_id_until_it_ends(redis_url: str, opts: dict[s
         async with opened(redis_url, **opts) as (store, _, _):
             first, second = await store.begin("ada", "v1", NOW), await store.begin("ada", "v1", NOW)
             assert first != second
-            assert re.fullmatch("[A-Za-z0-9_-]{43}", first)
+            assert re.fullmatch("opas_[A-Za-z0-9_-]{43}", first)
             assert await store.find(first, NOW) == await store.find(second, NOW + LIFE - 1) == ADA
             await store.end(first)
             assert [await store.find(first, NOW), await store.find(second, NOW)] == [None, ADA]

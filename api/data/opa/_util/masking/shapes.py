@@ -20,6 +20,7 @@ MASK = "***"
 _PREFIXED: tuple[tuple[str, str], ...] = (
     # our own API keys, cut off too: what follows the first twelve characters is secret
     ("opa_", r"[A-Za-z0-9]{16,}"),
+    ("opas_", r"[\w-]{20,}"),  # the id of a session
     # forges and packages
     ("gh[pousr]_", r"\w{30,255}"),
     ("github_pat_", r"\w{22,255}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import secrets
 from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
@@ -19,10 +20,18 @@ NAME = "__Host-opa-session"
 PLAIN_NAME = "opa-session"
 """Without TLS, on the machine of who works on the project. With TLS nobody reads it."""
 
-_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+PREFIX = "opas_"
+"""By this the masking of the log, and scanners, know the id of a session wherever it stands."""
+ID_BYTES = 32
+_ID = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
 _BLANKS = " \t"
 """No other: a browser lets any host of the site plant a cookie whose name is ours behind a no-break space."""
 _DEVELOPMENT = "dev"
+
+
+def new_session_id() -> str:
+    """An id that nobody has had before, and nobody guesses."""
+    return PREFIX + secrets.token_urlsafe(ID_BYTES)
 
 
 def is_encrypted(connection: HTTPConnection) -> bool:

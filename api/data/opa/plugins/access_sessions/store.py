@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from opa import ComponentUnavailableError, log
 from opa.plugins.access_sessions.component import COMPONENT
+from opa.plugins.access_sessions.cookie import new_session_id
 from opa.redis_clients import outages_of, text_of
 
 if TYPE_CHECKING:
     from opa import PluginManager
 
-ID_BYTES = 32
 _ALL = "all"
 
 
@@ -80,7 +80,7 @@ class SessionStore:
         Args:
             former: the id of one that the browser has had so far, which ends.
         """
-        session_id = secrets.token_urlsafe(ID_BYTES)
+        session_id = new_session_id()
         with outages_of(COMPONENT, "sessions"):
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.hsetnx(self._ended, _ALL, _drawn())
