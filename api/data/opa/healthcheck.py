@@ -47,7 +47,8 @@ def read_target() -> dict[str, Any]:
         if mode == "flower":
             port, path = _port("OPA_FLOWER_PORT", 5555), "/healthcheck"
         else:
-            port, path = _port("OPA_PORT", 8000), os.environ.get("OPA_HEALTH_URL", "/healthz")
+            port = _port("OPA_OPERATING_PORT", _port("OPA_PORT", 8000))
+            path = os.environ.get("OPA_HEALTH_URL", "/healthz")
         target = {"mode": mode, "host": "127.0.0.1", "port": port, "path": path}
     return target
 

@@ -112,6 +112,12 @@ def test_a_route_at_the_path_of_a_health_route_is_reported(project: Project) -> 
     )
 
 
+def test_the_path_of_a_health_route_on_another_port_is_free(project: Project) -> None:
+    project.settings(OPERATING_PORT=9000)
+    project.plugin("a.py", ROUTE.format(method="get", path="/healthz"))
+    assert told(project) == []
+
+
 def test_a_route_in_the_place_of_a_page_is_reported(project: Project) -> None:
     project.plugin("a.py", ROUTE.format(method="get", path="/docs"))
     (line,) = told(project)

@@ -36,6 +36,8 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do_in_one_line(capsys: pyt
         port = listener.getsockname()[1]
         with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: .*OPA_PORT") as caught:
             listening_socket("127.0.0.1", port)
+        with pytest.raises(StartError, match=r"settings OPERATING_HOST and OPERATING_PORT.*set OPA_OPERATING_PORT to"):
+            listening_socket("127.0.0.1", port, prefix="OPERATING_")
     print_error(caught.value)
     assert capsys.readouterr().err.count("\n") == 1, "one line says it all"
 

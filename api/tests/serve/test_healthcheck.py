@@ -40,6 +40,8 @@ def test_without_the_file_it_goes_by_the_variables(opa: Opa) -> None:
     opa.wait_until_ready()
     assert "cannot be written" in opa.log
     assert check(OPA_PORT=str(opa.port)).returncode == 0
+    assert check(OPA_PORT=str(free_port()), OPA_OPERATING_PORT=str(opa.port)).returncode == 0
+    assert check(OPA_PORT=str(opa.port), OPA_OPERATING_PORT="null").returncode == 0
     assert check(OPA_PORT=str(opa.port), OPA_HEALTH_URL="/readyz").returncode == 0
     assert check(OPA_PORT=str(opa.port), OPA_HEALTH_URL="/nothing").stdout.endswith("/nothing answers 404\n")
 

@@ -57,7 +57,9 @@ def shadowed_paths(app: Api) -> Iterator[Finding]:
 def _paths_of_settings(app: Api) -> dict[str, str]:
     """The setting that each path of opa-stack's own is from."""
     config = app.manager.config
-    names = ("OPENAPI_URL", "DOCS_URL", "REDOC_URL", "READY_URL", "HEALTH_URL")
+    names = ["OPENAPI_URL", "DOCS_URL", "REDOC_URL"]
+    if config.OPERATING_PORT is None:
+        names += ["READY_URL", "HEALTH_URL"]
     return {path: name for name in names if (path := config[name])}
 
 

@@ -60,7 +60,7 @@ def health(
 def _ask(mode: str, config: Config) -> tuple[str, dict[str, Any]]:
     """Why the process is not ready, which is empty where it is, and what it answers."""
     from opa import healthcheck
-    from opa.process.health_target import EVERY_ADDRESS
+    from opa.process.health_target import operating_address
 
     target: dict[str, Any] = {}
     if "HEALTH_FILE" in os.environ:
@@ -69,8 +69,8 @@ def _ask(mode: str, config: Config) -> tuple[str, dict[str, Any]]:
         if target.get("mode") != mode:
             return f"there is no sign of life of a {mode}: HEALTH_FILE names no file of one", {}
         return healthcheck.CHECKS[mode](target), {}
-    host = target.get("host") or EVERY_ADDRESS.get(config.HOST, config.HOST)
-    port = target.get("port") or config.PORT
+    host, port = operating_address(config)
+    host, port = target.get("host") or host, target.get("port") or port
     if not config.READY_URL:
         return healthcheck.check_web({"host": host, "port": port, "path": config.HEALTH_URL}), {}
     return _ask_api(host, port, config.READY_URL)

@@ -55,6 +55,7 @@ class Api(FastAPI):
         document: the OpenAPI document.
         access_rules: what the settings require of requests; None where they require nothing.
         health_routes: those of opa-stack by which the process is watched; they are answered before all middleware.
+        operating_routes: the same where they are on a port of their own; they are no routes of this application then.
     """
 
     def __init__(self, manager: PluginManager, **options: Any) -> None:
@@ -69,6 +70,7 @@ class Api(FastAPI):
         self._routes = choose_routes(self)
         self.manager = manager
         self.health_routes: tuple[BaseRoute, ...] = ()
+        self.operating_routes: tuple[BaseRoute, ...] = ()
         self._body_limits = BodyLimits(manager.config)
         self._telemetry_watch = telemetry_watch(self)
         self.access_rules = _access_rules(manager)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute, Mount, Route
@@ -16,8 +16,12 @@ from opa.core.manager import PluginManager
 from opa.core.register import PluginObjects
 from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
+from opa.http.health_paths import health_paths, operating_paths
 from opa.http.middleware import middleware_of
 from opa.loading.import_errors import deepest_line_in
+
+if TYPE_CHECKING:
+    from opa.settings.load import Config
 
 MOUNT_AT_ROOT = 'Mount it at a path such as "/app", or in a Setup: app.mount("/", …)'
 
@@ -86,7 +90,7 @@ def _put_own_routes_first(app: Api) -> None:
             own.append(route)
         elif router is not None:
             taken.update((getattr(route, "path", ""), method) for method in getattr(route, "methods", None) or ())
-    health = {app.manager.config.HEALTH_URL, app.manager.config.READY_URL}
+    health = health_paths(app.manager.config)
     watched = [route for route in own if route.path in health]
     app.health_routes = tuple(watched)
     first: list[BaseRoute] = [
@@ -124,7 +128,17 @@ def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
     # A plugin may import the router of another to add to it; it still stands in the application once.
     if found.router is not None and id(found.router) not in routers:
         routers.add(id(found.router))
-        _include(app, found.router, found)
+        if _has_port_of_its_own(found.router, found, app.manager.config):
+            app.operating_routes += tuple(found.router.routes)
+        else:
+            _include(app, found.router, found)
+
+
+def _has_port_of_its_own(router: APIRouter, found: PluginObjects, config: Config) -> bool:
+    """Whether the router has operating routes, which are not for the port of the api."""
+    if config.OPERATING_PORT is None or not found.plugin.file.is_built_in or not router.routes:
+        return False
+    return operating_paths(config).issuperset(getattr(route, "path", "") for route in router.routes)
 
 
 def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping[Any, Any]:

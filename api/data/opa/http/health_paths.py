@@ -19,13 +19,25 @@ METHODS = frozenset({"GET", "HEAD"})
 
 
 def health_paths(config: Config) -> frozenset[str]:
-    """The paths of the health routes; each answers with and without the path under which a proxy serves the API.
+    """The paths of the operating routes on the port of the api, of which there are none if they have one of their own.
+
+    Each answers with and without the path under which a proxy serves the API.
 
     Args:
-        config: reads `HEALTH_URL`, `READY_URL` and `OPENAPI_PREFIX`.
+        config: reads `OPERATING_PORT` and `OPENAPI_PREFIX`, and what `operating_paths` reads.
     """
-    urls = [url for url in (config.HEALTH_URL, config.READY_URL) if url]
-    return frozenset(prefix + url for url in urls for prefix in ("", config.OPENAPI_PREFIX))
+    if config.OPERATING_PORT is not None:
+        return frozenset()
+    return frozenset(prefix + path for path in operating_paths(config) for prefix in ("", config.OPENAPI_PREFIX))
+
+
+def operating_paths(config: Config) -> frozenset[str]:
+    """The paths of the operating routes, whichever port they are on.
+
+    Args:
+        config: reads `HEALTH_URL` and `READY_URL`.
+    """
+    return frozenset(path for path in (config.HEALTH_URL, config.READY_URL) if path)
 
 
 class HealthRoutes:

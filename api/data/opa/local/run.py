@@ -55,6 +55,8 @@ def run(config: Config, while_exists: Path | None = None) -> None:
     # Before anything is started; the api opens it again.
     with listening_socket(config.HOST, config.PORT) as listener:
         url, port = address_of(listener), listener.getsockname()[1]
+    if config.OPERATING_PORT is not None:
+        listening_socket(config.OPERATING_HOST, config.OPERATING_PORT, prefix="OPERATING_").close()
     targets = open_targets(config)
     paths = plugin_paths(config, project)
     if (own := project / PLUGINS) in map(Path, paths):
@@ -137,6 +139,8 @@ def _summary(
 ) -> Iterator[tuple[str, str, str]]:
     """What runs, where, and what for."""
     yield "api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""
+    if config.OPERATING_PORT is not None:
+        yield "operating", f"http://{config.OPERATING_HOST}:{config.OPERATING_PORT}", "health and readiness of the api"
     if runs_tasks(config):
         yield "worker, beat", "", "run the tasks of the plugins, and send those that are scheduled"
     for name, server in servers.items():

@@ -30,7 +30,16 @@ ALIVE_FOR = 4 * HEARTBEAT
 
 def note_health_target(config: Config) -> None:
     """Say where the health route of the api is."""
-    note_web_target("api", config.HOST, config.PORT, config.HEALTH_URL)
+    host, port = operating_address(config)
+    note_web_target("api", host, port, config.HEALTH_URL)
+
+
+def operating_address(config: Config) -> tuple[str, int]:
+    """Where this machine asks for the operating routes of the api: on a port of their own, or on that of the api."""
+    host, port = config.HOST, config.PORT
+    if config.OPERATING_PORT is not None:
+        host, port = config.OPERATING_HOST, config.OPERATING_PORT
+    return EVERY_ADDRESS.get(host, host), port
 
 
 def note_web_target(mode: str, host: str, port: int, path: str | None) -> None:

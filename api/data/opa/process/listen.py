@@ -17,19 +17,24 @@ SO_BINDTOIFINDEX = 62
 NO_INTERFACE = 2**31 - 1
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, prefix: str = "") -> socket.socket:
     """A TCP socket that listens on `host` and `port`; port 0 is any free one.
+
+    Args:
+        host: an address or a name of this machine.
+        port: the port.
+        prefix: what stands before HOST and PORT in the names of the settings that they are from.
 
     Raises:
         StartError: the address is taken, not allowed, or not one of this machine.
     """
-    where = "settings HOST and PORT"
+    where = f"settings {prefix}HOST and {prefix}PORT"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
-        raise StartError(f"HOST '{host}' is not an address of this machine", where=where) from None
+        raise StartError(f"{prefix}HOST '{host}' is not an address of this machine", where=where) from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,7 +45,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         raise StartError(
             f"cannot listen on {host}:{port}: {error.strerror}",
             where=where,
-            hint="Stop what listens there, or set OPA_PORT to another port",
+            hint=f"Stop what listens there, or set OPA_{prefix}PORT to another port",
         ) from None
     return listener
 

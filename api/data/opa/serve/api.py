@@ -69,7 +69,12 @@ def serve_alone(config: Config) -> None:
     from opa.serve.server import Server, ServerConfig
 
     listener = listening_socket(config.HOST, config.PORT)
+    operating = None
+    if config.OPERATING_PORT is not None:
+        from opa.serve.operating import OperatingServer, operating_socket
+
+        operating = OperatingServer(config, app, operating_socket(config))
     log.info(f"serving on {address_of(listener)} with one process")
     server_config = ServerConfig(config, app)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
-        runner.run(Server(server_config, alone=True).serve(sockets=[listener]))
+        runner.run(Server(server_config, alone=True, operating=operating).serve(sockets=[listener]))

@@ -63,6 +63,7 @@ class Connections:
 
     Args:
         config: reads the settings of the section "Limits".
+        health: the paths that are answered however much there is to do; by default the health routes of the api.
 
     Attributes:
         newcomers: those that have not sent a whole request yet, the oldest first.
@@ -74,7 +75,7 @@ class Connections:
         access_log: writes a line for each request; None where there is none.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, health: frozenset[str] | None = None) -> None:
         self.header_bytes: int = config.MAX_HEADER_BYTES
         self.headers = chosen(config.MAX_HEADERS, None)
         self.header_time = chosen(config.HEADER_TIMEOUT, None)
@@ -87,7 +88,7 @@ class Connections:
         self._request_time: float | None = config.REQUEST_TIMEOUT
         self.cors = Cors.from_config(config)
         self.heads = Heads()
-        self._health = {path.encode() for path in health_paths(config)}
+        self._health = {path.encode() for path in (health_paths(config) if health is None else health)}
         self.newcomers: OrderedDict[Connection, None] = OrderedDict()
         self.lingering = 0
         self.websocket_tasks = 0

@@ -27,6 +27,7 @@ from opa.serve.server import Server, ServerConfig, StartFailedError, stop_limit
 
 if TYPE_CHECKING:
     from opa.http.application import Api
+    from opa.serve.operating import OperatingServer
     from opa.settings.load import Config
 
 # A worker whose event loop has not turned for so many seconds is stuck, and replaced.
@@ -56,7 +57,12 @@ def serve(config: Config, *, workers: int) -> None:
         if config.OPENAPI_EARLY:
             app.document.early = openapi_early.begin(app, app.manager)
     listener = listening_socket(config.HOST, config.PORT)
-    Application(config, app, listener, workers).run()
+    operating = None
+    if config.OPERATING_PORT is not None:
+        from opa.serve.operating import operating_socket
+
+        operating = operating_socket(config)
+    Application(config, app, listener, workers, operating).run()
 
 
 class Application(BaseApplication):  # type: ignore[misc]
@@ -67,11 +73,21 @@ class Application(BaseApplication):  # type: ignore[misc]
         app: the application; None where each worker is to load its own.
         listener: the socket that all workers accept from.
         workers: how many.
+        operating: the same for the operating routes, where they have a port of their own. gunicorn knows nothing of it,
+            and so closes it with its own end, after the workers'.
     """
 
-    def __init__(self, config: Config, app: Api | None, listener: socket.socket, workers: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        app: Api | None,
+        listener: socket.socket,
+        workers: int,
+        operating: socket.socket | None = None,
+    ) -> None:
         self.config = config
         self.app = app
+        self.operating = operating
         self.failures = StartFailures()
         self._address = address_of(listener)
         # gunicorn makes its own socket object of the descriptor.
@@ -184,7 +200,7 @@ class ApiWorker(UvicornWorker):
     async def serve(self) -> None:
         """Serve until the master says that it is enough."""
         self.config.app = self.wsgi
-        server = Server(self.config, alone=False)
+        server = Server(self.config, alone=False, operating=self._operating_server())
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         beat = asyncio.create_task(self._beat(server))
         try:
@@ -193,6 +209,13 @@ class ApiWorker(UvicornWorker):
             self._fail(error)
         finally:
             beat.cancel()
+
+    def _operating_server(self) -> OperatingServer | None:
+        if self.app.operating is None:
+            return None
+        from opa.serve.operating import OperatingServer
+
+        return OperatingServer(self.app.config, self.wsgi, self.app.operating)
 
     def _fail(self, error: OpaError) -> NoReturn:
         """End, and let the master say why: once, however many workers it is true for."""

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from opa.errors import StartError
-from opa.http.health_paths import health_paths
+from opa.http.health_paths import health_paths, operating_paths
 from opa.process.listen import Listeners, refuse_connections
 from opa.serve import access
 from opa.serve.config import SharingConfig
@@ -22,6 +22,7 @@ from opa.serve.protocol import HttpProtocol
 from opa.serve.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
+    from opa.serve.operating import OperatingServer
     from opa.settings.load import Config
 
 # How long requests that are on their way have to arrive when the server stops: at least, since a handshake
@@ -56,7 +57,7 @@ class ServerConfig(SharingConfig):
     """
 
     def __init__(self, config: Config, app: Any = None) -> None:
-        self._health_paths = health_paths(config)
+        self._health_paths = health_paths(config) or operating_paths(config)
         self.connections = Connections(config)
         super().__init__(
             app,
@@ -94,12 +95,14 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's options.
         alone: no other process accepts from its sockets.
+        operating: what serves the operating routes, where they have a port of their own.
     """
 
     config: ServerConfig
 
-    def __init__(self, config: ServerConfig, *, alone: bool) -> None:
+    def __init__(self, config: ServerConfig, *, alone: bool, operating: OperatingServer | None = None) -> None:
         super().__init__(config)
+        self._operating = operating
         self._alone = alone
         self._serving: asyncio.Task[Any] | None = None
 
@@ -128,13 +131,18 @@ class Server(uvicorn.Server):
         self.config.connections.open(self.server_state.connections)
         await super().startup(sockets)
         self._listeners = Listeners(sockets or [], self._listen)
+        if self._operating is not None:
+            await self._operating.start()
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections once a second; uvicorn calls it ten times as often."""
         if counter % TICKS_PER_SECOND == 0:
             self.config.connections.sweep(asyncio.get_running_loop().time())
             await self._listeners.revive()
-        return await super().on_tick(counter)
+        should_exit = await super().on_tick(counter)
+        if self._operating is not None and counter % TICKS_PER_SECOND == 0:
+            await self._operating.look_after(self.server_state.default_headers)
+        return should_exit
 
     async def _listen(self, listener: socket.socket) -> None:
         def protocol() -> HttpProtocol:
@@ -144,7 +152,12 @@ class Server(uvicorn.Server):
         self.servers.append(await loop.create_server(protocol, sock=listener, backlog=self.config.backlog))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is on its way, then stop as uvicorn does: wait for requests, end the application."""
+        """Answer what is on its way, then stop as uvicorn does: wait for requests, end the application.
+
+        The operating routes are answered until all of that has been done.
+        """
+        if self._operating is not None:
+            self._operating.drain()
         if self._alone:
             for listener in sockets or ():
                 refuse_connections(listener)
@@ -155,6 +168,8 @@ class Server(uvicorn.Server):
         for connection in self.server_state.connections:  # their answers are cut off, and their clients do not read
             if isinstance(connection, HttpProtocol):
                 connection.end_line()
+        if self._operating is not None:
+            self._operating.close()
 
     async def _drain(self) -> None:
         """Go on for a moment: a request may be on its way on any open connection, and uvicorn would drop it.

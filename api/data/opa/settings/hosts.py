@@ -1,6 +1,7 @@
 """What the settings that name hosts may hold.
 
-TRUSTED_HOSTS and ALLOW_ORIGINS are compared with headers letter by letter, HOST and DEBUGPY_HOST are listened on.
+TRUSTED_HOSTS and ALLOW_ORIGINS are compared with headers letter by letter; HOST, DEBUGPY_HOST and OPERATING_HOST are
+listened on.
 """
 
 from __future__ import annotations

@@ -134,6 +134,9 @@ Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_na
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
 Count = Annotated[int, BeforeValidator(_no_switch), Field(ge=1)]
 CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)]
+PortOrNone = Annotated[
+    Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(_none_or), BeforeValidator(_no_switch)
+]
 YesNoAuto = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_no)]
 
 
@@ -404,6 +407,8 @@ class Settings(BaseModel):
     HEALTH_URL: UrlPath
     READY_URL: UrlPath
     READY_DETAILS: bool
+    OPERATING_PORT: PortOrNone
+    OPERATING_HOST: ListenedOn
 
     CHECK_SILENCED: dict[str, Annotated[str, Field(min_length=1)]]
 

@@ -44,6 +44,12 @@ def test_reasons_for_everyone_are_reported(project: Project, is_on: bool) -> Non
     assert [each.startswith("READY_DETAILS is on") for each in found(project, ready_details)] == [True] * is_on
 
 
+def test_reasons_on_a_port_that_is_not_for_everyone_are_not_reported(project: Project) -> None:
+    project.settings(READY_DETAILS=True, OPERATING_PORT=9000)
+
+    assert found(project, ready_details) == []
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -31,10 +31,11 @@ def public_documentation(deployment: Deployment) -> Iterator[Finding]:
 
 
 def ready_details(deployment: Deployment) -> Iterator[Finding]:
-    """Whether everyone is told why something is not ready."""
-    if deployment.mode == "api" and deployment.config.READY_DETAILS:
+    """Whether everyone is told why something is not ready; a port for operating is not everyone's."""
+    config = deployment.config
+    if deployment.mode == "api" and config.READY_DETAILS and config.OPERATING_PORT is None:
         yield Finding(
             "READY_DETAILS is on: everyone who reaches the API is told the names of hosts and modules that do not work",
-            where=deployment.config.source("READY_DETAILS"),
+            where=config.source("READY_DETAILS"),
             hint="Set it to false; the log has the reasons, and `opa health` shows them",
         )

@@ -1,0 +1,120 @@
+"""The port for operating: health and readiness where no client of the api gets to.
+
+Its listening socket is opened before the fork, as that of the api, and each process accepts from it. It has connections
+of its own, with limits of their own: whoever takes all places at the api takes none here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+from uvicorn.server import ServerState
+
+from opa.http.health_paths import operating_paths
+from opa.http.operating import OperatingApp
+from opa.logging.logger import log
+from opa.process.listen import BACKLOG, Listeners, address_of, listening_socket
+from opa.serve.config import SharingConfig
+from opa.serve.connections import Connections
+from opa.serve.protocol import HttpProtocol
+
+if TYPE_CHECKING:
+    from opa.http.application import Api
+    from opa.settings.load import Config
+
+MOST_CONNECTIONS = 32
+"""Connections of a process: more than anyone needs who watches it, and too few to be felt by the api."""
+
+
+def operating_socket(config: Config) -> socket.socket:
+    """The socket that listens on OPERATING_HOST and OPERATING_PORT.
+
+    Raises:
+        StartError: the address is taken, not allowed, or not one of this machine.
+    """
+    listener = listening_socket(config.OPERATING_HOST, config.OPERATING_PORT, prefix="OPERATING_")
+    log.info(f"health and readiness on {address_of(listener)}")
+    return listener
+
+
+class OperatingConfig(SharingConfig):
+    """uvicorn's options for it.
+
+    Args:
+        config: reads `ACCESS_LOG` and the limits.
+        app: what answers.
+    """
+
+    def __init__(self, config: Config, app: OperatingApp) -> None:
+        self.connections = Connections(config, operating_paths(config))
+        self.connections.connections = min(self.connections.connections, MOST_CONNECTIONS)
+        super().__init__(
+            app,
+            http=HttpProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=bool(config.ACCESS_LOG),
+            server_header=False,
+            proxy_headers=False,
+            workers=1,
+        )
+
+
+class OperatingServer:
+    """Serves the operating routes in the event loop of the api.
+
+    Args:
+        config: the settings.
+        api: whose operating routes they are.
+        listener: the socket that all processes accept from.
+    """
+
+    def __init__(self, config: Config, api: Api, listener: socket.socket) -> None:
+        self._app = OperatingApp(config, api.operating_routes)
+        self._config = OperatingConfig(config, self._app)
+        self._state = ServerState()
+        self._sockets = [listener]
+        self._servers: list[asyncio.Server] = []
+        self._listeners: Listeners | None = None
+
+    async def start(self) -> None:
+        """Accept connections."""
+        self._config.load()
+        self._config.connections.open(self._state.connections)
+        self._listeners = Listeners(self._sockets, self._listen)
+        await self._listen(self._sockets[0])
+
+    async def look_after(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Look after the connections; called once a second.
+
+        Args:
+            headers: what each answer has, such as the date.
+        """
+        self._state.default_headers = headers
+        self._config.connections.sweep(asyncio.get_running_loop().time())
+        if self._listeners is not None:
+            await self._listeners.revive()
+
+    def drain(self) -> None:
+        """Say from now on that the process is not ready: it takes no more requests."""
+        self._app.is_stopping = True
+
+    def close(self) -> None:
+        """Accept no more connections, and close those that there are when they are answered."""
+        if self._listeners is not None:
+            self._listeners.close()
+            self._listeners = None
+        for server in self._servers:
+            server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+
+    async def _listen(self, listener: socket.socket) -> None:
+        def protocol() -> HttpProtocol:
+            return HttpProtocol(self._config, self._state, {})
+
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(protocol, sock=listener, backlog=BACKLOG))
