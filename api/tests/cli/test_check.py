@@ -167,6 +167,18 @@ def test_behind_the_line_stands_the_trace_of_the_plugin_and_not_of_the_core(proj
     assert "importing.py" not in lines
 
 
+def test_what_keeps_a_start_from_happening_is_reported_without_deploy_too(project: Project) -> None:
+    project.settings(DEBUG=True, DEBUGPY=True, DEBUGPY_HOST="0.0.0.0")
+
+    result = check(ENV="production")
+
+    assert result.returncode == 1
+    first, second = result.stderr.splitlines()
+    assert first.startswith("error: deploy.debug: ")
+    assert second.startswith("error: deploy.debugger: ")
+    assert check(ENV="dev").returncode == 0
+
+
 def test_deploy_has_a_line_for_each_finding_and_the_exit_status_is_that_of_the_fail_level(project: Project) -> None:
     project.settings(DEBUG=True, CHECK_SILENCED={"deploy.docs-public": "internal network"})
 

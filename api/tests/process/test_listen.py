@@ -10,7 +10,7 @@ import uvloop
 
 from opa.errors import StartError
 from opa.process.error_report import print_error
-from opa.process.listen import Listeners, address_of, listening_socket, refuse_connections
+from opa.process.listen import Listeners, address_of, listening_socket, refuse_connections, refuses_connections
 
 
 def test_port_0_is_a_free_port() -> None:
@@ -52,7 +52,10 @@ def test_connections_that_wait_are_accepted_while_new_ones_are_refused() -> None
     with listening_socket("127.0.0.1", 0) as listener:
         address = listener.getsockname()
         with socket.create_connection(address) as waiting:
-            refuse_connections(listener)
+            assert not refuses_connections(listener)
+            with listener.dup() as of_another_process:
+                refuse_connections(of_another_process)
+            assert refuses_connections(listener)
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address, timeout=5)
             accepted, _ = listener.accept()

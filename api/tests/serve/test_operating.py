@@ -139,6 +139,25 @@ def test_while_requests_end_it_is_alive_and_not_ready(
     assert opa.process.wait(30) == 0
 
 
+def test_a_process_that_is_replaced_says_nothing_of_the_others(
+    opa: Opa, port: int, start: Callable[..., None], tmp_path: Path
+) -> None:
+    opa.plugin("slow.py", SLOW)
+    start(WEB_CONCURRENCY="1")
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(opa.get, f"/slow?until={tmp_path / 'end'}", timeout=60)
+        wait_until(lambda: "slow begins" in opa.log)
+        assert opa.process is not None
+        opa.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "Waiting for connections to close" in opa.log, what=lambda: opa.log)
+        assert {ask(port, "/readyz")[0] for _ in range(20)} == {200}
+        assert not answer.done()
+        (tmp_path / "end").touch()
+        assert answer.result() == "done"
+    assert opa.stop() == 0
+
+
 def test_a_port_that_is_taken_is_one_line(opa: Opa) -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         taken = listener.getsockname()[1]

@@ -46,7 +46,7 @@ def check(
     try:
         if deploy:
             chosen_mode(os.environ)  # what is looked at goes by it
-        application = _check(as_json=as_json)
+        application = _check(as_json=as_json, deploy=deploy)
         results = _results(application) if deploy else None
     except OpaError as error:
         if as_json:
@@ -58,8 +58,10 @@ def check(
         _tell_of_deployment(results, as_json=as_json, fail_level=fail_level)
 
 
-def _check(*, as_json: bool) -> Api:
+def _check(*, as_json: bool, deploy: bool) -> Api:
     """Do what a start does, and say what is wrong, on standard output only where that is no JSON.
+
+    What keeps a start from happening because it lets strangers in is among the findings of `deploy`.
 
     Raises:
         OpaError: nothing would start.
@@ -69,12 +71,17 @@ def _check(*, as_json: bool) -> Api:
     from opa._util.printable import in_one_line
     from opa.bootstrap import prepare
     from opa.checks import findings_in_application, findings_in_plugins
+    from opa.checks.deploy.check import mode_in
+    from opa.checks.deploy.start import refuse_open_doors
     from opa.cli.beside_up import load_beside_up
     from opa.core.overview import overview
     from opa.http.builder import build_app
     from opa.http.openapi.build import build
 
-    manager = prepare(load_beside_up(quiet=True))
+    config = load_beside_up(quiet=True)
+    if not deploy:
+        refuse_open_doors(config, os.environ, mode_in(os.environ))
+    manager = prepare(config)
     application = build_app(manager)
     with no_collection():
         warnings = [*map(str, findings_in_plugins(manager)), *map(str, findings_in_application(application))]

@@ -18,6 +18,10 @@ from opa.settings.inherited import STATE_VARIABLE, process_of_up
 
 def print_error(error: OpaError) -> None:
     """Print the one line that says it all; behind it, every mistake in the settings, or the trace of the cause."""
+    if len(error.each) > 1:
+        for each in error.each:
+            print_error(each)
+        return
     if isinstance(error, SettingsError) and len(error.mistakes) > 1:
         print(f"error: {len(error.mistakes)} mistakes in the settings", file=sys.stderr)
         for mistake in error.mistakes:

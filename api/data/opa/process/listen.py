@@ -67,6 +67,13 @@ def refuse_connections(listener: socket.socket) -> None:
         log.debug(f"connections go on coming until the listening socket is closed: {error}")
 
 
+def refuses_connections(listener: socket.socket) -> bool:
+    """Whether a process that has this socket has called `refuse_connections`; true where the kernel cannot do that."""
+    if sys.platform != "linux":
+        return True
+    return listener.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX) == NO_INTERFACE
+
+
 class Listeners:
     """Brings back a listening socket that the event loop has given up.
 

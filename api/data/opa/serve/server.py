@@ -14,7 +14,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from opa.errors import StartError
 from opa.http.health_paths import health_paths, operating_paths
-from opa.process.listen import Listeners, refuse_connections
+from opa.process.listen import Listeners, refuse_connections, refuses_connections
 from opa.serve import access
 from opa.serve.config import SharingConfig
 from opa.serve.connections import Connections
@@ -154,13 +154,16 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is on its way, then stop as uvicorn does: wait for requests, end the application.
 
-        The operating routes are answered until all of that has been done.
+        The operating routes are answered until all of that has been done, unless other processes take over.
         """
-        if self._operating is not None:
-            self._operating.drain()
         if self._alone:
             for listener in sockets or ():
                 refuse_connections(listener)
+        if self._operating is not None:
+            if all(map(refuses_connections, sockets or ())):
+                self._operating.drain()
+            else:  # only this process stops, as after a SIGHUP: whoever asks shall hear of those that go on
+                self._operating.close()
         if not self.force_exit:
             await self._drain()
         self._listeners.close()
