@@ -7,6 +7,9 @@ to do is done.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -19,6 +22,11 @@ except ImportError:  # before Starlette 1.0 it was a RuntimeError like any other
         """Nobody raises it."""
 
 
+WATCHED = "opa.websocket"
+"""Of the scope of a websocket, in which the `WatchedWebSocket` stands."""
+NOT_ALLOWED = 1008
+
+
 class ClientGoneError(OSError):
     """What an ASGI server's `send` raises when the client is gone (ASGI 2.4)."""
 
@@ -28,6 +36,10 @@ class WatchedWebSocket:
 
     To close one that the client has closed does nothing, and to send to one says that the client is gone, whatever the
     server does there: the two ends cannot know which of them was first.
+
+    Attributes:
+        is_closed: whether it is.
+        recheck: says of each message whether it may pass; if not, the websocket is closed.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
@@ -36,12 +48,16 @@ class WatchedWebSocket:
         self._is_answered = False
         self._is_gone = False
         self.is_closed = False
+        self.recheck: Callable[[], Awaitable[bool]] | None = None
 
     async def receive(self) -> Message:
         """The next message."""
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._is_gone = self.is_closed = True
+        elif self.recheck is not None and message["type"] == "websocket.receive" and not await self.recheck():
+            await self._end_not_allowed()
+            return {"type": "websocket.disconnect", "code": NOT_ALLOWED}
         return message
 
     async def send(self, message: Message) -> None:
@@ -55,6 +71,9 @@ class WatchedWebSocket:
             if is_close and self._is_answered:
                 return
             raise ClientGoneError("the websocket is closed")
+        if self.recheck is not None and message["type"] == "websocket.send" and not await self.recheck():
+            await self._end_not_allowed()
+            raise ClientGoneError("the websocket is closed")
         try:
             await self._send(message)
         except OSError as error:
@@ -62,6 +81,11 @@ class WatchedWebSocket:
             raise ClientGoneError("the websocket is closed") from error
         self._is_answered = True
         self.is_closed = self.is_closed or is_close
+
+    async def _end_not_allowed(self) -> None:
+        self._is_gone = self.is_closed = True
+        with contextlib.suppress(OSError):  # the client was first
+            await self._send({"type": "websocket.close", "code": NOT_ALLOWED, "reason": "not authenticated"})
 
     async def end(self) -> None:
         """Close it, unless that was done.

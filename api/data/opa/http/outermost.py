@@ -21,7 +21,7 @@ from opa.http.answer_headers import AnswerHeaders
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
 from opa.http.early_answer import refuse
-from opa.http.gone import WatchedWebSocket, says_that_client_is_gone
+from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.request_facts import facts_of
@@ -76,7 +76,7 @@ class Outermost(ServerErrorMiddleware):
             if scope["type"] != "websocket":
                 await self.app(scope, receive, send)
                 return
-            websocket = WatchedWebSocket(receive, send)
+            websocket = scope[WATCHED] = WatchedWebSocket(receive, send)
             receive, send = websocket.receive, websocket.send
         # One look for all that asks: a loop or a function of its own each would cost a small request a percent.
         host = given_id = None

@@ -362,6 +362,7 @@ class Settings(BaseModel):
 
     ACCESS: Annotated[dict[str, str | list[str]], AfterValidator(settings_access.access)]
     ACCESS_DEFAULT: Annotated[Literal["open", "closed"], BeforeValidator(_lower)]
+    ACCESS_RECHECK: SecondsOrNone
 
     CONTENT_TYPE_OPTIONS: HeaderOrNone
     FRAME_OPTIONS: HeaderOrNone

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from loguru import logger
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from opa import OpaError
@@ -167,6 +167,43 @@ def test_a_session_is_a_new_one_at_each_sign_in_and_the_former_ends(shop: Projec
         assert len({planted, first, second}) == 3
         assert status(client, second) == 200
         assert status(client, first) == status(client, planted) == 401
+
+
+def many_times(step: Callable[[], object]) -> None:
+    for _ in range(10_000):
+        step()
+
+
+def test_signing_out_closes_a_websocket_that_is_open(shop: Project) -> None:
+    shop.plugin(
+        "echo.py",
+        """
+        from fastapi import WebSocket
+        from opa import Requires, get_router
+
+        router = get_router()
+
+        @router.websocket("/echo", dependencies=[Requires()])
+        async def echo(websocket: WebSocket):
+            await websocket.accept()
+            while True:
+                await websocket.send_text(await websocket.receive_text())
+        """,
+    )
+    shop.settings(ACCESS_RECHECK=0.001)
+
+    def talk(socket: WebSocketTestSession) -> str:
+        socket.send_text("hello")
+        return socket.receive_text()
+
+    with browser(shop) as client:
+        sign_in(client)
+        with client.websocket_connect("wss://testserver/echo", headers=OURS) as socket:
+            assert [talk(socket) for _ in range(5)] == ["hello"] * 5
+            client.post("/sign-out", headers=OURS)
+            with pytest.raises(WebSocketDisconnect) as closed:
+                many_times(lambda: talk(socket))
+            assert closed.value.code == 1008
 
 
 def test_signing_out_ends_the_session_here_and_in_redis(shop: Project) -> None:

@@ -75,7 +75,7 @@ async def _first(connection: HTTPConnection, members: Mapping[str, Authenticator
     manager: Any = running_manager()
     for uri, authenticator in members.items():
         try:
-            found = await _one(connection, authenticator)
+            found = await ask_one(connection, authenticator)
         except RefusedCredentialError as refused:
             await refuse(connection, refused, f"authenticator {uri!r}", kind_of_credential(uri, authenticator))
             return None
@@ -90,7 +90,13 @@ async def _first(connection: HTTPConnection, members: Mapping[str, Authenticator
     return None
 
 
-async def _one(connection: HTTPConnection, authenticator: Authenticator) -> Actor | None:
+async def ask_one(connection: HTTPConnection, authenticator: Authenticator) -> Actor | None:
+    """Who is calling, as far as one authenticator knows.
+
+    Raises:
+        Exception: whatever it has raised.
+        TypeError: it gives something else.
+    """
     # By whatever it may have been given: what it says is used to decide who may do what.
     found: Any = await authenticator(connection)
     if found is not None and not isinstance(found, Actor):

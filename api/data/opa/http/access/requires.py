@@ -14,6 +14,7 @@ from opa.access.scopes import missing
 from opa.core.running import running_manager
 from opa.errors import OpaError
 from opa.http.access.authenticate import authenticate
+from opa.http.access.recheck import keep_asking
 from opa.http.access.refusals import not_allowed, not_authenticated, refusal, to_sign_in
 
 
@@ -68,4 +69,6 @@ async def require(connection: HTTPConnection, scopes: tuple[str, ...]) -> Actor:
         raise refusal(connection, to_sign_in(connection, members) or not_authenticated(members))
     if lacking := missing(actor.scopes, scopes):
         raise refusal(connection, not_allowed(lacking))
+    if connection.scope["type"] == "websocket":
+        keep_asking(connection, scopes)
     return actor
