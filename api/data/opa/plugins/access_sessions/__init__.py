@@ -27,17 +27,20 @@ if config.USERS:
         raise OpaError(f"USERS needs the component '{COMPONENT}', which is not to be loaded", hint=_HINT)
 
     from opa.plugins.access_sessions.authenticator import Sessions
+    from opa.plugins.access_sessions.pages import Ways
+    from opa.plugins.access_sessions.password_form import PasswordForm
     from opa.plugins.access_sessions.signing import Signing
     from opa.plugins.access_sessions.users import users_in
 
     _users = users_in(config.USERS)
     _sessions = Sessions(_users)
-    _signing = Signing(_users, _sessions)
+    _ways = Ways(has_form=True)
+    _signing = Signing(_sessions, _ways)
     register("authenticators", uri=__name__)(_sessions)
 
     router = get_router(include_in_schema=False)
     router.add_api_route(config.SIGN_IN_URL, _signing.show, methods=["GET", "HEAD"])
-    router.add_api_route(config.SIGN_IN_URL, _signing.sign_in, methods=["POST"])
+    router.add_api_route(config.SIGN_IN_URL, PasswordForm(_users, _ways).sign_in, methods=["POST"])
     router.add_api_route(config.SIGN_OUT_URL, _signing.sign_out, methods=["POST"])
 
     class RedisIsThere(Setup):

@@ -13,6 +13,7 @@ from opa import Actor, RefusedCredentialError, config, get_plugin_manager
 from opa.plugins.access_sessions.cookie import NAME, session_id_in
 from opa.plugins.access_sessions.origin import refuse_foreign
 from opa.plugins.access_sessions.paths import with_way_back
+from opa.plugins.access_sessions.people import Person
 from opa.plugins.access_sessions.store import store_of
 from opa.plugins.access_sessions.users import User
 
@@ -50,9 +51,9 @@ class Sessions:
         if session_id is None:
             return None
         refuse_foreign(connection)
-        return actor_of(await self.user(session_id))
+        return (await self.person(session_id)).actor
 
-    async def user(self, session_id: str) -> User:
+    async def person(self, session_id: str) -> Person:
         """Whose session it is.
 
         Raises:
@@ -62,18 +63,13 @@ class Sessions:
         session = await store_of(get_plugin_manager()).find(session_id, time())
         if session is None:
             raise RefusedCredentialError("a session is over, or was never there", is_guess=False)
-        user = self._users.get(session.user)
+        user = self._users.get(session.key)
         if user is None or user.version != session.version:
             raise RefusedCredentialError(
                 "a session is of a user who was removed from the settings, or changed there", is_guess=False
             )
-        return user
+        return user.person
 
     def sign_in_url(self, connection: HTTPConnection) -> str:
         """The page, and the way back to what the browser has asked for."""
         return with_way_back(connection, config.SIGN_IN_URL)
-
-
-def actor_of(user: User) -> Actor:
-    """The actor of a user of the settings."""
-    return Actor(f"user:{user.name}", "session", user.scopes, {"user": user.name})

@@ -62,6 +62,14 @@ def session_id_in(connection: HTTPConnection) -> str | None:
     return found[0]
 
 
+def former_session(connection: HTTPConnection) -> str | None:
+    """The same for what ends or replaces it; None also where it can be none."""
+    try:
+        return session_id_in(connection)
+    except RefusedCredentialError:
+        return None
+
+
 def set_session(response: Response, connection: HTTPConnection, session_id: str) -> None:
     """Give the browser a session. It keeps it until it is closed; when the session ends is known to us alone."""
     response.set_cookie(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 
 from starlette.requests import Request
@@ -21,13 +22,27 @@ button { margin-top: 1.5rem; cursor: pointer }
 """
 
 
-def sign_in_page(request: Request, *, back: str = "", user: str = "", problem: str = "") -> str:
-    """The form, and above it what was wrong, where something was."""
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How people sign in.
+
+    Attributes:
+        has_form: whether by a password.
+    """
+
+    has_form: bool
+
+
+def sign_in_page(request: Request, ways: Ways, *, back: str = "", user: str = "", problem: str = "") -> str:
+    """All ways to sign in, and above them what was wrong, where something was."""
     alert = f'<p role="alert" id="problem">{escape(problem)}</p>\n' if problem else ""
-    described = ' aria-describedby="problem" aria-invalid="true"' if problem else ""
-    return _page(
-        "Sign in",
-        f"""{alert}<form method="post" action="{_url(request, config.SIGN_IN_URL)}">
+    form = _form(request, back, user, bool(problem)) if ways.has_form else ""
+    return _page("Sign in", f"{alert}{form}")
+
+
+def _form(request: Request, back: str, user: str, has_problem: bool) -> str:
+    described = ' aria-describedby="problem" aria-invalid="true"' if has_problem else ""
+    return f"""<form method="post" action="{_url(request, config.SIGN_IN_URL)}">
 <input type="hidden" name="next" value="{escape(back)}">
 <label for="user">User</label>
 <input id="user" name="user" value="{escape(user)}" autocomplete="username" autocapitalize="none" spellcheck="false" \
@@ -36,8 +51,7 @@ maxlength="64" required{described}>
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required\
 {described}>
 <button>Sign in</button>
-</form>""",
-    )
+</form>"""
 
 
 def signed_in_page(request: Request, user: str) -> str:

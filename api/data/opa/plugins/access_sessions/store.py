@@ -30,12 +30,12 @@ class Session:
     """Somebody who has signed in.
 
     Attributes:
-        user: who.
-        version: of the user's entry in the settings, as it was then.
+        key: of the person.
+        version: of what let the person sign in, as it was then.
         created: when, in seconds since 1970.
     """
 
-    user: str
+    key: str
     version: str
     created: float
 
@@ -74,8 +74,8 @@ class SessionStore:
         self._prefix = f"opa:{project}:access:session:"
         self._ended = f"opa:{project}:access:sessions:ended"
 
-    async def begin(self, user: str, version: str, now: float, former: str | None = None) -> str:
-        """A new session of a user: its id, which nobody has had before.
+    async def begin(self, key: str, version: str, now: float, former: str | None = None) -> str:
+        """A new session of a person: its id, which nobody has had before.
 
         Args:
             former: the id of one that the browser has had so far, which ends.
@@ -84,10 +84,10 @@ class SessionStore:
         with outages_of(COMPONENT, "sessions"):
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.hsetnx(self._ended, _ALL, _drawn())
-                pipe.hmget(self._ended, _of(user), _ALL)
+                pipe.hmget(self._ended, _of(key), _ALL)
                 _, ended = await pipe.execute()
             record = {
-                "USER": user,
+                "USER": key,
                 "VERSION": version,
                 "CREATED": now,
                 "ENDED": [each and text_of(each) for each in ended],
@@ -115,13 +115,13 @@ class SessionStore:
         with outages_of(COMPONENT, "sessions"):
             return bool(await self._client.delete(self._key(session_id)))
 
-    async def end_all(self, user: str | None) -> None:
-        """End all of a user, or of everyone."""
+    async def end_all(self, key: str | None) -> None:
+        """End all of the person with this key, or of everyone."""
         with outages_of(COMPONENT, "sessions"):
-            if user is None:
+            if key is None:
                 await self._client.hset(self._ended, _ALL, _drawn())
             else:
-                await self._client.hincrby(self._ended, _of(user), 1)
+                await self._client.hincrby(self._ended, _of(key), 1)
 
     def _key(self, session_id: str) -> str:
         # A fast hash is right, as for API keys: the id is random. Who reads the store cannot use what is there.
@@ -132,7 +132,7 @@ class SessionStore:
         try:
             given = json.loads(value)
             session = Session(str(given["USER"]), str(given["VERSION"]), float(given["CREATED"]))
-            ended = [counts.get(_of(session.user)), counts.get(_ALL)]
+            ended = [counts.get(_of(session.key)), counts.get(_ALL)]
             is_over = given["ENDED"] != ended or ended[1] is None or not now - session.created < self._life
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning("what redis has for a session is none, and is ignored: {!r}", error)
@@ -140,8 +140,8 @@ class SessionStore:
         return None if is_over else session
 
 
-def _of(user: str) -> str:
-    return f"user:{user}"
+def _of(key: str) -> str:
+    return f"user:{key}"
 
 
 def _drawn() -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
 
+from opa import Actor
+from opa.plugins.access_sessions.people import Person
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -31,6 +34,12 @@ class User:
         password, scopes = setting["PASSWORD"], frozenset(setting["SCOPES"])
         version = sha256(json.dumps([name, password, sorted(scopes)]).encode()).hexdigest()
         return cls(name, password, scopes, version)
+
+    @property
+    def person(self) -> Person:
+        """As somebody who has signed in."""
+        actor = Actor(f"user:{self.name}", "session", self.scopes, {"user": self.name})
+        return Person(self.name, actor, self.name, self.version)
 
 
 def users_in(setting: Mapping[str, Mapping[str, Any]]) -> dict[str, User]:
