@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 from loguru import logger
 from starlette.testclient import TestClient, WebSocketDenialResponse
@@ -22,6 +24,7 @@ from tests.project import Project
 from tests.servers import Server
 
 SHOP = """
+    import asyncio
     from typing import Annotated
 
     from fastapi import HTTPException, WebSocket
@@ -50,6 +53,15 @@ SHOP = """
             if password != "right":
                 raise RefusedCredentialError("a wrong password")
         return name
+
+    @router.get("/code")
+    async def code(request: Request, code: str):
+        async with attempt(request, code, can_be_guessed=False):
+            if code == "slow":
+                await asyncio.sleep(0.05)
+            if code != "slow":
+                raise RefusedCredentialError("a wrong code", is_guess=code != "used")
+        return code
 """
 WRONG = {"X-Badge": "wrong"}
 
@@ -220,3 +232,21 @@ def test_the_kinds_of_actors_and_of_their_authenticators_are_the_same(project: P
         members = authenticators(running_manager().groups)
         kinds = {kind_of_credential(uri, member) for uri, member in members.items()}
     assert kinds == {"key", "jwt", "session"}
+
+
+def test_what_nobody_can_guess_counts_where_it_is_wrong_alone(shop: Project) -> None:
+    """Many who are right at the same time hold up nobody."""
+
+    async def at_once(app: Any) -> list[int]:
+        transport = httpx2.ASGITransport(app, client=("192.0.2.9", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            answers = await asyncio.gather(*(client.get("/code?code=slow") for _ in range(20)))
+        return [answer.status_code for answer in answers]
+
+    with shop.client(raise_server_exceptions=False) as client:
+        assert client.portal is not None
+        assert set(client.portal.call(at_once, client.app)) == {200}
+        for code in ["used"] * 10 + ["a", "b", "c", "d"]:
+            assert client.get(f"/code?code={code}").status_code == 500
+        assert client.get("/code?code=e").status_code == 429
+        assert client.get("/code?code=slow").status_code == 429

@@ -38,15 +38,7 @@ async def refuse(connection: HTTPConnection, refused: RefusedCredentialError, by
         HTTPException: 429, there were too many.
         RefusedHandshakeError: the same, of a websocket.
     """
-    address = address_of(connection)
-    _note(address, f"{by}: {refused}")
-    manager: Any = running_manager()
-    if not refused.is_guess:
-        count_credential(manager, kind, "over")
-        return
-    found = await attempts_of(manager).wrong(address, refused.subject)
-    count_credential(manager, kind, "waiting" if found.wait else "wrong")
-    _refuse_wait(connection, found.wait)
+    await _refuse(connection, refused, f"{by}: {refused}", kind, refused.subject)
 
 
 def refuse_while_waiting(connection: HTTPConnection) -> None:
@@ -61,21 +53,30 @@ def refuse_while_waiting(connection: HTTPConnection) -> None:
 
 
 @asynccontextmanager
-async def attempt(request: HTTPConnection, subject: str, *, kind: str = "password") -> AsyncIterator[None]:
+async def attempt(
+    request: HTTPConnection, subject: str, *, kind: str = "password", can_be_guessed: bool = True
+) -> AsyncIterator[None]:
     """Check a credential in the block, such as the password of a user, and raise RefusedCredentialError if it is wrong.
-
-    It counts as wrong until the block has ended, so that of many at once no more are checked than of one after another.
 
     Args:
         request: has the credential.
         subject: who it is for, such as the name of the user, whether there is one or not.
         kind: what it is, in a word of yours, for metrics.
+        can_be_guessed: whether people have chosen it. Then it counts as wrong until the block has ended, so that of
+            many at once no more are checked than of one after another. What is random counts once it is wrong.
 
     Raises:
         HTTPException: 429, there were too many wrong ones of this address, or of it for this subject. The block does
             not run then.
         RefusedHandshakeError: the same, of a websocket.
     """
+    checked = _counted_ahead if can_be_guessed else _counted_if_wrong
+    async with checked(request, subject, kind):
+        yield
+
+
+@asynccontextmanager
+async def _counted_ahead(request: HTTPConnection, subject: str, kind: str) -> AsyncIterator[None]:
     manager: Any = running_manager()
     attempts, address = attempts_of(manager), address_of(request)
     found = await attempts.wrong(address, subject)
@@ -94,6 +95,35 @@ async def attempt(request: HTTPConnection, subject: str, *, kind: str = "passwor
         raise
     count_credential(manager, kind, "right")
     await attempts.take_back(address, subject, found, is_right=True)
+
+
+@asynccontextmanager
+async def _counted_if_wrong(request: HTTPConnection, subject: str, kind: str) -> AsyncIterator[None]:
+    manager: Any = running_manager()
+    address = address_of(request)
+    if wait := wait_of(manager, address):
+        count_credential(manager, kind, "waiting")
+        _refuse_wait(request, wait)
+    try:
+        yield
+    except RefusedCredentialError as refused:
+        await _refuse(request, refused, str(refused), kind, subject)
+        raise
+    count_credential(manager, kind, "right")
+
+
+async def _refuse(
+    connection: HTTPConnection, refused: RefusedCredentialError, detail: str, kind: str, subject: str
+) -> None:
+    address = address_of(connection)
+    _note(address, detail)
+    manager: Any = running_manager()
+    if not refused.is_guess:
+        count_credential(manager, kind, "over")
+        return
+    found = await attempts_of(manager).wrong(address, subject)
+    count_credential(manager, kind, "waiting" if found.wait else "wrong")
+    _refuse_wait(connection, found.wait)
 
 
 def _note(address: str, detail: str) -> None:
