@@ -61,12 +61,14 @@ class TokenIssuer:
         url: the issuer.
         published: its keys.
         requests: the paths that it was asked for.
+        forms: what it was sent.
         answers: what answers a path in place of it.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.published: list[Any] = []
         self.requests: list[str] = []
+        self.forms: list[str] = []
         self.answers: dict[str, Handler] = {}
         issuer = self
 
@@ -74,6 +76,10 @@ class TokenIssuer:
             def do_GET(self) -> None:
                 issuer.requests.append(self.path)
                 issuer.answers.get(self.path, issuer.answer)(self)
+
+            def do_POST(self) -> None:
+                issuer.forms.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.do_GET()
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

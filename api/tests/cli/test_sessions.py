@@ -50,6 +50,25 @@ def test_a_user_that_there_is_not_is_a_mistake(project: Project, redis_url: str)
         end("--user", "adda")
 
 
+def test_sessions_of_who_signed_in_with_a_provider_end_by_the_id_in_the_audit_log(
+    project: Project, redis_url: str
+) -> None:
+    provider = {
+        "ISSUER": "https://login.example.com",
+        "CLIENT_ID": "shop",
+        "CLIENT_SECRET": "secret",
+        "ALLOW": [{"EMAIL": "ada@example.com"}],
+    }
+    use_sessions(project, redis_url, OIDC_PROVIDERS={"acme": provider}, TRUSTED_HOSTS=["testserver"])
+    result = end("--user", "https://login.example.com|248289761001")
+    assert result.exit_code == 0, result.output
+    assert "have ended, in every process" in result.stdout
+    for wrong in ("https://login.example.com", "https://login.example.com|", "https://evil.example|248289761001"):
+        set_running(None)
+        with pytest.raises(OpaError, match="it is no id of somebody"):
+            end("--user", wrong)
+
+
 def test_without_redis_it_says_so(project: Project) -> None:
     with pytest.raises(ComponentUnavailableError, match="'aioredis'"):
         end("--all")

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from opa.jwt.download import DownloadError, get_json
+from opa.jwt.download import DownloadError, get_json, post_form
 from tests.token_issuer import JWKS, TokenIssuer, send, token_issuer
 
 
@@ -127,3 +127,44 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
         thread.join()
 
     assert asked == [("login.example.com:443", "Basic YW5uYTpwQHNz")]
+
+
+def answer(status: int, body: Any, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    return lambda request: send(request, body, status, headers)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401])
+def test_a_form_is_sent_and_its_answer_has_a_status(issuer: TokenIssuer, status: int) -> None:
+    issuer.answers["/token"] = answer(status, {"a": [1]})
+    found = post_form(f"{issuer.url}/token", {"code": "a b+&=ä"}, time.monotonic() + 60, {"X-Mine": "1"})
+    assert found == (status, {"a": [1]})
+    assert issuer.forms == ["code=a+b%2B%26%3D%C3%A4"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (answer(302, b"", Location="/elsewhere"), "answers 302"),
+        (answer(307, b"", Location="/elsewhere"), "answers 307"),
+        (answer(500, {}), "answers 500"),
+        (answer(200, b"<html>"), "something else than JSON"),
+        (answer(400, b""), "something else than JSON"),
+        (answer(200, b" " * 1_100_000), "more than 1048576 bytes"),
+    ],
+)
+def test_a_form_without_such_an_answer_is_not_sent_again(
+    issuer: TokenIssuer, given: Callable[[BaseHTTPRequestHandler], None], reason: str
+) -> None:
+    issuer.answers["/token"] = given
+    with pytest.raises(DownloadError, match=reason):
+        post_form(f"{issuer.url}/token", {"code": "planted"}, time.monotonic() + 60, {})
+    assert issuer.requests == ["/token"]
+
+
+@pytest.mark.parametrize("slow", [silent, header_by_header, letter_by_letter])
+def test_a_form_whose_answer_is_slow_is_broken_off(
+    issuer: TokenIssuer, slow: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    issuer.answers["/token"] = slow
+    with pytest.raises(DownloadError, match="did not answer in time"):
+        post_form(f"{issuer.url}/token", {}, time.monotonic() + 0.5, {})

@@ -41,9 +41,9 @@ def count_credential(manager: Manager, kind: str, outcome: Outcome) -> None:
 def credential_counts() -> Mapping[tuple[str, Outcome], int]:
     """How many credentials this process has looked at since it started, by kind and outcome.
 
-    A kind is `key`, `jwt`, `session`, `password`, or a word of a plugin. An outcome is `right`; `wrong`; `over`, of one
-    that was right before, such as an expired one; `waiting`, of a wrong one that is answered 429; or `unavailable`,
-    where it could not be checked. Of a kind that was seen, each outcome is there, as 0 at first.
+    A kind is `key`, `jwt`, `session`, `password`, `oidc`, or a word of a plugin. An outcome is `right`; `wrong`;
+    `over`, of one that was right before, such as an expired one; `waiting`, of a wrong one that is answered 429; or
+    `unavailable`, where it could not be checked. Of a kind that was seen, each outcome is there, as 0 at first.
     """
     manager: Any = running_manager()
     kinds: dict[str, dict[Outcome, int]] = manager.kept.get(__name__, {})

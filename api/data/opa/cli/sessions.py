@@ -12,6 +12,7 @@ from opa.cli.program import app
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+    from opa.settings.config import Config
 
 sessions = typer.Typer(name="sessions", help="End the sessions of people who have signed in.", no_args_is_help=True)
 app.add_typer(sessions)
@@ -24,7 +25,9 @@ def group() -> None:
 
 @sessions.command()
 def end(
-    user: Annotated[str | None, typer.Option("--user", help="Whose sessions end.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Whose sessions end: a name in USERS, or the id in the audit log.")
+    ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Those of everyone.")] = False,
 ) -> None:
     """End sessions, in every process at once: who had one has to sign in again."""
@@ -33,11 +36,20 @@ def end(
     if (user is None) is not everyone:
         raise typer.BadParameter("give either of them: --user NAME, or --all", param_hint="--user / --all")
     manager = _manager()
-    if user is not None and user not in manager.config.USERS:
-        raise OpaError(f"USERS has no '{user}'", hint="Sessions of who was taken out end when the api starts anew")
+    if user is not None and not _may_have_sessions(user, manager.config):
+        raise OpaError(
+            f"USERS has no '{user}', and it is no id of somebody whom a provider in OIDC_PROVIDERS knows",
+            hint="Such an id is ISSUER|SUBJECT. Sessions of who was taken out end when the api starts anew",
+        )
     asyncio.run(_end(manager, user))
     print(f"the sessions of {'everyone' if user is None else repr(user)} have ended, in every process")
     audited(manager, "sessions.end", user="all" if user is None else user)
+
+
+def _may_have_sessions(user: str, config: Config) -> bool:
+    issuer, _, subject = user.partition("|")
+    issuers = [provider.ISSUER for provider in config.OIDC_PROVIDERS.values()]
+    return user in config.USERS or (issuer in issuers and subject != "")
 
 
 async def _end(manager: PluginManager, user: str | None) -> None:

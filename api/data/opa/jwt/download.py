@@ -1,6 +1,6 @@
 """Gets a small JSON document by HTTPS, bounded in size and time, whoever answers.
 
-With the standard library, in a thread: it happens once in some minutes.
+With the standard library, in a thread: it happens once in some minutes, or when somebody signs in.
 """
 
 from __future__ import annotations
@@ -9,19 +9,22 @@ import base64
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Timer
 from time import monotonic
 from typing import Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 MAX_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
 
 _HEADERS = {"Accept": "application/json", "User-Agent": "opa-stack"}
+_FORM = "application/x-www-form-urlencoded"
+_OF_A_FORM = (200, 400, 401)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -40,27 +43,64 @@ def get_json(url: str, deadline: float) -> Any:
         DownloadError: it cannot be had in that time, is too large, or is no JSON.
     """
     for _ in range(MAX_REDIRECTS + 1):
-        content, location = _get(url, deadline)
-        if not location:
-            return _parsed(content, url)
-        target = urljoin(url, location)
+        answer = _ask(url, deadline, "GET", _HEADERS)
+        if answer.status not in _REDIRECTS:
+            return answer.document(url, (200,))
+        target = urljoin(url, answer.location or url)
         if _origin(target) != _origin(url):
             raise DownloadError(f"{url} redirects to another host")
         url = target
     raise DownloadError(f"{url} redirects more than {MAX_REDIRECTS} times")
 
 
-def _get(url: str, deadline: float) -> tuple[bytes, str]:
-    """What is answered; with a redirect, where to."""
+def post_form(url: str, fields: Mapping[str, str], deadline: float, headers: Mapping[str, str]) -> tuple[int, Any]:
+    """Send a form, and give the status of the answer and its document. Redirects are not followed.
+
+    Args:
+        url: with http:// or https://.
+        fields: of the form.
+        deadline: when the document has to be there, by `time.monotonic`.
+        headers: besides those that the request has anyway.
+
+    Raises:
+        DownloadError: it cannot be had in that time, is too large, is no JSON, or has another status than 200, 400
+            and 401.
+    """
+    body = urlencode(fields).encode()
+    answer = _ask(url, deadline, "POST", {**_HEADERS, "Content-Type": _FORM, **headers}, body)
+    return answer.status, answer.document(url, _OF_A_FORM)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    location: str
+    content: bytes
+
+    def document(self, url: str, statuses: Collection[int]) -> Any:
+        if self.status not in statuses:
+            raise DownloadError(f"{url} answers {self.status}")
+        if len(self.content) > MAX_BYTES:
+            raise DownloadError(f"{url} answers with more than {MAX_BYTES} bytes")
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise DownloadError(f"{url} answers with something else than JSON") from error
+
+
+def _ask(url: str, deadline: float, method: str, headers: Mapping[str, str], body: bytes | None = None) -> _Answer:
     parts = urlsplit(url)
+    target = (parts.path or "/") + (parts.query and f"?{parts.query}")
     try:
         connection = _connection(parts, _remaining(deadline))
         try:
             connection.connect()
             with _broken_off(connection.sock, deadline):
-                connection.request("GET", (parts.path or "/") + (parts.query and f"?{parts.query}"), headers=_HEADERS)
+                connection.request(method, target, body, headers)
                 with connection.getresponse() as response:
-                    answer = _answer(response, url)
+                    location = response.headers.get("Location") or ""
+                    content = b"" if response.status in _REDIRECTS else response.read(MAX_BYTES + 1)
+                    answer = _Answer(response.status, location, content)
                 _remaining(deadline)  # what was broken off looks like an end
                 return answer
         finally:
@@ -108,24 +148,6 @@ def _break_off(connected: socket.socket) -> None:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except OSError:  # it is closed already
         return
-
-
-def _answer(response: HTTPResponse, url: str) -> tuple[bytes, str]:
-    if response.status in _REDIRECTS:
-        return b"", response.headers.get("Location") or url
-    if response.status != 200:
-        raise DownloadError(f"{url} answers {response.status}")
-    content = response.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise DownloadError(f"{url} answers with more than {MAX_BYTES} bytes")
-    return content, ""
-
-
-def _parsed(content: bytes, url: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DownloadError(f"{url} answers with something else than JSON") from error
 
 
 def _remaining(deadline: float) -> float:

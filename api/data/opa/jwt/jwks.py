@@ -40,13 +40,23 @@ class RemoteKeys(Generic[Published]):
         fetch: gets them, in a thread, until the time that it is given.
         refresh: seconds after which they are fetched again.
         keep: seconds that they are used while they cannot be fetched.
+        otherwise: what happens without any, for the log.
     """
 
-    def __init__(self, issuer: str, fetch: Callable[[float], Published], *, refresh: float, keep: float) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        fetch: Callable[[float], Published],
+        *,
+        refresh: float,
+        keep: float,
+        otherwise: str = "Its tokens are answered 503",
+    ) -> None:
         self._issuer = issuer
         self._fetch = fetch
         self._refresh = refresh
         self._keep = keep
+        self._otherwise = otherwise
         self._keys: Published | None = None
         self._fetched = self._tried = float("-inf")
         self._has_failed = False
@@ -121,7 +131,7 @@ class RemoteKeys(Generic[Published]):
                 "The keys of the issuer {} cannot be had: {}. {}",
                 self._issuer,
                 error if isinstance(error, DownloadError) else "it did not answer in time",
-                "Its last ones are used meanwhile" if self._keys else "Its tokens are answered 503",
+                "Its last ones are used meanwhile" if self._keys else self._otherwise,
             )
         else:
             self._has_failed = False

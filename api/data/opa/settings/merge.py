@@ -31,7 +31,7 @@ KeyPath = tuple[str, ...]
 _MISSING: Final = object()
 _SHOWN = 100
 
-ALWAYS_MERGED = frozenset({"ACCESS_KEYS", "PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS", "USERS"})
+ALWAYS_MERGED = frozenset({"ACCESS_KEYS", "OIDC_PROVIDERS", "PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS", "USERS"})
 """Settings to which each layer adds: their keys are names of things, which a layer has no reason to take away."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
-from opa.settings import access_keys, jwt_issuers
+from opa.settings import access_keys, jwt_issuers, oidc_providers
 from opa.settings import hosts as settings_hosts
 from opa.settings import users as settings_users
 from opa.settings.quoting import QuotingError
@@ -129,6 +129,7 @@ Origins = Annotated[TextList, AfterValidator(settings_hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(settings_hosts.hosts)]
 ListenedOn = Annotated[str, Field(min_length=1), AfterValidator(settings_hosts.listened_on)]
 PagePath = Annotated[str, AfterValidator(settings_users.page_path)]
+Scopes = Annotated[list[Annotated[str, AfterValidator(access_keys.scope)]], BeforeValidator(split_list)]
 Moment = Annotated[str, BeforeValidator(access_keys.moment)]
 Seconds = Annotated[float, BeforeValidator(_no_switch), Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_or)]
@@ -227,7 +228,7 @@ class AccessKey(_UpperKeys):
 
     ID: Annotated[str, AfterValidator(access_keys.key_id)]
     HASH: Annotated[str, AfterValidator(access_keys.key_hash)]
-    SCOPES: Annotated[list[Annotated[str, AfterValidator(access_keys.scope)]], BeforeValidator(split_list)]
+    SCOPES: Scopes
     CREATED: Moment
     EXPIRES: Annotated[str, BeforeValidator(access_keys.moment_or_never)]
     FORMER_HASH: Annotated[str, AfterValidator(access_keys.key_hash)] | None = None
@@ -285,7 +286,40 @@ class User(_UpperKeys):
     """One of USERS."""
 
     PASSWORD: Annotated[str, AfterValidator(settings_users.password_hash)]
-    SCOPES: Annotated[list[Annotated[str, AfterValidator(access_keys.scope)]], BeforeValidator(split_list)] = []
+    SCOPES: Scopes = []
+
+
+class SignInRule(_UpperKeys):
+    """One of ALLOW of a provider: who may sign in, and what they may do then."""
+
+    EMAIL: Annotated[TextList, AfterValidator(oidc_providers.emails)] = []
+    EMAIL_DOMAIN: Annotated[TextList, AfterValidator(oidc_providers.email_domains)] = []
+    SUBJECT: Annotated[TextList, AfterValidator(oidc_providers.somebody)] = []
+    CLAIMS: dict[str, _ClaimValue | list[_ClaimValue]] = {}
+    EVERYONE: bool = False
+    SCOPES: Scopes = []
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        oidc_providers.check_rule({name: getattr(self, name) for name in type(self).model_fields})
+        return self
+
+
+def _for_somebody(rules: list[SignInRule]) -> list[SignInRule]:
+    oidc_providers.check_allowed(rules)
+    return rules
+
+
+class OidcProvider(_UpperKeys):
+    """One of OIDC_PROVIDERS."""
+
+    ISSUER: Annotated[str, AfterValidator(oidc_providers.provider_issuer)]
+    CLIENT_ID: Annotated[str, AfterValidator(oidc_providers.credential)]
+    CLIENT_SECRET: Annotated[str, AfterValidator(oidc_providers.credential)]
+    ALLOW: Annotated[list[SignInRule], AfterValidator(_for_somebody)]
+    LABEL: Annotated[str, Field(max_length=100)] = ""
+    REQUESTED_SCOPES: Annotated[TextList, AfterValidator(oidc_providers.requested)] = ["openid", "email", "profile"]
+    REDIRECT_URL: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(oidc_providers.redirect_url)] = None
 
 
 class Component(BaseModel):
@@ -388,6 +422,7 @@ class Settings(BaseModel):
     USERS: dict[Annotated[str, AfterValidator(access_keys.name)], User]
     SIGN_IN_URL: PagePath
     SIGN_OUT_URL: PagePath
+    OIDC_PROVIDERS: dict[Annotated[str, AfterValidator(access_keys.name)], OidcProvider]
     SESSION_IDLE_TIMEOUT: Annotated[Seconds, Field(ge=60)]
     SESSION_LIFETIME: Annotated[Seconds, Field(ge=60)]
 
@@ -476,6 +511,14 @@ class Settings(BaseModel):
     @classmethod
     def _beside_the_page(cls, value: str, info: ValidationInfo) -> str:
         return settings_users.sign_out_path(value, info.data.get("SIGN_IN_URL"))
+
+    @field_validator("OIDC_PROVIDERS")
+    @classmethod
+    def _sent_back_to_us(cls, value: dict[str, OidcProvider], info: ValidationInfo) -> dict[str, OidcProvider]:
+        redirects = {name: provider.REDIRECT_URL for name, provider in value.items()}
+        paths = info.data.get("SIGN_IN_URL"), info.data.get("SIGN_OUT_URL")
+        oidc_providers.check_redirects(redirects, *paths, info.data.get("TRUSTED_HOSTS", ["unknown"]))
+        return value
 
     @field_validator("ALLOW_CREDENTIALS")
     @classmethod
@@ -573,4 +616,6 @@ def is_mapping_setting(name: str) -> bool:
     return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
 
 
-_MAPPINGS_OF_MAPPINGS = frozenset({"ACCESS_KEYS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"})
+_MAPPINGS_OF_MAPPINGS = frozenset(
+    {"ACCESS_KEYS", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"}
+)

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from opa._util.suggestions import nearest
 from opa.errors import SettingsError
 from opa.settings.access import EVERYTHING_ELSE, OPEN, SIGNED_IN
+from opa.settings.oidc_providers import callback_path, start_path
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
@@ -78,8 +79,7 @@ class Rules:
     @classmethod
     def from_config(cls, config: Config) -> Rules | None:
         """Those of the settings; None where they leave everything open."""
-        always_open = (config.SIGN_IN_URL, config.SIGN_OUT_URL) if config.USERS else ()
-        rules = cls(config.ACCESS, config.ACCESS_DEFAULT, always_open)
+        rules = cls(config.ACCESS, config.ACCESS_DEFAULT, _pages_to_sign_in(config))
         return rules if rules.require_anything else None
 
     @property
@@ -120,6 +120,13 @@ class Rules:
         if not plugins:
             return self.otherwise
         return strictest(self.by_plugin.get(name, self.otherwise) for name in plugins)
+
+
+def _pages_to_sign_in(config: Config) -> Iterator[str]:
+    if config.USERS or config.OIDC_PROVIDERS:
+        yield from (config.SIGN_IN_URL, config.SIGN_OUT_URL)
+    for name in config.OIDC_PROVIDERS:
+        yield from (start_path(config.SIGN_IN_URL, name), callback_path(config.SIGN_IN_URL, name))
 
 
 def check_plugins(setting: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -14,11 +14,13 @@ from opa.plugins.access_sessions.cookie import NAME, session_id_in
 from opa.plugins.access_sessions.origin import refuse_foreign
 from opa.plugins.access_sessions.paths import with_way_back
 from opa.plugins.access_sessions.people import Person
-from opa.plugins.access_sessions.store import store_of
+from opa.plugins.access_sessions.store import Session, store_of
 from opa.plugins.access_sessions.users import User
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+
+    from opa.plugins.access_sessions.oidc.provider import Provider
 
 
 class Sessions:
@@ -26,13 +28,15 @@ class Sessions:
 
     Args:
         users: of the settings.
+        providers: of the settings, who know other people.
     """
 
     kind = "session"
     may_be_unavailable = True
 
-    def __init__(self, users: Mapping[str, User]) -> None:
+    def __init__(self, users: Mapping[str, User], providers: Mapping[str, Provider]) -> None:
         self._users = users
+        self._providers = providers
 
     @cached_property
     def security_scheme(self) -> APIKeyCookie:
@@ -63,12 +67,20 @@ class Sessions:
         session = await store_of(get_plugin_manager()).find(session_id, time())
         if session is None:
             raise RefusedCredentialError("a session is over, or was never there", is_guess=False)
-        user = self._users.get(session.key)
-        if user is None or user.version != session.version:
+        person = self._person(session)
+        if person is None or person.version != session.version:
             raise RefusedCredentialError(
-                "a session is of a user who was removed from the settings, or changed there", is_guess=False
+                "a session is of a user or a provider who was removed from the settings, or changed there",
+                is_guess=False,
             )
-        return user.person
+        return person
+
+    def _person(self, session: Session) -> Person | None:
+        if session.kept is None:
+            user = self._users.get(session.key)
+            return None if user is None else user.person
+        provider = self._providers.get(session.kept.provider)
+        return None if provider is None else provider.person_of(session.kept)
 
     def sign_in_url(self, connection: HTTPConnection) -> str:
         """The page, and the way back to what the browser has asked for."""

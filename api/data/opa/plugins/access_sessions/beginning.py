@@ -26,8 +26,10 @@ async def begin_session(request: Request, person: Person, back: str) -> Response
         ComponentUnavailableError: redis, which has the sessions, does not answer.
     """
     store = store_of(get_plugin_manager())
-    session_id = await store.begin(person.key, person.version, time(), former_session(request))
+    former = former_session(request)
+    session_id = await store.begin(person.key, person.version, time(), former, person.kept)
     response = RedirectResponse(back or prefix(request) + config.SIGN_IN_URL, 303)
     set_session(response, request, session_id)
-    audit("sessions.begin", who=person.actor.id, request=request)
+    email = person.actor.claims.get("email")
+    audit("sessions.begin", who=person.actor.id, request=request, **({"email": email} if email else {}))
     return response

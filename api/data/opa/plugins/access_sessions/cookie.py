@@ -1,4 +1,4 @@
-"""The cookie that a browser keeps of a session: its id, and nothing else."""
+"""The cookies that a browser keeps: the id of its session and, while somebody signs in with a provider, the attempt."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ NAME = "__Host-opa-session"
 """By this beginning a browser takes it over TLS alone, from this very host, and not from one beside or below it."""
 PLAIN_NAME = "opa-session"
 """Without TLS, on the machine of who works on the project. With TLS nobody reads it."""
+
+FLOW_NAME = "__Host-opa-sign-in"
+PLAIN_FLOW_NAME = "opa-sign-in"
 
 PREFIX = "opas_"
 """By this the masking of the log, and scanners, know the id of a session wherever it stands."""
@@ -52,14 +55,17 @@ def session_id_in(connection: HTTPConnection) -> str | None:
     """
     if not may_have_session(connection):
         return None
-    name = _name(connection)
-    pairs = (pair.partition("=") for header in connection.headers.getlist("cookie") for pair in header.split(";"))
-    found = [value.strip(_BLANKS) for key, _, value in pairs if key.strip(_BLANKS) == name]
+    found = _values(connection, _name(connection))
     if not found:
         return None
     if len(found) > 1 or _ID.fullmatch(found[0]) is None:
         raise RefusedCredentialError("a request has several sessions, or one whose id is none", is_guess=False)
     return found[0]
+
+
+def _values(connection: HTTPConnection, name: str) -> list[str]:
+    pairs = (pair.partition("=") for header in connection.headers.getlist("cookie") for pair in header.split(";"))
+    return [value.strip(_BLANKS) for key, _, value in pairs if key.strip(_BLANKS) == name]
 
 
 def former_session(connection: HTTPConnection) -> str | None:
@@ -80,6 +86,29 @@ def set_session(response: Response, connection: HTTPConnection, session_id: str)
 def delete_session(response: Response, connection: HTTPConnection) -> None:
     """Have the browser forget it."""
     response.delete_cookie(_name(connection), path="/", secure=is_encrypted(connection), httponly=True, samesite="lax")
+
+
+def flow_in(connection: HTTPConnection) -> str | None:
+    """What the browser has kept of an attempt to sign in; None where there is none, or there are several."""
+    found = _values(connection, _flow_name(connection))
+    return found[0] if len(found) == 1 else None
+
+
+def set_flow(response: Response, connection: HTTPConnection, kept: str, seconds: int) -> None:
+    """Have the browser keep an attempt to sign in, which comes back with it from the provider: `Lax`, as a session."""
+    response.set_cookie(
+        _flow_name(connection),
+        kept,
+        max_age=seconds,
+        path="/",
+        secure=is_encrypted(connection),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _flow_name(connection: HTTPConnection) -> str:
+    return FLOW_NAME if is_encrypted(connection) else PLAIN_FLOW_NAME
 
 
 def _name(connection: HTTPConnection) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -16,8 +17,9 @@ _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 main { box-sizing: border-box; max-width: 24rem; margin: 10vh auto; padding: 1rem }
 label { display: block; margin-top: 1rem }
-input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit }
-button { margin-top: 1.5rem; cursor: pointer }
+input, button, .button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit }
+button, .button { margin-top: 1.5rem; cursor: pointer }
+.button { display: block; text-align: center; text-decoration: none; border: 1px solid; border-radius: .3rem }
 [role=alert] { border-left: .3rem solid #c00; padding-left: .6rem }
 """
 
@@ -28,16 +30,29 @@ class Ways:
 
     Attributes:
         has_form: whether by a password.
+        providers: what the buttons say, by the names of providers.
     """
 
     has_form: bool
+    providers: Mapping[str, str]
+
+    @staticmethod
+    def start_path(provider: str) -> str:
+        """Where a browser begins to sign in with a provider."""
+        return f"{config.SIGN_IN_URL}/{provider}"
+
+    @classmethod
+    def callback_path(cls, provider: str) -> str:
+        """Where the provider sends it back to."""
+        return f"{cls.start_path(provider)}/callback"
 
 
 def sign_in_page(request: Request, ways: Ways, *, back: str = "", user: str = "", problem: str = "") -> str:
     """All ways to sign in, and above them what was wrong, where something was."""
-    alert = f'<p role="alert" id="problem">{escape(problem)}</p>\n' if problem else ""
+    alert = f'<p role="alert" id="problem">{escape(problem)}</p>' if problem else ""
     form = _form(request, back, user, bool(problem)) if ways.has_form else ""
-    return _page("Sign in", f"{alert}{form}")
+    buttons = "\n".join(_button(request, name, label, back) for name, label in ways.providers.items())
+    return _page("Sign in", "\n".join(part for part in (alert, form, buttons) if part))
 
 
 def _form(request: Request, back: str, user: str, has_problem: bool) -> str:
@@ -52,6 +67,12 @@ maxlength="64" required{described}>
 {described}>
 <button>Sign in</button>
 </form>"""
+
+
+def _button(request: Request, name: str, label: str, back: str) -> str:
+    # A link: a form whose answer leads to another host is not sent by browsers, by the policy of these pages.
+    query = f"?{urlencode({'next': back})}" if back else ""
+    return f'<a class="button" href="{_url(request, Ways.start_path(name))}{query}">Sign in with {escape(label)}</a>'
 
 
 def signed_in_page(request: Request, user: str) -> str:

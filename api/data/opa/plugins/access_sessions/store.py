@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from opa import ComponentUnavailableError, log
 from opa.plugins.access_sessions.component import COMPONENT
 from opa.plugins.access_sessions.cookie import new_session_id
+from opa.plugins.access_sessions.people import Kept
 from opa.redis_clients import outages_of, text_of
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ class Session:
         key: of the person.
         version: of what let the person sign in, as it was then.
         created: when, in seconds since 1970.
+        kept: what is known of a person who is not in the settings.
     """
 
     key: str
     version: str
     created: float
+    kept: Kept | None = None
 
 
 def store_of(manager: PluginManager) -> SessionStore:
@@ -73,12 +76,16 @@ class SessionStore:
         self._idle, self._life = max(1, round(idle)), life
         self._prefix = f"opa:{project}:access:session:"
         self._ended = f"opa:{project}:access:sessions:ended"
+        self._used = f"opa:{project}:access:sign-in:"
 
-    async def begin(self, key: str, version: str, now: float, former: str | None = None) -> str:
+    async def begin(
+        self, key: str, version: str, now: float, former: str | None = None, kept: Kept | None = None
+    ) -> str:
         """A new session of a person: its id, which nobody has had before.
 
         Args:
             former: the id of one that the browser has had so far, which ends.
+            kept: what is known of a person who is not in the settings.
         """
         session_id = new_session_id()
         with outages_of(COMPONENT, "sessions"):
@@ -92,6 +99,8 @@ class SessionStore:
                 "CREATED": now,
                 "ENDED": [each and text_of(each) for each in ended],
             }
+            if kept is not None:
+                record["KEPT"] = kept.record
             await self._client.set(self._key(session_id), json.dumps(record), ex=self._idle)
             if former is not None:
                 await self._client.delete(self._key(former))
@@ -123,15 +132,21 @@ class SessionStore:
             else:
                 await self._client.hincrby(self._ended, _of(key), 1)
 
+    async def use_once(self, state: str, seconds: int) -> bool:
+        """Whether an answer to an attempt to sign in is the first one with this state in so many seconds."""
+        with outages_of(COMPONENT, "sessions"):
+            return bool(await self._client.set(self._used + _hashed(state), 1, nx=True, ex=seconds))
+
     def _key(self, session_id: str) -> str:
         # A fast hash is right, as for API keys: the id is random. Who reads the store cannot use what is there.
-        return self._prefix + sha256(session_id.encode()).hexdigest()
+        return self._prefix + _hashed(session_id)
 
     def _session(self, value: str | bytes, counts: Mapping[str, str], now: float) -> Session | None:
         """What stands in redis, where others may write too: what is no session counts as none."""
         try:
             given = json.loads(value)
-            session = Session(str(given["USER"]), str(given["VERSION"]), float(given["CREATED"]))
+            kept = Kept.from_record(given["KEPT"]) if "KEPT" in given else None
+            session = Session(str(given["USER"]), str(given["VERSION"]), float(given["CREATED"]), kept)
             ended = [counts.get(_of(session.key)), counts.get(_ALL)]
             is_over = given["ENDED"] != ended or ended[1] is None or not now - session.created < self._life
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -142,6 +157,10 @@ class SessionStore:
 
 def _of(key: str) -> str:
     return f"user:{key}"
+
+
+def _hashed(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _drawn() -> str:
