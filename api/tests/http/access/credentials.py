@@ -14,6 +14,7 @@ import redis
 
 from opa.plugins.access_keys.making import new_key
 from opa.plugins.access_keys.tokens import id_in, new_id, new_token
+from opa.plugins.access_sessions.cookie import PREFIX
 from tests import programs
 from tests.plugins.access_sessions.people import HASH, PASSWORD
 from tests.serve.process import Opa, wait_until
@@ -129,7 +130,7 @@ class Credentials:
             client.set(entry, json.dumps({**kept, "CREATED": kept["CREATED"] - LIFETIME}))
         self._command("sessions", "end", "--user", "revoked")
         changed = ids["right"][:-1] + ("A" if ids["right"][-1] != "A" else "B")
-        found = {**ids, "wrong": changed, "unknown": "x" * len(changed)}
+        found = {**ids, "wrong": changed, "unknown": PREFIX + "x" * (len(changed) - len(PREFIX))}
         return {name: (f"Cookie: opa-session={session_id}", ORIGIN) for name, session_id in found.items()}
 
     def _sign_in(self, name: str) -> str:
