@@ -18,6 +18,7 @@ import pytest
 import opa as package
 from opa.process.listen import listening_socket
 from opa.serve.operating import MOST_CONNECTIONS
+from tests import programs
 from tests.serve.process import Opa, free_port, wait_until
 from tests.serve.raw import Raw, get
 
@@ -156,6 +157,14 @@ def test_a_process_that_is_replaced_says_nothing_of_the_others(
         (tmp_path / "end").touch()
         assert answer.result() == "done"
     assert opa.stop() == 0
+
+
+def test_without_the_setting_nothing_of_it_is_imported(tmp_path: Path) -> None:
+    imported = "import sys, opa.serve.gunicorn, opa.http.builder; print([m for m in sys.modules if 'operating' in m])"
+
+    done = programs.run([sys.executable, "-c", imported], cwd=tmp_path, fresh=True)
+
+    assert done.stdout == "[]\n"
 
 
 def test_a_port_that_is_taken_is_one_line(opa: Opa) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ from opa.checks.deploy.table import CHECKS
 from opa.errors import OpenDoorError, OpenDoorsError
 from opa.logging.logger import log
 from opa.main import start_api
+from tests import programs
 from tests.project import Project
 
 KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
@@ -127,6 +130,24 @@ def test_a_debugger_on_loopback_is_refused_nowhere(project: Project) -> None:
     project.settings(DEBUGPY=True)
 
     assert doors(project) == []
+
+
+IMPORTED = """
+import os, sys
+from opa.settings.load import load_settings
+from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
+
+config = load_settings()
+refuse_open_doors(config, os.environ, "api")
+warn_of_known_passwords(config, os.environ, "api")
+print(*(name for name in sys.modules if name.startswith("opa.checks.deploy.")))
+"""
+
+
+def test_where_there_is_nothing_to_look_at_no_check_is_imported(project: Project) -> None:
+    done = programs.run([sys.executable, "-c", IMPORTED], env=dict(os.environ), fresh=True)
+
+    assert done.stdout.split() == ["opa.checks.deploy.start"]
 
 
 def test_all_that_is_open_is_told_at_once_with_what_to_do_and_how_to_accept_it(project: Project) -> None:
