@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -73,6 +75,10 @@ class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist 
 INTERRUPTED = pytest.StashKey[bool]()
 MEASUREMENT = pytest.StashKey[Measurement]()
 
+MEMORY = "/dev/shm"
+ROOM = 4 << 30
+"""Bytes; a run of all tests writes half a gigabyte."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--coverage", action="store_true", help="measure what of the package runs; needs -n")
@@ -88,12 +94,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if RUN not in os.environ:
         os.environ[RUN] = str(os.getpid())
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        write_into_memory()
         if config.option.coverage:
             config.stash[MEASUREMENT] = begin_measurement(config)
         else:
             remove_stale()
         # Otherwise each process that a test starts would compile it, in half of its time.
         compileall.compile_dir(Path(opa.__file__).parent, quiet=2)
+
+
+def write_into_memory() -> None:
+    """Have pytest make its folders where no disk is waited for: a test writes some files, and there are thousands.
+
+    Where a run without failures leaves nothing there (`tmp_path_retention_policy`), and it has room: in a container it
+    is 64 MB by default.
+    """
+    with contextlib.suppress(OSError):
+        memory = os.statvfs(MEMORY)
+        if memory.f_bavail * memory.f_frsize > ROOM and not memory.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 def begin_measurement(config: pytest.Config) -> Measurement:
@@ -108,11 +127,18 @@ def begin_measurement(config: pytest.Config) -> Measurement:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Let what a process has compiled of the tests be read by the others, and by the next run."""
+    """Let what a process has compiled of the tests be read by the others, and by the next run.
+
+    What is collected stays until the end: to look for garbage in it would take a third of the time that it takes to
+    collect, and more in each search to come.
+    """
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
+        gc.enable()
         sys.dont_write_bytecode = before
 
 

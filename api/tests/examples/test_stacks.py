@@ -6,6 +6,7 @@ import json
 import shlex
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def test_an_example_opens_no_port_but_on_this_machine_alone(example: Path) -> No
         assert addresses == (["127.0.0.1"] if name in ("api", "flower") else [])
 
 
+@cache
 def services(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = json.loads(docker("compose", "config", "--format", "json", cwd=folder))[
         "services"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,18 @@ from tests.project import Project
 PACKAGE = Path(opa.__file__).parent
 PAGE = Path(__file__).parents[3] / "docs" / "conventions.md"
 CONSTANTS = {name: value for name, value in vars(conventions).items() if isinstance(value, Convention)}
-MODULES = {
-    str(path.relative_to(PACKAGE)): ast.parse(path.read_bytes())
-    for path in PACKAGE.rglob("*.py")
-    if path.relative_to(PACKAGE).parts[0] not in ("plugins", "demo-plugins")
-}
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_bytes())
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in ("plugins", "demo-plugins"):
+            module = str(path.relative_to(PACKAGE))
+            yield module, tree_of(module)
 
 
 def by_name(convention: Convention) -> str:
@@ -50,15 +58,15 @@ def test_no_two_conventions_of_one_kind_have_one_name() -> None:
     "name", [name for name, value in CONSTANTS.items() if value.kind not in ("module", "class", "object", "decorator")]
 )
 def test_what_looks_for_a_convention_takes_its_name_from_the_table(name: str) -> None:
-    used = set(names_in(MODULES[CONSTANTS[name].found_by]))
+    used = set(names_in(tree_of(CONSTANTS[name].found_by)))
     if name in ("STARTUP_GROUP", "SHUTDOWN_GROUP"):
         assert "GROUPS" in used
-        used |= set(names_in(MODULES["core/lifecycle.py"]))
+        used |= set(names_in(tree_of("core/lifecycle.py")))
     assert name in used
 
 
 def test_modules_of_a_package_that_are_imported_with_it_are_those_of_the_table() -> None:
-    assert "of_kind" in set(names_in(MODULES["loading/importing.py"]))
+    assert "of_kind" in set(names_in(tree_of("loading/importing.py")))
 
 
 def test_classes_that_are_collected_are_those_of_the_table() -> None:
@@ -96,7 +104,7 @@ def test_no_code_asks_for_a_group_that_is_not_in_the_table() -> None:
 def test_no_other_file_of_a_plugin_is_looked_for() -> None:
     found = [
         (module, node.value)
-        for module, tree in MODULES.items()
+        for module, tree in trees()
         if module.startswith(("loading/", "core/")) and module != "loading/conventions.py"
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
@@ -190,7 +198,7 @@ def names_in(tree: ast.AST) -> Iterator[str]:
 
 
 def calls(method: str) -> Iterator[tuple[str, ast.Call]]:
-    for module, tree in MODULES.items():
+    for module, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
                 yield module, node
