@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 import threading
 
 import pytest
 
 from opa.plugins.access_sessions import passwords as module
-from opa.plugins.access_sessions.passwords import AT_ONCE, LONGEST, WAITING, PasswordCheck, TooManyError, hash_of
+from opa.plugins.access_sessions.passwords import (
+    AT_ONCE,
+    LESS_URGENT,
+    LONGEST,
+    WAITING,
+    PasswordCheck,
+    TooManyError,
+    hash_of,
+)
 from opa.settings.users import password_hash
 from tests.plugins.access_sessions.people import HASH, PASSWORD
 
@@ -121,3 +131,36 @@ def test_a_request_that_is_gone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -
         assert all([await task for task in again])
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is that of a process")
+def test_requests_come_before_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many sign-ins at once would hold up all other requests of the process, and its health route."""
+    found: list[int] = []
+
+    def noted(_kept: str, _password: str) -> bool:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return True
+
+    monkeypatch.setattr(module, "_fits", noted)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    asyncio.run(PasswordCheck({"ada": HASH}).is_right("ada", PASSWORD))
+
+    assert found == [min(own + LESS_URGENT, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+
+
+def test_where_no_thread_can_be_started_no_place_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a container may have no more of them: it would be too many for ever."""
+    check = PasswordCheck({"ada": HASH})
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(AT_ONCE + WAITING + 1):
+            with pytest.raises(TooManyError):
+                asyncio.run(check.is_right("ada", PASSWORD))
+
+    assert asyncio.run(check.is_right("ada", PASSWORD))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import unicodedata
 from base64 import b64encode
@@ -20,6 +21,8 @@ AT_ONCE = 2
 """Passwords that a process compares at the same time. Each takes 64 MiB, and several cores."""
 WAITING = 8
 """Those that may wait for it: less than a second."""
+LESS_URGENT = 10
+"""By how much more `nice` the threads are that compare them."""
 
 
 class TooManyError(Exception):
@@ -52,7 +55,7 @@ class PasswordCheck:
         self._hashes = hashes
         self._models = list(hashes.values())
         self._secret = os.urandom(32)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password", initializer=_yield_to_others)
         self._free = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
     async def is_right(self, user: str, password: str) -> bool:
@@ -66,7 +69,11 @@ class PasswordCheck:
         if not self._free.acquire(blocking=False):
             raise TooManyError
         # What waits is taken back with the request. What runs cannot be, and keeps its place until it ends.
-        running = self._threads.submit(_fits, kept, password)
+        try:
+            running = self._threads.submit(_fits, kept, password)
+        except RuntimeError as error:  # no thread can be started
+            self._free.release()
+            raise TooManyError from error
         running.add_done_callback(self._make_room)
         return await asyncio.wrap_future(running) and known is not None
 
@@ -78,6 +85,16 @@ class PasswordCheck:
         number = int.from_bytes(blake2b(user.encode(errors="replace"), key=self._secret, digest_size=8).digest())
         *parameters, salt, kept = self._models[number % len(self._models)].split("$")
         return "$".join([*parameters, _random(salt), _random(kept)])
+
+
+def _yield_to_others() -> None:
+    """Compute only when nothing else has to: many sign-ins at once would hold up all requests of the process.
+
+    On Linux a priority is that of a thread, and of those that Argon2 starts from it.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LESS_URGENT)
 
 
 def _fits(kept: str, password: str) -> bool:
