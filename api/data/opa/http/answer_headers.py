@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opa.http import slash_redirect
+from opa.http import allowed_methods, slash_redirect
 from opa.http.security_headers import security_headers, tls_headers
 from opa.logging.request_id import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from starlette.routing import BaseRoute
     from starlette.types import Message, Scope
 
     from opa.http.cors import Cors
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Headers = Iterable[tuple[bytes, bytes]]
 
 _TLS = frozenset({"https", "wss"})
+_CORRECTED = frozenset({slash_redirect.STATUS, allowed_methods.STATUS})
 
 
 class AnswerHeaders:
@@ -31,10 +33,12 @@ class AnswerHeaders:
     Args:
         config: reads the settings in `security_headers.HEADERS`, and HSTS_SECONDS.
         cors: where pages of other sites may read answers.
+        candidates: gives the routes that can match the path of a request.
     """
 
-    def __init__(self, config: Config, cors: Cors | None) -> None:
+    def __init__(self, config: Config, cors: Cors | None, candidates: Callable[[Scope], Iterable[BaseRoute]]) -> None:
         self._cors = cors
+        self._candidates = candidates
         self._plain = security_headers(config)
         self._over_tls = [*self._plain, *tls_headers(config)]
         self._names = frozenset([HEADER, *(name for name, _ in self._over_tls)])
@@ -47,8 +51,8 @@ class AnswerHeaders:
             scope: of the request.
             request_id: None where requests have none.
         """
-        if message.get("status") == slash_redirect.STATUS:
-            message = slash_redirect.stays_here(message, scope)
+        if message.get("status") in _CORRECTED:
+            message = self._corrected(message, scope)
         if self._cors is not None and scope["type"] == "http":
             message = self._cors.with_headers(message, scope)
         # A browser shows nothing of a websocket.
@@ -62,6 +66,14 @@ class AnswerHeaders:
                 ours = _missing(ours, given)
                 break
         return {**message, "headers": [*given, *ours]} if ours else message
+
+    def _corrected(self, message: Message, scope: Scope) -> Message:
+        """The start of an answer of Starlette's, with what it leaves out or takes from the client."""
+        if message["status"] == slash_redirect.STATUS:
+            return slash_redirect.stays_here(message, scope)
+        if scope["type"] == "http":
+            return allowed_methods.with_all(message, scope, self._candidates(scope))
+        return message
 
 
 def _missing(headers: Headers, given: Headers) -> Headers:

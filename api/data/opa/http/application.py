@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,10 @@ class Api(FastAPI):
     def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
         """The routes in the order in which they are tried, each with the router that was included with it in it."""
         return self._routes.routes_with_routers()
+
+    def candidates(self, scope: Scope) -> Sequence[BaseRoute]:
+        """Those that can match the path of a request, in the order in which they are tried."""
+        return self._routes.candidates(scope)
 
     def build_index(self) -> None:
         """Do now what the next request, or the start of each process, would wait for."""

@@ -36,7 +36,7 @@ class OperatingApp:
         self._routes = HealthRoutes(routes)
         # As on the port of the api: who watches the process asks it by its address.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._routes.answer_to(scope) is not None)
-        self._headers = AnswerHeaders(config, None)
+        self._headers = AnswerHeaders(config, None, lambda _scope: ())
         self._ready_url = config.READY_URL
         self.is_stopping = False
 

@@ -6,7 +6,7 @@ process, answers 500, and says which request has failed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -42,6 +42,9 @@ class Application(request_facts.Application, Protocol):
     def health_routes(self) -> tuple[BaseRoute, ...]:
         """Those of opa-stack by which the process is watched."""
 
+    def candidates(self, scope: Scope) -> Sequence[BaseRoute]:
+        """The routes that can match the path of a request."""
+
 
 class Outermost(ServerErrorMiddleware):
     """Starlette's middleware for errors that nothing caught, which also knows of request ids.
@@ -64,7 +67,7 @@ class Outermost(ServerErrorMiddleware):
         self._has_ids = bool(config.REQUEST_ID)
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
         self._cors = Cors.from_config(config)
-        self._headers = AnswerHeaders(config, self._cors)
+        self._headers = AnswerHeaders(config, self._cors, api.candidates)
         self._health = HealthRoutes(api.health_routes)
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)

@@ -1,0 +1,44 @@
+"""The header `Allow` of an answer 405: it names the methods of all routes of the path.
+
+The routers of Starlette and FastAPI let the first of them answer, which knows its own alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import Message, Scope
+
+STATUS = 405
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+_AS_SENT = ("type", "path", "headers", "query_string", "scheme", "server", "client", "http_version", "app")
+
+
+def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Message:
+    """The same answer with all methods; unchanged where a route takes the method, and has answered 405 itself.
+
+    Args:
+        message: the start of an answer with the status `STATUS`.
+        scope: that of the request.
+        routes: those that can match its path, in the order in which they are tried.
+    """
+    headers = list(message.get("headers") or ())
+    places = [place for place, (name, _) in enumerate(headers) if name == b"allow"]
+    if len(places) != 1:
+        return message
+    named = {method.strip() for method in headers[places[0]][1].decode("latin-1").split(",")}
+    routes = list(routes)
+    found = {method for method in {*_METHODS, *named, scope["method"]} if _is_taken(method, scope, routes)}
+    if scope["method"] in found or not named <= found:
+        return message
+    headers[places[0]] = (b"allow", ", ".join(sorted(found)).encode("latin-1"))
+    return {**message, "headers": headers}
+
+
+def _is_taken(method: str, scope: Scope, routes: Iterable[BaseRoute]) -> bool:
+    # As it was before a route or a mount has left its marks in it.
+    asked = {name: scope[name] for name in _AS_SENT if name in scope}
+    asked |= {"method": method, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
+    return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)

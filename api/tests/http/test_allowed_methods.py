@@ -1,0 +1,110 @@
+"""An answer 405 says which methods the path has, whichever of its routes have them."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import WebSocket
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.testclient import TestClient, WebSocketDenialResponse
+
+from tests.project import Project
+
+ORDERS = """
+    from fastapi import APIRouter, HTTPException, Response
+    from opa import get_router
+
+    router = get_router(prefix="/orders")
+    inner = APIRouter()
+
+    @router.get("/{name}")
+    def show(name: str):
+        return name
+
+    @router.put("/{name}")
+    def change(name: str):
+        return name
+
+    @inner.delete("/{name}")
+    def delete(name: str):
+        return name
+
+    @router.api_route("/{name}/parts", methods=["GET", "LINK"])
+    def parts(name: str):
+        return name
+
+    @router.post("/closed")
+    def closed():
+        raise HTTPException(405, "not today", {"Allow": "GET"})
+
+    @router.patch("/silent")
+    def silent():
+        return Response(status_code=405)
+
+    router.include_router(inner)
+"""
+
+
+@pytest.fixture(params=["indexed", "untested version of FastAPI"])
+def orders(request: pytest.FixtureRequest, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    if request.param != "indexed":
+        monkeypatch.setattr("fastapi.__version__", "999.0.0")
+    project.plugin("orders.py", ORDERS)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/orders/1", "DELETE, GET, PUT"),
+        ("OPTIONS", "/orders/1", "DELETE, GET, PUT"),
+        ("BREW", "/orders/1", "DELETE, GET, PUT"),
+        ("POST", "/orders/1/parts", "GET, LINK"),
+        ("BREW", "/orders/closed", "DELETE, GET, POST, PUT"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(
+    orders: Project, method: str, path: str, allowed: str
+) -> None:
+    with orders.client() as client:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert client.request(allowed.split(", ")[0], path).status_code == 200
+
+
+def test_what_a_route_says_itself_stays(orders: Project) -> None:
+    with orders.client() as client:
+        assert client.post("/orders/closed").headers["allow"] == "GET"
+        assert "allow" not in client.patch("/orders/silent").headers
+
+
+def test_what_a_mounted_application_says_stays(project: Project) -> None:
+    project.plugin("orders.py", ORDERS)
+    app = project.app()
+    mounted = Starlette(routes=[Route("/inner", lambda _request: Response())])
+    app.mount("/outer", mounted)
+    app.add_api_route("/inner", lambda: 1, methods=["POST"])
+    with TestClient(app) as client:
+        assert set(client.delete("/outer/inner").headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+def test_a_proxy_that_serves_the_application_below_a_path_changes_nothing(orders: Project) -> None:
+    with orders.client(root_path="/below") as client:
+        assert client.post("/orders/1").headers["allow"] == "DELETE, GET, PUT"
+        assert client.post("/below/orders/1").headers["allow"] == "DELETE, GET, PUT"
+
+
+def test_a_websocket_may_be_refused_with_405(project: Project) -> None:
+    async def refused(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(Response(status_code=405, headers={"Allow": "GET"}))
+
+    app = project.app()
+    app.add_api_websocket_route("/refused", refused)
+    with (
+        TestClient(app) as client,
+        pytest.raises(WebSocketDenialResponse) as denied,
+        client.websocket_connect("/refused"),
+    ):
+        pass
+    assert denied.value.headers["allow"] == "GET"
