@@ -29,6 +29,16 @@ def test_hosts_in_url(url: str, hosts: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["redis://:hunter2@[", "redis://:hunter2\u2100@redis", "amqp://a;amqp://:hunter2[@b]:c"]
+)
+def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="URL cannot be used") as caught:
+        hosts_in_url(url)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
     ("host", "answer"), [("localhost", True), ("127.0.0.1", True), ("::1", True), ("no.invalid", False)]
 )
 def test_resolves(host: str, answer: bool) -> None:

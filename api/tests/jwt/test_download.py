@@ -168,3 +168,13 @@ def test_a_form_whose_answer_is_slow_is_broken_off(
     issuer.answers["/token"] = slow
     with pytest.raises(DownloadError, match="did not answer in time"):
         post_form(f"{issuer.url}/token", {}, time.monotonic() + 0.5, {})
+
+
+@pytest.mark.parametrize("password", ["hunter2/x", "[hunter2", "hunter2\u2100", "hunter2#"])
+def test_the_url_of_a_proxy_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://anna:{password}@127.0.0.1:1")
+    with pytest.raises(DownloadError, match="proxy in the environment variable HTTPS_PROXY cannot be used") as caught:
+        get_json("https://login.example.com/jwks", time.monotonic() + 60)
+    assert caught.value.__cause__ is None

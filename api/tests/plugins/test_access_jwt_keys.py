@@ -98,6 +98,7 @@ UNUSABLE: list[tuple[str, str, Callable[[BaseHTTPRequestHandler], None], str]] =
     ("another host", JWKS, redirect("http://localhost:1/jwks"), "redirects to another host"),
     ("another port", JWKS, redirect("http://127.0.0.1:1/jwks"), "redirects to another host"),
     ("another scheme", JWKS, redirect("file:///etc/passwd"), "redirects to another host"),
+    ("no URL", JWKS, redirect("http://["), "redirects to what is no URL"),
     ("round and round", JWKS, redirect(JWKS), "redirects more than 3 times"),
     ("nowhere", JWKS, lambda request: send(request, b"", 302), "redirects more than 3 times"),
     ("no HTTP", JWKS, no_http, "cannot be had: BadStatusLine"),

@@ -162,6 +162,8 @@ def test_an_empty_option_password_leaves_that_of_the_url() -> None:
     [
         ({"URL": "http://u:hunter2@127.0.0.1"}, "it starts with mongodb://"),
         ({"URL": "mongodb://u:hunter2/x@127.0.0.1"}, "percent-encoded"),
+        ({"URL": "mongodb://u:hunter2\u2100@127.0.0.1"}, "percent-encoded"),
+        ({"URL": "mongodb://u:[hunter2@127.0.0.1"}, "percent-encoded"),
         ({"URL": "mongodb://u:hunter2@127.0.0.1:1/?maxPoolSizes=1"}, "Unknown option: maxpoolsizes"),
         ({"URL": "mongodb://u:hunter2@127.0.0.1:1/?maxPoolSize=many"}, "parameters"),
         ({"URL": "mongodb://127.0.0.1:1", "MAXPOOLSIZES": 1}, "Unknown option: maxpoolsizes"),

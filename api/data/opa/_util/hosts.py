@@ -7,6 +7,10 @@ import socket
 import threading
 from urllib.parse import unquote, urlsplit
 
+_NO_URL = (
+    "URL cannot be used: there are brackets that do not fit, or a character that no host may have, before its path"
+)
+
 
 def hosts_in_url(url: str) -> tuple[str, ...]:
     """The host names that a service's URL lists, in its order.
@@ -15,10 +19,16 @@ def hosts_in_url(url: str) -> tuple[str, ...]:
     (`amqp://a;amqp://b`, Celery's fail-over list), credentials with any character but `/`, `?` and `#`. Gives
     nothing for what has no host that DNS could look up: sockets, files, `memory://`, and `…+srv://`, whose
     name is no host but an SRV record.
+
+    Raises:
+        ValueError: it is no URL; the message repeats nothing of it, which may be of a password.
     """
     hosts: list[str] = []
     for part in url.split(";"):
-        parts = urlsplit(part.strip())
+        try:
+            parts = urlsplit(part.strip())
+        except ValueError:
+            raise ValueError(_NO_URL) from None
         if parts.scheme.endswith("+srv"):
             continue
         for address in parts.netloc.rpartition("@")[2].split(","):

@@ -46,7 +46,10 @@ def get_json(url: str, deadline: float) -> Any:
         answer = _ask(url, deadline, "GET", _HEADERS)
         if answer.status not in _REDIRECTS:
             return answer.document(url, (200,))
-        target = urljoin(url, answer.location or url)
+        try:
+            target = urljoin(url, answer.location or url)
+        except ValueError:
+            raise DownloadError(f"{url} redirects to what is no URL") from None
         if _origin(target) != _origin(url):
             raise DownloadError(f"{url} redirects to another host")
         url = target
@@ -120,8 +123,12 @@ def _connection(parts: SplitResult, timeout: float) -> HTTPConnection:
     proxy = None if proxy_bypass(host) else getproxies().get("https")
     if not proxy:
         return HTTPSConnection(host, parts.port or 443, timeout=timeout, context=context)
-    via = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    connection = HTTPSConnection(via.hostname or "", via.port or 80, timeout=timeout, context=context)
+    try:
+        via = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        port = via.port or 80
+    except ValueError:  # it says what was wrong, which may be of a password
+        raise DownloadError("the URL of the proxy in the environment variable HTTPS_PROXY cannot be used") from None
+    connection = HTTPSConnection(via.hostname or "", port, timeout=timeout, context=context)
     headers = {}
     if via.username is not None:
         login = f"{unquote(via.username)}:{unquote(via.password or '')}"

@@ -76,14 +76,16 @@ def arguments(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     url = options.pop("url", None)
     if not url:
         raise ValueError("OPTS has no URL")
+    with readable_url_errors():
+        parts = urlsplit(url)
     password = options.pop("password", None)
     if password is not None and password != "":
-        if not options.get("username") and "@" not in urlsplit(url).netloc:
+        if not options.get("username") and "@" not in parts.netloc:
             raise ValueError("PASSWORD needs a user: in the URL, or as USERNAME")
         options["password"] = str(password)
     for key, value in options.items():
         validate(key, value)  # what it gives has seconds in the place of milliseconds, and the client divides again
-    in_url = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+    in_url = {name.lower() for name, _ in parse_qsl(parts.query)}
     return url, {key: value for key, value in (DEFAULTS | options).items() if key not in in_url}
 
 
