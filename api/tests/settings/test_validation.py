@@ -311,3 +311,30 @@ def test_a_variable_that_has_no_prefix_is_told_from_a_setting() -> None:
     (warning,) = check({"ENV": "dev"}, {("ENV",): "environment variable OPA_ENV"}).warnings
 
     assert "without OPA_" in warning
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ALLOW_ORIGINS", "TRUSTED_HOSTS", "HOST", "ACCESS__SHOP", "RATE_LIMITS__/SHOP", "SIGN_IN_URL", "DOCS_URL", "PORT"],
+)
+def test_a_variable_whose_bytes_are_no_text_is_one_mistake(folder: SettingsFolder, name: str) -> None:
+    folder.variables(**{f"OPA_{name}": "x\udcff"})
+    (mistake,) = folder.mistakes()
+    assert mistake.startswith(name.partition("__")[0])
+    mistake.replace("\udcff", "").encode()
+
+
+def test_halves_of_characters_in_a_file_are_mistakes_and_end_nothing_else(folder: SettingsFolder) -> None:
+    folder.file(
+        "a.json",
+        r"""
+        {"default": {
+            "ACCESS": {"/sho\ud800p{x}": "open"},
+            "RATE_LIMITS": {"/sho\ud800p{x}": "1/second"},
+            "OPTIONAL_COMPONENTS": {"a\ud800": {"LOAD": "no"}, "A\ud800": {"LOAD": "no"}},
+            "JWT_ISSUERS": [{"ISSUER": "https://x", "AUDIENCE": "a", "ALGORITHMS": ["\ud800"]}],
+            "TIME_ZONE": "\ud800"
+        }}
+        """,
+    )
+    assert {mistake.partition(":")[0].partition(".")[0] for mistake in folder.mistakes()} >= {"ACCESS", "RATE_LIMITS"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opa._util.scopes import is_scope
+from opa.settings.quoting import quotable
 
 OPEN = "open"
 SIGNED_IN = "signed-in"
@@ -23,7 +24,7 @@ def access(values: Mapping[str, str | list[str]]) -> dict[str, str | list[str]]:
         problem = problem_of_path(key)
         problem = problem or _problem_of_value(value)
         if problem:
-            raise ValueError(f'should not have "{key}" so: {problem}')
+            raise ValueError(quotable(f'should not have "{key}" so: {problem}'))
     return dict(values)
 
 

@@ -27,7 +27,7 @@ from opa.settings import access as settings_access
 from opa.settings import access_keys, jwt_issuers, oidc_providers
 from opa.settings import hosts as settings_hosts
 from opa.settings import users as settings_users
-from opa.settings.quoting import QuotingError
+from opa.settings.quoting import QuotingError, quotable
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
@@ -211,7 +211,7 @@ class RateLimitRule(_UpperKeys):
 def _limited_places(value: dict[str, RateLimitRule]) -> dict[str, RateLimitRule]:
     for key in value:
         if problem := settings_access.problem_of_path(key):
-            raise ValueError(f'should not have "{key}": {problem}')
+            raise ValueError(quotable(f'should not have "{key}": {problem}'))
     return value
 
 
@@ -344,7 +344,7 @@ def _component_keys_in_any_case(value: Any) -> Any:
         return value
     doubles = [name for name, count in Counter(str(name).upper() for name in value).items() if count > 1]
     if doubles:
-        raise ValueError(f"should have {doubles[0]} once, upper and lower case are the same")
+        raise ValueError(quotable(f"should have {doubles[0]} once, upper and lower case are the same"))
     return {str(name): _known_keys_upper(component) for name, component in value.items()}
 
 
