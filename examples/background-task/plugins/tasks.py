@@ -17,7 +17,9 @@ LIMIT = 60_000
 """Milliseconds, more than a task takes. After them redis frees the lock of a process that is gone."""
 
 
-@router.post("/runone", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/runone", status_code=status.HTTP_202_ACCEPTED, responses={409: {"description": "Another task is running"}}
+)
 def start(background_tasks: BackgroundTasks, walrus: Walrus) -> dict[str, str]:
     """Start a task, unless one is running."""
     task = token_hex(4)

@@ -23,7 +23,7 @@ def state(task_id: UUID, celery: Tasks) -> dict[str, Any]:
     return {"state": found["status"], "info": _readable(found["result"])}
 
 
-@router.get("/{task_id}/result")
+@router.get("/{task_id}/result", responses={409: {"description": "The task is not done, or has failed"}})
 def result(task_id: UUID, celery: Tasks) -> Any:
     """What a task has returned."""
     found = celery.backend.get_task_meta(str(task_id))

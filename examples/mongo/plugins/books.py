@@ -49,6 +49,9 @@ async def books_collection(
 
 Books = Annotated[AsyncIOMotorCollection[Document], Depends(books_collection)]
 
+NO_SUCH_BOOK: dict[int | str, Any] = {404: {"description": "There is no such book"}}
+"""For the documentation of the API, which does not see what a route raises."""
+
 
 def found(document: Document | None) -> Book:
     if document is None:
@@ -71,12 +74,12 @@ async def show_all(
     return [Book.model_validate(document) async for document in books.find(wanted).sort("title").limit(limit)]
 
 
-@router.get("/{book_id}")
+@router.get("/{book_id}", responses=NO_SUCH_BOOK)
 async def show(book_id: Id, books: Books) -> Book:
     return found(await books.find_one({"_id": book_id}))
 
 
-@router.put("/{book_id}")
+@router.put("/{book_id}", responses=NO_SUCH_BOOK)
 async def change(book_id: Id, book: NewBook, books: Books) -> Book:
     return found(
         await books.find_one_and_update(
@@ -85,6 +88,6 @@ async def change(book_id: Id, book: NewBook, books: Books) -> Book:
     )
 
 
-@router.delete("/{book_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/{book_id}", status_code=status.HTTP_204_NO_CONTENT, responses=NO_SUCH_BOOK)
 async def delete(book_id: Id, books: Books) -> None:
     found(await books.find_one_and_delete({"_id": book_id}))
