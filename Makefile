@@ -6,7 +6,7 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: FORCE run test test-fallback test-versions test-lowest test-newest coverage lint format bench bench-quick lock clean
+.PHONY: FORCE run test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick lock clean
 
 # Interrupted alone, and not with its group, GNU Make tells nothing to what it runs, and waits for it. It does remove the
 # target that is being made: this file, which opa up ends with. Each make has its own, so that none ends another's.
@@ -55,6 +55,14 @@ test-lowest test-newest: test-%: $(VENV)/.dev
 # The tests once more, with a table of what they do not run. TESTS=api/tests/core measures these alone.
 coverage: $(VENV)/.dev
 	status=0; $(PYTEST) --coverage $(ARGS) || status=$$?; $(COVERAGE) || status=$$?; exit $$status
+
+# The examples, running, with 1,000 cases of each route by schemathesis, and then our own parsers with a million inputs each:
+# hours on 2 cores. FUZZ_CASES and FUZZ_INPUTS are for fewer; `make test` has some of both.
+FUZZ_CASES := 1000
+FUZZ_INPUTS := 1000000
+fuzz: $(VENV)/.dev
+	cd api && ../$(BIN)/python -m tests.fuzz.examples --cases $(FUZZ_CASES)
+	cd api && ../$(BIN)/python -m tests.fuzz.parsers --count $(FUZZ_INPUTS) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples

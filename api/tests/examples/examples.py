@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+from tests.stores import use_stores
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(readme.parent for readme in ROOT.glob("examples/*/README.md"))
+
+
+def put_into(project: Project, example: Path, request: pytest.FixtureRequest) -> None:
+    """Make the project a copy of the example."""
+    shutil.copytree(example / "plugins", project.plugins, dirs_exist_ok=True)
+    use_stores(project, "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py")), request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs.page import ProjectReader
-from tests.examples.examples import EXAMPLES, ROOT
+from tests.examples.examples import EXAMPLES, ROOT, put_into
 from tests.project import Project
-from tests.stores import use_stores
 from tests.tasks.workers import task_project
 
 CELERY_PARAMS = re.compile(r"^ +CELERY_PARAMS: (.+)$", re.MULTILINE)
-
-
-def put_into(project: Project, example: Path, request: pytest.FixtureRequest) -> None:
-    """Make the project a copy of the example."""
-    shutil.copytree(example / "plugins", project.plugins, dirs_exist_ok=True)
-    use_stores(project, "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py")), request)
 
 
 @contextmanager
