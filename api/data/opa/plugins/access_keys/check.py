@@ -105,9 +105,10 @@ class KeyCheck:
             record = NOBODY if store is None else await store.find(key_id)
             end = record.end_of(given)
         if end is None:
-            # Without the id of one that is not known: a client may send another with each request.
-            whose = "an API key" if record is NOBODY else f"the API key '{record.name}' ({key_id})"
-            raise RefusedCredentialError(f"{whose} is not known, or its secret is wrong", subject=key_id)
+            # Without the id of one that is not known: a client may send another with each request. The text is the same
+            # for both, since it is looked through for secrets, which for a longer one takes longer.
+            whose = "none has its id" if record is NOBODY else f"'{record.name}', {key_id}"
+            raise RefusedCredentialError("an API key is not known, or its secret is wrong", where=whose, subject=key_id)
         if now >= end:
             raise RefusedCredentialError(
                 f"the API key '{record.name}' ({key_id}) has expired, or was rotated", is_guess=False
