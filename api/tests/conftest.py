@@ -59,6 +59,32 @@ SHARE_SERVERS = (
 )
 
 
+TAKE_LONG = (
+    "/cases/test_cases.py",
+    "/cli/test_up_ends.py",
+    "/http/routing/test_beside_fastapi.py",
+    "/local/test_servers.py",
+    "/plugins/test_driver_celery.py",
+    "/serve/test_reload.py",
+    "/serve/test_websocket.py",
+    "/tasks/beat/test_service.py",
+    "/tasks/test_development.py",
+    "/tasks/worker/test_outages.py",
+    "/tasks/worker/test_stopping.py",
+    "/test_leftovers.py",
+    "/test_private_names.py",
+)
+"""Modules with tests of half a minute. Behind all others, one process would still run theirs when there is no other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not module_of(item.nodeid).endswith(TAKE_LONG))
+
+
+def module_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
 class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
     """Runs the tests that share a stack, a server or a worker in one process each, the largest such groups first.
 
@@ -66,10 +92,10 @@ class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist 
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        if "[rabbitmq" in nodeid:
-            return "rabbitmq"
-        return module if module.endswith(SHARE_SERVERS) else nodeid
+        module = module_of(nodeid)
+        if module.endswith(SHARE_SERVERS):
+            return module
+        return "rabbitmq" if "[rabbitmq" in nodeid else nodeid
 
 
 INTERRUPTED = pytest.StashKey[bool]()
