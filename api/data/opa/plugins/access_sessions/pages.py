@@ -47,20 +47,29 @@ class Ways:
         return f"{cls.start_path(provider)}/callback"
 
 
-def sign_in_page(request: Request, ways: Ways, *, back: str = "", user: str = "", problem: str = "") -> str:
-    """All ways to sign in, and above them what was wrong, where something was."""
+def sign_in_page(request: Request, ways: Ways, *, back: str = "", problem: str = "", user: str | None = None) -> str:
+    """All ways to sign in, and above them what was wrong, where something was.
+
+    Args:
+        request: which is answered.
+        ways: in which people sign in.
+        back: where the browser is to go then.
+        problem: what was wrong.
+        user: who was in the form that the problem is of; None where it is of none.
+    """
     alert = f'<p role="alert" id="problem">{escape(problem)}</p>' if problem else ""
-    form = _form(request, back, user, bool(problem)) if ways.has_form else ""
+    form = _form(request, back, user) if ways.has_form else ""
     buttons = "\n".join(_button(request, name, label, back) for name, label in ways.providers.items())
     return _page("Sign in", "\n".join(part for part in (alert, form, buttons) if part))
 
 
-def _form(request: Request, back: str, user: str, has_problem: bool) -> str:
-    described = ' aria-describedby="problem" aria-invalid="true"' if has_problem else ""
+def _form(request: Request, back: str, user: str | None) -> str:
+    described = ' aria-describedby="problem" aria-invalid="true"' if user is not None else ""
+    name = escape(user or "")
     return f"""<form method="post" action="{_url(request, config.SIGN_IN_URL)}">
 <input type="hidden" name="next" value="{escape(back)}">
 <label for="user">User</label>
-<input id="user" name="user" value="{escape(user)}" autocomplete="username" autocapitalize="none" spellcheck="false" \
+<input id="user" name="user" value="{name}" autocomplete="username" autocapitalize="none" spellcheck="false" \
 maxlength="64" required{described}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required\

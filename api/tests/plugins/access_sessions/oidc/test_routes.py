@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from loguru import logger
 from starlette.testclient import TestClient
+from uvicorn.protocols.utils import get_path_with_query_string
 
 from opa import OpaError
 from tests.oidc_provider import CLIENT_SECRET, OidcProvider, settings_of
@@ -303,6 +304,8 @@ def test_users_and_providers_stand_beside_one_another(shop: Project, provider: O
         assert 'href="/sign-in/acme?next=%2Forders"' in page
         wrong = sign_in(client, password="a wrong password")
         assert (wrong.status_code, 'href="/sign-in/acme"' in wrong.text) == (403, True)
+        assert 'aria-invalid="true"' in wrong.text
+        assert "aria-invalid" not in client.get(CALLBACK).text
         assert sign_in(client).status_code == 303
         assert client.get("/orders").json()[0] == "user:ada"
         former = client.cookies[COOKIE]
@@ -406,6 +409,24 @@ def test_no_secret_is_in_the_log(
     verifiers = [form["code_verifier"] for form in provider.forms]
     for secret in (*codes_and_states, *verifiers, *tokens, flow, session, CLIENT_SECRET, "planted-access-token"):
         assert secret not in output
+
+
+def test_the_code_is_not_where_the_access_log_looks_when_the_answer_begins(shop: Project) -> None:
+    app, logged = shop.app(), list[str]()
+
+    async def as_uvicorn(scope: Any, receive: Any, send: Any) -> None:
+        async def logging_send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                logged.append(get_path_with_query_string(scope))
+            await send(message)
+
+        await app(scope, receive, logging_send)
+
+    with TestClient(as_uvicorn, base_url=HOST, follow_redirects=False) as client:
+        back = leave(client, "/orders")
+        assert client.get(back).headers["location"] == "/orders"
+        assert client.get(back).status_code == 403
+    assert logged == [f"{START}?next=%2Forders", CALLBACK, CALLBACK]
 
 
 def test_the_audit_log_has_who_signed_in_and_out(shop: Project, provider: OidcProvider) -> None:

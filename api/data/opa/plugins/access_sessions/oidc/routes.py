@@ -8,6 +8,7 @@ from hashlib import sha256
 from time import time
 from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -96,9 +97,12 @@ class ProviderRoutes:
 
     async def callback(self, request: Request) -> Response:
         """Begin a session for whom the provider has sent back, if the person may sign in."""
+        query = request.query_params
+        # The access log, which takes it from there when the answer begins, is not to have the code.
+        request.scope["query_string"] = b""
         if (refused := without_tls(request)) is not None:
             return refused
-        kept, state = Kept.from_text(flow_in(request)), _once(request, "state")
+        kept, state = Kept.from_text(flow_in(request)), _once(query, "state")
         back = own_path(kept.back) or "" if kept is not None and state.startswith(f"{kept.flow}.") else ""
         try:
             # Nobody knows who it is: it counts for the address alone, and once for each state.
@@ -106,7 +110,7 @@ class ProviderRoutes:
             async with attempt(request, subject, kind="oidc", can_be_guessed=False):
                 flow = resume(self._provider.name, state, kept, time())
                 await self._use_up(state)
-                person = await self._person(request, flow)
+                person = await self._person(request, query, flow)
             return await begin_session(request, person, back)
         except ComponentUnavailableError as error:
             return unavailable(error)
@@ -124,7 +128,7 @@ class ProviderRoutes:
         if not await store_of(get_plugin_manager()).use_once(state, 2 * LIFETIME):
             raise RefusedCredentialError("an answer comes a second time")
 
-    async def _person(self, request: Request, flow: Flow) -> Person:
+    async def _person(self, request: Request, query: QueryParams, flow: Flow) -> Person:
         """Whom the provider has sent back.
 
         Raises:
@@ -133,11 +137,11 @@ class ProviderRoutes:
             ProviderError: it cannot be asked.
         """
         metadata = await self._metadata()
-        issuer, error, code = (_once(request, name) for name in ("iss", "error", "code"))
-        if issuer != self._provider.issuer and (metadata.names_issuer or "iss" in request.query_params):
+        issuer, error, code = (_once(query, name) for name in ("iss", "error", "code"))
+        if issuer != self._provider.issuer and (metadata.names_issuer or "iss" in query):
             raise RefusedCredentialError("an answer is of another provider, by iss")
         if error:
-            raise ProviderAnswerError(error, _once(request, "error_description"))
+            raise ProviderAnswerError(error, _once(query, "error_description"))
         if not 0 < len(code) <= LONGEST_CODE:
             raise RefusedCredentialError("an answer has no code")
         text = await self._exchange.id_token(metadata, code, flow.verifier, self._redirect_url(request))
@@ -186,9 +190,9 @@ class ProviderRoutes:
         return _WRONG, 403, {}
 
 
-def _once(request: Request, name: str) -> str:
+def _once(query: QueryParams, name: str) -> str:
     """What the query has under a name; empty where it has nothing, or several."""
-    values = request.query_params.getlist(name)
+    values = query.getlist(name)
     return values[0] if len(values) == 1 else ""
 
 
