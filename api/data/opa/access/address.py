@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from functools import lru_cache
+from hashlib import blake2b
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 IPV6_NETWORK = 64
 """Bits of an IPv6 address that stand for a caller, who may choose the others anew for each request."""
 
+LONGEST = 100
+"""Characters of an address. A proxy may hand on any text as one."""
+
 current_address: ContextVar[str | None] = ContextVar("opa_address", default=None)
 """Of the request that this code runs for, once something has asked who sends it."""
 
@@ -20,7 +24,8 @@ current_address: ContextVar[str | None] = ContextVar("opa_address", default=None
 def host_of(connection: HTTPConnection) -> str:
     """The address of the client, as the server sees it; empty where it does not know it."""
     client = connection.scope.get("client")
-    return str(client[0]) if client else ""
+    host = str(client[0]) if client else ""
+    return host if len(host) <= LONGEST else f"#{blake2b(host.encode(), digest_size=16).hexdigest()}"
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -1,0 +1,28 @@
+"""Where a request comes from."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from opa.access.address import LONGEST, address_of, host_of
+
+
+def from_(host: str) -> HTTPConnection:
+    return HTTPConnection({"type": "http", "client": (host, 0), "headers": []})
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "a" * LONGEST])
+def test_it_is_what_the_server_sees(host: str) -> None:
+    assert host_of(from_(host)) == address_of(from_(host)) == host
+
+
+@pytest.mark.parametrize("start", ["", "::1 "])
+def test_what_a_proxy_hands_on_takes_no_more_place_than_an_address(start: str) -> None:
+    """It may be any text that a client has sent: redis and each process remember many, and the log has it."""
+    first, second = (from_(start + "x" * 60_000 + end) for end in "ab")
+    assert len(host_of(first)) <= LONGEST
+    assert len(address_of(first)) <= LONGEST
+    assert host_of(first) == host_of(first)
+    assert host_of(first) != host_of(second)
+    assert address_of(first) != address_of(second)
