@@ -83,6 +83,15 @@ def test_a_character_that_does_something_is_shown_as_an_escape() -> None:
         assert json.loads(written) == {"a": character}
 
 
+def test_numbers_that_json_does_not_have_are_texts() -> None:
+    """`.nan` and `.inf` of a settings file: programs could read nothing of a document that has one."""
+    value = {"a": [float("nan"), {"b": float("-inf")}], "c": (1.5, 10**400)}
+    assert json.loads(json_text(value), parse_constant=pytest.fail) == {
+        "a": ["nan", {"b": "-inf"}],
+        "c": [1.5, 10**400],
+    }
+
+
 @pytest.mark.parametrize("text", ["", "plain", "a\tb", "naïve 日本語 🎉 👩‍💻", "\xa0", "شكرا"])
 def test_other_texts_stay_as_they_are(text: str) -> None:
     assert printable(text) == in_one_line(text) == indented(text) == text

@@ -124,6 +124,17 @@ def test_whatever_it_is_given_it_does_not_raise(lines: list[dict[str, Any]]) -> 
     json.dumps(lines[0])
 
 
+@pytest.mark.parametrize(
+    "number", [float("nan"), float("inf"), -float("inf"), 10**5000], ids=["nan", "inf", "-inf", "long"]
+)
+def test_a_number_that_json_does_not_have_is_a_text(lines: list[dict[str, Any]], number: float) -> None:
+    """Else who reads it as JSON reads none of it."""
+    audit("stock.count", number=number, numbers=[number], whole=10**400, half=0.5)
+    assert isinstance(lines[0]["number"], str)
+    json.dumps(lines[0], allow_nan=False)
+    assert (lines[0]["whole"], lines[0]["half"]) == (10**400, 0.5)
+
+
 def test_redis_has_the_same_and_no_more_than_the_setting_says(project: Project, redis_url: str) -> None:
     name = uuid4().hex
     project.component("AIOREDIS", "redis-aioredis", URL=redis_url)

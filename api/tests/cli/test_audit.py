@@ -67,8 +67,16 @@ def test_since_shows_the_last_ones(in_redis: str, redis_url: str) -> None:
 
 @pytest.mark.parametrize(
     "foreign",
-    [{"entry": "[" * 100_000}, {"entry": "9" * 10_000}, {"entry": b"\xff"}, {"entry": "[]"}, {"other": "{}"}],
-    ids=["deep", "long", "binary", "list", "field"],
+    [
+        {"entry": "[" * 100_000},
+        {"entry": "9" * 10_000},
+        {"entry": '{"who": NaN}'},
+        {"entry": '{"more": [1e999]}'},
+        {"entry": b"\xff"},
+        {"entry": "[]"},
+        {"other": "{}"},
+    ],
+    ids=["deep", "long", "not a number", "infinite", "binary", "list", "field"],
 )
 def test_an_entry_of_others_hides_no_other(in_redis: str, redis_url: str, foreign: dict[Any, Any]) -> None:
     with redis.Redis.from_url(redis_url) as client:

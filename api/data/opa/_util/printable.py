@@ -7,6 +7,7 @@ marks of bidirectional text and other line separators as `\u202e`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -36,9 +37,23 @@ def indented(text: str) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
-    """`value` as JSON in which letters of every language stay, and control characters are escapes of JSON's own."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    """`value` as JSON in which letters of every language stay, and control characters are escapes of JSON's own.
+
+    Numbers that JSON does not have are texts, such as `"nan"`.
+    """
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, default=str, allow_nan=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def encodable(text: str, encoding: str) -> str:

@@ -157,8 +157,17 @@ def _plain(name: str, value: Any, depth: int = 0) -> Any:
         return MASK
     if isinstance(value, str):
         return mask_text(value)
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and _is_in_json(value):
         return value
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
         return [_plain("", each, depth + 1) for each in value]
     return mask_text(safe_repr(value))
+
+
+def _is_in_json(number: float) -> bool:
+    """Not if it is none, is infinite, or has more digits than Python writes."""
+    try:
+        json.dumps(number, allow_nan=False)
+    except ValueError:
+        return False
+    return True

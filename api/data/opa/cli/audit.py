@@ -82,6 +82,7 @@ def _entry(values: dict[Any, Any]) -> dict[str, Any]:
 
     try:
         entry = json.loads({text_of(name): value for name, value in values.items()}[FIELD])
+        json.dumps(entry, allow_nan=False)  # Python reads numbers that JSON does not have, as NaN
     except (KeyError, ValueError, RecursionError):  # the last one of lists in lists in lists
         entry = None
     return entry if isinstance(entry, dict) else {"what": "an entry that cannot be read"}
