@@ -16,8 +16,6 @@ from tests.plugins.access_sessions.people import COOKIE, browser
 from tests.project import Project
 from tests.token_issuer import key, public, segment, signed, signed_with_secret
 
-NOW = int(time.time())
-
 CHANGED: dict[str, dict[str, Any]] = {
     "another audience": {"aud": "other"},
     "no audience": {"aud": None},
@@ -28,11 +26,8 @@ CHANGED: dict[str, dict[str, Any]] = {
     "given to a list": {"azp": [CLIENT_ID]},
     "another issuer": {"iss": "https://evil.example"},
     "no issuer": {"iss": None},
-    "expired": {"exp": NOW - 120},
     "without an end": {"exp": None},
-    "an end that is a text": {"exp": str(NOW + 300)},
-    "not yet": {"nbf": NOW + 600},
-    "of the future": {"iat": NOW + 600},
+    "an end that is a text": {"exp": "9999999999"},
     "the nonce of another attempt": {"nonce": "A" * 43},
     "no nonce": {"nonce": None},
     "a nonce that is a list": {"nonce": ["A" * 43]},
@@ -77,7 +72,9 @@ SIGNED: dict[str, Sign] = {
 def test_a_token_that_is_not_as_it_must_be_signs_nobody_in(shop: Project, provider: OidcProvider) -> None:
     shop.settings(WRONG_ATTEMPTS_PER_ADDRESS=None)
     with browser(shop) as client:
-        for name, changed in CHANGED.items():
+        now = int(time.time())
+        times = {"expired": {"exp": now - 120}, "not yet": {"nbf": now + 6000}, "of the future": {"iat": now + 6000}}
+        for name, changed in {**CHANGED, **times}.items():
             provider.changed = changed
             assert sign_in_with(client).status_code == 403, name
         provider.changed = {}
@@ -90,18 +87,17 @@ def test_a_token_that_is_not_as_it_must_be_signs_nobody_in(shop: Project, provid
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [
-        {"aud": [CLIENT_ID]},
-        {"azp": CLIENT_ID},
-        {"aud": [CLIENT_ID, "other"], "azp": CLIENT_ID},
-        {"exp": NOW - 10, "iat": NOW + 30},
-    ],
+    "changed", [{"aud": [CLIENT_ID]}, {"azp": CLIENT_ID}, {"aud": [CLIENT_ID, "other"], "azp": CLIENT_ID}]
 )
 def test_a_token_for_us_signs_in(shop: Project, provider: OidcProvider, changed: dict[str, Any]) -> None:
     provider.changed = changed
-    if "exp" in changed:  # clocks may differ by a minute; the machine may be slow
-        provider.changed = {"exp": int(time.time()) - 1, "iat": int(time.time()) + 30}
+    with browser(shop) as client:
+        assert sign_in_with(client).status_code == 303
+
+
+def test_clocks_may_differ_by_a_minute(shop: Project, provider: OidcProvider) -> None:
+    now = int(time.time())
+    provider.changed = {"exp": now - 1, "iat": now + 30}
     with browser(shop) as client:
         assert sign_in_with(client).status_code == 303
 
