@@ -21,6 +21,8 @@ asgi: Any = pytest.importorskip("schemathesis.python.asgi")
 
 CASES = 10
 """Of each route, with what it should take, and as many with what it should not."""
+PATIENCE = 300
+"""Seconds for an answer."""
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_an_example_answers_as_it_describes_itself(
 ) -> None:
     put_into(project, example, request)
     without_waiting(project.plugins)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", project.app())
+    schema = schemathesis.openapi.from_asgi("/openapi.json", project.app(), timeout=PATIENCE)
     operations = [found.ok() for found in schema.get_all_operations()]
     assert operations
     for operation in operations:
@@ -62,6 +64,6 @@ def test_an_example_answers_as_it_describes_itself(
                 suppress_health_check=list(HealthCheck),
             )
             def is_answered(case: Any) -> None:
-                case.call_and_validate()
+                case.call_and_validate(timeout=PATIENCE)
 
             is_answered()
