@@ -58,10 +58,11 @@ SHARE_SERVERS = (
     "/test_distribution.py",
 )
 
+FILL_THE_MACHINE = ("/cli/test_up_ends.py",)
+"""Modules whose tests start ten processes each, and are given a minute for their end: one test after another."""
 
 TAKE_LONG = (
     "/cases/test_cases.py",
-    "/cli/test_up_ends.py",
     "/http/routing/test_beside_fastapi.py",
     "/local/test_servers.py",
     "/plugins/test_driver_celery.py",
@@ -86,14 +87,14 @@ def module_of(nodeid: str) -> str:
 
 
 class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
-    """Runs the tests that share a stack, a server or a worker in one process each, the largest such groups first.
+    """Runs tests that share a stack, a server or a worker in one process, the largest such groups first.
 
     The mark `xdist_group` would say it more plainly; pytest-xdist 3.8 does not see it under pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module = module_of(nodeid)
-        if module.endswith(SHARE_SERVERS):
+        if module.endswith((*SHARE_SERVERS, *FILL_THE_MACHINE)):
             return module
         return "rabbitmq" if "[rabbitmq" in nodeid else nodeid
 
