@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from opa import ComponentUnavailableError
+from opa.plugins.access_sessions.people import Kept
 from opa.plugins.access_sessions.store import Session, SessionStore
 from opa.plugins.driver_redis import Aioredis
 
@@ -151,6 +153,59 @@ def test_what_others_have_put_there_is_no_session(redis_url: str, value: str) ->
     asyncio.run(run())
 
 
+GOOGLE = Kept("google", frozenset({"b", "a"}), {"sub": "1", "email": "ada@example.com"})
+
+
+@pytest.mark.parametrize("opts", [{}, {"DECODE_RESPONSES": True}])
+def test_a_session_keeps_who_is_not_in_the_settings(redis_url: str, opts: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with opened(redis_url, **opts) as (store, _, _):
+            session_id = await store.begin("issuer|1", "v1", NOW, kept=GOOGLE)
+            assert await store.find(session_id, NOW) == Session("issuer|1", "v1", NOW, GOOGLE)
+            await store.end_all("issuer|1")
+            assert await store.find(session_id, NOW) is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"KEPT": None},
+        {"KEPT": "text"},
+        {"KEPT": []},
+        {"KEPT": {}},
+        {"KEPT": GOOGLE.record | {"CLAIMS": {}}},
+        {"KEPT": GOOGLE.record | {"CLAIMS": [1]}},
+        {"KEPT": GOOGLE.record | {"SCOPES": 5}},
+        {"KEPT": {"SCOPES": [], "CLAIMS": {"sub": "1"}}},
+    ],
+    ids=str,
+)
+def test_what_others_have_put_there_for_a_person_is_no_session(redis_url: str, change: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with opened(redis_url) as (store, client, prefix):
+            session_id = await store.begin("issuer|1", "v1", NOW, kept=GOOGLE)
+            (key,) = [name async for name in client.scan_iter(f"{prefix}session:*")]
+            await client.set(key, json.dumps({**json.loads(await client.get(key)), **change}))
+            assert await store.find(session_id, NOW) is None
+
+    asyncio.run(run())
+
+
+def test_an_answer_of_a_provider_is_used_once(redis_url: str) -> None:
+    async def run() -> None:
+        async with opened(redis_url) as (store, client, prefix):
+            at_once = await asyncio.gather(*(store.use_once("state", 60) for _ in range(3)))
+            assert sorted(at_once) == [False, False, True]
+            assert await store.use_once("another", 60)
+            keys = [name async for name in client.scan_iter(f"{prefix}sign-in:*")]
+            assert len(keys) == 2
+            assert all([0 < await client.ttl(key) <= 60 and b"state" not in key for key in keys])
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -158,6 +213,7 @@ def test_what_others_have_put_there_is_no_session(redis_url: str, value: str) ->
         lambda store: store.find("x", NOW),
         lambda store: store.end("x"),
         lambda store: store.end_all("ada"),
+        lambda store: store.use_once("state", 60),
     ],
 )
 def test_where_redis_does_not_answer_that_is_told(use: Callable[[SessionStore], Awaitable[object]]) -> None:

@@ -31,6 +31,8 @@ class Kept:
             ValueError, TypeError, KeyError: it is none.
         """
         claims = {str(name): str(value) for name, value in dict(record["CLAIMS"]).items()}
+        if "sub" not in claims:
+            raise KeyError("sub")
         return cls(str(record["PROVIDER"]), frozenset(map(str, record["SCOPES"])), claims)
 
     @property

@@ -32,10 +32,12 @@ CHANGED: dict[str, dict[str, Any]] = {
     "no nonce": {"nonce": None},
     "a nonce that is a list": {"nonce": ["A" * 43]},
     "a nonce beyond ASCII": {"nonce": "\u00e4" * 43},
+    "a nonce that is half a character": {"nonce": "\ud800" * 43},
     "nobody": {"sub": None},
     "a person that is a number": {"sub": 1},
     "an empty person": {"sub": ""},
     "a person in two lines": {"sub": "a\nb"},
+    "a person that is half a character": {"sub": "\ud800"},
 }
 
 PUBLIC_KEY = RSAKey.import_key(public(key())).as_pem(private=False)

@@ -48,7 +48,7 @@ async def claims_of(
     _check_party(claims, client_id)
     check_times(claims, time(), LEEWAY)
     given = claims.get("nonce")
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(errors="replace"), nonce.encode()):
         raise RefusedCredentialError("a token is of another attempt, by its nonce")
     subject(claims)
     return claims
