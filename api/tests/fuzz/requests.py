@@ -28,6 +28,8 @@ from opa.plugins.access_jwt.authenticator import bearer_token
 from opa.plugins.access_keys.check import token_in
 from opa.plugins.access_keys.tokens import id_in, new_id, new_token
 from opa.plugins.access_sessions.cookie import session_id_in
+from opa.plugins.access_sessions.oidc.flow import Kept, begin, resume
+from opa.plugins.access_sessions.oidc.rules import scopes_by
 from opa.plugins.access_sessions.origin import is_own
 from opa.plugins.access_sessions.paths import own_path
 from tests.fuzz.inputs import Choices
@@ -148,6 +150,44 @@ ORIGINS = (
 )
 
 
+PATH_PARTS = ("/", "//", "shop", "admin", ".", "..", "%2e", "%2F", "%252e", "%5c", "\\", "\n", "?", "#", ":", "é")
+STATE = ("a" * 22, ".", "1" * 10, str(int(time.time())), "a" * 43, "-", "=", "L3Nob3A", "AAAA", "_")
+
+
+def _sign_in(choices: Choices) -> tuple[str, str]:
+    if choices.below(4):
+        kept, flow = begin("example", choices.text(PATH_PARTS, 3), None, time.time())
+        state = flow.state if choices.below(2) else choices.text(STATE, 6)
+        return (str(kept) if kept.back.isascii() else "") + choices.header(STATE, 1), state
+    return choices.header(STATE, 6), choices.text(STATE, 6)
+
+
+def _resume(given: tuple[str, str]) -> None:
+    cookie, state = given
+    with suppress(RefusedCredentialError):
+        resume("example", state, Kept.from_text(cookie), time.time())
+
+
+def _said(choices: Choices) -> dict[str, Any]:
+    parts = ("ada", "@", "example.com", "EXAMPLE.com", "true", "admins", " ")
+    return choices.mapping(("email", "email_verified", "groups", "org", "name"), parts) | {
+        "sub": choices.text(parts, 2)
+    }
+
+
+SIGN_IN_RULES = [
+    {"EMAIL": ["ada@example.com"], "EMAIL_DOMAIN": [], "SUBJECT": [], "CLAIMS": {}, "SCOPES": ["a"]},
+    {"EMAIL": [], "EMAIL_DOMAIN": ["example.com"], "SUBJECT": [], "CLAIMS": {"groups": ["admins"]}, "SCOPES": ["b"]},
+    {"EMAIL": [], "EMAIL_DOMAIN": [], "SUBJECT": ["ada"], "CLAIMS": {"org.name": True}, "SCOPES": ["c"]},
+]
+
+
+def _allowed(claims: dict[str, Any]) -> None:
+    found = scopes_by(SIGN_IN_RULES, claims)
+    if claims.get("email_verified") not in (True, "true") and claims["sub"] != "ada":
+        assert found is None
+
+
 def _origin(choices: Choices) -> list[tuple[str, str]]:
     names = ("origin", "host", "sec-fetch-site", "cookie")
     return [(choices.one_of(names), choices.header(ORIGINS, 4)) for _ in range(choices.below(4))]
@@ -167,7 +207,6 @@ def _host(header: str) -> None:
 
 
 HOST_CHECKS = [HostCheck(trusted, lambda _: False) for trusted in ([], ["shop.example", "*.shop.example", "[::1]"])]
-PATH_PARTS = ("/", "//", "shop", "admin", ".", "..", "%2e", "%2F", "%252e", "%5c", "\\", "\n", "?", "#", ":", "é")
 
 
 def _path(path: str) -> None:
@@ -253,6 +292,8 @@ PARSERS = [
     Parser("JWT", _token, _jwt),
     Parser("JWKS", _jwks, _published),
     Parser("session cookies", _cookie, _session),
+    Parser("answers of providers", _sign_in, _resume),
+    Parser("who may sign in", _said, _allowed),
     Parser("origins of pages", _origin, _own_origin),
     Parser("Host", lambda choices: choices.header(("shop", ".example", ":", "80", "[", "::1", "]", "*.", ".")), _host),
     Parser("paths to go back to", lambda choices: choices.text(PATH_PARTS), _path),

@@ -25,7 +25,7 @@ from opa.settings.files import read_sections
 from opa.settings.load import load_settings
 from opa.settings.merge import MergedSettings
 from opa.settings.plain import plain_settings
-from opa.settings.schema import AccessKey, JwtIssuer, RateLimitRule, Settings, User
+from opa.settings.schema import AccessKey, JwtIssuer, OidcProvider, RateLimitRule, Settings, SignInRule, User
 from opa.settings.service_links import service_links
 from opa.settings.sources import Layer
 from opa.settings.value_files import ValueFileError, read_value
@@ -261,6 +261,23 @@ ISSUER = _of_model(
     ("https://", "http://", "localhost", "login.example.com", "[", "]", ":99", "@", "HS256", "RS256", "x" * 32),
 )
 USER = _of_model(User, ("$argon2id$v=19$m=", "65536", ",t=3,p=4$", "a" * 22, "$", "a" * 43, "shop:use", ","))
+PROVIDER_KEYS = tuple(OidcProvider.model_fields)
+RULE_KEYS = (*SignInRule.model_fields, "email", "else")
+PROVIDER_PARTS = ("https://", "login.example.com", "@", "example.com", "openid", "email", ",", "/", "*", "\udcff", "x")
+
+
+def _provider(choices: Choices) -> dict[str, Any]:
+    provider = choices.mapping((*PROVIDER_KEYS, "else"), PROVIDER_PARTS, 1)
+    if choices.below(4):
+        provider["ALLOW"] = [choices.mapping(RULE_KEYS, PROVIDER_PARTS, 1) for _ in range(choices.below(3))]
+    return provider
+
+
+def _read_provider(provider: dict[str, Any]) -> None:
+    with suppress(ValidationError):
+        OidcProvider.model_validate(provider)
+
+
 LIMIT = _of_model(RateLimitRule, ("100", "/", "minute", "unlimited", ";", "actor", "ADDRESS", "plugin"))
 ACCESS_PARTS = ("/", "shop", "*", "open", "signed-in", "closed", "shop:use", "{x}", "..", "%2e", "?", "#", "\\", ",")
 
@@ -334,6 +351,7 @@ PARSERS = [
     Parser("ACCESS_KEYS", *KEY),
     Parser("JWT_ISSUERS", *ISSUER),
     Parser("USERS", *USER),
+    Parser("OIDC_PROVIDERS", _provider, _read_provider),
     Parser("RATE_LIMITS", *LIMIT),
     Parser("ACCESS", _access, _rules),
     Parser("hosts and origins", lambda choices: choices.text(HOST_PARTS), _hosts),
