@@ -99,6 +99,10 @@ def test_valkey_refuses_clients_without_the_password(tmp_path: Path) -> None:
                 client.get("key")
 
 
+LOOK_AGAIN_SOON: dict[str, Any] = {"heartbeatFrequencyMS": 500}
+"""What was refused takes the server for gone, until it looks for it again: after 10 s by default."""
+
+
 @needs_mongo
 def test_secantusdb_refuses_clients_without_the_password(tmp_path: Path) -> None:
     password = new_password()
@@ -108,7 +112,7 @@ def test_secantusdb_refuses_clients_without_the_password(tmp_path: Path) -> None
             client.get_default_database().things.insert_one({"n": 1})
             assert client.get_default_database().things.count_documents({}) == 1
         for url in (f"mongodb://{server.address}/opa", f"mongodb://opa:wrong@{server.address}/opa?authSource=admin"):
-            with MongoClient[dict[str, Any]](url) as client:
+            with MongoClient[dict[str, Any]](url, **LOOK_AGAIN_SOON) as client:
                 for command in ("listDatabases", "getLog", "usersInfo"):
                     with pytest.raises(OperationFailure):
                         client.admin.command({command: 1})
@@ -129,7 +133,8 @@ def test_data_of_a_start_with_another_password_or_with_none_are_there(tmp_path: 
                 client.opa.starts.insert_one({"n": count})
                 assert client.opa.starts.count_documents({}) == count + 1
     with run(secantusdb(tmp_path, free_port(), password=new_password())) as server:  # noqa: SIM117
-        with MongoClient[dict[str, Any]](f"mongodb://opa:{passwords[-1]}@{server.address}/?authSource=admin") as client:
+        url = f"mongodb://opa:{passwords[-1]}@{server.address}/?authSource=admin"
+        with MongoClient[dict[str, Any]](url, **LOOK_AGAIN_SOON) as client:
             with pytest.raises(OperationFailure):
                 client.admin.command("listDatabases")
 
