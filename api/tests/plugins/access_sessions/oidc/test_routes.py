@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
+import hypothesis
 import pytest
+from hypothesis import strategies
 from loguru import logger
 from starlette.testclient import TestClient
 from uvicorn.protocols.utils import get_path_with_query_string
@@ -164,6 +166,27 @@ def test_an_answer_that_was_changed_is_refused(shop: Project, provider: OidcProv
         assert client.get(changed).status_code == 403
         assert COOKIE not in client.cookies
     assert provider.forms == []
+
+
+def test_any_answer_and_any_cookie_is_refused_and_never_an_error(shop: Project, provider: OidcProvider) -> None:
+    shop.settings(WRONG_ATTEMPTS_PER_ADDRESS=None)
+    names = strategies.sampled_from([b"state", b"code", b"error", b"error_description", b"iss", b"next"])
+    values = strategies.sampled_from([b"A" * 22 + b".1700000000." + b"A" * 43, b""]) | strategies.binary(max_size=60)
+    cookies = strategies.sampled_from([f"{FLOW}={'A' * 43}.{'A' * 22}.", f"{FLOW}=;{FLOW}="]) | strategies.text(
+        strategies.characters(min_codepoint=33, max_codepoint=255), max_size=60
+    ).map(lambda value: f"{FLOW}={value}")
+
+    with browser(shop) as client:
+
+        @hypothesis.given(strategies.lists(strategies.tuples(names, values), max_size=6), cookies)
+        def answered(query: list[tuple[bytes, bytes]], cookie: str) -> None:
+            for path, status in ((CALLBACK, 403), (START, 303)):
+                client.cookies.clear()
+                answer = client.get(f"{path}?{urlencode(query)}", headers={b"Cookie": cookie.encode("latin-1")})
+                assert answer.status_code == status
+
+        answered()
+        assert provider.forms == []
 
 
 def test_where_the_provider_says_who_it_is_it_has_to(shop: Project, provider: OidcProvider) -> None:
