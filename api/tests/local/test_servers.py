@@ -132,11 +132,10 @@ def test_data_of_a_start_with_another_password_or_with_none_are_there(tmp_path: 
             with MongoClient[dict[str, Any]](f"mongodb://{server.authority}/opa{source}") as client:
                 client.opa.starts.insert_one({"n": count})
                 assert client.opa.starts.count_documents({}) == count + 1
-    with run(secantusdb(tmp_path, free_port(), password=new_password())) as server:  # noqa: SIM117
+    with run(secantusdb(tmp_path, free_port(), password=new_password())) as server:
         url = f"mongodb://opa:{passwords[-1]}@{server.address}/?authSource=admin"
-        with MongoClient[dict[str, Any]](url, **LOOK_AGAIN_SOON) as client:
-            with pytest.raises(OperationFailure):
-                client.admin.command("listDatabases")
+        with MongoClient[dict[str, Any]](url, **LOOK_AGAIN_SOON) as client, pytest.raises(OperationFailure):
+            client.admin.command("listDatabases")
 
 
 def test_the_file_with_the_password_of_valkey_is_for_this_user_alone(tmp_path: Path) -> None:
