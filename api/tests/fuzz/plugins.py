@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
@@ -36,8 +38,10 @@ from tests.fuzz.parser import Parser
 
 @cache
 def folder() -> Path:
-    """Of a plugin; it is in the folder of pytest where that has set it."""
-    return Path(mkdtemp(prefix="opa-fuzz-"))
+    """One for files, for as long as this process is there."""
+    made = mkdtemp(prefix="opa-fuzz-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 METADATA = ("tags", "name", "version", "description", "requires", "opa", "packages", "else")
