@@ -10,12 +10,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx2
 import hypothesis
 import pytest
+import redis
 from hypothesis import strategies
 from loguru import logger
 from starlette.testclient import TestClient
 from uvicorn.protocols.utils import get_path_with_query_string
 
 from opa import OpaError
+from opa.http.access import attempt
 from tests.oidc_provider import CLIENT_SECRET, OidcProvider, settings_of
 from tests.plugins.access_sessions.people import COOKIE, HOST, OURS, USERS, browser, forget_sessions, sign_in
 from tests.project import Project
@@ -257,6 +259,21 @@ def test_what_the_provider_says_of_an_error_stands_in_the_page_as_text(
     lines = [line for line in "".join(capsys.readouterr()).splitlines() if "does not sign somebody in" in line]
     assert len(lines) == 1
     assert "fake: line" in lines[0]
+
+
+def test_whoever_makes_up_attempts_fills_neither_redis_nor_the_log(
+    shop: Project, redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each browser has what an attempt is made of, and anybody can begin one and say what became of it."""
+    monkeypatch.setattr(attempt, "LOGGED_EVERY", 3600.0)
+    with browser(shop) as client, redis.Redis.from_url(redis_url) as kept:
+        before = set(kept.scan_iter("*:sign-in:*"))
+        for number in range(10):
+            state = parse_qs(urlsplit(leave(client)).query)["state"][0]
+            answer = client.get(CALLBACK, params={"state": state, "error": f"made up {number}"})
+            assert answer.status_code == 403
+        assert set(kept.scan_iter("*:sign-in:*")) <= before
+    assert sum("made up" in line for line in "".join(capsys.readouterr()).splitlines()) <= 2
 
 
 def test_an_error_for_no_attempt_of_the_browser_is_not_shown(shop: Project) -> None:

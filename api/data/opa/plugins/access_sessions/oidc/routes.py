@@ -41,14 +41,14 @@ _NO_HEADERS: Mapping[str, str] = {}
 _TEMPORARY = frozenset({"server_error", "temporarily_unavailable"})
 
 
-class ProviderAnswerError(Exception):
+class ProviderAnswerError(RefusedCredentialError):
     """The provider has sent the browser back with an error (RFC 6749, section 4.1.2.1)."""
 
-    def __init__(self, error: str, description: str) -> None:
+    def __init__(self, provider: str, error: str, description: str) -> None:
         # Of an attempt of this browser, and yet written by anybody: it has passed through the browser.
         self.said = ": ".join(filter(None, (_shown(error), _shown(description))))
         self.is_temporary = error in _TEMPORARY
-        super().__init__(self.said)
+        super().__init__(f"the provider {provider} does not sign somebody in: {self.said}", is_guess=False)
 
 
 class ProviderRoutes:
@@ -109,12 +109,15 @@ class ProviderRoutes:
             subject = f"oidc:{sha256(state.encode()).hexdigest()}"
             async with attempt(request, subject, kind="oidc", can_be_guessed=False):
                 flow = resume(self._provider.name, state, kept, time())
+                metadata = await self._metadata()
+                code = self._code(query, metadata)
+                # Anybody may begin as many attempts as they like: redis keeps only those for which there is a code.
                 await self._use_up(state)
-                person = await self._person(request, query, flow)
+                person = await self._person(request, metadata, code, flow)
             return await begin_session(request, person, back)
         except ComponentUnavailableError as error:
             return unavailable(error)
-        except (RefusedCredentialError, HTTPException, ProviderAnswerError, ProviderError) as error:
+        except (RefusedCredentialError, HTTPException, ProviderError) as error:
             problem, status, headers = self._problem(error)
             return page(sign_in_page(request, self._ways, back=back, problem=problem), status, headers)
 
@@ -128,22 +131,29 @@ class ProviderRoutes:
         if not await store_of(get_plugin_manager()).use_once(state, 2 * LIFETIME):
             raise RefusedCredentialError("an answer comes a second time")
 
-    async def _person(self, request: Request, query: QueryParams, flow: Flow) -> Person:
-        """Whom the provider has sent back.
+    def _code(self, query: QueryParams, metadata: Metadata) -> str:
+        """What the provider has given the browser.
 
         Raises:
-            RefusedCredentialError: it cannot be said, or may not sign in.
+            RefusedCredentialError: it is no answer of this provider.
             ProviderAnswerError: the provider says that there is nobody.
-            ProviderError: it cannot be asked.
         """
-        metadata = await self._metadata()
         issuer, error, code = (_once(query, name) for name in ("iss", "error", "code"))
         if issuer != self._provider.issuer and (metadata.names_issuer or "iss" in query):
             raise RefusedCredentialError("an answer is of another provider, by iss")
         if error:
-            raise ProviderAnswerError(error, _once(query, "error_description"))
+            raise ProviderAnswerError(self._provider.name, error, _once(query, "error_description"))
         if not 0 < len(code) <= LONGEST_CODE:
             raise RefusedCredentialError("an answer has no code")
+        return code
+
+    async def _person(self, request: Request, metadata: Metadata, code: str, flow: Flow) -> Person:
+        """Whom the provider has sent back.
+
+        Raises:
+            RefusedCredentialError: it cannot be said, or may not sign in.
+            ProviderError: the provider cannot be asked.
+        """
         text = await self._exchange.id_token(metadata, code, flow.verifier, self._redirect_url(request))
         try:
             claims = await claims_of(
@@ -181,7 +191,6 @@ class ProviderRoutes:
             case HTTPException():  # there were too many wrong ones
                 return _WAIT, error.status_code, error.headers or {}
             case ProviderAnswerError():
-                log.info("the provider {} does not sign somebody in: {}", self._provider.name, error.said)
                 status, headers = (503, RETRY) if error.is_temporary else (403, _NO_HEADERS)
                 return f"{label} has not signed you in. It says: {error.said}", status, headers
             case ProviderError():
