@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -109,6 +112,23 @@ def test_without_its_hosts_it_does_not_start_and_says_what_to_set(image: str, tm
     output = Stack(tmp_path, image, COMPOSE_PROD_FILE, {"TRUSTED_HOSTS": ""}).compose("up", "--detach", check=False)
 
     assert "required variable TRUSTED_HOSTS is missing a value: name the hosts" in output
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_secret_is_not_taken_for_one(tmp_path: Path, kind: str) -> None:
+    """It was said to be there, or made, and the stack did not start."""
+    (found,) = re.findall(r"( +cd /secrets\n(?:.*\n)*?)    environment:", COMPOSE_PROD_FILE.read_text())
+    script = found.replace("$$", "$").replace("/dev/shm", str(tmp_path)).replace("/secrets", str(tmp_path))
+    if kind == "folder":
+        (tmp_path / "redis_password").mkdir()
+    else:
+        (tmp_path / "redis_password").symlink_to(tmp_path / "nothing")
+    done = subprocess.run(
+        ["sh", "-euc", script], check=False, env={"PATH": os.defpath, "FLOWER_USER": "flower"}, capture_output=True
+    )
+    assert done.returncode == 1
+    assert b"redis_password is a folder" in done.stderr
+    assert b"redis_password is" not in done.stdout
 
 
 def test_without_secrets_it_does_not_start_and_names_the_file(production: Production) -> None:
