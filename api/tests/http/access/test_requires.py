@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from opa import Actor, OpaError, Requires
+from opa.core.running import belonging_to
 from opa.http.access.authenticate import Asked
 from tests.http.access.asgi import ask
 from tests.http.access.badges import BADGES
@@ -196,6 +198,10 @@ def test_authenticators_are_asked_in_order_and_once(odd: Project) -> None:
     assert sys.modules["odd"].calls == ["first", "second"]
 
 
+MANAGER: Any = SimpleNamespace(kept={})
+"""Of an application of which only what it counts is needed."""
+
+
 def test_several_that_ask_at_once_wait_for_one_answer() -> None:
     calls = []
 
@@ -209,7 +215,8 @@ def test_several_that_ask_at_once_wait_for_one_answer() -> None:
         found = await asyncio.gather(*(asked.ask(HTTPConnection({"type": "http"}), {"slow": slow}) for _ in range(5)))
         assert found == [Actor("slow", "test")] * 5
 
-    asyncio.run(main())
+    with belonging_to(MANAGER):
+        asyncio.run(main())
     assert calls == [1]
 
 
@@ -233,7 +240,8 @@ def test_who_asks_after_one_that_was_cancelled_gets_an_answer() -> None:
         first.cancel()
         assert await second == Actor("second", "test")
 
-    asyncio.run(main())
+    with belonging_to(MANAGER):
+        asyncio.run(main())
 
 
 def test_a_browser_is_sent_to_the_page_where_a_person_signs_in(project: Project) -> None:
