@@ -204,6 +204,7 @@ def test_an_event_or_command_that_cannot_be_read_is_dropped(any_tasks: TaskProje
         app = application_of(get_plugin_manager())
         worker = any_tasks.start(CELERY_PARAMS="-c 1")  # with gossip and mingle
         worker.wait_until_ready(seconds=60)
+        worker.wait_until_says(" ready.")  # now the exchanges of events and commands are there
         with app.connection_for_write() as connection:
             producer = Producer(connection)
             bodies: list[Any] = [
