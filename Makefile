@@ -16,12 +16,12 @@ $(RUNS): $(VENV)/.run FORCE
 	@mkdir -p -m 700 $(@D) && touch $@
 	$(BIN)/opa up --while-exists $@
 
-# Four processes, since most tests wait for servers for a part of their time. TESTS=api/tests/core ARGS='-n 0' runs those
+# Six processes, since most tests wait for servers for a part of their time. TESTS=api/tests/core ARGS='-n 0' runs those
 # of one folder in one process.
 # All of them also show which part of the package they run, lines and branches in all processes (tests/probes.py), and end with an
 # error below the floor of api/pyproject.toml; not without Docker, since the tests with RabbitMQ are skipped there.
 TESTS := api/tests
-PYTEST = $(BIN)/python -m pytest $(TESTS) -c api/pyproject.toml -n 4
+PYTEST = $(BIN)/python -m pytest $(TESTS) -c api/pyproject.toml -n 6
 COVERAGE := $(BIN)/coverage report --rcfile=api/pyproject.toml
 test: $(VENV)/.dev
 ifeq ($(TESTS)$(ARGS),api/tests)
