@@ -6,9 +6,12 @@ import pytest
 from fastapi import WebSocket
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Scope
 
+from bench.asgi import scope_of
+from opa.http.allowed_methods import with_all
 from tests.project import Project
 
 ORDERS = """
@@ -108,3 +111,30 @@ def test_a_websocket_may_be_refused_with_405(project: Project) -> None:
     ):
         pass
     assert denied.value.headers["allow"] == "GET"
+
+
+class Counted(Route):
+    """A route that counts how often it is asked."""
+
+    asked = 0
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        self.asked += 1
+        return super().matches(scope)
+
+
+def test_routes_of_other_paths_are_asked_once() -> None:
+    """There may be thousands, and anyone can send a wrong method."""
+    others = [Counted(f"/other/{number}", Response) for number in range(20)]
+    here = [Counted("/here", Response, methods=[method]) for method in ("PUT", "PATCH")]
+    message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT")]}
+    answer = with_all(message, scope_of("/here", "DELETE"), [*others, *here])
+    assert answer["headers"] == [(b"allow", b"PATCH, PUT")]
+    assert {route.asked for route in others} == {1}
+
+
+def test_what_one_route_alone_says_is_not_asked_again() -> None:
+    route = Counted("/here", Response, methods=["PUT"])
+    message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT")]}
+    assert with_all(message, scope_of("/here", "DELETE"), [route]) is message
+    assert route.asked == 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import strategies
 
 from opa.jwt.keys import published_keys
+from tests.json_values import json_values
 from tests.token_issuer import key, public
 
 FIRST, SECOND = key(), key("RSA", 2048, 1)
@@ -44,20 +45,7 @@ def test_only_keys_that_are_safe_are_used(capsys: pytest.CaptureFixture[str]) ->
     assert "it has fewer than 2048 bits, or more than 8192" in log
 
 
-JSON = strategies.recursive(
-    strategies.none()
-    | strategies.booleans()
-    | strategies.floats()
-    | strategies.integers()
-    | strategies.text(max_size=9),
-    lambda inner: (
-        strategies.lists(inner, max_size=4)
-        | strategies.dictionaries(
-            strategies.sampled_from(["keys", *public(FIRST)]) | strategies.text(), inner, max_size=6
-        )
-    ),
-    max_leaves=12,
-)
+JSON = json_values("keys", *public(FIRST))
 KEY = strategies.dictionaries(
     strategies.sampled_from(["kty", "kid", "use", "alg", "key_ops", "crv", "n", "e", "x", "y", "x5c", "x5u"]),
     strategies.sampled_from(["RSA", "EC", "OKP", "P-256", "Ed25519", "sig", "AQAB", *map(str, public(FIRST).values())])

@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 import opa.plugins
 from opa import Actor, OpaError, RefusedCredentialError
 from opa.settings.schema import JwtIssuer
+from tests.json_values import json_values
 from tests.project import Project
 from tests.token_issuer import (
     AUDIENCE,
@@ -307,15 +308,7 @@ def test_a_token_is_refused_with(
     assert "/evil" not in issuer.requests
 
 
-JSON = strategies.recursive(
-    strategies.none()
-    | strategies.booleans()
-    | strategies.floats()
-    | strategies.integers()
-    | strategies.text(max_size=9),
-    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
-    max_leaves=8,
-)
+JSON = json_values()
 FIELDS = strategies.dictionaries(
     strategies.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "x5c", "jku"]), JSON
 )

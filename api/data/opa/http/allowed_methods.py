@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Message, Scope
 
 STATUS = 405
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
-_AS_SENT = ("type", "path", "headers", "query_string", "scheme", "server", "client", "http_version", "app")
+_AS_SENT = ("type", "method", "path", "headers", "query_string", "scheme", "server", "client", "http_version", "app")
 
 
 def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Message:
@@ -28,8 +28,11 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
     places = [place for place, (name, _) in enumerate(headers) if name == b"allow"]
     if len(places) != 1:
         return message
+    # Once each, since there may be thousands: of these, few have the path.
+    routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
+    if len(routes) == 1 and isinstance(routes[0], Route):  # it has named its own
+        return message
     named = {method.strip() for method in headers[places[0]][1].decode("latin-1").split(",")}
-    routes = list(routes)
     found = {method for method in {*_METHODS, *named, scope["method"]} if _is_taken(method, scope, routes)}
     if scope["method"] in found or not named <= found:
         return message
@@ -38,7 +41,11 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
 
 
 def _is_taken(method: str, scope: Scope, routes: Iterable[BaseRoute]) -> bool:
+    return any(_match(route, {**scope, "method": method}) is Match.FULL for route in routes)
+
+
+def _match(route: BaseRoute, scope: Scope) -> Match:
     # As it was before a route or a mount has left its marks in it.
     asked = {name: scope[name] for name in _AS_SENT if name in scope}
-    asked |= {"method": method, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
-    return any(route.matches(dict(asked))[0] is Match.FULL for route in routes)
+    asked["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))
+    return route.matches(asked)[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from opa.settings.envs import current_envs
+from opa._util.hosts import is_loopback
+from opa.settings.envs import DEVELOPMENT, current_envs
 from opa.settings.quoting import QuotingError
 
 ASYMMETRIC: Final = (
@@ -18,7 +18,6 @@ ASYMMETRIC: Final = (
 SYMMETRIC: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Bytes that a secret has at least, by RFC 7518."""
 
-_DEVELOPMENT = "dev"
 _TEXT = re.compile(r"[!-~]{1,255}")
 _SECURE, _PLAIN = "https://", "http://"
 
@@ -51,7 +50,7 @@ def url(value: str) -> str:
         raise ValueError("should be a URL such as https://login.example.com")
     if parts.username is not None:
         raise ValueError("should have no user or password in it")
-    if value.startswith(_PLAIN) and not (_is_loopback(host) and _DEVELOPMENT in current_envs()):
+    if value.startswith(_PLAIN) and not (_is_on_this_machine(host) and DEVELOPMENT in current_envs()):
         raise ValueError("should begin with https://; http:// is for localhost with ENV=dev alone")
     return value
 
@@ -123,8 +122,5 @@ def _why_not(value: str, text: str | None) -> str:
     return f"there are {', '.join(SYMMETRIC if text is not None else ASYMMETRIC)}"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+def _is_on_this_machine(host: str) -> bool:
+    return is_loopback(host) or host.endswith(".localhost")

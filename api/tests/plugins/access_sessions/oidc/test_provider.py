@@ -12,6 +12,7 @@ from hypothesis import strategies
 from opa import RefusedCredentialError
 from opa.plugins.access_sessions.oidc.provider import Provider
 from opa.settings.schema import SignInRule
+from tests.json_values import json_values
 
 ISSUER = "https://login.example.com"
 
@@ -24,11 +25,7 @@ def provider(*rules: dict[str, Any], **settings: Any) -> Provider:
 
 EVERYONE = provider({"EVERYONE": True, "SCOPES": ["a"]})
 
-JSON = strategies.recursive(
-    strategies.none() | strategies.booleans() | strategies.floats() | strategies.integers() | strategies.text(),
-    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
-    max_leaves=8,
-)
+JSON = json_values()
 CLAIMS = strategies.dictionaries(
     strategies.sampled_from(["email", "email_verified", "name", "groups", "realm_access", "hd"]), JSON
 )
