@@ -47,17 +47,24 @@ class WatchedWebSocket:
         self._send = send
         self._is_answered = False
         self._is_gone = False
+        self._held: Message | None = None
         self.is_closed = False
         self.recheck: Callable[[], Awaitable[bool]] | None = None
 
     async def receive(self) -> Message:
-        """The next message."""
-        message = await self._receive()
+        """The next message; also where whoever waited for it has given up while `recheck` was asked."""
+        message, self._held = self._held or await self._receive(), None
         if message["type"] == "websocket.disconnect":
             self._is_gone = self.is_closed = True
-        elif self.recheck is not None and message["type"] == "websocket.receive" and not await self.recheck():
-            await self._end_not_allowed()
-            return {"type": "websocket.disconnect", "code": NOT_ALLOWED}
+        elif self.recheck is not None and message["type"] == "websocket.receive":
+            try:
+                may_pass = await self.recheck()
+            except BaseException:
+                self._held = message
+                raise
+            if not may_pass:
+                await self._end_not_allowed()
+                return {"type": "websocket.disconnect", "code": NOT_ALLOWED}
         return message
 
     async def send(self, message: Message) -> None:
@@ -74,16 +81,19 @@ class WatchedWebSocket:
         if self.recheck is not None and message["type"] == "websocket.send" and not await self.recheck():
             await self._end_not_allowed()
             raise ClientGoneError("the websocket is closed")
+        self.is_closed = self.is_closed or is_close  # at once: nobody else is to close it meanwhile
         try:
             await self._send(message)
         except OSError as error:
             self._is_gone = self.is_closed = True
             raise ClientGoneError("the websocket is closed") from error
         self._is_answered = True
-        self.is_closed = self.is_closed or is_close
 
     async def _end_not_allowed(self) -> None:
+        is_first = not self.is_closed  # of the tasks that use it, several may be told at once
         self._is_gone = self.is_closed = True
+        if not is_first:
+            return
         with contextlib.suppress(OSError):  # the client was first
             await self._send({"type": "websocket.close", "code": NOT_ALLOWED, "reason": "not authenticated"})
 

@@ -161,5 +161,6 @@ def test_of_many_messages_one_asks_again(monkeypatch: pytest.MonkeyPatch) -> Non
         assert asked == [160.0]
         now = 300.0
         assert await asyncio.gather(*(recheck() for _ in range(2))) == [False] * 2
+        assert asked == [160.0, 300.0]
 
     asyncio.run(run())

@@ -56,15 +56,17 @@ class Recheck:
         self._interval = interval
         self._next = monotonic() + interval
         self._lock = asyncio.Lock()
+        self._is_over = False
 
     async def __call__(self) -> bool:
         """Whether a message may pass."""
         if monotonic() < self._next:
             return True
         async with self._lock:
-            if monotonic() < self._next:  # somebody else has asked meanwhile
-                return True
+            if self._is_over or monotonic() < self._next:  # somebody else has asked meanwhile
+                return not self._is_over
             if not await self._is_allowed():
+                self._is_over = True
                 refusals.note("websockets whose caller is not known any more, or has lost a scope (1008)")
                 return False
             self._next = monotonic() + self._interval
