@@ -138,3 +138,17 @@ def test_what_one_route_alone_says_is_not_asked_again() -> None:
     message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT")]}
     assert with_all(message, scope_of("/here", "DELETE"), [route]) is message
     assert route.asked == 1
+
+
+class ForAdmins(Route):
+    """A route that a middleware decides about."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if scope["user"] == "admin" and scope["raw_path"] else (Match.NONE, {})
+
+
+def test_a_route_may_decide_by_all_that_the_request_came_with() -> None:
+    routes = [Route("/here", Response, methods=["PUT"]), ForAdmins("/here", Response, methods=["PATCH"])]
+    message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT")]}
+    answer = with_all(message, {**scope_of("/here", "DELETE"), "user": "admin"}, routes)
+    assert answer["headers"] == [(b"allow", b"PATCH, PUT")]

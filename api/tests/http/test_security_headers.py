@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Receive, Scope, Send
 
 from opa.errors import SettingsError
 from tests.project import Project
@@ -103,6 +104,28 @@ def test_a_websocket_opens_as_before(project: Project) -> None:
     project.plugin("shop.py", PLUGIN)
     with project.client() as client, client.websocket_connect("/socket") as websocket:
         assert websocket.receive_text() == "open"
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("GET", 405), ("GET", 307), ("OPTIONS", 200)])
+@pytest.mark.parametrize("origins", [[], ["https://app.example.com"]])
+def test_headers_that_can_be_gone_through_once_alone_arrive(
+    project: Project, method: str, status: int, origins: list[str]
+) -> None:
+    """ASGI has them as an iterable."""
+
+    async def bare(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"x-kind", b"bare"), (b"x-frame-options", b"SAMEORIGIN"), (b"access-control-allow-origin", b"*")]
+        await send({"type": "http.response.start", "status": status, "headers": iter(headers)})
+        await send({"type": "http.response.body"})
+
+    project.settings(ALLOW_ORIGINS=origins)
+    app = project.app()
+    app.mount("/bare", bare)
+    asks = {"Origin": "https://partner.example.com", "Access-Control-Request-Method": "GET"}
+    with TestClient(app, follow_redirects=False) as client:
+        headers = client.request(method, "/bare/", headers=asks).headers
+    assert (headers["x-kind"], headers.get_list("x-frame-options")) == ("bare", ["SAMEORIGIN"])
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("value", ["a\nb", "é", "a\x00"])

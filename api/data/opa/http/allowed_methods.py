@@ -13,7 +13,8 @@ from starlette.types import Message, Scope
 STATUS = 405
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
-_AS_SENT = ("type", "method", "path", "headers", "query_string", "scheme", "server", "client", "http_version", "app")
+_MARKS = frozenset({"endpoint", "path_params", "route", "app_root_path", "fastapi"})
+"""What a route or a mount leaves in a scope; all else may be what a route of a plugin's own decides by."""
 
 
 def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Message:
@@ -45,7 +46,6 @@ def _is_taken(method: str, scope: Scope, routes: Iterable[BaseRoute]) -> bool:
 
 
 def _match(route: BaseRoute, scope: Scope) -> Match:
-    # As it was before a route or a mount has left its marks in it.
-    asked = {name: scope[name] for name in _AS_SENT if name in scope}
+    asked = {name: value for name, value in scope.items() if name not in _MARKS}
     asked["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))
     return route.matches(asked)[0]

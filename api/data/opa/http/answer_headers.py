@@ -51,6 +51,10 @@ class AnswerHeaders:
             scope: of the request.
             request_id: None where requests have none.
         """
+        given = message.get("headers")
+        if type(given) is not list:  # ASGI lets it be anything that can be gone through, also once alone
+            given = list(given or ())
+            message = {**message, "headers": given}
         if message.get("status") in _CORRECTED:
             message = self._corrected(message, scope)
         if self._cors is not None and scope["type"] == "http":
@@ -60,7 +64,7 @@ class AnswerHeaders:
         if message["type"] != "websocket.accept":
             secure = self._over_tls if scope["scheme"] in _TLS else self._plain
         ours: Headers = secure if request_id is None else [*secure, (HEADER, request_id)]
-        given = message.get("headers") or ()
+        given = message["headers"]
         for name, _ in given:
             if name in self._names or not name.islower():
                 ours = _missing(ours, given)

@@ -105,7 +105,9 @@ async def _let_in_or_refused(app: ASGIApp, refusal: Response, scope: Scope, rece
     async def send_on(message: Message) -> None:
         nonlocal is_refused
         if message["type"] == "http.response.start":
-            is_refused = all(name.lower() != _ORIGIN for name, _ in message.get("headers") or ())
+            headers = list(message.get("headers") or ())  # it may be an iterator
+            is_refused = all(name.lower() != _ORIGIN for name, _ in headers)
+            message = {**message, "headers": headers}
         if not is_refused:
             await send(message)
 
