@@ -32,7 +32,7 @@ def start_api(config: Config | None = None) -> Api:
     from opa._util.garbage import frozen
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
-    from opa.checks.deploy.start import refuse_open_doors
+    from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats
     from opa.core.overview import overview
     from opa.http.builder import build_app
     from opa.logging.logger import log
@@ -41,7 +41,10 @@ def start_api(config: Config | None = None) -> Api:
     config = config or load_settings()
     refuse_open_doors(config, os.environ, "api")
     with frozen():
-        app = build_app(prepare(config, mode="api"))
+        manager = prepare(config, mode="api")
+        if manager.tasks.are_used:
+            refuse_unsafe_formats(manager)
+        app = build_app(manager)
         log.info(overview(app.manager, app.count_plugin_routes()))
         warn_of_findings(app.manager, app)
         return app

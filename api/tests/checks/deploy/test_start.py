@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from opa.bootstrap import prepare
 from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats, warn_of_known_passwords
 from opa.checks.deploy.table import CHECKS
+from opa.checks.deploy.tasks import SETTINGS_OF_FORMATS
 from opa.errors import OpenDoorError, OpenDoorsError
 from opa.logging.logger import log
 from opa.main import start_api
+from opa.serve.flower import serve as serve_flower
+from opa.settings.load import Config
+from opa.tasks.required import task_application
 from tests import programs
 from tests.project import Project
 
@@ -55,6 +60,8 @@ def test_a_start_with_the_defaults_is_refused_in_no_mode(project: Project) -> No
         ({"DEBUGPY": True, "DEBUGPY_HOST": "::"}, "deploy.debugger", ["api", "worker"]),
         ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "deploy.pickle", ["api", "worker", "flower"]),
         ({"CELERY_RESULT_ACCEPT_CONTENT": ["yaml"]}, "deploy.pickle", ["api", "worker", "flower"]),
+        ({"CELERY_ACCEPT_CONTENT": {"json": True, "pickle": True}}, "deploy.pickle", ["api", "worker", "flower"]),
+        ({"CELERY_EVENT_SERIALIZER": "pickle"}, "deploy.pickle", ["api", "worker", "flower"]),
     ],
 )
 def test_an_open_door_keeps_the_modes_that_it_concerns_from_starting(
@@ -135,6 +142,7 @@ def test_a_debugger_on_loopback_is_refused_nowhere(project: Project) -> None:
 IMPORTED = """
 import os, sys
 from opa.settings.load import load_settings
+from opa.bootstrap import prepare
 from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
 
 config = load_settings()
@@ -187,7 +195,24 @@ def test_the_ids_are_those_of_the_check(project: Project) -> None:
     assert found <= {check.id for check in CHECKS}
 
 
-def test_formats_that_code_of_a_plugin_has_set_are_refused(project: Project) -> None:
+def test_each_setting_by_which_celery_reads_a_format_is_looked_for_at_a_start(project: Project) -> None:
+    for name in SETTINGS_OF_FORMATS:
+        options: dict[str, Any] = {name: ["pickle"]}
+        project.component("celery", "celery", BROKER_URL=f"amqp://a:{KEY}@q", **options)
+        assert doors(project) == ["deploy.pickle"]
+
+
+def start_worker(config: Config) -> None:
+    manager = prepare(config, mode="worker")
+    task_application(manager, "the test")
+    refuse_unsafe_formats(manager)
+
+
+@pytest.mark.parametrize("start", [start_api, start_worker, serve_flower])
+def test_formats_that_code_of_a_plugin_has_set_are_refused(
+    project: Project, start: Callable[[Config], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opa.serve.worker.run_celery", lambda *_: None)
     project.plugin(
         "jobs.py",
         """
@@ -205,10 +230,9 @@ def test_formats_that_code_of_a_plugin_has_set_are_refused(project: Project) -> 
         """,
     )
     project.component("celery", "celery", BROKER_URL=f"redis://:{KEY}@127.0.0.1:1/1", BACKEND_URL="redis://127.0.0.1:1")
-    manager = project.prepare("worker")
 
     with pytest.raises(OpenDoorsError, match=r"^deploy\.pickle: .*setting accept_content of Celery"):
-        refuse_unsafe_formats(manager)
+        start(project.config())
 
 
 @pytest.mark.parametrize(("env", "is_warned"), [("", True), ("dev", False)])

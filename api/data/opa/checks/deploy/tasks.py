@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.settings.config import Config
 
-SETTINGS_OF_FORMATS = ("accept_content", "result_accept_content")
+_HINTS = {
+    "accept_content": 'Set it to ["json"]',
+    "result_accept_content": 'Set it to ["json"]',
+    "event_serializer": "Set it to json",  # what reads events, a worker or Flower, takes them in this format too
+}
+SETTINGS_OF_FORMATS = tuple(_HINTS)
+"""Those of Celery by which a format is read."""
 MODES_THAT_READ = ("api", "worker", "flower")
 """Those that read messages, or results of tasks; a beat only sends."""
 _UNSAFE = ("pickle", "application/x-python-serialize", "yaml", "application/x-yaml")
@@ -36,7 +42,7 @@ def unsafe_formats_in_application(manager: PluginManager, mode: str) -> Iterator
 
     settings = application_of(manager).conf
     for name in SETTINGS_OF_FORMATS:
-        yield from _unsafe(settings[name], f"setting {name} of Celery", mode)
+        yield from _unsafe(name, settings[name], f"setting {name} of Celery", mode)
 
 
 def unsafe_formats_in_settings(deployment: Declared) -> Iterator[Finding]:
@@ -44,28 +50,29 @@ def unsafe_formats_in_settings(deployment: Declared) -> Iterator[Finding]:
     config = deployment.config
     for name in SETTINGS_OF_FORMATS:
         setting = f"CELERY_{name.upper()}"
-        yield from _unsafe(config.get(setting), setting, deployment.mode, config)
+        yield from _unsafe(name, config.get(setting), setting, deployment.mode, config)
         for component, options in used_components(config):
             for key, value in options.items():
                 if str(key).lower() == name:
-                    yield from _unsafe(value, f"OPTIONAL_COMPONENTS.{component}.OPTS.{key}", deployment.mode, config)
+                    option = f"OPTIONAL_COMPONENTS.{component}.OPTS.{key}"
+                    yield from _unsafe(name, value, option, deployment.mode, config)
 
 
-def _unsafe(accepted: Any, setting: str, mode: str, config: Config | None = None) -> Iterator[Finding]:
-    """A finding for a setting that has formats which run code, of `config` where it is one of ours."""
+def _unsafe(name: str, accepted: Any, setting: str, mode: str, config: Config | None = None) -> Iterator[Finding]:
+    """A finding for a setting of Celery that has formats which run code, of `config` where it is one of ours."""
     found = [text for each in _as_list(accepted) if (text := str(each)).lower() in _UNSAFE]
     if found:
         kind = OpenDoor if mode in MODES_THAT_READ else Finding
         yield kind(
             f"Celery accepts {', '.join(found)}: a message in this format can run code when it is read",
             where=setting if config is None else f"{setting}, {config.source(setting)}",
-            hint='Set it to ["json"]',
+            hint=_HINTS[name],
         )
 
 
 def _as_list(accepted: Any) -> Iterable[Any]:
-    """What a setting has, which nobody may have looked at yet."""
-    return accepted if isinstance(accepted, list | tuple | set | frozenset) else () if accepted is None else (accepted,)
+    """What a setting has, which nobody may have looked at yet; of a mapping Celery takes the keys."""
+    return accepted if isinstance(accepted, Iterable) and not isinstance(accepted, str) else (accepted,)
 
 
 def dead_letters(deployment: Deployment) -> Iterator[Finding]:
