@@ -239,6 +239,8 @@ def running(stack: Stack) -> Iterator[Stack]:
         yield stack
     except BaseException:
         print(stack.compose("logs", "--no-color", "--tail", "50", check=False))
+        for container in stack.compose("ps", "--all", "--quiet", check=False).split():
+            print(docker("inspect", "-f", "{{.Name}} {{json .State}}", container, check=False))
         raise
     finally:
         stack.compose("kill", check=False)

@@ -31,18 +31,20 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
         return message
     # Once each, since there may be thousands: of these, few have the path.
     routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
-    if len(routes) == 1 and isinstance(routes[0], Route):  # it has named its own
-        return message
     named = {method.strip() for method in headers[places[0]][1].decode("latin-1").split(",")}
-    found = {method for method in {*_METHODS, *named, scope["method"]} if _is_taken(method, scope, routes)}
+    # One route alone has named its own methods, in the order of a set, which differs between processes.
+    is_alone = len(routes) == 1 and isinstance(routes[0], Route)
+    found = named if is_alone else _taken({*_METHODS, *named, scope["method"]}, scope, routes)
     if scope["method"] in found or not named <= found:
         return message
     headers[places[0]] = (b"allow", ", ".join(sorted(found)).encode("latin-1"))
     return {**message, "headers": headers}
 
 
-def _is_taken(method: str, scope: Scope, routes: Iterable[BaseRoute]) -> bool:
-    return any(_match(route, {**scope, "method": method}) is Match.FULL for route in routes)
+def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) -> set[str]:
+    """Those of the methods with which one of the routes matches."""
+    scopes = {method: {**scope, "method": method} for method in methods}
+    return {method for method in scopes if any(_match(route, scopes[method]) is Match.FULL for route in routes)}
 
 
 def _match(route: BaseRoute, scope: Scope) -> Match:
