@@ -13,12 +13,12 @@ def from_(host: str) -> HTTPConnection:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "a" * LONGEST])
-def test_it_is_what_the_server_sees(host: str) -> None:
+def test_an_address_is_that_which_the_server_sees(host: str) -> None:
     assert host_of(from_(host)) == address_of(from_(host)) == host
 
 
 @pytest.mark.parametrize("start", ["", "::1 "])
-def test_what_a_proxy_hands_on_takes_no_more_place_than_an_address(start: str) -> None:
+def test_an_address_from_a_proxy_is_cut_to_a_bounded_length(start: str) -> None:
     """It may be any text that a client has sent: redis and each process remember many, and the log has it."""
     first, second = (from_(start + "x" * 60_000 + end) for end in "ab")
     assert len(host_of(first)) <= LONGEST

@@ -103,7 +103,7 @@ def test_each_time_is_longer_up_to_the_longest(url: str | None, monkeypatch: pyt
     run(use, url, longest=0.3)
 
 
-def test_whoever_comes_after_the_window_begins_anew(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_after_the_window_begin_anew(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WINDOW", 0.2)
 
     async def use(attempts: Attempts) -> None:
@@ -115,7 +115,7 @@ def test_whoever_comes_after_the_window_begins_anew(url: str | None, monkeypatch
     run(use, url)
 
 
-def test_what_was_right_does_not_count(url: str | None) -> None:
+def test_a_right_credential_does_not_count(url: str | None) -> None:
     async def use(attempts: Attempts) -> None:
         for _ in range(50):
             found = await attempts.wrong("192.0.2.1", "anna")
@@ -132,7 +132,7 @@ def test_what_was_right_does_not_count(url: str | None) -> None:
     run(use, url)
 
 
-def test_what_could_not_be_checked_takes_back_itself_and_nothing_before_it(url: str | None) -> None:
+def test_an_attempt_that_could_not_be_checked_takes_back_itself_alone(url: str | None) -> None:
     """Else whoever keeps the check busy could guess for ever."""
 
     async def use(attempts: Attempts) -> None:

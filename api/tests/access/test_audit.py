@@ -84,7 +84,7 @@ def test_an_entry_says_who_what_when_and_from_where(project: Project, lines: lis
     assert (lines[0]["reason"], lines[0]["password"]) == ("inventory", "***")
 
 
-def test_who_signs_in_is_not_known_yet_and_is_named(project: Project, lines: list[dict[str, Any]]) -> None:
+def test_the_audit_log_names_a_caller_who_is_signing_in(project: Project, lines: list[dict[str, Any]]) -> None:
     shop(project)
     with project.client(client=("192.0.2.7", 5)) as client:
         client.get("/sign-in")
@@ -97,7 +97,7 @@ def test_outside_of_requests_it_is_the_user_of_the_system(lines: list[dict[str, 
     assert (lines[0]["who"], lines[0]["from"]) == (f"{getpass.getuser()}@{socket.gethostname()}", socket.gethostname())
 
 
-def test_no_level_leaves_it_out(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_log_is_written_at_every_level(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     shop(project, LOGLEVEL="critical", LOG_FORMAT="json")
     with project.client() as client:
         client.get("/close", headers=BADGE)
@@ -110,7 +110,7 @@ def test_no_level_leaves_it_out(project: Project, capsys: pytest.CaptureFixture[
     assert line["extra"]["what"] == "shop.close"
 
 
-def test_whatever_it_is_given_it_does_not_raise(lines: list[dict[str, Any]]) -> None:
+def test_audit_never_raises(lines: list[dict[str, Any]]) -> None:
     class Broken:
         def __repr__(self) -> str:
             raise ValueError

@@ -20,7 +20,7 @@ from opa.access.scopes import covers, missing
         ("shop:*", "shop:*"),
     ],
 )
-def test_what_is_covered(held: str, scope: str) -> None:
+def test_a_scope_covers_itself_and_a_star_covers_all_below_it(held: str, scope: str) -> None:
     assert covers({held}, scope)
 
 
@@ -42,7 +42,7 @@ def test_what_is_covered(held: str, scope: str) -> None:
         (":*", "shop:write"),
     ],
 )
-def test_what_is_not_covered(held: str, scope: str) -> None:
+def test_a_scope_does_not_cover_others(held: str, scope: str) -> None:
     assert not covers({held}, scope)
 
 

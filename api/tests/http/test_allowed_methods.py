@@ -76,13 +76,13 @@ def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(
         assert client.request(allowed.split(", ")[0], path).status_code == 200
 
 
-def test_what_a_route_says_itself_stays(orders: Project) -> None:
+def test_the_allow_header_of_a_route_itself_stays(orders: Project) -> None:
     with orders.client() as client:
         assert client.post("/orders/closed").headers["allow"] == "GET"
         assert "allow" not in client.patch("/orders/silent").headers
 
 
-def test_what_a_mounted_application_says_stays(project: Project) -> None:
+def test_the_allow_header_of_a_mounted_application_stays(project: Project) -> None:
     project.plugin("orders.py", ORDERS)
     app = project.app()
     mounted = Starlette(routes=[Route("/inner", lambda _request: Response())])
@@ -133,7 +133,7 @@ def test_routes_of_other_paths_are_asked_once() -> None:
     assert {route.asked for route in others} == {1}
 
 
-def test_what_one_route_alone_says_is_not_asked_again() -> None:
+def test_a_single_route_is_asked_for_its_methods_once() -> None:
     route = Counted("/here", Response, methods=["PUT", "LINK"])
     message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT, LINK")]}
     answer = with_all(message, scope_of("/here", "DELETE"), [route])

@@ -65,7 +65,7 @@ def test_lifespans_of_routers_start_in_load_order_and_stop_in_reverse(project: P
     assert order == ["a starts", "b starts", "b stops", "a stops"]
 
 
-def test_what_the_lifespans_of_routers_give_is_the_state_of_requests(project: Project, order: list[str]) -> None:
+def test_values_from_the_lifespans_of_routers_are_the_state_of_requests(project: Project, order: list[str]) -> None:
     """Of two with one key the first counts, as in FastAPI."""
     project.settings(PROJECT_NAME="Mine")
     for name in "ab":

@@ -155,7 +155,7 @@ def test_a_form_with_files_may_be_larger_where_its_files_go_to_disk(client: Test
     assert client.post("/in/form", data={"text": "x" * 2000}).status_code == 413
 
 
-def test_what_a_middleware_reads_has_the_limit_of_the_settings(project: Project) -> None:
+def test_a_body_that_a_middleware_reads_has_the_limit_of_the_settings(project: Project) -> None:
     project.plugin(
         "reading.py",
         """
@@ -239,7 +239,7 @@ def test_reading_on_after_the_refusal_does_not_hide_it(project: Project) -> None
         assert answer.json() == {"detail": "the body of the request has more than 1000 bytes"}
 
 
-def test_no_limit_is_no_limit(project: Project) -> None:
+def test_a_body_limit_of_null_is_none(project: Project) -> None:
     project.plugin("routes.py", ROUTES)
     project.settings(MAX_BODY_BYTES=None, BODY_TIMEOUT="none")
     with project.client() as client:

@@ -22,7 +22,7 @@ def test_a_router_in_a_plugin_is_served(project: Project) -> None:
         assert client.get("/hello").json() == "Hello"
 
 
-def test_what_a_router_mounts_at_the_root_is_told_with_the_way_that_works(project: Project) -> None:
+def test_a_router_that_mounts_at_the_root_is_refused_with_the_way_that_works(project: Project) -> None:
     spa = "from fastapi.staticfiles import StaticFiles\nfrom opa import {name}\n\n{mount}\n"
     files = 'StaticFiles(directory="plugins", html=True)'
     mount = f'router = get_router()\nrouter.mount("/", {files})'

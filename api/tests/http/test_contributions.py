@@ -20,7 +20,7 @@ def add_to(app: Api, plugin: str) -> None:
         app.add_exception_handler(ZeroDivisionError, lambda request, error: JSONResponse(None, 418))
 
 
-def test_what_a_plugin_has_added_is_removed_with_it(project: Project) -> None:
+def test_contributions_of_a_plugin_are_removed_with_it(project: Project) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     app = project.app()
     add_to(app, "mine")
@@ -33,7 +33,7 @@ def test_what_a_plugin_has_added_is_removed_with_it(project: Project) -> None:
     assert ZeroDivisionError not in app.exception_handlers
 
 
-def test_what_another_plugin_has_added_stays(project: Project) -> None:
+def test_contributions_of_another_plugin_stay(project: Project) -> None:
     project.settings(PLUGIN_FAILURE="skip")
     app = project.app()
     add_to(app, "mine")

@@ -117,7 +117,7 @@ def test_every_answer_can_be_read_by_the_page(answering: Project, path: str, sta
         assert "access-control-allow-origin" not in client.get(path, headers={"Origin": EVIL}).headers
 
 
-def test_what_is_refused_for_its_body_or_its_host_can_be_read(answering: Project) -> None:
+def test_a_page_can_read_the_refusal_of_a_body_or_a_host(answering: Project) -> None:
     answering.settings(MAX_BODY_BYTES=100, TRUSTED_HOSTS=["testserver"])
     with answering.client() as client:
         assert is_allowed(client.post("/body", json={"a": "x" * 200}, headers={"Origin": ORIGIN}))
@@ -156,7 +156,7 @@ def test_a_cache_is_told_that_answers_depend_on_the_origin(answering: Project) -
 @pytest.mark.parametrize(
     ("vary", "expected"), [("Accept", "Accept, Origin"), ("accept, origin", "accept, origin"), ("*", "*")]
 )
-def test_what_a_route_says_of_caches_stays(project: Project, vary: str, expected: str) -> None:
+def test_the_vary_header_of_a_route_stays(project: Project, vary: str, expected: str) -> None:
     project.settings(ALLOW_ORIGINS=[ORIGIN])
     project.plugin(
         "mine.py",

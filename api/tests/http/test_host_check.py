@@ -143,7 +143,7 @@ def test_the_health_routes_answer_below_the_prefix_too_whatever_the_host(shop: P
         assert client.get("/api/v1/hello", headers={"Host": "127.0.0.1"}).status_code == 400
 
 
-def test_what_is_no_health_check_needs_a_trusted_host_at_those_paths_too(shop: Project) -> None:
+def test_other_methods_at_the_paths_of_health_checks_need_a_trusted_host(shop: Project) -> None:
     shop.plugin(
         "all.py",
         """
@@ -290,7 +290,7 @@ def test_a_page_of_an_allowed_origin_opens_a_websocket(shop: Project) -> None:
         assert not opens(client, "https://other.example")
 
 
-def test_where_every_origin_is_allowed_a_page_opens_one_without_a_users_cookies(shop: Project) -> None:
+def test_any_page_opens_a_websocket_without_cookies_where_all_origins_are_allowed(shop: Project) -> None:
     shop.settings(ALLOW_ORIGINS=["*"])
     with shop.client() as client:
         assert opens(client, "https://other.example")

@@ -31,18 +31,18 @@ def test_a_function_a_method_and_a_class_may_have_limits() -> None:
 
 
 @pytest.mark.parametrize("endpoint", [None, len, object()])
-def test_what_says_nothing_has_none(endpoint: object) -> None:
+def test_an_endpoint_without_limits_has_none(endpoint: object) -> None:
     assert limits_of(endpoint) is NOTHING_SAID
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "5", math.nan])
 @pytest.mark.parametrize("name", ["body_bytes", "body_time", "time"])
-def test_what_is_no_limit_is_refused(name: str, value: Any) -> None:
+def test_limits_refuses_a_value_that_is_no_limit(name: str, value: Any) -> None:
     with pytest.raises(OpaError, match=f"limits\\({name}="):
         limits(**{name: value})
 
 
-def test_what_is_not_said_is_as_set_and_none_is_no_limit() -> None:
+def test_a_limit_that_is_not_given_is_that_of_the_settings_and_none_is_no_limit() -> None:
     assert chosen(AS_SET, 3) == 3
     assert chosen(AS_SET, None) == math.inf
     assert chosen(None, 3) == math.inf

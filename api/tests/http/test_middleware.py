@@ -89,7 +89,7 @@ def test_the_instance_that_has_seen_the_lifespan_serves_the_requests(plugins: Pr
         assert client.get("/seen").json() == ["First"]
 
 
-def test_200_of_them_work(plugins: Project) -> None:
+def test_two_hundred_middlewares_work(plugins: Project) -> None:
     plugins.plugin("many.py", "from mw import Base\n" + "".join(f"class M{n}(Base): pass\n" for n in range(200)))
     plugins.settings(MIDDLEWARE=[f"many.M{n}" for n in range(200)])
     with plugins.client() as client:
@@ -102,7 +102,7 @@ def test_a_bad_path_stops_the_start_with_the_path_in_the_message(plugins: Projec
         plugins.prepare()
 
 
-def test_what_is_no_middleware_class_stops_the_start(plugins: Project) -> None:
+def test_a_middleware_that_is_no_class_stops_the_start(plugins: Project) -> None:
     plugins.plugin("number.py", "value = 3")
     plugins.settings(MIDDLEWARE=["number.value"])
     with pytest.raises(GroupError, match="'number.value' in the group middleware is an int"):
@@ -157,7 +157,7 @@ class Registered(Base): pass
 """
 
 
-def test_what_a_plugin_registers_comes_behind_what_the_settings_name(plugins: Project) -> None:
+def test_middleware_that_a_plugin_registers_comes_behind_that_of_the_settings(plugins: Project) -> None:
     plugins.plugin("registering.py", REGISTERED)
     plugins.settings(MIDDLEWARE=["mw.First"])
     with plugins.client() as client:
@@ -165,7 +165,7 @@ def test_what_a_plugin_registers_comes_behind_what_the_settings_name(plugins: Pr
 
 
 @pytest.mark.parametrize("breaks", ["def ready(): raise ValueError", "register('middleware')(Limit)"])
-def test_what_a_plugin_has_registered_goes_with_it_when_it_is_skipped(plugins: Project, breaks: str) -> None:
+def test_middleware_that_a_plugin_has_registered_goes_with_it_when_it_is_skipped(plugins: Project, breaks: str) -> None:
     plugins.plugin("registering.py", f"{REGISTERED}\nclass Limit:\n    def __init__(self): pass\n{breaks}")
     plugins.settings(MIDDLEWARE=["mw.First"], PLUGIN_FAILURE="skip")
     with plugins.client() as client:

@@ -185,7 +185,7 @@ def test_a_response_that_it_returns_is_the_answer(project: Project) -> None:
     assert (response.status_code, response.text) == (202, "answered")
 
 
-def test_what_it_raises_goes_to_the_exception_handlers(project: Project) -> None:
+def test_an_exception_of_a_request_processor_goes_to_the_exception_handlers(project: Project) -> None:
     with served(project, "steps.forbid") as client:
         response = client.get("/notes")
     assert (response.status_code, response.json()) == (403, {"detail": "not you"})

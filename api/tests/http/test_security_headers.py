@@ -129,7 +129,7 @@ def test_headers_that_can_be_gone_through_once_alone_arrive(
 
 
 @pytest.mark.parametrize("value", ["a\nb", "é", "a\x00"])
-def test_what_can_be_no_header_is_a_mistake_at_the_start(project: Project, value: str) -> None:
+def test_a_value_that_can_be_no_header_is_a_mistake_in_the_settings(project: Project, value: str) -> None:
     project.settings(FRAME_OPTIONS=value)
     with pytest.raises(SettingsError, match=r"FRAME_OPTIONS.*the value of a header"):
         project.app()

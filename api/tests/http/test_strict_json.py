@@ -211,7 +211,7 @@ def test_forms_of_bad_bytes_are_answered(client: TestClient) -> None:
     ids=["many errors", "a long text", "a long list", "many keys", "a long key", "deep", "many digits"],
 )
 @pytest.mark.parametrize("path", ["/integers", "/mapping"])
-def test_what_is_said_about_a_request_is_short_however_long_that_is(client: TestClient, path: str, body: bytes) -> None:
+def test_an_error_about_a_request_is_short_however_long_its_body_is(client: TestClient, path: str, body: bytes) -> None:
     answer = post(client, path, body)
     if answer.status_code == 422:
         assert len(answer.content) < 100_000
@@ -257,7 +257,7 @@ FUZZ = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadli
 
 @FUZZ
 @given(VALUES)
-def test_whatever_python_writes_is_read_alike_or_refused(value: Any) -> None:
+def test_any_json_of_python_is_read_alike_or_refused(value: Any) -> None:
     text = json.dumps(value)
     try:
         found = loads(text.encode())
@@ -273,7 +273,7 @@ def test_whatever_python_writes_is_read_alike_or_refused(value: Any) -> None:
 @example(b"\xff\xfe[\x00")
 @example(b"")
 @example(b"\x00\x00\xfe\xff")
-def test_whatever_bytes_come_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_read_as_json_or_refused(body: bytes) -> None:
     try:
         found = loads(body)
     except json.JSONDecodeError:

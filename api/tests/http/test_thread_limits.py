@@ -184,7 +184,7 @@ def test_a_request_that_hangs_on_keeps_none_of_those_that_waited_from_a_thread()
     asyncio.run(drain())
 
 
-def test_where_a_route_works_on_without_its_component_those_that_waited_get_all_threads() -> None:
+def test_requests_that_waited_get_all_threads_once_others_work_on_without_their_component() -> None:
     async def drain() -> None:
         requests = Requests()
         tasks = await requests.begin()

@@ -131,7 +131,7 @@ def test_an_application_that_was_alone_keeps_its_hooks_when_another_one_comes(pr
 
 
 @pytest.mark.parametrize("helper", ["_prices.py", "_prices/__init__.py"])
-def test_each_imports_what_lies_beside_its_own_plugins(project: Project, helper: str) -> None:
+def test_each_application_imports_the_modules_beside_its_own_plugins(project: Project, helper: str) -> None:
     for name in ("a", "b"):
         project.plugin(helper, f"OWNER = {name!r}", folder=name)
         project.plugin("rates/euro.py", f"OWNER = {name!r}", folder=name)

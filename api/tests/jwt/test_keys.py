@@ -55,7 +55,7 @@ KEY = strategies.dictionaries(
 
 @hypothesis.given(strategies.lists(KEY, max_size=3).map(lambda listed: {"keys": listed}) | JSON)
 @hypothesis.settings(max_examples=50)
-def test_whatever_is_published_is_keys_or_none(document: Any) -> None:
+def test_any_published_document_is_read_as_keys_or_refused(document: Any) -> None:
     try:
         found = published_keys(document, "an issuer")
     except ValueError:

@@ -156,7 +156,7 @@ def test_a_token_is_good_with_each_algorithm(issuer: TokenIssuer, ask: Ask, pair
         pytest.param({}, {"a": json.loads("[" * 15 + "]" * 15)}, id="nested a little"),
     ],
 )
-def test_a_token_may_have_this(issuer: TokenIssuer, ask: Ask, header: Any, claims: Any) -> None:
+def test_a_token_with_unusual_but_valid_fields_is_good(issuer: TokenIssuer, ask: Ask, header: Any, claims: Any) -> None:
     now = time.time()
     claims |= {name: now + claims[name] for name in claims.keys() & {"exp", "nbf", "iat"} if claims[name] is not None}
     assert ask(f"Bearer {issuer.token(header=header, **claims)}") is not None
@@ -184,7 +184,7 @@ def test_another_credential_is_left_to_others(ask: Ask, header: str) -> None:
     assert ask(header) is None
 
 
-def test_two_tokens_are_none(issuer: TokenIssuer, ask: Ask) -> None:
+def test_two_tokens_in_one_request_count_as_none(issuer: TokenIssuer, ask: Ask) -> None:
     assert ask(f"Bearer {issuer.token()}", f"Bearer {issuer.token()}") is None
 
 
@@ -319,7 +319,7 @@ CLAIMS = strategies.dictionaries(
 
 @hypothesis.given(fields=FIELDS, claims=CLAIMS, text=strategies.text(max_size=40))
 @hypothesis.settings(max_examples=50)
-def test_whatever_a_token_says_it_is_good_or_refused(
+def test_any_token_is_good_or_refused(
     issuer: TokenIssuer, authenticator: Any, fields: Any, claims: Any, text: str
 ) -> None:
     good = issuer.token()

@@ -35,7 +35,9 @@ def issuer() -> Iterator[TokenIssuer]:
         yield issuer
 
 
-def test_keys_rotate(issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_keys_of_an_issuer_take_the_place_of_its_old_ones(
+    issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask = asking(issuer_settings(issuer))
     before = f"Bearer {issuer.token(FIRST)}"
     assert ask(before) is not None

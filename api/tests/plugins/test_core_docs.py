@@ -72,7 +72,7 @@ def test_with_self_hosted_off_the_pages_are_those_of_fastapi(project: Project) -
         assert "https://cdn.jsdelivr.net" in client.get("/redoc").text
 
 
-def test_the_urls_can_be_set(project: Project) -> None:
+def test_the_urls_of_the_document_and_its_pages_can_be_set(project: Project) -> None:
     project.settings(DOCS_URL="/swagger", REDOC_URL="/reading", OPENAPI_URL="/api.json")
     with project.client() as client:
         for path in ("/swagger", "/reading"):
@@ -94,7 +94,7 @@ def test_each_page_can_be_turned_off(project: Project, off: str, on: str) -> Non
         assert client.get({"DOCS_URL": "/docs", "REDOC_URL": "/redoc"}[off]).status_code == 404
 
 
-def test_all_can_be_turned_off(project: Project) -> None:
+def test_the_document_and_its_pages_can_be_turned_off(project: Project) -> None:
     project.settings(DOCS_URL=None, REDOC_URL=None, OPENAPI_URL=None)
     app = project.app()
     with TestClient(app) as client:

@@ -76,7 +76,7 @@ def test_the_api_is_not_ready_after_its_components_are_disconnected(project: Pro
     assert client.get("/readyz").status_code == 503
 
 
-def test_the_urls_can_be_set(project: Project) -> None:
+def test_the_urls_of_the_health_routes_can_be_set(project: Project) -> None:
     project.settings(HEALTH_URL="/alive", READY_URL="/ready")
     with project.client() as client:
         assert client.get("/alive").status_code == 200
@@ -85,7 +85,7 @@ def test_the_urls_can_be_set(project: Project) -> None:
         assert client.get("/readyz").status_code == 404
 
 
-def test_each_can_be_turned_off(project: Project) -> None:
+def test_each_health_route_can_be_turned_off(project: Project) -> None:
     project.settings(HEALTH_URL=None, READY_URL=None)
     with project.client() as client:
         assert client.get("/healthz").status_code == 404

@@ -31,7 +31,7 @@ def test_the_default_greets_where_the_other_is_filtered_out_by_its_tag(demo: Pro
         assert client.get("/demo/greeting/Ada").json() == {"greeting": "Hi Ada"}
 
 
-def test_the_setup_has_run(demo: Project) -> None:
+def test_the_setup_of_the_demo_plugin_has_run(demo: Project) -> None:
     with demo.client() as client:
         assert 0 <= client.get("/demo/uptime").json()["seconds"] < 60
 

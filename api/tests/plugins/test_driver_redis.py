@@ -110,7 +110,7 @@ def test_a_route_has_the_client_of_the_library(counter: Project, redis_url: str)
 
 
 @pytest.mark.parametrize("name", DRIVERS)
-def test_a_route_counts(counter: Project, redis_url: str, name: str) -> None:
+def test_a_route_counts_in_redis_with_each_driver(counter: Project, redis_url: str, name: str) -> None:
     connect(counter, redis_url)
     with counter.client() as client:
         assert [client.get(f"/{name}?key=counts-{name}").json() for _ in range(3)] == [1, 2, 3]

@@ -259,7 +259,7 @@ def test_root_does_not_run_the_options_of_another_user_that_happen_to_be_there(p
     assert not (project.folder / "ran").exists()
 
 
-def test_where_it_is_not_installed_one_line_says_what_installs_it(
+def test_mode_flower_without_flower_says_in_one_line_what_installs_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "flower", None)

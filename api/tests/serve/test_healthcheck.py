@@ -77,7 +77,7 @@ def test_flower_is_asked_where_flower_answers() -> None:
 
 
 @pytest.mark.parametrize("mode", ["worker", "beat"])
-def test_what_cannot_be_asked_is_healthy_while_its_last_sign_of_life_is_recent(tmp_path: Path, mode: str) -> None:
+def test_a_worker_or_beat_is_healthy_while_its_last_sign_of_life_is_recent(tmp_path: Path, mode: str) -> None:
     file = tmp_path / "health.json"
     file.write_text(json.dumps({"mode": mode, "until": time.time() + 60}))
     assert check(HEALTH_FILE=str(file)).returncode == 0

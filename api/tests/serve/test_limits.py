@@ -255,7 +255,7 @@ def test_many_headers_are_refused_before_they_end(server: Opa, is_trailer: bool)
         assert client.is_closed()
 
 
-def test_what_is_sent_before_a_request_counts_too(server: Opa) -> None:
+def test_empty_lines_before_a_request_are_limited(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(b"\r\n" * 40_000)
         assert client.status() == 431
@@ -330,7 +330,7 @@ def test_slow_headers_of_a_later_request_are_told_so_too(server: Opa) -> None:
         assert client.status() == 408
 
 
-def test_what_is_not_http_is_told_so(server: Opa) -> None:
+def test_bytes_that_are_not_http_are_answered_400(server: Opa) -> None:
     with Raw(server.port) as client:
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         status, _, body = client.answer()
@@ -457,7 +457,7 @@ def test_trailers_do_not_become_headers(server: Opa) -> None:
 
 
 @pytest.mark.parametrize("what", [b"1;", b"0\r\nX: "], ids=["extensions of chunks", "trailers"])
-def test_what_stands_between_the_bytes_of_a_body_is_limited(server: Opa, what: bytes) -> None:
+def test_extensions_of_chunks_and_trailers_are_limited(server: Opa, what: bytes) -> None:
     before = resident(server)
     with Raw(server.port) as client:
         client.send(get("/stream", "Transfer-Encoding: chunked", method="POST"), chunk(b"a"), what)
@@ -699,7 +699,7 @@ def test_a_stop_is_orderly_with_a_websocket_and_a_handshake_that_failed(opa: Opa
 # The log.
 
 
-def test_what_an_attack_writes_into_the_log_is_a_few_lines(opa: Opa) -> None:
+def test_an_attack_makes_a_few_lines_of_the_log(opa: Opa) -> None:
     start(opa)
     for _ in range(50):
         with Raw(opa.port) as client:

@@ -43,7 +43,7 @@ def test_the_command_tells_all_that_lets_strangers_in_a_line_of_json_each(opa: O
     assert "deploy.debug to CHECK_SILENCED with a reason" in lines[0]["extra"]["hint"]
 
 
-def test_what_a_setting_accepts_keeps_no_process_from_starting(opa: Opa) -> None:
+def test_an_open_door_that_check_silenced_accepts_keeps_no_process_from_starting(opa: Opa) -> None:
     opa.hello()
     opa.start(ENV="production", OPA_DEBUG="true", OPA_CHECK_SILENCED='{"deploy.debug": "nobody else reaches it"}')
 

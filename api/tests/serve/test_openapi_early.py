@@ -136,7 +136,7 @@ def test_an_early_request_for_the_document_waits_and_others_do_not(opa: Opa) -> 
     assert opa.stop() == 0
 
 
-def test_when_the_process_that_builds_is_killed_a_worker_builds(opa: Opa) -> None:
+def test_a_worker_builds_the_document_when_the_process_that_builds_it_is_killed(opa: Opa) -> None:
     opa.plugin("many.py", MANY)
     held = hold(opa)
     opa.start(WEB_CONCURRENCY="1")
@@ -189,7 +189,7 @@ def test_no_process_stays_when_it_is_stopped_while_it_builds(opa: Opa, number: i
     wait_until(lambda: not is_running(builder))
 
 
-def test_what_a_setup_changes_in_the_workers_is_in_it(opa: Opa) -> None:
+def test_a_change_by_a_setup_in_the_workers_is_in_the_document(opa: Opa) -> None:
     opa.plugin("many.py", MANY)
     change = "next(route for route in app.routes if getattr(route, 'path', '') == '/slow').summary = 'Changed'"
     opa.plugin("late.py", SETUP.format(change))

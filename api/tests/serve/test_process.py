@@ -5,7 +5,7 @@ import pytest
 from tests.serve.process import wait_until
 
 
-def test_what_a_wait_shows_is_read_when_it_has_failed() -> None:
+def test_wait_until_reads_its_explanation_after_it_has_failed() -> None:
     log: list[str] = []
     with pytest.raises(AssertionError, match="begun, ended"):
         wait_until(lambda: log.extend(("begun", "ended")), seconds=-1, what=lambda: ", ".join(log))

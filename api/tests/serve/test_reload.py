@@ -323,7 +323,7 @@ def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothin
     assert child.starts == 1
 
 
-def test_what_was_installed_while_it_failed_counts_as_well_and_once() -> None:
+def test_packages_that_were_installed_while_it_failed_start_it_again_once() -> None:
     child, packages = FakeProcess(), 1
     lives = Lives(child, Flag(), lambda: 0.0, lambda: packages)
     packages = 2
@@ -379,7 +379,7 @@ def test_nested_folders_are_watched_once(tmp_path: Path) -> None:
     assert others == [tmp_path, Path("/there/is/none")]
 
 
-def test_where_the_default_path_is_not_there_the_folder_plugins_is_watched(
+def test_the_folder_plugins_is_watched_in_place_of_a_default_path_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -115,7 +115,7 @@ def test_a_client_that_reads_a_few_bytes_now_and_then_does_not_hold_its_answer(
 
 
 @pytest.mark.parametrize("family", ["tcp", "unix"])
-def test_what_was_read_is_counted_by_the_kernel_where_it_does(family: str) -> None:
+def test_bytes_that_a_client_has_read_are_counted_on_tcp(family: str) -> None:
     async def attempt() -> None:
         ends = socket.socketpair() if family == "unix" else connected()
         writer: Any

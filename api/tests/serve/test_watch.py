@@ -128,7 +128,7 @@ def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:
     assert names == {"a.py"}
 
 
-def test_stop_ends_the_wait(tmp_path: Path) -> None:
+def test_a_stop_ends_the_wait_for_a_change(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     assert wait_for_change([Watched(tmp_path, in_plugin_path)], {}, polling=True, stop=stop) == []
@@ -151,7 +151,7 @@ def test_python_files_and_metadata_count_in_a_plugin_path(tmp_path: Path) -> Non
     assert counted(tmp_path, in_plugin_path, *plugins, *written, *environment) == set(plugins)
 
 
-def test_what_is_read_as_settings_counts_in_the_settings_folder(tmp_path: Path) -> None:
+def test_only_files_that_are_read_as_settings_count_in_the_settings_folder(tmp_path: Path) -> None:
     settings = ["a.yaml", "a.yml", "a.json", "a.toml", "a.ini", "a.py", "A.YAML", "parts/base.py"]
     others = [".a.yaml", "a.txt", "secrets/key", "deep/a.yaml", "a.yaml.swp", "a.yaml~", "cache.db"]
 

@@ -228,7 +228,7 @@ def test_a_text_that_is_not_utf_8_closes_the_websocket_and_is_no_error(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_what_comes_before_a_websocket_is_accepted_waits_for_it(project: Project) -> None:
+def test_a_frame_before_a_websocket_is_accepted_waits_for_it(project: Project) -> None:
     async def send() -> None:
         app = Application()
         async with served(project.config(), app) as server:
@@ -243,7 +243,7 @@ def test_what_comes_before_a_websocket_is_accepted_waits_for_it(project: Project
     uvloop.run(send())
 
 
-def test_what_a_route_has_left_does_not_delay_the_end_of_its_websocket(project: Project) -> None:
+def test_messages_that_a_route_has_not_received_do_not_delay_the_end_of_its_websocket(project: Project) -> None:
     project.settings(WEBSOCKET_MAX_QUEUE=1)
 
     async def send() -> bytes:

@@ -234,7 +234,7 @@ def test_the_kinds_of_actors_and_of_their_authenticators_are_the_same(project: P
     assert kinds == {"key", "jwt", "session"}
 
 
-def test_what_nobody_can_guess_counts_where_it_is_wrong_alone(shop: Project) -> None:
+def test_right_credentials_at_the_same_time_hold_up_nobody(shop: Project) -> None:
     """Many who are right at the same time hold up nobody."""
 
     async def at_once(app: Any) -> list[int]:

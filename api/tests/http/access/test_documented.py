@@ -55,7 +55,7 @@ def document(project: Project, **settings: Any) -> tuple[dict[str, Any], dict[st
     return security, found.get("components", {}).get("securitySchemes", {})
 
 
-def test_what_the_code_requires_is_in_the_document(routed: Project) -> None:
+def test_scopes_that_the_code_requires_are_in_the_document(routed: Project) -> None:
     routed.plugin("badges.py", BADGES)
     security, schemes = document(routed)
     assert security == {
@@ -68,7 +68,7 @@ def test_what_the_code_requires_is_in_the_document(routed: Project) -> None:
     assert schemes == {"badge": {"type": "apiKey", "in": "header", "name": "X-Badge"}}
 
 
-def test_what_the_settings_require_is_in_the_document(routed: Project) -> None:
+def test_scopes_that_the_settings_require_are_in_the_document(routed: Project) -> None:
     routed.plugin("badges.py", BADGES)
     security, schemes = document(routed, ACCESS={"shop": ["shop:use"], "/other": "signed-in", "/open": "open"})
     assert security == {
@@ -180,7 +180,9 @@ def test_an_answer_that_there_cannot_be_is_not_in_the_document(project: Project)
         ),
     ],
 )
-def test_what_needs_a_store_may_be_unavailable(project: Project, settings: dict[str, Any], expected: bool) -> None:
+def test_a_503_is_documented_where_an_authenticator_needs_a_store(
+    project: Project, settings: dict[str, Any], expected: bool
+) -> None:
     assert ("503" in responses(project, **settings)[0]["/closed"]) is expected
 
 

@@ -134,7 +134,7 @@ def shop(routed: Project) -> Client:
     return start
 
 
-def test_what_the_setting_names_by_plugin_is_closed_wherever_the_plugin_has_put_it(shop: Client) -> None:
+def test_a_rule_for_a_plugin_closes_its_routes_wherever_it_has_put_them(shop: Client) -> None:
     with shop(shop="shop:use") as client:
         for path in SECRETS:
             assert client.get(path, headers=RIGHT).text.strip('"') == "secret", path
@@ -248,7 +248,7 @@ LATE = """
 """
 
 
-def test_what_a_plugin_adds_while_it_starts_is_its_own(shop: Client, routed: Project) -> None:
+def test_a_rule_for_a_plugin_closes_the_routes_that_it_adds_while_it_starts(shop: Client, routed: Project) -> None:
     routed.plugin("late.py", LATE)
     with shop(late="late:use") as client:
         for path in ("/by-lifespan/orders", "/by-ready/orders", "/by-group/orders"):

@@ -158,7 +158,7 @@ def told(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
 
 
 @pytest.mark.parametrize(("kind", "thing", "way"), CELLS)
-def test_what_each_credential_gets(
+def test_a_credential_gets_its_answer_of_each_thing_in_each_way_to_close_it(
     served: tuple[Opa, dict[str, dict[str, Credential]]], kind: str, thing: str, way: str
 ) -> None:
     opa, credentials = served

@@ -117,7 +117,7 @@ def test_without_an_authenticator_nobody_passes(project: Project) -> None:
 
 
 @pytest.mark.parametrize("scope", ["", "two words", 'a"b', "back\\slash", "größe", "a\n", None, {"a"}])
-def test_what_can_be_no_scope_is_refused_where_it_stands(scope: Any) -> None:
+def test_requires_refuses_a_text_that_is_no_scope(scope: Any) -> None:
     with pytest.raises(OpaError, match="names no scope"):
         Requires(scope)
 
@@ -220,7 +220,7 @@ def test_several_that_ask_at_once_wait_for_one_answer() -> None:
     assert calls == [1]
 
 
-def test_who_asks_after_one_that_was_cancelled_gets_an_answer() -> None:
+def test_a_caller_gets_an_answer_after_another_one_was_cancelled() -> None:
     """As where an authenticator hangs until its request is ended."""
 
     async def main() -> None:

@@ -106,7 +106,7 @@ def test_only_as_much_of_a_long_path_is_looked_at_as_a_rule_can_have() -> None:
     assert looked_at == [slice(3), slice(1)]
 
 
-def test_the_root_is_every_path() -> None:
+def test_a_rule_for_the_root_holds_for_every_path() -> None:
     rules = {"/": "admin", "/public": "open"}
     assert [rule_for(path, (), rules) for path in ("/", "", "/x/y", "/public/y")] == [
         *[Rule(False, ("admin",))] * 3,
@@ -151,7 +151,7 @@ def test_a_plugin_that_is_not_there_stops_the_start(project: Project) -> None:
         ("closed", "should be a mapping"),
     ],
 )
-def test_what_would_not_do_what_it_says_is_a_mistake_of_the_settings(
+def test_a_rule_of_access_that_would_have_no_effect_is_a_mistake_in_the_settings(
     project: Project, access: Any, problem: str
 ) -> None:
     project.settings(ACCESS=access)

@@ -20,7 +20,7 @@ async def imported():
 """
 
 
-def test_where_nothing_requires_an_actor_nothing_that_finds_one_is_imported(tmp_path: Path) -> None:
+def test_a_project_that_requires_no_actor_imports_nothing_that_finds_one(tmp_path: Path) -> None:
     with opa_in(tmp_path / "project") as opa:
         opa.plugin("imported.py", PLUGIN)
         opa.start()

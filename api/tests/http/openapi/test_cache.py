@@ -294,7 +294,7 @@ def load() -> None:
 """
 
 
-def test_what_could_not_be_built_is_tried_again_after_a_pause(
+def test_a_document_that_could_not_be_built_is_tried_again_after_a_pause(
     project: Project, builds: Builds, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.plugin("fails.py", FAILS_AT_FIRST)
@@ -324,7 +324,7 @@ class Early:
 DOCUMENT = Document(b"{}", b"", 'W/"early"', [], None)
 
 
-def test_what_was_built_early_is_taken(app: Api, builds: Builds) -> None:
+def test_a_document_that_was_built_early_is_served(app: Api, builds: Builds) -> None:
     app.document.early = Early(app, DOCUMENT)
     with TestClient(app) as client:
         assert [client.get("/openapi.json").headers["etag"] for _ in range(2)] == ['W/"early"'] * 2
@@ -333,14 +333,14 @@ def test_what_was_built_early_is_taken(app: Api, builds: Builds) -> None:
     assert len(builds.threads) == 1
 
 
-def test_what_was_built_early_of_other_routes_is_not_taken(app: Api) -> None:
+def test_a_document_that_was_built_early_of_other_routes_is_not_served(app: Api) -> None:
     app.document.early = Early(app, DOCUMENT)
     a_route(app)
     with TestClient(app) as client:
         assert "/new" in paths_of(client)
 
 
-def test_what_could_not_be_built_early_is_tried_in_this_process(app: Api) -> None:
+def test_a_document_that_could_not_be_built_early_is_built_in_this_process(app: Api) -> None:
     app.document.early = Early(app, None)
     with TestClient(app) as client:
         assert paths_of(client) == ["/hello"]

@@ -28,7 +28,7 @@ def test_the_text_is_that_of_a_json_response(schema: dict[str, Any]) -> None:
     assert gzip.decompress(document.compressed) == document.body
 
 
-def test_what_is_bytes_is_json_already() -> None:
+def test_bytes_in_a_document_are_json_already() -> None:
     assert encode({"paths": {"/a": b'{"get":{}}'}, "tags": b"[]"}).body == b'{"paths":{"/a":{"get":{}}},"tags":[]}'
 
 

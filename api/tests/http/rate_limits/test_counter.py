@@ -64,7 +64,7 @@ def test_while_redis_is_gone_it_is_as_the_setting_says(
 
 
 @pytest.mark.parametrize("setting", WITHOUT)
-def test_where_there_is_no_redis_it_is_the_same(project: Project, setting: str) -> None:
+def test_a_project_without_a_component_of_redis_is_limited_as_the_setting_says(project: Project, setting: str) -> None:
     project.plugin("shop.py", SHOP)
     project.settings(RATE_LIMITS_WITHOUT_REDIS=setting)
     with project.client() as client:

@@ -121,7 +121,7 @@ def statuses(client: TestClient, *paths: str, **options: Any) -> list[int]:
     return [client.get(path, **options).status_code for path in paths]
 
 
-def test_what_is_more_than_the_limit_is_answered_429(client: TestClient) -> None:
+def test_requests_beyond_the_limit_are_answered_429(client: TestClient) -> None:
     assert statuses(client, "/two", "/two") == [200, 200]
     refused = client.get("/two")
     assert refused.status_code == 429
@@ -263,7 +263,7 @@ def test_a_limit_that_is_none_is_refused_with_its_place(project: Project, limit:
         project.app()
 
 
-def test_by_what_is_none_is_refused() -> None:
+def test_a_rate_limit_by_something_unknown_is_refused() -> None:
     by: Any = "user"
     with pytest.raises(OpaError, match="has by='user'.*test_rate_limit.*Name actor, address, plugin, route"):
         RateLimit("1/minute", by=by)

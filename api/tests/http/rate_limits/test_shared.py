@@ -84,7 +84,7 @@ def test_a_clock_that_goes_back_keeps_nobody_out_for_long(redis_url: str, monkey
     assert run(redis_url, use) == [True, False, True]
 
 
-def test_who_comes_at_once_shares_round_trips(redis_url: str) -> None:
+def test_requests_at_the_same_time_share_round_trips(redis_url: str) -> None:
     async def use(client: Any) -> tuple[int, int]:
         counts, wanted, trips = SharedCounts(client), demands("100/minute"), 0
         script = counts._script
@@ -101,7 +101,7 @@ def test_who_comes_at_once_shares_round_trips(redis_url: str) -> None:
     assert run(redis_url, use) == (4, 100)  # the first one is alone, and the others wait for it
 
 
-def test_who_is_cancelled_keeps_no_other_from_its_answer(redis_url: str) -> None:
+def test_a_cancelled_request_keeps_no_other_from_its_count(redis_url: str) -> None:
     async def use(client: Any) -> bool:
         counts, wanted = SharedCounts(client), demands("100/minute")
         first, second = (asyncio.ensure_future(counts.take(wanted)) for _ in range(2))
@@ -123,7 +123,7 @@ def test_an_error_of_redis_reaches_each_who_waits_and_the_next_is_counted(redis_
     assert run(redis_url, use) == [redis.exceptions.ResponseError, redis.exceptions.ResponseError, True]
 
 
-def test_what_is_no_longer_needed_expires(redis_url: str) -> None:
+def test_counts_in_redis_expire_after_their_window(redis_url: str) -> None:
     async def use(client: Any) -> tuple[int, int, int]:
         counts, wanted = SharedCounts(client), demands("5/2 seconds")
         for _ in range(9):

@@ -68,7 +68,7 @@ def test_of_several_limits_a_refused_request_counts_for_none() -> None:
     assert [state.remaining for state in outcome.states] == [0, 10]
 
 
-def test_what_is_left_and_until_when_is_told() -> None:
+def test_a_count_tells_how_many_are_left_and_until_when() -> None:
     counts = LocalCounts()
     first = counts.take([Demand(b"anna", Rate(2, 60))], 1000).states[0]
     assert (first.remaining, round(first.seconds)) == (1, 60)
@@ -94,7 +94,7 @@ def test_memory_is_bounded_whatever_the_number_of_addresses() -> None:
     assert len(counts._windows) <= 3_000 / ENTRIES_OF_CALLER
 
 
-def test_who_has_not_been_here_for_the_longest_time_is_forgotten_first() -> None:
+def test_the_key_that_was_not_used_for_the_longest_time_is_forgotten_first() -> None:
     counts = LocalCounts(max_entries=10_000)
     assert passes(counts, 1000, Rate(1, 3600), b"first")
     assert passes(counts, 1000, Rate(1, 3600), b"often")
@@ -104,7 +104,7 @@ def test_who_has_not_been_here_for_the_longest_time_is_forgotten_first() -> None
     assert passes(counts, 1002, Rate(1, 3600), b"first")
 
 
-def test_who_does_not_come_again_is_forgotten_when_the_window_is_over() -> None:
+def test_a_key_that_is_not_used_again_is_forgotten_after_its_window() -> None:
     counts = LocalCounts()
     for number in range(1000):
         passes(counts, 1000, key=b"%d" % number)

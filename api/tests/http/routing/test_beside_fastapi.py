@@ -394,7 +394,7 @@ def included(draw: st.DrawFn) -> Included:
 
 @same_each_time(30)
 @given(data=st.data())
-def test_what_included_routers_get_later_is_followed(data: st.DataObject) -> None:
+def test_routes_that_included_routers_get_later_are_served(data: st.DataObject) -> None:
     both_apps = data.draw(included())
     # Of other kinds FastAPI does not see that an included router has got them once it has looked.
     later = leaves().filter(lambda entry: entry.kind in {"api", "api socket"})
@@ -407,7 +407,7 @@ def test_what_included_routers_get_later_is_followed(data: st.DataObject) -> Non
 
 @same_each_time(30)
 @given(data=st.data())
-def test_what_becomes_of_included_routers_before_the_first_request_is_followed(data: st.DataObject) -> None:
+def test_changes_of_included_routers_before_the_first_request_count(data: st.DataObject) -> None:
     both_apps = data.draw(included())
     added = data.draw(st.lists(st.one_of(leaves(), nested("include", 3)), min_size=1, max_size=3))
     for number, entry in enumerate(added):

@@ -246,7 +246,7 @@ def test_a_route_is_analysed_once() -> None:
     assert all(route.dependant is its.dependant for route, its in zip(routes, router.routes, strict=True))  # type: ignore[attr-defined]
 
 
-def test_what_a_plugin_changes_in_its_routes_before_they_are_included_counts() -> None:
+def test_changes_of_routes_before_they_are_included_count() -> None:
     async def another() -> int:
         return 5
 
@@ -317,7 +317,7 @@ def test_a_route_that_was_made_before_its_router_has_the_defaults_of_that() -> N
         assert answers[0] == answers[1]
 
 
-def test_what_another_router_with_the_same_route_gets_does_not_come_in_its_place() -> None:
+def test_a_route_of_another_router_with_the_same_routes_does_not_come_before_its_turn() -> None:
     first, between = APIRouter(), APIRouter()
     first.add_route("/plain", lambda _: PlainTextResponse("plain"))
     second = APIRouter(routes=first.routes)
@@ -534,7 +534,7 @@ def test_a_router_that_finds_its_routes_by_itself_is_asked() -> None:
         assert client.get("/hello", headers={"x-hide": "yes"}).status_code == 404
 
 
-def test_what_cannot_be_included_is_said_at_once_and_hurts_no_other_route() -> None:
+def test_a_router_that_cannot_be_included_is_told_at_once_and_hurts_no_other_route() -> None:
     router = APIRouter()
     router.add_api_route("/{x}", number)
     app = app_with(hello_router())

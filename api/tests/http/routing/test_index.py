@@ -68,7 +68,7 @@ def test_two_paths_find_what_each_finds_once() -> None:
     assert index.candidates("/a", "/a\n") == [1, 2, 3]
 
 
-def test_what_is_added_later_is_found_too() -> None:
+def test_a_path_that_is_added_to_the_index_later_is_found_too() -> None:
     index = index_of(Shape(("a",)))
     assert index.candidates("/a") == [0]
     index.add(Shape(("a",)), 1)

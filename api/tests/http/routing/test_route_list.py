@@ -19,7 +19,7 @@ def routes(*paths: str) -> RouteList:
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))
-def test_each_change_is_seen(name: str) -> None:
+def test_each_change_of_a_list_of_routes_is_seen(name: str) -> None:
     router = Router()
     router.routes = changing = routes("/c", "/a", "/b")
     alarm = Alarm()
@@ -35,7 +35,7 @@ def test_each_change_is_seen(name: str) -> None:
     assert (changing.version is version) == (name in GROWING)
 
 
-def test_reading_is_no_change() -> None:
+def test_reading_a_list_of_routes_is_no_change_of_it() -> None:
     reading = routes("/a", "/b")
     state = reading.state
     assert len([*reading, *reading[:1], reading[0]]) == 4
@@ -62,7 +62,7 @@ def test_unreferenced_alarms_are_removed() -> None:
     assert len(changing._alarms) == 1
 
 
-def test_a_copy_is_another_list() -> None:
+def test_a_copy_of_a_list_of_routes_is_another_list() -> None:
     first = routes("/a")
     second = copy.copy(first)
     assert second == first

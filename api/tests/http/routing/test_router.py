@@ -289,7 +289,7 @@ def test_a_route_is_found_by_a_name_that_it_got_later() -> None:
         ours.url_path_for("first")
 
 
-def test_what_is_added_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_reads_only_the_routes_that_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that serves shares the memory of the routes with others, until it looks at them."""
     read = Counted(monkeypatch, indexed_router, "shape_of")
     _, ours = both_with_paths(*(f"/p{number}" for number in range(100)))

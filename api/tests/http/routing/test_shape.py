@@ -36,7 +36,7 @@ async def endpoint() -> None: ...
         ("/{x:path}", ANY),
     ],
 )
-def test_the_shape_of_a_path(path: str, shape: Shape) -> None:
+def test_a_path_has_a_shape_of_its_fixed_and_variable_segments(path: str, shape: Shape) -> None:
     plain: list[Route | WebSocketRoute] = [Route(path, APP), WebSocketRoute(path, APP)]
     routes = [*plain, APIRoute(path, endpoint), APIWebSocketRoute(path, endpoint)]
     assert [shape_of(route) for route in routes] == [shape] * 4

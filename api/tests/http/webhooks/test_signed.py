@@ -104,7 +104,7 @@ def test_the_published_example_of_each_scheme_is_taken(example: Example, clock: 
 
 @PUBLISHED
 @pytest.mark.parametrize("change", ["body", "longer", "empty", "secret", "upper"])
-def test_what_was_changed_by_a_byte_is_refused(example: Example, change: str, clock: Any) -> None:
+def test_a_webhook_that_differs_by_a_byte_is_refused(example: Example, change: str, clock: Any) -> None:
     scheme, secret, body, headers, sent = example
     clock(sent or time.time())
     if change == "body":
@@ -147,7 +147,7 @@ def test_a_request_that_was_recorded_is_worth_nothing_later(example: Example, la
 
 @pytest.mark.parametrize("sent", ["", "now", "1e9", "-5", "1" * 5000, "٣٣", "1614265330.5", "nan"])
 @pytest.mark.parametrize("example", [SLACK, STANDARD], ids=lambda example: example[0])
-def test_what_is_no_time_is_refused(example: Example, sent: str) -> None:
+def test_a_webhook_with_a_timestamp_that_is_no_time_is_refused(example: Example, sent: str) -> None:
     scheme, secret, body, headers, _ = example
     name = next(name for name in headers if "timestamp" in name.lower())
     changed = in_bytes({**headers, name: sent})
@@ -236,7 +236,7 @@ async def ask_for_it() -> str:
 
 
 @pytest.mark.parametrize("secret", [None, 5, b"s", {"s": "t"}, [b"s"], [None], "\ud800", ask_for_it])
-def test_what_can_be_no_secret_is_refused_where_it_stands(secret: Any) -> None:
+def test_signed_refuses_a_value_that_can_be_no_secret(secret: Any) -> None:
     with pytest.raises(OpaError, match=r"the secret of Signed\('github'\) (is|has)"):
         Signed("github", secret=secret)
 

@@ -258,7 +258,7 @@ def test_the_openapi_document_says_that_a_key_is_needed(shop: Project) -> None:
     assert "security" not in document["paths"]["/open"]["get"]
 
 
-def test_what_looks_up_keys_is_imported_with_the_first_of_them(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lookup_of_keys_is_imported_with_the_first_key(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     token = keys("create", "bot", "--scope", "shop:read", "--expires", "1d")
     parts = [f"opa.plugins.access_keys.{name}" for name in ("check", "making", "records", "store", "tokens")]
     for part in parts:

@@ -22,7 +22,7 @@ def test_nothing_that_is_kept_has_the_secret() -> None:
     assert record.end_of(hash_of(token)) == (NOW + DAY).timestamp()
 
 
-def test_what_is_kept_is_read_again() -> None:
+def test_a_key_is_read_as_it_was_kept() -> None:
     record, _ = new_key("bot", ["shop:read"], None, NOW)
     record, _ = rotated(record, None, DAY, NOW)
 

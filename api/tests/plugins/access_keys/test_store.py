@@ -123,7 +123,7 @@ def test_a_change_is_made_again_when_another_process_was_quicker(redis_url: str)
     asyncio.run(run())
 
 
-def test_what_a_change_refuses_is_not_written(redis_url: str) -> None:
+def test_a_key_that_a_change_refuses_is_not_written(redis_url: str) -> None:
     def refuse(_: Mapping[str, KeyRecord]) -> KeyRecord:
         raise OpaError("no")
 
@@ -136,7 +136,7 @@ def test_what_a_change_refuses_is_not_written(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_what_is_no_key_counts_as_none(redis_url: str) -> None:
+def test_a_value_in_redis_that_is_no_key_counts_as_none(redis_url: str) -> None:
     """Others may write to the same redis."""
     bad = ["", "{", "[]", "null", "{}", '{"NAME": "x"}', '{"NAME": "x", "ID": "b", "SCOPES": 5}', b"\xff\x00"]
 

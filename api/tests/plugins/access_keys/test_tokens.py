@@ -40,7 +40,7 @@ def test_a_letter_that_is_wrong_is_noticed(position: int, letter: str) -> None:
 
 
 @given(st.text() | st.text(alphabet=LETTERS, min_size=55, max_size=70).map(lambda text: PREFIX + text))
-def test_whatever_else_is_sent_is_no_key(text: str) -> None:
+def test_any_other_text_is_no_key(text: str) -> None:
     assert id_in(text) is None
 
 

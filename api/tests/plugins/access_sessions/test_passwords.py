@@ -24,12 +24,12 @@ from opa.settings.users import password_hash
 from tests.plugins.access_sessions.people import HASH, PASSWORD
 
 
-def test_what_nobody_can_type_is_no_password() -> None:
+def test_a_text_that_is_not_utf_8_is_no_password() -> None:
     with pytest.raises(ValueError, match="text in UTF-8"):
         hash_of("correct horse b\udce4ttery")
 
 
-def test_what_is_hashed_is_right_and_may_stand_in_the_settings() -> None:
+def test_a_hash_from_the_settings_fits_its_password() -> None:
     hashed = hash_of("Grüße und Küsse")
     check = PasswordCheck({"ada": password_hash(hashed)})
 
@@ -150,7 +150,7 @@ def test_requests_come_before_passwords(monkeypatch: pytest.MonkeyPatch) -> None
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
-def test_where_no_thread_can_be_started_no_place_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_takes_no_place_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a container may have no more of them: it would be too many for ever."""
     check = PasswordCheck({"ada": HASH})
 

@@ -31,12 +31,12 @@ def test_a_path_of_this_host_is_one(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", FOREIGN)
-def test_what_may_lead_to_another_host_is_none(path: str) -> None:
+def test_a_path_that_may_lead_to_another_host_is_refused(path: str) -> None:
     assert own_path(path) is None
 
 
 @given(st.text(alphabet="/\\%25fFcC.:?#@aé \t\n", max_size=20))
-def test_whatever_is_sent_leads_nowhere_else(text: str) -> None:
+def test_no_text_leads_to_another_host(text: str) -> None:
     from urllib.parse import urljoin, urlsplit
 
     if (path := own_path(text)) is not None:

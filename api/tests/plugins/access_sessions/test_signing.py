@@ -65,7 +65,7 @@ def test_the_actor_is_the_user_with_the_scopes_of_the_settings(shop: Project) ->
             assert socket.receive_text() == "user:ada"
 
 
-def test_who_lacks_the_scope_is_told_which(shop: Project) -> None:
+def test_a_person_without_the_scope_is_told_which_is_missing(shop: Project) -> None:
     with browser(shop) as client:
         sign_in(client, "ben")
         answer = client.get("/orders")
@@ -96,7 +96,7 @@ def test_the_page_runs_no_script_is_kept_by_nobody_and_can_be_read_aloud(shop: P
         assert f'<label for="{field}">' in page.text
 
 
-def test_what_was_sent_stands_in_the_page_as_text_alone(shop: Project) -> None:
+def test_values_that_were_sent_stand_in_the_page_as_text(shop: Project) -> None:
     evil = '"><script>alert(1)</script>'
     with browser(shop) as client:
         pages = [client.get("/sign-in", params={"next": f"/{evil}"}), sign_in(client, evil, next=f"/{evil}")]
@@ -247,7 +247,7 @@ OWN: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_what_does_not_come_from_a_page_of_ours_changes_nothing(shop: Project, headers: dict[str, str]) -> None:
+def test_a_request_from_a_foreign_page_changes_nothing(shop: Project, headers: dict[str, str]) -> None:
     with browser(shop) as client:
         sign_in(client)
         for method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -265,13 +265,13 @@ def test_what_does_not_come_from_a_page_of_ours_changes_nothing(shop: Project, h
 
 
 @pytest.mark.parametrize("headers", OWN, ids=str)
-def test_what_comes_from_a_page_of_ours_passes(shop: Project, headers: dict[str, str]) -> None:
+def test_a_request_from_an_own_page_passes(shop: Project, headers: dict[str, str]) -> None:
     with browser(shop) as client:
         assert sign_in(client, headers=headers).status_code == 303
         assert client.post("/orders", headers=headers).status_code == 200
 
 
-def test_two_origins_are_none(shop: Project) -> None:
+def test_a_request_with_two_origins_is_refused(shop: Project) -> None:
     with browser(shop) as client:
         sign_in(client)
         for name, values in (("Origin", (HOST, HOST)), ("Sec-Fetch-Site", ("same-origin", "cross-site"))):
@@ -339,7 +339,7 @@ def test_the_pages_are_open_whatever_access_says_and_nothing_below_them(shop: Pr
         assert client.get("/orders").status_code == 401
 
 
-def test_who_is_changed_or_taken_out_in_the_settings_has_no_session_any_more(shop: Project) -> None:
+def test_sessions_end_when_their_user_is_changed_or_taken_out_in_the_settings(shop: Project) -> None:
     with browser(shop) as client:
         ada, ben = (cookie_of(sign_in_anew(client, user=user)) for user in ("ada", "ben"))
     other = PasswordHasher(time_cost=1, memory_cost=7168, parallelism=1).hash("another password")
@@ -390,13 +390,13 @@ def test_too_many_at_once_are_turned_away(shop: Project, monkeypatch: pytest.Mon
         lambda client: client.post("/sign-in", content="user=ä".encode(), headers=OURS | FORM),
     ],
 )
-def test_what_the_form_does_not_send_is_refused(shop: Project, request_of: Callable[[TestClient], Any]) -> None:
+def test_a_body_that_the_form_does_not_send_is_refused(shop: Project, request_of: Callable[[TestClient], Any]) -> None:
     with browser(shop) as client:
         assert request_of(client).status_code == 400
         assert not client.cookies
 
 
-def test_redis_gone_closes(project: Project, start_redis: Callable[[], Server]) -> None:
+def test_a_session_is_not_believed_while_redis_is_gone(project: Project, start_redis: Callable[[], Server]) -> None:
     """A session is not believed, and nobody signs in or out; what needs nobody goes on."""
     redis = start_redis()
     use_sessions(project, redis.url)
@@ -423,7 +423,7 @@ def test_without_redis_the_start_says_so(project: Project) -> None:
         project.app()
 
 
-def test_where_the_host_of_redis_is_not_found_the_start_says_so(project: Project) -> None:
+def test_a_start_with_users_and_without_the_host_of_redis_is_refused(project: Project) -> None:
     project.component("AIOREDIS", "redis-aioredis", load="auto", URL="redis://nowhere.invalid")
     forget_sessions()
     project.settings(USERS=USERS)

@@ -46,7 +46,7 @@ def test_a_session_is_found_by_its_id_until_it_ends(redis_url: str, opts: dict[s
     asyncio.run(run())
 
 
-def test_redis_has_no_id(redis_url: str) -> None:
+def test_redis_does_not_keep_the_id_of_a_session(redis_url: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("ada", "v1", NOW)
@@ -106,7 +106,7 @@ def test_a_user_who_is_named_like_the_count_of_everyone_is_another(redis_url: st
     asyncio.run(run())
 
 
-def test_where_redis_has_lost_which_have_ended_all_have(redis_url: str) -> None:
+def test_all_sessions_end_when_redis_has_lost_which_have_ended(redis_url: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             ended, going_on = await store.begin("ada", "v1", NOW), await store.begin("ben", "v1", NOW)
@@ -121,7 +121,7 @@ def test_where_redis_has_lost_which_have_ended_all_have(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_whatever_stands_where_it_is_counted_people_can_sign_in(redis_url: str) -> None:
+def test_people_can_sign_in_whatever_value_redis_has_for_their_count(redis_url: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             await client.hset(f"{prefix}sessions:ended", "user:ada", "many")
@@ -142,7 +142,7 @@ def test_of_two_who_end_a_session_one_has_ended_it(redis_url: str) -> None:
 @pytest.mark.parametrize(
     "value", ["[" * 100_000, "", "no JSON", "[]", '"text"', "{}", "null", '{"USER": "ada", "VERSION": "v1"}']
 )
-def test_what_others_have_put_there_is_no_session(redis_url: str, value: str) -> None:
+def test_a_value_that_others_have_put_into_redis_is_no_session(redis_url: str, value: str) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("ada", "v1", NOW)
@@ -182,7 +182,7 @@ def test_a_session_keeps_who_is_not_in_the_settings(redis_url: str, opts: dict[s
     ],
     ids=str,
 )
-def test_what_others_have_put_there_for_a_person_is_no_session(redis_url: str, change: dict[str, Any]) -> None:
+def test_a_person_that_others_have_put_into_a_session_is_none(redis_url: str, change: dict[str, Any]) -> None:
     async def run() -> None:
         async with opened(redis_url) as (store, client, prefix):
             session_id = await store.begin("issuer|1", "v1", NOW, kept=GOOGLE)
@@ -216,7 +216,9 @@ def test_an_answer_of_a_provider_is_used_once(redis_url: str) -> None:
         lambda store: store.use_once("state", 60),
     ],
 )
-def test_where_redis_does_not_answer_that_is_told(use: Callable[[SessionStore], Awaitable[object]]) -> None:
+def test_a_store_of_sessions_whose_redis_does_not_answer_raises_component_unavailable(
+    use: Callable[[SessionStore], Awaitable[object]],
+) -> None:
     async def run() -> None:
         async with opened("redis://127.0.0.1:1") as (store, _, _):
             with pytest.raises(ComponentUnavailableError, match="does not answer about sessions"):

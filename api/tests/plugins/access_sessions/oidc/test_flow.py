@@ -31,7 +31,7 @@ def test_each_attempt_has_values_of_its_own() -> None:
     assert resume("acme", one.state, second, NOW) == one
 
 
-def test_nobody_else_resumes_it() -> None:
+def test_an_attempt_is_resumed_in_its_own_browser_and_in_time_alone() -> None:
     kept, flow = begin("acme", "", None, NOW)
     stranger, _ = begin("acme", "", None, NOW)
     for provider, state, browser, now in (

@@ -104,7 +104,9 @@ def test_clocks_may_differ_by_a_minute(shop: Project, provider: OidcProvider) ->
         assert sign_in_with(client).status_code == 303
 
 
-def test_keys_rotate(shop: Project, provider: OidcProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_keys_of_a_provider_are_fetched_at_most_twice_a_minute(
+    shop: Project, provider: OidcProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with browser(shop) as client:
         assert sign_in_with(client).status_code == 303
         provider.keys = [key("RSA", 2048, 1)]

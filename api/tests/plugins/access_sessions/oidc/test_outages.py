@@ -217,7 +217,9 @@ def test_200_people_sign_in_at_once(shop: Project, provider: OidcProvider, monke
     assert provider.requests.count("/jwks") == 1
 
 
-def test_redis_gone_closes(shop: Project, provider: OidcProvider, start_redis: Callable[[], Server]) -> None:
+def test_nobody_signs_in_with_a_provider_while_redis_is_gone(
+    shop: Project, provider: OidcProvider, start_redis: Callable[[], Server]
+) -> None:
     redis = start_redis()
     shop.component("AIOREDIS", "redis-aioredis", URL=redis.url)
     with browser(shop) as client:

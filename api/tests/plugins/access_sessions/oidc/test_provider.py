@@ -32,7 +32,7 @@ CLAIMS = strategies.dictionaries(
 
 
 @hypothesis.given(CLAIMS)
-def test_whatever_a_token_says_is_a_person_or_nobody(claims: dict[str, Any]) -> None:
+def test_any_claims_of_a_token_are_a_person_or_refused(claims: dict[str, Any]) -> None:
     said = {"sub": "1", **claims}
     person = EVERYONE.person(said)
     assert person.actor.id == person.key == f"{ISSUER}|1"

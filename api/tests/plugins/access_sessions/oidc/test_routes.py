@@ -191,7 +191,9 @@ def test_any_answer_and_any_cookie_is_refused_and_never_an_error(shop: Project, 
         assert provider.forms == []
 
 
-def test_where_the_provider_says_who_it_is_it_has_to(shop: Project, provider: OidcProvider) -> None:
+def test_an_answer_without_the_issuer_is_refused_where_the_provider_promises_it(
+    shop: Project, provider: OidcProvider
+) -> None:
     provider.document = {"authorization_response_iss_parameter_supported": True}
     with browser(shop) as client:
         assert client.get(re.sub("&iss=[^&]+", "", leave(client))).status_code == 403
@@ -240,9 +242,7 @@ def test_a_cookie_that_leads_elsewhere_does_not(shop: Project) -> None:
         assert client.get(back, headers={"Cookie": cookie}).headers["location"] == "/sign-in"
 
 
-def test_what_the_provider_says_of_an_error_stands_in_the_page_as_text(
-    shop: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_error_of_a_provider_stands_in_the_page_as_text(shop: Project, capsys: pytest.CaptureFixture[str]) -> None:
     evil = '"><script>alert(1)</script>\r\nfake: line'
     with browser(shop) as client:
         state = parse_qs(urlsplit(leave(client, "/orders")).query)["state"][0]
@@ -261,7 +261,7 @@ def test_what_the_provider_says_of_an_error_stands_in_the_page_as_text(
     assert "fake: line" in lines[0]
 
 
-def test_whoever_makes_up_attempts_fills_neither_redis_nor_the_log(
+def test_made_up_attempts_fill_neither_redis_nor_the_log(
     shop: Project, redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each browser has what an attempt is made of, and anybody can begin one and say what became of it."""
@@ -291,7 +291,7 @@ def test_a_provider_that_is_busy_is_one_to_try_again(shop: Project) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
-def test_who_is_in_no_rule_is_told_so_and_the_log_has_who(
+def test_a_person_in_no_rule_is_refused_and_is_named_in_the_log(
     shop: Project, provider: OidcProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with browser(shop) as client:
