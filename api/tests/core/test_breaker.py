@@ -256,7 +256,7 @@ def test_a_probe_may_use_the_client_that_the_breaker_guards(thing: Component) ->
     until(lambda: not thing.breaker.is_open)
 
 
-def test_what_is_to_let_go_is_called_once_for_each_outage_and_is_not_kept_alive(thing: Component) -> None:
+def test_when_open_calls_back_once_for_each_outage_and_keeps_nothing_alive(thing: Component) -> None:
     class Pool:
         let_go_of = 0
 
@@ -273,7 +273,7 @@ def test_what_is_to_let_go_is_called_once_for_each_outage_and_is_not_kept_alive(
 
 
 @pytest.mark.parametrize("is_asynchronous", [False, True])
-def test_what_cannot_let_go_is_logged_and_keeps_no_other_from_it(
+def test_a_callback_of_when_open_that_fails_is_logged_and_keeps_no_other_from_its_turn(
     thing: Component, capsys: pytest.CaptureFixture[str], is_asynchronous: bool
 ) -> None:
     let_go = list[asyncio.AbstractEventLoop]()

@@ -278,7 +278,7 @@ def test_the_event_loop_continues_while_a_synchronous_driver_connects(project: P
     asyncio.run(run())
 
 
-def test_where_one_fails_the_connected_ones_are_disconnected_and_the_first_error_stays(
+def test_a_component_that_fails_to_connect_disconnects_the_others_and_its_error_stays(
     project: Project,
 ) -> None:
     project.plugin("fake.py", DRIVER)

@@ -217,7 +217,7 @@ def test_calling_a_synchronous_hook_asynchronously_says_how_to_call_it(project: 
 
 
 @pytest.mark.parametrize("args", [(), (1,)])
-def test_what_a_hook_raises_reaches_the_caller_as_it_is_and_it_ran_once(
+def test_an_exception_of_a_hook_reaches_the_caller_as_it_is_after_one_run(
     project: Project, args: tuple[int, ...]
 ) -> None:
     project.plugin("a.py", "ran = []\n" + DEFINITION + hook(result="ran.append(1) or {}['missing']"))

@@ -88,7 +88,7 @@ def test_an_error_names_plugin_file_and_line_and_stops_the_start(project: Projec
     assert failure(project).startswith(f"ready() of plugin 'pb' ({file}:3) raised ValueError: no")
 
 
-def test_what_had_started_is_stopped_in_reverse_and_the_first_error_is_the_one_reported(
+def test_plugins_that_had_started_are_stopped_in_reverse_and_the_first_error_is_reported(
     project: Project, notes: list[str]
 ) -> None:
     project.plugin("a.py", NOTE.format("a").replace('"a shutdown")', '"a shutdown"); 1 / 0'))
@@ -115,7 +115,7 @@ def test_a_missing_import_inside_apps_is_an_error_of_apps(project: Project) -> N
 
 
 @pytest.mark.parametrize("step", ["ready", "startup", "shutdown"])
-def test_what_cannot_be_called_is_an_error(project: Project, step: str) -> None:
+def test_a_lifecycle_step_that_cannot_be_called_is_an_error(project: Project, step: str) -> None:
     file = project.plugin("p.py", f"{step} = True")
     with pytest.raises(LifecycleError) as caught:
         project.prepare()

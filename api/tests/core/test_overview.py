@@ -23,7 +23,7 @@ def test_the_overview_names_and_counts_what_is_not_built_in(project: Project) ->
     assert overview(app.manager) == f"{plugins}; 1 task"
 
 
-def test_of_many_it_names_the_first(project: Project) -> None:
+def test_an_overview_of_many_plugins_names_the_first(project: Project) -> None:
     for number in range(20):
         project.plugin(f"p{number:02}.py")
     told = overview(project.prepare())

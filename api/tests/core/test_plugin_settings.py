@@ -89,7 +89,7 @@ def test_a_secret_is_in_no_message(project: Project) -> None:
     assert "hunter2" not in "".join(mistakes(project))
 
 
-def test_what_the_model_marks_as_secret_is_shown_neither_in_a_mistake_nor_by_opa_config(project: Project) -> None:
+def test_a_secret_of_the_model_is_shown_neither_in_a_mistake_nor_by_opa_config(project: Project) -> None:
     from typer.testing import CliRunner
 
     from opa.cli.commands import app
@@ -107,7 +107,7 @@ def test_what_the_model_marks_as_secret_is_shown_neither_in_a_mistake_nor_by_opa
     assert "green" in shown
 
 
-def test_where_the_plugins_do_not_load_opa_config_masks_all_their_settings(project: Project) -> None:
+def test_opa_config_masks_all_settings_of_plugins_that_do_not_load(project: Project) -> None:
     from typer.testing import CliRunner
 
     from opa.cli.commands import app
@@ -227,7 +227,7 @@ def test_a_plugin_that_stands_in_the_settings_in_two_spellings_is_a_mistake(proj
     assert line.startswith("PLUGIN_SETTINGS.my_shop: is there as 'my-shop' too, which is the same plugin")
 
 
-def test_what_is_secret_by_the_model_of_a_plugin_with_a_dash_is_not_shown(
+def test_a_secret_of_the_model_of_a_plugin_with_a_dash_is_not_shown(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from typer.testing import CliRunner

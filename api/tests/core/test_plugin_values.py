@@ -209,7 +209,7 @@ def test_a_number_of_a_file_is_no_text() -> None:
         plugin_values(Limits, {"code": 5}, lambda _: None).validated(Limits)
 
 
-def test_what_cannot_be_read_in_any_way_is_reported_as_it_was_written(folder: SettingsFolder) -> None:
+def test_a_value_that_cannot_be_read_is_reported_as_it_was_written(folder: SettingsFolder) -> None:
     with pytest.raises(ValidationError) as caught:
         read(list[int], folder, F="a,b")
 
@@ -249,7 +249,7 @@ def test_a_value_is_read_otherwise_for_each_of_many_keys() -> None:
     assert time.process_time() - started < 5
 
 
-def test_what_a_validator_takes_away_is_there_for_the_next_try() -> None:
+def test_a_value_that_a_validator_takes_away_is_there_for_the_next_try() -> None:
     class Model(BaseModel):
         hosts: list[str]
 

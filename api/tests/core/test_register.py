@@ -47,7 +47,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_put_together_names_its_plugin_and_can_be_skipped(project: Project, code: str) -> None:
+def test_an_object_that_cannot_be_registered_names_its_plugin_which_can_be_skipped(project: Project, code: str) -> None:
     names = "Driver, Hook, HookDefinition, PluginSettings"
     file = project.plugin("a.py", f"from opa import {names}\n{code}")
     project.plugin("b.py", "x = 1")

@@ -157,7 +157,7 @@ def test_a_broken_plugin_is_skipped_and_all_others_are_served(started: Project, 
     assert problem in str(skipped["jobs"])
 
 
-def test_what_the_settings_name_of_a_plugin_that_is_skipped_stands_in_no_group(project: Project) -> None:
+def test_entries_of_the_settings_for_a_plugin_that_is_skipped_stand_in_no_group(project: Project) -> None:
     project.plugin("broken.py", "import nowhere_to_be_found")
     project.plugin("late.py", "def warm(): ...\ndef ready(): raise ValueError('no')")
     project.plugin("shop.py", "def warm(): ...")
@@ -168,7 +168,7 @@ def test_what_the_settings_name_of_a_plugin_that_is_skipped_stands_in_no_group(p
         assert list(client.app.manager.groups.get("warm")) == ["shop.warm"]  # type: ignore[attr-defined]
 
 
-def test_what_the_settings_say_wrongly_of_a_plugin_stops_the_start_all_the_same(project: Project) -> None:
+def test_a_wrong_entry_of_the_settings_stops_the_start_also_with_plugin_failure_skip(project: Project) -> None:
     project.plugin("shop.py", "value = 3")
     project.settings(PLUGIN_FAILURE="skip", MIDDLEWARE=["shop.value"])
     with pytest.raises(PluginError, match=r"'shop.value' in the group middleware is an int"):

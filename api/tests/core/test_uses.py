@@ -155,7 +155,7 @@ def test_a_function_of_an_installed_module_is_no_step(project: Project, step: st
         "from a decorator of another module": "from unnamed import again\n@again\ndef %s():\n" + ENDPOINT,
     }.values(),
 )
-def test_what_is_nothing_else_is_a_step(project: Project, notes: list[str], code: str, step: str) -> None:
+def test_any_other_callable_named_as_a_step_is_one(project: Project, notes: list[str], code: str, step: str) -> None:
     project.plugin("unnamed.py", "def again(f):\n    def inner():\n        return f()\n    return inner\n")
     assert calls(project, notes, code, step=step) == 1
 

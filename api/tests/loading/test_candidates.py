@@ -94,7 +94,7 @@ def test_an_ending_in_capitals_is_refused(project: Project) -> None:
         *(".hidden.py", ".git/__init__.py", "notes.txt", "Makefile", "data.v2.json", "shop-1.2/data.csv"),
     ],
 )
-def test_what_is_for_others_is_passed_over(project: Project, name: str) -> None:
+def test_files_that_other_programs_use_are_passed_over(project: Project, name: str) -> None:
     project.plugin(name)
     (project.plugins / ".#shop.py").symlink_to("nowhere")  # as editors have it
     (project.plugins / "latest.csv").symlink_to("nowhere")
@@ -199,7 +199,7 @@ def endless(project: Project) -> Iterator[Path]:
     os.close(kept_open)
 
 
-def test_what_only_looks_like_a_file_is_not_waited_for(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_or_device_in_a_plugin_folder_is_not_waited_for(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry: Any = SimpleNamespace(name=endless.name, path=str(endless), is_file=lambda: True)
     assert problem_of_name(entry) is None
     monkeypatch.setattr("opa._util.reading.stat", SimpleNamespace(S_ISREG=lambda mode: True))

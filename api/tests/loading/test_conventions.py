@@ -57,7 +57,7 @@ def test_no_two_conventions_of_one_kind_have_one_name() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, value in CONSTANTS.items() if value.kind not in ("module", "class", "object", "decorator")]
 )
-def test_what_looks_for_a_convention_takes_its_name_from_the_table(name: str) -> None:
+def test_code_that_looks_for_a_convention_takes_its_name_from_the_table(name: str) -> None:
     used = set(names_in(tree_of(CONSTANTS[name].found_by)))
     if name in ("STARTUP_GROUP", "SHUTDOWN_GROUP"):
         assert "GROUPS" in used

@@ -91,7 +91,7 @@ def test_a_default_path_may_be_missing() -> None:
     assert plugin_folders(["/nowhere/at/all"], may_be_missing=["/nowhere/at/all"]) == (BUILT_IN_FOLDER,)
 
 
-def test_where_the_default_path_is_not_there_the_folder_plugins_takes_its_place(
+def test_the_folder_plugins_takes_the_place_of_a_default_path_that_is_not_there(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from opa.loading import plugin_paths

@@ -206,7 +206,7 @@ def test_with_fail_a_worker_does_not_start_and_says_why(broken: Project, notes: 
 
 
 @pytest.mark.parametrize("broken", ["ready that raises"], indirect=True)
-def test_what_was_connected_is_disconnected_when_its_plugin_is_skipped(broken: Project, notes: list[str]) -> None:
+def test_components_of_a_plugin_that_is_skipped_are_disconnected(broken: Project, notes: list[str]) -> None:
     broken.settings(PLUGIN_FAILURE="skip")
     with broken.client():
         assert "bad disconnected" in notes
@@ -221,7 +221,7 @@ def test_the_policy_may_be_that_of_one_plugin(broken: Project) -> None:
 
 
 @pytest.mark.parametrize("broken", ["missing import"], indirect=True)
-def test_what_requires_a_plugin_that_is_skipped_and_may_not_be_skipped_itself_stops_the_start(
+def test_a_plugin_that_may_not_be_skipped_and_requires_one_that_is_stops_the_start(
     broken: Project,
 ) -> None:
     broken.settings(PLUGIN_OPTIONS={"bad": {"FAILURE": "skip"}})

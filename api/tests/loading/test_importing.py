@@ -63,7 +63,7 @@ def test_an_error_in_what_a_plugin_imports_is_named_where_it_is(project: Project
     assert f"plugin 'package' does not import: RuntimeError: no ({file}:3)" in error
 
 
-def test_the_cause_is_chained(project: Project) -> None:
+def test_the_cause_of_a_failed_import_is_chained(project: Project) -> None:
     project.plugin("broken.py", "1 / 0")
     with pytest.raises(PluginImportError) as caught:
         project.prepare()

@@ -28,7 +28,7 @@ def plugins(project: Project, **metadata: Any) -> None:
         project.meta(f"{name}-meta.json", data)
 
 
-def test_what_a_plugin_requires_comes_before_it_and_otherwise_the_names_decide(project: Project) -> None:
+def test_plugins_come_after_those_that_they_require_and_otherwise_by_name(project: Project) -> None:
     plugins(project, a={"requires": ["d"]}, b={}, c={"requires": ["a"]}, d={})
     assert order(project) == ["b", "d", "a", "c"]
 
@@ -155,7 +155,7 @@ def test_the_very_name_goes_before_one_that_is_the_same_for_packages(project: Pr
     assert "aa" in project.prepare().roster
 
 
-def test_what_requires_a_plugin_that_is_skipped_says_so_also_by_another_spelling(project: Project) -> None:
+def test_a_plugin_that_requires_a_skipped_one_in_another_spelling_is_skipped_and_says_so(project: Project) -> None:
     project.plugin("my_auth.py", "import nowhere_to_be_found")
     project.plugin("aa.py")
     project.meta("aa-meta.json", {"requires": ["my-auth"]})

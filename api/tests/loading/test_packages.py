@@ -15,7 +15,7 @@ def installed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.inside", "json.nowhere", "sys.inside", "", ".a", "a b"])
-def test_what_is_not_installed_is_nothing(name: str) -> None:
+def test_a_module_that_is_not_installed_is_not_found(name: str) -> None:
     assert find_module(name, 5) is None
 
 

@@ -91,7 +91,9 @@ IN_A_PACKAGE = "from opa import task\nrows = []\n@task(schedule=60)\ndef tick():
         "from {0} import shop; rows = shop.rows",
     ],
 )
-def test_what_a_helper_imports_by_the_folder_is_the_plugin_itself(project: Project, root: str, line: str) -> None:
+def test_a_helper_that_imports_a_plugin_by_its_folder_gets_the_plugin_itself(
+    project: Project, root: str, line: str
+) -> None:
     helper = project.plugin("helper.py", line.format(root), folder=".")
     project.plugin("shop/__init__.py", "from .tasks import rows")
     project.plugin("shop/tasks.py", IN_A_PACKAGE)
@@ -190,7 +192,7 @@ def load_by_file(name: str, file: Path) -> None:
         ("from extras import shop", "import shop"),
     ],
 )
-def test_where_the_folder_is_no_package_the_own_name_is_reported(
+def test_an_import_by_a_folder_that_is_no_package_is_told_the_name_of_the_plugin(
     project: Project, monkeypatch: pytest.MonkeyPatch, line: str, own: str
 ) -> None:
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in {"", str(project.folder)}])

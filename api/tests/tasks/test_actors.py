@@ -71,7 +71,7 @@ def test_a_message_that_names_no_actor_is_of_nobody(headers: object, monkeypatch
         current_actor.reset(token)
 
 
-def test_what_an_actor_may_do_is_not_sent() -> None:
+def test_scopes_and_details_of_an_actor_are_not_sent() -> None:
     token = current_actor.set(Actor("key:a", "key", frozenset({"admin"}), {"email": "x"}))
     try:
         assert request_ids.with_request_id({"mine": 1}) == {"actor": "key:a", "actor_kind": "key", "mine": 1}

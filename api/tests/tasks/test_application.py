@@ -84,7 +84,7 @@ def test_two_applications_one_after_the_other_have_each_its_own_tasks(tasks: Tas
     assert tasks.module("jobs").early.app is second
 
 
-def test_what_belongs_to_celerys_current_application_belongs_to_ours(tasks: TaskProject) -> None:
+def test_shared_tasks_and_results_of_the_current_application_belong_to_ours(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", "from celery import shared_task\n\n@shared_task\ndef shared():\n    return 1\n")
     with tasks.sending() as client:
         celery = tasks.module("jobs").shared.app

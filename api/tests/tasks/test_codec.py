@@ -66,7 +66,7 @@ def test_json_of_any_kind_arrives_as_it_was_sent(value: Any) -> None:
     ],
     ids=repr,
 )
-def test_these_arrive_with_their_type(value: Any) -> None:
+def test_values_of_common_types_arrive_with_their_type(value: Any) -> None:
     arrived = decode(encode([value]))[0]
     assert arrived == value
     assert type(arrived) is type(value)
@@ -78,22 +78,22 @@ def test_encoded_arguments_are_json_for_celery() -> None:
     assert loads(body, content_type, encoding, accept={"application/json"}) == {"__type__": "x", "__value__": 1}
 
 
-def test_what_other_senders_write_with_kombu_is_read() -> None:
+def test_values_that_other_senders_mark_with_kombu_are_read() -> None:
     assert decode('{"__type__": "decimal", "__value__": "1"}') == Decimal("1")
 
 
-def test_what_only_looks_like_a_marked_value_of_other_senders_stays_a_dict() -> None:
+def test_a_dict_that_only_looks_like_a_marked_value_of_other_senders_stays_a_dict() -> None:
     for text in ('{"__type__": "os.system", "__value__": "true"}', '{"__type__": [1], "__value__": 1}'):
         assert set(decode(text)) == {"__type__", "__value__"}
 
 
 @pytest.mark.parametrize("value", [{(1, 2): 3}, {1}, object(), [float], {"a": {frozenset(): 1}}])
-def test_what_would_not_arrive_is_refused(value: Any) -> None:
+def test_a_value_that_would_not_arrive_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         encode(value)
 
 
-def test_what_holds_itself_is_refused() -> None:
+def test_a_list_that_holds_itself_is_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(TooLargeError):

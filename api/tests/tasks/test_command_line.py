@@ -53,7 +53,7 @@ def test_a_command_is_given_what_the_whole_command_line_gives_it(app: Any, words
 
 
 @pytest.mark.parametrize("words", [["worker", "--nope"], ["worker", "-c", "many"], ["nothing"]])
-def test_what_the_command_line_does_not_know_is_refused_as_by_the_whole_one(app: Any, words: list[str]) -> None:
+def test_unknown_words_of_a_command_line_are_refused_as_by_the_whole_one(app: Any, words: list[str]) -> None:
     with pytest.raises(click.ClickException) as refused:
         run_command(app, words)
     with pytest.raises(click.ClickException) as by_whole:

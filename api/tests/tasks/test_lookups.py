@@ -57,7 +57,7 @@ def test_a_value_that_celery_does_not_know_is_reported(name: str, value: Any, pr
         {"task_annotations": [object(), {"a": {"rate_limit": None}}], "broker_pool_limit": False},
     ],
 )
-def test_what_celery_knows_is_no_mistake(settings: dict[str, Any]) -> None:
+def test_names_and_numbers_that_celery_knows_are_no_mistake(settings: dict[str, Any]) -> None:
     assert problems(**settings) == []
 
 

@@ -128,7 +128,7 @@ def one_letter(app: TaskApplication) -> DeadLetter:
     return letter
 
 
-def test_what_a_client_sends_arrives_as_it_is(jobs: TaskProject) -> None:
+def test_a_dict_that_a_client_sends_arrives_as_it_is(jobs: TaskProject) -> None:
     sent = [{"__type__": "decimal", "__value__": "1"}, {"__type__": "nobody", "__value__": []}, {"a": [None, 1.5]}]
     with running(jobs) as (_, _, client):
         assert client.post("/echo", json=sent).json() == [[sent], {}]
@@ -286,7 +286,7 @@ HEADERS = {"task": "jobs.echo", "id": "some-id"}
         (HEADERS | {"x": [[[[[[[[[[[[]]]]]]]]]]]]}, b"", "its header 'x' is nested too deeply"),
     ],
 )
-def test_what_is_wrong_with_a_message_is_said_without_what_it_holds(headers: Any, body: Any, problem: str) -> None:
+def test_a_bad_message_is_told_with_its_problem_and_without_its_content(headers: Any, body: Any, problem: str) -> None:
     def check() -> None:
         check_headers(headers, LIMITS)
         read_body(headers, "application/json", body, LIMITS)

@@ -230,7 +230,7 @@ def test_a_model_whose_cached_property_was_read_is_sent(app: TaskApplication, an
         ("Unknown", Item()),
     ],
 )
-def test_what_an_annotation_would_read_as_something_else_is_refused(
+def test_an_argument_that_its_annotation_would_read_as_something_else_is_refused(
     app: TaskApplication, annotate: Annotate, annotation: Any, value: Any
 ) -> None:
     annotate(annotation)
@@ -253,7 +253,7 @@ def test_what_an_annotation_would_read_as_something_else_is_refused(
         (None, "there is no annotation by which it could be read"),
     ],
 )
-def test_why_an_annotation_reads_nothing_is_told_where_the_task_is_sent(
+def test_sending_a_task_tells_the_reason_for_which_an_annotation_cannot_be_read(
     app: TaskApplication, annotate: Annotate, annotation: Any, reason: str
 ) -> None:
     annotate(annotation)
@@ -277,7 +277,7 @@ def test_nothing_of_a_plugin_runs_where_a_message_is_only_looked_at(app: TaskApp
     assert arrives(app, found)[0][0].name == "tea"  # it can be sent on
 
 
-def test_what_another_version_of_the_plugin_has_written_is_an_error_that_says_so(app: TaskApplication) -> None:
+def test_an_argument_of_another_version_of_the_plugin_is_an_error_that_says_so(app: TaskApplication) -> None:
     def take(item: Item, key: Any = None) -> None: ...
 
     app.task(take, name="take")
@@ -314,7 +314,7 @@ def test_names_that_messages_say_are_not_kept(app: TaskApplication, annotate: An
 @pytest.mark.parametrize(
     "value", [["take", [1], {}, False, 0], [{}, "value", {}, False, 0], ["take", "value", {}, 0, "0"], [1, 2, 3, 4, 5]]
 )
-def test_what_only_looks_like_an_annotated_value_stays_a_dict(
+def test_a_dict_that_only_looks_like_an_annotated_value_stays_a_dict(
     app: TaskApplication, annotate: Annotate, value: list[Any]
 ) -> None:
     annotate(Item)

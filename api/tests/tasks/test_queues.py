@@ -159,7 +159,7 @@ def test_a_task_that_expires_is_no_dead_letter(jobs: TaskProject, rabbitmq: Rabb
 
 
 @pytest.mark.docker
-def test_what_no_worker_knows_is_kept_as_a_dead_letter(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+def test_a_task_that_no_worker_knows_is_kept_as_a_dead_letter(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
     jobs.worker()
     result = jobs.module("jobs").add.app.send_task("jobs.of_a_later_version", (1,))
     wait_until(lambda: dead(jobs) == [result.id], what="it is a dead letter")

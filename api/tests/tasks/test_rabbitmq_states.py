@@ -172,7 +172,7 @@ def test_a_deleted_queue_is_created_again_and_running_tasks_continue(running: Ru
     check_lines(worker, beat)
 
 
-def test_what_is_sent_to_a_queue_that_is_deleted_waits_in_a_new_one(running: Running, broker: Broker) -> None:
+def test_a_task_for_a_deleted_queue_waits_in_a_new_one(running: Running, broker: Broker) -> None:
     """No worker takes from it, which would make it anew."""
     with running.tasks.sending():
         jobs = running.tasks.module("jobs")

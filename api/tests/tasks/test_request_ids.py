@@ -87,7 +87,7 @@ def shop(tasks: TaskProject) -> TaskProject:
 
 
 @pytest.mark.parametrize("pool", ["-c 1", "-P threads -c 2"])
-def test_what_is_logged_for_a_task_has_the_id_of_the_request_that_sent_it(shop: TaskProject, pool: str) -> None:
+def test_lines_of_a_task_have_the_id_of_the_request_that_sent_it(shop: TaskProject, pool: str) -> None:
     worker = shop.worker(pool)
     with shop.sending() as client:
 

@@ -81,7 +81,7 @@ def test_a_result_that_does_not_come_in_time_is_a_timeout_that_names_the_task(ap
     assert time.monotonic() - before < 30
 
 
-def test_after_a_timeout_it_can_be_waited_for_again(api: SimpleNamespace) -> None:
+def test_a_result_can_be_waited_for_again_after_a_timeout(api: SimpleNamespace) -> None:
     result = sent(api)
     with pytest.raises(TimeoutError):
         get(api, result, 0.1)
@@ -124,7 +124,7 @@ def test_a_task_that_is_to_be_tried_again_has_no_result_yet(api: SimpleNamespace
         get(api, result, 0.3)
 
 
-def test_its_state_can_be_asked_for(api: SimpleNamespace) -> None:
+def test_the_state_of_a_result_can_be_asked_for(api: SimpleNamespace) -> None:
     result = sent(api)
     assert run(api, result.state) == "PENDING"
     api.backend.store_result(result.id, {"done": 50}, "HALF")
@@ -169,7 +169,7 @@ def test_the_result_of_celery_is_at_hand(api: SimpleNamespace) -> None:
     assert result.celery.info == {"done": 50}
 
 
-def test_many_wait_side_by_side(api: SimpleNamespace) -> None:
+def test_many_results_are_waited_for_side_by_side(api: SimpleNamespace) -> None:
     async def wait() -> list[int]:
         results = [await api.double.send(number) for number in range(60)]
         waiting = asyncio.gather(*(result.get(timeout=60) for result in results))
@@ -191,7 +191,9 @@ def test_without_a_backend_the_error_says_what_to_set(project: Project, redis_ur
             get(api, sent(api), 1)
 
 
-def test_when_the_backend_does_not_answer_that_is_raised(project: Project, start_redis: Callable[[], Server]) -> None:
+def test_waiting_for_a_result_raises_the_error_of_a_backend_that_does_not_answer(
+    project: Project, start_redis: Callable[[], Server]
+) -> None:
     broker, backend = start_redis(), start_redis()
     tasks = TaskProject(project, broker=f"{broker.url}/1", backend=f"{backend.url}/2")
     tasks.plugin("jobs.py", JOBS)

@@ -78,7 +78,7 @@ def test_an_entry_without_a_task_is_refused() -> None:
         ({"args": "abc"}, "the args of the entry 'tick' are a str, and should be a list"),
     ],
 )
-def test_what_an_entry_cannot_have_is_reported_with_its_name(changed: Any, problem: str) -> None:
+def test_a_bad_field_of_an_entry_is_reported_with_the_name_of_the_entry(changed: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
         parsed(tick={"task": "jobs.build", "schedule": 60, **changed})
 

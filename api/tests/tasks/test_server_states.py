@@ -196,7 +196,7 @@ def test_worker_beat_and_api_live_through_a_state_of_redis(running: Running, ser
     check_lines(worker, beat)
 
 
-def test_what_was_taken_and_done_while_redis_could_not_note_it_is_noted_later(running: Running, server: Server) -> None:
+def test_tasks_that_redis_could_not_note_as_taken_or_done_are_noted_later(running: Running, server: Server) -> None:
     """It writes to its queues and not to its notes: so a task leaves its queue, and is noted nowhere."""
     go = running.tasks.folder / "go"
     go.unlink(missing_ok=True)

@@ -671,7 +671,7 @@ def test_tasks_call_one_another_as_functions(pool: SimpleNamespace, name: str, e
     assert get(getattr(pool.shop, name)) == expected
 
 
-def test_tasks_send_tasks(pool: SimpleNamespace) -> None:
+def test_a_task_can_send_tasks(pool: SimpleNamespace) -> None:
     inner = pool.celery.AsyncResult(get(pool.shop.sends, 2, 3))
     assert inner.get(timeout=60) == 5
     result = pool.shop.sends_async.delay(2, 3)
@@ -821,7 +821,7 @@ def test_json_arrives_as_json_whatever_the_annotation_says(pool: SimpleNamespace
     assert shown == pool.typed.shown({"name": "tea"}, ((1, 2),), pool.typed.Color.BLUE, 1, {})
 
 
-def test_what_a_task_returns_arrives_as_its_annotation_says(pool: SimpleNamespace) -> None:
+def test_the_result_of_a_task_arrives_as_its_annotation_says(pool: SimpleNamespace) -> None:
     typed = pool.typed
     item = typed.Item(name="tea", colors={typed.Color.RED})
     assert get(typed.paint, "tea", typed.Color.RED) == item
@@ -858,7 +858,7 @@ def test_arguments_and_results_go_through_chains_groups_and_chords_as_they_are(p
 
 
 @pytest.mark.parametrize("name", ["show", "show_shared", "show_all"])
-def test_what_no_annotation_reads_is_refused_with_the_name_of_the_argument(pool: SimpleNamespace, name: str) -> None:
+def test_an_argument_that_no_annotation_reads_is_refused_with_its_name(pool: SimpleNamespace, name: str) -> None:
     said = rf"'typed\.{name}' is sent with argument '(value|item)' \(Order\) that is not JSON.*typed\.py:\d+"
     order = pool.typed.Order([])
     with pytest.raises(TaskArgumentError, match=said):

@@ -22,13 +22,13 @@ LIMIT = 100_000
 
 
 @pytest.mark.parametrize("compression", PACKERS)
-def test_what_is_not_too_large_is_unpacked(compression: str) -> None:
+def test_a_message_within_the_limit_is_unpacked(compression: str) -> None:
     assert unpack(PACKERS[compression](b"x" * LIMIT), compression, LIMIT) == b"x" * LIMIT
     assert get_decoder(compression)(PACKERS[compression](b"x")) == b"x"  # by the same name as kombu's
 
 
 @pytest.mark.parametrize("compression", PACKERS)
-def test_what_is_too_large_is_refused_before_it_is_unpacked_whole(compression: str) -> None:
+def test_a_message_that_is_too_large_is_refused_before_it_is_unpacked_whole(compression: str) -> None:
     packed = PACKERS[compression](b"x" * 20_000_000)
     tracemalloc.start()
     try:
@@ -42,7 +42,7 @@ def test_what_is_too_large_is_refused_before_it_is_unpacked_whole(compression: s
 
 @pytest.mark.parametrize("compression", PACKERS)
 @pytest.mark.parametrize("broken", ["end", "nothing", "noise"])
-def test_what_is_broken_is_refused(compression: str, broken: str) -> None:
+def test_a_broken_message_is_refused(compression: str, broken: str) -> None:
     packed = PACKERS[compression](b"some text that is long enough")
     body = {"end": packed[:-6], "nothing": b"", "noise": b"\xff" * 100}[broken]
     with pytest.raises(UnpackingError, match="cannot be unpacked"):
@@ -50,7 +50,7 @@ def test_what_is_broken_is_refused(compression: str, broken: str) -> None:
 
 
 @pytest.mark.parametrize("compression", ["application/x-brotli", "", "x", None, 5, [], {"a": 1}], ids=repr)
-def test_what_is_packed_in_another_way_is_refused(compression: object) -> None:
+def test_a_message_of_another_compression_is_refused(compression: object) -> None:
     with pytest.raises(UnpackingError, match="a worker can unpack gzip, bzip2 and lzma"):
         unpack(b"x", compression, LIMIT)
 

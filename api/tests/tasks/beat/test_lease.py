@@ -18,7 +18,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_one_has_it_and_the_other_learns_who(client: redis.Redis) -> None:
+def test_a_lease_has_one_holder_and_others_learn_who(client: redis.Redis) -> None:
     first, second = Lease(client, KEY, 60), Lease(client, KEY, 60)
     assert first.hold()
     assert first.was_free
@@ -53,7 +53,7 @@ def test_renewing_the_lease_prolongs_it(client: redis.Redis) -> None:
     assert client.pttl(KEY) > 50_000
 
 
-def test_only_who_has_it_writes(client: redis.Redis) -> None:
+def test_only_the_holder_of_a_lease_writes(client: redis.Redis) -> None:
     first, second = Lease(client, KEY, 60), Lease(client, KEY, 60)
     first.hold()
     assert first.write(HASH, {"a": 1.5, "b": "text"})

@@ -345,7 +345,7 @@ def test_an_invalid_time_of_a_last_run_is_reported_and_replaced(
     assert abs(float(stored[b"jobs.hourly"]) - time.time()) < 60
 
 
-def test_what_another_beat_has_sent_meanwhile_is_not_sent_again(
+def test_an_entry_that_another_beat_has_sent_meanwhile_is_not_sent_again(
     scheduler: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beat = scheduler()

@@ -241,7 +241,7 @@ def test_the_table_has_a_line_for_each(jobs: TaskProject) -> None:
     assert "rejected" in table[2]
 
 
-def test_dropping_asks_first(jobs: TaskProject) -> None:
+def test_dropping_all_dead_letters_asks_first(jobs: TaskProject) -> None:
     with sending(jobs) as app:
         jobs.module("jobs").good.delay(1)
         refuse(app)
@@ -255,7 +255,7 @@ def test_dropping_asks_first(jobs: TaskProject) -> None:
 
 @pytest.mark.parametrize("command", ["retry", "drop"])
 @pytest.mark.parametrize("choice", [[], ["some", "--all"]])
-def test_one_must_say_which(tasks: TaskProject, command: str, choice: list[str]) -> None:
+def test_retry_and_drop_need_ids_or_all(tasks: TaskProject, command: str, choice: list[str]) -> None:
     done = opa_tasks(command, *choice)
     assert done.returncode == 2
     assert "name the ids, or give --all" in done.stderr
@@ -277,7 +277,7 @@ def test_a_message_that_is_no_task_is_listed_by_its_content(jobs: TaskProject) -
 
 
 @pytest.mark.parametrize("any_tasks", [WITH_RABBITMQ], indirect=True)
-def test_where_its_queue_is_gone_it_stays(any_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
+def test_a_dead_letter_whose_queue_is_gone_stays(any_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
     any_tasks.plugin("jobs.py", JOBS)
     with sending(any_tasks) as app:
         jobs = any_tasks.module("jobs")
@@ -307,7 +307,7 @@ def test_a_broker_that_does_not_answer_is_reported_in_one_line(project: Project)
     assert "hunter2" not in done.stderr
 
 
-def test_with_the_celery_component_off_it_says_so(project: Project) -> None:
+def test_opa_tasks_says_that_the_celery_component_is_off(project: Project) -> None:
     done = opa_tasks("dead")
     assert done.returncode == 1
     assert done.stderr.startswith(

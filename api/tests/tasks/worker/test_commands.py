@@ -169,7 +169,7 @@ def test_the_line_names_the_command_and_the_value(node: Node, capsys: pytest.Cap
         ("registered", {"taskinfoitems": ["rate_limit"]}),
     ],
 )
-def test_what_celery_sends_is_done(
+def test_remote_commands_that_celery_sends_are_done(
     node: Node, consumer: Consumer, capsys: pytest.CaptureFixture[str], method: str, arguments: Any
 ) -> None:
     consumer.controller.autoscaler = None

@@ -55,7 +55,7 @@ def fail(error: Exception) -> Any:
     return store
 
 
-def test_where_the_server_fails_no_other_state_waits_for_it_and_one_line_says_so(
+def test_a_state_that_cannot_be_stored_holds_up_no_other_and_is_one_line_of_the_log(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     writer, gate = StateWriter(), Gate()
