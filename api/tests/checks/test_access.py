@@ -100,7 +100,7 @@ def test_a_start_tells_once_that_nobody_can_sign_in(
     assert list(nobody_can_sign_in(project.app())) == []
 
 
-def test_where_nothing_is_required_nothing_is_told(project: Project) -> None:
+def test_a_project_that_requires_nobody_is_not_told_that_nobody_can_sign_in(project: Project) -> None:
     project.plugin("routes.py", ROUTES)
     assert list(nobody_can_sign_in(project.app())) == []
 

@@ -114,7 +114,7 @@ def test_a_setup_without_its_component_is_an_error_as_it_is_at_the_start(project
     assert done.stderr.startswith("error: setup Made of plugin 'a' asks for the component 'nowhere'")
 
 
-def test_where_its_plugin_may_be_skipped_it_is_skipped_as_it_is_at_the_start(project: Project) -> None:
+def test_opa_check_skips_a_plugin_that_may_be_skipped_as_a_start_does(project: Project) -> None:
     project.plugin("a.py", SETUP + UNDESCRIBED)
     project.settings(PLUGIN_FAILURE="skip")
     done = run("-m", "opa.cli", "check")

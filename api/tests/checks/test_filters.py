@@ -45,7 +45,7 @@ def test_the_plugin_that_was_meant_is_named(shop: Project, entry: str, meant: st
     assert line.endswith(f". Did you mean '…/plugins/{meant}'?")
 
 
-def test_where_nothing_is_near_it_says_how_an_entry_is_written(shop: Project) -> None:
+def test_an_entry_that_is_near_nothing_is_told_how_entries_are_written(shop: Project) -> None:
     shop.settings(PLUGIN_BLACKLIST_LIST=["/nowhere/to/be/found"])
     (line,) = told(shop)
     assert line.endswith(". Write it as 'opa plugins' shows its file, without .py or /__init__.py")

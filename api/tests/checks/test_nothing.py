@@ -43,7 +43,7 @@ def test_a_default_path_that_is_not_there_is_reported(project: Project, monkeypa
     assert told(project) == []
 
 
-def test_one_plugin_is_enough(project: Project) -> None:
+def test_a_project_with_one_plugin_is_not_reported_as_having_none(project: Project) -> None:
     project.plugin("a.py")
     (project.folder / "empty").mkdir()
     project.settings(PLUGIN_PATHS=["plugins", "empty"])

@@ -133,7 +133,7 @@ def test_two_settings_with_one_path_are_reported(project: Project) -> None:
     assert "opa-stack itself has it, by the setting READY_URL" in line
 
 
-def test_what_is_mounted_at_a_path_of_a_setting_is_reported(project: Project) -> None:
+def test_an_application_that_is_mounted_at_the_path_of_a_setting_is_reported(project: Project) -> None:
     project.plugin("a.py", "from fastapi import FastAPI\nfrom opa import get_router\nrouter = get_router()\n")
     project.plugin("b.py", "from a import router, FastAPI\nrouter.mount('/docs', FastAPI())\n")
     (line,) = told(project)

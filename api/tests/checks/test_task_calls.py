@@ -71,5 +71,5 @@ def test_a_call_is_reported_wherever_it_is(project: Project, code: str) -> None:
         "def send(): ...\n\ndef s():\n    unknown.send()",
     ],
 )
-def test_what_is_a_task_or_something_else_is_left_alone(project: Project, code: str) -> None:
+def test_calls_of_tasks_and_of_other_names_are_not_reported(project: Project, code: str) -> None:
     assert told(project, code) == []

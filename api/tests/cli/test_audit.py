@@ -34,7 +34,7 @@ def in_redis(project: Project, redis_url: str) -> str:
     return name
 
 
-def test_what_is_done_to_keys_is_written_without_them(in_redis: str) -> None:
+def test_changes_of_keys_are_in_the_audit_log_without_the_keys(in_redis: str) -> None:
     key = opa("keys", "create", "bot", "--scope", "shop:read", "--expires", "90d").stdout.strip()
     renewed = opa("keys", "rotate", "bot").stdout.strip()
     opa("keys", "create", "spare", "--expires", "never", "--settings")

@@ -99,7 +99,7 @@ def test_one_line_on_standard_error_says_what_was_found_and_the_output_is_as_eve
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["plugins"], ["config"], ["config", "schema"], ["tasks", "dead"]])
-def test_each_command_finds_it(up: Up, arguments: list[str]) -> None:
+def test_each_command_finds_the_opa_up_of_its_folder(up: Up, arguments: list[str]) -> None:
     done = opa(up, *arguments)
     assert (done.returncode, done.stderr.count(f"beside opa up (process {up.pid})")) == (0, 1), done.stderr
 

@@ -79,7 +79,9 @@ def test_a_project_without_mistakes_is_ok(project: Project) -> None:
         ({"a.py": UNDESCRIBED}, "the OpenAPI document cannot be built for the route POST /call: Pydantic"),
     ],
 )
-def test_a_mistake_in_a_plugin(project: Project, files: dict[str, str], first_line: str) -> None:
+def test_opa_check_tells_a_mistake_in_a_plugin_in_its_first_line(
+    project: Project, files: dict[str, str], first_line: str
+) -> None:
     for name, text in files.items():
         project.plugin(name, text)
     result = check()
@@ -145,7 +147,9 @@ def test_routes_need_no_description_without_an_openapi_url(project: Project) -> 
         ("OPA_OPTIONAL_COMPONENTS__MINE__DRIVER", "none", "component 'mine' asks for the driver 'none'"),
     ],
 )
-def test_a_mistake_in_a_setting(project: Project, variable: str, value: str, problem: str) -> None:
+def test_opa_check_tells_a_mistake_in_a_setting_in_its_first_line(
+    project: Project, variable: str, value: str, problem: str
+) -> None:
     result = check(**{variable: value})
     assert result.returncode == 1
     assert result.stderr.startswith("error: ")
@@ -167,7 +171,7 @@ def test_behind_the_line_stands_the_trace_of_the_plugin_and_not_of_the_core(proj
     assert "importing.py" not in lines
 
 
-def test_what_keeps_a_start_from_happening_is_reported_without_deploy_too(project: Project) -> None:
+def test_opa_check_without_deploy_reports_open_doors_that_keep_a_start_from_happening(project: Project) -> None:
     project.settings(DEBUG=True, DEBUGPY=True, DEBUGPY_HOST="0.0.0.0")
 
     result = check(ENV="production")
@@ -232,5 +236,5 @@ def test_deploy_reports_a_mode_that_there_is_not(project: Project) -> None:
     assert "there is no mode 'wroker' (environment variable MODE)" in result.stderr
 
 
-def test_json_is_for_deploy(project: Project) -> None:
+def test_opa_check_json_without_deploy_is_refused(project: Project) -> None:
     assert check("--json").returncode == 2

@@ -189,7 +189,7 @@ def test_a_redis_that_does_not_answer_is_told(project: Project, start_redis: Cal
         (["bot", "--expires", "1d", "--scope", ""], "should be a scope"),
     ],
 )
-def test_what_cannot_be_is_refused(project: Project, arguments: list[str], told: str) -> None:
+def test_opa_keys_create_refuses_bad_arguments(project: Project, arguments: list[str], told: str) -> None:
     result = keys("create", *arguments)
 
     assert result.exit_code == 2

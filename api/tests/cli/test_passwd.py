@@ -17,7 +17,7 @@ def passwd(*arguments: str, given: str | bytes = f"{PASSWORD}\n") -> Result:
     return CliRunner().invoke(app, ["passwd", *arguments], input=given, catch_exceptions=False, env={"COLUMNS": "200"})
 
 
-def test_what_it_prints_is_a_settings_file_by_which_one_may_sign_in(project: Project) -> None:
+def test_opa_passwd_prints_a_settings_file_by_which_its_user_may_sign_in(project: Project) -> None:
     import asyncio
 
     result = passwd("ada", "--scope", "docs:read", "--scope", "a,b")
@@ -63,7 +63,7 @@ def test_on_a_terminal_it_asks_twice_and_shows_nothing(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("arguments", [["two words"], ["ada", "--scope", 'a"b'], []])
-def test_what_is_wrong_is_said(arguments: list[str]) -> None:
+def test_opa_passwd_refuses_bad_arguments(arguments: list[str]) -> None:
     assert passwd(*arguments).exit_code == 2
 
 

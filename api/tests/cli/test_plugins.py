@@ -107,6 +107,6 @@ def test_without_plugins_of_the_users_it_says_so(project: Project) -> None:
     assert shown()[0] == "no plugins of yours"
 
 
-def test_no_line_is_cut(project: Project) -> None:
+def test_opa_plugins_cuts_no_line(project: Project) -> None:
     file = project.plugin(f"{'long_' * 20}/__init__.py")
     assert str(file.relative_to(project.folder)) in "\n".join(shown())

@@ -144,7 +144,7 @@ def test_the_prompt_awaits_and_says_what_is_there(prompt: pexpect.spawn[str], pr
     assert (project.folder / "disconnected").exists()
 
 
-def test_what_runs_in_the_background_continues_while_the_prompt_waits(prompt: pexpect.spawn[str]) -> None:
+def test_background_tasks_continue_while_the_prompt_of_opa_shell_waits(prompt: pexpect.spawn[str]) -> None:
     ask(prompt, "import time; before = looped.ticks; print('READY')", 1)
     prompt.expect("READY\r")
     # Between two prompts only the prompt itself runs; ticks are made there.

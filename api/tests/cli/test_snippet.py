@@ -66,6 +66,6 @@ def test_exit_and_errors_of_the_stack_pass_through(runner: asyncio.Runner) -> No
         run_snippet("raise error", "<x>", {"error": OpaError("known")}, runner)
 
 
-def test_main_code_runs(runner: asyncio.Runner, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_snippet_runs_its_code_for_main(runner: asyncio.Runner, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_snippet("if __name__ == '__main__':\n    print('main')", "<x>", {}, runner)
     assert capsys.readouterr().out == "main\n"

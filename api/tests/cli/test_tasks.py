@@ -46,7 +46,7 @@ def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(projec
     }
 
 
-def test_the_settings_count(project: Project) -> None:
+def test_opa_tasks_shows_queues_and_schedules_of_the_settings(project: Project) -> None:
     project.plugin("reports.py", REPORTS)
     project.component("CELERY", "celery", BROKER_URL="pyamqp://rabbit.invalid", BACKEND_URL="redis://redis.invalid")
     project.settings(

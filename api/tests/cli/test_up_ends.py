@@ -117,7 +117,7 @@ def test_port_0_is_a_free_one_that_is_printed_and_a_server_that_dies_is_said_and
     assert "Traceback" not in up.output
 
 
-def test_what_runs_where_is_printed_and_ctrl_c_in_a_terminal_stops_everything(up: Up) -> None:
+def test_opa_up_prints_its_programs_with_their_addresses_and_ctrl_c_stops_all(up: Up) -> None:
     debugger = free_port(in_a_row=2)
     up.environ |= {"OPA_DEBUGPY_PORT": str(debugger)}
     terminal, end = pty.openpty()

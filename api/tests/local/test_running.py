@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_is_published_is_found_as_long_as_it_runs(folder: Path) -> None:
+def test_an_opa_up_is_found_as_long_as_it_runs(folder: Path) -> None:
     assert find_running(folder.parent) is None
     with published(RUNNING, folder):
         assert find_running(folder.parent) == RUNNING
@@ -48,7 +48,7 @@ def test_what_is_published_is_found_as_long_as_it_runs(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_where_there_is_no_folder_nothing_is_found(tmp_path: Path) -> None:
+def test_no_opa_up_is_found_without_its_folder(tmp_path: Path) -> None:
     (tmp_path / ".opa").write_text("a file")
     assert find_running(tmp_path) is None
     assert find_running(tmp_path / "nowhere") is None
@@ -69,7 +69,7 @@ def test_nothing_is_found_behind_links_or_in_a_pipe(folder: Path, tmp_path: Path
         assert find_running(other) is None
 
 
-def test_what_a_killed_process_leaves_behind_is_not_believed_and_is_replaced(folder: Path) -> None:
+def test_the_file_of_a_killed_opa_up_is_not_believed_and_is_replaced(folder: Path) -> None:
     command = [sys.executable, "-c", PUBLISH]
     with subprocess.Popen(command, cwd=folder.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout

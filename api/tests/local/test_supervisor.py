@@ -174,7 +174,7 @@ def test_a_second_signal_kills_what_has_not_stopped(program: MakeProgram) -> Non
     assert not is_running(supervisor.children[0].pid)
 
 
-def test_what_a_program_leaves_behind_ends_with_it(program: MakeProgram, tmp_path: Path) -> None:
+def test_processes_that_a_program_leaves_behind_end_with_it(program: MakeProgram, tmp_path: Path) -> None:
     script = f"""
         import subprocess, sys, time
         left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

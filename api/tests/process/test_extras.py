@@ -21,7 +21,7 @@ def test_a_missing_package_is_reported_with_what_needs_it_and_the_command_that_i
     )
 
 
-def test_what_is_there_is_no_error() -> None:
+def test_need_accepts_a_package_that_is_there() -> None:
     need("json", by="MODE=rocket", extra="local")
 
 

@@ -24,7 +24,7 @@ def test_the_folder_is_made_and_git_ignores_it(tmp_path: Path) -> None:
         assert (folder / ".gitignore").read_text() == "*\n"
 
 
-def test_no_other_user_looks_into_it(tmp_path: Path) -> None:
+def test_no_other_user_can_read_the_folder_of_opa_up(tmp_path: Path) -> None:
     with locked_folder(tmp_path) as (folder, _):
         assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -48,7 +48,7 @@ def test_a_process_that_keeps_the_lock_protects_its_data(tmp_path: Path) -> None
         pass
 
 
-def test_what_others_may_do_in_a_folder_that_is_there_is_taken_away(tmp_path: Path) -> None:
+def test_others_lose_their_rights_in_a_folder_that_is_there(tmp_path: Path) -> None:
     (tmp_path / ".opa").mkdir()
     (tmp_path / ".opa").chmod(0o777)
     with locked_folder(tmp_path) as (folder, _):
@@ -93,7 +93,7 @@ def open_folder(project: Path, mode: int = 0o777) -> Path:
         ("mistake", lambda path, victim: os.mkfifo(path), "is not a regular file"),
     ],
 )
-def test_what_others_may_have_put_into_an_open_folder_is_refused_each_time(
+def test_files_that_others_may_have_put_into_an_open_folder_are_refused_each_time(
     tmp_path: Path, name: str, make: Callable[[Path, Path], None], problem: str
 ) -> None:
     victim = tmp_path / "victim"
@@ -109,7 +109,7 @@ def test_what_others_may_have_put_into_an_open_folder_is_refused_each_time(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 @pytest.mark.parametrize("mode", [0o777, 0o700])
-def test_what_belongs_to_another_user_inside_of_it_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_folder_of_another_user_inside_of_it_is_refused(tmp_path: Path, mode: int) -> None:
     os.chown(open_folder(tmp_path, mode) / "valkey", 65534, 65534)
     with pytest.raises(StartError, match=r"^\.opa/valkey belongs to another user \(uid 65534\)"):  # noqa: SIM117
         with locked_folder(tmp_path):

@@ -13,7 +13,7 @@ from opa.process.error_report import print_error
 from opa.process.listen import Listeners, address_of, listening_socket, refuse_connections, refuses_connections
 
 
-def test_port_0_is_a_free_port() -> None:
+def test_port_0_listens_on_a_free_port() -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         host, port = listener.getsockname()
         assert address_of(listener) == f"http://{host}:{port}"

@@ -34,7 +34,7 @@ print(pid)
 """
 
 
-def test_what_a_child_leaves_behind_is_ended() -> None:
+def test_a_process_that_a_child_leaves_behind_is_ended() -> None:
     parent = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=30, check=False)
     assert parent.returncode == 0, parent.stderr
     assert not is_running(int(parent.stdout))

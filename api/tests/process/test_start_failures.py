@@ -16,7 +16,7 @@ def test_the_master_reads_what_the_first_worker_said() -> None:
     assert failures.first() == "component 'redis' did not connect"
 
 
-def test_no_failure_reads_as_none() -> None:
+def test_a_start_without_a_failure_has_no_first_one() -> None:
     assert StartFailures().first() is None
 
 

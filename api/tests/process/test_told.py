@@ -40,5 +40,5 @@ def test_another_run_tells_it_again(project: Path) -> None:
     assert not is_told("no module", project)
 
 
-def test_where_there_is_no_place_to_note_it_it_is_reported(tmp_path: Path) -> None:
+def test_a_failure_that_cannot_be_noted_as_told_is_reported_each_time(tmp_path: Path) -> None:
     assert [is_told("no module", tmp_path) for _ in range(2)] == [False, False]

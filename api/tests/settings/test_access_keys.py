@@ -75,7 +75,7 @@ def test_a_mistake_is_told_without_what_is_secret(
     assert KEY["HASH"] not in found[0]
 
 
-def test_what_is_missing_is_told(project: Project) -> None:
+def test_a_missing_field_of_a_key_is_told(project: Project) -> None:
     found = mistakes(project, {"bot": {key: value for key, value in KEY.items() if key != "EXPIRES"}})
 
     assert "ACCESS_KEYS.bot.EXPIRES: is missing" in found[0]

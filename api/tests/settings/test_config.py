@@ -136,7 +136,7 @@ def test_a_setting_can_be_replaced_for_a_while(config: Config, monkeypatch: pyte
     assert config.PORT == config["PORT"] == 1
 
 
-def test_what_a_console_offers_are_settings_and_methods(config: Config) -> None:
+def test_dir_of_a_config_has_settings_and_methods(config: Config) -> None:
     assert {"PORT", "THING", "as_dict", "source"} <= set(dir(config))
 
 
@@ -187,7 +187,7 @@ def test_settings_are_loaded_on_first_use_and_only_then(config: Config) -> None:
         lambda config: Config({}).adopt(config),
     ],
 )
-def test_every_way_to_ask_loads(config: Config, ask: Callable[[Config], object]) -> None:
+def test_a_lazy_config_is_loaded_by_every_way_to_ask_it(config: Config, ask: Callable[[Config], object]) -> None:
     lazy = Config(load=lambda: config)
     ask(lazy)
 

@@ -409,7 +409,7 @@ def test_python_file_may_have_what_any_module_has(folder: SettingsFolder) -> Non
 
 
 @pytest.mark.parametrize("statement", ["from logging import DEBUG, INFO", "from logging import *", "import logging"])
-def test_what_a_python_file_imports_from_the_standard_library_is_no_setting(
+def test_an_import_of_the_standard_library_in_a_python_file_is_no_setting(
     folder: SettingsFolder, statement: str
 ) -> None:
     folder.file("a.py", f"{statement}\nfrom datetime import UTC as PORT\nfrom uuid import UUID\nMINE = 1")

@@ -31,7 +31,7 @@ def found(folder: Path) -> Path | None:
     return foreign.path if foreign else None
 
 
-def test_what_is_of_root_alone_is_taken(folder: Path) -> None:
+def test_files_of_root_alone_are_taken(folder: Path) -> None:
     (folder / "again").symlink_to(folder)
     (folder / "circle").symlink_to("circle")
     (folder / "nowhere").symlink_to("../not-there")
@@ -102,7 +102,7 @@ def test_a_link_of_another_user_is_found_whatever_it_leads_to(folder: Path) -> N
 
 
 @pytest.mark.parametrize("target", ["{}/elsewhere", "../../elsewhere", "shop/../../../elsewhere/."])
-def test_what_a_link_of_roots_leads_to_is_looked_at_as_well(folder: Path, tmp_path: Path, target: str) -> None:
+def test_the_target_of_a_link_of_root_is_looked_at_as_well(folder: Path, tmp_path: Path, target: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "x.py").touch()

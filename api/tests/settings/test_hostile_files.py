@@ -320,7 +320,9 @@ def test_root_does_not_run_settings_of_another_user_that_happen_to_be_there(fore
     assert not Path("ran").exists()
 
 
-def test_it_does_where_it_is_told_to(foreign: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_foreign_settings_file_is_read_where_the_variable_names_its_folder(
+    foreign: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings_file = foreign.plugin("mine.py", "MINE = 1", folder="settings")
     os.chown(settings_file, 12345, 12345)
     monkeypatch.setenv("OPA_SETTINGS_DIR", "settings")

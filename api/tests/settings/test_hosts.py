@@ -101,7 +101,7 @@ def test_a_trusted_host_is_taken(folder: SettingsFolder, host: str) -> None:
         ("/run/opa.sock", 'write such as "127.0.0.1"'),
     ],
 )
-def test_what_can_be_no_address_to_listen_on_is_a_mistake_that_names_the_file(
+def test_a_host_that_is_no_address_to_listen_on_is_a_mistake_that_names_the_file(
     folder: SettingsFolder, setting: str, host: str, advice: str
 ) -> None:
     folder.file("a.yaml", f"default:\n  {setting}: {json.dumps(host)}\n")

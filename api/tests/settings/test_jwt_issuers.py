@@ -107,7 +107,7 @@ def test_a_mistake_is_said_at_start(folder: SettingsFolder, change: dict[str, An
 
 
 @pytest.mark.parametrize("key", ["issuer", "audience"])
-def test_what_is_needed_is_said_once(folder: SettingsFolder, key: str) -> None:
+def test_a_missing_field_of_an_issuer_is_told_once(folder: SettingsFolder, key: str) -> None:
     write(folder, {name: value for name, value in ISSUER.items() if name != key})
 
     assert folder.mistakes() == [f"JWT_ISSUERS.0.{key.upper()}: is missing (jwt.json [default])"]

@@ -89,7 +89,7 @@ def test_base_has_the_name_that_its_giver_wants(folder: SettingsFolder) -> None:
     assert load_settings({"PORT": 1}, base_name="opa up").source("PORT") == "opa up"
 
 
-def test_what_is_handed_down_wins_over_the_defaults_alone_and_keeps_its_name(folder: SettingsFolder) -> None:
+def test_settings_that_are_handed_down_win_over_the_defaults_alone_and_keep_their_name(folder: SettingsFolder) -> None:
     folder.variables(
         **handing_variable("opa up", {"PORT": 1, "FLOWER_PORT": 1, "OPTIONAL_COMPONENTS.WALRUS.LOAD": "no"})
     )

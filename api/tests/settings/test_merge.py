@@ -245,7 +245,7 @@ trees = st.recursive(
 
 
 @given(layers=st.lists(st.dictionaries(st.sampled_from(["X", "y"]), trees, max_size=2), max_size=4))
-def test_whatever_is_merged_no_mark_survives_and_every_value_has_a_source(layers: list[dict[str, Any]]) -> None:
+def test_merged_settings_have_no_marks_and_a_source_for_every_value(layers: list[dict[str, Any]]) -> None:
     settings = merged(*layers)
     found = settings.values()
     assert settings.mistakes == {}
@@ -315,7 +315,7 @@ def test_an_empty_dict_has_a_source() -> None:
     assert sources({"X": {"a": 1}}, {"X": {}}) == {"X": "2"}
 
 
-def test_what_was_taken_away_has_no_source() -> None:
+def test_a_deleted_setting_has_no_source() -> None:
     assert sources({"X": 1}, {"X": "@del"}) == {}
 
 

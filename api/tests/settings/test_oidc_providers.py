@@ -106,7 +106,7 @@ def test_a_mistake_is_said_at_start_without_the_secret(known: Project, change: d
 
 
 @pytest.mark.parametrize("key", ["ISSUER", "CLIENT_ID", "CLIENT_SECRET", "ALLOW"])
-def test_what_is_needed_is_said(known: Project, key: str) -> None:
+def test_a_missing_field_of_a_provider_is_told(known: Project, key: str) -> None:
     entry = {name: value for name, value in GOOGLE.items() if name != key}
     (found,) = mistakes(known, OIDC_PROVIDERS={"google": entry})
     assert found.startswith(f"OIDC_PROVIDERS.google.{key}: is missing")

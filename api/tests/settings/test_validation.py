@@ -228,7 +228,7 @@ def test_pages_without_the_description_they_are_made_from_are_mistakes(folder: S
     ]
 
 
-def test_all_three_may_be_off(folder: SettingsFolder) -> None:
+def test_the_urls_of_the_document_and_of_both_pages_may_be_off(folder: SettingsFolder) -> None:
     folder.file("a.yaml", "default: {OPENAPI_URL: null, REDOC_URL: null, DOCS_URL: null}")
 
     assert folder.load().OPENAPI_URL is None

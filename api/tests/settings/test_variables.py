@@ -172,7 +172,7 @@ def test_a_setting_that_is_given_in_two_spellings_is_a_mistake_that_names_both(
     assert all(f"OPA_{name}" in mistake for name in variables)
 
 
-def test_what_is_inside_of_a_setting_comes_after_it_in_any_spelling(folder: SettingsFolder) -> None:
+def test_a_variable_for_a_part_of_a_setting_wins_over_that_of_the_whole_in_any_spelling(folder: SettingsFolder) -> None:
     folder.variables(OPA_MINE__A="1", OPA_mine='@json {"b": 2}')
 
     assert folder.load().MINE == {"b": 2, "A": 1}
@@ -266,7 +266,7 @@ def test_the_settings_folder_is_not_named_by_a_file(folder: SettingsFolder, secr
 
 
 @pytest.mark.usefixtures("path")
-def test_what_is_in_the_file_is_in_no_message(folder: SettingsFolder, secret: Path) -> None:
+def test_no_mistake_shows_the_content_of_a_value_file(folder: SettingsFolder, secret: Path) -> None:
     folder.variables(OPA_PORT__FILE=str(secret), OPA_LOGLEVEL__FILE=str(secret))
 
     mistakes = folder.mistakes()

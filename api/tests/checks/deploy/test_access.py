@@ -50,7 +50,7 @@ def test_routes_that_nothing_closes_are_named(routed: Project) -> None:
     assert told(routed) == ["everyone who reaches the API may use /a, /b/{number}, /c and 1 more"]
 
 
-def test_what_the_settings_close_or_name_as_open_is_not_reported(project: Project) -> None:
+def test_routes_that_the_settings_close_or_name_as_open_are_not_reported(project: Project) -> None:
     assert told(project, ACCESS={"/a": "signed-in", "/b": "open"}) == [
         "everyone who reaches the API may use /c, /mounted/{path}"
     ]

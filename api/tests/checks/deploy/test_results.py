@@ -22,7 +22,7 @@ def cannot_look(deployment: Deployment) -> Iterator[Finding]:
 CHECKS = [DeployCheck("deploy.one", Level.ERROR, finds), DeployCheck("deploy.two", Level.ERROR, cannot_look)]
 
 
-def test_what_is_found_has_the_level_of_its_check_and_what_was_not_looked_at_is_a_note(project: Project) -> None:
+def test_a_finding_has_the_level_of_its_check_and_a_thing_that_was_not_looked_at_is_a_note(project: Project) -> None:
     results = list(run_checks(CHECKS, Deployment(project.prepare(), {})))
 
     assert [str(result) for result in results] == [
@@ -33,7 +33,7 @@ def test_what_is_found_has_the_level_of_its_check_and_what_was_not_looked_at_is_
     assert [result.counts(Level.NOTE) for result in results] == [True, True]
 
 
-def test_what_is_silenced_keeps_its_reason_and_does_not_count(project: Project) -> None:
+def test_a_silenced_result_keeps_its_reason_and_does_not_count(project: Project) -> None:
     project.settings(CHECK_SILENCED={"deploy.one": "internal network"})
 
     result, _ = run_checks(CHECKS, Deployment(project.prepare(), {}))
@@ -66,7 +66,7 @@ def test_an_id_is_silenced_in_any_case(project: Project) -> None:
     assert result.silenced == "internal network"
 
 
-def test_what_silences_nothing_cannot_be_silenced_itself(project: Project) -> None:
+def test_a_finding_about_an_unknown_id_in_check_silenced_cannot_be_silenced(project: Project) -> None:
     project.settings(CHECK_SILENCED={UNKNOWN: "no", "deploy.three": "internal network"})
 
     *_, unknown, three = run_checks(CHECKS, Deployment(project.prepare(), {}))

@@ -11,7 +11,7 @@ from tests.project import Project
 
 
 @pytest.mark.parametrize(("user", "count"), [(0, 1), (10001, 0)])
-def test_root_is_reported(project: Project, user: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_as_root_is_reported(project: Project, user: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     deployment = Deployment(project.prepare(), {})
     monkeypatch.setattr(os, "geteuid", lambda: user)
 

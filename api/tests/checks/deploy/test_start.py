@@ -152,7 +152,7 @@ print(*(name for name in sys.modules if name.startswith("opa.checks.deploy.")))
 """
 
 
-def test_where_there_is_nothing_to_look_at_no_check_is_imported(project: Project) -> None:
+def test_a_start_with_nothing_to_look_at_imports_no_check(project: Project) -> None:
     done = programs.run([sys.executable, "-c", IMPORTED], env=dict(os.environ), fresh=True)
 
     assert done.stdout.split() == ["opa.checks.deploy.start"]
@@ -179,7 +179,7 @@ def test_a_server_of_another_kind_is_not_given_the_application(project: Project)
         start_api(project.config())
 
 
-def test_what_the_settings_accept_with_a_reason_starts(project: Project) -> None:
+def test_an_open_door_that_check_silenced_accepts_is_no_longer_one(project: Project) -> None:
     project.settings(DEBUG=True, CHECK_SILENCED={"Deploy.Debug": "internal"}, **REACHED)
 
     assert doors(project) == ["deploy.debugger"]
