@@ -64,9 +64,7 @@ def test_listing_the_plugins_runs_nothing(project: Project, monkeypatch: pytest.
     assert (project.prepare().mode, state["runner"]) == ("", "mine")
 
 
-def test_what_runs_is_told_to_the_drivers_of_an_application_and_not_looked_up(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_drivers_are_told_the_mode_of_their_application(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1", BACKEND_URL="redis://127.0.0.1:1")
     manager = project.prepare("worker")
     monkeypatch.setitem(state, "runner", "uvicorn")

@@ -53,7 +53,7 @@ def is_locked(package: str) -> bool:
 
 
 @pytest.mark.parametrize(("theirs", "ours"), COPIES)
-def test_what_a_library_does_is_as_it_was_when_ours_was_compared_with_it(theirs: str, ours: str) -> None:
+def test_a_function_of_a_library_is_as_it_was_when_ours_was_compared_with_it(theirs: str, ours: str) -> None:
     package = theirs.partition(":")[0].partition(".")[0]
     if not is_locked(package):
         pytest.skip(f"{package} {version(package)} is not the version in the lock")

@@ -165,7 +165,7 @@ def test_without_extras_it_tells_its_version_checks_plugins_and_runs_code(bare: 
     [("up", {}, "local"), ("start", {"MODE": "flower", "OPA_LOG_FORMAT": "text"}, "flower")],
     ids=["opa up", "MODE=flower"],
 )
-def test_what_needs_an_extra_says_in_one_line_what_installs_it(
+def test_a_command_that_needs_an_extra_says_in_one_line_what_installs_it(
     bare: Path, tmp_path: Path, command: str, environ: dict[str, str], extra: str
 ) -> None:
     done = run(bare / "opa", command, cwd=tmp_path, **environ)

@@ -123,7 +123,7 @@ def test_a_plugin_cannot_make_one(project: Project, text: str) -> None:
         pass
 
 
-def test_where_nothing_was_prepared_there_is_no_current_one() -> None:
+def test_framework_current_raises_where_nothing_was_prepared() -> None:
     set_running(None)
     with pytest.raises(NotRunningError):
         Framework.current()

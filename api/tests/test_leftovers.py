@@ -53,7 +53,7 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path, numb
         run.kill()
 
 
-def test_what_docker_has_of_a_run_is_taken_away(docker: None) -> None:
+def test_networks_and_volumes_of_a_run_are_removed(docker: None) -> None:
     run = f"{os.getpid()}x"
     name = f"opa-test-{run}-1-left"
     run_docker("network", "create", name)

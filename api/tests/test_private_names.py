@@ -50,7 +50,7 @@ def test_private_name_of_another_package_is_found(code: str, found: str, tmp_pat
         "def __f__(self):\n    return self.__dict__",
     ],
 )
-def test_what_is_ours_or_public_is_not_found(code: str, tmp_path: Path) -> None:
+def test_own_and_public_names_are_not_found(code: str, tmp_path: Path) -> None:
     module = tmp_path / "package" / "module.py"
     module.parent.mkdir()
     module.write_text(code)

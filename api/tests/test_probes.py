@@ -150,7 +150,7 @@ def test_lines_and_branches_are_those_that_a_trace_function_finds(package: Path)
     assert probed["unused.py"] == ([3, 4], {3: (2, 0)})
 
 
-def test_what_a_killed_process_and_its_forks_ran_is_measured(package: Path) -> None:
+def test_code_of_a_killed_process_and_its_forks_is_measured(package: Path) -> None:
     (package / "end.py").write_text(
         "import os, signal\n"
         "if os.fork():\n"
@@ -198,7 +198,7 @@ def test_one_run_at_a_time_measures_a_package(package: Path) -> None:
     assert not list(package.rglob("*.pyc"))
 
 
-def test_what_a_killed_run_has_left_is_removed(package: Path) -> None:
+def test_compiled_files_of_a_killed_run_are_removed(package: Path) -> None:
     code = "import pathlib, tests.probes; tests.probes.Measurement.begin(pathlib.Path('package').absolute())"
     environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code], cwd=package.parent, env=environ, timeout=60, check=True)

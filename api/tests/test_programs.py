@@ -50,7 +50,7 @@ def test_a_fork_tells_the_same_as_a_process_of_its_own(tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_what_is_given_to_it_may_be_longer_than_a_pipe_holds(fresh: bool) -> None:
+def test_the_input_of_a_program_may_be_longer_than_a_pipe_holds(fresh: bool) -> None:
     command = [sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"]
     assert programs.run(command, input="x" * 1_000_000, fresh=fresh).stdout == "1000000\n"
 

@@ -20,7 +20,7 @@ DOCS = "\n".join(page.read_text() for page in [*ROOT.glob("docs/*.md"), ROOT / "
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def test_what_opa_offers() -> None:
+def test_opa_has_exactly_its_public_names() -> None:
     assert sorted(opa.__all__) == [
         "Actor",
         "BaseMiddleware",
@@ -71,7 +71,7 @@ def test_what_opa_offers() -> None:
 @pytest.mark.parametrize(
     ("module", "where"), [(mongodb_clients, "components.md"), (redis_clients, "components.md"), (jwt, "access.md")]
 )
-def test_what_plugins_are_made_of_is_documented(module: Any, where: str) -> None:
+def test_each_public_name_for_drivers_and_tokens_is_documented(module: Any, where: str) -> None:
     page = (ROOT / "docs" / where).read_text()
     assert f"from `{module.__name__}`" in page
     missing = [name for name in module.__all__ if not re.search(rf"\b{name}\b", page)]
@@ -95,7 +95,7 @@ def test_the_names_of_the_original_module_are_those_of_opa(name: str) -> None:
         assert getattr(original, name) is getattr(opa, name)
 
 
-def test_the_commands() -> None:
+def test_opa_has_exactly_its_documented_commands() -> None:
     """A new one belongs in this list, and in the table of README.md."""
     assert sorted(COMMANDS) == [
         "audit",

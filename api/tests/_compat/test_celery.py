@@ -164,6 +164,6 @@ def test_pool_of_connections_is_made_by_the_method_that_is_overridden() -> None:
     assert "self._get_pool(**params)" in inspect.getsource(redis.RedisBackend._create_client)
 
 
-def test_what_waits_for_results_knows_the_errors_of_a_lost_connection() -> None:
+def test_the_consumer_of_results_asks_its_backend_for_the_errors_of_a_lost_connection() -> None:
     assert source_names(redis.ResultConsumer, "_connection_errors = self.backend.connection_errors")
     assert parameters(redis.ResultConsumer._reconnect) == []

@@ -35,7 +35,7 @@ def nested() -> FastAPI:
 
 
 @accelerated
-def test_all_that_is_needed_is_there() -> None:
+def test_all_private_names_of_fastapi_that_are_needed_are_there() -> None:
     assert tested.problem() is None
 
 
@@ -93,7 +93,7 @@ def test_route_is_no_included_router() -> None:
 
 @accelerated
 class TestTestedVersion:
-    def test_what_is_worked_out_for_a_route_stands_in_attributes_of_the_route(self) -> None:
+    def test_the_state_of_a_route_stands_in_attributes_of_the_route(self) -> None:
         from opa._compat.fastapi.routing import STATE
 
         route = APIRoute("/hello", hello)
@@ -116,7 +116,7 @@ class TestTestedVersion:
         assert context is not None
         assert context.path == "/at/hello"
 
-    def test_what_a_router_adds_is_what_is_looked_at(self) -> None:
+    def test_all_fields_of_an_included_context_are_known(self) -> None:
         from opa._compat.fastapi.routing import IncludeContext
 
         assert {field.name for field in dataclasses.fields(IncludeContext)} - {"form_limits", "max_body_size"} == {

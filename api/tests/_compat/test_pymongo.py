@@ -47,7 +47,7 @@ def test_asynchronous_client_selects_a_server_before_each_operation() -> None:
 
 
 @pytest.mark.parametrize("client", [MongoClient, AsyncMongoClient])
-def test_what_a_client_knows_of_its_servers_can_be_changed(client: Any) -> None:
+def test_on_change_of_a_topology_takes_a_description_of_a_server(client: Any) -> None:
     made = client("mongodb://nowhere.invalid", connect=False)
     names = inspect.signature(made._topology.on_change).parameters
     assert list(names) == ["server_description", "reset_pool", "interrupt_connections"]

@@ -24,7 +24,7 @@ from opa.utils import filter_dict_to_function, host_exists, unique
         ("", ()),
     ],
 )
-def test_hosts_in_url(url: str, hosts: tuple[str, ...]) -> None:
+def test_all_hosts_of_a_url_are_found(url: str, hosts: tuple[str, ...]) -> None:
     assert hosts_in_url(url) == hosts
 
 
@@ -41,7 +41,7 @@ def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
 @pytest.mark.parametrize(
     ("host", "answer"), [("localhost", True), ("127.0.0.1", True), ("::1", True), ("no.invalid", False)]
 )
-def test_resolves(host: str, answer: bool) -> None:
+def test_resolves_tells_whether_the_system_knows_a_host(host: str, answer: bool) -> None:
     assert resolves(host, 2) is answer
 
 

@@ -103,7 +103,7 @@ def test_newlines_stay_are_escapes_or_are_indented() -> None:
     assert indented("a\nb\nc") == "a\n  b\n  c"
 
 
-def test_what_an_encoding_does_not_have_is_an_escape() -> None:
+def test_a_character_that_an_encoding_lacks_is_an_escape() -> None:
     assert encodable("é🎉\ud800", "latin-1") == "é\\U0001f389\\ud800"
     assert encodable("é", "ascii") == "\\xe9"
 

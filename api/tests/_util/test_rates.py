@@ -56,7 +56,7 @@ def test_rates_are_read_the_shortest_first(text: str, rates: list[tuple[int, int
         *(None, 100, True, b"1/minute", ["1/minute"], {"limit": "1/minute"}),
     ],
 )
-def test_what_is_no_rate_is_refused(text: object) -> None:
+def test_a_text_that_is_no_rate_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="^should "):
         rates_in(text)
 

@@ -20,7 +20,7 @@ ROWS: list[list[str | list[str]]] = [
 ]
 
 
-def test_it_looks_as_on_a_terminal_that_is_wide_enough(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_piped_table_looks_as_on_a_terminal_that_is_wide_enough(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(COLUMNS, ROWS)
     expected = io.StringIO()
     table = Table(*COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
@@ -38,7 +38,7 @@ def test_a_cell_that_others_have_made_long_makes_no_other_row_longer(capsys: pyt
     assert short == " anna   short   -    "
 
 
-def test_what_the_terminal_cannot_write_is_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_that_the_terminal_cannot_write_is_an_escape_in_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container without a locale, a name of others would end the command."""
     written = io.BytesIO()
     terminal = io.TextIOWrapper(written, "ascii", write_through=True)

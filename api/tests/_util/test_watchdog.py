@@ -15,7 +15,7 @@ def hang() -> None:
         time.sleep(0.01)
 
 
-def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_was_interrupted_is_left_to_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "REPEAT_INTERVAL", 60.0)
     cleaned_up = []
 
@@ -33,7 +33,7 @@ def test_what_is_interrupted_can_clean_up_in_peace(monkeypatch: pytest.MonkeyPat
         time.sleep(10 * watchdog.CHECK_INTERVAL)  # nothing is watched any more
 
 
-def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_catches_its_interruption_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "REPEAT_INTERVAL", 0.05)
     caught: list[TimeLimitError] = []
 
@@ -50,14 +50,14 @@ def test_what_catches_everything_is_interrupted_again(monkeypatch: pytest.Monkey
     assert len(caught) == 3
 
 
-def test_what_is_done_in_time_is_left_alone() -> None:
+def test_code_that_ends_in_time_is_left_alone() -> None:
     with Watchdog(print, print).running() as dog:
         with dog.watch("it", 60.0):
             time.sleep(5 * watchdog.CHECK_INTERVAL)
         time.sleep(5 * watchdog.CHECK_INTERVAL)
 
 
-def test_what_takes_long_is_told_within_seconds_and_warned_of_at_a_third_of_its_limit(
+def test_slow_code_is_told_within_seconds_and_warned_of_at_a_third_of_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watchdog, "TOLD_AFTER", 0.05)

@@ -74,7 +74,7 @@ signal.pause()
 """
 
 
-def test_what_processes_share_counts_once() -> None:
+def test_memory_that_processes_share_counts_once() -> None:
     parent = subprocess.Popen([sys.executable, "-c", FORKED], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert parent.stdout

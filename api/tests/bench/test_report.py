@@ -99,7 +99,7 @@ def test_a_goal_that_is_missed_is_an_error_where_that_is_asked_for(
     assert figure.value_text in output
 
 
-def test_what_cannot_be_is_an_error_also_where_no_goal_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_number_is_an_error_also_where_no_goal_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     status, output = run(monkeypatch, IMPOSSIBLE, "ours", "--quick")
     assert status == 1
     assert "ours cannot be: {}" in output

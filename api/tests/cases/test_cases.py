@@ -16,5 +16,5 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.id)
-def test_what_others_stumbled_over_ends_right(case: Case, place: Place) -> None:
+def test_each_case_ends_as_it_should(case: Case, place: Place) -> None:
     case.run(place)

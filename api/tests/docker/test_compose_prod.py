@@ -115,7 +115,7 @@ def test_without_its_hosts_it_does_not_start_and_says_what_to_set(image: str, tm
 
 
 @pytest.mark.parametrize("kind", ["folder", "link"])
-def test_what_is_no_secret_is_not_taken_for_one(tmp_path: Path, kind: str) -> None:
+def test_a_folder_or_a_link_to_nothing_is_not_taken_for_a_secret(tmp_path: Path, kind: str) -> None:
     """It was said to be there, or made, and the stack did not start."""
     (found,) = re.findall(r"( +cd /secrets\n(?:.*\n)*?)    environment:", COMPOSE_PROD_FILE.read_text())
     script = found.replace("$$", "$").replace("/dev/shm", str(tmp_path)).replace("/secrets", str(tmp_path))

@@ -70,7 +70,7 @@ def test_an_unknown_mode_ends_it_with_one_line_that_names_the_modes(run: Run) ->
     assert re.fullmatch(r"there is no mode 'rocket' .*: api.*", line)
 
 
-def test_one_cpu_is_one_worker(run: Run) -> None:
+def test_a_container_with_one_cpu_has_one_worker(run: Run) -> None:
     api = run("--cpus", "1")
     api.wait_until_healthy()
     assert "with 1 worker" in api.log
@@ -235,7 +235,7 @@ def test_a_base_image_is_an_argument() -> None:
     assert "opa-test-no-such-base" in built.stderr
 
 
-def test_what_is_not_used_is_not_in_it(image: str) -> None:
+def test_the_image_has_no_pip_package_lists_tests_or_setuid_programs(image: str) -> None:
     def shell(command: str) -> str:
         return docker("run", "--rm", "--user", "0", "--entrypoint", "sh", image, "-c", command)
 

@@ -282,7 +282,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(run: Run, stack: St
     assert len(run.begun()) == len(run.done()) == 1
 
 
-def test_what_a_worker_cannot_finish_is_run_by_another_one(run: Run, stack: Stack) -> None:
+def test_a_task_that_a_stopped_worker_cannot_finish_is_run_by_another_one(run: Run, stack: Stack) -> None:
     scale(stack, 2)
     run.send(seconds=300, task="work_once")
     (first,) = wait_until(run.begun)

@@ -29,7 +29,7 @@ def is_expected(expected: str, printed: str) -> bool:
         (f'"{UUID}" and "{UUID}"', f'"{OTHER_UUID}" and "{OTHER_UUID}"'),
     ],
 )
-def test_what_is_printed_fits(expected: str, printed: str) -> None:
+def test_output_fits_with_ellipses_other_spaces_and_one_id_for_another(expected: str, printed: str) -> None:
     assert is_expected(expected, printed)
 
 
@@ -46,7 +46,7 @@ def test_what_is_printed_fits(expected: str, printed: str) -> None:
         (f'"{UUID}"', f'"{ID}"'),
     ],
 )
-def test_what_is_printed_does_not_fit(expected: str, printed: str) -> None:
+def test_output_that_differs_in_text_or_repeats_an_id_otherwise_does_not_fit(expected: str, printed: str) -> None:
     assert not is_expected(expected, printed)
 
 

@@ -158,7 +158,7 @@ def test_the_path_under_which_a_proxy_serves_the_application_is_no_part_of_the_r
     assert (note["path"], note["route"]) == ("/api/shop/orders/7", "/shop/orders/{number}")
 
 
-def test_what_fails_in_front_of_the_routes_has_no_route(project: Project) -> None:
+def test_a_request_that_fails_in_front_of_the_routes_is_noted_without_a_route(project: Project) -> None:
     project.plugin("outside.py", FAILS_OUTSIDE)
     note = noted(project, "/nobody")
     assert note == {"method": "GET", "path": "/nobody"}

@@ -37,7 +37,7 @@ def logger(capsys: pytest.CaptureFixture[str]) -> Iterator[LogLogger]:
     logging.captureWarnings(False)
 
 
-def test_what_gunicorn_says_goes_into_the_log_once_and_nowhere_else(
+def test_lines_of_gunicorn_are_in_the_log_once_and_nowhere_else(
     logger: LogLogger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logger.info("Listening at: %s", "http://127.0.0.1")

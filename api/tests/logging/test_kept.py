@@ -309,7 +309,7 @@ class ImportsWithin(logging.Handler):
 
 
 @pytest.mark.parametrize("kind", [InterceptHandler, LeadsAsWell, ImportsWithin])
-def test_what_leads_records_into_loguru_writes_none_twice(kind: type[logging.Handler], lines: Lines) -> None:
+def test_a_handler_that_leads_records_into_loguru_writes_none_twice(kind: type[logging.Handler], lines: Lines) -> None:
     logging.getLogger("kept.led").addHandler(kind())
     logging.getLogger("kept.led").warning("once")
     assert [line["message"] for line in lines()] == ["once"]
@@ -322,7 +322,7 @@ class PropagateHandler(logging.Handler):
         logging.getLogger(record.name).handle(record)
 
 
-def test_what_leads_lines_of_loguru_into_the_standard_library_writes_none_twice(lines: Lines) -> None:
+def test_a_sink_that_leads_lines_of_loguru_into_the_standard_library_writes_none_twice(lines: Lines) -> None:
     number = logger.add(PropagateHandler(), format="{message}")
     logging.getLogger("kept").warning("from the standard library")
     log.warning("from loguru")

@@ -140,7 +140,7 @@ def test_exception_carries_the_traceback_and_its_caller(lines: Lines) -> None:
     assert 'int("x")' in found["exception"]["traceback"]
 
 
-def test_opt_keeps_its_meaning(lines: Lines) -> None:
+def test_opt_keeps_the_meaning_that_it_has_in_loguru(lines: Lines) -> None:
     def inner() -> None:
         log.opt(depth=1).info("from outside")
 
@@ -151,7 +151,7 @@ def test_opt_keeps_its_meaning(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_what_is_written_raw_is_a_line_as_any_other(capsys: pytest.CaptureFixture[str], form: str) -> None:
+def test_a_raw_message_is_a_line_as_any_other(capsys: pytest.CaptureFixture[str], form: str) -> None:
     setup_logging(settings(form=form))
     own: list[str] = []
     sink = logger.add(own.append, format="{message}")
@@ -273,7 +273,7 @@ def test_a_stacklevel_beyond_the_outermost_frame_is_that_frame(lines: Lines) -> 
     assert "stack" in line["extra"]
 
 
-def test_what_cannot_be_formatted_is_written_with_what_was_wrong(lines: Lines) -> None:
+def test_a_message_that_cannot_be_formatted_is_written_with_the_error(lines: Lines) -> None:
     log.info("{missing} things", 5)
     line = here() - 1
     (found,) = lines()

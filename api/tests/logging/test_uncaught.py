@@ -13,7 +13,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return programs.run([sys.executable, "-c", textwrap.dedent(code)])
 
 
-def test_what_nothing_caught_is_a_line_of_the_log() -> None:
+def test_an_uncaught_exception_is_a_line_of_the_log() -> None:
     done = run(
         """
         import threading

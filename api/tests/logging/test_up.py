@@ -75,7 +75,9 @@ def test_the_inner_life_of_servers_is_not_shown(name: str, level: int, is_shown:
     assert log_up.is_shown(record, process="api") is is_shown
 
 
-def test_what_the_users_own_code_says_is_shown_at_every_level(up: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opa_up_shows_lines_of_the_users_own_code_at_every_level(
+    up: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.debug("a word")
 
     assert "worker a word" in capsys.readouterr().err

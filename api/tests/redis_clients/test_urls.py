@@ -20,7 +20,7 @@ def test_the_check_of_the_certificate_has_one_spelling(url: str, expected: str) 
     assert with_certificate_check(url, is_needed=True) == expected
 
 
-def test_none_is_added_where_none_is_needed() -> None:
+def test_a_url_that_needs_no_option_for_certificates_stays_as_it_is() -> None:
     assert with_certificate_check("rediss://h/1") == "rediss://h/1"
 
 

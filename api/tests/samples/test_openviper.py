@@ -104,7 +104,7 @@ def test_of_two_the_one_at_the_top_of_the_package_counts(project: Project) -> No
 
 
 @PAGE.sample("Sync ready() is also supported")
-def test_a_synchronous_ready(project: Project) -> None:
+def test_a_synchronous_ready_is_called(project: Project) -> None:
     project.plugin(
         "weather/__init__.py",
         """

@@ -107,7 +107,7 @@ def uris(groups: Any) -> dict[str, list[str]]:
 
 
 @PAGE.sample("TOML Configuration")
-def test_groups_in_a_toml_file(shop: Project) -> None:
+def test_groups_can_stand_in_a_toml_file(shop: Project) -> None:
     shop.plugin("shop/moments.py", "def opens(): pass\ndef closes(): pass")
     shop.plugin("shop/checks.py", "def price(text): return text.isdigit()\ndef name(text): return bool(text)")
     settings(
@@ -528,7 +528,7 @@ def test_a_registry_of_the_programs_own(shop: Project) -> None:
 
 
 @PAGE.sample("Plugin Registry Pattern")
-def test_what_it_registers_guards_a_served_application(shop: Project) -> None:
+def test_registered_rights_guard_a_served_application(shop: Project) -> None:
     shop.plugin("shop/parts/shelf.py", SHELF)
     shop.plugin("shop/steps/rights.py", ON_THE_SHELF)
     shop.plugin(

@@ -44,7 +44,7 @@ from opa.errors import SettingsError
         ("shop.till:pay", "module shop is gone", "module shop is gone"),
     ],
 )
-def test_what_is_hidden_is_masked_in_any_text(hidden: str, text: str, masked: str) -> None:
+def test_a_hidden_value_is_masked_in_any_text(hidden: str, text: str, masked: str) -> None:
     hide(hidden)
 
     assert mask_text(text) == masked
@@ -70,7 +70,7 @@ def test_structures_and_settings_are_masked() -> None:
     assert mask_setting("MINE", "<hunter2>") == "<***>"
 
 
-def test_no_part_of_an_error_shows_it() -> None:
+def test_no_part_of_an_error_shows_a_hidden_value() -> None:
     hide("hunter2")
     error = SettingsError("hunter2", where="at hunter2", hint="Not hunter2", mistakes=("a hunter2",))
 
@@ -78,7 +78,7 @@ def test_no_part_of_an_error_shows_it() -> None:
     assert str(error) == "*** (at ***). Not ***"
 
 
-def test_what_was_told_to_be_harmless_before_is_asked_again() -> None:
+def test_a_text_that_was_harmless_is_masked_once_its_secret_is_hidden() -> None:
     text = "the word is hunter2"
     assert not may_hold_secret(text)
     hide("hunter2")

@@ -158,7 +158,7 @@ FOUND: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("annotation", "value", "shown"), FOUND)
-def test_what_a_type_says_is_secret_is_masked_and_nothing_else(annotation: Any, value: Any, shown: Any) -> None:
+def test_only_fields_that_are_secret_by_their_type_are_masked(annotation: Any, value: Any, shown: Any) -> None:
     assert mask_by_type(annotation, value, "THING") == shown
 
 

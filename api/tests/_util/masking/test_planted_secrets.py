@@ -195,7 +195,7 @@ def test_no_secret_comes_through_another_door_of_the_log(capsys: pytest.CaptureF
         lambda: logging.getLogger("library").warning("%d %s", {"password": SECRET}, 1),
     ],
 )
-def test_what_belongs_to_a_telling_name_is_masked_before_it_is_a_text(
+def test_a_value_with_a_telling_name_is_masked_in_the_log_however_it_is_passed(
     capsys: pytest.CaptureFixture[str], form: str, write: Callable[[], object]
 ) -> None:
     setup_logging(settings(form))
@@ -209,7 +209,7 @@ def test_what_belongs_to_a_telling_name_is_masked_before_it_is_a_text(
     assert "77317731" not in written
 
 
-def test_what_is_masked_in_the_log_is_given_to_a_sink_of_the_users_own_and_to_the_caller() -> None:
+def test_a_sink_of_the_users_own_and_the_caller_get_unmasked_values() -> None:
     found: list[Any] = []
     sink = log.add(lambda message: found.append(message.record["extra"]), format="{message}")
     value = {"password": SECRET}

@@ -106,7 +106,7 @@ def test_a_password_is_masked_and_nothing_else(url: str, masked: str) -> None:
         "PASSWORD=&PAGE=2",
     ],
 )
-def test_what_has_no_password_stays_as_it_is(text: str) -> None:
+def test_a_text_without_a_password_stays_as_it_is(text: str) -> None:
     assert mask_text(text) == text
 
 
@@ -320,7 +320,7 @@ def test_names_that_say_so_are_secret(name: str) -> None:
         "",
     ],
 )
-def test_other_names_are_not(name: str) -> None:
+def test_a_name_that_only_resembles_a_telling_one_hides_nothing(name: str) -> None:
     assert not looks_secret(name)
 
 
