@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import jwt, mongodb_clients, redis_clients
+from opa import introspection, jwt, mongodb_clients, redis_clients
 from opa.cli.commands import app
 from opa.core import plugin as original
 from tests.project import Project
@@ -69,7 +69,13 @@ def test_opa_has_exactly_its_public_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "where"), [(mongodb_clients, "components.md"), (redis_clients, "components.md"), (jwt, "access.md")]
+    ("module", "where"),
+    [
+        (mongodb_clients, "components.md"),
+        (redis_clients, "components.md"),
+        (jwt, "access.md"),
+        (introspection, "plugins.md"),
+    ],
 )
 def test_each_public_name_for_drivers_and_tokens_is_documented(module: Any, where: str) -> None:
     page = (ROOT / "docs" / where).read_text()

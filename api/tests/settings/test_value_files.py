@@ -19,11 +19,11 @@ from opa._util.reading import MAX_FILE_BYTES
 from opa.bootstrap import prepare
 from opa.checks import findings_in_plugins
 from opa.checks.deploy.as_json import error_as_json
-from opa.cli.config import shown
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.current import current
 from opa.errors import OpaError, SettingsError
 from opa.http.builder import build_app
+from opa.introspection.settings import masked
 from opa.logging.logger import log, setup_logging
 from opa.process.error_report import print_error, print_start_error
 from opa.settings.load import load_settings
@@ -93,7 +93,7 @@ def test_nothing_of_a_value_from_a_file_is_shown(
     for text in PLANTED:
         plant(planted, text)
         with reported():
-            print(list(shown(load_settings().leaves())))
+            print(list(masked(load_settings().leaves(), dict)))
 
         output = "".join(capsys.readouterr())
 

@@ -40,7 +40,7 @@ def config(
         for mistake in error.mistakes:
             typer.echo(in_one_line(mistake), err=True)
         raise typer.Exit(1) from error
-    rows = shown(settings.leaves(name))
+    rows = _shown(settings.leaves(name))
     if names := [each for each in variables_of_services() if name is None or each == f"{PREFIX}{name.upper()}"]:
         told = f"left alone, since Kubernetes or Docker made them for a service: {', '.join(names)}"
         typer.echo(in_one_line(told), err=True)
@@ -70,48 +70,25 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    """The same, with every secret masked, and every value that `__FILE` has read.
+def _shown(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """The same, with all secrets masked."""
+    from opa.introspection.settings import masked
 
-    Which settings of plugins are secret, only their models say.
-    """
-    from opa._util.masking.secrets import MASK, mask_key, mask_setting
-    from opa.core.plugin_settings import SETTING
-    from opa.settings.config import Config, Leaf
-    from opa.settings.value_files import is_from_file
-
-    of_plugins: Config | None = None
-    for leaf in leaves:
-        if is_from_file(leaf.source):
-            value = MASK if leaf.value else leaf.value
-        elif leaf.name.startswith(f"{SETTING}."):
-            of_plugins = Config({SETTING: _settings_of_plugins()}) if of_plugins is None else of_plugins
-            value = of_plugins.get(leaf.name, MASK)
-        else:
-            value = mask_setting(leaf.name, leaf.value)
-        yield Leaf(mask_key(leaf.name), value, leaf.source)
+    return masked(leaves, _settings_of_plugins)
 
 
 def _settings_of_plugins() -> dict[str, Any]:
-    """The settings of each plugin as its model lets them be shown; of none where the plugins do not load."""
-    from opa._util.masking.models import mask_by_type
+    """Those of each plugin, as its model lets them be shown; of none where the plugins do not load."""
     from opa.bootstrap import prepare
-    from opa.core.plugin_settings import SETTING
     from opa.errors import OpaError
+    from opa.introspection.settings import plugin_settings_of
     from opa.logging.logger import log
 
     try:
-        manager = prepare()
+        return plugin_settings_of(prepare())
     except OpaError as error:
         log.debug(f"settings of plugins are masked, since the plugins do not load: {error}")
         return {}
-    key_of = manager.plugin_settings.key_of
-    models = {key_of(found.plugin.name): found.settings for found in manager.registry.objects if found.settings}
-    return {
-        name: mask_by_type(models[name], values, f"{SETTING}.{name}")
-        for name, values in manager.config.as_dict()[SETTING].items()
-        if name in models
-    }
 
 
 def _print_table(rows: Iterable[Leaf]) -> None:

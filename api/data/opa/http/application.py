@@ -122,6 +122,10 @@ class Api(FastAPI):
         """The routes in the order in which they are tried, each with the router that was included with it in it."""
         return self._routes.routes_with_routers()
 
+    def routes_with_plugins(self) -> Iterator[tuple[BaseRoute, set[str]]]:
+        """The routes in the order in which they are tried, each with the plugins that have added it."""
+        return self._owners().all()
+
     def candidates(self, scope: Scope) -> Sequence[BaseRoute]:
         """Those that can match the path of a request, in the order in which they are tried."""
         return self._routes.candidates(scope)

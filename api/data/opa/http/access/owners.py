@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match
@@ -51,11 +52,15 @@ class Owners:
     def by_path_and_endpoint(self) -> dict[tuple[str, int], set[str]]:
         """Those of each route, by its path as the OpenAPI document has it, and the id of its endpoint."""
         found: dict[tuple[str, int], set[str]] = {}
-        for route, router in self._routes.routes_with_routers():
-            endpoint = getattr(route, "endpoint", None)
-            key = getattr(route, "path_format", ""), id(endpoint)
-            found.setdefault(key, set()).update(self._of(route, router, endpoint))
+        for route, plugins in self.all():
+            key = getattr(route, "path_format", ""), id(getattr(route, "endpoint", None))
+            found.setdefault(key, set()).update(plugins)
         return found
+
+    def all(self) -> Iterator[tuple[BaseRoute, set[str]]]:
+        """The routes in the order in which they are tried, each with its plugins."""
+        for route, router in self._routes.routes_with_routers():
+            yield route, self._of(route, router, getattr(route, "endpoint", None))
 
     def _chosen(self, scope: Scope) -> tuple[BaseRoute, object] | None:
         """The route that FastAPI's router chooses, and its endpoint."""
