@@ -51,7 +51,7 @@ SHARE_SERVERS = (
     "/serve/test_debugger.py",
     "/serve/test_gone.py",
     "/serve/test_limits.py",
-    "/tasks/test_queues.py",
+    "/tasks/brokers/test_queues.py",
     "/tasks/test_rabbitmq_states.py",
     "/tasks/test_server_states.py",
     "/tasks/test_task.py",
