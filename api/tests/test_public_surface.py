@@ -42,6 +42,8 @@ def test_opa_has_exactly_its_public_names() -> None:
         "Schema",
         "Setup",
         "Signed",
+        "TaskObserver",
+        "TaskRun",
         "TaskTooLargeError",
         "attempt",
         "audit",

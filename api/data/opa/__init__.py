@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from opa.settings.load import config
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
+    from opa.tasks.observing.observer import TaskObserver
+    from opa.tasks.observing.run import TaskRun
 
 __version__ = "0.1.0"
 
@@ -72,6 +74,8 @@ __all__ = [
     "Schema",
     "Setup",
     "Signed",
+    "TaskObserver",
+    "TaskRun",
     "TaskTooLargeError",
     "attempt",
     "audit",
@@ -118,6 +122,8 @@ _HOME = {
     "Schema": "framework",
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",
+    "TaskObserver": "tasks.observing.observer",
+    "TaskRun": "tasks.observing.run",
     "TaskTooLargeError": "errors",
     "attempt": "http.access.attempt",
     "audit": "access.audit",

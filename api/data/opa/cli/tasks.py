@@ -109,6 +109,10 @@ def retry(ids: Ids = None, every: Every = False) -> None:
 
     One that a worker cannot read stays where it is.
     """
+    from opa.tasks.application import application_of
+
+    _check_choice(ids, every)
+    manager = _manager()
 
     def send_again(held: Held) -> str:
         letter = held.letter
@@ -116,9 +120,15 @@ def retry(ids: Ids = None, every: Every = False) -> None:
             return f"stays, since {letter.problem}"
         if not held.send_again():
             return f"stays, since the queue '{letter.queue}' is gone; start a worker that takes from it"
+        if observers := application_of(manager).observers:
+            observers.tell_sent_again(letter.id, letter.task, letter.queue)
         return ""
 
-    _settle("opa tasks retry", ids, every, send_again, done="sent again")
+    try:
+        _settle(manager, "opa tasks retry", ids, every, send_again, done="sent again")
+    finally:
+        if observers := application_of(manager).observers:
+            observers.stop()
 
 
 @tasks.command()
@@ -137,10 +147,18 @@ def drop(
         held.drop()
         return ""
 
-    _settle("opa tasks drop", ids, every, throw_away, done="thrown away")
+    _settle(_manager(), "opa tasks drop", ids, every, throw_away, done="thrown away")
 
 
-def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[Held], str], *, done: str) -> None:
+def _settle(
+    manager: PluginManager,
+    command: str,
+    ids: list[str] | None,
+    every: bool,
+    settle: Callable[[Held], str],
+    *,
+    done: str,
+) -> None:
     """Do something with those that were asked for; exit status 1 where some stay or are not there.
 
     Args:
@@ -153,7 +171,6 @@ def _settle(command: str, ids: list[str] | None, every: bool, settle: Callable[[
     found: set[str] = set()
     stay: list[str] = []
     settled: list[str] = []
-    manager = _manager()
     try:
         with dead_letters(task_application(manager, command)) as held:
             for one in _chosen(held, wanted, every):

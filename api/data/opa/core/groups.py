@@ -16,7 +16,8 @@ from opa.loading import conventions
 Registered = TypeVar("Registered")
 
 MIDDLEWARE = conventions.MIDDLEWARE_GROUP.name
-AUTHENTICATORS = conventions.AUTHENTICATORS_GROUP.name
+OF_INSTANCES = (conventions.AUTHENTICATORS_GROUP.name, conventions.TASK_OBSERVERS_GROUP.name)
+"""Groups of objects: a class that is named, or registered, is instantiated."""
 CONFIGURE = conventions.CONFIGURE.name
 
 
@@ -90,13 +91,13 @@ class Groups:
 
         Args:
             group: any name; case does not matter.
-            value: the object; a class of an authenticator is instantiated.
+            value: the object; a class of an authenticator, or of an observer of tasks, is instantiated.
             uri: names it in the group; by default its module and name.
         """
         module = getattr(value, "__module__", "") or ""
         name = uri or f"{module}.{getattr(value, '__qualname__', type(value).__name__)}"
         group = group.lower()
-        if group == AUTHENTICATORS and inspect.isclass(value):
+        if group in OF_INSTANCES and inspect.isclass(value):
             value = value()
         self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
         self._views.pop(group, None)
@@ -171,7 +172,7 @@ def _member(group: str, entry: Entry) -> Member:
         return Member(entry.uri, value(**entry.opts))
     if group == MIDDLEWARE:
         return Member(entry.uri, value, entry.opts)
-    if entry.opts or (group == AUTHENTICATORS and inspect.isclass(value)):
+    if entry.opts or (group in OF_INSTANCES and inspect.isclass(value)):
         value = configured(value, entry.opts)
     return Member(entry.uri, value)
 

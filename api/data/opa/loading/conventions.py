@@ -104,6 +104,9 @@ SHUTDOWN_GROUP = Convention(
 AUTHENTICATORS_GROUP = Convention(
     "authenticators", "find out who is calling, in order", "group", "access/authenticators.py"
 )
+TASK_OBSERVERS_GROUP = Convention(
+    "task_observers", "are told what becomes of tasks", "group", "tasks/observing/observers.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -118,7 +121,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
-    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, CONFIGURE, PROCESS, REQUEST),
+    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, TASK_OBSERVERS_GROUP),
+    *(CONFIGURE, PROCESS, REQUEST),
 )
 
 

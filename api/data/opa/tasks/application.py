@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.clock import Clock
 from opa.tasks.codec import Limits, UnfitError
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
+from opa.tasks.headers import SENT_AT
 from opa.tasks.marks import TooLargeError
 from opa.tasks.options import unknown_options
 from opa.tasks.parameters import Parameters, parameters_of
@@ -32,6 +34,7 @@ from opa.tasks.task import Task, refuse_generator, synchronous
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+    from opa.tasks.observing.observers import Observers
     from opa.tasks.worker.state_writer import StateWriter
 
 CONTROL = "opa.tasks.control"
@@ -66,6 +69,7 @@ class TaskApplication(Application):
         self.waits_in_broker = False
         self.breaker: Breaker | None = None
         self.state_writer: StateWriter | None = None  # in a worker
+        self.observers: Observers | None = None  # where a plugin has one
         self.schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self.looked_up_options: dict[str, Mapping[str, Any]] = {}
@@ -204,6 +208,8 @@ class TaskApplication(Application):
                 countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
             countdown, eta = max(0, math.ceil(countdown)), None
         options["headers"] = with_request_id(options.get("headers"))
+        if self.observers is not None:
+            options["headers"] = {**(options["headers"] or {}), SENT_AT: time.time()}
         try:
             return super().send_task(name, args, kwargs, countdown, eta, **options)
         except EncodeError as error:

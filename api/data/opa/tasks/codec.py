@@ -84,6 +84,9 @@ class Sending:
 
     Args:
         task: its name.
+
+    Attributes:
+        text: what was encoded last; None before that.
     """
 
     # No generator: it would take a tenth of what sending a small task takes.
@@ -92,6 +95,7 @@ class Sending:
         self.task = task
         self.parameters_of = parameters_of
         self.depth = min(limits.depth, MAX_DEPTH)
+        self.text: str | None = None
 
     def __enter__(self) -> None:
         self._token = _sending.set(self)
@@ -120,6 +124,8 @@ def encode(value: Any) -> str:
     text = kombu_json.dumps(marked)
     if sending is not None and len(text) > sending.limits.bytes:
         raise TooLargeError(f"it takes {len(text)} bytes, and TASK_MAX_BYTES is {sending.limits.bytes}")
+    if sending is not None:
+        sending.text = text
     return text
 
 

@@ -19,10 +19,12 @@ from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients.urls import with_certificate_check
 from opa.tasks.application import application_of
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
+from opa.tasks.brokers.redis import OBSERVERS
 from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
 from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
 from opa.tasks.modes import is_worker
+from opa.tasks.observing.observers import observers_of
 from opa.tasks.passwords import with_password
 from opa.tasks.schedules import parse_entries
 from opa.tasks.servers import CONNECT_TIMEOUT
@@ -95,6 +97,9 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     ours = transport_options(transport, manager)
     if transport in ("amqp", "redis") and driver.breakers():
         ours[BREAKER] = driver.breaker
+    app.observers = observers_of(manager)
+    if transport == "redis" and app.observers is not None:
+        ours[OBSERVERS] = app.observers
     given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
     app.conf.update(with_numbers(given))
     _check_names(driver, manager, app)

@@ -116,8 +116,11 @@ class CeleryDriver(Driver):
 
     def disconnect(self) -> None:
         """Close the connections to the broker."""
+        from opa.tasks.application import application_of
         from opa.tasks.servers import let_go
 
+        if (observers := application_of(self.pm).observers) is not None:
+            observers.stop()
         let_go(self.app)
 
 

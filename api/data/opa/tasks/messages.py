@@ -18,13 +18,12 @@ from opa._util.words import kind_of
 from opa.errors import OpaError
 from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import Limits
+from opa.tasks.headers import MAX_NAME_LENGTH
 from opa.tasks.serializer import CONTENT_TYPE, Unread, decode
 
 if TYPE_CHECKING:
     from kombu import Message
 
-MAX_NAME_LENGTH = 1024
-"""Characters of an id, or of the name of a task."""
 MAX_TIME_LIMIT = 10 * 365 * 86400
 """Seconds of a time limit."""
 MAX_RETRIES = 2**31

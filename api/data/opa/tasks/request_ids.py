@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from opa._compat.celery.app import get_current_task
 from opa.logging.actor import current_actor
 from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
+from opa.tasks.headers import ACTOR, HEADER, KIND
 
 if TYPE_CHECKING:
     from opa.access.actor import Actor
-
-HEADER, ACTOR, KIND = "request_id", "actor", "actor_kind"
-"""Of the message in which a task is sent: the id of the request, and id and kind of who sent it."""
 
 
 def with_request_id(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

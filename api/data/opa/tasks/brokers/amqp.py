@@ -48,21 +48,29 @@ class Amqp(celery_app.Amqp):
                 # RabbitMQ says where there is no such queue any more, and does not throw the task away.
                 sending.keywords["mandatory"] = True
             sending = partial(self.delays.send, sending) if is_delayed else sending
+            context = Sending(self.app.limits, name, self.app.parameters_of)
             try:
-                with Sending(self.app.limits, name, self.app.parameters_of):
-                    try:
-                        return sending()
-                    except Exception as error:
-                        if not refusals.is_unroutable(error):
-                            raise
-                    refusals.renew(producer)
-                    return sending()
+                with context:
+                    sent = self._sent(sending, producer)
             except refusals.OF_THE_MESSAGE:
                 raise
             except refusals.UNAVAILABLE as error:
                 raise OperationalError(str(error)) from error
+            if self.app.observers is not None and message.headers:  # Celery's first protocol has none
+                self.app.observers.tell_sent(name, message, queue or options.get("routing_key"), context.text)
+            return sent
 
         return send_task_message
+
+    @staticmethod
+    def _sent(sending: Any, producer: Any) -> Any:
+        try:
+            return sending()
+        except Exception as error:
+            if not refusals.is_unroutable(error):
+                raise
+        refusals.renew(producer)
+        return sending()
 
     @property
     def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it

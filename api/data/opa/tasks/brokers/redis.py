@@ -21,10 +21,11 @@ from opa._util.words import kind_of
 from opa.core.breaker import Breaker
 from opa.logging.logger import log
 from opa.redis_clients.pools import GuardedPlainPool
-from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
+from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis_debts import note_without_memory
 from opa.tasks.codec import Limits
+from opa.tasks.observing.observers import Observers
 from opa.tasks.unpacking import unpack
 
 RETURNS = "x-delivery-count"
@@ -176,7 +177,9 @@ class QoS(compat.QoS):
                 connected.transaction(bury, self.unacked_key)
 
 
-OUR_OPTIONS = ("delivery_limit", MAX_BYTES, BREAKER)
+OBSERVERS = "observers"
+"""The transport option with what is told of tasks that are given up."""
+OUR_OPTIONS = ("delivery_limit", MAX_BYTES, BREAKER, OBSERVERS)
 """What our channels take out of the transport options, besides kombu's."""
 
 
@@ -197,6 +200,7 @@ class Channel(compat.Channel):
     delivery_limit: int | None = None
     max_bytes: int = Limits.bytes
     breaker: Breaker | None = None
+    observers: Observers | None = None
     from_transport_options = (*redis.Channel.from_transport_options, *OUR_OPTIONS)
     conn_or_acquire: Any
     connection: Any
@@ -289,10 +293,16 @@ class Channel(compat.Channel):
         headers[RETURNS] = _returns(headers) + 1
         if self.delivery_limit and headers[RETURNS] >= self.delivery_limit:
             self.bury(payload, exchange, routing_key, "delivery_limit", pipe)
+            self._tell_dead(headers, routing_key, "delivery_limit")
         elif not self.queues_of(exchange, routing_key):
             self.bury(payload, exchange, routing_key, UNROUTABLE, pipe)  # kombu would lose it
+            self._tell_dead(headers, routing_key, UNROUTABLE)
         else:
             super().restore_message(payload, exchange, routing_key, pipe, leftmost)
+
+    def _tell_dead(self, headers: dict[str, Any], routing_key: str, reason: str) -> None:
+        if self.observers is not None and are_names(headers.get("id"), headers.get("task")):
+            self.observers.tell_end("dead", {**headers, "delivery_info": {"routing_key": routing_key}}, reason=reason)
 
     def bury(self, payload: Any, exchange: str, routing_key: str, reason: str, pipe: Any) -> None:
         """Add a message to the dead letters, by a command on `pipe`."""

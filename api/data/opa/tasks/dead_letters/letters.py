@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opa._util.masking.secrets import mask_setting, mask_text
+from opa._util.masking.secrets import mask_text
 from opa.tasks.codec import Limits
-from opa.tasks.messages import MAX_NAME_LENGTH, UnfitMessageError, check_headers, read_body
+from opa.tasks.headers import MAX_NAME_LENGTH
+from opa.tasks.messages import UnfitMessageError, check_headers, read_body
+from opa.tasks.shown_arguments import shown_arguments
 from opa.tasks.unpacking import UnpackingError, unpack
-
-LONGEST_ARGUMENTS = 200
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,10 @@ def describe(
     died: datetime | None,
 ) -> DeadLetter:
     """What a message says of itself, with what the broker knows of its death; whatever it holds."""
-    arguments = [headers[key] for key in ("argsrepr", "kwargsrepr") if headers.get(key) not in (None, "()", "{}")]
-    text = " ".join(_shown(argument) for argument in arguments if isinstance(argument, str))
     return DeadLetter(
         id=_text(headers.get("id")) or digest(body),
         task=mask_text(_text(headers.get("task"))),
-        arguments=text if len(text) <= LONGEST_ARGUMENTS else f"{text[:LONGEST_ARGUMENTS]}…",
+        arguments=shown_arguments(headers),
         queue=queue,
         reason=reason,
         deliveries=deliveries,
@@ -96,16 +93,6 @@ def digest(content: bytes) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) and len(value) <= MAX_NAME_LENGTH else ""
-
-
-def _shown(text: str) -> str:
-    """Arguments, which Celery keeps as Python writes them, unless the sender has written something else there."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # as the documentation of literal_eval has them
-        return mask_text(text)
-    shown = mask_setting("", value)
-    return mask_text(repr(tuple(shown) if isinstance(value, tuple) else shown))
 
 
 def _problem(headers: Mapping[str, Any], content_type: Any, body: bytes, limits: Limits) -> str:

@@ -23,7 +23,7 @@ from opa._util.masking.secrets import mask_text
 from opa.core.manager import get_plugin_manager
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
-from opa.tasks.brokers.queues import dead_letter_queue
+from opa.tasks.brokers.queues import are_names, dead_letter_queue
 from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.messages import UnfitMessageError, check
 from opa.tasks.unpacking import UnpackingError
@@ -210,7 +210,20 @@ class Consumer(CeleryConsumer):
             return  # it was sent to all workers, and the broker does not wait for an answer
         if not message.acknowledged:
             message.reject_log_error(get_logger(__name__), self.connection_errors)
+        self._tell_dead(message, problem)
         signals.task_rejected.send(sender=self, message=message, exc=None)
+
+    def _tell_dead(self, message: Message, problem: str) -> None:
+        """Tell observers of a message that names a task; others are none of a task."""
+        observers = self.app.observers
+        fields = message.headers
+        if observers is None or not isinstance(fields, dict) or not are_names(fields.get("id"), fields.get("task")):
+            return
+        known: dict[str, Any] = {
+            name: fields[name] for name in ("id", "task", "parent_id", "argsrepr", "kwargsrepr") if name in fields
+        }
+        info = message.delivery_info or {}
+        observers.tell_end("dead", {**known, "hostname": self.hostname, "delivery_info": info}, reason=problem)
 
     def _forget(self, message: Message) -> None:
         """Let nobody wait for the end of a task whose message is refused."""

@@ -12,6 +12,7 @@ from typing import Any
 from billiard.einfo import ExceptionInfo
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import WorkerLostError
+from celery.worker import state
 from kombu.asynchronous import get_event_loop
 
 from opa._compat.celery.worker import run_ready_callbacks
@@ -53,7 +54,7 @@ class Job:
             with limits():
                 result = target(*args)
         except GivenBackError:
-            return  # not acknowledged: the broker gives it to another worker
+            self.tell_given_back()  # not acknowledged: the broker gives it to another worker
         except GivenUpError:
             return  # that it has failed is noted
         except BaseException as error:  # noqa: BLE001 - one that Celery does not take for the task's, such as SystemExit
@@ -63,6 +64,12 @@ class Job:
                 error_callback(ExceptionInfo())
         else:
             callback(result)
+
+    def tell_given_back(self) -> None:
+        """Tell observers that another worker gets it."""
+        request: Any = state.requests.get(self.task_id)
+        if request is not None:
+            request.tell("given_back", reason="its worker stops, or has lost the broker")
 
     def give_up(self) -> None:
         """Leave it to itself: it has failed already."""
@@ -133,6 +140,8 @@ class ThreadPool(TaskPool):
             deadline = time.monotonic() + CLEANUP_LIMIT
             while self._unfinished() and time.monotonic() < deadline:
                 self._wait(POLL_INTERVAL)
+            for future in self._unfinished():
+                self._jobs[future].tell_given_back()  # a thread cannot be ended, and ends with the process
 
     def _unfinished(self) -> list[Future[None]]:
         """The tasks that run, without those that have failed already since they had their time."""

@@ -30,6 +30,7 @@ from opa.core.manager import get_plugin_manager
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.workers import available_cpus
+from opa.tasks.observing.worker import Observing
 from opa.tasks.worker.children import Children, reason
 from opa.tasks.worker.loop import CLEANUP_LIMIT, start_process_loop, stop_process_loop
 from opa.tasks.worker.prefork import ProcessPool
@@ -109,6 +110,8 @@ class Worker(celery_worker.Worker):
             # The pool is made by now, and has not begun.
             self.pool.limits = ThreadLimits()
             warn_of_soft_limits(self.app.tasks.values())
+        if self.app.observers is not None:
+            Observing(self.app.observers).connect()
         super().on_start()
         # A collection would look at all plugins, and in a child copy the memory that it shares with this process.
         gc.freeze()
@@ -187,6 +190,8 @@ class Worker(celery_worker.Worker):
         super().tell_stopped()
         stop_process_loop()
         self.app.state_writer.finish(LAST_STATES_LIMIT)
+        if self.app.observers is not None:
+            self.app.observers.stop()
 
 
 class ChildrenUp(bootsteps.StartStopStep):
