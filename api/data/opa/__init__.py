@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         get_instance,
         get_plugins,
         get_util,
+        is_stopping,
         register,
         run_group,
         run_group_async,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from opa.framework import Framework, Schema
     from opa.http.access.attempt import attempt
     from opa.http.access.requires import Requires
+    from opa.http.console_page import ConsoleCard, ConsolePage
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
     from opa.http.rate_limits.rate_limit import RateLimit
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from opa.loading.conventions import Convention
     from opa.logging.logger import log
     from opa.logging.request_id import get_request_id
+    from opa.settings.envs import is_development
     from opa.settings.load import config
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
@@ -60,6 +63,8 @@ __all__ = [
     "CeleryDriver",
     "Component",
     "ComponentUnavailableError",
+    "ConsoleCard",
+    "ConsolePage",
     "Convention",
     "Driver",
     "Framework",
@@ -91,6 +96,8 @@ __all__ = [
     "get_request_id",
     "get_router",
     "get_util",
+    "is_development",
+    "is_stopping",
     "lazy_errors",
     "limits",
     "log",
@@ -108,6 +115,8 @@ _HOME = {
     "CeleryDriver": "tasks.driver",
     "Component": "core.depends",
     "ComponentUnavailableError": "errors",
+    "ConsoleCard": "http.console_page",
+    "ConsolePage": "http.console_page",
     "Convention": "loading.conventions",
     "Driver": "core.drivers",
     "Framework": "framework",
@@ -139,6 +148,8 @@ _HOME = {
     "get_request_id": "logging.request_id",
     "get_router": "core.routers",
     "get_util": "core.running",
+    "is_development": "settings.envs",
+    "is_stopping": "core.running",
     "lazy_errors": "core.lazy_errors",
     "limits": "http.limits",
     "log": "logging.logger",

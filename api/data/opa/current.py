@@ -38,6 +38,7 @@ class Current:
         celery: what `opa.main:celery` is; the same.
         task_loop: the event loop for tasks, in a worker; `tasks/worker/loop.py`.
         soft_limit: of the thread that asks; `tasks/worker/soft_limit.py`.
+        is_stopping: whether the api takes no more requests; `core/running.py`.
         done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
         rate_limits: how often `RateLimit` was called, by module and line; `http/rate_limits/rate_limit.py`.
         log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
@@ -52,6 +53,7 @@ class Current:
         "celery",
         "done",
         "hidden_texts",
+        "is_stopping",
         "loading",
         "log_is_text",
         "log_level",
@@ -74,6 +76,7 @@ class Current:
         self.celery: Any = None
         self.task_loop: Any = None
         self.soft_limit = SoftLimit()
+        self.is_stopping = False
         self.done: set[str] = set()
         self.rate_limits: dict[str, int] = {}
         self.log_sink = 0  # the one that loguru makes when it is imported

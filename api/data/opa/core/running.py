@@ -74,6 +74,11 @@ current_manager: ContextVar[Manager | None] = ContextVar("opa_plugin_manager", d
 _NOTHING: Final[Any] = object()
 
 
+def is_stopping() -> bool:
+    """Whether the api stops: it waits for responses, and one that goes on, such as a stream of events, should end."""
+    return current.is_stopping
+
+
 def set_running(manager: Manager | None) -> None:
     """Make `manager` the one that this process runs."""
     current.manager, current.only_hooks = manager, {}

@@ -107,6 +107,10 @@ AUTHENTICATORS_GROUP = Convention(
 TASK_OBSERVERS_GROUP = Convention(
     "task_observers", "are told what becomes of tasks", "group", "tasks/observing/observers.py"
 )
+CONSOLE_PAGES_GROUP = Convention("console_pages", "pages of the console", "group", "http/console_page.py")
+CONSOLE_CARDS_GROUP = Convention(
+    "console_cards", "cards on the start page of the console", "group", "http/console_page.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -123,6 +127,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, TASK_OBSERVERS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
+    *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
+from opa.current import current
 from opa.errors import StartError
 from opa.http.health_paths import health_paths, operating_paths
 from opa.process.listen import Listeners, refuse_connections, refuses_connections
@@ -164,6 +165,7 @@ class Server(uvicorn.Server):
                 self._operating.drain()
             else:  # only this process stops, as after a SIGHUP: whoever asks shall hear of those that go on
                 self._operating.close()
+        current.is_stopping = True
         if not self.force_exit:
             await self._drain()
         self._listeners.close()

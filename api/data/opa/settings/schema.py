@@ -364,6 +364,7 @@ class Settings(BaseModel):
     OPENAPI_URL: UrlPath
     DOCS_URL: UrlPath
     REDOC_URL: UrlPath
+    CONSOLE_URL: UrlPath
     OPENAPI_EARLY: bool
     OPENAPI_PREFIX: Annotated[str, AfterValidator(_prefix)]
     SELF_HOSTED: bool

@@ -1,0 +1,77 @@
+"""HTML out of templates, and the files that the pages need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from opa import config
+
+_FOLDER = Path(__file__).parent
+_FILES = _FOLDER / "_files"
+FILES = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_DIGEST_LENGTH = 12
+# A proxy may serve the application below a path, which may come from a header.
+_IN_PATH = "/:@!$&()*+,;=~%"
+
+
+def digest() -> str:
+    """Of all files, as a part of their path: a browser may keep them for good, and still gets those of an update."""
+    return sha256(b"".join((_FILES / name).read_bytes() for name in sorted(FILES))).hexdigest()[:_DIGEST_LENGTH]
+
+
+def file(name: str) -> bytes:
+    """What a file has in it."""
+    return (_FILES / name).read_bytes()
+
+
+class Templates:
+    """The templates of the console.
+
+    Args:
+        files: the path of the files below that of the console.
+    """
+
+    def __init__(self, files: str) -> None:
+        self._files = files
+        self._environment = Environment(
+            loader=FileSystemLoader(_FOLDER / "_templates"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def html(self, name: str, request: Request, context: Mapping[str, Any]) -> str:
+        """What the template `name` makes of `context`."""
+        root = root_of(request)
+        return self._environment.get_template(name).render(
+            context,
+            root=root,
+            console=root + config.CONSOLE_URL.rstrip("/"),
+            files_url=root + self._files,
+            settings=config,
+        )
+
+
+def root_of(request: Request) -> str:
+    """The path under which a proxy serves the application; empty for none."""
+    path = str(request.scope.get("root_path", "")).strip("/\\")
+    return f"/{quote(path, safe=_IN_PATH)}" if path else ""
+
+
+def answer(html: str, status: int = 200) -> HTMLResponse:
+    """The answer with a page, which nobody keeps, and in which only scripts of this host run."""
+    response = HTMLResponse(html, status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    if config.PAGES_POLICY:
+        response.headers["Content-Security-Policy"] = config.PAGES_POLICY.replace("{scripts}", "")
+    return response

@@ -1,0 +1,77 @@
+"""The first page: what needs attention, the components, and what was loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import time
+from typing import Any
+
+from starlette.requests import Request
+
+from opa import ConsoleCard, Setup, __version__, get_plugin_manager
+from opa.introspection import ComponentInfo, PluginInfo, components_of, plugins_of, routes_of
+from opa.plugins.console.added import html_of, members
+from opa.plugins.console.page import Context
+from opa.plugins.console.readers import Reader
+
+_STARTED = f"{__name__}.started"
+_IS_FINE = frozenset({"connected", "not loaded"})
+
+
+class Started(Setup):
+    """Notes when this process started to serve."""
+
+    def __init__(self, pm: Any) -> None:
+        pm.kept[_STARTED] = time()
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something that needs attention.
+
+    Attributes:
+        what: in a few words.
+        why: in a sentence; empty where nothing more is known.
+        path: of the page that has more, below that of the console.
+    """
+
+    what: str
+    why: str
+    path: str
+
+
+async def context(request: Request, reader: Reader) -> Context:
+    """What the template needs."""
+    manager = get_plugin_manager()
+    plugins, components = plugins_of(manager), components_of(manager)
+    own = [plugin for plugin in plugins if not plugin.built_in]
+    cards = [
+        (member.title, await html_of(name, member.body, request))
+        for name, member in members(ConsoleCard)
+        if reader.can(member.scope)
+    ]
+    since: float | None = manager.kept.get(_STARTED)
+    return {
+        "attention": list(_attention(plugins, components)),
+        "components": components,
+        "loaded": sum(plugin.status == "loaded" for plugin in own),
+        "skipped": sum(plugin.status != "loaded" for plugin in own),
+        "routes": sum(not route.built_in for route in routes_of(request.app)),
+        "version": __version__,
+        "process": os.getpid(),
+        "since": since,
+        "since_text": "" if since is None else f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%SZ}",
+        "cards": cards,
+    }
+
+
+def _attention(plugins: list[PluginInfo], components: list[ComponentInfo]) -> Iterator[Attention]:
+    for plugin in plugins:
+        if plugin.status == "broken":
+            yield Attention(f"Plugin {plugin.name} is broken", " ".join(plugin.reasons), f"/plugins/{plugin.name}")
+    for component in components:
+        if component.status not in _IS_FINE:
+            yield Attention(f"Component {component.name}: {component.status}", component.reason, "")

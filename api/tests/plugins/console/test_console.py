@@ -1,0 +1,281 @@
+"""The console: who may see it, what its pages show, and what plugins add."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.project import Project
+
+SHOP = """
+    '''<b>Sells</b> things'''
+    from opa import PluginSettings, get_router
+    from pydantic import SecretStr
+
+    class Shop(PluginSettings):
+        token: SecretStr = SecretStr("")
+        title: str = "Shop"
+
+    router = get_router()
+
+    @router.get("/orders/{number}", summary="One <order>")
+    def order(number: int) -> int:
+        return number
+"""
+ADDED = """
+    from opa import ConsoleCard, ConsolePage, register
+
+    async def stock(request):
+        return f"<p>stock of {request.query_params.get('of', 'all')}</p>"
+
+    async def broken(request):
+        raise ValueError("planted")
+
+    async def low(request):
+        return "<p>2 run low</p>"
+
+    register("console_pages")(ConsolePage(path="stock", title="Stock", body=stock, scope="stock:read"))
+    register("console_pages")(ConsolePage(path="broken", title="Broken", body=broken))
+    register("console_cards")(ConsoleCard(title="Low", body=low, scope="stock:read"))
+    register("console_cards")(ConsoleCard(title="Failing", body=broken))
+"""
+BADGES = """
+    from opa import Actor
+
+    class Badges:
+        async def __call__(self, connection):
+            badge = connection.headers.get("x-badge")
+            return badge and Actor(id="ada", kind="badge", scopes=frozenset(badge.split()))
+"""
+
+
+@contextmanager
+def client_of(project: Project, host: str = "localhost") -> Iterator[TestClient]:
+    with TestClient(project.app(), base_url=f"http://{host}") as client:
+        yield client
+
+
+@pytest.fixture
+def shop(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("ENV", "dev")
+    project.plugin("shop.py", SHOP)
+    project.settings(PLUGIN_SETTINGS={"shop": {"token": "planted", "title": "<i>Mine</i>"}}, SECRET_KEY="planted")
+    return project
+
+
+@pytest.fixture
+def closed(project: Project) -> Project:
+    """As in production, with people who have a badge."""
+    project.plugin("shop.py", SHOP)
+    project.plugin("added.py", ADDED)
+    project.plugin("badges.py", BADGES)
+    project.settings(PLUGINS={"authenticators": ["badges.Badges"]})
+    return project
+
+
+def get(client: TestClient, path: str, scopes: str = "") -> tuple[int, str]:
+    answer = client.get(f"/opa{path}", headers={"X-Badge": scopes} if scopes else {})
+    return answer.status_code, answer.text
+
+
+def test_pages_show_plugins_routes_and_settings_without_secrets(shop: Project) -> None:
+    shop.plugin("broken.py", "raise ValueError('<script>no')")
+    shop.settings(PLUGIN_FAILURE="skip")
+    with client_of(shop) as client:
+        pages = {path: get(client, path) for path in ("", "/plugins", "/plugins/shop", "/routes", "/settings")}
+        every = get(client, "/settings?all=1")[1]
+        routes = get(client, "/routes?all=1&sort=path")[1]
+
+    assert {status for status, _ in pages.values()} == {200}
+    text = "".join(page for _, page in pages.values()) + every
+    assert "planted" not in text
+    for own in ("<b>Sells", "<order>", "<i>Mine", "<script>no"):
+        assert own not in text.replace("&#34;", '"'), f"{own} is not escaped"
+    assert "Plugin broken is broken" in pages[""][1]
+    assert "One &lt;order&gt;" in pages["/routes"][1]
+    assert "/healthz" not in pages["/routes"][1]
+    assert "/healthz" in routes
+    assert "&lt;i&gt;Mine" in pages["/plugins/shop"][1]
+    assert "class Shop(PluginSettings)" in pages["/plugins/shop"][1]
+    assert "RELOAD_POLLING" not in pages["/settings"][1]
+    assert "RELOAD_POLLING" in every
+
+
+def test_a_page_runs_no_script_but_that_of_this_host_and_asks_no_other_host(shop: Project) -> None:
+    with client_of(shop) as client:
+        page = client.get("/opa")
+        files = re.findall(r'(?:href|src)="(/opa/files/[^"]+)"', page.text)
+        kinds = {client.get(file).headers["content-type"] for file in files}
+
+    assert "script-src 'self' ;" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    assert not re.search(r'(?:href|src|action)="(?:https?:)?//', page.text)
+    assert "<script>" not in page.text
+    assert kinds == {"image/svg+xml", "text/css; charset=utf-8", "text/javascript; charset=utf-8"}
+
+
+def test_the_source_of_a_plugin_is_that_of_its_own_files_alone(shop: Project) -> None:
+    shop.plugin("package/__init__.py", "# the beginning")
+    shop.plugin("package/more/parts.py", "# parts of it")
+    (shop.plugins / "package" / "link.py").symlink_to(shop.plugins / "shop.py")
+    with client_of(shop) as client:
+        assert "# the beginning" in get(client, "/plugins/package")[1]
+        assert "# parts of it" in get(client, "/plugins/package?file=more/parts.py")[1]
+        for file in ("link.py", "../shop.py", "/etc/passwd", "..%2fshop.py", "more", "__init__.py%00"):
+            assert get(client, f"/plugins/package?file={file}")[0] == 404
+        assert get(client, "/plugins/..%2fshop")[0] == get(client, "/plugins/none")[0] == 404
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "[::1]", "api.localhost", "10.1.2.3"])
+def test_in_development_it_is_open_on_names_that_nobody_else_can_give(shop: Project, host: str) -> None:
+    with client_of(shop, host) as client:
+        assert get(client, "/settings")[0] == 200
+
+
+def test_in_development_a_name_that_somebody_points_here_sees_nothing(shop: Project) -> None:
+    with client_of(shop, "evil.example") as client:
+        assert get(client, "")[0] == client.get("/").status_code == 403
+    shop.settings(TRUSTED_HOSTS=["dev.example"])
+    with client_of(shop, "dev.example") as client:
+        assert get(client, "")[0] == 200
+
+
+def test_it_is_not_there_where_nobody_can_sign_in(project: Project) -> None:
+    with client_of(project) as client:
+        assert get(client, "")[0] == client.get("/").status_code == 404
+
+
+def test_it_can_be_turned_off_and_moved(shop: Project) -> None:
+    shop.settings(CONSOLE_URL=None)
+    with client_of(shop) as client:
+        assert get(client, "")[0] == client.get("/").status_code == 404
+    shop.settings(CONSOLE_URL="/ops/console/")
+    with client_of(shop) as client:
+        page = client.get("/ops/console")
+        assert page.status_code == 200
+        assert 'href="/ops/console/plugins"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("", "console:read"),
+        ("/plugins", "console:read"),
+        ("/plugins/shop", "console:read"),
+        ("/routes", "console:read"),
+        ("/settings", "console:settings"),
+        ("/added/stock", "stock:read"),
+        ("/added/none", "console:read"),
+    ],
+)
+def test_each_page_requires_its_scope(closed: Project, path: str, scope: str) -> None:
+    with client_of(closed) as client:
+        good = 404 if "none" in path else 200
+        assert get(client, path)[0] == 401
+        assert get(client, path, "other:read")[0] == 403
+        assert get(client, path, scope)[0] == good
+        assert client.post(f"/opa{path}", headers={"X-Badge": scope}).status_code == 405
+
+
+def test_parts_of_a_page_are_for_those_with_their_scope(closed: Project) -> None:
+    closed.settings(PLUGIN_SETTINGS={"shop": {"title": "planted"}})
+    with client_of(closed) as client:
+        plain = get(client, "/plugins/shop", "console:read")[1]
+        settings = get(client, "/plugins/shop", "console:read console:settings")[1]
+        source = get(client, "/plugins/shop", "console:read console:source")[1]
+        start, all_of_it = get(client, "", "console:read")[1], get(client, "", "console:* stock:*")[1]
+
+    assert ("planted" in plain, "planted" in settings) == (False, True)
+    assert ("class Shop" in plain, "class Shop" in source) == (False, True)
+    assert ("Settings</a>" in start, "Settings</a>" in all_of_it) == (False, True)
+    assert ("2 run low" in start, "2 run low" in all_of_it) == (False, True)
+    assert ("Stock</a>" in start, "Stock</a>" in all_of_it) == (False, True)
+
+
+def test_what_a_plugin_adds_may_fail_alone(closed: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    with client_of(closed) as client:
+        broken, start = get(client, "/added/broken", "*"), get(client, "", "*")
+        stock = get(client, "/added/stock?of=milk", "*")
+
+    assert broken[0] == start[0] == 200
+    assert "This part failed" in broken[1]
+    assert "This part failed" in start[1]
+    assert "2 run low" in start[1]
+    assert "planted" not in broken[1] + start[1]
+    assert "<p>stock of milk</p>" in stock[1]
+    assert "added.broken cannot be shown on the console" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"path": "../x", "title": "t"}, "no path of a page"),
+        ({"path": "", "title": "t"}, "no path of a page"),
+        ({"path": "x", "title": "t", "scope": "a b"}, "no scope"),
+    ],
+)
+def test_a_page_that_can_be_none_is_refused_where_it_is_made(arguments: dict[str, Any], problem: str) -> None:
+    from opa import ConsolePage, OpaError
+
+    async def body(_request: Any) -> str:
+        return ""
+
+    with pytest.raises(OpaError, match=problem):
+        ConsolePage(body=body, **arguments)
+
+
+def test_an_open_page_is_sent_again_when_it_changes(shop: Project) -> None:
+    shop.plugin(
+        "added.py",
+        ADDED.replace("stock of", "{next(count)} of").replace(
+            "from opa", "import itertools\n    count = itertools.count()\n    from opa", 1
+        ),
+    )
+    with (
+        client_of(shop) as client,
+        client.stream("GET", "/opa/added/stock", headers={"Accept": "text/event-stream"}) as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = (line for line in answer.iter_lines() if line.startswith("data: <p>"))
+        assert [next(lines), next(lines)] == ["data: <p>0 of all</p>", "data: <p>1 of all</p>"]
+
+
+def test_the_first_page_in_development_says_what_there_is(shop: Project) -> None:
+    with client_of(shop) as client:
+        page = client.get("/")
+        assert page.status_code == 200
+        assert "GET /orders/{number}" in page.text
+        assert 'href="/opa"' in page.text
+        assert 'href="/docs"' in page.text
+        assert "plugins/" in page.text
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        "router.get('/')(lambda: 'mine')",
+        "router.get('/{path:path}')(lambda: 'mine')",
+        "class Mounted(Setup):\n            def run(self, app):\n                app.mount('/', served)",
+    ],
+)
+def test_whatever_a_plugin_answers_at_the_root_takes_the_place_of_that_page(shop: Project, answers: str) -> None:
+    shop.plugin(
+        "front.py",
+        f"""
+        from opa import Setup, get_router
+        from starlette.applications import Starlette
+        from starlette.responses import PlainTextResponse
+        from starlette.routing import Route
+        served = Starlette(routes=[Route("/", lambda request: PlainTextResponse("mine"))])
+        router = get_router()
+        {answers}
+        """,
+    )
+    with client_of(shop) as client:
+        assert "mine" in client.get("/").text
+        assert get(client, "")[0] == 200
