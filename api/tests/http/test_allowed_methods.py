@@ -141,6 +141,14 @@ def test_a_single_route_is_asked_for_its_methods_once() -> None:
     assert route.asked == 1
 
 
+def test_a_single_route_that_the_router_has_chosen_is_not_asked_again() -> None:
+    route = Counted("/here", Response, methods=["PUT", "LINK"])
+    message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT, LINK"), (b"a", b"b")]}
+    answer = with_all(message, {**scope_of("/here", "DELETE"), "endpoint": route.endpoint}, [route])
+    assert answer["headers"] == [(b"allow", b"LINK, PUT"), (b"a", b"b")]
+    assert route.asked == 0
+
+
 class ForAdmins(Route):
     """A route that a middleware decides about."""
 

@@ -25,20 +25,30 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
         scope: that of the request.
         routes: those that can match its path, in the order in which they are tried.
     """
-    headers = list(message.get("headers") or ())
-    places = [place for place, (name, _) in enumerate(headers) if name == b"allow"]
-    if len(places) != 1:
+    headers = message.get("headers") or ()
+    given = [value for name, value in headers if name == b"allow"]
+    if len(given) != 1:
         return message
-    # Once each, since there may be thousands: of these, few have the path.
-    routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
-    named = {method.strip() for method in headers[places[0]][1].decode("latin-1").split(",")}
+    routes = list(routes)
+    is_alone = len(routes) == 1 and _has_answered(routes[0], scope)
+    if not is_alone:
+        # Once each, since there may be thousands: of these, few have the path.
+        routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
+        is_alone = len(routes) == 1 and isinstance(routes[0], Route)
+    elif b"," not in given[0]:  # as of nearly all routes: it is as it should be
+        return message
+    named = {method.strip() for method in given[0].decode("latin-1").split(",")}
     # One route alone has named its own methods, in the order of a set, which differs between processes.
-    is_alone = len(routes) == 1 and isinstance(routes[0], Route)
     found = named if is_alone else _taken({*_METHODS, *named, scope["method"]}, scope, routes)
     if scope["method"] in found or not named <= found:
         return message
-    headers[places[0]] = (b"allow", ", ".join(sorted(found)).encode("latin-1"))
-    return {**message, "headers": headers}
+    allow = (b"allow", ", ".join(sorted(found)).encode("latin-1"))
+    return {**message, "headers": [allow if name == b"allow" else (name, value) for name, value in headers]}
+
+
+def _has_answered(route: BaseRoute, scope: Scope) -> bool:
+    """Whether the router has chosen it for the request; False also where that cannot be told."""
+    return isinstance(route, Route) and scope.get("endpoint") is route.endpoint
 
 
 def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) -> set[str]:

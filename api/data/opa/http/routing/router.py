@@ -123,7 +123,10 @@ class IndexedRouter(Router):
 
     def candidates(self, scope: Scope) -> list[BaseRoute]:
         """Those that can match the path, with and without a slash at its end, in the order in which they are tried."""
-        return self._current().index.candidates(get_route_path(scope), _other_path(scope))
+        table = self._current()
+        if scope.get("root_path"):
+            return _below_root_path(table, scope)
+        return table.index.candidates(scope["path"])  # the other path differs in slashes at its end, which do not count
 
     def router_of(self, route: BaseRoute) -> APIRouter | None:
         """The router that was included with one of them in it, or that one of them stands for."""
@@ -152,10 +155,7 @@ class IndexedRouter(Router):
         if "router" not in scope:
             scope["router"] = self
         table = self._current()
-        if scope.get("root_path"):
-            candidates = table.index.candidates(get_route_path(scope), _other_path(scope))
-        else:
-            candidates = table.index.candidates(scope["path"])
+        candidates = _below_root_path(table, scope) if scope.get("root_path") else table.index.candidates(scope["path"])
         return APIRouter.app(_Narrowed(self, candidates), scope, receive, send)  # type: ignore[arg-type]
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
@@ -257,10 +257,11 @@ class _Narrowed:
         return getattr(self._router, name)
 
 
-def _other_path(scope: Scope) -> str:
-    """What the routes are tried with where none matches: the path with a slash at its end, or without.
+def _below_root_path(table: _Table, scope: Scope) -> list[BaseRoute]:
+    return table.index.candidates(get_route_path(scope), _other_path(scope))
 
-    Where there is no root path, the two differ in slashes at their ends only.
-    """
+
+def _other_path(scope: Scope) -> str:
+    """What the routes are tried with where none matches: the path with a slash at its end, or without."""
     path = scope["path"].rstrip("/") if get_route_path(scope).endswith("/") else scope["path"] + "/"
     return get_route_path({"path": path, "root_path": scope.get("root_path", "")})
