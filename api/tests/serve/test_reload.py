@@ -261,7 +261,7 @@ class FakeProcess(ModeProcess):
 
     def __init__(self) -> None:
         self.ended: int | None = None
-        self.starts = 0
+        self.starts = self.shown = 0
 
     def start(self) -> None:
         self.ended = None
@@ -269,6 +269,9 @@ class FakeProcess(ModeProcess):
 
     def end(self) -> int | None:
         return self.ended
+
+    def show_mistakes(self) -> None:
+        self.shown += 1
 
 
 def test_pauses_grow_to_a_minute_and_start_over_after_a_long_life() -> None:
@@ -301,7 +304,7 @@ def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:
     for _ in range(1000):
         now += 60
         lives.go_on()
-    assert child.starts == 0
+    assert (child.starts, child.shown) == (0, 1)
 
 
 def test_after_a_mistake_it_starts_again_when_packages_were_installed_and_nothing_changes_any_more() -> None:

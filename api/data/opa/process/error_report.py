@@ -28,8 +28,8 @@ def print_error(error: OpaError) -> None:
             print(f"  {in_one_line(mistake)}", file=sys.stderr)
         return
     print(f"error: {in_one_line(str(error))}", file=sys.stderr)
-    if error.__cause__ is not None and not isinstance(error.__cause__, OpaError):
-        print(printable(mask_text("".join(_trace(error.__cause__)))), end="", file=sys.stderr)
+    if trace := trace_of(error):
+        print(trace, end="", file=sys.stderr)
 
 
 def print_start_error(error: OpaError) -> None:
@@ -58,14 +58,20 @@ def _print_start_error(error: OpaError) -> None:
 
 def _print_last(error: OpaError) -> None:
     """Print the error with the line that says it all as the last one."""
-    if not isinstance(error, SettingsError) and error.__cause__ and not isinstance(error.__cause__, OpaError):
-        print(printable(mask_text("".join(_trace(error.__cause__)))), end="", file=sys.stderr)
+    if not isinstance(error, SettingsError) and (trace := trace_of(error)):
+        print(trace, end="", file=sys.stderr)
     text = f"error: {in_one_line(str(error))}"
     if isinstance(error, SettingsError) and len(error.mistakes) > 1:
         mistakes = "".join(f"  {in_one_line(mistake)}\n" for mistake in error.mistakes)
         text = f"{mistakes}error: {len(error.mistakes)} mistakes in the settings"
     again = ". It restarts when that is fixed" if STATE_VARIABLE in os.environ else ""
     print(f"{text.rstrip('.')}{again}", file=sys.stderr, flush=True)
+
+
+def trace_of(error: OpaError) -> str:
+    """The traceback of what a plugin or a library raised, as it may be shown; empty where nothing did."""
+    cause = error.__cause__
+    return "" if cause is None or isinstance(cause, OpaError) else printable(mask_text("".join(_trace(cause))))
 
 
 def _trace(cause: BaseException) -> Iterator[str]:

@@ -33,7 +33,8 @@ def serve(config: Config) -> None:
         _warn_or_refuse(config, chosen)
     from opa.serve.server import stop_limit
 
-    if not runs_in_development(config, reload_limit=RELOAD_LIMIT, stop_limit=stop_limit(config)):
+    limits = {"reload_limit": RELOAD_LIMIT, "stop_limit": stop_limit(config)}
+    if not runs_in_development(config, **limits, has_page=True):
         from opa.serve import gunicorn
 
         gunicorn.serve(config, workers=worker_count(os.environ, config.WORKERS))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from opa._util.exit_status import how_it_ended
@@ -38,7 +40,7 @@ MIN_RESTART_DELAY = 1.0
 MAX_RESTART_DELAY = 60.0
 
 
-def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None:
+def supervise(config: Config, *, reload_limit: float, stop_limit: float, has_page: bool = False) -> None:
     """Run the process of the mode, and again after each change, until SIGTERM or SIGINT.
 
     A process that ends over a mistake in settings or plugins is started again after the next change. One that ends
@@ -48,15 +50,17 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float) -> None
         config: reads `PLUGIN_PATHS` and `RELOAD_POLLING`.
         reload_limit: seconds that the process has to end before it is started again.
         stop_limit: seconds that it has to end when this one is told to stop.
+        has_page: whether a page stands in its place, on `HOST` and `PORT`, while it does not start.
     """
     stop = Flag()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     orphans.adopt_orphans()
-    child = ModeProcess()
+    child = ModeProcess(MistakePage() if has_page else None)
     try:
         _reload_until(stop, config, child, reload_limit)
     finally:
         child.stop(stop_limit)
+        child.forget()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
@@ -71,6 +75,7 @@ def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: 
         # Before the process starts, so that a change while it does is seen.
         snapshot = take_snapshot(watched)
         os.environ[STATE_VARIABLE] = fingerprint(snapshot)
+        child.config = config
         lives = Lives(child, stop)
         child.start()
         repeats.started()
@@ -184,6 +189,7 @@ class Lives:
         if status == MISTAKE:
             # It would end in the same way again.
             self._needs_change = True
+            self._child.show_mistakes()
             # Under `opa up` the mistake is the last line that is told.
             level = "TRACE" if process_of_up() else "ERROR"
             log.log(level, "the process has ended; it restarts when a file changes")
@@ -196,23 +202,71 @@ class Lives:
         self._pause = min(2 * self._pause, MAX_RESTART_DELAY)
 
 
+class MistakePage(Child):
+    """The process with the page in the place of one that does not start.
+
+    Attributes:
+        file: into which that one writes why.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(prefix="opa-")
+        self.file = Path(self._folder.name) / "mistakes.json"
+
+    def show(self, config: Config) -> None:
+        """Serve it, on `HOST` and `PORT`."""
+        page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), config.HOST, config.PORT, self.file]
+        self.spawn([str(each) for each in page])
+
+    def forget(self) -> None:
+        """Remove the file."""
+        self._folder.cleanup()
+
+
 class ModeProcess(Child):
-    """The process of the mode."""
+    """The process of the mode.
+
+    Args:
+        page: stands in its place while it does not start; None for no page.
+
+    Attributes:
+        config: says where the page is.
+    """
+
+    def __init__(self, page: MistakePage | None = None) -> None:
+        super().__init__()
+        self.config: Config | None = None
+        self._page = page
 
     def start(self) -> None:
         """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
+        if self._page is not None:
+            self._page.kill()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self.spawn(command(supervisor=os.getpid()))
+            self.spawn(command(supervisor=os.getpid(), mistakes=None if self._page is None else self._page.file))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def show_mistakes(self) -> None:
+        """Show why it does not start, where there is a page for that."""
+        if self._page is not None and self.config is not None:
+            self._page.show(self.config)
+
     def stop(self, limit: float) -> None:
         """Stop it, and what it leaves behind; after `limit` seconds with SIGKILL."""
+        if self._page is not None:
+            self._page.kill()
         if not self.ends_within(limit):
             log.warning(f"process {self.pid} did not stop within {limit:g} s and is killed")
             self.kill()
         orphans.end_orphans(grace=ORPHANS_GRACE)
+
+    def forget(self) -> None:
+        """Remove the files of the page."""
+        if self._page is not None:
+            self._page.forget()
 
     def end(self) -> int | None:
         """How it has ended by itself: its exit status, or minus the number of a signal. None while it runs.

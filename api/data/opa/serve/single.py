@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from opa.errors import (
     ComponentConnectError,
@@ -44,4 +45,9 @@ def main() -> None:
         MODES[mode]().serve_alone(config)
     except OpaError as error:
         print_start_error(error)
-        sys.exit(MISTAKE if sys.argv[1:] and not isinstance(error, PASSING) else 1)
+        is_mistake = sys.argv[1:] and not isinstance(error, PASSING)
+        if is_mistake and sys.argv[2:]:
+            from opa.serve.mistake import write_mistakes
+
+            write_mistakes(Path(sys.argv[2]), error)
+        sys.exit(MISTAKE if is_mistake else 1)

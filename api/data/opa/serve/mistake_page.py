@@ -1,0 +1,155 @@
+"""The page in the place of an api that does not start because of a mistake, in development.
+
+A process of its own, which the supervisor of the reload starts, and ends before it starts the api again:
+`python -m opa.serve.mistake_page SUPERVISOR HOST PORT FILE`. It has no part of the project in it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from opa.process.listen import listening_socket
+from opa.process.orphans import end_with_parent
+from opa.serve.mistake import Mistake, read_mistakes
+
+TIMEOUT = 10
+"""Seconds that a client has for its request."""
+MARK = "X-Opa-Mistake"
+"""The header by which the page knows whether it is still what the server has."""
+SUMMARY = "the api does not start because of a mistake; the log has it"
+
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 64rem; margin: 0 auto; padding: 1rem }
+pre { font: .875rem/1.6 ui-monospace, monospace; overflow-x: auto }
+pre { border: 1px solid #8886; border-radius: .5rem; padding: .8rem }
+mark { display: inline-block; min-width: 100%; background: light-dark(#fdd, #622); color: inherit }
+h2 { font-size: 1.1rem; overflow-wrap: anywhere; color: light-dark(#a3141e, #ff9a9a) }
+"""
+_SCRIPT = """
+setInterval(async () => {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" });
+    if (answer.headers.get("MARK") !== document.documentElement.dataset.mark) location.reload();
+  } catch { /* nothing listens while it starts */ }
+}, 700);
+""".replace("MARK", MARK)
+_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none';"
+    f" script-src 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'"
+)
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each request with the mistakes."""
+
+    daemon_threads = True
+
+    def __init__(self, mistakes: tuple[Mistake, ...], host: str, port: int) -> None:
+        super().__init__((host, port), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening_socket(host, port)
+        self.mistakes = mistakes
+        self.mark = sha256(repr(mistakes).encode()).hexdigest()[:16]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers 503 with the page, or with JSON to whoever asks for no page."""
+
+    server: Server
+    timeout = TIMEOUT
+    protocol_version = "HTTP/1.0"
+
+    def __getattr__(self, name: str) -> object:
+        """A request with any method has the same answer."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
+
+    def answer(self) -> None:
+        """Answer."""
+        mistakes = self.server.mistakes if _is_own_name(self.headers.get("Host", "")) else ()
+        is_page = "text/html" in self.headers.get("Accept", "")
+        if is_page:
+            content = page(mistakes, self.server.mark)
+        else:
+            content = json.dumps({"detail": "; ".join(mistake.text for mistake in mistakes) or SUMMARY})
+        body = content.encode()
+        self.send_response(HTTPStatus.SERVICE_UNAVAILABLE)
+        self.send_header("Content-Type", "text/html; charset=utf-8" if is_page else "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", _POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Retry-After", "1")
+        self.send_header(MARK, self.server.mark)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing: the log has the mistake."""
+
+
+def page(mistakes: tuple[Mistake, ...], mark: str) -> str:
+    """The page."""
+    parts = "".join(map(_part, mistakes)) or f"<p>{SUMMARY}</p>"
+    return f"""<!doctype html>
+<html lang="en" data-mark="{mark}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The api does not start</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>The api does not start</h1>
+{parts}
+<p>It starts again when a file changes, and this page follows.</p>
+</main>
+<script>{_SCRIPT}</script>
+</body>
+</html>
+"""
+
+
+def _part(mistake: Mistake) -> str:
+    lines = [_line(number, text, mistake.line) for number, text in enumerate(mistake.code, mistake.first)]
+    code = f"<pre><code>{''.join(lines)}</code></pre>" if lines else ""
+    trace = f"<pre>{escape(mistake.trace)}</pre>" if mistake.trace else ""
+    return f"<section><h2>{escape(mistake.text)}</h2>{code}{trace}</section>"
+
+
+def _line(number: int, text: str, wrong: int) -> str:
+    line = f"{number:5}  {escape(text)}"
+    return f"<mark>{line}</mark>\n" if number == wrong else f"{line}\n"
+
+
+def _is_own_name(host: str) -> bool:
+    """Whether it is no name that a page on the internet may have pointed here, to read this one."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    return True
+
+
+def main() -> None:
+    """Serve the page until a signal ends this process."""
+    supervisor, host, port, file = sys.argv[1:]
+    end_with_parent(int(supervisor))
+    Server(read_mistakes(Path(file)), host, int(port)).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""In development, a page stands in the place of an api that does not start because of a mistake."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from opa.errors import RegistrationError, SettingsError
+from opa.serve.mistake import Mistake, read_mistakes, write_mistakes
+from opa.serve.mistake_page import SUMMARY, page
+from tests.serve.process import Opa, is_running, wait_until
+
+BROKEN = """
+import os
+
+TOKEN = "password=planted"
+
+
+def broken():
+    raise ValueError("<b>no")
+
+
+broken()
+"""
+
+
+def ask(opa: Opa, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
+    connection = http.client.HTTPConnection("127.0.0.1", opa.port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def answers_503(opa: Opa) -> bool:
+    try:
+        return ask(opa)[0] == 503
+    except OSError:
+        return False
+
+
+def test_a_mistake_is_a_page_with_the_code_around_it_until_it_is_fixed(opa: Opa) -> None:
+    opa.plugin("shop.py", BROKEN)
+    opa.start(OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
+    wait_until(lambda: answers_503(opa), what=lambda: opa.log)
+
+    status, headers, html = ask(opa, "/any/path?x=1", Accept="text/html,*/*")
+    assert (status, headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert "script-src 'sha256-" in headers["Content-Security-Policy"]
+    assert "plugin &#x27;shop&#x27; does not import: ValueError: &lt;b&gt;no" in html
+    assert "<mark>" in html
+    assert "raise ValueError" in html
+    assert "planted" not in html
+    assert f'data-mark="{headers["X-Opa-Mistake"]}"' in html
+    for method in ("POST", "DELETE", "BREW"):
+        assert ask(opa, "/healthz", method)[0] == 503
+    assert "ValueError" in ask(opa)[2]
+    assert ask(opa, method="HEAD", Accept="text/html")[2] == ""
+    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
+        told = ask(opa, Host=host, Accept="text/html")[2] + ask(opa, Host=host)[2]
+        assert SUMMARY in told
+        assert "shop" not in told
+
+    opa.hello("fixed")
+    opa.plugin("shop.py", "")
+    wait_until(lambda: opa.answers("/hello", "fixed"), what=lambda: opa.log)
+    opa.plugin("shop.py", "def broken(:\n")
+    wait_until(lambda: answers_503(opa), what=lambda: opa.log)
+    children = opa.children()
+    assert opa.stop() == 0
+    assert not any(map(is_running, children))
+
+
+def test_the_page_ends_with_its_supervisor(opa: Opa) -> None:
+    opa.plugin("shop.py", BROKEN)
+    opa.start(OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
+    wait_until(lambda: answers_503(opa), what=lambda: opa.log)
+    children = opa.children()
+    assert opa.process is not None
+    os.kill(opa.process.pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, children)))
+
+
+def test_mistakes_are_written_with_the_lines_around_them_and_without_secrets(tmp_path: Path) -> None:
+    plugin, file = tmp_path / "shop.py", tmp_path / "mistakes"
+    plugin.write_text("".join(f"line {number}\n" for number in range(1, 21)) + "password = 'planted'\n")
+
+    write_mistakes(file, RegistrationError("it is wrong", where=f"{plugin}:18", hint="Fix it"))
+    [mistake] = read_mistakes(file)
+    assert (mistake.text, mistake.line, mistake.first) == (f"it is wrong ({plugin}:18). Fix it", 18, 13)
+    assert mistake.code[0] == "line 13"
+    assert "planted" not in str(mistake)
+
+    write_mistakes(file, SettingsError("two", mistakes=("one: is wrong", "two: is wrong")))
+    assert [mistake.text for mistake in read_mistakes(file)] == ["one: is wrong", "two: is wrong"]
+
+
+@pytest.mark.parametrize("where", ["settings/a.yaml:3", "/etc/passwd:1", "/none.py:7", "/tmp:1", "setting X", None])
+def test_only_code_that_can_be_read_is_shown(tmp_path: Path, where: str | None) -> None:
+    file = tmp_path / "mistakes"
+    write_mistakes(file, RegistrationError("it is wrong", where=where))
+    assert read_mistakes(file)[0].code == ()
+
+
+def test_a_page_without_mistakes_says_where_they_are(tmp_path: Path) -> None:
+    assert read_mistakes(tmp_path / "none") == ()
+    (tmp_path / "half").write_text('[{"text"')
+    assert read_mistakes(tmp_path / "half") == ()
+    assert SUMMARY in page((), "mark")
+    assert "<mark>   12  &lt;script&gt;" in page((Mistake("wrong", line=12, code=("<script>",), first=12),), "mark")
