@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 
@@ -149,14 +150,14 @@ def test_an_argument_that_is_not_json_is_reported_at_the_call(tasks: TaskProject
     ("params", "told"),
     [
         ("-c many", "Celery does not take its command line: Invalid value for '-c' / '--concurrency': must be a non-"),
-        ("--concurency 2", "Celery does not take its command line: No such option '--concurency'"),
-        ("-A mine", "Celery does not take its command line: No such option '-A'"),
+        ("--concurency 2", "Celery does not take its command line: No such option:? '?--concurency"),
+        ("-A mine", "Celery does not take its command line: No such option:? '?-A"),
         ("-P threds", "Celery does not take its command line: Invalid value for '-P' / '--pool': 'threds' is not one"),
     ],
 )
 def test_params_that_celery_does_not_take_are_told_in_a_line(tasks: TaskProject, params: str, told: str) -> None:
     done = opa("start", MODE="worker", CELERY_PARAMS=params)
-    assert last_line(done).startswith(f"error: {told}")
+    assert re.match(f"error: {told}", last_line(done))  # Click has written it in another way before 8.5
     assert "environment variable CELERY_PARAMS" in last_line(done)
 
 
