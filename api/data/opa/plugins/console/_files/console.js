@@ -41,11 +41,13 @@ function follow() {
     waiting = event.data;
     if (!isInUse()) { show(waiting); waiting = undefined; }
   };
-  events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED) {
-      state.textContent = "This page does not follow what happens any more. Reload it.";
-      setTimeout(() => { if (!document.hidden) follow(); }, 10000);
-    }
+  events.onerror = async () => {
+    if (events.readyState !== EventSource.CLOSED) return;
+    // In development, a page may stand in the place of an api that does not start: it is shown, and comes back here.
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => undefined);
+    if (answer?.headers.has("X-Opa-Mistake")) return location.reload();
+    state.textContent = "This page does not follow what happens at the moment.";
+    setTimeout(() => { if (!document.hidden) follow(); }, 5000);
   };
 }
 
