@@ -49,10 +49,12 @@ if TYPE_CHECKING:
     from opa.logging.request_id import get_request_id
     from opa.settings.envs import is_development
     from opa.settings.load import config
+    from opa.tasks.beat.missed import MissedRun
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
     from opa.tasks.observing.observer import TaskObserver
     from opa.tasks.observing.run import TaskRun
+    from opa.tasks.schedule_control import Schedules, ScheduleState
 
 __version__ = "0.1.0"
 
@@ -70,12 +72,15 @@ __all__ = [
     "Framework",
     "Hook",
     "HookDefinition",
+    "MissedRun",
     "OpaError",
     "PluginManager",
     "PluginSettings",
     "RateLimit",
     "RefusedCredentialError",
     "Requires",
+    "ScheduleState",
+    "Schedules",
     "Schema",
     "Setup",
     "Signed",
@@ -122,12 +127,15 @@ _HOME = {
     "Framework": "framework",
     "Hook": "core.hooks",
     "HookDefinition": "core.hooks",
+    "MissedRun": "tasks.beat.missed",
     "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
     "RateLimit": "http.rate_limits.rate_limit",
     "RefusedCredentialError": "errors",
     "Requires": "http.access.requires",
+    "ScheduleState": "tasks.schedule_control",
+    "Schedules": "tasks.schedule_control",
     "Schema": "framework",
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",

@@ -56,6 +56,19 @@ def test_an_entry_with_the_name_of_a_task_is_one_of_it() -> None:
     }
 
 
+@pytest.mark.parametrize(("written", "means"), [(False, False), ("false", False), ("True", True), (True, True)])
+def test_an_entry_can_be_turned_off_and_is_otherwise_that_of_its_task(written: Any, means: bool) -> None:
+    for key in ("enabled", "ENABLED"):
+        assert parse_entries({"jobs.build": {key: written}}, FUNCTIONS, PLANNED) == {
+            "jobs.build": {"task": "jobs.build", "schedule": 600, "enabled": means}
+        }
+
+
+def test_an_entry_whose_name_is_nearly_that_of_a_task_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ValueError, match=re.escape("names no task; did you mean 'jobs.build'?")):
+        parse_entries({"jobs.biuld": {"enabled": False}}, FUNCTIONS, PLANNED)
+
+
 def test_an_entry_may_name_another_task_than_its_own_name_does() -> None:
     entries = {"jobs.build": {"task": "jobs.import", "schedule": 5}}
     assert parse_entries(entries, FUNCTIONS, PLANNED)["jobs.build"]["task"] == "jobs.import"
@@ -75,6 +88,7 @@ def test_an_entry_without_a_task_is_refused() -> None:
         ({"OPTIONS": {None: 2}}, "options of the entry 'tick' has the key None, a NoneType"),
         ({"kwargs": [1]}, "the kwargs of the entry 'tick' are a list, and should be names with values"),
         ({"options": "slow"}, "the options of the entry 'tick' are a str, and should be names with values"),
+        ({"enabled": 0}, "enabled of the entry 'tick' is an int, and should be true or false"),
         ({"args": "abc"}, "the args of the entry 'tick' are a str, and should be a list"),
     ],
 )

@@ -36,7 +36,7 @@ def tasks_that_cannot_be_made(manager: PluginManager) -> Iterator[RegistrationEr
 def runs_that_fail(manager: PluginManager) -> Iterator[Finding]:
     """A finding for each entry of the schedule whose task is not here, or is not called with its arguments."""
     celery = application_of(manager)
-    for name, entry in {**celery.schedules, **celery.conf.beat_schedule}.items():
+    for name, entry in celery.scheduled().items():
         task = entry["task"]
         where = celery.where(name) if name in celery.schedules else manager.config.source("CELERY_BEAT_SCHEDULE")
         if not _is_known(celery, task):

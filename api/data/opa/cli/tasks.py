@@ -12,11 +12,13 @@ import typer
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
 from opa.cli.program import app
+from opa.cli.schedule_states import moment, schedule_states
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.tasks.application import TaskApplication
     from opa.tasks.dead_letters.letters import DeadLetter, Held
+    from opa.tasks.schedule_control import ScheduleState
 
 tasks = typer.Typer(
     name="tasks",
@@ -55,8 +57,8 @@ def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
     for failure in celery.unmade.values():
         raise failure
     schedules: dict[str, list[str]] = {}
-    for entry in {**celery.schedules, **celery.conf.beat_schedule}.values():
-        schedules.setdefault(entry["task"], []).append(_schedule_text(entry["schedule"]))
+    for entry in schedule_states(manager)[0]:
+        schedules.setdefault(entry.task, []).append(f"{entry.when}{_not_sent(entry)}")
     return [
         {
             "task": name,
@@ -76,15 +78,13 @@ def _queue(celery: TaskApplication, name: str) -> str:
     return str(getattr(queue, "name", queue or celery.conf.task_default_queue))
 
 
-def _schedule_text(schedule: Any) -> str:
-    from celery.schedules import crontab, maybe_schedule
-
-    from opa._compat.celery.app import crontab_fields
-
-    if isinstance(schedule, crontab):
-        return " ".join(crontab_fields(schedule))
-    every = maybe_schedule(schedule)
-    return f"every {every.seconds:g} s" if hasattr(every, "seconds") else str(every)
+def _not_sent(entry: ScheduleState) -> str:
+    """Why an entry of the schedule is not sent, behind its schedule."""
+    if not entry.enabled:
+        return " (not enabled)"
+    if not entry.paused:
+        return ""
+    return f" (paused until {moment(entry.paused_until)})" if entry.paused_until is not None else " (paused)"
 
 
 @tasks.command()

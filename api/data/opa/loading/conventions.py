@@ -111,6 +111,12 @@ CONSOLE_PAGES_GROUP = Convention("console_pages", "pages of the console", "group
 CONSOLE_CARDS_GROUP = Convention(
     "console_cards", "cards on the start page of the console", "group", "http/console_page.py"
 )
+SCHEDULE_MISSED_GROUP = Convention(
+    "on_schedule_missed",
+    "functions that are called when a schedule could not be sent in time",
+    "group",
+    "tasks/beat/missed.py",
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -126,6 +132,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, TASK_OBSERVERS_GROUP),
+    *(SCHEDULE_MISSED_GROUP,),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )

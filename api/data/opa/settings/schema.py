@@ -496,6 +496,7 @@ class Settings(BaseModel):
     CELERY_TASK_ROUTES: dict[str, Any]
     CELERY_TASK_ANNOTATIONS: dict[str, Any]
     CELERY_BEAT_SCHEDULE: dict[str, Any]
+    SCHEDULE_MISSED_AFTER: Seconds
     CELERY_TIMEZONE: Annotated[str, Field(min_length=1), AfterValidator(_time_zone)]
     FLOWER_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=1, le=65535)]
 

@@ -65,12 +65,14 @@ class TaskApplication(Application):
         self.project = "opa-stack"
         self.home = ""
         self.delivery_limit = 5
+        self.missed_after = 300.0
         self.limits = Limits()
         self.waits_in_broker = False
         self.breaker: Breaker | None = None
         self.state_writer: StateWriter | None = None  # in a worker
         self.observers: Observers | None = None  # where a plugin has one
         self.schedules: dict[str, dict[str, Any]] = {}
+        self.disabled_schedules: dict[str, dict[str, Any]] = {}
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self.looked_up_options: dict[str, Mapping[str, Any]] = {}
         self.unmade: dict[str, RegistrationError] = {}
@@ -119,6 +121,22 @@ class TaskApplication(Application):
         has_itself = is_class or name in self._bound
         return signature.replace(parameters=parameters[1:]) if has_itself else signature
 
+    def take_schedule(self, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The schedule that runs: that of the decorators, with entries of the settings; those not `enabled` are kept.
+
+        Args:
+            entries: as `parse_entries` gives them.
+        """
+        found: dict[str, dict[str, Any]] = {**self.schedules, **{name: dict(entry) for name, entry in entries.items()}}
+        disabled = {name for name, entry in found.items() if not entry.pop("enabled", True)}
+        self.disabled_schedules = {name: found.pop(name) for name in disabled}
+        return found
+
+    def scheduled(self) -> dict[str, dict[str, Any]]:
+        """The entries of the schedule that run, by name; also where no component has configured the application."""
+        entries = {**self.schedules, **self.conf.beat_schedule}
+        return {name: entry for name, entry in entries.items() if name not in self.disabled_schedules}
+
     def tasks_of(self, module: str) -> list[str]:
         """The names of the tasks of the plugin whose module is `module`."""
         return [
@@ -133,6 +151,7 @@ class TaskApplication(Application):
             del self._functions[name]
             self._bound.discard(name)
             self.schedules.pop(name, None)
+            self.disabled_schedules.pop(name, None)
             self.unknown_options.pop(name, None)
             self.looked_up_options.pop(name, None)
             self.unmade.pop(name, None)

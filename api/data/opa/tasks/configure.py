@@ -109,10 +109,11 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
         app.waits_in_broker = True
         app.conf.task_default_exchange_type = "topic"
         app.conf.task_create_missing_queue_exchange_type = "topic"
-    app.conf.beat_schedule = app.schedules | _scheduled_in_settings(manager, app)
+    app.conf.beat_schedule = app.take_schedule(_scheduled_in_settings(manager, app))
     app.project = config.PROJECT_ID or config.PROJECT_NAME
     # Who sets PROJECT_ID says that it is one project, wherever its plugins are.
     app.home = "" if config.PROJECT_ID else ", ".join(sorted(map(os.path.abspath, plugin_paths(config))))
+    app.missed_after = config.SCHEDULE_MISSED_AFTER
     app.delivery_limit = config.TASK_DELIVERY_LIMIT
     app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
     given_app = _set_up(manager, app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opa._compat.celery.app import get_current_task
 from opa.logging.actor import current_actor
 from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
-from opa.tasks.headers import ACTOR, HEADER, KIND
+from opa.tasks.headers import ACTOR, HEADER, KIND, SCHEDULE
 
 if TYPE_CHECKING:
     from opa.access.actor import Actor
@@ -21,6 +21,11 @@ def with_request_id(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | No
     if actor is not None:  # what it may do stays here: a message can be read, and written, by others
         headers = {ACTOR: actor.id, KIND: actor.kind, **(headers or {})}
     return headers if request_id is None else {HEADER: request_id, **(headers or {})}
+
+
+def with_schedule(options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The options of a task that the entry `name` of the schedule sends, with the header that says so."""
+    return {**options, "headers": {**(options.get("headers") or {}), SCHEDULE: name}}
 
 
 def request_id_of_task() -> str | None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from celery.schedules import BaseSchedule, crontab
 
+from opa._util.suggestions import nearest
 from opa._util.words import kind_of
 
 FORMS = 'seconds, a timedelta, or five fields such as "*/5 * * * *"'
-ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative"})
+ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative", "enabled"})
+_SWITCH = {"true": True, "false": False}
 
 
 def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
@@ -38,7 +40,7 @@ def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
 def parse_entries(
     entries: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], planned: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The entries of a `beat_schedule` from the settings, as Celery takes them.
+    """The entries of a `beat_schedule` from the settings, as Celery takes them; one may say that it is not `enabled`.
 
     Args:
         functions: those of the tasks, by name. An entry of such a name is one of this task, unless it says otherwise.
@@ -66,11 +68,14 @@ def _parse_entry(
         _check_keys(f"the entry '{name}'", written)
     entry = {**by_itself, **_lowered(written)} if isinstance(written, Mapping) else {}
     if not isinstance(entry.get("task"), str):
-        raise ValueError(f"the entry '{name}' names no task")
+        near = nearest(name, functions)
+        raise ValueError(f"the entry '{name}' names no task" + (f"; did you mean '{near}'?" if near else ""))
     if unknown := sorted(set(entry) - ENTRY_KEYS):
         raise ValueError(
             f"the entry '{name}' has {', '.join(unknown)}, which is none of {', '.join(sorted(ENTRY_KEYS))}"
         )
+    if "enabled" in entry:
+        entry["enabled"] = _switch(name, entry["enabled"])
     for part in ("kwargs", "options"):
         if (names := entry.get(part)) is None:
             continue
@@ -88,6 +93,13 @@ def _parse_entry(
         return entry | {"schedule": parse_schedule(entry.get("schedule"))}
     except ValueError as error:
         raise ValueError(f"the schedule of the entry '{name}' cannot be used: {error}. Write {FORMS}") from error
+
+
+def _switch(name: str, value: Any) -> bool:
+    found = _SWITCH.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError(f"enabled of the entry '{name}' is {kind_of(value)}, and should be true or false")
+    return found
 
 
 def _check_keys(what: str, names: Mapping[Any, Any]) -> None:

@@ -27,6 +27,21 @@ def sent_key(project: str) -> str:
     return f"opa:{project}:beat:sent"
 
 
+def ran_key(project: str) -> str:
+    """A hash, with the time and the id of the last run of each entry that was sent, by beat or by hand."""
+    return f"opa:{project}:beat:ran"
+
+
+def paused_key(project: str) -> str:
+    """A hash, with the pauses by entry."""
+    return f"opa:{project}:beat:paused"
+
+
+def missed_key(project: str) -> str:
+    """A hash, with the last run of each entry that could not be sent in time."""
+    return f"opa:{project}:beat:missed"
+
+
 def home_key(project: str) -> str:
     """A hash, with who sends and from where its plugins are: two projects may have one name by mistake."""
     return f"opa:{project}:beat:home"
