@@ -97,7 +97,7 @@ class Schedules:
     def configured(self) -> list[ScheduleState]:
         """Every entry with what the plugins and settings say of it, those of the decorators first."""
         app = application_of(self._manager)
-        entries = {**app.scheduled(), **app.disabled_schedules}
+        entries = _entries(app)
         return [self._state(app, name, entry) for name, entry in entries.items()]
 
     async def pause(self, name: str, *, until: float | None = None, by: str | None = None, reason: str = "") -> Pause:
@@ -187,7 +187,7 @@ class Schedules:
         return app
 
     def _entry(self, app: TaskApplication, name: str) -> Mapping[str, Any]:
-        entries = {**app.scheduled(), **app.disabled_schedules}
+        entries = _entries(app)
         if name in entries:
             return entries[name]
         near = nearest(name, entries)
@@ -199,7 +199,7 @@ class Schedules:
     def _all(self) -> list[ScheduleState]:
         app = self._application("the state of the schedule")
         client = redis_client(app, "the state of the schedule")
-        entries = {**app.scheduled(), **app.disabled_schedules}
+        entries = _entries(app)
         times = times_in(client.hgetall(_key(app, sent_key)).items())
         pauses, runs = _pauses(app).all(), last_runs(client, _key(app, ran_key))
         missed = last_missed(client, _key(app, missed_key))
@@ -249,6 +249,13 @@ class Schedules:
         entry = ScheduleEntry(**{**written, "name": name, "app": app})
         due = due_after(entry, now if sent is None else sent)
         return replace(state, next_run=None if due is None else max(now, due))
+
+
+def _entries(app: TaskApplication) -> dict[str, dict[str, Any]]:
+    """Those that run and those that do not, in the order of the plugins, and then of the settings."""
+    entries = {**app.scheduled(), **app.disabled_schedules}
+    names = dict.fromkeys([*app.schedules, *entries])
+    return {name: entries[name] for name in names if name in entries}
 
 
 def schedule_text(schedule: Any) -> str:
