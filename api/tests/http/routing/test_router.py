@@ -1,4 +1,4 @@
-"""What a user may rely on, by name; random tables stand in test_routing_beside_fastapi.py."""
+"""What a user may rely on, by name; random tables stand in test_beside_fastapi.py."""
 
 from __future__ import annotations
 
