@@ -125,14 +125,14 @@ def test_run_sends_it_now_as_that_schedule(with_redis: Project, redis_url: str) 
     assert row["last_run"] == pytest.approx(time.time(), abs=60)
 
 
-def test_what_is_not_there_is_an_error_with_a_suggestion(with_redis: Project) -> None:
+def test_opa_schedule_suggests_a_name_for_an_unknown_schedule(with_redis: Project) -> None:
     for command in ("pause", "resume", "run"):
         with pytest.raises(OpaError, match=r"no schedule 'reports\.hurly'") as error:
             schedule(command, "reports.hurly")
         assert "Did you mean 'reports.hourly'" in str(error.value.hint)
 
 
-def test_who_changes_something_is_in_the_audit_log(with_redis: Project, redis_url: str) -> None:
+def test_changes_by_opa_schedule_are_in_the_audit_log(with_redis: Project, redis_url: str) -> None:
     with_redis.component("AIOREDIS", "redis-aioredis", URL=redis_url)
     with_redis.settings(AUDIT_LOG="redis")
     done("pause", "extra", "--reason", "why")

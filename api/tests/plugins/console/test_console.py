@@ -197,7 +197,7 @@ def test_parts_of_a_page_are_for_those_with_their_scope(closed: Project) -> None
     assert ("Stock</a>" in start, "Stock</a>" in all_of_it) == (False, True)
 
 
-def test_what_a_plugin_adds_may_fail_alone(closed: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_or_card_of_a_plugin_may_fail_alone(closed: Project, capsys: pytest.CaptureFixture[str]) -> None:
     with client_of(closed) as client:
         broken, start = get(client, "/added/broken", "*"), get(client, "", "*")
         stock = get(client, "/added/stock?of=milk", "*")
@@ -263,7 +263,7 @@ def test_the_first_page_in_development_says_what_there_is(shop: Project) -> None
         "class Mounted(Setup):\n            def run(self, app):\n                app.mount('/', served)",
     ],
 )
-def test_whatever_a_plugin_answers_at_the_root_takes_the_place_of_that_page(shop: Project, answers: str) -> None:
+def test_a_route_of_a_plugin_at_the_root_takes_the_place_of_that_page(shop: Project, answers: str) -> None:
     shop.plugin(
         "front.py",
         f"""

@@ -62,7 +62,7 @@ def test_each_gap_is_told(one_project: OneProject, sent: list[Any]) -> None:
     assert beat._redis.hlen(one_project.key("missed")) == 1  # of those that are told the last one
 
 
-def test_what_is_paused_is_not_missed(one_project: OneProject, sent: list[Any]) -> None:
+def test_a_run_that_falls_into_a_pause_is_not_missed(one_project: OneProject, sent: list[Any]) -> None:
     beat = one_project.beat()
     asyncio.run(Schedules(one_project.manager).pause("jobs.hourly"))
     ran(beat, seconds_ago=3 * HOUR)
@@ -108,7 +108,7 @@ def test_a_beat_that_never_reaches_the_broker_tells_unless_another_runs_the_sche
     assert sent == []
 
 
-def test_what_a_killed_beat_was_to_tell_another_one_tells(
+def test_a_missed_run_that_a_killed_beat_has_not_told_is_told_by_another_one(
     one_project: OneProject, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = one_project.beat()
@@ -129,7 +129,9 @@ def test_what_a_killed_beat_was_to_tell_another_one_tells(
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b"{}", b'{"told": "x", "claimed": {}}', b"[" * 9999])
-def test_what_others_write_into_redis_ends_no_beat(one_project: OneProject, sent: list[Any], value: bytes) -> None:
+def test_values_that_others_write_into_redis_end_no_beat(
+    one_project: OneProject, sent: list[Any], value: bytes
+) -> None:
     beat = one_project.beat()
     ran(beat, seconds_ago=3 * HOUR)
     last = float(beat._redis.hget(one_project.key("sent"), "jobs.hourly"))

@@ -56,7 +56,7 @@ def test_a_pause_that_ended_while_no_beat_ran_is_not_made_up_for(one_project: On
     assert state.next_run == pytest.approx(time.time() + HOUR / 2, abs=60)
 
 
-def test_what_was_due_after_a_pause_is_made_up_for(one_project: OneProject, sent: list[Any]) -> None:
+def test_a_run_that_was_due_after_a_pause_is_made_up_for(one_project: OneProject, sent: list[Any]) -> None:
     beat = one_project.beat()
     ran(beat, seconds_ago=5 * HOUR)
     pause(one_project, since=-4 * HOUR, until=-2 * HOUR)
@@ -125,7 +125,7 @@ def test_a_pause_written_by_hand_that_has_ended_does_not_keep_beat_busy(
     assert len(sent) == 1
 
 
-def test_what_is_sent_has_the_name_of_its_schedule_in_a_header(one_project: OneProject, sent: list[Any]) -> None:
+def test_a_task_of_a_schedule_has_its_name_in_a_header(one_project: OneProject, sent: list[Any]) -> None:
     beat = one_project.beat()
     ran(beat, seconds_ago=2 * HOUR)
     beat.tick()
@@ -144,7 +144,7 @@ def test_a_beat_that_starts_says_what_is_paused(one_project: OneProject) -> None
     assert sum("jobs.hourly (is paused by ada since " in line for line in said) == 1
 
 
-def test_who_pauses_what_is_not_there_or_until_a_time_that_is_over_is_told(one_project: OneProject) -> None:
+def test_a_pause_of_an_unknown_schedule_or_until_a_past_time_is_refused(one_project: OneProject) -> None:
     with pytest.raises(OpaError, match=r"no schedule 'jobs\.hurly'") as found:
         asyncio.run(schedules(one_project).pause("jobs.hurly"))
     assert "Did you mean 'jobs.hourly'?" in str(found.value.hint)

@@ -273,7 +273,7 @@ def test_threads_tell_the_same(tasks: TaskProject) -> None:
         events.wait_for(runs, "given_back")
 
 
-def test_what_is_no_observer_stops_the_start(project: Project) -> None:
+def test_a_function_in_the_group_of_observers_stops_the_start(project: Project) -> None:
     project.component("CELERY", "celery", BROKER_URL="redis://localhost:1/0")
     project.plugin("wrong.py", WRONG)
     with pytest.raises(RegistrationError, match="'task_observers' is a function, not a TaskObserver"):
