@@ -32,7 +32,7 @@ def start_api(config: Config | None = None) -> Api:
     from opa._util.garbage import frozen
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
-    from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats
+    from opa.checks.deploy.start import refuse_open_applications, refuse_open_doors
     from opa.core.overview import overview
     from opa.http.builder import build_app
     from opa.logging.logger import log
@@ -42,8 +42,7 @@ def start_api(config: Config | None = None) -> Api:
     refuse_open_doors(config, os.environ, "api")
     with frozen():
         manager = prepare(config, mode="api")
-        if manager.tasks.are_used:
-            refuse_unsafe_formats(manager)
+        refuse_open_applications(manager)
         app = build_app(manager)
         log.info(overview(app.manager, app.count_plugin_routes()))
         warn_of_findings(app.manager, app)
@@ -65,7 +64,7 @@ def start_celery() -> TaskApplication:
         OpaError: a mistake in settings or plugins, or no component says where the broker is.
     """
     from opa.bootstrap import prepare
-    from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats
+    from opa.checks.deploy.start import refuse_open_applications, refuse_open_doors
     from opa.settings.load import load_settings
     from opa.tasks.required import task_application
 
@@ -73,7 +72,7 @@ def start_celery() -> TaskApplication:
     refuse_open_doors(config, os.environ, "worker")
     manager = prepare(config, mode="worker")
     application = task_application(manager, "celery -A opa.main")
-    refuse_unsafe_formats(manager)
+    refuse_open_applications(manager)
     return application
 
 

@@ -27,7 +27,7 @@ def passwd(
     The password is asked for twice, and not shown. From a pipe or a file one line is read.
     """
     name, allowed = checked_name(name), scopes_in(scopes or [])
-    hashed = _hashed(_asked() if _is_terminal() else _read())
+    hashed = _hashed(name, _asked() if _is_terminal() else _read())
     typer.echo(f"default:\n  {SETTING}:\n    {yaml_name(name)}:\n      PASSWORD: {json.dumps(hashed)}")
     typer.echo(f"      SCOPES: {json.dumps(allowed)}")
     typer.echo(
@@ -57,9 +57,10 @@ def _read() -> str:
     return text
 
 
-def _hashed(password: str) -> str:
+def _hashed(name: str, password: str) -> str:
     from importlib.util import find_spec
 
+    from opa.checks.deploy.guessable import is_known
     from opa.errors import OpaError
 
     if find_spec("argon2") is None:
@@ -70,6 +71,8 @@ def _hashed(password: str) -> str:
     from opa.plugins.access_sessions.passwords import hash_of
 
     try:
+        if is_known(password) or password.lower() == name.lower():
+            raise ValueError("the password is the name, or a word that everyone would try")
         return hash_of(password)
     except ValueError as error:
         raise OpaError(

@@ -31,10 +31,13 @@ def serve(config: Config) -> None:
 def serve_alone(config: Config) -> None:
     """Run the schedule in this process; see `serve`."""
     from opa.bootstrap import prepare
+    from opa.checks.deploy.start import refuse_open_applications
     from opa.core.overview import overview
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 
     manager = prepare(config, mode="beat")
     log.info(overview(manager))
-    run_celery(task_application(manager, "MODE=beat"), ["beat"])
+    application = task_application(manager, "MODE=beat")
+    refuse_open_applications(manager)
+    run_celery(application, ["beat"])

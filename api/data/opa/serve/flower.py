@@ -40,14 +40,14 @@ def serve(config: Config) -> None:
     _check_password(config.HOST)
     _check_options()
     from opa.bootstrap import prepare
-    from opa.checks.deploy.start import refuse_unsafe_formats
+    from opa.checks.deploy.start import refuse_open_applications
     from opa.process.health_target import note_web_target
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 
     manager = prepare(config, mode="flower")
     celery = task_application(manager, "MODE=flower")
-    refuse_unsafe_formats(manager)
+    refuse_open_applications(manager)
     # Kubernetes sets FLOWER_PORT to a URL, where a service is called flower.
     os.environ.pop("FLOWER_PORT", None)
     if not os.environ.get(PASSWORD):

@@ -68,7 +68,7 @@ def run(config: Config) -> None:
     """
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
-    from opa.checks.deploy.start import refuse_unsafe_formats
+    from opa.checks.deploy.start import refuse_open_applications
     from opa.core.overview import overview
     from opa.tasks.required import task_application
 
@@ -86,7 +86,7 @@ def run(config: Config) -> None:
     # A debugger attaches to one process: there the tasks run in threads of it, unless CELERY_PARAMS name another pool.
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
     application = task_application(manager, "MODE=worker")
-    refuse_unsafe_formats(manager)
+    refuse_open_applications(manager)
     run_celery(application, [*command, *pool, *parameters])
 
 

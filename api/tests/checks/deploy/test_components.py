@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from opa.checks.deploy.components import component_passwords
@@ -7,6 +9,8 @@ from tests.checks.deploy.deployments import found
 from tests.project import Project
 
 KEY = "5e1f0c9a7b3d48e2a6d4f8c1b09e7352"
+KNOWN = "has a password that everyone knows, such as the compose files' default"
+GUEST = "has no password in a URL, for which guest is sent: a password that everyone knows"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_a_certificate_that_the_client_shows_to_the_broker_counts_as_a_password(
     assert found(project, component_passwords) == []
 
     project.settings(CELERY_BROKER_USE_SSL={"ca_certs": "/etc/ca.pem"})
-    assert found(project, component_passwords) == ["component 'queue' has no password"]
+    assert found(project, component_passwords) == [f"component 'queue' {GUEST}"]
 
     project.component(
         "queue",
@@ -107,7 +111,7 @@ def test_a_certificate_that_the_client_shows_to_the_broker_counts_as_a_password(
 def test_each_url_of_a_list_is_looked_at(project: Project) -> None:
     project.component("queue", "celery", BROKER_URL=[f"amqp://a:{KEY}@one//", "amqp://two//"])
 
-    assert found(project, component_passwords) == ["component 'queue' has no password"]
+    assert found(project, component_passwords) == [f"component 'queue' {GUEST}"]
 
 
 def test_a_password_that_is_a_number_is_looked_at(project: Project) -> None:
@@ -117,3 +121,107 @@ def test_a_password_that_is_a_number_is_looked_at(project: Project) -> None:
     (problem,) = found(project, component_passwords)
 
     assert problem == "component 'cache' has a password that is guessed: it has fewer than 12 characters"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("amqp://queue//", GUEST),
+        ("amqp://guest@queue//", GUEST),
+        ("amqp://mary@queue//", GUEST),  # with her name as well
+        ("amqp://", GUEST),
+        ("pyamqp://mary:guest@queue//", KNOWN),
+        (f"amqp://mary:{KEY}@queue//", None),
+        ("memory://", None),
+    ],
+)
+def test_a_url_of_rabbitmq_without_a_password_has_one_that_everyone_knows(
+    project: Project, url: str, problem: str | None
+) -> None:
+    project.component("queue", "celery", BROKER_URL=url, BACKEND_URL=f"redis://:{KEY}@r")
+
+    assert found(project, component_passwords) == ([f"component 'queue' {problem}"] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"REDIS_PASSWORD": "redis"}, KNOWN),
+        ({"URL": f"redis://:{KEY}@r", "SENTINEL_KWARGS": {"password": "redis"}}, KNOWN),
+        ({"URL": f"redis://:{KEY}@r", "CONNECTION": {"nodes": [{"host": "a"}, {"passwd": "Changeme1"}]}}, KNOWN),
+        ({"URL": f"redis://:{KEY}@r", "CONNECTION": {"replicas": ["redis://:redis@two"]}}, KNOWN),
+        ({"URL": f"redis://:{KEY}@r", "TLS": {"ssl_password": "redis"}}, None),  # it opens a file
+        ({"URL": f"redis://:{KEY}@r", "CONNECTION": {"password": "x8Kq2v"}}, "has a password that is guessed"),
+        ({"URL": "redis://r", "REDIS_PASSWORD": KEY}, None),
+        ({"URL": f"redis://:{KEY}@r", "CONNECTION": {"password": None, "depth": [[[]]]}}, None),
+    ],
+)
+def test_passwords_beside_and_below_the_options_are_looked_at(
+    project: Project, options: dict[str, Any], problem: str | None
+) -> None:
+    project.plugin("any.py", "from opa import Driver\nclass Any(Driver):\n  name = 'any'\n")
+    project.component("cache", "any", **options)
+
+    reported = found(project, component_passwords)
+
+    assert len(reported) == (problem is not None)
+    assert all(line.startswith(f"component 'cache' {problem}") for line in reported)
+
+
+def test_of_several_passwords_one_that_everyone_knows_is_told(project: Project) -> None:
+    project.plugin("any.py", "from opa import Driver\nclass Any(Driver):\n  name = 'any'\n")
+    project.component("cache", "any", URL="redis://:x8Kq2v@one;redis://:redis@two")
+
+    assert found(project, component_passwords) == [f"component 'cache' {KNOWN}"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"CELERY_BROKER_URL": "amqp://a:guest@one//"},
+        {"CELERY_BROKER_READ_URL": f"amqp://a:{KEY}@one//;amqp://a:guest@two//"},
+        {"CELERY_BROKER_WRITE_URL": ["redis://:redis@one"]},
+        {"CELERY_RESULT_BACKEND": "db+postgresql://opa:admin@db/opa"},
+        {"CELERY_REDIS_PASSWORD": "redis"},
+        {"CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS": {"sentinel_kwargs": {"password": "redis"}}},
+        {"CELERY_BROKER_TRANSPORT_OPTIONS": {"sentinel_kwargs": {"password": "redis"}}},
+    ],
+)
+def test_settings_of_celery_are_looked_at(project: Project, setting: dict[str, Any]) -> None:
+    project.settings(**setting)
+    (name,) = setting
+
+    assert found(project, component_passwords) == [f"setting {name} {KNOWN}"]
+
+
+def test_a_password_of_celery_for_results_counts_where_their_url_has_none(project: Project) -> None:
+    project.settings(CELERY_RESULT_BACKEND="redis://r", CELERY_REDIS_PASSWORD=KEY)
+    assert found(project, component_passwords) == []
+
+    project.settings(CELERY_BROKER_URL="redis://r", CELERY_REDIS_PASSWORD=KEY)
+    assert found(project, component_passwords) == ["setting CELERY_BROKER_URL has no password"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CELERY_BROKER_URL", f"amqp://a:{KEY}@one//;amqp://a:guest@two//"),
+        ("CELERY_BROKER_READ_URL", "amqp://a:guest@two//"),
+        ("CELERY_BROKER_WRITE_URL", "amqp://a:guest@two//"),
+        ("CELERY_RESULT_BACKEND", "redis://:redis@r/1"),
+        ("CELERY_COMMAND", "--broker=redis://:redis@r/1 worker"),
+        ("FLOWER_BROKER_API", "http://guest:guest@rabbitmq:15672/api/"),
+    ],
+)
+def test_variables_that_celery_and_flower_read_by_themselves_are_looked_at(
+    project: Project, variable: str, value: str
+) -> None:
+    assert found(project, component_passwords, **{variable: value}) == [f"variable {variable} {KNOWN}"]
+
+
+def test_arguments_of_tasks_in_the_settings_are_no_passwords_of_servers(project: Project) -> None:
+    entry = {"task": "jobs.noop", "schedule": 60, "kwargs": {"password": "redis", "url": "redis://:redis@r"}}
+    project.plugin("jobs.py", "from opa import task\n\n@task\ndef noop(password, url): ...\n")
+    project.settings(CELERY_BEAT_SCHEDULE={"a": entry})
+
+    assert found(project, component_passwords) == []

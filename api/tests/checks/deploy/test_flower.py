@@ -80,3 +80,47 @@ def test_an_api_of_flower_for_everyone_is_reported(project: Project, value: str,
     problems = found(project, flower_password, MODE="flower", **variables)
 
     assert [problem.startswith("FLOWER_UNAUTHENTICATED_API is on") for problem in problems] == [True] * is_on
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"FLOWER_COOKIE_SECRET": "changeme"}, "FLOWER_COOKIE_SECRET is guessed: it is a word that everyone would try"),
+        ({"FLOWER_COOKIE_SECRET": "x8Kq2v"}, "FLOWER_COOKIE_SECRET is guessed: it has fewer than 32 characters"),
+        ({"FLOWER_OAUTH2_SECRET": "secret"}, "FLOWER_OAUTH2_SECRET is a word that everyone would try"),
+        ({"FLOWER_OAUTH2_REDIRECT_URI": "HTTP://flower.example/login"}, "FLOWER_OAUTH2_REDIRECT_URI begins with http"),
+        ({"FLOWER_COOKIE_SECRET": KEY, "FLOWER_OAUTH2_REDIRECT_URI": "https://flower.example/login"}, None),
+    ],
+)
+def test_what_else_lets_in_with_oauth_is_reported(
+    project: Project, variables: dict[str, str], problem: str | None
+) -> None:
+    told = found(project, flower_password, MODE="flower", FLOWER_AUTH=".*@example.com", **variables)
+    assert len(told) == (problem is not None)
+    assert all(each.startswith(problem) for each in told if problem)
+
+    # Without OAuth nothing of it is used.
+    assert found(project, flower_password, MODE="flower", FLOWER_BASIC_AUTH=f"mary:{KEY}", **variables) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("basic_auth = ['mary:admin']", "flower has a password that is guessed: it is a word that everyone would try"),
+        ("auth = '.*'\nbasic_auth = []", "FLOWER_AUTH lets anyone in who has an account with the provider"),
+        ("unauthenticated_api = True", "FLOWER_UNAUTHENTICATED_API is on"),
+        ("import os\nbasic_auth = [os.environ['X']]\nmax_tasks = 1", None),
+        ("basic_auth = [", None),  # flower says so
+    ],
+)
+def test_a_file_of_options_beats_the_variables(
+    project: Project, text: str, problem: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "options.py"
+    file.write_text(text)
+    variables = {"FLOWER_BASIC_AUTH": f"mary:{KEY}", "FLOWER_CONF": str(file)}
+
+    told = found(project, flower_password, MODE="flower", **variables)
+
+    assert len(told) == (problem is not None)
+    assert all(each.startswith(problem) for each in told if problem)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from kombu.serialization import disable_insecure_serializers, enable_insecure_serializers
 
 from opa.bootstrap import prepare
-from opa.checks.deploy.start import refuse_open_doors, refuse_unsafe_formats, warn_of_known_passwords
+from opa.checks.deploy.check import Deployment
+from opa.checks.deploy.components import component_passwords, passwords_of_applications
+from opa.checks.deploy.start import refuse_open_applications, refuse_open_doors, warn_of_known_passwords
 from opa.checks.deploy.table import CHECKS
-from opa.checks.deploy.tasks import SETTINGS_OF_FORMATS
+from opa.checks.deploy.tasks import SETTINGS_OF_FORMATS, unsafe_formats_in_applications
 from opa.errors import OpenDoorError, OpenDoorsError
 from opa.logging.logger import log
 from opa.main import start_api
@@ -56,12 +59,14 @@ def test_a_start_with_the_defaults_is_refused_in_no_mode(project: Project) -> No
     ("settings", "id_", "modes"),
     [
         ({"DEBUG": True}, "deploy.debug", ["api"]),
+        ({"JWT_ISSUERS": [{"issuer": "a", "audience": "b", "secret": "a" * 40}]}, "deploy.jwt-secret", ["api"]),
         (REACHED, "deploy.debugger", ["api", "worker"]),
         ({"DEBUGPY": True, "DEBUGPY_HOST": "::"}, "deploy.debugger", ["api", "worker"]),
         ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "deploy.pickle", ["api", "worker", "flower"]),
-        ({"CELERY_RESULT_ACCEPT_CONTENT": ["yaml"]}, "deploy.pickle", ["api", "worker", "flower"]),
+        ({"CELERY_RESULT_ACCEPT_CONTENT": ["dill"]}, "deploy.pickle", ["api", "worker", "flower"]),
         ({"CELERY_ACCEPT_CONTENT": {"json": True, "pickle": True}}, "deploy.pickle", ["api", "worker", "flower"]),
         ({"CELERY_EVENT_SERIALIZER": "pickle"}, "deploy.pickle", ["api", "worker", "flower"]),
+        ({"CELERY_RESULT_BACKEND": f"db+postgresql://a:{KEY}@db"}, "deploy.pickle", ["api", "worker", "flower"]),
     ],
 )
 def test_an_open_door_keeps_the_modes_that_it_concerns_from_starting(
@@ -155,7 +160,7 @@ print(*(name for name in sys.modules if name.startswith("opa.checks.deploy.")))
 def test_a_start_with_nothing_to_look_at_imports_no_check(project: Project) -> None:
     done = programs.run([sys.executable, "-c", IMPORTED], env=dict(os.environ), fresh=True)
 
-    assert done.stdout.split() == ["opa.checks.deploy.start"]
+    assert done.stdout.split() == ["opa.checks.deploy.servers", "opa.checks.deploy.start"]
 
 
 def test_all_that_is_open_is_told_at_once_with_what_to_do_and_how_to_accept_it(project: Project) -> None:
@@ -205,7 +210,7 @@ def test_each_setting_by_which_celery_reads_a_format_is_looked_for_at_a_start(pr
 def start_worker(config: Config) -> None:
     manager = prepare(config, mode="worker")
     task_application(manager, "the test")
-    refuse_unsafe_formats(manager)
+    refuse_open_applications(manager)
 
 
 @pytest.mark.parametrize("start", [start_api, start_worker, serve_flower])
@@ -233,6 +238,69 @@ def test_formats_that_code_of_a_plugin_has_set_are_refused(
 
     with pytest.raises(OpenDoorsError, match=r"^deploy\.pickle: .*setting accept_content of Celery"):
         start(project.config())
+
+
+OF_A_HOOK = """
+    from celery import Celery
+    from opa import Hook, task
+    {task}
+    class Setup(Hook):
+        name = "driver.celery.setup"
+
+        def run(self, celery_app):
+            conf = celery_app.conf
+            {body}
+"""
+
+
+@pytest.mark.parametrize("task", ["@task\n    def noop(): ...\n", "..."])
+@pytest.mark.parametrize(
+    ("body", "id_", "problem"),
+    [
+        ("return Celery(broker='amqp://one')", "component-password", "guest is sent"),
+        ("conf.result_backend = 'redis://:redis@r'; return celery_app", "component-password", "everyone knows"),
+        (
+            "conf.broker_transport_options['x'] = {'password': 'redis'}; return celery_app",
+            "component-password",
+            "knows",
+        ),
+        ("return Celery(broker=conf.broker_url, accept_content=['pickle'])", "pickle", "accepts pickle"),
+    ],
+)
+def test_what_a_hook_has_made_of_celery_is_looked_at(
+    project: Project, body: str, id_: str, problem: str, task: str
+) -> None:
+    project.plugin("jobs.py", OF_A_HOOK.format(body=body, task=task))
+    redis = f"redis://:{KEY}@127.0.0.1:1"
+    project.component("celery", "celery", load="yes", BROKER_URL=f"{redis}/1", BACKEND_URL=f"{redis}/2")
+
+    with pytest.raises(OpenDoorsError, match=rf"^deploy.{id_}: .*{problem}"):
+        start_api(project.config())
+
+
+def test_a_hook_that_changes_nothing_of_it_is_no_finding(project: Project) -> None:
+    project.plugin("jobs.py", OF_A_HOOK.format(body="return celery_app", task="@task\n    def noop(): ...\n"))
+    redis = "redis://:redis@127.0.0.1:1"
+    project.component("celery", "celery", BROKER_URL=f"{redis}/1", BACKEND_URL=f"{redis}/2")
+    manager = project.prepare()
+
+    assert len(list(component_passwords(Deployment(manager, {})))) == 2
+    assert list(passwords_of_applications(manager, {})) == []
+
+
+def test_pickle_that_code_has_turned_on_where_nothing_says_what_is_accepted_is_found(project: Project) -> None:
+    project.plugin("jobs.py", OF_A_HOOK.format(body="return celery_app", task="@task\n    def noop(): ...\n"))
+    redis = f"redis://:{KEY}@127.0.0.1:1"
+    project.component("celery", "celery", BROKER_URL=f"{redis}/1", BACKEND_URL=f"{redis}/2")
+    project.settings(CELERY_ACCEPT_CONTENT=None)
+    manager = project.prepare()
+    assert list(unsafe_formats_in_applications(manager, "api")) == []
+
+    enable_insecure_serializers(["pickle"])
+    try:
+        assert len(list(unsafe_formats_in_applications(manager, "api"))) == 1
+    finally:
+        disable_insecure_serializers()
 
 
 @pytest.mark.parametrize(("env", "is_warned"), [("", True), ("dev", False)])

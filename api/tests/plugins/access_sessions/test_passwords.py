@@ -52,13 +52,13 @@ def test_a_wrong_one_is_wrong_whatever_it_is(password: str) -> None:
 def test_for_an_unknown_user_as_much_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same parameters and lengths as for one that is known, and the same ones each time."""
     compared: list[str] = []
-    fits = module._fits
+    fits = module.is_hash_of
 
     def noted(kept: str, password: str) -> bool:
         compared.append(kept)
         return fits(kept, password)
 
-    monkeypatch.setattr(module, "_fits", noted)
+    monkeypatch.setattr(module, "is_hash_of", noted)
     check = PasswordCheck({"ada": HASH})
 
     assert not asyncio.run(check.is_right("nobody", PASSWORD))
@@ -92,7 +92,7 @@ def test_a_few_are_compared_at_a_time_and_the_rest_are_turned_away(monkeypatch: 
             running[0] -= 1
         return False
 
-    monkeypatch.setattr(module, "_fits", slow)
+    monkeypatch.setattr(module, "is_hash_of", slow)
     check = PasswordCheck({"ada": HASH})
 
     async def run() -> None:
@@ -113,7 +113,7 @@ def test_a_few_are_compared_at_a_time_and_the_rest_are_turned_away(monkeypatch: 
 
 def test_a_request_that_is_gone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     may_end = threading.Event()
-    monkeypatch.setattr(module, "_fits", lambda _kept, _password: may_end.wait())
+    monkeypatch.setattr(module, "is_hash_of", lambda _kept, _password: may_end.wait())
     check = PasswordCheck({"ada": HASH})
 
     async def run() -> None:
@@ -142,7 +142,7 @@ def test_requests_come_before_passwords(monkeypatch: pytest.MonkeyPatch) -> None
         found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return True
 
-    monkeypatch.setattr(module, "_fits", noted)
+    monkeypatch.setattr(module, "is_hash_of", noted)
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     asyncio.run(PasswordCheck({"ada": HASH}).is_right("ada", PASSWORD))
 

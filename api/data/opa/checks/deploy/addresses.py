@@ -1,15 +1,22 @@
-"""The components that are used, and what is said of their servers: by URLs, and by the options beside them."""
+"""Where something is said of servers: by URLs, and by the options beside them.
+
+That is in the options of the components that are used, in the settings of Celery, and in variables that Celery and
+Flower read by themselves.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from opa.checks.deploy.servers import VARIABLES_WITH_SERVERS, settings_with_servers
 from opa.core.component_options import is_default
 
 if TYPE_CHECKING:
+    from opa.checks.deploy.door import Declared
     from opa.settings.config import Config
 
 Option = tuple[str, Any]
@@ -19,8 +26,47 @@ Option = tuple[str, Any]
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#;]*)(?P<rest>(?:[^;]|;(?![a-z][a-z0-9+.-]*://))*)", re.IGNORECASE
 )
-_TLS_OF_CELERY = {"BROKER_URL": "CELERY_BROKER_USE_SSL", "BACKEND_URL": "CELERY_REDIS_BACKEND_USE_SSL"}
+_TLS_OF_CELERY = {
+    **dict.fromkeys(("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL"), "CELERY_BROKER_USE_SSL"),
+    **dict.fromkeys(("BACKEND_URL", "RESULT_BACKEND"), "CELERY_REDIS_BACKEND_USE_SSL"),
+}
 """The options with a URL, and the settings of Celery about the certificates there."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An option, a setting or a variable that may say something of a server.
+
+    Attributes:
+        name: what it belongs to, for people.
+        where: it stands.
+        key: its name, as it is among the options of a component.
+        value: what it says.
+        beside: all options of the same connection, by their names.
+    """
+
+    name: str
+    where: str
+    key: str
+    value: Any
+    beside: Mapping[str, Any]
+
+
+def places(declared: Declared) -> Iterator[Place]:
+    """All of them, as far as they can be told before plugins are loaded."""
+    config, environ = declared.config, declared.environ
+    for name, options in used_components(config):
+        for key, value in options.items():
+            where = f"{key}, {config.source(f'OPTIONAL_COMPONENTS.{name}.OPTS.{key}')}"
+            yield Place(f"component '{name.lower()}'", where, str(key), value, options)
+    settings = {name.removeprefix("CELERY_"): config.get(name) for name in settings_with_servers(config)}
+    for key, value in settings.items():
+        name = f"CELERY_{key}"
+        yield Place(f"setting {name}", f"{name}, {config.source(name)}", key, value, settings)
+    variables = {name.removeprefix("CELERY_"): environ[name] for name in VARIABLES_WITH_SERVERS if environ.get(name)}
+    for key, value in variables.items():
+        name = key if key in VARIABLES_WITH_SERVERS else f"CELERY_{key}"
+        yield Place(f"variable {name}", f"environment variable {name}", key, value, settings | variables)
 
 
 def used_components(config: Config) -> Iterator[tuple[str, Mapping[str, Any]]]:

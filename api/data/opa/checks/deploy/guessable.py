@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-_WORDS = frozenset(
+WORDS = frozenset(
     {
         *("mongo", "redis", "rabbitmq", "root", "flower", "guest"),  # the compose files, and RabbitMQ itself
         *("admin", "changeme", "default", "opa", "password", "secret", "test"),
@@ -28,7 +28,7 @@ _LOOKED_AT = 1024
 
 def is_known(secret: str) -> bool:
     """Whether it is one of the words, whatever stands between and behind its letters."""
-    return _letters(secret) in _WORDS
+    return _letters(secret) in WORDS
 
 
 def why_guessed(secret: str, shortest: int) -> str | None:

@@ -6,9 +6,11 @@ finding is an `OpenDoor`, and imports them only where there is something to look
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from opa.checks.deploy.servers import Start, names_servers, uses_celery
 from opa.errors import OpenDoorError, OpenDoorsError
 from opa.logging.logger import log
 from opa.settings.envs import DEVELOPMENT, current_envs
@@ -23,21 +25,6 @@ FORMATS = "deploy.pickle"
 _FORMATS = ("ACCEPT_CONTENT", "RESULT_ACCEPT_CONTENT", "EVENT_SERIALIZER")  # `SETTINGS_OF_FORMATS`
 
 
-class Start:
-    """What is about to start.
-
-    Args:
-        config: the settings.
-        environ: the environment variables.
-        mode: what is to run.
-    """
-
-    def __init__(self, config: Config, environ: Mapping[str, str], mode: str) -> None:
-        self.config = config
-        self.environ = environ
-        self.mode = mode
-
-
 def refuse_open_doors(config: Config, environ: Mapping[str, str], mode: str) -> None:
     """See that nothing lets strangers in, as far as settings and environment variables say.
 
@@ -49,29 +36,32 @@ def refuse_open_doors(config: Config, environ: Mapping[str, str], mode: str) -> 
     _refuse(list(_found(Start(config, environ, mode))), config)
 
 
-def refuse_unsafe_formats(manager: PluginManager) -> None:
-    """See that no plugin has Celery accept a format that runs code; where the application is configured.
+def refuse_open_applications(manager: PluginManager) -> None:
+    """See that no plugin has Celery accept a format that runs code, or connect with a password that everyone knows.
+
+    It is for where the applications are configured.
 
     Raises:
         OpenDoorsError: one does, and nobody has accepted it.
     """
-    if DEVELOPMENT in current_envs():
+    if DEVELOPMENT in current_envs() or not uses_celery(manager):
         return
-    from opa.checks.deploy.tasks import unsafe_formats_in_application
+    from opa.checks.deploy.components import passwords_of_applications
+    from opa.checks.deploy.tasks import unsafe_formats_in_applications
 
-    found = unsafe_formats_in_application(manager, manager.mode)
-    _refuse([(FORMATS, finding) for finding in found], manager.config)
+    formats = ((FORMATS, finding) for finding in unsafe_formats_in_applications(manager, manager.mode))
+    passwords = ((PASSWORDS, finding) for finding in passwords_of_applications(manager, os.environ))
+    _refuse([*formats, *passwords], manager.config)
 
 
 def warn_of_known_passwords(config: Config, environ: Mapping[str, str], mode: str) -> None:
     """Say in one line what is all right for a try on one machine, where no name of ENV says that it is more."""
-    if current_envs() or not _has_written_components(config):
+    if current_envs() or not names_servers(config, environ):
         return
-    from opa.checks.deploy.components import KNOWN, component_passwords
+    from opa.checks.deploy.components import with_known_passwords
     from opa.checks.deploy.door import reasons_in
 
-    problems = (finding.problem for finding in component_passwords(Start(config, environ, mode)))
-    known = dict.fromkeys(problem.removesuffix(KNOWN).strip() for problem in problems if problem.endswith(KNOWN))
+    known = with_known_passwords(Start(config, environ, mode))
     if known and PASSWORDS not in reasons_in(config):
         log.warning(
             f"passwords that everyone knows: {', '.join(known)}. Before others can reach this machine, set passwords of"
@@ -87,30 +77,27 @@ def _found(start: Start) -> Iterator[tuple[str, Finding]]:
 
         yield from (("deploy.debug", finding) for finding in debug(start))
         yield from (("deploy.debugger", finding) for finding in debugger(start))
-    if _has_written_components(config):
+    has_servers = names_servers(config, start.environ)
+    if has_servers:
         from opa.checks.deploy.components import component_passwords
 
         yield from ((PASSWORDS, finding) for finding in component_passwords(start))
+    if any(issuer["SECRET"] for issuer in config.JWT_ISSUERS):
+        from opa.checks.deploy.secrets_of_others import weak_jwt_secrets
+
+        yield from (("deploy.jwt-secret", finding) for finding in weak_jwt_secrets(start))
     if start.mode == "flower":
         from opa.checks.deploy.flower import flower_password
 
         yield from (("deploy.flower-password", finding) for finding in flower_password(start))
-    if _says_formats(config):
+    if has_servers or _says_formats(config):
         from opa.checks.deploy.tasks import unsafe_formats_in_settings
 
         yield from ((FORMATS, finding) for finding in unsafe_formats_in_settings(start))
 
 
-def _has_written_components(config: Config) -> bool:
-    from opa.core.component_options import is_default  # which each start imports
-
-    components = config.OPTIONAL_COMPONENTS.items()
-    return any(each["LOAD"] != "no" and not is_default(config, name) for name, each in components)
-
-
 def _says_formats(config: Config) -> bool:
-    options = (str(key).upper() for each in config.OPTIONAL_COMPONENTS.values() for key in each["OPTS"])
-    return any(config.get(f"CELERY_{name}") for name in _FORMATS) or any(key in _FORMATS for key in options)
+    return any(config.get(f"CELERY_{name}") for name in _FORMATS)
 
 
 def _refuse(found: Sequence[tuple[str, Finding]], config: Config) -> None:

@@ -15,6 +15,12 @@ from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
 from opa.checks.deploy.secret_files import open_secret_files
 from opa.checks.deploy.secret_key import weak_secret_key
+from opa.checks.deploy.secrets_of_others import (
+    jwt_without_tls,
+    weak_jwt_secrets,
+    weak_user_passwords,
+    weak_webhook_secrets,
+)
 from opa.checks.deploy.sign_in import sign_in_for_everyone, sign_in_without_tls
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 from opa.checks.deploy.tls import unverified_servers
@@ -34,6 +40,10 @@ CHECKS = (
     DeployCheck("deploy.cors-open", Level.WARNING, open_cors),
     DeployCheck("deploy.cors-http", Level.WARNING, cookies_without_tls),
     DeployCheck("deploy.open-routes", Level.WARNING, open_routes),
+    DeployCheck("deploy.jwt-secret", Level.ERROR, weak_jwt_secrets),
+    DeployCheck("deploy.jwt-http", Level.ERROR, jwt_without_tls),
+    DeployCheck("deploy.webhook-secret", Level.WARNING, weak_webhook_secrets),
+    DeployCheck("deploy.user-password", Level.ERROR, weak_user_passwords),
     DeployCheck("deploy.sign-in-http", Level.ERROR, sign_in_without_tls),
     DeployCheck("deploy.sign-in-everyone", Level.WARNING, sign_in_for_everyone),
     DeployCheck("deploy.docs-public", Level.WARNING, public_documentation),

@@ -70,7 +70,7 @@ class PasswordCheck:
             raise TooManyError
         # What waits is taken back with the request. What runs cannot be, and keeps its place until it ends.
         try:
-            running = self._threads.submit(_fits, kept, password)
+            running = self._threads.submit(is_hash_of, kept, password)
         except RuntimeError as error:  # no thread can be started
             self._free.release()
             raise TooManyError from error
@@ -97,7 +97,8 @@ def _yield_to_others() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LESS_URGENT)
 
 
-def _fits(kept: str, password: str) -> bool:
+def is_hash_of(kept: str, password: str) -> bool:
+    """Whether the hash is that of the password; it takes its time."""
     try:
         return PasswordHasher().verify(kept, _prepared(password))
     except VerifyMismatchError:
