@@ -31,6 +31,9 @@ SHOP = """
         badges.asked.append("gone")
         raise ComponentUnavailableError("gone", component="x")
 
+    async def hang(self, connection):
+        await asyncio.Event().wait()
+
     @router.post("/change/{how}")
     async def change(how: str):
         if how == "revoke":
@@ -39,6 +42,8 @@ SHOP = """
             badges.SCOPES["anna"] = {"other"}
         if how == "remove":
             badges.Badges.__call__ = gone
+        if how == "hang":
+            badges.Badges.__call__ = hang
         return how
 
     @router.get("/told")
@@ -164,3 +169,16 @@ def test_of_many_messages_one_asks_again(monkeypatch: pytest.MonkeyPatch) -> Non
         assert asked == [160.0, 300.0]
 
     asyncio.run(run())
+
+
+def test_where_nobody_says_in_time_who_calls_the_websocket_is_closed(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIME_LIMIT", 0.2)
+    with shop.client() as client, client.websocket_connect("/echo", headers=RIGHT) as socket:
+        talk(socket)
+        client.post("/change/hang")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            many_times(lambda: talk(socket))
+        assert (closed.value.code, closed.value.reason) == (1008, "not authenticated")
+        assert wait_until(lambda: told(client)["ended"]) == [1008]

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from opa.http.gone import WatchedWebSocket
 
 
+TIME_LIMIT = 10.0
+"""Seconds in which the authenticators must have answered, together."""
+
+
 def keep_asking(connection: HTTPConnection, scopes: Iterable[str]) -> None:
     """Have a websocket closed when whoever it was opened by is not known any more, or has lost a scope.
 
@@ -73,6 +77,16 @@ class Recheck:
             return True
 
     async def _is_allowed(self) -> bool:
+        """Whether the authenticators say in time that they still know the caller."""
+        try:
+            async with asyncio.timeout(TIME_LIMIT):
+                return await self._is_known()
+        except TimeoutError:
+            # Who may go on while nobody says so needs only to keep the authenticator busy.
+            log.warning("no authenticator has said within {:g} s who a caller is: what it has open ends", TIME_LIMIT)
+            return False
+
+    async def _is_known(self) -> bool:
         """Whether the authenticators still know the caller. A wrong credential does not count: it was a right one."""
         for authenticator in authenticators(running_manager().groups).values():
             try:
