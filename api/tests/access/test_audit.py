@@ -14,6 +14,7 @@ import redis
 from loguru import logger
 
 from opa import audit
+from opa.plugins.access_keys.tokens import new_id, new_token
 from tests.http.access.badges import BADGES
 from tests.project import Project
 from tests.servers import Server, wait_until
@@ -189,3 +190,26 @@ def test_without_redis_a_warning_says_so(
         client.get("/close", headers=BADGE)
     assert len(lines) == 1
     assert "is in the log alone, not in redis: component 'aioredis' is not connected" in capsys.readouterr().err
+
+
+def test_whatever_is_given_an_entry_fits_into_a_line(lines: list[dict[str, Any]]) -> None:
+    huge = "x" * 10_000_000
+    deep: list[Any] = [huge] * 1000
+    fields: dict[str, Any] = {f"field{number}": deep for number in range(1000)}
+    audit("a" * 10_000, who=huge, text=huge, nested=[[[[huge] * 1000] * 1000] * 1000], number=10**4000, **fields)
+    audit("b", password=huge, names=["short"] * 3, ids=[str(number) for number in range(100)])
+
+    long, short = lines
+    assert len(json.dumps(long)) < 20_000
+    assert long["who"] == "x" * 1000 + "…"
+    assert short["names"] == ["short"] * 3
+    assert len(short["ids"]) == 100
+    assert short["password"] == "***"
+
+
+def test_a_secret_at_the_place_where_a_text_is_cut_is_not_shown(lines: list[dict[str, Any]]) -> None:
+    key = new_token(new_id())
+    for length in (990, 1000, 9_960, 9_990):
+        audit("a", text="x" * length + " " + key)
+
+    assert not [line for line in lines if "opa_" in line["text"]]

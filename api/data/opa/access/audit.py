@@ -9,6 +9,8 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
@@ -44,6 +46,13 @@ _NUMBER = 60  # above all others: no LOGLEVEL leaves it out
 _UNKNOWN = "unknown"
 _DEEPEST = 3
 """Lists in lists; what is deeper is shown as a text."""
+LONGEST = 1000
+"""Characters of a text."""
+MOST = 100
+"""Fields of an entry, and values of a list."""
+MOST_TOGETHER = 10_000
+"""Characters of all texts of an entry, and values."""
+_CUT = "…"
 
 Entry = Mapping[str, Any]
 
@@ -55,7 +64,8 @@ def audit(what: str, *, who: str | None = None, request: HTTPConnection | None =
         what: was done, as `orders.delete`.
         who: did it. By default it is the actor of the request, and outside of requests the user of the system.
         request: for which this code runs; it says from where. Not needed where something has required an actor.
-        **fields: say more, by names of your own. What looks secret by its name or shape is masked.
+        **fields: say more, by names of your own. What looks secret by its name or shape is masked. Of a text 1000
+            characters stay, of a list 100 values, and 10000 characters of all together.
     """
     entry = entry_of(what, who, request, fields)
     write_line(entry)
@@ -91,14 +101,15 @@ def entry_of(
     actor = current_actor.get()
     if who is None:
         who = actor.id if actor is not None else _user() if address is None else _UNKNOWN
+    plain = _Plain()
     known = {
-        "who": _plain("", who),
-        "what": _plain("", what),
+        "who": plain.of("", who),
+        "what": plain.of("", what),
         "when": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "from": socket.gethostname() if address is None else address or _UNKNOWN,
+        "from": socket.gethostname() if address is None else plain.of("", address or _UNKNOWN),
     }
-    more = {name: _plain(name, value) for name, value in (fields or {}).items() if name not in known}
-    return known | more
+    more = ((name, value) for name, value in (fields or {}).items() if name not in known)
+    return known | {name[:MOST]: plain.of(name, value) for name, value in islice(more, MOST)}
 
 
 def write_line(entry: Entry) -> None:
@@ -149,19 +160,50 @@ def _user() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
-def _plain(name: str, value: Any, depth: int = 0) -> Any:
-    """`value` as JSON has it, without secrets."""
-    if value is None or isinstance(value, bool):
-        return value
-    if name and looks_secret(name):
-        return MASK
-    if isinstance(value, str):
-        return mask_text(value)
-    if isinstance(value, int | float) and _is_in_json(value):
-        return value
-    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
-        return [_plain("", each, depth + 1) for each in value]
-    return mask_text(safe_repr(value))
+class _Plain:
+    """Values as JSON has them, without secrets, and of all of an entry no more than fits into a line."""
+
+    def __init__(self) -> None:
+        self._left = MOST_TOGETHER
+
+    def of(self, name: str, value: Any, depth: int = 0) -> Any:
+        """A value of the field `name`; its beginning, where it is too long."""
+        if value is None or isinstance(value, bool):
+            return value
+        if name and looks_secret(name):
+            return MASK
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int | float) and _is_in_json(value):
+            return self._text(str(value)) if len(str(value)) > LONGEST else value
+        if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+            found = []
+            for each in islice(value, MOST):
+                if self._left <= 0:
+                    break
+                self._left -= 1
+                found.append(self.of("", each, depth + 1))
+            return [*found, _CUT] if len(found) < len(value) else found
+        return self._text(_short_repr(value))
+
+    def _text(self, text: str) -> str:
+        # A secret that the end of this cuts in two is not shown: it is far behind what is.
+        most = max(0, min(LONGEST, self._left))
+        text = mask_text(text[: 10 * LONGEST])
+        self._left -= len(text[:most])
+        return text if len(text) <= most else text[:most] + _CUT
+
+
+def _short_repr(value: Any) -> str:
+    """`repr(value)`, of which what is large or deep is left out: all of it may be larger than the memory."""
+    short = Repr()
+    short.maxlevel = _DEEPEST
+    short.maxtuple = short.maxlist = short.maxset = short.maxfrozenset = short.maxdict = MOST
+    short.maxstring = short.maxother = short.maxlong = LONGEST
+    try:
+        return short.repr(value)
+    except Exception:  # noqa: BLE001 - a class may have the name of another one
+        return safe_repr(value)
 
 
 def _is_in_json(number: float) -> bool:
