@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from loguru import logger
+from redis import Redis
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
@@ -315,6 +316,24 @@ def test_without_tls_a_session_stays_on_the_machine(shop: Project, host: str) ->
         assert status(client, cookie_of(given), PLAIN_COOKIE) == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://shop.example", "Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://shop.example"},
+    ],
+    ids=str,
+)
+def test_a_proxy_that_says_localhost_in_the_place_of_its_name_gives_nobody_a_session(
+    shop: Project, headers: dict[str, str]
+) -> None:
+    """As nginx does by itself. The browser knows the name, and the cookie would go through the network."""
+    with browser(shop, "http://localhost:8000") as client:
+        refused = sign_in(client, headers=headers)
+        assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+
+
 def test_without_tls_nobody_signs_in_from_another_machine_but_in_development(
     shop: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +433,23 @@ def test_a_session_is_not_believed_while_redis_is_gone(project: Project, start_r
         assert client.post("/open").status_code == 200
         redis.start()
         assert wait_until(lambda: sign_in(client).status_code == 303)
+
+
+def test_while_redis_takes_nothing_no_answer_tells_a_right_password(
+    project: Project, start_redis: Callable[[], Server]
+) -> None:
+    redis = start_redis()
+    use_sessions(project, redis.url, WRONG_ATTEMPTS_PER_KEY=3)
+    with browser(project) as client, Redis.from_url(redis.url) as server:
+        server.replicaof("127.0.0.1", 1)  # a replica that takes no writes
+        tried = [("ada", PASSWORD), ("ada", "wrong"), ("nobody", "wrong"), ("ada", "a" * 2000)]
+        for _ in range(6):  # none of them counts either: who has to wait would know that it was wrong
+            answers = [sign_in(client, user, password) for user, password in tried]
+            assert {answer.status_code for answer in answers} == {503}
+            assert len({(answer.text, tuple(sorted(answer.headers))) for answer in answers}) == 1
+        server.replicaof("NO", "ONE")
+        assert sign_in(client, "ada", "wrong").status_code == 403
+        assert sign_in(client).status_code == 303
 
 
 def test_without_redis_the_start_says_so(project: Project) -> None:

@@ -20,7 +20,12 @@ _PLAIN = "Signing in needs https. Over http it is possible on this machine, and 
 
 def without_tls(request: Request) -> Response | None:
     """The answer to a browser that could not have a session."""
-    return None if may_have_session(request) else page(problem_page(_PLAIN), 403)
+    return None if may_have_session(request) else plain()
+
+
+def plain() -> Response:
+    """The same."""
+    return page(problem_page(_PLAIN), 403)
 
 
 def foreign_form(request: Request) -> Response | None:

@@ -15,6 +15,7 @@ REFUSED = "a request with a session must come from a page of this host"
 POLICY_VIOLATION = 1008
 
 _PORTS = {"http": ":80", "https": ":443"}
+_ENCRYPTED = ("https", "wss")
 _SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -36,13 +37,14 @@ def is_own(connection: HTTPConnection) -> bool:
     """Whether a page of ours has sent it, as the browser says: no script of a page can change these headers.
 
     `Sec-Fetch-Site` has the browser's own judgement, over TLS and on the same machine; else `Origin` is compared.
-    Scheme, host and port have to be ours: a page of the same site is not.
+    Scheme, host and port have to be ours: a page of the same site is not. Without TLS both have to say so: a proxy that
+    puts its own `Host: localhost` in the place of that of the browser would have sessions go through the network.
     """
     sites, origins = connection.headers.getlist("sec-fetch-site"), connection.headers.getlist("origin")
-    if len(sites) > 1 or len(origins) > 1:
+    if len(sites) > 1 or len(origins) > 1 or (sites and sites[0] != "same-origin"):
         return False
-    if sites:
-        return sites[0] == "same-origin"
+    if sites and connection.scope["scheme"] in _ENCRYPTED:
+        return True
     return bool(origins) and _normal(origins[0]) == _own(connection)
 
 

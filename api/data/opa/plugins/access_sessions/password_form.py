@@ -9,12 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opa import ComponentUnavailableError, RefusedCredentialError, attempt
+from opa import ComponentUnavailableError, RefusedCredentialError, attempt, get_plugin_manager
 from opa.plugins.access_sessions.answers import RETRY, foreign_form, unavailable
 from opa.plugins.access_sessions.beginning import begin_session
 from opa.plugins.access_sessions.pages import Ways, page, problem_page, sign_in_page
 from opa.plugins.access_sessions.passwords import LONGEST, PasswordCheck, TooManyError
 from opa.plugins.access_sessions.paths import own_path
+from opa.plugins.access_sessions.store import store_of
 from opa.plugins.access_sessions.users import User
 
 MAX_BODY = 16 * 1024
@@ -47,20 +48,22 @@ class PasswordForm:
             return page(problem_page("This is not what the form sends."), 400)
         name, back = form.get("user", ""), own_path(form.get("next", "")) or ""
         try:
-            user = await self._user(request, name, form.get("password", ""))
+            return await self._begun(request, name, form.get("password", ""), back)
+        except ComponentUnavailableError as error:
+            return unavailable(error)
         except (RefusedCredentialError, TooManyError, HTTPException) as error:
             problem, status, headers = _problem(error)
             html = sign_in_page(request, self._ways, back=back, user=name, problem=problem)
             return page(html, status, headers)
-        try:
-            return await begin_session(request, user.person, back)
-        except ComponentUnavailableError as error:
-            return unavailable(error)
 
-    async def _user(self, request: Request, name: str, password: str) -> User:
-        """The user whose password it is. Every attempt comes through here, and counts where it is wrong.
+    async def _begun(self, request: Request, name: str, password: str, back: str) -> Response:
+        """The answer with a session, if it is the password. Each attempt comes through here, and counts if it is wrong.
+
+        Where redis takes no session, none counts, and a wrong one is answered as a right one is: else the answer, or
+        when one has to wait, would tell which is right.
 
         Raises:
+            ComponentUnavailableError: redis, which has the sessions, does not answer, or takes none.
             RefusedCredentialError: it is that of none.
             TooManyError: too many passwords are being compared.
             HTTPException: 429, there were too many wrong ones of this address, or of it for this name.
@@ -69,8 +72,9 @@ class PasswordForm:
             if len(password) > LONGEST or not await self._passwords.is_right(name, password):
                 # People type their password where the name belongs: one that is not known is not logged.
                 whose = f"of user '{name}'" if name in self._users else "of an unknown user"
+                await store_of(get_plugin_manager()).see_that_it_takes_sessions()
                 raise RefusedCredentialError(f"a wrong password {whose}")
-        return self._users[name]
+            return await begin_session(request, self._users[name].person, back)
 
 
 def _problem(error: Exception) -> tuple[str, int, Mapping[str, str]]:

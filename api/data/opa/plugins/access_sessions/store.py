@@ -106,6 +106,12 @@ class SessionStore:
                 await self._client.delete(self._key(former))
         return session_id
 
+    async def see_that_it_takes_sessions(self) -> None:
+        """Write what `begin` writes, for a session that nobody gets."""
+        with outages_of(COMPONENT, "sessions"):
+            await self._client.hsetnx(self._ended, _ALL, _drawn())
+            await self._client.set(self._key(new_session_id()), "{}", px=1)
+
     async def find(self, session_id: str, now: float) -> Session | None:
         """The session with this id, which is used now; None where there is none, or where it is over."""
         key = self._key(session_id)

@@ -407,6 +407,19 @@ def test_without_tls_nobody_signs_in(shop: Project, monkeypatch: pytest.MonkeyPa
             assert (answer.status_code, "needs https" in answer.text) == (403, True)
 
 
+def test_a_proxy_that_says_localhost_in_the_place_of_its_name_gives_nobody_a_session(
+    shop: Project, provider: OidcProvider
+) -> None:
+    """As nginx does by itself. The cookie would go through the network unencrypted, and for any page of the site."""
+    url = "https://shop.example/sign-in/acme/callback"
+    shop.settings(OIDC_PROVIDERS={"acme": settings_of(provider, REDIRECT_URL=url)})
+    with browser(shop, "http://localhost:8000") as client:
+        for path in (START, f"{START}/callback?code=a&state=b"):
+            refused = client.get(path)
+            assert (refused.status_code, "needs https" in refused.text) == (403, True)
+            assert "set-cookie" not in refused.headers
+
+
 def test_many_wrong_answers_have_to_wait_and_right_ones_do_not_count(shop: Project, provider: OidcProvider) -> None:
     shop.settings(WRONG_ATTEMPTS_PER_ADDRESS=3)
     with browser(shop) as client:

@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse, Response
 
 from opa import ComponentUnavailableError, RefusedCredentialError, attempt, get_plugin_manager, log
 from opa.jwt import RemoteKeys
-from opa.plugins.access_sessions.answers import RETRY, unavailable, without_tls
+from opa.plugins.access_sessions.answers import RETRY, plain, unavailable, without_tls
 from opa.plugins.access_sessions.beginning import begin_session
-from opa.plugins.access_sessions.cookie import flow_in, set_flow
+from opa.plugins.access_sessions.cookie import flow_in, is_encrypted, set_flow
 from opa.plugins.access_sessions.oidc.exchange import Exchange, ProviderError
 from opa.plugins.access_sessions.oidc.flow import LIFETIME, Flow, Kept, begin, resume
 from opa.plugins.access_sessions.oidc.id_token import claims_of
@@ -70,7 +70,7 @@ class ProviderRoutes:
 
     async def start(self, request: Request) -> Response:
         """Send the browser to the provider, where the person signs in."""
-        if (refused := without_tls(request)) is not None:
+        if (refused := self._without_tls(request)) is not None:
             return refused
         back = own_path(request.query_params.get("next", "")) or ""
         try:
@@ -100,7 +100,7 @@ class ProviderRoutes:
         query = request.query_params
         # The access log, which takes it from there when the answer begins, is not to have the code.
         request.scope["query_string"] = b""
-        if (refused := without_tls(request)) is not None:
+        if (refused := self._without_tls(request)) is not None:
             return refused
         kept, state = Kept.from_text(flow_in(request)), _once(query, "state")
         back = own_path(kept.back) or "" if kept is not None and state.startswith(f"{kept.flow}.") else ""
@@ -120,6 +120,15 @@ class ProviderRoutes:
         except (RefusedCredentialError, HTTPException, ProviderError) as error:
             problem, status, headers = self._problem(error)
             return page(sign_in_page(request, self._ways, back=back, problem=problem), status, headers)
+
+    def _without_tls(self, request: Request) -> Response | None:
+        """The answer to a browser that could not have a session.
+
+        Where it is sent back by TLS and we see none, a proxy has put its own `Host: localhost` in the place of the
+        name: the cookie would go through the network unencrypted.
+        """
+        is_sent_by_tls = (self._provider.settings["REDIRECT_URL"] or "").startswith("https://")
+        return plain() if is_sent_by_tls and not is_encrypted(request) else without_tls(request)
 
     async def _use_up(self, state: str) -> None:
         """Take an answer once: also of two that come at the same time, the second is refused.
