@@ -45,6 +45,30 @@ def test_only_keys_that_are_safe_are_used(capsys: pytest.CaptureFixture[str]) ->
     assert "it has fewer than 2048 bits, or more than 8192" in log
 
 
+@pytest.mark.parametrize(
+    ("said", "algorithm", "fits"),
+    [
+        ({}, "RS256", True),
+        ({}, "PS512", True),
+        ({"alg": "RS256"}, "RS256", True),
+        ({"alg": "RS256"}, "RS512", False),
+        ({"alg": "RS256"}, "PS256", False),
+        ({"alg": "RSA-OAEP"}, "RS256", False),
+        ({"use": "enc"}, "RS256", False),
+        ({"key_ops": ["encrypt"]}, "RS256", False),
+        ({"key_ops": []}, "RS256", False),
+        ({}, "ES256", False),
+        ({}, "HS256", False),
+        ({}, "made up", False),
+        ({}, "", False),
+    ],
+)
+def test_a_key_verifies_what_it_is_for(said: dict[str, Any], algorithm: str, fits: bool) -> None:
+    found = published_keys({"keys": [{**public(SECOND), **said}]}, "an issuer")
+
+    assert (found.find(None, algorithm) is not None) is fits
+
+
 JSON = json_values("keys", *public(FIRST))
 KEY = strategies.dictionaries(
     strategies.sampled_from(["kty", "kid", "use", "alg", "key_ops", "crv", "n", "e", "x", "y", "x5c", "x5u"]),
