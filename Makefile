@@ -61,8 +61,8 @@ coverage: $(VENV)/.dev
 FUZZ_CASES := 1000
 FUZZ_INPUTS := 1000000
 fuzz: $(VENV)/.dev
-	cd api && ../$(BIN)/python -m tests.fuzz.examples --cases $(FUZZ_CASES)
-	cd api && ../$(BIN)/python -m tests.fuzz.parsers --count $(FUZZ_INPUTS) $(ARGS)
+	status=0; cd api; ../$(BIN)/python -m tests.fuzz.examples --cases $(FUZZ_CASES) || status=$$?; \
+	../$(BIN)/python -m tests.fuzz.parsers --count $(FUZZ_INPUTS) $(ARGS) || status=$$?; exit $$status
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check --config api/pyproject.toml api examples
