@@ -154,6 +154,17 @@ def test_all_that_is_wrong_with_a_key_has_one_answer(shop: Project, capsys: pyte
     assert token[16:40] not in output
 
 
+def test_a_key_of_another_project_in_the_same_redis_is_none(shop: Project) -> None:
+    token = keys("create", "bot", "--scope", "shop:read", "--expires", "1d")
+    with shop.client() as client:
+        assert client.get("/read", headers=bearer(token)).status_code == 200
+    shop.settings(PROJECT_ID=uuid4().hex)
+    other = keys("create", "bot", "--scope", "shop:read", "--expires", "1d")  # of the same name
+    with shop.client() as client:
+        assert refused_alike(client, bearer(token))
+        assert client.get("/read", headers=bearer(other)).status_code == 200
+
+
 def test_a_request_with_two_keys_is_refused(shop: Project) -> None:
     token = keys("create", "bot", "--scope", "shop:read", "--expires", "1d")
     key, other = f"Bearer {token}", "Basic dXNlcjpwYXNz"

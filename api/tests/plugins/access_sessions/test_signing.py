@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from argon2 import PasswordHasher
@@ -371,6 +372,28 @@ def test_sessions_end_when_their_user_is_changed_or_taken_out_in_the_settings(sh
         shop.settings(USERS=users)
         with browser(shop) as client:
             assert (status(client, ada), status(client, ben)) == statuses
+
+
+def test_sessions_of_one_person_at_once_are_several_and_each_ends_by_itself(shop: Project) -> None:
+    with browser(shop) as client:
+        first, second = (cookie_of(sign_in_anew(client)) for _ in range(2))
+        client.cookies.clear()
+        # What a browser has planted beside it ends nothing, and is not taken for the session that begins.
+        both = {**OURS, "Cookie": f"{COOKIE}={first}; {COOKIE}={second}"}
+        client.post("/sign-out", headers=both)
+        assert cookie_of(sign_in(client, headers=both)) not in (first, second)
+        assert (status(client, first), status(client, second)) == (200, 200)
+        client.post("/sign-out", headers={**OURS, "Cookie": f"{COOKIE}={first}"})
+        assert (status(client, first), status(client, second)) == (401, 200)
+
+
+def test_a_session_of_another_project_in_the_same_redis_is_none(shop: Project) -> None:
+    with browser(shop) as client:
+        session = cookie_of(sign_in(client))
+        assert status(client, session) == 200
+    shop.settings(PROJECT_ID=uuid4().hex)
+    with browser(shop) as client:
+        assert status(client, session) == 401
 
 
 def test_a_session_ends_after_its_lifetime(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
