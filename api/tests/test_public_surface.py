@@ -69,6 +69,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "lazy_errors",
         "limits",
         "log",
+        "mask_text",
         "register",
         "run_group",
         "run_group_async",

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opa._util.masking.secrets import mask_text
     from opa.access.actor import Actor, get_actor
     from opa.access.audit import audit
     from opa.access.counts import credential_counts
@@ -106,6 +107,7 @@ __all__ = [
     "lazy_errors",
     "limits",
     "log",
+    "mask_text",
     "register",
     "run_group",
     "run_group_async",
@@ -161,6 +163,7 @@ _HOME = {
     "lazy_errors": "core.lazy_errors",
     "limits": "http.limits",
     "log": "logging.logger",
+    "mask_text": "_util.masking.secrets",
     "register": "core.running",
     "run_group": "core.running",
     "run_group_async": "core.running",

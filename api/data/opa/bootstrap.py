@@ -12,8 +12,9 @@ from opa.core.manager import Loaded, PluginManager
 from opa.core.plugin_settings import PluginSettingsStore
 from opa.core.preparation import components_that_wait, prepare_component, prepare_components
 from opa.core.running import Loading, loading, set_running
-from opa.current import state
+from opa.current import current, state
 from opa.errors import PluginError, SettingsError
+from opa.loading import conventions
 from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.loading.filters import Decision, PluginFilters, decide
@@ -72,6 +73,7 @@ def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager
         plugins = import_plugins(roster, folders, submodules)
         skipped = [decision.plugin.module for decision in decisions if decision.plugin.name in roster.skipped]
         groups.add_from_settings(_groups(config), skipped)
+    current.log_fields = tuple(member.value for member in groups.members(conventions.LOG_FIELDS_GROUP.name))
     keep_logging(config)
     manager = PluginManager(
         Loaded(config, mode, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)

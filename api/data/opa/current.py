@@ -44,6 +44,7 @@ class Current:
         log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
         log_level: the number of the level that is written; the same.
         log_is_text: whether lines are for people, and no JSON; the same.
+        log_fields: give fields for each line of the log; the same.
         hidden_texts: what no text may show, in lower case, the longest first; `_util/masking/hidden.py`.
         traceback_format: gives the text of an exception, where not the plain one is wanted; `logging/tracebacks.py`.
     """
@@ -55,6 +56,7 @@ class Current:
         "hidden_texts",
         "is_stopping",
         "loading",
+        "log_fields",
         "log_is_text",
         "log_level",
         "log_sink",
@@ -82,6 +84,7 @@ class Current:
         self.log_sink = 0  # the one that loguru makes when it is imported
         self.log_level = 0
         self.log_is_text = False
+        self.log_fields: tuple[Callable[[], Mapping[str, Any]], ...] = ()
         self.hidden_texts: tuple[str, ...] = ()
         self.traceback_format: Callable[[BaseException, bool, bool], str] | None = None
 

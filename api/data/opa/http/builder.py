@@ -18,6 +18,7 @@ from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
 from opa.http.health_paths import health_paths, operating_paths
 from opa.http.middleware import middleware_of
+from opa.http.telemetry import watched_paths
 from opa.loading.import_errors import deepest_line_in
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def build_app(manager: PluginManager) -> Api:
         docs_url=None,
         redoc_url=None,
         debug=config.DEBUG,
+        telemetry={"exclude": watched_paths(config)},
     )
     # FastAPI deprecates the argument in favour of the server's option, which a settings file cannot reach.
     app.root_path = config.OPENAPI_PREFIX

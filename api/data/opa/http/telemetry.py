@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from opa._compat.fastapi import tested
+from opa.http.health_paths import operating_paths
+
+if TYPE_CHECKING:
+    from opa.settings.load import Config
 
 CHECK_INTERVAL = 1.0
 """Seconds."""
@@ -51,6 +56,16 @@ def telemetry_watch(app: FastAPI) -> TelemetryWatch | FastApiLooks:
     from opa._compat.fastapi.telemetry import sees_telemetry
 
     return TelemetryWatch(sees_telemetry(app))
+
+
+def watched_paths(config: Config) -> Callable[[Scope], bool]:
+    """Tells of a request whether it is for an operating route: who watches the process asks them all the time.
+
+    Args:
+        config: reads `OPENAPI_PREFIX`, and what `operating_paths` reads.
+    """
+    paths = frozenset(prefix + path for path in operating_paths(config) for prefix in ("", config.OPENAPI_PREFIX))
+    return lambda scope: scope["path"] in paths
 
 
 def exception_telemetry() -> Any:

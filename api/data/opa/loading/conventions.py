@@ -117,6 +117,9 @@ SCHEDULE_MISSED_GROUP = Convention(
     "group",
     "tasks/beat/missed.py",
 )
+LOG_FIELDS_GROUP = Convention(
+    "log_fields", "functions that give fields for each line of the log", "group", "bootstrap.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -132,7 +135,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, TASK_OBSERVERS_GROUP),
-    *(SCHEDULE_MISSED_GROUP,),
+    *(SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )

@@ -78,7 +78,9 @@ def text_line(record: Record, *, colored: bool, is_folded: bool = False) -> str:
         record["name"] = in_one_line(record["name"] or "")
     if not record["file"].name.isprintable():
         record["file"].name = in_one_line(record["file"].name)
-    told = _TOLD_BY_MESSAGE if record["name"] == "uvicorn.access" else ()
+    told = _TOLD_BY_MESSAGE if record["name"] == "uvicorn.access" else frozenset()
+    if "trace_id" in record["extra"]:  # it finds the trace, and the span in that is for machines
+        told |= {"span_id"}
     extra = {key: value for key, value in record["extra"].items() if key not in told}
     cast("dict[str, Any]", record).update(
         _extra="".join(f" {in_one_line(key)}={_shown(key, value)}" for key, value in extra.items()),

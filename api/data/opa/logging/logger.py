@@ -372,6 +372,10 @@ def _complete(line: Record) -> None:
     actor = current_actor.get()
     if actor is not None:
         extra.setdefault("actor", actor.id)
+    for fields in current.log_fields:
+        with contextlib.suppress(Exception):  # a line must not fail because of what a plugin adds to it
+            for name, value in fields().items():
+                extra.setdefault(name, value)
 
 
 logger.configure(patcher=_complete)

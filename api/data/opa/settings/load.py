@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from opa.settings.sources import (
     find_sources,
     folder_source,
 )
+from opa.settings.telemetry import hide_telemetry_headers
 from opa.settings.validation import Checked, check
 from opa.settings.variables import Variable, Variables, read_variables
 
@@ -61,6 +63,7 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     Raises:
         SettingsError: a file does not parse or settings are wrong; `mistakes` has a line for each.
     """
+    hide_telemetry_headers(os.environ)
     sources = find_sources(base, base_name)
     variables = read_variables()
     sources.mistakes += variables.mistakes

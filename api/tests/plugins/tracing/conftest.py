@@ -1,0 +1,3 @@
+from tests.tasks.conftest import tasks
+
+__all__ = ["tasks"]
