@@ -1,5 +1,7 @@
 """No-op tasks a second, beside a bare Celery application under the same broker, settings and worker.
 
+The stack is there twice: without a record of each run, and with one.
+
 A round sends tasks to a queue that nobody reads, and then hands that queue to the worker, which is idle until then: who
 sends and who runs do not compete for the machine. The worker is done when all results are there and all messages are
 acknowledged. The ratio is the median of those of single rounds, in which both did their work one right after the other:
@@ -54,9 +56,13 @@ class Side:
         if self.name == "bare":
             return {"BENCH_BROKER": broker, "BENCH_BACKEND": backend}
         celery = "OPA_OPTIONAL_COMPONENTS__CELERY__"
+        redis_of_runs = "OPA_OPTIONAL_COMPONENTS__AIOREDIS__"
+        has_runs = self.name == RUNS.name
         return {
             "OPA_PLUGIN_PATHS": str(API / "bench/task_plugins"),
-            **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "AIOREDIS")},
+            **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS")},
+            f"{redis_of_runs}LOAD": "yes" if has_runs else "no",
+            f"{redis_of_runs}OPTS__URL": f"redis://{address}/{self.database + 2}",
             f"{celery}LOAD": "yes",
             f"{celery}OPTS__BROKER_URL": broker,
             f"{celery}OPTS__BACKEND_URL": backend,
@@ -65,6 +71,8 @@ class Side:
 
 BARE = Side("bare", "bare Celery", "bench.bare_tasks", 0)
 STACK = Side("stack", "opa-stack", "opa.main", 2)
+RUNS = Side("runs", "with runs", "opa.main", 4)
+SIDES = (BARE, STACK, RUNS)
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,7 @@ def running(side: Side, address: str, folder: Path, concurrency: int) -> Iterato
 
 
 def measure(rounds: int, tasks: int, concurrency: int, say: Callable[[str], None]) -> dict[str, list[Speed]]:
-    """Measure both in turns; which one is first changes with every round. The first round of each is a warm-up.
+    """Measure all in turns; which one is first changes with every round. The first round of each is a warm-up.
 
     Args:
         rounds: for each application.
@@ -166,7 +174,7 @@ def measure(rounds: int, tasks: int, concurrency: int, say: Callable[[str], None
         RuntimeError: an application does not do what it should.
         StartError: something does not start.
     """
-    found: dict[str, list[Speed]] = {BARE.name: [], STACK.name: []}
+    found: dict[str, list[Speed]] = {side.name: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         (folder / "plugins").mkdir()
@@ -175,9 +183,7 @@ def measure(rounds: int, tasks: int, concurrency: int, say: Callable[[str], None
         server.start()
         stack.callback(server.stop)
         server.wait_until_ready()
-        turns = [
-            (side, stack.enter_context(running(side, local.address, folder, concurrency))) for side in (BARE, STACK)
-        ]
+        turns = [(side, stack.enter_context(running(side, local.address, folder, concurrency))) for side in SIDES]
         for number in range(rounds + 1):
             for side, application in turns:
                 speed = application.round(tasks)
@@ -188,10 +194,10 @@ def measure(rounds: int, tasks: int, concurrency: int, say: Callable[[str], None
     return found
 
 
-def ratio(found: Mapping[str, list[Speed]], part: str) -> float:
-    """How many tasks a second the stack does for each that the bare one does: 0.97 is 3 % fewer."""
-    pairs = zip(found[BARE.name], found[STACK.name], strict=True)
-    return float(statistics.median(getattr(bare, part) / getattr(stack, part) for bare, stack in pairs))
+def ratio(found: Mapping[str, list[Speed]], part: str, side: Side = STACK, beside: Side = BARE) -> float:
+    """How many tasks a second `side` does for each that the other does: 0.97 is 3 % fewer."""
+    pairs = zip(found[beside.name], found[side.name], strict=True)
+    return float(statistics.median(getattr(other, part) / getattr(one, part) for other, one in pairs))
 
 
 def main(rounds: int = 60, tasks: int = 100, concurrency: int = 1, at_least: float = 0.0) -> None:
@@ -200,11 +206,12 @@ def main(rounds: int = 60, tasks: int = 100, concurrency: int = 1, at_least: flo
         del os.environ[name]
     found = measure(rounds, tasks, concurrency, print)
     print(f"{'tasks/s':<12} {'sent':>8} {'run':>8} {'both':>8}")
-    for side in (BARE, STACK):
+    for side in SIDES:
         speeds = [1 / statistics.median(getattr(speed, part) for speed in found[side.name]) for part in PARTS]
         print(f"{side.title:<12} " + " ".join(f"{speed:8,.0f}" for speed in speeds))
     ratios = [ratio(found, part) for part in PARTS]
-    print("ratio        " + " ".join(f"{one:8.3f}" for one in ratios))
+    for title, side, beside in (("stack/bare", STACK, BARE), ("runs/stack", RUNS, STACK), ("runs/bare", RUNS, BARE)):
+        print(f"{title:<12} " + " ".join(f"{ratio(found, part, side, beside):8.3f}" for part in PARTS))
     if min(ratios[1:]) < at_least:
         print(f"that is less than {at_least:g}")
         sys.exit(1)

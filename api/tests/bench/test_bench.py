@@ -24,6 +24,9 @@ from bench.tasks import Speed
 from opa.tasks.application import application_of
 from tests.project import Project
 
+RATIOS = {"bare": [Speed(0.1, 0.3)], "stack": [Speed(0.2, 0.3)], "runs": [Speed(0.2, 0.3)]}
+SLOW = {"bare": [Speed(0.1, 0.2)], "stack": [Speed(0.1, 0.4)], "runs": [Speed(0.1, 0.4)]}
+
 ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
 
 
@@ -36,7 +39,7 @@ ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
         (small, "measure", Small(0.4, 0.3, 1.25, 55.0, 50.0), "1.10 ×"),
         (startup, "measure", Startup(10, 2, 3.0, 2.0, 1.5), "ratio 1.50"),
         (components, "measure", ComponentStart(8, 1.5, 1.8, 1.2), "ratio 1.20"),
-        (tasks, "measure", {"bare": [Speed(0.1, 0.3)], "stack": [Speed(0.2, 0.3)]}, "ratio 0.500 1.000 0.800"),
+        (tasks, "measure", RATIOS, "runs/bare 0.500 1.000 0.800"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
 )
@@ -58,7 +61,7 @@ def test_a_module_prints_what_it_found_and_the_ratio_last(
 def test_tasks_that_are_slower_than_was_asked_for_are_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tasks, "measure", lambda *_: {"bare": [Speed(0.1, 0.2)], "stack": [Speed(0.1, 0.4)]})
+    monkeypatch.setattr(tasks, "measure", lambda *_: SLOW)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with pytest.raises(SystemExit, match="1"):
         tasks.main(at_least=0.9)

@@ -8,6 +8,6 @@ from opa.cli.start import start
 
 app.command()(start)
 
-from opa.cli import schedule, tasks, up  # noqa: E402, F401 - them in this order
+from opa.cli import schedule, runs, tasks, up  # noqa: E402, F401, I001 - them in this order
 
 __all__ = ["app"]

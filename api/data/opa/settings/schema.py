@@ -418,6 +418,10 @@ class Settings(BaseModel):
     WRONG_ATTEMPTS_MAX_WAIT: Seconds
     AUDIT_LOG: Annotated[Literal["lines", "redis"], BeforeValidator(_lower)]
     AUDIT_LOG_LENGTH: Count
+    RUNS: bool
+    RUNS_KEEP: Count
+    RUNS_KEEP_AGE: Annotated[Seconds, Field(ge=60)]
+    RUNS_KEEP_BYTES: Count
     JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(_each_issuer_once)]
 
     USERS: dict[Annotated[str, AfterValidator(access_keys.name)], User]

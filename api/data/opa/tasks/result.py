@@ -69,9 +69,16 @@ class TaskResult(Generic[R]):
             await asyncio.sleep(next(pauses))
 
     async def state(self) -> str:
-        """Celery's name of its state: `PENDING`, `STARTED`, `SUCCESS`, `FAILURE`, `RETRY` or one of the task's own."""
+        """Celery's name of its state: `PENDING`, `STARTED`, `SUCCESS`, `FAILURE`, `RETRY` or one of the task's own.
+
+        Celery says `PENDING` of any id that it has no result of. Where runs are recorded (setting `RUNS`), that is a
+        task that waits; one that runs is `STARTED`, and one that nobody knows `UNKNOWN`.
+        """
         status: str = (await self._meta())["status"]
-        return status
+        if status != states.PENDING:
+            return status
+        observers: Any = getattr(self.celery.app, "observers", None)
+        return status if observers is None else await observers.state(self.id) or status
 
     async def _meta(self) -> dict[str, Any]:
         if isinstance(self.celery, EagerResult):  # task_always_eager

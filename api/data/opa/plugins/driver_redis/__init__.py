@@ -59,6 +59,15 @@ class _RedisDriver(Driver):
 
         return clients.new_client(self.opts, is_async=self.is_async)
 
+    def new_thread_client(self) -> Any:
+        """A `redis.Redis` of the same server, for threads beside the component: no breaker knows of it."""
+        from redis import Redis
+
+        from opa.plugins.driver_redis.clients import Pool, new_pool
+        from opa.redis_clients import StateParser
+
+        return Redis.from_pool(new_pool(self.opts, Pool, StateParser))
+
 
 class Aioredis(_RedisDriver):
     """Gives a `redis.asyncio.Redis`."""

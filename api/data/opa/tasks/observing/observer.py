@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from opa.tasks.observing.run import TaskRun
 
 
@@ -43,6 +45,16 @@ class TaskObserver:
 
     def dead(self, run: TaskRun) -> None:
         """It is among the dead letters: `run.reason` says why."""
+
+    async def state(self, task_id: str) -> str | None:
+        """What it knows of a task whose result has no state: None for nothing, `PENDING` for one that waits.
+
+        Of the members of the group, the first that knows something is taken.
+        """
+
+    def cancelled(self) -> Iterable[str]:
+        """The ids of tasks that are not to run; asked once, when a worker starts."""
+        return ()
 
     def stop(self) -> None:
         """The process ends: what is kept back is to be written now, within a second or two."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
+from opa._util.masking.secrets import looks_secret
 from opa.loading.conventions import TASK_OBSERVERS_GROUP
 from opa.logging.logger import log
 from opa.tasks.headers import SENT_AT
@@ -25,8 +26,8 @@ class Observers:
     def __init__(self, manager: PluginManager) -> None:
         self._manager = manager
         self._members: Mapping[str, Any] | None = None
-        self._told: dict[str, tuple[Callable[..., None], ...]] = {}
-        self._plugins: dict[str, str] = {}
+        self._told: dict[str, tuple[Callable[..., object], ...]] = {}
+        self._tasks: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._has_failed: set[tuple[Any, str]] = set()
 
     def hear(self, event: str) -> bool:
@@ -52,11 +53,13 @@ class Observers:
         headers = message.headers
         if headers.get("retries") or not self.hear("sent"):
             return
+        plugin, parameters = self._known_of(name)
         run = made(
             {
                 "id": headers["id"],
                 "task": name,
-                "plugin": self.plugin_of(name),
+                "plugin": plugin,
+                "parameters": parameters,
                 "queue": queue_in(getattr(queue, "name", queue)),
                 "tries": 1,
                 "sent_at": headers.get(SENT_AT),
@@ -68,7 +71,7 @@ class Observers:
 
     def tell_sent_again(self, task_id: str, task: str, queue: str) -> None:
         """Tell that a dead letter was put into its queue again."""
-        run = TaskRun(task_id, task, self.plugin_of(task), queue, sent_at=time.time(), reason=SENT_AGAIN)
+        run = TaskRun(task_id, task, self._known_of(task)[0], queue, sent_at=time.time(), reason=SENT_AGAIN)
         self.tell("sent", run)
 
     def tell_end(self, event: str, fields: Mapping[str, Any], **more: Any) -> None:
@@ -79,8 +82,27 @@ class Observers:
             more: fields of the run.
         """
         if self.hear(event):
-            run = run_of(fields, self.plugin_of(fields["task"]))
-            self.tell(event, run.changed(ended_at=time.time(), **more))
+            self.tell(event, self.run_of(fields).changed(ended_at=time.time(), **more))
+
+    async def state(self, task_id: str) -> str | None:
+        """What they know of a task whose result has no state; None where none knows anything."""
+        for method in self._of("state"):
+            try:
+                state: str | None = await cast("Any", method(task_id))
+            except Exception as error:  # noqa: BLE001 - any plugin's
+                self._note(method, "state", error)
+            else:
+                if state is not None:
+                    return state
+        return None
+
+    def cancelled(self) -> Iterator[str]:
+        """The ids of tasks that are not to run."""
+        for method in self._of("cancelled"):
+            try:
+                yield from cast("Any", method())
+            except Exception as error:  # noqa: BLE001 - any plugin's
+                self._note(method, "cancelled", error)
 
     def stop(self) -> None:
         """Tell them that the process ends."""
@@ -90,24 +112,32 @@ class Observers:
             except Exception as error:  # noqa: BLE001 - any plugin's
                 self._note(method, "stop", error)
 
-    def plugin_of(self, task: str) -> str:
-        """The plugin that a task belongs to; empty where it belongs to none."""
-        plugin = self._plugins.get(task)
-        if plugin is None:
-            function = self._manager.celery.functions().get(task)
-            if function is None:  # anyone can send any name, and a name more each time
-                return ""
-            plugin = self._plugins[task] = self._manager.plugin_of_module(function.__module__) or ""
-        return plugin
+    def run_of(self, fields: Mapping[str, Any]) -> TaskRun:
+        """The run that the fields of a message are of; see `opa.tasks.observing.run`."""
+        return run_of(fields, *self._known_of(fields["task"]))
 
-    def _of(self, event: str) -> tuple[Callable[..., None], ...]:
+    def _known_of(self, task: str) -> tuple[str, tuple[str, ...]]:
+        """The plugin that a task belongs to, empty for none; and its parameters where one may be secret."""
+        known = self._tasks.get(task)
+        if known is None:
+            app = self._manager.celery
+            function = app.functions().get(task)
+            if function is None:  # anyone can send any name, and another one each time
+                return "", ()
+            signature = app.signature_of(task)
+            names = () if signature is None else tuple(signature.parameters)
+            plugin = self._manager.plugin_of_module(function.__module__) or ""
+            known = self._tasks[task] = plugin, names if any(map(looks_secret, names)) else ()
+        return known
+
+    def _of(self, event: str) -> tuple[Callable[..., object], ...]:
         members = self._manager.groups.get(GROUP)
         if members is not self._members:  # it is another one when a plugin is skipped
             self._told = {each: _methods(members, each) for each in EVENTS}
             self._members = members
         return self._told[event]
 
-    def _note(self, method: Callable[..., None], event: str, error: Exception) -> None:
+    def _note(self, method: Callable[..., object], event: str, error: Exception) -> None:
         observer = getattr(method, "__self__", None)
         kind = type(observer)
         if (kind, event) in self._has_failed:
@@ -121,7 +151,7 @@ class Observers:
         )
 
 
-def _methods(members: Mapping[str, Any], event: str) -> tuple[Callable[..., None], ...]:
+def _methods(members: Mapping[str, Any], event: str) -> tuple[Callable[..., object], ...]:
     base = getattr(TaskObserver, event)
     return tuple(
         getattr(member, event) for member in members.values() if getattr(type(member), event, None) not in (None, base)

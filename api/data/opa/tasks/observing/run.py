@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from opa._util.masking.secrets import may_hold_secret
 from opa.logging.request_id import is_request_id
 from opa.logging.tracebacks import format_exception
 from opa.tasks.headers import ACTOR, HEADER, KIND, MAX_NAME_LENGTH, SCHEDULE, SENT_AT
-from opa.tasks.shown_arguments import shown_arguments
+from opa.tasks.shown_arguments import shown_arguments, shown_result
 
 _DELAYED = re.compile(r"(?:[01]\.){28}")
 """What RabbitMQ has before the name of a queue where a task waits for a countdown."""
+
+
+_OF_END = ("traceback", "shown_result")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class TaskRun:
         result: what it returned.
         error: what it raised, or why it was given up.
         reason: why it did not run, or does not go on, in a few words: `revoked`, `expired`, `delivery_limit`.
-        body: the arguments as they are sent, JSON as text; for `sent` alone. They may be secret.
+        body: the arguments as they are sent, JSON as text; for `sent` alone. They may be secret: see `may_be_secret`.
+        parameters: the names of the parameters of the task, where one of them looks like that of a secret.
         headers: of the message, by which Celery says more of it. They may be secret.
     """
 
@@ -72,6 +77,7 @@ class TaskRun:
     error: BaseException | None = None
     reason: str = ""
     body: str | None = field(default=None, repr=False)
+    parameters: tuple[str, ...] = ()
     headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -86,7 +92,17 @@ class TaskRun:
     @cached_property
     def arguments(self) -> str:
         """As in a call, shortened, secrets masked."""
-        return shown_arguments(self.headers)
+        return shown_arguments(self.headers, self.parameters)
+
+    @property
+    def may_be_secret(self) -> bool:
+        """Whether anything in `body` looks like a secret, or is for a parameter whose name does."""
+        return bool(self.parameters) or (self.body is not None and may_hold_secret(self.body))
+
+    @cached_property
+    def shown_result(self) -> str:
+        """The result as Python writes it, in 1000 characters at most, secrets masked; empty for None."""
+        return "" if self.result is None else shown_result(self.result)
 
     @cached_property
     def traceback(self) -> str:
@@ -96,7 +112,8 @@ class TaskRun:
     def changed(self, **fields: Any) -> TaskRun:
         """The same with other fields."""
         same = {**self.__dict__, **fields}
-        same.pop("traceback", None)  # that of another error, if it was read
+        for name in _OF_END:
+            same.pop(name, None)  # they may have been read of another error, or result
         return made(same)
 
 
@@ -107,7 +124,7 @@ def made(fields: dict[str, Any]) -> TaskRun:
     return run
 
 
-def run_of(fields: Mapping[str, Any], plugin: str) -> TaskRun:
+def run_of(fields: Mapping[str, Any], plugin: str, parameters: tuple[str, ...] = ()) -> TaskRun:
     """The run that the fields of a message are of, as a worker has it.
 
     Args:
@@ -127,6 +144,7 @@ def run_of(fields: Mapping[str, Any], plugin: str) -> TaskRun:
             "deliveries": (count if type(count) is int and count > 0 else 0) + 1,
             "sent_at": sent_at if type(sent_at) is float else None,
             "headers": fields,
+            "parameters": parameters,
         }
     )
 

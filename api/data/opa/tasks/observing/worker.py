@@ -12,12 +12,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
+from celery.worker import state
 from loguru import logger
 
 from opa.current import current
 from opa.logging.lines import text_line
 from opa.tasks.observing.observers import Observers
-from opa.tasks.observing.run import TaskRun, run_of
+from opa.tasks.observing.run import TaskRun
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -40,6 +41,7 @@ class Observing:
     def connect(self) -> None:
         """Listen to what anyone is told of."""
         hear = self._observers.hear
+        state.revoked.update(self._observers.cancelled())
         hears_log = hear("logged")
         ends = {"succeeded": signals.task_success, "failed": signals.task_failure, "retried": signals.task_retry}
         if hear("started") or hears_log or any(map(hear, ends)):
@@ -63,13 +65,13 @@ class Observing:
             )
 
     def _receive(self, request: Any, **_: Any) -> None:
-        self._observers.tell("received", self._run(request.request_dict))
+        self._observers.tell("received", self._observers.run_of(request.request_dict))
 
     def _begin(self, task: Any, **_: Any) -> None:
         request = task.request_stack.top
         if request is None or request.is_eager:
             return
-        run = self._run(vars(request)).changed(started_at=time.time())
+        run = self._observers.run_of(vars(request)).changed(started_at=time.time())
         setattr(request, ATTRIBUTE, run)
         self._observers.tell("started", run)
         current_run.set(run)  # what observers say of it is no line of the task
@@ -102,9 +104,6 @@ class Observing:
         run = current_run.get()
         if run is not None:
             self._observers.tell("logged", run, str(message))
-
-    def _run(self, fields: Any) -> TaskRun:
-        return run_of(fields, self._observers.plugin_of(fields["task"]))
 
     def _stop(self, **_: Any) -> None:
         self._observers.stop()

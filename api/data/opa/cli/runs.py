@@ -1,0 +1,286 @@
+"""`opa tasks runs`, `show`, `run`, `cancel` and `again`: the runs of tasks, and what to do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from opa._util.printable import in_one_line
+from opa.cli.audited import audited, with_client
+from opa.cli.durations import duration
+from opa.cli.tasks import AsJson, tasks
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+    from opa.plugins.task_runs.reader import RunReader
+    from opa.plugins.task_runs.records import Run
+
+Result = TypeVar("Result")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the task; `opa tasks runs` shows it.")]
+MOST = 100
+END_LIMIT = 5.0
+"""Seconds in which a task that is told to end is expected to have ended."""
+
+
+@tasks.command()
+def runs(  # noqa: PLR0917 - each is an option
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed, are dead or lost.")] = False,
+    state: Annotated[list[str] | None, typer.Option("--state", help="Only those in this state.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Only those of this task.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only those sent in the last 7d, 24h or the like.")
+    ] = None,
+    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = MOST,
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs of tasks, those sent last first. It needs the setting RUNS, and the component aioredis."""
+    manager = _manager("opa tasks runs")
+    from opa.plugins.task_runs.names import BAD, STATES  # behind it: a plugin registers where it is imported
+
+    if unknown := [each for each in state or () if each not in STATES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(STATES)}", param_hint="--state")
+    states = [*(BAD if failed else ()), *(state or ())]
+    start = None if since is None else time.time() - duration(since, "--since").total_seconds()
+
+    async def read(reader: RunReader) -> list[Run]:
+        await reader.sweep()
+        found: list[Run] = []
+        cursor: str | None = None
+        while len(found) < most:
+            page = await reader.list_runs(
+                task=task, states=states, since=start, cursor=cursor, limit=min(500, most - len(found))
+            )
+            found += page.runs
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return found
+
+    found = _with_reader(manager, read)
+    if as_json:
+        print(json.dumps([run.as_dict() for run in found], indent=2))
+    elif found:
+        _print_runs(found)
+    else:
+        print("no runs")
+
+
+@tasks.command()
+def show(
+    task_id: Id,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log as it goes on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: what became of it, and what it logged. Exit status 1 where nobody knows it."""
+
+    async def read(reader: RunReader) -> tuple[Run | None, Any]:
+        await reader.sweep()
+        run = await reader.get(task_id)
+        if run is None:
+            return None, None
+        said = await reader.log(run)
+        if follow and not as_json:
+            _print_run(run)
+            async for text in reader.follow(task_id):
+                print(text, end="", flush=True)
+            run = await reader.get(task_id) or run
+            print(in_one_line(f"{run.state} {run.error or run.result or run.reason}".rstrip()))
+        return run, said
+
+    run, said = _with_reader(_manager("opa tasks show"), read)
+    if run is None:
+        typer.echo(f"nobody knows a run {in_one_line(task_id)}", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        print(json.dumps({**run.as_dict(), "log": said.text, "traceback": said.traceback}, indent=2))
+    elif not follow:
+        _print_run(run)
+        for title, text in (("traceback", said.traceback), ("log", said.text)):
+            if text:
+                print(f"\n{title}:\n{text.rstrip()}")
+
+
+@tasks.command()
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The task; `opa tasks list` shows them.")],
+    args: Annotated[
+        str, typer.Argument(metavar="[ARGS]", help='As JSON: a list `[1, "a"]`, or an object by names `{"a": 1}`.')
+    ] = "[]",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit status 1 if it fails.")] = False,
+) -> None:
+    """Send a task to a worker, and print its id."""
+    body = _body(args)
+    manager = _manager("opa tasks run")
+    task_id = _sent(manager, name, body)
+    audited(manager, "tasks.run", task=name, id=task_id)
+    print(task_id)
+    if wait:
+        _wait(manager, task_id)
+
+
+@tasks.command()
+def cancel(task_id: Id) -> None:
+    """Have a task not run if it waits, and end it if it runs."""
+    manager = _manager("opa tasks cancel")
+
+    async def do(reader: RunReader) -> tuple[Run, Run]:
+        before = await reader.cancel(task_id, _who())
+        after = before
+        until = time.monotonic() + END_LIMIT
+        while before.state == "running" and not after.is_over and time.monotonic() < until:
+            await asyncio.sleep(0.2)
+            after = await reader.get(task_id) or after
+        return before, after
+
+    before, after = _with_reader(manager, do)
+    audited(manager, "tasks.cancel", task=before.task, id=task_id)
+    if before.state != "running":
+        print("it will not run")
+    elif after.is_over:
+        print(f"it was running, and is {after.state} now; a 'def' task in a pool of threads goes on until it is done")
+    else:
+        print(
+            f"its worker is told to end it, and has not said within {END_LIMIT:g} s that it has: it is busy, or gone."
+            " A 'def' task in a pool of threads cannot be ended"
+        )
+
+
+@tasks.command()
+def again(
+    task_id: Id,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit status 1 if it fails.")] = False,
+) -> None:
+    """Send a task once more, with the same arguments; print the id of the new run."""
+    manager = _manager("opa tasks again")
+
+    async def do(reader: RunReader) -> str:
+        new = await reader.again(task_id, _who())
+        _flush(manager)
+        return new
+
+    new = _with_reader(manager, do)
+    audited(manager, "tasks.again", id=task_id, new=new)
+    print(new)
+    if wait:
+        _wait(manager, new)
+
+
+def _body(text: str) -> str:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"it is not JSON: {error}", param_hint="ARGS") from None
+    if not isinstance(given, list | dict):
+        raise typer.BadParameter('it is neither a list, such as [1, "a"], nor an object by names', param_hint="ARGS")
+    return json.dumps([given, {}] if isinstance(given, list) else [[], given])
+
+
+def _sent(manager: PluginManager, name: str, body: str) -> str:
+    from opa.plugins.task_runs.sending import send_as_person
+
+    task_id = send_as_person(manager, name, body, _who(), "")
+    _flush(manager)
+    return task_id
+
+
+def _flush(manager: PluginManager) -> None:
+    from opa.tasks.application import application_of
+
+    if observers := application_of(manager).observers:
+        observers.stop()
+
+
+def _wait(manager: PluginManager, task_id: str) -> None:
+    from celery.result import AsyncResult
+
+    result: Any = AsyncResult(task_id, app=manager.celery)
+    try:
+        found = result.get()
+    except Exception as error:  # noqa: BLE001 - whatever the task has raised
+        typer.echo(in_one_line(f"it failed: {type(error).__name__}: {error}"), err=True)
+        raise typer.Exit(1) from None
+    from opa._util.masking.secrets import mask_setting
+
+    print(in_one_line(repr(mask_setting("", found))))
+
+
+def _who() -> str:
+    from opa.access.audit import entry_of
+
+    return str(entry_of("")["who"])
+
+
+def _manager(command: str) -> PluginManager:
+    from opa.bootstrap import prepare
+    from opa.cli.beside_up import load_beside_up
+    from opa.tasks.required import task_application
+
+    manager = prepare(load_beside_up(quiet=True))
+    task_application(manager, command)
+    return manager
+
+
+def _with_reader(manager: PluginManager, use: Callable[[RunReader], Coroutine[Any, Any, Result]]) -> Result:
+    from opa.errors import OpaError
+    from opa.plugins.task_runs.component import COMPONENT
+    from opa.plugins.task_runs.reader import reader_of
+
+    if not manager.config.RUNS:
+        raise OpaError(
+            "runs of tasks are not recorded, since RUNS is false",
+            where=manager.config.source("RUNS"),
+            hint="With RUNS: true this command shows what follows",
+        )
+    return asyncio.run(with_client(manager, COMPONENT, lambda _: use(reader_of(manager))))
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _print_runs(found: list[Run]) -> None:
+    from opa._util.tables import print_table
+
+    print_table(
+        ["id", "task", "arguments", "state", "sent", "took", "by", "error"],
+        [
+            [
+                run.id,
+                run.task or "-",
+                run.arguments or "-",
+                run.state,
+                _time(run.sent),
+                _took(run),
+                _by(run),
+                run.error or run.reason or "-",
+            ]
+            for run in found
+        ],
+    )
+
+
+def _took(run: Run) -> str:
+    return f"{run.ended - run.started:.2f} s" if run.ended and run.started else "-"
+
+
+def _by(run: Run) -> str:
+    for what, value in (("schedule", run.schedule), ("task", run.parent), (run.actor_kind, run.actor)):
+        if value:
+            return f"{what} {value}"
+    return f"request {run.request_id}" if run.request_id else "-"
+
+
+def _print_run(run: Run) -> None:
+    times = {"since", "sent", "started", "ended"}
+    for name, value in run.as_dict().items():
+        if value not in ("", None):
+            print(f"{name:<12} {in_one_line(_time(value) if name in times else str(value))}")

@@ -1,0 +1,4 @@
+"""Where the runs are."""
+
+COMPONENT = "aioredis"
+"""The component in whose redis they are."""

@@ -1,0 +1,160 @@
+"""What is told of tasks is taken down here, in the task's path: it costs next to nothing, and waits for nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from opa import TaskObserver, TaskRun, get_plugin_manager, log
+from opa.plugins.task_runs.events import Event, Taken
+from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED, WAITING
+from opa.plugins.task_runs.said import Said
+
+if TYPE_CHECKING:
+    from opa.plugins.task_runs.writer import Writer
+
+MOST_WAITING = 20_000
+"""Events that wait to be written; what comes beyond is not recorded."""
+
+
+LONGEST_BODY = 16_384
+"""Characters of arguments that are kept, so that the task can be sent again."""
+
+
+class RunObserver(TaskObserver):
+    """Takes down what a process is told, for its `Writer`."""
+
+    def __init__(self) -> None:
+        # Of this process and of those that it forks: of a worker with its children.
+        self._worker = secrets.token_hex(6)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._taken = Taken(self._worker)
+        self._writer: Writer | None = None
+        self._lock = threading.Lock()
+
+    def sent(self, run: TaskRun) -> None:
+        """The broker has it."""
+        if run.body is not None and len(run.body) > LONGEST_BODY:
+            run = run.changed(body=None)
+        self._add(Event(WAITING, run))
+
+    def received(self, run: TaskRun) -> None:
+        """A worker begins to take tasks."""
+        if not self._taken.is_worker:
+            self._taken.is_worker = True  # its heart beats from now on
+            self._wake()
+
+    def started(self, run: TaskRun) -> None:
+        """It is written only if it runs for a while."""
+        if self._pid != os.getpid():
+            self._begin()
+        self._taken.running[run.id] = (run, Said())
+        if not self._taken.has_news:
+            self._wake()
+
+    def logged(self, run: TaskRun, line: str) -> None:
+        """A line of its log."""
+        if (found := self._taken.running.get(run.id)) is not None:
+            found[1].add(line)
+
+    def retried(self, run: TaskRun) -> None:
+        """This try has ended."""
+        self._end(RETRYING, run)
+
+    def given_back(self, run: TaskRun) -> None:
+        """Another worker gets it."""
+        self._end(GIVEN_BACK, run)
+
+    def succeeded(self, run: TaskRun) -> None:
+        """It has ended."""
+        if run.result is not None:
+            shown = run.shown_result  # now: it may be large, and change
+            run = run.changed(result=shown)
+        self._end(SUCCEEDED, run)
+
+    def failed(self, run: TaskRun) -> None:
+        """It has ended with an error."""
+        self._end(FAILED, run)
+
+    def revoked(self, run: TaskRun) -> None:
+        """It does not run, or not to its end."""
+        self._end(REVOKED, run)
+
+    def dead(self, run: TaskRun) -> None:
+        """It is a dead letter."""
+        self._end(DEAD, run)
+
+    async def state(self, task_id: str) -> str | None:
+        """What is known of a task whose result has no state."""
+        from opa import ComponentUnavailableError
+        from opa.plugins.task_runs.reader import reader_of
+
+        try:
+            return await reader_of(get_plugin_manager()).celery_state(task_id)
+        except ComponentUnavailableError:
+            return None
+
+    def cancelled(self) -> Iterable[str]:
+        """Those that `opa tasks cancel` has named."""
+        from opa.plugins.task_runs.writer import cancelled
+
+        return cancelled(get_plugin_manager())
+
+    def stop(self) -> None:
+        """Write what waits."""
+        writer = self._writer
+        if writer is not None and self._pid == os.getpid():
+            writer.finish()
+            self._writer, self._taken.has_news = None, False  # what comes then has another one
+
+    def _end(self, state: str, run: TaskRun) -> None:
+        found = self._taken.running.pop(run.id, None)
+        if found is not None and run.started_at is None:
+            run = run.changed(started_at=found[0].started_at)
+        traceback = run.traceback  # while its frames are there; the objects of the error are not kept
+        error = "" if run.error is None else traceback.rstrip().rpartition("\n")[2]
+        if run.error is not None:
+            run = run.changed(error=None)
+        self._add(Event(state, run, None if found is None else found[1], error, traceback))
+
+    def _add(self, event: Event) -> None:
+        if self._pid != os.getpid():
+            self._begin()
+        if self._taken.is_off:
+            return
+        if len(self._taken.events) >= MOST_WAITING:
+            self._taken.dropped += 1
+            return
+        self._taken.events.append(event)
+        if not self._taken.has_news:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
+        self._taken.has_news = True
+        if self._taken.is_off:
+            return
+        with self._lock:
+            if self._writer is None:
+                self._writer = self._new_writer()
+        if self._writer is not None:
+            self._writer.wake()
+
+    def _new_writer(self) -> Writer | None:
+        from opa.plugins.task_runs.writer import Writer
+
+        try:
+            return Writer(self._taken, get_plugin_manager())
+        except (AttributeError, KeyError) as error:
+            self._taken.is_off = True
+            log.warning(
+                "runs of tasks are not recorded: the component aioredis has a driver that cannot do it ({})", error
+            )
+            return None

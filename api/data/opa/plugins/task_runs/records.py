@@ -1,0 +1,178 @@
+"""What stands in redis of a run, and what is read of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opa import TaskRun, log
+from opa.plugins.task_runs.names import OVER, STATES
+
+if TYPE_CHECKING:
+    from opa.plugins.task_runs.events import Event
+
+LONGEST_TEXT = 300
+SHORT_BODY = 300
+"""Characters of arguments that stand in the record itself."""
+BESIDE = "+"
+"""In their place, where they are longer."""
+_NO_MORE = ', {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
+"""What Celery has behind them, of most tasks."""
+_NOTHING = f"[[], {{}}{_NO_MORE}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a task, as it is recorded. What is not known is None, or empty; times are seconds since 1970.
+
+    Attributes:
+        id: of the task.
+        task: its name.
+        plugin: that it belongs to.
+        state: one of `opa.plugins.task_runs.STATES`.
+        since: when it came into that state.
+        queue: to which it was sent.
+        worker: the name of the worker that had it last.
+        tries: how often it was tried; 1 for the first.
+        deliveries: how often the broker has given it to a worker for this try, as far as that tells.
+        sent: when it was sent.
+        started: when its last try began.
+        ended: when it ended.
+        arguments: as in a call, shortened, secrets masked.
+        result: as Python writes it, shortened, secrets masked.
+        error: the last line of its traceback.
+        reason: why it did not run, or does not go on.
+        request_id: of the request that has sent it.
+        actor: who has sent it, or that request.
+        actor_kind: what made the actor known; `person` for one who used the command.
+        schedule: the name of the schedule that has sent it.
+        parent: the id of the task that has sent it.
+        notes: what people have done with it.
+        again: whether it can be sent again.
+    """
+
+    id: str
+    task: str = ""
+    plugin: str = ""
+    state: str = ""
+    since: float | None = None
+    queue: str = ""
+    worker: str = ""
+    tries: int = 1
+    deliveries: int = 0
+    sent: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    arguments: str = ""
+    result: str = ""
+    error: str = ""
+    reason: str = ""
+    request_id: str = ""
+    actor: str = ""
+    actor_kind: str = ""
+    schedule: str = ""
+    parent: str = ""
+    notes: str = ""
+    again: bool = False
+    body: str = field(default="", repr=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in OVER
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found = asdict(self)
+        del found["body"]
+        return found
+
+
+_SHORT = {
+    "t": "task",
+    "p": "plugin",
+    "s": "state",
+    "a": "since",
+    "q": "queue",
+    "w": "worker",
+    "n": "tries",
+    "d": "deliveries",
+    "ts": "sent",
+    "tb": "started",
+    "te": "ended",
+    "ar": "arguments",
+    "r": "result",
+    "e": "error",
+    "y": "reason",
+    "rq": "request_id",
+    "ac": "actor",
+    "ak": "actor_kind",
+    "sc": "schedule",
+    "pa": "parent",
+    "x": "notes",
+    "b": "body",
+}
+_NUMBERS = {"since", "sent", "started", "ended"}
+_COUNTS = {"tries", "deliveries"}
+
+
+_WHO = frozenset({"request_id", "actor", "actor_kind", "schedule", "parent_id"})
+"""Headers by which `TaskRun.by` is known."""
+
+
+def fields_of(event: Event) -> dict[str, Any]:
+    """What a process knows of a run, by the short names; what is empty is left out. It is called for each event."""
+    run = event.run
+    found: dict[str, Any] = {"t": run.task, "q": run.queue, "ts": run.sent_at}
+    if run.plugin:
+        found["p"] = run.plugin
+    if run.started_at is not None or run.worker:
+        found |= {"w": run.worker, "d": run.deliveries, "tb": run.started_at, "te": run.ended_at}
+    if run.result is not None:
+        found["r"] = run.result
+    if event.error:
+        found["e"] = event.error[:LONGEST_TEXT]
+    if run.reason:
+        found["y"] = run.reason[:LONGEST_TEXT]
+    if arguments := run.arguments:
+        found["ar"] = arguments
+    if not _WHO.isdisjoint(run.headers):
+        by = run.by
+        found |= {"rq": by.request_id, "ac": by.actor, "ak": by.actor_kind, "sc": by.schedule, "pa": by.parent}
+    if run.body is not None:
+        found["b"] = _short_body(run)
+    return {name: value for name, value in found.items() if value}
+
+
+def _short_body(run: TaskRun) -> str | None:
+    """The arguments, if they are short, or `+` where they stand beside the record.
+
+    Only those that hold nothing secret are kept: whoever reads the redis of the component could read them for as long
+    as the run is kept, while the broker forgets them when the task is done.
+    """
+    if run.body == _NOTHING:
+        return "[[], {}]"
+    if run.body is None or run.may_be_secret:
+        return None
+    if len(run.body) > SHORT_BODY:
+        return BESIDE
+    return f"{run.body.removesuffix(_NO_MORE)}]" if run.body.endswith(_NO_MORE) else run.body
+
+
+def run_in(task_id: str, text: Any) -> Run | None:
+    """The run that stands in redis, where others may write too: None where it is none."""
+    try:
+        found = json.loads(text)
+        given = {_SHORT[name]: value for name, value in found.items() if name in _SHORT}
+        run = Run(task_id, **{name: _fit(name, value) for name, value in given.items()}, again=bool(found.get("b")))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        log.warning("what redis has for the run {} is none, and is ignored: {!r}", task_id, error)
+        return None
+    return run if run.state in STATES else None
+
+
+def _fit(name: str, value: Any) -> Any:
+    if name in _NUMBERS:
+        return float(value)
+    return int(value) if name in _COUNTS else str(value)

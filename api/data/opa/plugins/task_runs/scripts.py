@@ -1,0 +1,164 @@
+"""What redis does in one step: it puts what processes tell of runs together, in whatever order that arrives.
+
+A run is a text of JSON, with short names (`opa.plugins.task_runs.records` has the long ones): a hash would take twice
+the memory. Indexes are sorted sets by the time at which the run was sent: of all runs, of each task, and of each state
+but `succeeded`, which most have.
+"""
+
+from __future__ import annotations
+
+_COMMON = """
+local prefix = ARGV[1]
+local all, blobs, total = prefix .. 'all', prefix .. 'blobs', prefix .. 'blob-bytes'
+
+local function forget_blob(member)
+    local key = prefix .. member
+    redis.call('decrby', total, redis.call('strlen', key))
+    redis.call('del', key)
+    redis.call('zrem', blobs, member)
+end
+
+local function forget(id)
+    local text = redis.call('get', prefix .. 'run:' .. id)
+    redis.call('zrem', all, id)
+    if text then
+        local run = cjson.decode(text)
+        local of_task = prefix .. 'task:' .. (run.t or '')
+        redis.call('zrem', of_task, id)
+        if redis.call('exists', of_task) == 0 then redis.call('srem', prefix .. 'tasks', run.t or '') end
+        redis.call('zrem', prefix .. 'state:' .. run.s, id)
+        for try = math.max(1, (run.n or 1) - 9), run.n or 1 do
+            if redis.call('exists', prefix .. 'log:' .. id .. ':' .. try) == 1 then
+                forget_blob('log:' .. id .. ':' .. try)
+            end
+        end
+        if redis.call('exists', prefix .. 'body:' .. id) == 1 then forget_blob('body:' .. id) end
+        redis.call('del', prefix .. 'run:' .. id)
+    end
+end
+
+local function trim(now, keep, age)
+    local over = redis.call('zcard', all) - keep
+    if over > 0 then
+        for _, id in ipairs(redis.call('zrange', all, 0, math.min(over, 2000) - 1)) do forget(id) end
+    end
+    for _, id in ipairs(redis.call('zrangebyscore', all, '-inf', now - age, 'limit', 0, 2000)) do forget(id) end
+end
+"""
+
+RECORD = (
+    _COMMON
+    + """
+local now, keep, age, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local events, life = cjson.decode(ARGV[6]), math.ceil(age)
+local rank = {waiting = 0, running = 1, retrying = 2, ['given back'] = 2, lost = 2, revoked = 3, failed = 3, dead = 4}
+
+local function wins(event, run)
+    if not run.s then return true end
+    if run.s == 'succeeded' then return false end
+    if event.s == 'succeeded' then return true end
+    if event.s == 'waiting' and not event.z then return false end
+    if event.n ~= run.n then return event.n > run.n end
+    if run.s == 'lost' then return true end
+    if event.a ~= run.a then return event.a > run.a end
+    return rank[event.s] >= rank[run.s]
+end
+
+for _, event in ipairs(events) do
+    local id, key = event.i, prefix .. 'run:' .. event.i
+    local text = redis.call('get', key)
+    local run = text and cjson.decode(text) or {}
+    local before, task_before = run.s, run.t
+    if not event.s and not run.s then event.s, event.a, event.n = 'waiting', now, 1 end
+    if event.s then
+        local is_new = wins(event, run)
+        if is_new then
+            if event.s == 'running' or event.s == 'waiting' then
+                run.te, run.r, run.e, run.y, run.m = nil, nil, nil, nil, nil
+            end
+            run.s, run.a = event.s, event.a
+        end
+        if not run.n or event.n > run.n then run.n = event.n end
+        for name, value in pairs(event.f or {}) do
+            if is_new or run[name] == nil then run[name] = value end
+        end
+    end
+    if event.x then run.x = string.sub((run.x and run.x .. '; ' or '') .. event.x, -1000) end
+    if not run.o then
+        run.o = run.ts or run.tb or run.te or run.a
+        redis.call('zadd', all, run.o, id)
+    end
+    if run.t and run.t ~= task_before then
+        redis.call('zadd', prefix .. 'task:' .. run.t, run.o, id)
+        redis.call('sadd', prefix .. 'tasks', run.t)
+        redis.call('expire', prefix .. 'task:' .. run.t, life)
+    end
+    if before ~= run.s then
+        if before and before ~= 'succeeded' then redis.call('zrem', prefix .. 'state:' .. before, id) end
+        if run.s ~= 'succeeded' then
+            redis.call('zadd', prefix .. 'state:' .. run.s, run.o, id)
+            redis.call('expire', prefix .. 'state:' .. run.s, life)
+        end
+    end
+    redis.call('set', key, cjson.encode(run), 'ex', life)
+end
+for number = 7, #ARGV, 2 do
+    local member, key = ARGV[number], prefix .. ARGV[number]
+    redis.call('incrby', total, #ARGV[number + 1] - redis.call('strlen', key))
+    redis.call('set', key, ARGV[number + 1], 'ex', life)
+    redis.call('zadd', blobs, now, member)
+end
+local bytes = tonumber(redis.call('get', total) or '0')
+while bytes > most_bytes do
+    local oldest = redis.call('zrange', blobs, 0, 0)[1]
+    if not oldest then
+        redis.call('set', total, 0)
+        break
+    end
+    forget_blob(oldest)
+    bytes = tonumber(redis.call('get', total) or '0')
+end
+trim(now, keep, age)
+for _, each in ipairs({all, blobs, total, prefix .. 'tasks'}) do redis.call('expire', each, life) end
+return #events
+"""
+)
+"""ARGV: prefix, time, number of runs and seconds to keep, bytes of blobs to keep, events as JSON, then names and values
+of blobs in turns."""
+
+SWEEP = (
+    _COMMON
+    + """
+local now, missing_time = tonumber(ARGV[2]), tonumber(ARGV[5])
+local alive, gone = {}, {}
+for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
+    local key = prefix .. 'run:' .. id
+    local text = redis.call('get', key)
+    local run = text and cjson.decode(text)
+    if not run or run.s ~= 'running' then
+        redis.call('zrem', prefix .. 'state:running', id)
+    else
+        local worker = run.k or ''
+        if alive[worker] == nil then alive[worker] = redis.call('exists', prefix .. 'worker:' .. worker) end
+        if alive[worker] == 1 then
+            if run.m then
+                run.m = nil
+                redis.call('set', key, cjson.encode(run), 'keepttl')
+            end
+        elseif not run.m then
+            run.m = now
+            redis.call('set', key, cjson.encode(run), 'keepttl')
+        elseif now - run.m >= missing_time then
+            gone[#gone + 1] = id
+            gone[#gone + 1] = text
+        end
+    end
+end
+trim(now, tonumber(ARGV[3]), tonumber(ARGV[4]))
+return gone
+"""
+)
+"""ARGV: prefix, time, number of runs and seconds to keep, seconds for which a worker must be missing.
+
+Gives ids and records of those that run in a worker that is gone.
+"""

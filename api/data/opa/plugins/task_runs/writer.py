@@ -1,0 +1,290 @@
+"""Writes what observers take down into redis: in a thread of each process, many runs at a time.
+
+Redis may be away: then it waits, up to a bound, and says so once. Nothing else in the process waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from opa import log
+from opa.plugins.task_runs.component import COMPONENT
+from opa.plugins.task_runs.events import Event, Taken
+from opa.plugins.task_runs.names import (
+    DEAD,
+    FAILED,
+    LOST,
+    MISSING_TIME,
+    REVOKED,
+    RUNNING,
+    SUCCEEDED,
+    WAITING,
+    WORKER_LIFE,
+    prefix_of,
+)
+from opa.plugins.task_runs.records import SHORT_BODY, fields_of
+from opa.plugins.task_runs.said import Said, compressed
+from opa.plugins.task_runs.scripts import RECORD, SWEEP
+
+if TYPE_CHECKING:
+    from opa import PluginManager
+
+INTERVAL = 0.25
+"""Seconds in which events come together."""
+LIVE_AFTER = 0.5
+"""Seconds that a task runs before it is written that it does, and what it logs."""
+AT_ONCE = 200
+"""Events in a script: redis does nothing else meanwhile."""
+HEARTBEAT, SWEEP_INTERVAL = 10.0, 10.0
+MAX_PAUSE = 5.0
+LAST_WRITE_LIMIT = 2.0
+"""Seconds that a process that ends waits for redis."""
+
+
+class Limits:
+    """What is kept, by the settings."""
+
+    def __init__(self, config: Any) -> None:
+        self.prefix = prefix_of(config)
+        self.keep, self.age, self.bytes = config.RUNS_KEEP, config.RUNS_KEEP_AGE, config.RUNS_KEEP_BYTES
+
+
+class Writer:
+    """The thread of one process."""
+
+    def __init__(self, taken: Taken, manager: PluginManager) -> None:
+        self._taken = taken
+        self._manager = manager
+        self._limits = Limits(manager.config)
+        self._component = manager.component_states[COMPONENT]
+        self._make_client = self._component.driver.new_thread_client  # type: ignore[union-attr]
+        self._client: Any = None
+        self._record: Any = None
+        self._news = threading.Event()
+        self._ends = threading.Event()
+        self._pending: list[tuple[dict[str, Any], list[tuple[str, bytes]]]] = []
+        self._live: dict[str, float] = {}
+        self._beat = self._swept = 0.0
+        self._pause = 0.0
+        self._is_away = False
+        self._thread = threading.Thread(target=self._run, name="task-runs", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to write."""
+        self._news.set()
+
+    def finish(self) -> None:
+        """Write what there is, and end."""
+        self._ends.set()
+        self._news.set()
+        self._thread.join(LAST_WRITE_LIMIT)
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            self._taken.has_news = False
+            if not self._taken.events and not self._pending:
+                self._news.wait(self._idle())
+            self._news.clear()
+            self._ends.wait(self._pause or INTERVAL)
+            self._step()
+        self._step()
+        if self._taken.is_worker and not self._is_away:
+            self._try(lambda: self._client.delete(self._key_of_worker) if self._client else None)
+
+    def _idle(self) -> float | None:
+        """Seconds after which there is something to do without news; None for never."""
+        if self._taken.running:
+            return LIVE_AFTER
+        return HEARTBEAT if self._taken.is_worker else None
+
+    @property
+    def _key_of_worker(self) -> str:
+        return f"{self._limits.prefix}worker:{self._taken.worker}"
+
+    def _step(self) -> None:
+        try:
+            self._take()
+        except Exception as error:  # noqa: BLE001 - what an event holds is any plugin's
+            log.opt(exception=error).error("what became of a task cannot be recorded")
+        if self._try(self._write):
+            self._pause = 0.0
+        else:
+            self._pause = min(MAX_PAUSE, max(INTERVAL, self._pause * 2))
+
+    def _try(self, write: Any) -> bool:
+        import redis  # only where something is to be written
+
+        try:
+            write()
+        except (redis.RedisError, OSError, ValueError) as error:
+            if self._is_not_here(error):
+                self._taken.is_off = True
+                self._taken.events.clear()
+                self._pending.clear()
+                self._ends.set()
+            elif not self._is_away:
+                self._is_away = True
+                log.warning("runs of tasks wait to be recorded, since redis does not take them: {!r}", error)
+            return False
+        if self._is_away:
+            self._is_away = False
+            lost, self._taken.dropped = self._taken.dropped, 0
+            more = f"; {lost} events of them are lost" if lost else ""
+            log.info(f"runs of tasks are recorded again{more}")
+        return True
+
+    def _is_not_here(self, error: BaseException) -> bool:
+        """Whether there is no redis at all: the component is not loaded then either."""
+        causes = [error, error.__cause__, error.__context__]
+        is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes)
+        return self._component.load == "auto" and is_unknown and not self._is_away
+
+    def _take(self) -> None:
+        """Make records of the events that there are."""
+        events, limit = self._taken.events, AT_ONCE * 5
+        while events and len(self._pending) < limit:
+            event = events.popleft()
+            has_blobs = event.traceback or event.run.body is not None or (event.said is not None and event.said.total)
+            self._pending.append((self._told(event), list(self._blobs(event)) if has_blobs else []))
+            self._live.pop(event.run.id, None)
+        if len(self._pending) < limit:
+            self._take_live()
+
+    def _take_live(self) -> None:
+        """What runs for longer is written while it runs."""
+        now = time.time()
+        for task_id, (run, said) in list(self._taken.running.items()):
+            if now - (run.started_at or now) < LIVE_AFTER:
+                continue
+            if self._live.get(task_id) != run.started_at:
+                self._live[task_id] = run.started_at or now
+                self._pending.append((self._told(Event(RUNNING, run)), list(_log_of(run, said, ""))))
+            elif said.total != said.written:
+                self._pending.append(({}, list(_log_of(run, said, ""))))
+
+    def _told(self, event: Event) -> dict[str, Any]:
+        fields = fields_of(event)
+        if event.state != WAITING:
+            fields["k"] = self._taken.worker
+        at = event.run.ended_at or event.run.started_at or event.run.sent_at or time.time()
+        told = {"i": event.run.id, "s": event.state, "a": at, "n": event.run.tries, "f": fields}
+        if event.state == WAITING and event.run.reason:
+            told["z"] = 1
+        return told
+
+    def _blobs(self, event: Event) -> Iterator[tuple[str, bytes]]:
+        if event.said is not None or event.traceback:
+            yield from _log_of(event.run, event.said or Said(), event.traceback)
+        body = event.run.body
+        if body is not None and len(body) > SHORT_BODY and not event.run.may_be_secret:
+            yield f"body:{event.run.id}", compressed(body)
+
+    def _write(self) -> None:
+        now = time.time()
+        if self._client is None:
+            self._client = self._make_client()
+            self._record = self._client.register_script(RECORD)
+        if self._taken.is_worker and now - self._beat >= HEARTBEAT:
+            self._client.set(self._key_of_worker, socket.gethostname(), ex=WORKER_LIFE)
+            self._beat = now
+        while self._pending:
+            part = self._pending[:AT_ONCE]
+            self._put(now, [event for event, _ in part if event], [blob for _, blobs in part for blob in blobs])
+            del self._pending[: len(part)]
+            self._take()
+        if self._taken.is_worker and now - self._swept >= SWEEP_INTERVAL:
+            self._swept = now
+            if self._client.set(f"{self._limits.prefix}sweep", self._taken.worker, nx=True, ex=int(SWEEP_INTERVAL)):
+                sweep(self._client, self._manager, self._limits)
+
+    def _put(self, now: float, events: list[dict[str, Any]], blobs: list[tuple[str, bytes]]) -> None:
+        put(self._record, self._limits, now, events, blobs)
+
+
+def put(record: Any, limits: Limits, now: float, events: list[Any], blobs: list[tuple[str, bytes]]) -> Any:
+    """Write events and blobs in one round trip.
+
+    Raises:
+        redis.RedisError: redis does not take them.
+    """
+    told = json.dumps(events, separators=(",", ":")) if events else "[]"
+    head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, told]
+    return record(keys=[], args=[*head, *(part for blob in blobs for part in blob)])
+
+
+def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
+    """Find the runs whose workers are gone, and write what became of them.
+
+    Raises:
+        redis.RedisError: redis does not answer.
+    """
+    now = time.time()
+    gone = client.register_script(SWEEP)(
+        keys=[], args=[limits.prefix, f"{now:.3f}", limits.keep, limits.age, MISSING_TIME]
+    )
+    events = [
+        found for task_id, text in zip(gone[::2], gone[1::2], strict=True) if (found := _lost(task_id, text, now))
+    ]
+    for event in events:
+        _ask_result(manager, event)
+    if events:
+        put(client.register_script(RECORD), limits, now, events, [])
+
+
+def _lost(task_id: Any, text: Any, now: float) -> dict[str, Any] | None:
+    from opa.redis_clients import text_of
+
+    try:
+        run = json.loads(text)
+        tries, deliveries = int(run.get("n") or 1), int(run.get("d") or 0)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    fields = {"y": "its worker is gone", "te": round(now, 4)}
+    event = {"i": text_of(task_id), "s": LOST, "a": round(now, 4), "n": tries, "f": fields}
+    return event | {"deliveries": deliveries}
+
+
+def _ask_result(manager: PluginManager, event: dict[str, Any]) -> None:
+    """What became of a run whose worker is gone: it may have ended, or was given up by the broker."""
+    deliveries = event.pop("deliveries")
+    if deliveries >= manager.config.TASK_DELIVERY_LIMIT:
+        event["s"], event["f"]["y"] = DEAD, "delivery_limit: its worker was killed each time"
+    try:
+        state = manager.celery.AsyncResult(event["i"]).state
+    except Exception:  # noqa: BLE001 - without results, or without their server, it is lost
+        return
+    known = {"SUCCESS": SUCCEEDED, "FAILURE": FAILED, "REVOKED": REVOKED}
+    if state in known:
+        event["s"] = known[state]
+        event["f"]["y"] = "its worker was killed after it had ended"
+
+
+def _log_of(run: Any, said: Said, traceback: str) -> Iterator[tuple[str, bytes]]:
+    if said.total != said.written or traceback:
+        total = said.total
+        yield f"log:{run.id}:{run.tries}", said.packed(traceback)
+        said.written = total
+
+
+def cancelled(manager: PluginManager) -> list[str]:
+    """The ids of the tasks that are not to run.
+
+    Raises:
+        redis.RedisError: redis does not answer.
+    """
+    from opa.redis_clients import text_of
+
+    state = manager.component_states[COMPONENT]
+    client = state.driver.new_thread_client()  # type: ignore[union-attr]
+    try:
+        return [text_of(each) for each in client.zrange(f"{prefix_of(manager.config)}cancelled", 0, -1)]
+    except OSError:
+        return []
+    finally:
+        client.close()

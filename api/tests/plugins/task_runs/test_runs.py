@@ -1,0 +1,185 @@
+"""Each run of a task leaves a record, which is right in the end whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from opa.plugins.task_runs import names
+from tests.serve.process import wait_until
+from tests.tasks.runs_project import RunsProject, opa
+
+
+def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> None:
+    tasks = runs.tasks
+    with tasks.sending() as client:
+        shop = tasks.module("shop")
+
+        # It waits: there is no worker yet, and nobody knows another one.
+        waits = shop.add.delay(1).id
+        assert runs.wait_for(waits, names.WAITING)["ar"] == "(1,)"
+        cancelled = shop.add.delay(222).id
+        runs.wait_for(cancelled, names.WAITING)
+
+        async def states() -> list[str]:
+            from opa.tasks.result import TaskResult
+
+            return [await TaskResult(shop.add.AsyncResult(each)).state() for each in (waits, "nobody")]
+
+        assert client.portal is not None
+        assert client.portal.call(states) == ["PENDING", "UNKNOWN"]
+        assert shop.add.AsyncResult("nobody").state == "PENDING", "Celery's own answer stays"
+        assert "it will not run" in opa("tasks", "cancel", cancelled).stdout
+
+        worker = tasks.worker("-c 2")
+        done = runs.wait_for(waits, names.SUCCEEDED)
+        assert (done["t"], done["p"], done["q"], done["n"], done["r"]) == ("shop.add", "shop", "celery", 1, "2")
+        assert done["ts"] <= done["tb"] <= done["te"]
+
+        ids = {
+            "fails": shop.fails.delay("bread").id,
+            "again": shop.again.delay().id,
+            "awaited": shop.awaited.delay(3).id,
+            "secret": shop.add.apply_async((1,), {"password": "hunter2"}).id,
+            "long": shop.long.delay("word " * 1000).id,
+            "sleeps": shop.sleeps.delay().id,
+        }
+        failed = runs.wait_for(ids["fails"], names.FAILED)
+        assert failed["e"] == "LookupError: no bread"
+        assert runs.wait_for(ids["again"], names.SUCCEEDED)["n"] == 2
+        awaited = runs.wait_for(ids["awaited"], names.SUCCEEDED)
+        assert len(awaited["r"]) <= 1000
+        children = [json.loads(text) for key in runs.client.keys("*:run:*") if (text := runs.client.get(key))]
+        assert [child["t"] for child in children if child.get("pa") == ids["awaited"]] == ["shop.add"]
+
+        # The log is that of the run, and can be read while it runs.
+        def said(name: str) -> Any:
+            async def log(reader: Any) -> Any:
+                return await reader.log(await reader.get(ids[name]))
+
+            return runs.read(log)
+
+        assert "no bread" in said("fails").traceback
+        assert "shop.py" in said("fails").traceback
+        assert "it will fail" in said("fails").text
+        assert "in its thread" in said("awaited").text
+        assert "adding" not in said("awaited").text
+        assert "try 0" in said("again").text
+        assert "try 1" in said("again").text
+        runs.wait_for(ids["sleeps"], names.RUNNING)
+        wait_until(lambda: "step 1" in said("sleeps").text, what="its log so far")
+
+        # Nothing secret is anywhere in redis.
+        runs.wait_for(ids["secret"], names.SUCCEEDED)
+        kept = [str(runs.client.get(key)) for key in runs.client.keys("*:run:*")]
+        assert "hunter2" not in "".join(kept) + said("fails").text
+
+        # The commands.
+        shown = opa("tasks", "show", ids["fails"]).stdout
+        assert "LookupError: no bread" in shown
+        assert "it will fail" in shown
+        assert "hunter2" not in shown
+        opa("tasks", "show", "nobody", status=1)
+        found = json.loads(opa("tasks", "runs", "--failed", "--json").stdout)
+        assert [run["id"] for run in found] == [ids["fails"]]
+        found = json.loads(opa("tasks", "runs", "--task", "shop.add", "--since", "1h", "--json").stdout)
+        assert {run["task"] for run in found} == {"shop.add"}
+        assert ids["secret"] in opa("tasks", "runs").stdout
+
+        by_hand = opa("tasks", "run", "shop.add", "[20, 22]", "--wait").stdout.split()
+        assert by_hand[1] == "42"
+        record = runs.wait_for(by_hand[0], names.SUCCEEDED)
+        assert record["ak"] == "person"
+        assert "@" in record["ac"]
+        opa("tasks", "run", "shop.fails", '{"a": 1}', "--wait", status=1)
+
+        new = opa("tasks", "again", ids["long"], "--wait").stdout.split()
+        assert new[1] == "5000"
+        assert f"sent again as {new[0]}" in runs.record(ids["long"])["x"]
+        assert f"{ids['long']} again" in runs.record(new[0])["x"]
+        with pytest.raises(Exception, match="are not kept"):
+            opa("tasks", "again", ids["secret"])
+
+        assert "revoked" in opa("tasks", "cancel", ids["sleeps"]).stdout
+        assert runs.wait_for(ids["sleeps"], names.REVOKED)["y"] == "terminated"
+        with pytest.raises(Exception, match="has ended"):
+            opa("tasks", "cancel", ids["sleeps"])
+
+        # The one that was cancelled before there was a worker has not run.
+        assert runs.record(cancelled)["s"] == names.REVOKED
+        assert "adding 222" not in worker.log
+
+
+def test_killed_processes_leave_no_run_that_runs_for_ever(rabbit_runs: RunsProject) -> None:
+    runs, tasks = rabbit_runs, rabbit_runs.tasks
+    tasks.settings(TASK_DELIVERY_LIMIT=2)
+    with tasks.sending():
+        shop = tasks.module("shop")
+        worker = tasks.worker()
+        kills = shop.kills.delay().id
+        assert runs.wait_for(kills, names.DEAD)["y"] == "delivery_limit"
+        opa("tasks", "retry", kills)
+        wait_until(lambda: runs.record(kills)["a"] != runs.record(kills).get("ts"), what="it was sent again")
+        runs.wait_for(kills, names.DEAD)
+
+        sleeps = shop.sleeps.delay(6).id
+        runs.wait_for(sleeps, names.RUNNING)
+        worker.destroy()
+        # Nobody has told anything.
+        assert runs.record(sleeps)["s"] == names.RUNNING
+        other = tasks.worker()
+        assert runs.wait_for(sleeps, names.SUCCEEDED)["r"] == "'slept'"
+
+        lost = shop.sleeps.delay().id
+        runs.wait_for(lost, names.RUNNING)
+        other.destroy()
+    worker_keys = runs.client.keys("*:worker:*")
+    assert worker_keys
+    runs.client.delete(*worker_keys)  # as they expire
+    opa("tasks", "runs")
+    assert runs.record(lost)["s"] == names.RUNNING, "it may be redis that was away"
+    record = runs.record(lost) | {"m": time.time() - names.MISSING_TIME - 1}
+    runs.client.set(f"{runs.prefix}run:{lost}", json.dumps(record))
+    assert lost in opa("tasks", "runs", "--failed").stdout
+    assert runs.record(lost)["s"] == names.LOST
+
+
+def test_tasks_go_on_without_redis_and_are_recorded_when_it_is_back(rabbit_runs: RunsProject) -> None:
+    runs, tasks = rabbit_runs, rabbit_runs.tasks
+    with tasks.sending():
+        shop = tasks.module("shop")
+        worker = tasks.worker()
+        first = shop.noop.delay().id
+        runs.wait_for(first, names.SUCCEEDED)
+        runs.server.stop()
+        ids = [shop.noop.apply_async(ignore_result=True).id for _ in range(20)]
+        worker.wait_until_says("runs of tasks wait to be recorded")
+        runs.server.start()
+        for each in ids:
+            runs.wait_for(each, names.SUCCEEDED)
+        worker.wait_until_says("runs of tasks are recorded again")
+        assert worker.log.count("wait to be recorded") <= 2, "once a process"
+
+
+def test_many_sends_at_once_while_a_process_is_killed_end_as_what_they_are(runs: RunsProject) -> None:
+    tasks = runs.tasks
+    with tasks.sending():
+        shop = tasks.module("shop")
+        worker = tasks.worker("-c 2")
+        for _ in range(300):
+            shop.noop.apply_async(ignore_result=True)
+
+        def counts() -> Any:
+            return runs.read(lambda reader: reader.counts())
+
+        wait_until(lambda: counts()["succeeded"] > 10, seconds=120, what=lambda: str(counts()))
+        os.kill(worker.children[0], signal.SIGKILL)
+        wait_until(lambda: counts()["succeeded"] == 300, seconds=120, what=lambda: str(counts()))
+        assert counts() == {"all": 300, "succeeded": 300} | {
+            state: 0 for state in names.STATES if state != names.SUCCEEDED
+        }
