@@ -27,6 +27,8 @@ class Page:
         context: gives what the template needs; raises an HTTPException if there is no such page.
         scope: what a reader must have.
         is_in_navigation: whether it is there.
+        is_live: whether it is sent again when it changes, while it is open.
+        is_of_use: says whether the navigation has it in this project.
     """
 
     path: str
@@ -35,3 +37,5 @@ class Page:
     context: Callable[[Request, Reader], Awaitable[Context]]
     scope: str = READ
     is_in_navigation: bool = True
+    is_live: bool = True
+    is_of_use: Callable[[], bool] = lambda: True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["moment"] = _moment
 
     def html(self, name: str, request: Request, context: Mapping[str, Any]) -> str:
         """What the template `name` makes of `context`."""
@@ -72,6 +74,13 @@ def answer(html: str, status: int = 200) -> HTMLResponse:
     response = HTMLResponse(html, status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
+    # A browser that may not tell where a form was sent from says that its origin is null.
+    response.headers["Referrer-Policy"] = "same-origin"
     if config.PAGES_POLICY:
         response.headers["Content-Security-Policy"] = config.PAGES_POLICY.replace("{scripts}", "")
     return response
+
+
+def _moment(seconds: float) -> str:
+    """A time as a page without a script has it; a script shows it as the reader's own."""
+    return f"{datetime.fromtimestamp(round(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"

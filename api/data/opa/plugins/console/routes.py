@@ -1,4 +1,4 @@
-"""The routes of the console: its pages, and the files that they need."""
+"""The routes of the console: its pages, what people do on them, and the files that they need."""
 
 from __future__ import annotations
 
@@ -6,60 +6,79 @@ from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from opa import ConsolePage, config, get_router
-from opa.plugins.console import plugins_page, routes_page, settings_page, start_page
+from opa.plugins.console import (
+    plugins_page,
+    routes_page,
+    runs_page,
+    schedule_page,
+    settings_page,
+    start_page,
+    tasks_page,
+)
 from opa.plugins.console.added import html_of, members
-from opa.plugins.console.live import Streams, wants_events
 from opa.plugins.console.page import READ, Context, Page
 from opa.plugins.console.readers import Reader, reader_of
-from opa.plugins.console.rendering import FILES, Templates, answer, digest, file
+from opa.plugins.console.rendering import FILES, Templates, digest, file, root_of
+from opa.plugins.console.showing import Shown
 
-PAGES = (
-    Page("", "Start", "start.html", start_page.context),
-    Page("/plugins", "Plugins", "plugins.html", plugins_page.all_plugins),
-    Page("/plugins/{name}", "Plugin", "plugin.html", plugins_page.one_plugin, is_in_navigation=False),
-    Page("/routes", "Routes", "routes.html", routes_page.context),
-    Page("/settings", "Settings", "settings.html", settings_page.context, scope=settings_page.SETTINGS),
+_START = Page("", "Start", "start.html", start_page.context)
+_PLUGINS = Page("/plugins", "Plugins", "plugins.html", plugins_page.all_plugins)
+_PLUGIN = Page("/plugins/{name}", "Plugin", "plugin.html", plugins_page.one_plugin, is_in_navigation=False)
+_ROUTES = Page("/routes", "Routes", "routes.html", routes_page.context)
+_TASKS = Page("/tasks", "Tasks", "tasks.html", tasks_page.all_tasks, is_of_use=schedule_page.are_scheduled)
+_TASK = Page("/tasks/{name}", "Task", "task.html", tasks_page.one_task, is_in_navigation=False, is_live=False)
+_RUNS = Page("/runs", "Runs", "runs.html", runs_page.all_runs, runs_page.RUNS, is_of_use=runs_page.are_recorded)
+_RUN = Page("/runs/{id}", "Run", "run.html", runs_page.one_run, runs_page.RUNS, is_in_navigation=False)
+_SCHEDULE = Page("/schedule", "Schedule", "schedule.html", schedule_page.context, is_of_use=schedule_page.are_scheduled)
+_SETTINGS = Page("/settings", "Settings", "settings.html", settings_page.context, scope=settings_page.SETTINGS)
+PAGES = (_START, _PLUGINS, _PLUGIN, _ROUTES, _TASKS, _TASK, _RUNS, _RUN, _SCHEDULE, _SETTINGS)
+
+ACTIONS = (
+    (_TASK.path, "send", runs_page.ACT, _TASK),
+    (f"{_RUN.path}/cancel", "cancel", runs_page.ACT, _RUN),
+    (f"{_RUN.path}/again", "again", runs_page.ACT, _RUN),
+    (f"{_SCHEDULE.path}/pause", "pause", schedule_page.ACT, _SCHEDULE),
+    (f"{_SCHEDULE.path}/resume", "resume", schedule_page.ACT, _SCHEDULE),
+    (f"{_SCHEDULE.path}/run", "run", schedule_page.ACT, _SCHEDULE),
 )
+"""What people do: path, name in `actions.py`, the scope that it requires, and the page on which a problem is shown."""
+
 _KEEP_FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 _url = config.CONSOLE_URL.rstrip("/")
 _files_url = f"{_url}/files/{digest()}"
 templates = Templates(_files_url)
-_streams = Streams()
+_shown = Shown(PAGES, templates)
 router = get_router(include_in_schema=False)
 
 
-def _added() -> list[ConsolePage]:
-    return [member for _, member in members(ConsolePage)]
-
-
-def _navigation(reader: Reader, here: str) -> list[tuple[str, str, bool]]:
-    """Path, title, and whether it is the page that is shown, of each page that the reader may see."""
-    own = [(page.path, page.title, page.scope) for page in PAGES if page.is_in_navigation]
-    added = [(f"/added/{page.path}", page.title, page.scope) for page in _added()]
-    return [(path, title, path == here) for path, title, scope in (*own, *added) if reader.can(scope)]
-
-
-async def _answer(request: Request, reader: Reader, page: Page, context: Callable[[], Awaitable[Context]]) -> Response:
-    async def main() -> str:
-        return templates.html(page.template, request, await context())
-
-    if wants_events(request):
-        return _streams.answer(main)
-    here = request.url.path.removeprefix(_url).rstrip("/")
-    frame = {"title": page.title, "main": await main(), "navigation": _navigation(reader, here), "actor": reader.actor}
-    return answer(templates.html("frame.html", request, frame))
-
-
-def _endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+def _shows(page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def show(request: Request) -> Response:
         reader = await reader_of(request, page.scope)
-        return await _answer(request, reader, page, lambda: page.context(request, reader))
+        return await _shown.page(request, reader, page, lambda: page.context(request, reader))
 
-    return endpoint
+    return show
+
+
+def _does(name: str, scope: str, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def do(request: Request) -> Response:
+        reader = await reader_of(request, scope)
+        from opa.plugins.console import actions  # with Celery, which is imported where there is a task
+
+        form = await actions.form_of(request)
+        try:
+            path = await actions.done(getattr(actions, name), request, reader, form)
+        except actions.RefusedActionError as refused:
+            if not reader.can(page.scope):
+                raise HTTPException(400, str(refused)) from refused
+            request.scope["opa.console.entered"] = dict(form)
+            return await _shown.page(request, reader, page, lambda: page.context(request, reader), str(refused))
+        return RedirectResponse(root_of(request) + _url + path, 303)
+
+    return do
 
 
 async def _added_page(request: Request) -> Response:
@@ -71,10 +90,11 @@ async def _added_page(request: Request) -> Response:
     uri, added = found
     reader = await reader_of(request, added.scope)
 
-    async def context() -> Context:
+    async def context(request: Request, _reader: Reader) -> Context:
         return {"title": added.title, "body": await html_of(uri, added.body, request)}
 
-    return await _answer(request, reader, Page("", added.title, "added.html", lambda *_: context()), context)
+    page = Page("", added.title, "added.html", context)
+    return await _shown.page(request, reader, page, lambda: context(request, reader))
 
 
 async def _file(request: Request) -> Response:
@@ -85,6 +105,8 @@ async def _file(request: Request) -> Response:
 
 
 for _page in PAGES:
-    router.add_route(_url + _page.path or "/", _endpoint(_page), methods=["GET", "HEAD"])
+    router.add_route(_url + _page.path or "/", _shows(_page), methods=["GET", "HEAD"])
+for _path, _name, _scope, _page in ACTIONS:
+    router.add_route(_url + _path, _does(_name, _scope, _page), methods=["POST"])
 router.add_route(f"{_url}/added/{{name}}", _added_page, methods=["GET", "HEAD"])
 router.add_route(f"{_files_url}/{{name}}", _file, methods=["GET", "HEAD"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import time
 from typing import Any
 
@@ -14,8 +12,10 @@ from starlette.requests import Request
 from opa import ConsoleCard, Setup, __version__, get_plugin_manager
 from opa.introspection import ComponentInfo, PluginInfo, components_of, plugins_of, routes_of
 from opa.plugins.console.added import html_of, members
+from opa.plugins.console.attention import Attention
 from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
+from opa.plugins.console.task_attention import of_tasks
 
 _STARTED = f"{__name__}.started"
 _IS_FINE = frozenset({"connected", "not loaded"})
@@ -26,21 +26,6 @@ class Started(Setup):
 
     def __init__(self, pm: Any) -> None:
         pm.kept[_STARTED] = time()
-
-
-@dataclass(frozen=True)
-class Attention:
-    """Something that needs attention.
-
-    Attributes:
-        what: in a few words.
-        why: in a sentence; empty where nothing more is known.
-        path: of the page that has more, below that of the console.
-    """
-
-    what: str
-    why: str
-    path: str
 
 
 async def context(request: Request, reader: Reader) -> Context:
@@ -55,7 +40,7 @@ async def context(request: Request, reader: Reader) -> Context:
     ]
     since: float | None = manager.kept.get(_STARTED)
     return {
-        "attention": list(_attention(plugins, components)),
+        "attention": [*_attention(plugins, components), *[found async for found in of_tasks(reader)]],
         "components": components,
         "loaded": sum(plugin.status == "loaded" for plugin in own),
         "skipped": sum(plugin.status != "loaded" for plugin in own),
@@ -63,7 +48,6 @@ async def context(request: Request, reader: Reader) -> Context:
         "version": __version__,
         "process": os.getpid(),
         "since": since,
-        "since_text": "" if since is None else f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%SZ}",
         "cards": cards,
     }
 

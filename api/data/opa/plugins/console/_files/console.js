@@ -28,7 +28,7 @@ function show(html) {
 
 function localTimes() {
   for (const time of document.querySelectorAll("time[data-time]"))
-    time.textContent = new Date(Number(time.dataset.time) * 1000).toLocaleString();
+    time.textContent = new Date(Math.round(Number(time.dataset.time)) * 1000).toLocaleString();
 }
 
 let events;

@@ -1,0 +1,117 @@
+"""What people do on the pages: send, cancel and repeat tasks, pause and resume schedules. Each is in the audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from time import time
+
+from kombu.exceptions import OperationalError
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from opa import OpaError, Schedules, audit, get_plugin_manager
+from opa.plugins.access_sessions.origin import is_own
+from opa.plugins.console import schedule_page
+from opa.plugins.console.readers import Reader
+from opa.plugins.console.runs_page import runs
+from opa.plugins.console.task_form import FormError, arguments_in, fields_of
+from opa.plugins.console.tasks_page import functions
+
+DEVELOPER = "development"
+"""Who does something where nobody has to sign in."""
+MOST_FIELDS = 200
+
+Action = Callable[[Request, Reader, FormData], Awaitable[str]]
+"""Does something, and gives the path of the page that shows it, below that of the console."""
+
+
+class RefusedActionError(Exception):
+    """It was not done; the text says why."""
+
+
+async def form_of(request: Request) -> FormData:
+    """What a page of ours has sent.
+
+    Raises:
+        HTTPException: a page of somebody else has sent it (403).
+    """
+    if not is_own(request):
+        raise HTTPException(403, "this must come from a page of this host")
+    return await request.form(max_files=0, max_fields=MOST_FIELDS)
+
+
+async def done(action: Action, request: Request, reader: Reader, form: FormData) -> str:
+    """Do it, and give the path of the page that shows it.
+
+    Raises:
+        RefusedActionError: it was not done.
+    """
+    try:
+        return await action(request, reader, form)
+    except (OpaError, FormError) as error:
+        raise RefusedActionError(str(error)) from error
+    except OperationalError as error:
+        raise RefusedActionError("the broker does not answer, so that nothing was sent") from error
+
+
+async def send(request: Request, reader: Reader, form: FormData) -> str:
+    """Send a task, with the arguments of the form."""
+    name = request.path_params["name"]
+    function = functions().get(name)
+    if function is None:
+        raise HTTPException(404, "there is no such task")
+    who = _who(reader)
+    arguments = arguments_in(fields_of(function), {key: value for key, value in form.items() if value != ""})
+    task_id = await runs().send(name, json.dumps([[], arguments]), who)
+    audit("tasks.run", who=who, request=request, task=name, id=task_id)
+    return f"/runs/{task_id}"
+
+
+async def cancel(request: Request, reader: Reader, _form: FormData) -> str:
+    """Have a run not run, or end."""
+    task_id, who = request.path_params["id"], _who(reader)
+    run = await runs().cancel(task_id, who)
+    audit("tasks.cancel", who=who, request=request, task=run.task, id=task_id)
+    return f"/runs/{task_id}"
+
+
+async def again(request: Request, reader: Reader, _form: FormData) -> str:
+    """Send a task once more."""
+    task_id, who = request.path_params["id"], _who(reader)
+    new = await runs().again(task_id, who)
+    audit("tasks.again", who=who, request=request, id=task_id, new=new)
+    return f"/runs/{new}"
+
+
+async def pause(request: Request, reader: Reader, form: FormData) -> str:
+    """Pause a schedule."""
+    name, who = str(form.get("name", "")), _who(reader)
+    length, reason = str(form.get("length", "")), str(form.get("reason", ""))
+    if length not in schedule_page.LENGTHS:
+        raise FormError("the pause has no such length")
+    until = time() + float(length) if length else None
+    await Schedules(get_plugin_manager()).pause(name, until=until, by=who, reason=reason)
+    audit("schedule.pause", who=who, request=request, name=name, **({"reason": reason} if reason else {}))
+    return "/schedule"
+
+
+async def resume(request: Request, reader: Reader, form: FormData) -> str:
+    """End a pause."""
+    name, who = str(form.get("name", "")), _who(reader)
+    if await Schedules(get_plugin_manager()).resume(name):
+        audit("schedule.resume", who=who, request=request, name=name)
+    return "/schedule"
+
+
+async def run(request: Request, reader: Reader, form: FormData) -> str:
+    """Send the task of a schedule now."""
+    name, who = str(form.get("name", "")), _who(reader)
+    task_id = await Schedules(get_plugin_manager()).run(name)
+    audit("schedule.run", who=who, request=request, name=name, id=task_id)
+    return f"/runs/{task_id}"
+
+
+def _who(reader: Reader) -> str:
+    return DEVELOPER if reader.actor is None else reader.actor.id

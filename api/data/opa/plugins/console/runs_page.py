@@ -1,0 +1,95 @@
+"""The pages of all runs of tasks, and of one."""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from opa import config, get_plugin_manager
+from opa.plugins.console.page import Context
+from opa.plugins.console.readers import Reader
+
+if TYPE_CHECKING:
+    from opa.plugins.task_runs.reader import RunReader
+
+RUNS = "console:runs"
+ACT = "console:tasks"
+DAY = "86400"
+PERIODS = {"": "any time", "3600": "the last hour", DAY: "the last day", "604800": "the last week"}
+FAILED = "failures"
+"""Stands for all states that are one."""
+
+
+def are_recorded() -> bool:
+    """Whether runs are recorded: there are tasks, and RUNS is true."""
+    return bool(config.RUNS) and get_plugin_manager().tasks.are_used
+
+
+def runs() -> RunReader:
+    """The runs of this application.
+
+    Raises:
+        HTTPException: they are not recorded (404).
+        ComponentUnavailableError: redis, which has them, is not connected.
+    """
+    if not are_recorded():
+        raise HTTPException(404, "runs of tasks are not recorded: no plugin has a task, or RUNS is false")
+    from opa.plugins.task_runs.reader import reader_of  # only where runs are recorded
+
+    return reader_of(get_plugin_manager())
+
+
+async def all_runs(request: Request, _reader: Reader) -> Context:
+    """What the template of all runs needs: those that the query selects."""
+    from opa.plugins.task_runs.names import BAD, STATES
+
+    query = request.query_params
+    reader = runs()
+    state = query.get("state", "")
+    states = BAD if state == FAILED else (state,) if state in STATES else ()
+    period = query.get("period", "") if query.get("period", "") in PERIODS else ""
+    page = await reader.list_runs(
+        task=query.get("task") or None,
+        states=states,
+        since=time() - float(period) if period else None,
+        cursor=query.get("cursor") or None,
+    )
+    return {
+        "runs": page.runs,
+        "cursor": page.cursor,
+        "task": query.get("task", ""),
+        "tasks": await reader.tasks(),
+        "state": state,
+        "states": (FAILED, *STATES),
+        "period": period,
+        "periods": PERIODS,
+        "counts": await reader.counts(),
+    }
+
+
+async def one_run(request: Request, reader: Reader) -> Context:
+    """What the template of one run needs.
+
+    Raises:
+        HTTPException: nobody knows it (404).
+    """
+    store = runs()
+    run = await store.get(request.path_params["id"])
+    if run is None:
+        raise HTTPException(404, "nobody knows this run: it was not recorded, or has made room for others")
+    log = await store.log(run)
+    return {"run": run, "log": log, "may_act": reader.can(ACT), "by": _by(run)}
+
+
+def _by(run: Any) -> list[tuple[str, str, str]]:
+    """Who has sent it: what that is, its name, and the path of its page, if it has one."""
+    found = [
+        ("Schedule", run.schedule, ""),
+        ("Task", run.parent, f"/runs/{run.parent}"),
+        ("Request", run.request_id, ""),
+        (run.actor_kind.capitalize() or "Actor", run.actor, ""),
+    ]
+    return [(kind, name, path if name else "") for kind, name, path in found if name]

@@ -1,0 +1,54 @@
+"""What needs attention of tasks: runs that failed, and schedules that are paused or were missed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from time import time
+from urllib.parse import urlencode
+
+from opa import ComponentUnavailableError, OpaError, get_plugin_manager
+from opa.plugins.console.attention import Attention
+from opa.plugins.console.readers import Reader
+from opa.plugins.console.runs_page import DAY, FAILED, RUNS, are_recorded, runs
+from opa.plugins.console.schedule_page import are_scheduled
+
+MOST = 200
+"""Failed runs that are counted."""
+
+
+async def of_tasks(reader: Reader) -> AsyncIterator[Attention]:
+    """What the reader may see of it. Nothing where redis does not answer: the start page says that of its component."""
+    if reader.can(RUNS) and are_recorded():
+        try:
+            failed = await _failed()
+        except ComponentUnavailableError:
+            failed = Counter()
+        for task, count in failed.most_common():
+            query = urlencode({"task": task, "state": FAILED, "period": DAY})
+            many = "run" if count == 1 else "runs"
+            yield Attention(f"{count} {many} of {task} failed in the last day", "", f"/runs?{query}")
+    if are_scheduled():
+        async for found in _schedules():
+            yield found
+
+
+async def _failed() -> Counter[str]:
+    from opa.plugins.task_runs.names import BAD
+
+    page = await runs().list_runs(states=BAD, since=time() - float(DAY), limit=MOST)
+    return Counter(run.task for run in page.runs)
+
+
+async def _schedules() -> AsyncIterator[Attention]:
+    from opa import Schedules
+
+    try:
+        states = await Schedules(get_plugin_manager()).all()
+    except OpaError:
+        return
+    for state in states:
+        if state.paused:
+            yield Attention(f"Schedule {state.name} is paused", state.pause_reason, "/schedule")
+        elif state.missed:
+            yield Attention(f"A run of schedule {state.name} was missed", "", "/schedule")

@@ -1,0 +1,91 @@
+"""The form from which a task is sent, made of the signature of its function."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_type_hints
+
+Kind = Literal["text", "number", "switch", "json"]
+_KINDS: dict[Any, Kind] = {str: "text", int: "number", float: "number", bool: "switch"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter of the function.
+
+    Attributes:
+        name: of the parameter.
+        kind: `text` is taken as it is, all else is JSON.
+        annotation: as it stands in the code; empty without one.
+        default: as JSON, or as text; empty where there is none.
+        is_required: whether the function has to be given one.
+    """
+
+    name: str
+    kind: Kind
+    annotation: str
+    default: str
+    is_required: bool
+
+
+class FormError(ValueError):
+    """What was entered cannot be an argument; the text says which, and why."""
+
+
+def fields_of(function: Any) -> list[Field]:
+    """A field for each parameter that can be named."""
+    hints = _hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [_field(each, hints.get(each.name)) for each in parameters if each.kind in named]
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(inspect.unwrap(function))
+    except Exception:  # noqa: BLE001 - an annotation may be any code; without it a field takes JSON
+        return {}
+
+
+def _field(parameter: inspect.Parameter, hint: Any) -> Field:
+    kind = _KINDS.get(hint, "json")
+    is_required = parameter.default is inspect.Parameter.empty
+    annotation = parameter.annotation
+    text = "" if annotation is inspect.Parameter.empty else getattr(annotation, "__name__", None) or str(annotation)
+    return Field(parameter.name, kind, text, "" if is_required else _as_text(parameter.default, kind), is_required)
+
+
+def _as_text(value: Any, kind: Kind) -> str:
+    if kind == "text" and isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return ""
+
+
+def arguments_in(fields: list[Field], form: Mapping[str, Any]) -> dict[str, Any]:
+    """The named arguments that were entered. One that was left as it is, or is empty, is not given.
+
+    Raises:
+        FormError: one of them is missing, or cannot be read.
+    """
+    arguments = {}
+    for field in fields:
+        text = form.get(field.name)
+        if not isinstance(text, str) or (not text and (field.kind != "text" or not field.is_required)):
+            if field.is_required:
+                raise FormError(f"{field.name} is missing")
+        elif text != field.default or field.is_required:
+            arguments[field.name] = text if field.kind == "text" else _read(field.name, text)
+    return arguments
+
+
+def _read(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormError(f"{name} is no JSON: {error}") from None

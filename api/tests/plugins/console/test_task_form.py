@@ -1,0 +1,67 @@
+"""The form of a task: its fields, and what becomes of what is entered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opa.plugins.console.task_form import Field, FormError, arguments_in, fields_of
+
+
+def report(name: str, pages: int = 3, *more: str, draft: bool = False, by: Unknown = None, **rest: Any) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """A task."""
+
+
+def plain(
+    name: str, pages: int = 3, draft: bool = False, note: str = "", ratio: float = 0.5, tags: list[str] | None = None
+) -> None:
+    """Another one."""
+
+
+def test_each_parameter_that_can_be_named_is_a_field_of_its_kind() -> None:
+    assert fields_of(plain) == [
+        Field("name", "text", "str", "", is_required=True),
+        Field("pages", "number", "int", "3", is_required=False),
+        Field("draft", "switch", "bool", "false", is_required=False),
+        Field("note", "text", "str", "", is_required=False),
+        Field("ratio", "number", "float", "0.5", is_required=False),
+        Field("tags", "json", "list[str] | None", "null", is_required=False),
+    ]
+
+
+def test_annotations_that_lead_nowhere_make_fields_of_json() -> None:
+    assert [(field.name, field.kind) for field in fields_of(report)] == [
+        ("name", "json"),
+        ("pages", "json"),
+        ("draft", "json"),
+        ("by", "json"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entered", "arguments"),
+    [
+        ({"name": "a"}, {"name": "a"}),
+        ({"name": "a", "pages": "3", "draft": "false", "note": "", "tags": "null"}, {"name": "a"}),
+        ({"name": "a", "pages": "4", "draft": "true"}, {"name": "a", "pages": 4, "draft": True}),
+        ({"name": "3", "note": "null", "tags": '["x"]'}, {"name": "3", "note": "null", "tags": ["x"]}),
+        ({"name": "a", "other": "x"}, {"name": "a"}),
+    ],
+)
+def test_what_is_left_as_it_was_is_not_given(entered: dict[str, str], arguments: dict[str, Any]) -> None:
+    assert arguments_in(fields_of(plain), entered) == arguments
+
+
+@pytest.mark.parametrize(
+    ("entered", "problem"),
+    [
+        ({}, "name is missing"),
+        ({"name": object()}, "name is missing"),
+        ({"name": "a", "pages": "four"}, "pages is no JSON"),
+        ({"name": "a", "tags": "[" * 100_000}, "tags is no JSON"),
+    ],
+)
+def test_a_field_that_cannot_be_an_argument_is_named(entered: dict[str, Any], problem: str) -> None:
+    with pytest.raises(FormError, match=problem):
+        arguments_in(fields_of(plain), entered)

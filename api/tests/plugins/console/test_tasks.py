@@ -1,0 +1,133 @@
+"""Tasks, their runs and their schedule on the console, with a real worker: what is seen, and what is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.project import Project
+from tests.serve.process import wait_until
+from tests.servers import Server
+from tests.tasks.runs_project import RunsProject, runs_project
+from tests.tasks.workers import task_project
+
+JOBS = """
+    from opa import log, task
+
+    @task
+    def report(name: str, pages: int = 3, draft: bool = False, more: dict | None = None) -> str:
+        '''Write <a> report.'''
+        log.info("writing <b> {}", name)
+        if name == "bad":
+            raise LookupError("no <such> report")
+        return f"{name}: {pages} {draft} {more}"
+
+    @task(schedule="0 3 * * *")
+    def nightly() -> None:
+        '''Clean up.'''
+"""
+OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
+
+
+@pytest.fixture
+def jobs(project: Project, start_redis: Callable[[], Server], monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsProject]:
+    server = start_redis()
+    project.plugin("jobs.py", JOBS)
+    with task_project(project, broker=f"{server.url}/1", backend=f"{server.url}/2") as tasks:
+        found = runs_project(tasks, server)
+        tasks.worker().wait_until_ready()
+        monkeypatch.setenv("ENV", "dev")
+        yield found
+
+
+def do(client: TestClient, path: str, **fields: str) -> Any:
+    return client.post(f"/opa{path}", data=fields, headers=OWN, follow_redirects=False)
+
+
+def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
+    jobs: RunsProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TestClient(jobs.tasks.project.app(), base_url="http://localhost") as client:
+
+        def page(path: str) -> str:
+            answer = client.get(f"/opa{path}")
+            assert answer.status_code == 200, answer.text
+            return answer.text
+
+        assert "Write &lt;a&gt; report." in page("/tasks")
+        form = page("/tasks/jobs.report")
+        assert 'name="name" value=""' in form
+        assert 'name="pages" value="3"' in form
+        assert "<option selected>false</option>" in form
+        for fields, problem in (
+            ({}, "name is missing"),
+            ({"name": "x", "pages": "many"}, "pages is no JSON"),
+            ({"name": "x", "more": "{"}, "more is no JSON"),
+        ):
+            refused = do(client, "/tasks/jobs.report", **fields)
+            assert refused.status_code == 400
+            assert problem in refused.text
+            assert all(f'value="{value}"' in refused.text for value in fields.values() if value != "{")
+
+        sent = do(client, "/tasks/jobs.report", name="bad", pages="7", draft="true", more='{"a": [1]}')
+        assert sent.status_code == 303
+        run = sent.headers["location"]
+        wait_until(lambda: "failed</span>" in client.get(run).text, what=lambda: client.get(run).text)
+        shown = client.get(run).text
+        assert "LookupError: no &lt;such&gt; report" in shown
+        assert "writing &lt;b&gt; bad" in shown
+        assert "development" in shown
+
+        start = page("")
+        link = re.search(r'href="(/opa/runs\?[^"]+)">1 run of jobs.report failed', start)
+        assert link is not None, start
+        found = client.get(link[1].replace("&amp;", "&")).text
+        assert f'href="{run}"' in found
+
+        again = do(client, run.removeprefix("/opa") + "/again")
+        assert again.status_code == 303
+        assert again.headers["location"] != run
+        wait_until(lambda: "sent again as" in client.get(run).text)
+        assert "tasks.again" in capsys.readouterr().err
+
+
+def test_a_run_that_is_over_is_not_cancelled_and_one_that_nobody_knows_is_not_shown(jobs: RunsProject) -> None:
+    with TestClient(jobs.tasks.project.app(), base_url="http://localhost") as client:
+        run = do(client, "/tasks/jobs.nightly").headers["location"]
+        wait_until(lambda: "succeeded</span>" in client.get(run).text, what=lambda: client.get(run).text)
+
+        refused = do(client, run.removeprefix("/opa") + "/cancel")
+        assert refused.status_code == 400
+        assert "has ended" in refused.text
+        for path in ("/runs/none", "/tasks/none"):
+            assert client.get(f"/opa{path}").status_code == 404
+        assert do(client, "/runs/none/again").status_code in {400, 404}
+
+
+def test_a_schedule_is_paused_resumed_and_run_now(jobs: RunsProject) -> None:
+    with TestClient(jobs.tasks.project.app(), base_url="http://localhost") as client:
+        assert "0 3 * * *" in client.get("/opa/schedule").text
+        assert do(client, "/schedule/pause", name="jobs.nightly", length="86400", reason="<move>").status_code == 303
+        paused = client.get("/opa/schedule").text
+        assert "by development until" in paused
+        assert "&lt;move&gt;" in paused
+        assert "Schedule jobs.nightly is paused" in client.get("/opa").text
+        assert do(client, "/schedule/resume", name="jobs.nightly").status_code == 303
+        assert "by development" not in client.get("/opa/schedule").text
+        for action, fields in (("pause", {"length": "9"}), ("pause", {"length": ""}), ("run", {}), ("resume", {})):
+            assert do(client, f"/schedule/{action}", name="jobs.nightl", **fields).status_code == 400
+        run = do(client, "/schedule/run", name="jobs.nightly").headers["location"]
+        wait_until(lambda: "succeeded</span>" in client.get(run).text, what=lambda: client.get(run).text)
+        assert "jobs.nightly" in client.get(run).text
+
+
+def test_a_page_of_somebody_else_does_nothing(jobs: RunsProject) -> None:
+    with TestClient(jobs.tasks.project.app(), base_url="http://localhost") as client:
+        for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"}):
+            for path in ("/tasks/jobs.report", "/schedule/pause", "/schedule/run", "/runs/x/again", "/runs/x/cancel"):
+                assert client.post(f"/opa{path}", data={"name": "x"}, headers=headers).status_code == 403
+        assert do(client, "/schedule/pause", name="jobs.nightly").status_code == 303
