@@ -26,3 +26,12 @@ def test_an_address_from_a_proxy_is_cut_to_a_bounded_length(start: str) -> None:
     assert host_of(first) == host_of(first)
     assert host_of(first) != host_of(second)
     assert address_of(first) != address_of(second)
+
+
+@pytest.mark.parametrize("host", ["\udcff", "\udcff" * 200, "a\nb", "::1\udcff"])
+def test_an_address_that_redis_or_a_line_of_the_log_cannot_have_is_told_apart_all_the_same(host: str) -> None:
+    found = host_of(from_(host))
+    assert found.encode().isascii()
+    assert found.isprintable()
+    assert address_of(from_(host)).isascii()
+    assert found != host_of(from_(f"{host}x"))

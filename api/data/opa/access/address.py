@@ -25,7 +25,9 @@ def host_of(connection: HTTPConnection) -> str:
     """The address of the client, as the server sees it; empty where it does not know it."""
     client = connection.scope.get("client")
     host = str(client[0]) if client else ""
-    return host if len(host) <= LONGEST else f"#{blake2b(host.encode(), digest_size=16).hexdigest()}"
+    if len(host) <= LONGEST and host.isprintable():
+        return host
+    return f"#{blake2b(host.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
 
 
 def address_of(connection: HTTPConnection) -> str:
