@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opa.core.drivers import Driver
     from opa.core.hooks import Hook, HookDefinition
     from opa.core.lazy_errors import lazy_errors
+    from opa.core.loop_watch import event_loop_blocks
     from opa.core.manager import PluginManager, get_plugin_manager
     from opa.core.plugin_settings import PluginSettings
     from opa.core.routers import get_router
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from opa.http.console_page import ConsoleCard, ConsolePage
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
+    from opa.http.observers import RequestObserver, requests_in_flight
     from opa.http.rate_limits.rate_limit import RateLimit
     from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from opa.tasks.driver import CeleryDriver
     from opa.tasks.observing.observer import TaskObserver
     from opa.tasks.observing.run import TaskRun
+    from opa.tasks.queue_lengths import queue_lengths
     from opa.tasks.schedule_control import Schedules, ScheduleState
 
 __version__ = "0.1.0"
@@ -79,6 +82,7 @@ __all__ = [
     "PluginSettings",
     "RateLimit",
     "RefusedCredentialError",
+    "RequestObserver",
     "Requires",
     "ScheduleState",
     "Schedules",
@@ -94,6 +98,7 @@ __all__ = [
     "call_hook_async",
     "config",
     "credential_counts",
+    "event_loop_blocks",
     "get_actor",
     "get_component",
     "get_instance",
@@ -108,7 +113,9 @@ __all__ = [
     "limits",
     "log",
     "mask_text",
+    "queue_lengths",
     "register",
+    "requests_in_flight",
     "run_group",
     "run_group_async",
     "state",
@@ -135,6 +142,7 @@ _HOME = {
     "PluginSettings": "core.plugin_settings",
     "RateLimit": "http.rate_limits.rate_limit",
     "RefusedCredentialError": "errors",
+    "RequestObserver": "http.observers",
     "Requires": "http.access.requires",
     "ScheduleState": "tasks.schedule_control",
     "Schedules": "tasks.schedule_control",
@@ -150,6 +158,7 @@ _HOME = {
     "call_hook_async": "core.running",
     "config": "settings.load",
     "credential_counts": "access.counts",
+    "event_loop_blocks": "core.loop_watch",
     "get_actor": "access.actor",
     "get_component": "core.running",
     "get_instance": "core.running",
@@ -164,7 +173,9 @@ _HOME = {
     "limits": "http.limits",
     "log": "logging.logger",
     "mask_text": "_util.masking.secrets",
+    "queue_lengths": "tasks.queue_lengths",
     "register": "core.running",
+    "requests_in_flight": "http.observers",
     "run_group": "core.running",
     "run_group_async": "core.running",
     "state": "current",

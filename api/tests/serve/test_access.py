@@ -14,8 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from opa.core.manager import PluginManager
+from opa.http import request_facts
 from opa.http.request_facts import plugin_of
-from opa.serve import access
 from opa.serve.access import LOGGER, AccessLog
 from tests.http.access.badges import BADGES
 from tests.project import Project
@@ -244,7 +244,7 @@ def test_a_request_is_not_examined_if_its_line_is_not_logged(
     logger.setLevel(logging.WARNING)
     log.begin(cycle)
     assert vars(cycle) == {"scope": {}, "access_log": False}
-    monkeypatch.delattr(access, "route_of")
+    monkeypatch.delattr(request_facts, "route_of")
     log.write(ARGUMENTS, {"path": "/x", "endpoint": print}, None, 0.1)
 
 
@@ -268,7 +268,7 @@ def test_a_route_below_a_mount_is_the_same_whatever_a_client_asks_for(
         looked.append(endpoint)
         return plugin_of(endpoint, manager)
 
-    monkeypatch.setattr(access, "plugin_of", find)
+    monkeypatch.setattr(request_facts, "plugin_of", find)
     routes: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: routes.append(vars(record)["route"])  # type: ignore[method-assign]

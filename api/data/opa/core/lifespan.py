@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.lifecycle import GROUPS, LifecycleRunner, StepName
+from opa.core.loop_watch import LoopWatch, NoWatch
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
 from opa.core.uses import Uses, used_by_routes
@@ -53,18 +54,28 @@ async def running(manager: PluginManager, app: Application | None = None) -> Asy
     """
     with belonging_to(manager):
         process = _Process(manager, app)
+        watch = _watch(manager)
         try:
             await connect_components(manager)
             await process.set_up()
             await process.start()
             keep_logging(manager.config)
+            watch.start()
             yield process.skip
         finally:
+            watch.stop()
             is_failing = sys.exc_info()[0] is not None
             failure = await process.stop()
             await disconnect_components(manager)
         if failure is not None and not is_failing:
             raise failure
+
+
+def _watch(manager: PluginManager) -> LoopWatch | NoWatch:
+    """What watches the event loop; a debugger holds it as long as somebody looks at it."""
+    config = manager.config
+    is_watched = config.LOOP_BLOCK_LIMIT is not None and not config.DEBUGPY
+    return LoopWatch(manager, config.LOOP_BLOCK_LIMIT) if is_watched else NoWatch()
 
 
 class _Process:

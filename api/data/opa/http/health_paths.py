@@ -35,9 +35,10 @@ def operating_paths(config: Config) -> frozenset[str]:
     """The paths of the operating routes, whichever port they are on.
 
     Args:
-        config: reads `HEALTH_URL` and `READY_URL`.
+        config: reads `HEALTH_URL`, `READY_URL` and, where there is a port for it, `METRICS_URL`.
     """
-    return frozenset(path for path in (config.HEALTH_URL, config.READY_URL) if path)
+    metrics = config.METRICS_URL if config.METRICS and config.OPERATING_PORT is not None else None
+    return frozenset(path for path in (config.HEALTH_URL, config.READY_URL, metrics) if path)
 
 
 class HealthRoutes:

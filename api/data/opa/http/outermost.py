@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Protocol
 
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -24,7 +25,8 @@ from opa.http.early_answer import refuse
 from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
-from opa.http.request_facts import facts_of
+from opa.http.observers import CLIENT_GONE, observers_of
+from opa.http.request_facts import KnownRoutes, facts_of
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
 from opa.logging.actor import current_actor
@@ -32,6 +34,7 @@ from opa.logging.failed_request import in_words, note_request, take_note
 from opa.logging.logger import log
 from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
 
+SWITCHING_PROTOCOLS = 101
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -69,10 +72,14 @@ class Outermost(ServerErrorMiddleware):
         self._cors = Cors.from_config(config)
         self._headers = AnswerHeaders(config, self._cors, api.candidates)
         self._health = HealthRoutes(api.health_routes)
+        self._observers = observers_of(api.manager, KnownRoutes(api))
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # In one piece, since each call costs a small request a percent.
+    async def __call__(  # noqa: PLR0912, PLR0915 - as above
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer what is answered here, and pass the rest on."""
         websocket: WatchedWebSocket | None = None
         if scope["type"] != "http":
@@ -102,12 +109,23 @@ class Outermost(ServerErrorMiddleware):
         request_id = request_id_of(given_id) if self._has_ids else None
         headers = self._headers
         has_started = False
+        status = 0
+        observers = self._observers
+        if observers is not None:
+            if websocket is None:
+                observers.going_on.requests += 1
+            else:
+                observers.going_on.websockets += 1
+            if observers.hears_of_begin:
+                observers.began(scope)
+            began = perf_counter()
 
         # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
         def send_on(message: Message) -> Awaitable[None]:
-            nonlocal has_started
+            nonlocal has_started, status
             if message["type"] in _STARTS:
                 has_started = True
+                status = message.get("status", SWITCHING_PROTOCOLS)
                 message = headers.added_to(message, scope, request_id)
             return send(message)
 
@@ -123,6 +141,7 @@ class Outermost(ServerErrorMiddleware):
             await answer_refused(refused)(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
+                status = status or CLIENT_GONE
                 await self._end(error, scope, receive, _nowhere if has_started else send_on, websocket)
                 return
             note_request(error, facts_of(scope, self._api))
@@ -130,6 +149,14 @@ class Outermost(ServerErrorMiddleware):
                 raise
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
+            if observers is not None:
+                if not status:  # what a server answers where the application does not, or how it refuses a websocket
+                    status = 500 if websocket is None or not websocket.is_closed else 403
+                observers.ended(scope, status, perf_counter() - began)
+                if websocket is None:
+                    observers.going_on.requests -= 1
+                else:
+                    observers.going_on.websockets -= 1
             current_request_id.set(before)
 
     def _answering(self, scope: Scope) -> ASGIApp:

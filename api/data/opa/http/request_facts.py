@@ -19,6 +19,12 @@ MOUNTED_AT = "opa.mounted_at"
 ACTOR = "opa.actor"
 """Where `access.authenticate` remembers in a scope who is calling."""
 
+LIMITED = "opa.rate_limits"
+"""Where `rate_limits` notes in a scope by which limits it is counted."""
+
+CACHE_SIZE = 20_000
+"""Routes; some frameworks make endpoints for each request."""
+
 
 class Application(Protocol):
     """The application that has got the request."""
@@ -100,3 +106,53 @@ def plugin_of(endpoint: object, manager: PluginManager) -> str | None:
 
 def _first(routes: Any, fits: Callable[[object], bool]) -> object | None:
     return next((route for route in routes if fits(route)), None)
+
+
+class RoutePlace:
+    """A route, as requests find it.
+
+    Attributes:
+        route: its path, as it is declared; None where no route was found.
+        plugin: the plugin that has it; None for none.
+        kept: what observers of requests keep for it, each under a key of its own.
+    """
+
+    __slots__ = ("_found", "kept", "plugin", "route")
+
+    def __init__(self, route: str | None, plugin: str | None, found: object = None) -> None:
+        self.route = route
+        self.plugin = plugin
+        self.kept: dict[Any, Any] = {}
+        self._found = found  # kept, so that no other gets its id
+
+
+class KnownRoutes:
+    """The routes and plugins of requests, each looked for once.
+
+    Args:
+        api: the application, which knows them.
+
+    Attributes:
+        known: those that were found, by the ids of endpoint and route, and where it is mounted.
+    """
+
+    def __init__(self, api: Application) -> None:
+        self._api = api
+        self.known: dict[tuple[int, int, str | None], RoutePlace] = {}
+        self._nowhere = RoutePlace(None, None)
+
+    def place(self, scope: Scope) -> RoutePlace:
+        """Where a request was answered."""
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return self._nowhere
+        route = route_in(scope)
+        # An endpoint may stand at several paths; those whose route is not in the scope have one.
+        key = id(endpoint), id(route), scope.get(MOUNTED_AT)
+        found = self.known.get(key)
+        if found is None:
+            plugin = plugin_of(endpoint, self._api.manager)
+            found = RoutePlace(route_of(scope, endpoint, self._api), plugin, (endpoint, route))
+            if len(self.known) < CACHE_SIZE:
+                self.known[key] = found
+        return found

@@ -120,6 +120,9 @@ SCHEDULE_MISSED_GROUP = Convention(
 LOG_FIELDS_GROUP = Convention(
     "log_fields", "functions that give fields for each line of the log", "group", "bootstrap.py"
 )
+REQUEST_OBSERVERS_GROUP = Convention(
+    "request_observers", "are told of each request, such as for metrics", "group", "http/observers.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -134,7 +137,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
-    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP, TASK_OBSERVERS_GROUP),
+    *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
+    *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP),
     *(SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,12 +45,14 @@ class ImportedPlugin:
         parts: those of the submodules `PARTS`, and others that were asked for or that plugins declare, that the package
             has.
         threads: the names of the threads that it has started meanwhile, and that still run.
+        seconds: that its import took.
     """
 
     file: PluginFile
     module: ModuleType
     parts: Mapping[str, ModuleType] = field(default_factory=dict)
     threads: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -125,7 +128,7 @@ def _import_plugin(
 ) -> ImportedPlugin:
     if plugin.folder is not None and not plugin.is_built_in and plugin.name in installed:
         _refuse_name_of_installed_module(plugin)
-    before = threading.enumerate()
+    before, began = threading.enumerate(), time.perf_counter()
     with _errors_told(plugin, roster, folders) as doing:
         module = importlib.import_module(plugin.module)
         setattr(module, MARK, True)
@@ -133,7 +136,7 @@ def _import_plugin(
             sys.modules[plugin.name] = module
         parts = _import_parts(plugin, PARTS, submodules, doing)
     note_done(f"import {plugin.file}")
-    return ImportedPlugin(plugin, module, parts, _threads_since(before))
+    return ImportedPlugin(plugin, module, parts, _threads_since(before), time.perf_counter() - began)
 
 
 def _with_declared_parts(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from opa.errors import StartError
 
-Extra = Literal["flower", "shell", "local", "webhooks"]
+Extra = Literal["flower", "shell", "local", "webhooks", "metrics"]
 
 
 def install_command(extra: Extra) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from opa.http.health_paths import METHODS
-from opa.http.request_facts import actor_here, actor_in, mounted_at, plugin_of, route_in, route_of
+from opa.http.request_facts import KnownRoutes, actor_here, actor_in
 from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ class AccessLog:
     """
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._routes = KnownRoutes(api)
         self._logger = logging.getLogger(LOGGER)
-        # By the endpoint, which is kept, so that no other gets its id.
-        self._found: dict[tuple[int, str], tuple[Any, str | None, str | None]] = {}
 
     def begin(self, cycle: RequestResponseCycle) -> None:
         """Write the line for this request when its answer is complete, in place of uvicorn's when it begins."""
@@ -68,12 +66,12 @@ class AccessLog:
         if not self._logger.isEnabledFor(logging.INFO):  # since the request began
             return
         client, method, _, _, status = arguments
-        route, plugin = self._route_and_plugin(scope)
+        place = self._routes.place(scope)
         found = {
             "method": method,
             "path": scope["path"],
-            "route": route,
-            "plugin": plugin,
+            "route": place.route,
+            "plugin": place.plugin,
             "status": status,
             "duration": round(duration, 6),
             "client": client.rpartition(":")[0] or None,
@@ -93,23 +91,6 @@ class AccessLog:
         """
         arguments = get_client_addr(scope), WEBSOCKET, get_path_with_query_string(scope), scope["http_version"], status
         self.write(arguments, scope, get_request_id(), duration, actor_here())
-
-    def _route_and_plugin(self, scope: Any) -> tuple[str | None, str | None]:
-        endpoint = scope.get("endpoint")
-        if endpoint is None:
-            return None, None
-        # An endpoint may stand at several paths; those whose route is not in the scope have one.
-        key = id(endpoint), mounted_at(scope) + str(getattr(route_in(scope), "path", ""))
-        found = self._found.get(key)
-        if found is None:
-            found = endpoint, route_of(scope, endpoint, self._api), plugin_of(endpoint, self._api.manager)
-            if len(self._found) < CACHE_SIZE:
-                self._found[key] = found
-        return found[1:]
-
-
-CACHE_SIZE = 20_000
-"""Routes; some frameworks make endpoints for each request."""
 
 
 class _Line:

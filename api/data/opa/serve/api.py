@@ -74,7 +74,7 @@ def serve_alone(config: Config) -> None:
     if config.OPERATING_PORT is not None:
         from opa.serve.operating import OperatingServer, operating_socket
 
-        operating = OperatingServer(config, app, operating_socket(config))
+        operating = OperatingServer(config, app.operating_routes, operating_socket(config))
     log.info(f"serving on {address_of(listener)} with one process")
     server_config = ServerConfig(config, app)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:

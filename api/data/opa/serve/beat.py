@@ -33,6 +33,7 @@ def serve_alone(config: Config) -> None:
     from opa.bootstrap import prepare
     from opa.checks.deploy.start import refuse_open_applications
     from opa.core.overview import overview
+    from opa.serve.metrics import serve_metrics
     from opa.serve.worker import run_celery
     from opa.tasks.required import task_application
 
@@ -40,4 +41,5 @@ def serve_alone(config: Config) -> None:
     log.info(overview(manager))
     application = task_application(manager, "MODE=beat")
     refuse_open_applications(manager)
+    serve_metrics(manager)
     run_celery(application, ["beat"])

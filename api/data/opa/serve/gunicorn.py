@@ -215,7 +215,7 @@ class ApiWorker(UvicornWorker):
             return None
         from opa.serve.operating import OperatingServer
 
-        return OperatingServer(self.app.config, self.wsgi, self.app.operating)
+        return OperatingServer(self.app.config, self.wsgi.operating_routes, self.app.operating)
 
     def _fail(self, error: OpaError) -> NoReturn:
         """End, and let the master say why: once, however many workers it is true for."""

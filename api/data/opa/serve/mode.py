@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 DEFAULT_MODE = "api"
+MODES_WITH_METRICS = ("api", "worker", "beat")
 
 
 class Mode(Protocol):
@@ -82,6 +83,7 @@ def start(load: Callable[[], Config] | None = None) -> None:
     from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
     from opa.logging.logger import log, setup_logging
     from opa.logging.uncaught import report_what_nothing_caught
+    from opa.process.metrics_folder import begin_metrics
     from opa.settings import load as settings
 
     report_what_nothing_caught(log)
@@ -89,4 +91,6 @@ def start(load: Callable[[], Config] | None = None) -> None:
     setup_logging(config)
     refuse_open_doors(config, os.environ, mode)
     warn_of_known_passwords(config, os.environ, mode)
+    if mode in MODES_WITH_METRICS:
+        begin_metrics(config)
     MODES[mode]().serve(config)

@@ -21,7 +21,10 @@ from opa.serve.connections import Connections
 from opa.serve.protocol import HttpProtocol
 
 if TYPE_CHECKING:
-    from opa.http.application import Api
+    from collections.abc import Iterable
+
+    from starlette.routing import BaseRoute
+
     from opa.settings.load import Config
 
 MOST_CONNECTIONS = 32
@@ -68,12 +71,12 @@ class OperatingServer:
 
     Args:
         config: the settings.
-        api: whose operating routes they are.
+        routes: the operating routes.
         listener: the socket that all processes accept from.
     """
 
-    def __init__(self, config: Config, api: Api, listener: socket.socket) -> None:
-        self._app = OperatingApp(config, api.operating_routes)
+    def __init__(self, config: Config, routes: Iterable[BaseRoute], listener: socket.socket) -> None:
+        self._app = OperatingApp(config, routes)
         self._config = OperatingConfig(config, self._app)
         self._state = ServerState()
         self._sockets = [listener]

@@ -70,6 +70,7 @@ def run(config: Config) -> None:
     from opa.checks import warn_of_findings
     from opa.checks.deploy.start import refuse_open_applications
     from opa.core.overview import overview
+    from opa.serve.metrics import serve_metrics
     from opa.tasks.required import task_application
 
     command, parameters = _words("CELERY_COMMAND", "worker"), _words("CELERY_PARAMS", "")
@@ -87,6 +88,7 @@ def run(config: Config) -> None:
     pool = ["--pool=threads"] if config.DEBUGPY and command == ["worker"] else []
     application = task_application(manager, "MODE=worker")
     refuse_open_applications(manager)
+    serve_metrics(manager)
     run_celery(application, [*command, *pool, *parameters])
 
 

@@ -450,6 +450,10 @@ class Settings(BaseModel):
     READY_DETAILS: bool
     OPERATING_PORT: PortOrNone
     OPERATING_HOST: ListenedOn
+    METRICS: bool
+    METRICS_URL: UrlPath
+    METRICS_PORT: PortOrNone
+    LOOP_BLOCK_LIMIT: SecondsOrNone
 
     CHECK_SILENCED: dict[str, Annotated[str, Field(min_length=1)]]
 

@@ -19,7 +19,9 @@ from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
 from opa.settings.value_files import is_from_file
 
 _CLOSE = 0.88
-_WITHOUT_PREFIX = frozenset({"ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "CELERY_PARAMS", "CELERY_COMMAND"})
+_WITHOUT_PREFIX = frozenset(
+    {*("ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "METRICS_FOLDER", "CELERY_PARAMS", "CELERY_COMMAND")}
+)
 """Environment variables that are no settings, and have no `OPA_` before them."""
 _SHOWN_CHARACTERS = 60
 

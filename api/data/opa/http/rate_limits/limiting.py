@@ -9,6 +9,7 @@ from opa._util.rates import Rate
 from opa.http.rate_limits.callers import By, caller_of
 from opa.http.rate_limits.headers import Told, too_many
 from opa.http.rate_limits.window import Demand
+from opa.http.request_facts import LIMITED
 from opa.logging.refusal_log import refusals
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from opa.http.rate_limits.counter import Counter
 
-KEY = "opa.rate_limits"
+KEY = LIMITED
 """Of the scope of a request, in which this stands."""
 
 

@@ -1,0 +1,140 @@
+"""The group `request_observers`: what is told of each request that the application has got, such as for metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from opa.core.running import running_manager
+from opa.http.request_facts import ACTOR, MOUNTED_AT
+from opa.loading import conventions
+from opa.logging.logger import log
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from opa.access.actor import Actor
+    from opa.core.manager import PluginManager
+    from opa.http.request_facts import KnownRoutes, RoutePlace
+
+GROUP = conventions.REQUEST_OBSERVERS_GROUP.name
+TOLD_EVERY = 60.0
+"""Seconds between two lines of the log about an observer that fails."""
+CLIENT_GONE = 499
+"""The status of a request whose client was gone before there was an answer; other servers log it so too."""
+
+
+class RequestObserver:
+    """A member of the group. Its methods are called in the event loop, and must not wait; none of them need be there.
+
+    What they raise is written to the log, and changes nothing for the request.
+    """
+
+    def began(self, scope: Scope) -> None:
+        """A request, or the handshake of a websocket, has come.
+
+        Args:
+            scope: that of ASGI.
+        """
+
+    def ended(self, scope: Scope, status: int, seconds: float, place: RoutePlace, actor: Actor | None) -> None:
+        """It is answered, and what the application does for it is over.
+
+        Args:
+            scope: that of ASGI. It has the key `opa.rate_limits` where a rate limit has counted the request.
+            status: of the answer; 499 where the client was gone before there was one. Of a websocket, 101 where it was
+                accepted, or the status with which it was refused.
+            seconds: that it took, from when the application got it until that was over.
+            place: its route and plugin. It is the same object for each request of a route; where no route was found,
+                both are None.
+            actor: who has sent it, where that was asked for.
+        """
+
+
+class Observers:
+    """Those of an application.
+
+    Args:
+        members: the objects of the group.
+        routes: tells the route and the plugin of a request.
+        going_on: counts what goes on.
+
+    Attributes:
+        going_on: the same; whoever tells of requests counts there.
+        hears_of_begin: whether a member has a method `began`.
+    """
+
+    def __init__(self, members: list[RequestObserver], routes: KnownRoutes, going_on: GoingOn) -> None:
+        self._began = [member.began for member in members if _overrides(member, "began")]
+        self._ended = [member.ended for member in members if _overrides(member, "ended")]
+        self._place, self._known = routes.place, routes.known
+        self.going_on = going_on
+        self.hears_of_begin = bool(self._began)
+        self._told: dict[int, float] = {}
+
+    def began(self, scope: Scope) -> None:
+        """A request has come; called where `hears_of_begin`."""
+        for began in self._began:
+            try:
+                began(scope)
+            except Exception as error:  # noqa: BLE001 - whoever looks on disturbs nobody
+                self._tell(began, error)
+
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """It is over."""
+        # Each call, and each look, costs the hello route more than it seems; so what `place` does first is done here.
+        fastapi = scope.get("fastapi")
+        route = (fastapi.get("effective_route_context") if fastapi else None) or scope.get("route")
+        place = self._known.get((id(scope.get("endpoint")), id(route), scope.get(MOUNTED_AT))) or self._place(scope)
+        actor = scope[ACTOR].actor if ACTOR in scope else None
+        for ended in self._ended:
+            try:
+                ended(scope, status, seconds, place, actor)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._tell(ended, error)
+
+    def _tell(self, method: Callable[..., object], error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._told.get(id(method), 0.0):
+            self._told[id(method)] = now + TOLD_EVERY
+            name = f"{method.__module__}.{getattr(method, '__qualname__', method)}"
+            log.opt(exception=error).error(f"{name} of the group {GROUP} failed: {type(error).__name__}: {error}")
+
+
+class GoingOn:
+    """What this process is answering, where there is an observer.
+
+    Attributes:
+        requests: those that are not websockets.
+        websockets: from the handshake on.
+    """
+
+    __slots__ = ("requests", "websockets")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.websockets = 0
+
+
+def requests_in_flight() -> tuple[int, int]:
+    """How many requests this process is answering, and how many websockets are open; counted for observers alone."""
+    manager: Any = running_manager()
+    found = _going_on(manager.kept)
+    return found.requests, found.websockets
+
+
+def _going_on(kept: dict[str, Any]) -> GoingOn:
+    found: GoingOn = kept.setdefault(__name__, GoingOn())
+    return found
+
+
+def observers_of(manager: PluginManager, routes: KnownRoutes) -> Observers | None:
+    """Those of an application; None where there are none."""
+    group = manager.groups.get(GROUP)
+    members: list[Any] = [value() if isinstance(value, type) else value for value in group.values()]
+    return Observers(members, routes, _going_on(manager.kept)) if members else None
+
+
+def _overrides(member: RequestObserver, name: str) -> bool:
+    return getattr(type(member), name, None) is not getattr(RequestObserver, name)

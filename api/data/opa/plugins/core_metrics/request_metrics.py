@@ -1,0 +1,94 @@
+"""Requests by route, plugin, method and status, with how long they took."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import inf
+from typing import Any
+
+from opa import Actor, RequestObserver
+from opa.plugins.core_metrics.cells import Definition
+from opa.plugins.core_metrics.state import cells
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, inf)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+OTHER, UNKNOWN = "other", "none"
+SUM = len(BOUNDS)
+TOO_MANY = 429
+RATE_LIMITS = "opa.rate_limits"
+MOST_SERIES, MOST_KINDS = 10_000, 50
+
+DURATION = Definition(
+    "histogram",
+    "opa_http_request_duration_seconds",
+    "Requests, by the time until the answer was sent.",
+    labels=("method", "route", "plugin", "status"),
+    bounds=BOUNDS,
+)
+HANDSHAKES = Definition(
+    "counter",
+    "opa_websockets",
+    "Websockets that have ended, by the status of the handshake.",
+    labels=("route", "plugin", "status"),
+)
+ACTORS = Definition(
+    "counter", "opa_http_requests_by_actor", "Requests whose actor was asked for, by its kind.", labels=("kind",)
+)
+LIMITED = Definition(
+    "counter",
+    "opa_http_requests_rate_limited",
+    "Requests that a rate limit has refused.",
+    labels=("route", "plugin"),
+)
+
+
+class RequestMetrics(RequestObserver):
+    """Counts in cells that the event loop alone writes to, and so without a lock."""
+
+    def __init__(self) -> None:
+        # Of a request, all that is to be found is the number of its cells.
+        self._series = 0
+        self._kinds: dict[str, int] = {}
+
+    def ended(self, scope: Any, status: int, seconds: float, place: Any, actor: Actor | None) -> None:
+        """Count it."""
+        if scope["type"] != "http":
+            self._add(HANDSHAKES, (place.route or UNKNOWN, place.plugin or UNKNOWN, _status(status)))
+            return
+        first = place.kept.get((scope["method"], status))
+        if first is None:
+            first = self._first(scope["method"], status, place)
+        view = cells.view
+        view[first + bisect_left(BOUNDS, seconds)] += 1.0
+        view[first + SUM] += seconds
+        if actor is not None:
+            self._count_kind(actor.kind)
+        if status == TOO_MANY and RATE_LIMITS in scope:
+            self._add(LIMITED, (place.route or UNKNOWN, place.plugin or UNKNOWN))
+
+    def _first(self, method: str, status: int, place: Any) -> int:
+        is_full = self._series >= MOST_SERIES
+        is_known = method in METHODS
+        where = (OTHER, OTHER) if is_full else (place.route or UNKNOWN, place.plugin or UNKNOWN)
+        labels = (method if is_known else OTHER, *where, _status(status))
+        first = cells.allocate(DURATION, "", labels, SUM + 1)
+        if not is_full and is_known:  # a client may make up as many others as it likes
+            self._series += 1
+            place.kept[method, status] = first
+        return first
+
+    def _count_kind(self, kind: str) -> None:
+        cell = self._kinds.get(kind)
+        if cell is None:
+            is_full = len(self._kinds) >= MOST_KINDS
+            cell = cells.allocate(ACTORS, "_total", (OTHER if is_full else kind,))
+            if not is_full:
+                self._kinds[kind] = cell
+        cells.increase(cell, 1.0)
+
+    def _add(self, definition: Definition, labels: tuple[str, ...]) -> None:
+        cells.increase(cells.allocate(definition, "_total", labels), 1.0)
+
+
+def _status(status: int) -> str:
+    return str(status) if 100 <= status <= 599 else OTHER

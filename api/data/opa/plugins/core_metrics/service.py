@@ -1,0 +1,120 @@
+"""The life of this in a process: from `startup` on its numbers are there for the others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from opa import log
+from opa.plugins.core_metrics import project
+from opa.plugins.core_metrics.exposition import as_text, families
+from opa.plugins.core_metrics.queues import Queues
+from opa.plugins.core_metrics.reading import Reader
+from opa.plugins.core_metrics.state import cells, metrics
+from opa.plugins.core_metrics.vitals import Vitals
+
+FOLDER_VARIABLE = "METRICS_FOLDER"
+
+
+class Service:
+    """That of this process.
+
+    Attributes:
+        vitals: how the process is.
+        task: notes that, where there is an event loop.
+    """
+
+    def __init__(self) -> None:
+        self.vitals = Vitals()
+        self.pid = os.getpid()
+        self.task: asyncio.Task[None] | None = None
+        self._reader = Reader(cells, _attached())
+        self._queues = Queues()
+        self._last: asyncio.Task[tuple[bytes, str]] | None = None
+        self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
+
+    async def answer(self, accept: str) -> tuple[bytes, str]:
+        """What `/metrics` answers, and its content type.
+
+        One is read after the other, and those who ask meanwhile are answered together with what is read then.
+
+        Raises:
+            BusyError: another process reads for too long.
+            OSError: the files cannot be read.
+        """
+        task = self._next.get(accept)
+        if task is None:
+            task = self._next[accept] = asyncio.create_task(self._answer_after(self._last, accept))
+            self._last = task
+        return await asyncio.shield(task)
+
+    async def _answer_after(self, previous: asyncio.Task[Any] | None, accept: str) -> tuple[bytes, str]:
+        if previous is not None:
+            await asyncio.wait([previous])
+        del self._next[accept]
+        # Of its own, since the pool of the event loop may be full of what looks up names.
+        with ThreadPoolExecutor(1, thread_name_prefix="metrics") as thread:
+            return await asyncio.get_running_loop().run_in_executor(thread, self._read, accept)
+
+    def _read(self, accept: str) -> tuple[bytes, str]:
+        self.note()
+        total = self._reader.total()
+        found = [*families(total), *project.facts(), *self._queues.metrics(), *metrics.of_this_process()]
+        return as_text(found, accept)
+
+    def note(self) -> None:
+        """Note what only this process knows."""
+        self.vitals.note()
+        project.note_states()
+
+    async def keep_noting(self) -> None:
+        """Do so once a second."""
+        async for _ in self.vitals.ticks():
+            self.note()
+
+
+def service() -> Service:
+    """That of this process, which is made when it is asked for."""
+    kept: dict[str, Any] = project.kept()
+    found: Service | None = kept.get(__name__)
+    if found is None or found.pid != os.getpid():
+        found = kept[__name__] = Service()
+    return found
+
+
+def _attached() -> Path | None:
+    """The folder in which the numbers are from now on; None where this process stands alone."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if not named:
+        return None
+    folder = Path(named)
+    try:
+        cells.attach(folder, _warn)
+        Reader(cells, folder).fold()
+    except OSError as error:
+        _warn(f"{error.strerror}: {folder}")
+        return None
+    return folder
+
+
+def _warn(why: str) -> None:
+    log.warning(f"not all that process {os.getpid()} counts is in the metrics: {why}")
+
+
+async def startup() -> None:
+    """Begin."""
+    found = service()
+    project.count_hooks()
+    found.note()
+    found.task = asyncio.create_task(found.keep_noting())
+
+
+async def shutdown() -> None:
+    """Note the last, which stays when this process has ended."""
+    found = service()
+    if found.task is not None:
+        found.task.cancel()
+    found.note()

@@ -1,0 +1,141 @@
+"""The numbers of processes, in files: whole after a kill in any moment, and harmless where there is no room."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opa.plugins.core_metrics import cells as module
+from opa.plugins.core_metrics.cells import Cells, Definition
+from opa.plugins.core_metrics.reading import ENDED, Reader
+
+SOLD = Definition("counter", "sold", "Sold.", labels=("what",))
+OPEN = Definition("gauge", "open", "Open.", "livesum")
+MOST = Definition("gauge", "most", "Most.", "max")
+KEY = (SOLD, "_total", ("thing",))
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+from opa.plugins.core_metrics.cells import Cells, Definition
+SOLD = Definition("counter", "sold", "Sold.", labels=("what",))
+OPEN = Definition("gauge", "open", "Open.", "livesum")
+MOST = Definition("gauge", "most", "Most.", "max")
+cells = Cells()
+cells.attach(Path(sys.argv[1]), print)
+first = cells.allocate(SOLD, "_total", ("thing",))
+cells.view[cells.allocate(OPEN, "", ())] = 1
+cells.view[cells.allocate(MOST, "", ())] = 9
+for number in range(5000):
+    cells.allocate(SOLD, "_total", (f"other {number}",))  # the file grows meanwhile
+    cells.view[first] += 1
+print("counted", flush=True)
+time.sleep(60)
+"""
+
+
+def attached(folder: Path) -> Cells:
+    cells = Cells()
+    cells.attach(folder, pytest.fail)
+    return cells
+
+
+def test_what_a_killed_process_has_counted_stays_and_its_files_go(tmp_path: Path) -> None:
+    cells = attached(tmp_path)
+    reader = Reader(cells, tmp_path)
+    cells.view[cells.allocate(SOLD, "_total", ("thing",))] = 1
+    for number in range(1, 3):
+        with subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "counted\n"
+            before = reader.total()
+            assert before.numbers[KEY] == [5000 * number + 1]
+            assert before.numbers[OPEN, "", ()] == [1]
+            assert before.processes == 2
+            process.send_signal(signal.SIGKILL)
+        after = reader.total()
+        assert after.numbers[KEY] == [5000 * number + 1]
+        assert (OPEN, "", ()) not in after.numbers
+        assert after.numbers[MOST, "", ()] == [9]
+        assert after.processes == 1
+        assert len(list(tmp_path.glob("*.cells"))) == len(list(tmp_path.glob("*.keys"))) == 1
+
+
+def test_who_is_killed_while_putting_together_counts_nothing_twice(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    cells = attached(tmp_path)
+    left = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith(f"{process.pid}-")}
+    assert len(left) == 2
+    reader = Reader(cells, tmp_path)
+    assert reader.total().numbers[KEY] == [5000]
+    assert json.loads((tmp_path / ENDED).read_text())["last"] == [next(iter(left)).stem]
+    for path, content in left.items():  # as though it had ended before it could remove them
+        path.write_bytes(content)
+
+    assert reader.total().numbers[KEY] == [5000]
+    assert Reader(cells, tmp_path).total().numbers[KEY] == [5000]
+    assert not any(path.exists() for path in left)
+
+
+def test_a_fork_counts_for_itself(tmp_path: Path) -> None:
+    cells = attached(tmp_path)
+    first = cells.allocate(SOLD, "_total", ("thing",))
+    cells.view[first] += 3
+    child = os.fork()
+    if child == 0:
+        cells.view[first] += 4
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert cells.view[first] == 3
+    assert Reader(cells, tmp_path).total().numbers[KEY] == [7]
+
+
+def test_what_was_counted_before_is_there_and_what_has_no_room_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CELLS", module.SPARE + 3)
+    told: list[str] = []
+    cells = Cells()
+    first = cells.allocate(SOLD, "_total", ("thing",))
+    cells.view[first] += 2
+    cells.attach(tmp_path, told.append)
+    for number in range(10):
+        cells.view[cells.allocate(SOLD, "_total", (f"{number}",))] += 1
+
+    found = Reader(cells, tmp_path).total().numbers
+    assert found[KEY] == [2]
+    assert len(found) == 3
+    assert cells.lost == 8
+    assert len(told) == 1
+
+
+def test_a_full_file_system_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    cells = Cells()
+    cells.attach(tmp_path, told.append)
+    first = cells.allocate(SOLD, "_total", ("thing",))
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        cells.view[cells.allocate(SOLD, "_total", ("other",))] += 1
+        cells.view[first] += 1
+    cells.view[cells.allocate(SOLD, "_total", ("third",))] += 1
+
+    found = Reader(cells, tmp_path).total().numbers
+    assert found == {KEY: [1], (SOLD, "_total", ("third",)): [1]}
+    assert told == [f"No space left on device: {tmp_path}"]

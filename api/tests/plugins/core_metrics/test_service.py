@@ -1,0 +1,280 @@
+"""The metrics of real services: api processes and workers under load, some of which are killed."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.core_metrics.prometheus import Scrape, is_there, scrape, went_down
+from tests.project import Project
+from tests.serve.process import Opa, free_port, is_running, opa_in, wait_until
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, task_project
+
+PLUGIN = """
+import asyncio
+import os
+
+from fastapi import WebSocket
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+from opa import Hook, HookDefinition, call_hook, get_router
+
+HELLOS = Counter("hellos", "Hellos.", ["who"])
+OPEN = Gauge("doors", "Open doors.", multiprocess_mode="livesum")
+EACH = Gauge("each", "One for each process.")
+SIZES = Histogram("sizes", "Sizes.", buckets=(1, 10))
+ABOUT = Info("about", "About.")
+ABOUT.info({"made_by": "us"})
+
+router = get_router()
+
+
+class Greeting(HookDefinition):
+    name = "greeting"
+
+
+class Hello(Hook):
+    name = "greeting"
+
+    def run(self):
+        return "hello"
+
+
+@router.get("/hello/{who}")
+async def hello(who: str):
+    await asyncio.sleep(0.001)
+    HELLOS.labels("somebody").inc()
+    SIZES.observe(5)
+    OPEN.set(3)
+    EACH.set(1)
+    return call_hook("greeting")
+
+
+@router.get("/pid")
+async def pid():
+    return os.getpid()
+
+
+@router.get("/fails")
+async def fails():
+    raise ValueError("no")
+
+
+@router.websocket("/ws")
+async def ws(websocket: WebSocket):
+    await websocket.accept()
+    await websocket.close()
+"""
+
+
+class Load:
+    """Requests on some connections until it is told to stop."""
+
+    def __init__(self, port: int, connections: int) -> None:
+        self._port = port
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(connections)
+        self._threads = [self._pool.submit(self._send) for _ in range(connections)]
+
+    def _send(self) -> tuple[int, int]:
+        answered = lost = 0
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while not self._stop.is_set():
+            try:
+                connection.request("GET", f"/hello/{answered}")
+                with closing(connection.getresponse()) as answer:
+                    answer.read()
+                    assert answer.status == 200
+                answered += 1
+            except (OSError, http.client.HTTPException):
+                lost += 1
+                connection.close()
+        connection.close()
+        return answered, lost
+
+    def end(self) -> tuple[int, int]:
+        """How many requests were answered, and how many not."""
+        self._stop.set()
+        found = [thread.result() for thread in self._threads]
+        self._pool.shutdown()
+        return sum(answered for answered, _ in found), sum(lost for _, lost in found)
+
+
+def requests(found: Scrape, **labels: str) -> float:
+    return found.sum("opa_http_request_duration_seconds_count", **labels)
+
+
+@pytest.fixture
+def opa(tmp_path: Path) -> Iterator[Opa]:
+    with opa_in(tmp_path) as opa:
+        opa.plugin("greeter.py", PLUGIN)
+        yield opa
+
+
+def test_sums_of_two_api_processes_agree_with_the_load_and_never_go_down_when_one_is_killed(opa: Opa) -> None:
+    port = free_port()
+    opa.start(OPA_METRICS="true", OPA_OPERATING_PORT=str(port), WEB_CONCURRENCY="2")
+    wait_until(lambda: opa.answers("/pid") and is_there(port), what=lambda: opa.log)
+    load = Load(opa.port, connections=6)
+    wait_until(lambda: requests(scrape(port), route="/hello/{who}") > 200, what=lambda: opa.log)
+    pids = {opa.get("/pid") for _ in range(100)}
+    assert len(pids) == 2
+    before = scrape(port)
+    assert before.sum("opa_processes") == 2
+    victim = pids.pop()
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: not is_running(victim))
+    count = requests(before, route="/hello/{who}")
+    found = [before]
+
+    def goes_on() -> bool:
+        found.append(scrape(port))
+        assert went_down(found[-2], found[-1]) == []
+        return requests(found[-1], route="/hello/{who}") > count + 500 and found[-1].sum("opa_processes") == 2
+
+    wait_until(goes_on, what=lambda: opa.log)
+    answered, lost = load.end()
+    last = scrape(port)
+
+    assert (
+        answered
+        <= requests(last, route="/hello/{who}", plugin="greeter", method="GET", status="200")
+        <= answered + lost
+    )
+    assert lost <= 6
+    # One of these is counted before the answer, which the killed one may have had no time for.
+    for name in ("hellos_total", "sizes_count", "opa_hook_calls_total"):
+        labels = {"hook": "greeting"} if name == "opa_hook_calls_total" else {}
+        assert answered <= last.sum(name, **labels) <= answered + lost
+    alive = last.values("each", "pid")
+    assert last.sum("doors") == 3 * last.sum("each") > 0
+    assert alive <= {str(pid) for pid in opa.children()}, "that of the killed process is gone"
+    assert last.sum("about_info", made_by="us") == 1
+
+    folders = [path for path in Path("/dev/shm").glob("opa-metrics-*") if (path / "ended.json").exists()]
+    mine = next(path for path in folders if {file.name.partition("-")[0] for file in path.glob("*.cells")} & alive)
+    assert len(list(mine.glob("*.cells"))) == 2, "that of the killed process is put together with others"
+    opa.stop()
+    assert not mine.exists()
+
+
+def test_unknown_paths_methods_and_errors_make_few_series(opa: Opa) -> None:
+    port = free_port()
+    opa.start(OPA_METRICS="true", OPA_OPERATING_PORT=str(port), WEB_CONCURRENCY="1")
+    wait_until(lambda: opa.answers("/pid") and is_there(port), what=lambda: opa.log)
+    for number in range(20):
+        connection = http.client.HTTPConnection("127.0.0.1", opa.port)
+        connection.request(("GET", "PROPFIND")[number % 2], f"/nothing/{number}")
+        connection.getresponse().read()
+        connection.close()
+    with pytest.raises(OSError):
+        opa.get("/fails")
+    found = scrape(port)
+
+    name = "opa_http_request_duration_seconds_count"
+    assert found.values(name, "route") == {"/pid", "none", "/fails"}
+    assert found.values(name, "method") == {"GET", "other"}
+    assert requests(found, route="none", plugin="none", status="404") == 20
+    assert requests(found, route="/fails", status="500") == 1
+    assert found.sum("opa_plugin_info", plugin="greeter", state="loaded") == 1
+    assert found.sum("opa_plugin_import_seconds", plugin="greeter") > 0
+    assert found.sum("opa_build_info", mode="api") == 1
+    assert "nothing/" not in found.text
+    assert not is_there(opa.port), "not on the port of the api"
+    with ThreadPoolExecutor(50) as pool:
+        assert len({requests(each, route="/fails") for each in pool.map(scrape, [port] * 200)}) == 1
+
+
+@pytest.fixture
+def tasks(project: Project, start_redis: Callable[[], Server]) -> Iterator[TaskProject]:
+    url = start_redis().url
+    with task_project(project, broker=f"{url}/1", backend=f"{url}/2") as tasks:
+        yield tasks
+
+
+JOBS = """
+import tempfile
+import time
+
+from opa import task
+
+
+@task
+def work(number: int, folder: str) -> None:
+    time.sleep(0.01)
+    tempfile.mkstemp(dir=folder)
+
+
+@task
+def fail() -> None:
+    raise ValueError("no")
+"""
+
+
+def test_sums_of_two_workers_agree_with_what_was_sent_and_never_go_down_when_one_is_killed(
+    tasks: TaskProject, tmp_path: Path
+) -> None:
+    ports = [free_port(), free_port()]
+    ended = tmp_path / "ended"
+    ended.mkdir()
+    tasks.plugin("jobs.py", JOBS)
+    tasks.settings(METRICS=True)  # also of the process that sends, which notes when
+    workers = [
+        tasks.worker(
+            "-c 2",
+            OPA_METRICS_PORT=str(port),
+            OPA_LOGLEVEL="warning",
+            METRICS_FOLDER=str(tmp_path / "metrics"),
+        )
+        for port in ports
+    ]
+    for worker, port in zip(workers, ports, strict=True):
+        wait_until(lambda port=port: is_there(port), what=lambda worker=worker: worker.log)  # type: ignore[misc]
+    with tasks.sending():
+        jobs = tasks.module("jobs")
+        for number in range(300):
+            jobs.work.delay(number, str(ended))
+        jobs.fail.delay()
+        found = [scrape(ports[0])]
+
+        def done() -> float:
+            return found[-1].sum("opa_tasks_total", task="jobs.work", state="succeeded")
+
+        def look() -> None:
+            found.append(scrape(ports[0]))
+            assert went_down(found[-2], found[-1]) == []
+
+        def half() -> bool:
+            look()
+            return done() >= 100
+
+        wait_until(half, what=lambda: workers[0].log)
+        os.kill(workers[0].children[0], signal.SIGKILL)
+        workers[1].destroy()
+
+        def rests() -> bool:
+            look()
+            return found[-1].sum("opa_queue_length") == found[-1].sum("opa_tasks_running") == 0 and done() > 200
+
+        wait_until(rests, what=lambda: workers[0].log)
+        last = found[-1]
+
+    # Redis gives what the killed worker had taken to others later. Each of three processes may have ended one.
+    assert done() <= len(list(ended.iterdir())) <= done() + 3
+    assert last.sum("opa_tasks_total", task="jobs.fail", state="failed") == 1
+    assert last.sum("opa_task_duration_seconds_count", task="jobs.work", plugin="jobs") == done()
+    assert last.sum("opa_task_waiting_seconds_count", task="jobs.work") >= done()
+    assert last.sum("opa_tasks_total", task="jobs.work", state="received") >= done()
+    assert last.sum("opa_tasks_running") == 0
+    assert last.sum("opa_broker_up") == 1
+    assert last.sum("opa_dead_letters") == 0
+    assert last.sum("opa_component_up", component="celery") == 1
