@@ -8,6 +8,9 @@ from typing import NamedTuple
 from opa import TaskRun
 from opa.plugins.task_runs.said import Said
 
+INTERVAL = 0.25
+"""Seconds in which events come together, before they are written."""
+
 
 class Event(NamedTuple):
     """What became of a run.

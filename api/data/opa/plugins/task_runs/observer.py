@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opa import TaskObserver, TaskRun, get_plugin_manager, log
-from opa.plugins.task_runs.events import Event, Taken
+from opa.plugins.task_runs.events import INTERVAL, Event, Taken
 from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED, WAITING
 from opa.plugins.task_runs.said import Said
 
@@ -93,10 +94,15 @@ class RunObserver(TaskObserver):
     async def state(self, task_id: str) -> str | None:
         """What is known of a task whose result has no state."""
         from opa import ComponentUnavailableError
-        from opa.plugins.task_runs.reader import reader_of
+        from opa.plugins.task_runs.reader import UNKNOWN, reader_of
 
         try:
-            return await reader_of(get_plugin_manager()).celery_state(task_id)
+            reader = reader_of(get_plugin_manager())
+            state = await reader.celery_state(task_id)
+            if state == UNKNOWN:  # it may have been sent a moment ago, by any process
+                await asyncio.sleep(2 * INTERVAL)
+                state = await reader.celery_state(task_id)
+            return state
         except ComponentUnavailableError:
             return None
 

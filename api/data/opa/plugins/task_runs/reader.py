@@ -52,6 +52,7 @@ CELERY_STATES = {
     DEAD: "FAILURE",
     REVOKED: "REVOKED",
 }
+UNKNOWN = "UNKNOWN"
 WHAT = "the runs of tasks"
 
 
@@ -121,7 +122,7 @@ class RunReader:
     async def celery_state(self, task_id: str) -> str:
         """What Celery would call its state; `UNKNOWN` where nothing is known of it."""
         run = await self.get(task_id)
-        return "UNKNOWN" if run is None else CELERY_STATES[run.state]
+        return UNKNOWN if run is None else CELERY_STATES[run.state]
 
     async def tasks(self) -> list[str]:
         """The names of the tasks of which there are runs."""

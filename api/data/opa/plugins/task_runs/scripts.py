@@ -55,6 +55,8 @@ local rank = {waiting = 0, running = 1, retrying = 2, ['given back'] = 2, lost =
 
 local function wins(event, run)
     if not run.s then return true end
+    -- It is concluded from a worker that is gone: meanwhile the run may have ended, or be another worker's.
+    if event.l then return run.s == 'running' and (run.k or '') == event.l end
     if run.s == 'succeeded' then return false end
     if event.s == 'succeeded' then return true end
     if event.s == 'waiting' and not event.z then return false end

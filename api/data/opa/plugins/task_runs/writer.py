@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa import log
 from opa.plugins.task_runs.component import COMPONENT
-from opa.plugins.task_runs.events import Event, Taken
+from opa.plugins.task_runs.events import INTERVAL, Event, Taken
 from opa.plugins.task_runs.names import (
     DEAD,
     FAILED,
@@ -34,8 +34,6 @@ from opa.plugins.task_runs.scripts import RECORD, SWEEP
 if TYPE_CHECKING:
     from opa import PluginManager
 
-INTERVAL = 0.25
-"""Seconds in which events come together."""
 LIVE_AFTER = 0.5
 """Seconds that a task runs before it is written that it does, and what it logs."""
 AT_ONCE = 200
@@ -246,7 +244,8 @@ def _lost(task_id: Any, text: Any, now: float) -> dict[str, Any] | None:
     except (ValueError, TypeError, AttributeError):
         return None
     fields = {"y": "its worker is gone", "te": round(now, 4)}
-    event = {"i": text_of(task_id), "s": LOST, "a": round(now, 4), "n": tries, "f": fields}
+    worker = str(run.get("k") or "")
+    event = {"i": text_of(task_id), "s": LOST, "a": round(now, 4), "n": tries, "f": fields, "l": worker}
     return event | {"deliveries": deliveries}
 
 
@@ -273,18 +272,19 @@ def _log_of(run: Any, said: Said, traceback: str) -> Iterator[tuple[str, bytes]]
 
 
 def cancelled(manager: PluginManager) -> list[str]:
-    """The ids of the tasks that are not to run.
+    """The ids of the tasks that are not to run; none where redis does not answer, for which no worker waits."""
+    import redis  # a worker alone asks
 
-    Raises:
-        redis.RedisError: redis does not answer.
-    """
     from opa.redis_clients import text_of
 
-    state = manager.component_states[COMPONENT]
-    client = state.driver.new_thread_client()  # type: ignore[union-attr]
+    driver: Any = manager.component_states[COMPONENT].driver
+    if not hasattr(driver, "new_thread_client"):
+        return []
+    client = driver.new_thread_client()
     try:
         return [text_of(each) for each in client.zrange(f"{prefix_of(manager.config)}cancelled", 0, -1)]
-    except OSError:
+    except (redis.RedisError, OSError) as error:
+        log.debug("Which tasks were cancelled is not known: {!r}", error)
         return []
     finally:
         client.close()

@@ -1,0 +1,178 @@
+"""What redis has of runs: put together in any order, found by indexes, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+
+from opa.plugins.task_runs.reader import RunReader
+from opa.plugins.task_runs.said import LONGEST, Said, unpacked
+from opa.plugins.task_runs.scripts import RECORD
+from opa.plugins.task_runs.writer import put
+from opa.redis_clients import text_of
+
+NOW = 1_800_000_000.0
+
+
+class Store:
+    """The runs of a project of its own."""
+
+    def __init__(self, url: str, *, keep: int = 1000, age: float = 3600, most_bytes: int = 1_000_000) -> None:
+        self.url = url
+        self.client: Any = redis.Redis.from_url(url)
+        self.prefix = f"opa:{uuid4().hex}:runs:"
+        self.limits: Any = SimpleNamespace(prefix=self.prefix, keep=keep, age=age, bytes=most_bytes)
+        self._record = self.client.register_script(RECORD)
+
+    def tell(self, *events: dict[str, Any], now: float = NOW, blobs: tuple[tuple[str, bytes], ...] = ()) -> None:
+        put(self._record, self.limits, now, list(events), list(blobs))
+
+    def state(self, task_id: str) -> str:
+        return str(json.loads(self.client.get(f"{self.prefix}run:{task_id}"))["s"])
+
+    def names(self) -> list[str]:
+        return sorted(text_of(key).removeprefix(self.prefix) for key in self.client.keys(f"{self.prefix}*"))
+
+    def listed(self, **filters: Any) -> list[str]:
+        """The ids of all pages of a list."""
+
+        async def read() -> list[str]:
+            client = redis.asyncio.Redis.from_url(self.url)
+            reader = RunReader(client, self.prefix, None)  # type: ignore[arg-type]
+            found, cursor = list[str](), None
+            while True:
+                page = await reader.list_runs(cursor=cursor, limit=7, **filters)
+                found += [run.id for run in page.runs]
+                cursor = page.cursor
+                if cursor is None:
+                    await client.aclose()
+                    return found
+
+        return asyncio.run(read())
+
+
+@pytest.fixture
+def store(redis_url: str) -> Store:
+    return Store(redis_url)
+
+
+def event(state: str, at: float, *, tries: int = 1, task_id: str = "a", **fields: Any) -> dict[str, Any]:
+    return {"i": task_id, "s": state, "a": NOW + at, "n": tries, "f": {"t": "shop.add", "ts": NOW, **fields}}
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([event("waiting", 0), event("running", 1), event("succeeded", 2)], "succeeded"),
+        ([event("waiting", 0), event("running", 1), event("failed", 2)], "failed"),
+        ([event("waiting", 0), event("running", 1), event("retrying", 2), event("running", 3, tries=2)], "running"),
+        ([event("given back", 2), event("running", 3), event("dead", 4)], "dead"),
+        # A second run, by another worker, of what was thought to be lost.
+        ([event("succeeded", 2), event("failed", 9)], "succeeded"),
+    ],
+)
+def test_events_lead_to_the_same_state_in_any_order(store: Store, events: list[dict[str, Any]], state: str) -> None:
+    for number, order in enumerate(itertools.permutations(events)):
+        for each in order:
+            store.tell({**each, "i": f"run-{number}"})
+        assert store.state(f"run-{number}") == state, [each["s"] for each in order]
+
+
+def test_a_run_is_lost_only_while_it_is_still_that_of_the_worker_that_is_gone(store: Store) -> None:
+    lost = {**event("lost", 60), "l": "gone"}
+    store.tell(event("running", 1, k="gone"), lost)
+    assert store.state("a") == "lost"
+    store.tell(
+        event("running", 2, task_id="b", k="gone"), event("running", 3, task_id="b", k="other"), {**lost, "i": "b"}
+    )
+    assert store.state("b") == "running"
+    store.tell(event("failed", 3, task_id="c", k="gone"), {**lost, "i": "c"})
+    assert store.state("c") == "failed"
+    store.tell(event("failed", 4))
+    assert store.state("a") == "failed", "it was not gone after all"
+
+
+def test_what_was_sent_again_waits_again_and_a_late_sent_changes_nothing(store: Store) -> None:
+    store.tell(event("dead", 2), event("waiting", 0))
+    assert store.state("a") == "dead"
+    store.tell({**event("waiting", 5), "z": 1})
+    assert store.state("a") == "waiting"
+
+
+def test_runs_are_found_by_task_state_and_time_page_by_page(store: Store) -> None:
+    states = ("succeeded", "failed", "dead", "waiting")
+    for number in range(60):
+        # Three were sent at the same moment, as many are.
+        store.tell(event(states[number % 4], 1, task_id=f"{number:02}", ts=NOW + number // 3, t=f"shop.t{number % 5}"))
+    everything = [f"{number:02}" for number in range(60)]
+    assert sorted(store.listed()) == everything
+    assert store.listed()[0] in ("57", "58", "59")
+    assert sorted(store.listed(states=("failed",))) == [each for each in everything if int(each) % 4 == 1]
+    assert sorted(store.listed(states=("failed", "dead"))) == [each for each in everything if int(each) % 4 in (1, 2)]
+    assert sorted(store.listed(states=("succeeded",))) == [each for each in everything if int(each) % 4 == 0]
+    both = [each for each in everything if int(each) % 20 == 1]
+    assert sorted(store.listed(task="shop.t1", states=("failed",))) == both
+    assert sorted(store.listed(task="shop.t2", states=("succeeded", "failed"))) == [
+        each for each in everything if int(each) % 5 == 2 and int(each) % 4 in (0, 1)
+    ]
+    assert sorted(store.listed(since=NOW + 19)) == ["57", "58", "59"]
+    assert store.listed(task="nobody.has_this") == []
+
+
+def test_the_oldest_make_room_with_all_that_is_known_of_them(redis_url: str) -> None:
+    store = Store(redis_url, keep=5)
+    for number in range(30):
+        blobs = ((f"log:{number}:1", b"x" * 100), (f"body:{number}", b"y" * 10))
+        store.tell(event("failed", 1, task_id=str(number), ts=NOW + number, t=f"shop.t{number}"), blobs=blobs)
+    kept = [str(number) for number in range(25, 30)]
+    assert sorted(store.listed()) == kept
+    indexes = {"all", "blobs", "blob-bytes", "tasks", "state:failed", *(f"task:shop.t{each}" for each in kept)}
+    of_runs = {
+        f"{what}{each}{suffix}" for each in kept for what, suffix in (("run:", ""), ("log:", ":1"), ("body:", ""))
+    }
+    assert set(store.names()) == indexes | of_runs
+    assert int(store.client.get(f"{store.prefix}blob-bytes")) == 5 * 110
+    # By their age, too; and what nobody looks after any more goes by itself.
+    store.tell(event("succeeded", 1, task_id="new", ts=NOW + 4000), now=NOW + 3628.5)
+    assert sorted(store.listed()) == ["29", "new"]
+    assert all(store.client.ttl(f"{store.prefix}{key}") > 0 for key in store.names())
+
+
+def test_logs_make_room_for_newer_ones_and_their_runs_stay(redis_url: str) -> None:
+    store = Store(redis_url, most_bytes=1000)
+    for number in range(20):
+        store.tell(event("failed", 1, task_id=str(number)), blobs=((f"log:{number}:1", b"x" * 300),), now=NOW + number)
+    assert [key for key in store.names() if key.startswith("log:")] == ["log:17:1", "log:18:1", "log:19:1"]
+    assert len(store.listed()) == 20
+
+
+def test_the_log_of_a_run_is_its_end_and_bounded() -> None:
+    said = Said()
+    for number in range(5000):
+        said.add(f"line {number} {'.' * 40}\n")
+    said.add("x" * (2 * LONGEST))
+    text, traceback, total = unpacked(said.packed("Traceback\n"))
+    assert len(text) <= LONGEST
+    assert text.endswith("x")
+    assert traceback == "Traceback\n"
+    assert total > 250_000
+
+
+@pytest.mark.parametrize("kept", [b"", b"1 2", b"x y z", b"1 2 AAAA"])
+def test_what_is_no_log_is_said_to_be_none(kept: bytes) -> None:
+    with pytest.raises(ValueError):
+        unpacked(kept)
+
+
+def test_records_that_others_have_written_are_left_out(store: Store) -> None:
+    store.tell(event("failed", 1, task_id="good"), event("failed", 1, task_id="bad"))
+    for text in ("", "[]", "null", '{"s": "unheard of"}', '{"s": "failed", "n": "many"}', "[" * 100_000):
+        store.client.set(f"{store.prefix}run:bad", text)
+        assert store.listed() == ["good"]
