@@ -90,7 +90,7 @@ bench-quick: $(VENV)/.bench
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["build-system"]["requires"], sep="\n")
-IMAGE_EXTRAS := --extra console --extra flower --extra jwt --extra metrics --extra sessions --extra shell --extra tracing --extra webhooks
+IMAGE_EXTRAS := --extra console --extra flower --extra jwt --extra mail --extra metrics --extra sessions --extra shell --extra tracing --extra webhooks
 lock: $(VENV)/.dev
 	$(LOCK) $(ARGS) $(PROJECT) --extra all --group $(PROJECT):dev --group $(PROJECT):bench -o api/requirements-bench.lock
 	$(LOCK) $(PROJECT) -c api/requirements-bench.lock --extra all --group $(PROJECT):dev -o api/requirements-dev.lock

@@ -111,6 +111,18 @@ CONSOLE_PAGES_GROUP = Convention("console_pages", "pages of the console", "group
 CONSOLE_CARDS_GROUP = Convention(
     "console_cards", "cards on the start page of the console", "group", "http/console_page.py"
 )
+TASK_FAILED_GROUP = Convention(
+    "on_task_failed",
+    "functions that are called when a task has failed for the last time",
+    "group",
+    "tasks/observing/listening.py",
+)
+TASK_DEAD_GROUP = Convention(
+    "on_task_dead",
+    "functions that are called when a task is given up, or a message is none",
+    "group",
+    "tasks/observing/listening.py",
+)
 SCHEDULE_MISSED_GROUP = Convention(
     "on_schedule_missed",
     "functions that are called when a schedule could not be sent in time",
@@ -139,7 +151,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP),
-    *(SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP),
+    *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )

@@ -26,6 +26,7 @@ from opa._util.suggestions import nearest
 from opa.settings import access as settings_access
 from opa.settings import access_keys, jwt_issuers, oidc_providers
 from opa.settings import hosts as settings_hosts
+from opa.settings import notify as settings_notify
 from opa.settings import users as settings_users
 from opa.settings.quoting import QuotingError, quotable
 
@@ -322,6 +323,32 @@ class OidcProvider(_UpperKeys):
     REDIRECT_URL: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(oidc_providers.redirect_url)] = None
 
 
+class NotifyTarget(_UpperKeys):
+    """One of NOTIFY."""
+
+    TYPE: Annotated[Literal["slack", "teams", "json", "mail"], BeforeValidator(_lower)]
+    EVENTS: Annotated[
+        list[Annotated[Literal["failed", "dead", "missed"], BeforeValidator(_lower)]], BeforeValidator(split_list)
+    ] = ["failed", "dead", "missed"]
+    TASKS: TextList = ["*"]
+    PLUGINS: TextList = ["*"]
+    WINDOW: Annotated[Seconds, Field(le=86400)] = 30
+    LIMIT: Count = 20
+    URL: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(settings_notify.webhook_url)] = None
+    HOST: str = ""
+    PORT: PortOrNone = None
+    TLS: Annotated[Literal["starttls", "tls", "none"], BeforeValidator(_lower)] = "starttls"
+    USER: str = ""
+    PASSWORD: str = ""
+    FROM: Annotated[str, AfterValidator(lambda value: settings_notify.address(value) if value else value)] = ""
+    TO: Annotated[list[Annotated[str, AfterValidator(settings_notify.address)]], BeforeValidator(split_list)] = []
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        settings_notify.check_target({name: getattr(self, name) for name in type(self).model_fields})
+        return self
+
+
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
@@ -505,6 +532,7 @@ class Settings(BaseModel):
     CELERY_TASK_ANNOTATIONS: dict[str, Any]
     CELERY_BEAT_SCHEDULE: dict[str, Any]
     SCHEDULE_MISSED_AFTER: Seconds
+    NOTIFY: dict[Annotated[str, AfterValidator(access_keys.name)], NotifyTarget]
     CELERY_TIMEZONE: Annotated[str, Field(min_length=1), AfterValidator(_time_zone)]
     FLOWER_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=1, le=65535)]
 
@@ -627,5 +655,5 @@ def is_mapping_setting(name: str) -> bool:
 
 
 _MAPPINGS_OF_MAPPINGS = frozenset(
-    {"ACCESS_KEYS", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"}
+    {"ACCESS_KEYS", "NOTIFY", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"}
 )

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from opa._util.masking.secrets import looks_secret
-from opa.loading.conventions import TASK_OBSERVERS_GROUP
+from opa.loading.conventions import SCHEDULE_MISSED_GROUP, TASK_OBSERVERS_GROUP
 from opa.logging.logger import log
 from opa.tasks.headers import SENT_AT
+from opa.tasks.observing.listening import GROUPS, Listening
 from opa.tasks.observing.observer import EVENTS, TaskObserver
 from opa.tasks.observing.run import TaskRun, made, queue_in, run_of
 
 if TYPE_CHECKING:
+    from opa.core.groups import Member
     from opa.core.manager import PluginManager
 
 GROUP = TASK_OBSERVERS_GROUP.name
 SENT_AGAIN = "sent again"
+LISTENERS = (*GROUPS, SCHEDULE_MISSED_GROUP.name)
 
 
 class Observers:
@@ -105,8 +108,8 @@ class Observers:
                 self._note(method, "cancelled", error)
 
     def stop(self) -> None:
-        """Tell them that the process ends."""
-        for method in self._of("stop"):
+        """Tell them that the process ends, the last one first: another may have something from it."""
+        for method in reversed(self._of("stop")):
             try:
                 method()
             except Exception as error:  # noqa: BLE001 - any plugin's
@@ -162,22 +165,34 @@ def observers_of(manager: PluginManager) -> Observers | None:
     """The observers of an application; None where there is none, and nothing is to be told.
 
     Raises:
-        RegistrationError: a member of the group is no observer.
+        RegistrationError: a member of the group is no observer, or one that is told of failures is no function.
     """
+    for group in LISTENERS:
+        for member in manager.groups.members(group):
+            if not callable(member.value):
+                raise _unfit(manager, group, member, "function", "Make it a function that takes one argument")
+    if any(manager.groups.members(group) for group in GROUPS):
+        manager.groups.register(GROUP, Listening(manager))
     members = manager.groups.members(GROUP)
     for member in members:
         if not isinstance(member.value, TaskObserver):
-            raise _unfit(manager, member.uri, member.value, member.module)
+            raise _unfit(
+                manager,
+                GROUP,
+                member,
+                "TaskObserver",
+                "Make it a class that derives from opa.TaskObserver, or an object of one",
+            )
     return Observers(manager) if members else None
 
 
-def _unfit(manager: PluginManager, uri: str, value: Any, module: str) -> Exception:
+def _unfit(manager: PluginManager, group: str, member: Member, wanted: str, hint: str) -> Exception:
     from opa._util.words import kind_of
     from opa.errors import RegistrationError
 
     return RegistrationError(
-        f"'{uri}' in the group '{GROUP}' is {kind_of(value)}, not a TaskObserver",
-        plugin=manager.plugin_of_module(module) if module else None,
-        where="" if module else f"setting PLUGINS.{GROUP}",
-        hint="Make it a class that derives from opa.TaskObserver, or an object of one",
+        f"'{member.uri}' in the group '{group}' is {kind_of(member.value)}, not a {wanted}",
+        plugin=manager.plugin_of_module(member.module) if member.module else None,
+        where="" if member.module else f"setting PLUGINS.{group}",
+        hint=hint,
     )
