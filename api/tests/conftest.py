@@ -52,6 +52,7 @@ SHARE_SERVERS = (
     "/serve/test_gone.py",
     "/serve/test_limits.py",
     "/tasks/brokers/test_queues.py",
+    "/tasks/limits/test_limited_tasks.py",
     "/tasks/test_rabbitmq_states.py",
     "/tasks/test_server_states.py",
     "/tasks/test_task.py",

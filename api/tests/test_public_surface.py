@@ -48,6 +48,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "Schema",
         "Setup",
         "Signed",
+        "TaskLimit",
         "TaskObserver",
         "TaskRun",
         "TaskTooLargeError",

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from opa.tasks.beat.missed import MissedRun
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
+    from opa.tasks.limits.task_limits import TaskLimit
     from opa.tasks.observing.observer import TaskObserver
     from opa.tasks.observing.run import TaskRun
     from opa.tasks.queue_lengths import queue_lengths
@@ -89,6 +90,7 @@ __all__ = [
     "Schema",
     "Setup",
     "Signed",
+    "TaskLimit",
     "TaskObserver",
     "TaskRun",
     "TaskTooLargeError",
@@ -149,6 +151,7 @@ _HOME = {
     "Schema": "framework",
     "Setup": "core.setups",
     "Signed": "http.webhooks.signed",
+    "TaskLimit": "tasks.limits.task_limits",
     "TaskObserver": "tasks.observing.observer",
     "TaskRun": "tasks.observing.run",
     "TaskTooLargeError": "errors",

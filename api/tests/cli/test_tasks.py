@@ -39,10 +39,17 @@ def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(projec
             "task": "reports.build",
             "queue": "celery",
             "schedule": "0 3 * * 1-5",
+            "limits": None,
             "where": f"{file}:4",
         },
-        "mail": {"task": "mail", "queue": "slow", "schedule": "every 90 s", "where": f"{file}:8"},
-        "reports.plain": {"task": "reports.plain", "queue": "celery", "schedule": None, "where": f"{file}:12"},
+        "mail": {"task": "mail", "queue": "slow", "schedule": "every 90 s", "limits": None, "where": f"{file}:8"},
+        "reports.plain": {
+            "task": "reports.plain",
+            "queue": "celery",
+            "schedule": None,
+            "limits": None,
+            "where": f"{file}:12",
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""How often something may happen, as people write it: `100/minute`, `5/second; 1000 per 24 hours`."""
+"""How often something may happen, as people write it: `100/minute`, `10/m`, `5/second; 1000 per 24 hours`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """Each with its seconds."""
+SHORT: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 MAX_AMOUNT = 1_000_000_000
 MAX_SECONDS = 366 * 86_400
 EXAMPLE = "100/minute"
@@ -51,7 +52,8 @@ def _rate(text: str) -> Rate:
     found = _RATE.fullmatch(text)
     if found is None:
         raise ValueError(f"should be a number, a slash and a unit of time, such as {EXAMPLE} or 10/5 minutes")
-    unit = found[3].lower().removesuffix("s")
+    written = found[3].lower()
+    unit = SHORT.get(written) or written.removesuffix("s")
     if unit not in UNITS:
         raise ValueError(f"should be for each {', '.join(list(UNITS)[:-1])} or day, such as {EXAMPLE}")
     rate = Rate(int(found[1]), int(found[2] or 1) * UNITS[unit])

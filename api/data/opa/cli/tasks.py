@@ -37,19 +37,21 @@ AUDITED_IDS = 100
 
 @tasks.command("list")
 def list_tasks(as_json: AsJson = False) -> None:
-    """Show the tasks of the plugins: where each is written, its queue and its schedule."""
+    """Show the tasks of the plugins: where each is written, its queue, its schedule and its limits."""
     rows = task_rows(_manager())
     if as_json:
         print(json.dumps(rows, indent=2))
         return
     from opa._util.tables import print_table
 
-    columns = ["task", "queue", "schedule", "where"]
+    columns = ["task", "queue", "schedule", "limits", "where"]
+    if not any(row["limits"] for row in rows):
+        columns.remove("limits")
     print_table(columns, [[row[column] or "-" for column in columns] for row in rows])
 
 
 def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
-    """A row for each task of a plugin, by name: task, queue, schedule (None without one), where."""
+    """A row for each task of a plugin, by name: task, queue, schedule and limits (None without), where."""
     from opa.tasks.application import application_of
 
     celery = application_of(manager)
@@ -64,6 +66,7 @@ def task_rows(manager: PluginManager) -> list[dict[str, Any]]:
             "task": name,
             "queue": _queue(celery, name),
             "schedule": ", ".join(schedules.get(name, [])) or None,
+            "limits": str(celery.limits_of(name) or "") or None,
             "where": celery.where(name),
         }
         for name in sorted(celery.tasks)

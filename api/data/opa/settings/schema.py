@@ -521,6 +521,7 @@ class Settings(BaseModel):
     TASK_DELIVERY_LIMIT: Count
     TASK_MAX_BYTES: Count
     TASK_MAX_DEPTH: Annotated[Count, Field(le=MAX_TASK_DEPTH)]
+    TASK_LIMITS_WITHOUT_REDIS: Annotated[Literal["refuse", "allow"], BeforeValidator(_lower)]
     CELERY_TASK_TIME_LIMIT: SecondsOrNone
     CELERY_TASK_SOFT_TIME_LIMIT: SecondsOrNone
     TASK_VISIBILITY_TIMEOUT: Seconds

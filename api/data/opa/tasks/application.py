@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -34,13 +35,18 @@ from opa.tasks.task import Task, refuse_generator, synchronous
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
+    from opa.tasks.limits.store import LimitStore
+    from opa.tasks.limits.task_limits import TaskLimits
     from opa.tasks.observing.observers import Observers
+    from opa.tasks.worker.limit_keeper import LimitKeeper
     from opa.tasks.worker.state_writer import StateWriter
 
 CONTROL = "opa.tasks.control"
 """The module of what sends commands to workers, which Celery imports where one is sent."""
 LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression", "autoretry_for")
 """Options whose values the driver looks up."""
+LIMITS = ("unique", "unique_for", "concurrency", "rate")
+"""Options by which a task has limits; what they may be, `tasks/limits/` says, and that is imported where one is."""
 
 
 class TaskApplication(Application):
@@ -76,6 +82,11 @@ class TaskApplication(Application):
         self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
         self.looked_up_options: dict[str, Mapping[str, Any]] = {}
         self.unmade: dict[str, RegistrationError] = {}
+        self.limited: dict[str, TaskLimits | None] = {}  # None until they are asked for
+        self.limit_driver: Any = None
+        self.limits_without_redis = "refuse"
+        self.limit_keeper: LimitKeeper | None = None  # in a worker
+        self._limit_stores: dict[int, LimitStore] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._bound: set[str] = set()
         self._discarded: set[str] = set()
@@ -155,6 +166,7 @@ class TaskApplication(Application):
             self.unknown_options.pop(name, None)
             self.looked_up_options.pop(name, None)
             self.unmade.pop(name, None)
+            self.limited.pop(name, None)
             self.conf.beat_schedule.pop(name, None)
             self.made_tasks.pop(name, None)
 
@@ -217,10 +229,21 @@ class TaskApplication(Application):
         Raises:
             TaskArgumentError: an argument would not arrive as it is.
             TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
+            ComponentUnavailableError: the task is unique, and redis does not answer.
             kombu.exceptions.OperationalError: the broker does not answer, or is known not to.
         """
         if self.breaker is not None:
             self.breaker.check_in_thread()
+        if name in self.limited and (limits := self.limits_of(name)) and limits.unique:
+            from opa.tasks.limits.sending import send_unique
+
+            def send(given: Mapping[str, Any]) -> Any:
+                return self._send(name, args, kwargs, **given)
+
+            return send_unique(self, limits, (args, kwargs), {**options, "countdown": countdown, "eta": eta}, send)
+        return self._send(name, args, kwargs, countdown, eta, **options)
+
+    def _send(self, name: str, args: Any, kwargs: Any, countdown: Any = None, eta: Any = None, **options: Any) -> Any:
         if self.waits_in_broker and (countdown or eta):
             if eta is not None:
                 point: Any = maybe_iso8601(eta)
@@ -258,6 +281,34 @@ class TaskApplication(Application):
         """What is known of the parameters of a task; None of one that is not here."""
         task = self.made_tasks.get(name)
         return None if task is None else parameters_of(task)
+
+    def limits_of(self, name: str) -> TaskLimits | None:
+        """The limits of a task, with what the settings say of it; None of one that has none.
+
+        Raises:
+            ValueError: one of them is of no use.
+        """
+        if name not in self.limited:
+            return None
+        found = self.limited[name]
+        if found is None and name in self._functions and (task := self.tasks.get(name)) is not None:
+            from opa.tasks.limits.task_limits import limits_of
+
+            options = {option: getattr(task, option, None) for option in LIMITS}
+            found = self.limited[name] = limits_of(name, self.signature_of(name), options)
+        return found
+
+    @property
+    def limit_store(self) -> LimitStore:
+        """What redis keeps of limits, by connections of this process."""
+        process = os.getpid()
+        store = self._limit_stores.get(process)
+        if store is None:
+            from opa.tasks.limits.store import new_store
+
+            store = new_store(self.limit_driver, self.project, is_guarded=self.breaker is not None)
+            self._limit_stores = {process: store}  # a child has no use for the connections of its parent
+        return store
 
     def configure_tasks(self) -> None:
         """Give each task what the settings say of it: one that is used while plugins are imported comes before them.
@@ -362,6 +413,20 @@ class TaskApplication(Application):
         values = {key: options.get(key, getattr(base, key, None)) for key in LOOKED_UP_OPTIONS}
         if any(values.values()):
             self.looked_up_options[name] = values
+        limits = {option: options.get(option, getattr(base, option, None)) for option in LIMITS}
+        if any(value is not None for value in limits.values()):
+            self._note_limits(name, origin, limits)
+
+    def _note_limits(self, name: str, origin: Callable[..., Any], limits: Mapping[str, Any]) -> None:
+        from opa.tasks.limits.task_limits import limits_of
+
+        try:
+            limits_of(name, self.signature_of(name), limits)
+        except ValueError as error:
+            raise RegistrationError(
+                f"task '{name}': {error}", where=_where(origin), hint="Fix its decorator"
+            ) from error
+        self.limited[name] = None
 
     def _claim(self, name: str, origin: Callable[..., Any]) -> None:
         if name in self._functions:

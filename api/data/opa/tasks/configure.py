@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import kombu
 from celery import Celery
 from celery.app.defaults import SETTING_KEYS
+from celery.utils.functional import maybe_list
 
 from opa._util.sources import where_is
 from opa._util.words import kind_of
@@ -17,6 +18,7 @@ from opa.errors import RegistrationError, SettingsError
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients.urls import with_certificate_check
+from opa.tasks.application import LIMITS as LIMIT_OPTIONS
 from opa.tasks.application import application_of
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis import OBSERVERS
@@ -115,10 +117,12 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     app.home = "" if config.PROJECT_ID else ", ".join(sorted(map(os.path.abspath, plugin_paths(config))))
     app.missed_after = config.SCHEDULE_MISSED_AFTER
     app.delivery_limit = config.TASK_DELIVERY_LIMIT
+    app.limits_without_redis = config.TASK_LIMITS_WITHOUT_REDIS
     app.limits = Limits(bytes=config.TASK_MAX_BYTES, depth=config.TASK_MAX_DEPTH)
     given_app = _set_up(manager, app)
     app.configure_tasks()
     _check_tasks(manager, app)
+    _check_limits(manager, app)
     _check_queues(manager, given_app)
     with readable_url_errors("BACKEND_URL"):
         # Celery makes its backend when it is first asked for.
@@ -182,6 +186,38 @@ def _check_tasks(manager: PluginManager, app: Any) -> None:
         app.finalize()
     for task, failure in list(app.unmade.items()):
         _refuse(manager, app, task, failure)
+
+
+def _check_limits(manager: PluginManager, app: Any) -> None:
+    """Check what the settings say of limits, and that there is a redis for those of all tasks.
+
+    Raises:
+        SettingsError: they say what is of no use.
+        RegistrationError: there is none, and the plugin may not be skipped.
+    """
+    given = {name.lower(): options for name, options in _annotations(app) if not set(LIMIT_OPTIONS).isdisjoint(options)}
+    for name in [each for each in app.functions() if given.keys() & {"*", each.lower()}]:
+        app.limited[name] = None
+        try:
+            app.limits_of(name)
+        except ValueError as error:
+            where = manager.config.source("CELERY_TASK_ANNOTATIONS")
+            raise SettingsError(f"CELERY_TASK_ANNOTATIONS: {name}: {error}", where=where) from error
+    if not app.limited:
+        return
+    from opa.tasks.limits.store import driver_of
+
+    for name in list(app.limited):
+        try:
+            app.limit_driver = driver_of(manager, name, app.where(name))
+        except RegistrationError as failure:
+            _refuse(manager, app, name, failure)
+
+
+def _annotations(app: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for annotation in maybe_list(app.conf.task_annotations) or ():
+        if isinstance(annotation, Mapping):
+            yield from ((name, options) for name, options in annotation.items() if isinstance(options, Mapping))
 
 
 def _refuse(manager: PluginManager, app: Any, task: str, failure: RegistrationError) -> None:

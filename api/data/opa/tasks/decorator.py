@@ -36,11 +36,13 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         function: what the worker runs. Its arguments and its result arrive as they are, or are refused.
         options: Celery's (`queue`, `max_retries`, `time_limit`, `bind`, …), and `schedule`: seconds, a `timedelta`, a
-            Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`).
+            Celery schedule, or the five fields of a crontab entry (`"*/5 * * * *"`). And limits that hold across all
+            workers: `unique` (a template, `"report:{id}"`) with `unique_for` (seconds), `concurrency` (how many run at
+            once) and `rate` (how many start within a time, `"10/m"`), the last two also as a `TaskLimit`.
 
     Raises:
-        RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, or the
-            function a generator.
+        RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, the
+            function a generator, or a limit of no use.
     """
     tasks = current_application()
     return tasks.task(**options) if function is None else tasks.task(function, **options)

@@ -51,6 +51,10 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     Request = "opa.tasks.worker.request:Request"
     waits_for_components: bool = True
     """Whether a task that fails because a component is gone waits until it is back, and runs again."""
+    unique: str | None = None
+    unique_for: float | None = None
+    concurrency: Any = None
+    rate: Any = None
     from_config: Any
     options_from_settings: tuple[str, ...] = ()
 

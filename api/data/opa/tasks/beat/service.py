@@ -22,7 +22,7 @@ from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line
 from opa.core.listeners import Listeners
 from opa.core.running import running_manager
-from opa.errors import NotRunningError
+from opa.errors import ComponentUnavailableError, NotRunningError
 from opa.logging.logger import log
 from opa.process.health_target import HEARTBEAT, note_alive, note_not_ready
 from opa.tasks.beat.keys import (
@@ -322,13 +322,22 @@ class Scheduler(celery_beat.Scheduler):
         run = copy.copy(entry)
         run_id = uuid5(NAMESPACE_OID, f"{entry.name} after {entry.last_run_at.timestamp()}")
         run.options = with_schedule({"task_id": str(run_id), **entry.options}, entry.name)
+        if (limits := self.app.limits_of(entry.task)) and limits.unique:
+            from opa.tasks.limits.sending import MAY_HAVE_ANOTHER_ID
+
+            run.options[MAY_HAVE_ANOTHER_ID] = True
         try:
-            self.apply_async(run, advance=False)
+            sent = self.apply_async(run, advance=False)
+            if sent is not None and sent.id != run.options["task_id"]:
+                log.info(f"schedule '{entry.name}': task {entry.task} is not sent, {sent.id} waits or runs")
+                return str(sent.id)
             log.info(f"schedule '{entry.name}': task {entry.task} is sent, id {run_id}")
             return str(run.options["task_id"])
         except beat.SchedulingError as error:
             if isinstance(error.__context__, OperationalError):
                 raise error.__context__ from error
+            if isinstance(error.__context__, ComponentUnavailableError):  # without redis no unique task is sent
+                raise OperationalError(error.__context__.problem) from error
             log.opt(exception=error.__context__).error(f"schedule '{entry.name}': the task cannot be sent")
             return ""
 

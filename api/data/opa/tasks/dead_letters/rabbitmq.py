@@ -17,6 +17,7 @@ from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, describe
+from opa.tasks.headers import OF_DELIVERIES
 
 REQUEUE_TIMEOUT = 2.0
 REQUEUE_POLL_INTERVAL = 0.02
@@ -73,7 +74,10 @@ class HeldMessage(Held):
         if not self._has_queue():
             return False
         # What RabbitMQ has noted in its headers counts for nothing when a client sends it.
-        message = Message(self._message.body, **self._message.properties)
+        properties = dict(self._message.properties)
+        if headers := properties.get("application_headers"):
+            properties["application_headers"] = {k: v for k, v in headers.items() if k not in OF_DELIVERIES}
+        message = Message(self._message.body, **properties)
         # On a channel of its own, since RabbitMQ closes the one on which it refuses something.
         channel = self._connection.channel()
         try:

@@ -16,6 +16,7 @@ from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.redis import DEATH
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, describe, digest
+from opa.tasks.headers import OF_DELIVERIES
 
 AT_A_TIME = 50
 
@@ -64,7 +65,9 @@ class ListedMessage(Held):
 
     def send_again(self) -> bool:
         """Move it to its queue in one step; redis makes the queue where there is none."""
-        self._payload["headers"].pop(DEATH)
+        headers = self._payload["headers"]
+        for name in (DEATH, *OF_DELIVERIES):
+            headers.pop(name, None)
         key = key_of(self._channel, self.letter.queue, self._payload)
         keys = [self._key, f"{self._channel.global_keyprefix}{key}"]
         self._move(keys=keys, args=[self._message, dumps(self._payload)])

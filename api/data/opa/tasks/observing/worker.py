@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ATTRIBUTE = "opa_run"
 """Of the request of a task that runs, in its own process."""
 
+PUT_OFF = "opa_put_off"
+"""Of a request whose function is not called now: the exception with which it ends."""
+
 current_run: ContextVar[TaskRun | None] = ContextVar("opa_task_run", default=None)
 """The run that this code is for: also in a coroutine, and in a thread that one has begun with its context."""
 failed_here: ContextVar[dict[str, Any] | None] = ContextVar("opa_task_failed", default=None)
@@ -69,7 +72,7 @@ class Observing:
 
     def _begin(self, task: Any, **_: Any) -> None:
         request = task.request_stack.top
-        if request is None or request.is_eager:
+        if request is None or request.is_eager or hasattr(request, PUT_OFF):
             return
         run = self._observers.run_of(vars(request)).changed(started_at=time.time())
         setattr(request, ATTRIBUTE, run)

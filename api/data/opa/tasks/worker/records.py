@@ -10,6 +10,8 @@ from opa.tasks.request_ids import actor_of_task, request_id_of_task
 
 RECEIVED, RUN = "celery.worker.strategy", "celery.app.trace"
 """The loggers that write a line when a task has come, and when it is done."""
+WAITING = "Waiting("
+"""How the exception is written by which a task with limits is sent on; it waits for its turn, and is not ignored."""
 
 
 class WithoutArguments(logging.Filter):
@@ -22,6 +24,8 @@ class WithoutArguments(logging.Filter):
         """Change what a record has besides its message."""
         data = record.__dict__.pop("data", None)
         if isinstance(data, dict):
+            if str(data.get("exc", "")).startswith(WAITING):
+                return False
             record.task, record.task_id = data.get("name"), data.get("id")
         if request_id := request_id_of_task():
             record.request_id = request_id

@@ -59,16 +59,16 @@ class Request(worker.Request):
             what = "has run, and its end cannot be noted" if self.time_start else "cannot be run"
             cause = type(error).__name__
             log.error(f"task {self.name}[{self.id}] {what} ({cause}). It is kept, see `opa tasks dead`")
-            self._give_up()
+            self.give_up()
             return None
         if isinstance(error, MemoryError):
             exc_info = _raised(OutOfMemoryError(str(error) or "there was not enough memory"))
         with noting_failure() as failure:
             ended = self._ended(super().on_failure, exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
-        self._tell_failure(error, failure)
+        self.tell_failure(error, failure)
         return ended
 
-    def _tell_failure(self, error: BaseException, failure: dict[str, Any]) -> None:
+    def tell_failure(self, error: BaseException, failure: dict[str, Any]) -> None:
         """Tell observers what the process of the task could not; what has failed there, that has told."""
         if "error" in failure:
             self.tell("failed", error=failure["error"])
@@ -120,9 +120,10 @@ class Request(worker.Request):
             raise
         except Exception as error:  # noqa: BLE001 - the process holds the tasks of everyone
             log.opt(exception=error).error(f"the end of task {self.name}[{self.id}] cannot be noted")
-            self._give_up()
+            self.give_up()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Have its message kept among the dead letters, unless it is acknowledged already."""
         task_ready(self)
         if not self.acknowledged:
             self.reject(requeue=False)

@@ -81,7 +81,11 @@ class Worker(celery_worker.Worker):
         self.pool_cls = POOLS.get(get_implementation(self.pool_cls), self.pool_cls)
 
     def on_before_init(self, **options: Any) -> None:  # type: ignore[override]  # as Celery calls it
-        """Called first; Celery checks by which user it runs."""
+        """Called first; Celery checks by which user it runs, and looks at the tasks."""
+        if self.app.limited:
+            from opa.tasks.worker.limited_tasks import limit_tasks
+
+            limit_tasks(self.app)
         with warnings.catch_warnings():
             if os.geteuid() != 0:
                 # It takes a user without a name for root, and such a one is what an orchestrator gives to a container.
@@ -121,6 +125,15 @@ class Worker(celery_worker.Worker):
             signals.worker_process_shutdown.connect(self.children.stop, weak=False)
         else:
             _start_or_exit()
+            self.keep_limits()
+
+    def keep_limits(self) -> None:
+        """Keep what the limits of tasks need a worker for, if a task has any; called when the children are forked."""
+        if self.app.limited:
+            from opa.tasks.worker.limit_keeper import LimitKeeper
+
+            self.app.limit_keeper = LimitKeeper(self.app, self.hostname)
+            self.app.limit_keeper.start()
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Handle signals; Celery's own handlers print to standard output, and know no limit in time."""
@@ -189,6 +202,8 @@ class Worker(celery_worker.Worker):
         # The pool has stopped by now, so no task uses the components any more.
         super().tell_stopped()
         stop_process_loop()
+        if self.app.limit_keeper is not None:
+            self.app.limit_keeper.finish()
         self.app.state_writer.finish(LAST_STATES_LIMIT)
         if self.app.observers is not None:
             self.app.observers.stop()
@@ -208,6 +223,7 @@ class ChildrenUp(bootsteps.StartStopStep):
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
         w.children.skip_what_they_skipped()
+        w.keep_limits()
 
 
 def _number(count: int) -> str:
