@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opa.settings import merge
 from opa.settings.merge import MergedSettings
-from opa.settings.sources import Layer
+from opa.settings.sources import Layer, default_layers
 from tests.settings_folder import SettingsFolder
 
 MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
@@ -262,6 +264,56 @@ def test_merged_settings_have_no_marks_and_a_source_for_every_value(layers: list
     for name, value in found.items():
         check((name,), value)
     assert {path[0] for path in settings.sources} == set(found)
+
+
+# What is plain
+
+TEXTS = (
+    "x",
+    "",
+    "1",
+    "a@b",
+    "@del",
+    "@none",
+    "@int 4",
+    "a @merge b",
+    "@format {this.X}",
+    "@format {this.Y.a}",
+    "dynaconf_merge",
+)
+
+plain = st.recursive(
+    st.sampled_from(TEXTS) | st.integers(0, 1) | st.booleans() | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "A", "b c", "d.e", *MARKS]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(layers=st.lists(st.dictionaries(st.sampled_from(["X", "y", "Y__a", "USERS"]), plain, max_size=2), max_size=3))
+def test_a_plain_value_is_what_dynaconf_makes_of_it(layers: list[dict[str, Any]]) -> None:
+    quick = merged(*layers)
+    found = repr(quick.values()), quick.sources, quick.mistakes
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(merge, "_is_plain", lambda *_: False)
+        slow = merged(*layers)
+        asked = repr(slow.values()), slow.sources, slow.mistakes
+    assert _without_addresses(found) == _without_addresses(asked)
+
+
+def _without_addresses(found: Any) -> str:
+    return re.sub(r" on \d+", "", str(found))
+
+
+@pytest.mark.parametrize("value", ["@int 4", "a @merge b", {"dynaconf_merge": True}, {"a": ["@none"]}, {"a.b": 1}])
+def test_what_may_be_a_mark_is_for_dynaconf(value: Any) -> None:
+    assert not merge._is_plain("X", value)
+
+
+def test_what_takes_time_to_merge_is_not_nearly_all_that_the_defaults_say() -> None:
+    assert all(merge._is_plain(name, value) for layer in default_layers() for name, value in layer.values.items())
 
 
 # Names that lead inside
