@@ -29,17 +29,20 @@ def wait_until(
 ) -> T:
     """Wait until `condition` gives something true, and give that.
 
+    What takes long to ask, as a command of Docker does, is asked half of the time at most: the machine has to get there.
+
     Args:
         what: what was waited for, or what shows why it did not come, such as a log, which is read then.
     """
     deadline = time.monotonic() + seconds
     while True:
+        asked = time.monotonic()
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {(what() if callable(what) else what) or condition}")
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, time.monotonic() - asked), 1))
 
 
 def free_port(*, in_a_row: int = 1) -> int:
