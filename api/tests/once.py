@@ -55,7 +55,17 @@ def read_entry_points_once(module: Any, patch: Patch = setattr) -> None:
     def known(_: tuple[tuple[str, int], ...], group: str) -> Any:
         return read(group=group)
 
-    patch(module, "entry_points", lambda group: known(tuple(map(_stamp, sys.path)), group))
+    @cache
+    def has_packages(folder: tuple[str, int]) -> bool:
+        """Whether something is installed there; not in the current folder of a test, nor among its plugins."""
+        return not Path(folder[0]).is_dir() or any(
+            each.suffix in (".dist-info", ".egg-info", ".egg") for each in Path(folder[0]).iterdir()
+        )
+
+    def folders() -> tuple[tuple[str, int], ...]:
+        return tuple(filter(has_packages, map(_stamp, sys.path)))
+
+    patch(module, "entry_points", lambda group: known(folders(), group))
 
 
 def _stamp(folder: str) -> tuple[str, int]:
