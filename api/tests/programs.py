@@ -38,11 +38,12 @@ class ForkServer:
 
     def __init__(self) -> None:
         self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._command, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = str(Path(__file__).with_name("fork_server.py"))
-        with other:
+        with other, second:
             self._process = subprocess.Popen(
-                [sys.executable, program, str(other.fileno())],
-                pass_fds=[other.fileno()],
+                [sys.executable, program, str(other.fileno()), str(second.fileno())],
+                pass_fds=[other.fileno(), second.fileno()],
                 cwd="/",
                 # All that it forks is known by this variable, as all else that the run starts.
                 env=ENVIRON | ({RUN: os.environ[RUN]} if RUN in os.environ else {}),
@@ -56,6 +57,7 @@ class ForkServer:
     def _end(self, owner: int) -> None:
         if os.getpid() == owner:  # and not a fork of it
             self._control.close()
+            self._command.close()
             self._process.wait()
 
     def fork(
@@ -80,8 +82,9 @@ class ForkServer:
             "files": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
         reply, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control = self._command if _is_command(kind, arguments) else self._control
         with other:
-            socket.send_fds(self._control, [json.dumps(request).encode()], [other.fileno(), *streams])
+            socket.send_fds(control, [json.dumps(request).encode()], [other.fileno(), *streams])
         return ForkedProgram(command, reply)
 
     def _read_early(self, environ: dict[str, str]) -> set[str]:
@@ -101,6 +104,11 @@ def _parse(command: list[str], cwd: str) -> tuple[str, list[str], str] | None:
     elif Path(program).parent == Path(sys.executable).parent and Path(program).name in ("opa", "celery"):
         return "script", command, str(Path(program).parent)
     return None
+
+
+def _is_command(kind: str, arguments: list[str]) -> bool:
+    """Whether it is `opa`, however it is started."""
+    return Path(arguments[0]).name == "opa" if kind == "script" else (kind, *arguments[:1]) == ("-m", "opa")
 
 
 @cache

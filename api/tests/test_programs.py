@@ -60,6 +60,15 @@ def test_the_script_of_a_package_is_forked_as_well() -> None:
     assert (forked.returncode, forked.stdout, forked.stderr) == (fresh.returncode, fresh.stdout, fresh.stderr)
 
 
+@pytest.mark.parametrize(("log_format", "begin"), [("json", "{"), ("text", "error: ")])
+def test_a_forked_command_writes_its_log_as_its_own_environment_says(log_format: str, begin: str) -> None:
+    environ = {**os.environ, "OPA_LOG_FORMAT": log_format, "MODE": "wrong"}
+    forked, fresh = (programs.run([programs.OPA, "start"], env=environ, fresh=fresh) for fresh in (False, True))
+    assert forked.returncode == fresh.returncode == 1
+    assert forked.stderr.startswith(begin)
+    assert fresh.stderr.startswith(begin)
+
+
 def start(code: str, **options: object) -> programs.Program:
     with tempfile.TemporaryFile() as file:
         return programs.start([sys.executable, "-c", code], stdout=file, stderr=file, **options)  # type: ignore[arg-type]
