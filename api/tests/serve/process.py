@@ -29,7 +29,7 @@ def wait_until(
 ) -> T:
     """Wait until `condition` gives something true, and give that.
 
-    What takes long to ask, as a command of Docker does, is asked half of the time at most: the machine has to get there.
+    What takes long to ask, as a command of Docker does, is asked half of the time at most: the machine has other work.
 
     Args:
         what: what was waited for, or what shows why it did not come, such as a log, which is read then.
