@@ -4,10 +4,10 @@ bare, bare_many, bare_tasks and the folders of plugins: the applications that ar
 plugins. servers: each application under the same server and settings. load: a client. asgi: requests without a server.
 fresh: a measurement in a process of its own.
 
-compare: the hello route. protocol: what its limits cost. startup, memory, growth: many plugins. routes: one among many.
-openapi: the description of many. calls: hooks and settings. log_lines: what the masking of secrets costs. components: a
-start with slow ones. tasks, task_sender: no-op tasks. model: what a plugin costs at the start, beyond importing it.
-profile: whose code runs.
+compare: the hello route, also with metrics. protocol: what its limits cost. startup, memory, growth: many plugins.
+routes: one among many. openapi: the description of many. calls: hooks and settings. log_lines: what the masking of
+secrets costs. components: a start with slow ones. tasks, task_sender: no-op tasks. model: what a plugin costs at the
+start, beyond importing it. profile: whose code runs.
 
 parts: how large each measurement is, and the rows that come out. goals: what is to be reached. report, plot: the page
 and its plots. machine: what it was measured on.

@@ -43,7 +43,15 @@ class Comparison:
         return self.stack.per_second / self.bare.per_second
 
 
-def compare(rounds: int, seconds: float, connections: int, progress: Callable[[str], None]) -> Comparison:
+def compare(
+    rounds: int,
+    seconds: float,
+    connections: int,
+    progress: Callable[[str], None],
+    *,
+    first: App = BARE,
+    second: App = STACK,
+) -> Comparison:
     """Start both applications and measure them in turns; which one is first changes with every round.
 
     Args:
@@ -51,21 +59,23 @@ def compare(rounds: int, seconds: float, connections: int, progress: Callable[[s
         seconds: of a round.
         connections: requests that are under way at once.
         progress: is told what was measured, a line each.
+        first: what stands beside it.
+        second: what is measured.
 
     Raises:
         RuntimeError: an application does not start, or does not answer as it should.
     """
     server_core, client_core = _cores()
-    found: dict[str, list[Load]] = {BARE.name: [], STACK.name: []}
-    with serving(BARE, server_core) as bare, serving(STACK, server_core) as stack:
-        turns = [(BARE, bare), (STACK, stack)]
+    found: dict[str, list[Load]] = {first.name: [], second.name: []}
+    with serving(first, server_core) as bare, serving(second, server_core) as stack:
+        turns = [(first, bare), (second, stack)]
         for number in range(rounds):
             for app, server in turns:
                 load = _load(server.port, seconds, connections, client_core)
                 found[app.name].append(load)
                 progress(f"round {number + 1} of {rounds}  {app.name:<14} {load.per_second:9,.0f} requests/s")
             turns.reverse()
-    return Comparison(Rounds(BARE, tuple(found[BARE.name])), Rounds(STACK, tuple(found[STACK.name])))
+    return Comparison(Rounds(first, tuple(found[first.name])), Rounds(second, tuple(found[second.name])))
 
 
 def _cores() -> tuple[int | None, int | None]:

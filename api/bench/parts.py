@@ -24,6 +24,7 @@ from bench import (
     tasks,
 )
 from bench.goals import Bound, Figure, Row
+from bench.servers import COUNTING, STACK
 
 Say = Callable[[str], None]
 
@@ -112,6 +113,13 @@ def _hello(sizes: Sizes, say: Say) -> Found:
         for rounds in (found.bare, found.stack)
     }
     return Found({"ratio": found.ratio, "applications": applications}, (row,))
+
+
+def _metrics(sizes: Sizes, say: Say) -> Found:
+    found = compare.compare(sizes.hello, sizes.seconds, CONNECTIONS, say, first=STACK, second=COUNTING)
+    ratio = Figure("requests/s", found.ratio, Bound.AT_LEAST, 0.97)
+    row = Row("hello route with METRICS", "the same without", (ratio,))
+    return Found({"ratio": found.ratio, "without": found.bare.per_second, "with": found.stack.per_second}, (row,))
 
 
 def _routes(sizes: Sizes, say: Say) -> Found:
@@ -300,6 +308,7 @@ def _plugins(sizes: Sizes) -> str:
 
 PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "hello": _hello,
+    "metrics": _metrics,
     "routes": _routes,
     "small": _small,
     "startup": _startup,

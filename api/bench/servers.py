@@ -54,6 +54,7 @@ WITHOUT_SERVICES = {
 BARE = App("bare FastAPI", "bench.bare:app", {})
 # By its own command, as users start it: with its limits, and what it does to an answer.
 STACK = App("opa-stack", None, {"OPA_PLUGIN_PATHS": str(FOLDER / "plugins"), **WITHOUT_SERVICES})
+COUNTING = App("opa-stack with METRICS", None, {**STACK.environment, "OPA_METRICS": "true"})
 
 
 @contextmanager
