@@ -104,6 +104,7 @@ def test_a_beat_that_never_reaches_the_broker_tells_unless_another_runs_the_sche
     first.close()
     tick(second)
     tick(second)
+    tick(one_project.beat())  # another one that does not reach it either
     assert [run.reason for run in told(one_project)] == ["the broker: it is away"]
     assert sent == []
 
