@@ -1,4 +1,4 @@
-"""The console decides when it is imported whether it is there."""
+"""The console, and the metrics that it shows, decide when they are imported whether they are there."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ import pytest
 @pytest.fixture(autouse=True)
 def _imported_anew() -> None:
     """Tests of its parts have imported it before there was a project."""
-    for name in [name for name in sys.modules if name.startswith("opa.plugins.console")]:
+    for name in [name for name in sys.modules if name.startswith(("opa.plugins.console", "opa.plugins.core_metrics"))]:
         del sys.modules[name]

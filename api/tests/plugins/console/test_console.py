@@ -279,3 +279,34 @@ def test_a_route_of_a_plugin_at_the_root_takes_the_place_of_that_page(shop: Proj
     with client_of(shop) as client:
         assert "mine" in client.get("/").text
         assert get(client, "")[0] == 200
+
+
+def test_the_console_shows_requests_errors_and_times_of_each_route(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENV", "dev")
+    project.settings(METRICS=True)
+    project.plugin(
+        "shop.py",
+        """
+        from opa import get_router
+        router = get_router(prefix="/shop")
+
+        @router.get("/quiet")
+        def quiet(): ...
+
+        @router.get("/busy/{number}")
+        def busy(number: int):
+            return 1 / number
+        """,
+    )
+    with TestClient(project.app(), base_url="http://localhost", raise_server_exceptions=False) as client:
+        for number in (0, 1, 2):
+            client.get(f"/shop/busy/{number}")
+        page = client.get("/opa/routes?sort=requests").text
+        plugin = client.get("/opa/plugins/shop").text
+
+    assert '<td class="number">3</td><td class="number"><strong>1</strong></td>' in page
+    assert '<td class="number">3</td><td class="number"><strong>1</strong></td>' in plugin
+    assert page.index("/shop/busy/{number}") < page.index("/shop/quiet")
+    assert "With the setting" not in page

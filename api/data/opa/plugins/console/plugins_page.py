@@ -8,10 +8,11 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import get_plugin_manager
+from opa import config, get_plugin_manager
 from opa.introspection import PluginInfo, plugins_of, routes_of
 from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
+from opa.plugins.console.routes_page import with_traffic
 from opa.plugins.console.settings_page import SETTINGS, rows_of
 
 SOURCE = "console:source"
@@ -43,7 +44,8 @@ async def one_plugin(request: Request, reader: Reader) -> Context:
     beginning = f"PLUGIN_SETTINGS.{manager.plugin_settings.key_of(name)}."
     return {
         "plugin": plugin,
-        "routes": [route for route in routes_of(request.app) if name in route.plugins],
+        "rows": await with_traffic(route for route in routes_of(request.app) if name in route.plugins),
+        "has_traffic": config.METRICS,
         "settings_rows": [row for row in rows_of(manager) if row[0].startswith(beginning)]
         if reader.can(SETTINGS)
         else [],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
 from starlette.requests import Request
 
 from opa import config
@@ -9,16 +12,43 @@ from opa.introspection import RouteInfo, routes_of
 from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
 
+if TYPE_CHECKING:
+    from opa.plugins.core_metrics.traffic import Traffic
+
+Row = tuple[RouteInfo, "Traffic | None"]
+
+ORDERS = {"": "In order", "path": "By path", "plugin": "By plugin"}
+ORDERS_BY_TRAFFIC = {"requests": "By requests", "errors": "By errors", "p95": "By p95"}
+
 
 async def context(request: Request, _reader: Reader) -> Context:
     """What the template needs: the routes of the project's plugins, sorted as the query says."""
     every = request.query_params.get("all") == "1"
     by = request.query_params.get("sort", "")
-    by = by if by in _KEYS else ""
-    routes = [route for route in routes_of(request.app) if every or not route.built_in]
-    if by:
-        routes.sort(key=_KEYS[by])
-    return {"routes": routes, "every": every, "by": by, "docs": config.DOCS_URL}
+    rows = await with_traffic(route for route in routes_of(request.app) if every or not route.built_in)
+    orders = ORDERS | (ORDERS_BY_TRAFFIC if config.METRICS else {})
+    if by in _KEYS:
+        rows.sort(key=lambda row: _KEYS[by](row[0]))
+    elif by in ORDERS_BY_TRAFFIC:
+        rows.sort(key=lambda row: getattr(row[1], by, 0), reverse=True)
+    return {
+        "rows": rows,
+        "every": every,
+        "by": by if by in orders else "",
+        "orders": orders,
+        "has_traffic": config.METRICS,
+        "docs": config.DOCS_URL,
+    }
+
+
+async def with_traffic(routes: Iterable[RouteInfo]) -> list[Row]:
+    """The routes, each with how much it is used, where METRICS counts that."""
+    if not config.METRICS:
+        return [(route, None) for route in routes]
+    from opa.plugins.core_metrics.traffic import traffic  # only with METRICS
+
+    found = await traffic()
+    return [(route, found.get(route.path)) for route in routes]
 
 
 def _path(route: RouteInfo) -> tuple[str, ...]:
@@ -29,4 +59,4 @@ def _plugin(route: RouteInfo) -> tuple[str, ...]:
     return ",".join(route.plugins), *_path(route)
 
 
-_KEYS = {"path": _path, "plugin": _plugin}
+_KEYS: dict[str, Callable[[RouteInfo], Any]] = {"path": _path, "plugin": _plugin}

@@ -12,7 +12,7 @@ from opa import log
 from opa.plugins.core_metrics import project
 from opa.plugins.core_metrics.exposition import as_text, families
 from opa.plugins.core_metrics.queues import Queues
-from opa.plugins.core_metrics.reading import Reader
+from opa.plugins.core_metrics.reading import Reader, Total
 from opa.plugins.core_metrics.state import cells, metrics
 from opa.plugins.core_metrics.vitals import Vitals
 
@@ -31,7 +31,8 @@ class Service:
         self.vitals = Vitals()
         self.pid = os.getpid()
         self.task: asyncio.Task[None] | None = None
-        self._reader = Reader(cells, _attached())
+        self._folder = _attached()
+        self._reader = Reader(cells, self._folder)
         self._queues = Queues()
         self._last: asyncio.Task[tuple[bytes, str]] | None = None
         self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
@@ -64,6 +65,16 @@ class Service:
         total = self._reader.total()
         found = [*families(total), *project.facts(), *self._queues.metrics(), *metrics.of_this_process()]
         return as_text(found, accept)
+
+    async def total(self) -> Total:
+        """What all processes of the service have counted.
+
+        Raises:
+            BusyError: another process reads for too long.
+            OSError: the files cannot be read.
+        """
+        # With what it remembers for itself: `answer` reads in a thread of its own.
+        return await asyncio.to_thread(Reader(cells, self._folder).total)
 
     def note(self) -> None:
         """Note what only this process knows."""
