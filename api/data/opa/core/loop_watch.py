@@ -1,6 +1,6 @@
 """Names the plugin that holds the event loop, so that no other request or task goes on.
 
-The loop notes the time twenty times a second. A thread looks at that ten times a second, and closer where a note is
+The loop notes the time ten times a second. A thread looks at that as often, and closer where a note is
 late: at what the thread of the loop does then. It is told as held by someone only if the same call of the loop was seen
 all the time, and the time was its own: not the scheduler's, which had no processor for it, not a debugger's, and not
 that of a process which was stopped.
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from opa.core.running import running_manager
 from opa.logging.logger import log
 
-NOTE_INTERVAL, LOOK_INTERVAL, CLOSE_INTERVAL = 0.05, 0.1, 0.025
+NOTE_INTERVAL, LOOK_INTERVAL, CLOSE_INTERVAL = 0.1, 0.1, 0.025
 """Seconds between two notes of the loop, two looks at them, and two looks at a loop that is late."""
 TOLD_AT = 2.0
 """Seconds after which it is told that the loop is held, although it still is."""
