@@ -37,10 +37,13 @@ class TaskMetrics(TaskObserver):
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        # Here: a worker also tells the end of what has run in a child that was killed, and is counted there no more.
+        self._running: dict[str, tuple[str, ...]] = {}
 
     def started(self, run: TaskRun) -> None:
         """Its function is about to be called."""
         labels = self._count(run, "started")
+        self._running[run.id] = labels
         _add(RUNNING, "", labels, 1.0)
         # A countdown is no waiting.
         if run.tries == 1 and run.sent_at and run.started_at and not run.headers.get("eta"):
@@ -74,7 +77,7 @@ class TaskMetrics(TaskObserver):
 
     def revoked(self, run: TaskRun) -> None:
         """It does not run, or not to its end."""
-        self._count(run, "revoked")
+        self._end(run, "revoked")
 
     def dead(self, run: TaskRun) -> None:
         """It is among the dead letters."""
@@ -82,10 +85,11 @@ class TaskMetrics(TaskObserver):
 
     def _end(self, run: TaskRun, state: str) -> None:
         labels = self._count(run, state)
-        if run.started_at is not None:
-            _add(RUNNING, "", labels, -1.0)
-            if run.ended_at is not None:
-                _observe(DURATION, labels, max(run.ended_at - run.started_at, 0.0))
+        running = self._running.pop(run.id, None)
+        if running is not None:
+            _add(RUNNING, "", running, -1.0)
+        if run.started_at is not None and run.ended_at is not None:
+            _observe(DURATION, labels, max(run.ended_at - run.started_at, 0.0))
 
     def _count(self, run: TaskRun, state: str) -> tuple[str, ...]:
         key = run.task, run.plugin, run.queue
