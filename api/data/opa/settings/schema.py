@@ -334,6 +334,7 @@ class NotifyTarget(_UpperKeys):
     PLUGINS: TextList = ["*"]
     WINDOW: Annotated[Seconds, Field(le=86400)] = 30
     LIMIT: Count = 20
+    CONSOLE: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(settings_notify.webhook_url)] = None
     URL: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(settings_notify.webhook_url)] = None
     HOST: str = ""
     PORT: PortOrNone = None

@@ -40,7 +40,7 @@ def test_a_message_says_which_task_how_often_when_why_where_and_how_to_see_it() 
         "  At: reports.py:12 in nightly\n"
         "  Last id: 1c9f\n"
         "  See it: opa tasks show 1c9f\n"
-        "  In the console: https://ops.example.org/opa/tasks/runs/1c9f\n"
+        "  In the console: https://ops.example.org/opa/runs/1c9f\n"
     )
 
 

@@ -256,10 +256,8 @@ class Courier:
             self._note_redis(error)
 
     async def _post(self, target: Target, taken: Taken) -> None:
-        config = self._manager.config
-        console = str(config.get("CONSOLE_URL") or "")
-        console = console if console.startswith(("https://", "http://")) else ""
-        message = message_of(taken.notices, taken.more, config.PROJECT_NAME, console)
+        project, console = self._manager.config.PROJECT_NAME, target.options.get("CONSOLE") or ""
+        message = message_of(taken.notices, taken.more, project, console)
         if target.options["TYPE"] == "mail":
             from opa.plugins.notify.mail import send_mail
 

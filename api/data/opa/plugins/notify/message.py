@@ -151,7 +151,7 @@ def _part(notice: Notice, console_url: str) -> Part:
         seen_by = f"opa tasks show {notice.id}" if notice.kind == "failed" else "opa tasks dead"
         lines.append(f"{'Last id' if notice.count > 1 else 'Id'}: {notice.id}")
         lines.append(f"See it: {seen_by}")
-    link = f"{console_url.rstrip('/')}/tasks/runs/{_in_url(notice.id)}" if console_url and notice.id else ""
+    link = f"{console_url.rstrip('/')}/runs/{_in_url(notice.id)}" if console_url and notice.id else ""
     return Part(_title(notice), tuple(lines), link)
 
 
