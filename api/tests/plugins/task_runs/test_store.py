@@ -173,6 +173,39 @@ def test_what_is_no_log_is_said_to_be_none(kept: bytes) -> None:
 
 def test_records_that_others_have_written_are_left_out(store: Store) -> None:
     store.tell(event("failed", 1, task_id="good"), event("failed", 1, task_id="bad"))
-    for text in ("", "[]", "null", '{"s": "unheard of"}', '{"s": "failed", "n": "many"}', "[" * 100_000):
+    odd = ('{"s": "failed", "n": 1e999}', '{"s": "failed", "ts": NaN}', '{"s": "failed", "te": 1e300}')
+    for text in ("", "[]", "null", '{"s": "unheard of"}', '{"s": "failed", "n": "many"}', "[" * 100_000, *odd):
         store.client.set(f"{store.prefix}run:bad", text)
         assert store.listed() == ["good"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b'"x"', b"{}", b'{"s": {}}', b'{"s": "failed", "n": 1e17}', b'{"s": "failed", "ts": NaN}']
+)
+def test_records_that_others_have_written_do_not_keep_ours_from_being_written(redis_url: str, text: bytes) -> None:
+    store = Store(redis_url, keep=2)
+    for place in ("all", "state:running"):
+        store.client.zadd(f"{store.prefix}{place}", {"bad": 1})
+    store.client.set(f"{store.prefix}run:bad", text)
+    store.tell(event("failed", 1, task_id="bad"), event("failed", 1, task_id="good"))
+    assert "good" in store.listed()
+    store.client.set(f"{store.prefix}run:bad", text)
+    store.client.zadd(f"{store.prefix}all", {"bad": 1})
+    store.tell(*(event("failed", 1, task_id=f"new-{number}") for number in range(2)))
+    assert sorted(store.listed()) == ["new-0", "new-1"]
+    assert "run:bad" not in store.names()
+
+
+@pytest.mark.parametrize("odd", [{"e": "half a \ud800"}, {"ts": float("nan")}, {"ts": 1e300}, {"d": 10**400}])
+def test_what_redis_cannot_write_keeps_no_other_run_from_being_written(store: Store, odd: dict[str, Any]) -> None:
+    store.tell(
+        event("failed", 1, task_id="odd", **odd), event("failed", float("inf"), task_id="never"), event("dead", 1)
+    )
+    assert sorted(store.listed()) == ["a", "never", "odd"]
+
+
+def test_notes_are_cut_between_characters(store: Store) -> None:
+    store.tell(event("failed", 1))
+    for length in range(90, 100):
+        store.tell({"i": "a", "x": f"sent again by {'ü' * length}"})
+        assert store.listed() == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 PAGE = 50
 LOOKED_AT = 5000
 """Runs that are looked at for one page, where few of them fit: the next page goes on from there."""
+MOST_SKIPPED = 10_000_000
+"""Runs of one moment behind which a cursor can be."""
 FOLLOW_INTERVAL = 0.4
 FOUND_LIFE = 10
 """Seconds for which redis has an index that was made for a question."""
@@ -363,8 +366,11 @@ def _read_cursor(cursor: str | None) -> tuple[float, int]:
         return float("inf"), 0
     try:
         most, skipped = cursor.split(":")
-        return float(most), int(skipped)
+        found = float(most), int(skipped)
+        if math.isnan(found[0]) or not 0 <= found[1] <= MOST_SKIPPED:
+            raise ValueError(cursor)
+        return found
     except ValueError:
         raise RunError(
-            f"{cursor!r} is no cursor of a list of runs", hint="Take the one that the list has given"
+            f"{cursor[:100]!r} is no cursor of a list of runs", hint="Take the one that the list has given"
         ) from None

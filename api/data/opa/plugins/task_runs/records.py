@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from opa.plugins.task_runs.events import Event
 
 LONGEST_TEXT = 300
+LONGEST_READ = 20_000
+"""Characters of a text in a record that are read; our own are shorter."""
+LAST_MOMENT = 253_402_300_000.0
+"""Behind it, times have no date."""
 SHORT_BODY = 300
 """Characters of arguments that stand in the record itself."""
 BESIDE = "+"
@@ -166,7 +170,7 @@ def run_in(task_id: str, text: Any) -> Run | None:
         found = json.loads(text)
         given = {_SHORT[name]: value for name, value in found.items() if name in _SHORT}
         run = Run(task_id, **{name: _fit(name, value) for name, value in given.items()}, again=bool(found.get("b")))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         log.warning("what redis has for the run {} is none, and is ignored: {!r}", task_id, error)
         return None
     return run if run.state in STATES else None
@@ -174,5 +178,8 @@ def run_in(task_id: str, text: Any) -> Run | None:
 
 def _fit(name: str, value: Any) -> Any:
     if name in _NUMBERS:
-        return float(value)
-    return int(value) if name in _COUNTS else str(value)
+        seconds = float(value)
+        if not 0 <= seconds <= LAST_MOMENT:
+            raise ValueError(f"{name} is no time: {seconds!r}")
+        return seconds
+    return int(value) if name in _COUNTS else str(value)[:LONGEST_READ].encode("utf-8", "replace").decode()

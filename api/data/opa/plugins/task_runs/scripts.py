@@ -11,6 +11,34 @@ _COMMON = """
 local prefix = ARGV[1]
 local all, blobs, total = prefix .. 'all', prefix .. 'blobs', prefix .. 'blob-bytes'
 
+local function is_number(value, most)
+    return type(value) == 'number' and value >= 0 and value <= most
+end
+
+-- Of a record or an event: cjson reads numbers that it does not write, and one of them would stop all others.
+local function drop_odd_numbers(fields)
+    for name, value in pairs(fields) do
+        if type(value) == 'number' and not is_number(value, 2.5e11) then fields[name] = nil end
+    end
+end
+
+-- Others may write here too: what is no record is treated as none, and does not keep others from being written.
+local function read(id)
+    local text = redis.pcall('get', prefix .. 'run:' .. id)
+    if type(text) ~= 'string' then return nil end
+    local is_json, run = pcall(cjson.decode, text)
+    if not is_json or type(run) ~= 'table' or type(run.s) ~= 'string' then return nil end
+    for _, name in ipairs({'t', 'k', 'x'}) do
+        if run[name] ~= nil and type(run[name]) ~= 'string' then return nil end
+    end
+    for name, most in pairs({n = 1e9, a = 2.5e11, o = 2.5e11}) do
+        if not is_number(run[name], most) then return nil end
+    end
+    if run.m ~= nil and not is_number(run.m, 2.5e11) then return nil end
+    drop_odd_numbers(run)
+    return run, text
+end
+
 local function forget_blob(member)
     local key = prefix .. member
     redis.call('decrby', total, redis.call('strlen', key))
@@ -19,10 +47,11 @@ local function forget_blob(member)
 end
 
 local function forget(id)
-    local text = redis.call('get', prefix .. 'run:' .. id)
+    local run = read(id)
     redis.call('zrem', all, id)
-    if text then
-        local run = cjson.decode(text)
+    if not run then
+        redis.call('del', prefix .. 'run:' .. id)
+    else
         local of_task = prefix .. 'task:' .. (run.t or '')
         redis.call('zrem', of_task, id)
         if redis.call('exists', of_task) == 0 then redis.call('srem', prefix .. 'tasks', run.t or '') end
@@ -68,8 +97,10 @@ end
 
 for _, event in ipairs(events) do
     local id, key = event.i, prefix .. 'run:' .. event.i
-    local text = redis.call('get', key)
-    local run = text and cjson.decode(text) or {}
+    local run = read(id) or {}
+    if event.f then drop_odd_numbers(event.f) end
+    if event.s and not is_number(event.a, 2.5e11) then event.a = now end
+    if event.s and not is_number(event.n, 1e9) then event.n = 1 end
     local before, task_before = run.s, run.t
     if not event.s and not run.s then event.s, event.a, event.n = 'waiting', now, 1 end
     if event.s then
@@ -85,7 +116,10 @@ for _, event in ipairs(events) do
             if is_new or run[name] == nil then run[name] = value end
         end
     end
-    if event.x then run.x = string.sub((run.x and run.x .. '; ' or '') .. event.x, -1000) end
+    if event.x then
+        -- Cut by bytes, and not through a character.
+        run.x = string.sub((run.x and run.x .. '; ' or '') .. event.x, -1000):gsub('^[\\128-\\191]+', '', 1)
+    end
     if not run.o then
         run.o = run.ts or run.tb or run.te or run.a
         redis.call('zadd', all, run.o, id)
@@ -135,8 +169,7 @@ local now, missing_time = tonumber(ARGV[2]), tonumber(ARGV[5])
 local alive, gone = {}, {}
 for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
     local key = prefix .. 'run:' .. id
-    local text = redis.call('get', key)
-    local run = text and cjson.decode(text)
+    local run, text = read(id)
     if not run or run.s ~= 'running' then
         redis.call('zrem', prefix .. 'state:running', id)
     else

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from kombu.exceptions import SerializationError
 from kombu.serialization import loads
 
 from opa.plugins.task_runs.failure import RunError
@@ -33,7 +34,7 @@ def send_as_person(manager: PluginManager, task: str, body: str, who: str, queue
         raise RunError(f"there is no task '{task}'", hint=hint)
     try:
         args, kwargs, *_ = loads(body, "application/json", "utf-8")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, SerializationError) as error:
         raise RunError(f"the arguments of task '{task}' cannot be read: {error}") from error
     options = {"queue": queue} if queue else {}
     headers = {"actor": who, "actor_kind": "person"}

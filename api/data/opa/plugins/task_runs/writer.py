@@ -211,7 +211,8 @@ def put(record: Any, limits: Limits, now: float, events: list[Any], blobs: list[
     Raises:
         redis.RedisError: redis does not take them.
     """
-    told = json.dumps(events, separators=(",", ":")) if events else "[]"
+    # What an error or an argument says may have half a character, which redis does not read.
+    told = json.dumps(events, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, told]
     return record(keys=[], args=[*head, *(part for blob in blobs for part in blob)])
 
