@@ -26,6 +26,10 @@ JOBS = """
             raise LookupError("no <such> report")
         return f"{name}: {pages} {draft} {more}"
 
+    @task(name="jobs.of/<all>?")
+    def odd(more: dict | None = None) -> None:
+        pass
+
     @task(schedule="0 3 * * *")
     def nightly() -> None:
         '''Clean up.'''
@@ -34,14 +38,19 @@ OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
 
 
 @pytest.fixture
-def jobs(project: Project, start_redis: Callable[[], Server], monkeypatch: pytest.MonkeyPatch) -> Iterator[RunsProject]:
+def idle(project: Project, start_redis: Callable[[], Server]) -> Iterator[RunsProject]:
+    """Without a worker."""
     server = start_redis()
     project.plugin("jobs.py", JOBS)
     with task_project(project, broker=f"{server.url}/1", backend=f"{server.url}/2") as tasks:
-        found = runs_project(tasks, server)
-        tasks.worker().wait_until_ready()
-        monkeypatch.setenv("ENV", "dev")
-        yield found
+        yield runs_project(tasks, server)
+
+
+@pytest.fixture
+def jobs(idle: RunsProject, monkeypatch: pytest.MonkeyPatch) -> RunsProject:
+    idle.tasks.worker().wait_until_ready()
+    monkeypatch.setenv("ENV", "dev")
+    return idle
 
 
 def do(client: TestClient, path: str, **fields: str) -> Any:
@@ -131,3 +140,39 @@ def test_a_page_of_somebody_else_does_nothing(jobs: RunsProject) -> None:
             for path in ("/tasks/jobs.report", "/schedule/pause", "/schedule/run", "/runs/x/again", "/runs/x/cancel"):
                 assert client.post(f"/opa{path}", data={"name": "x"}, headers=headers).status_code == 403
         assert do(client, "/schedule/pause", name="jobs.nightly").status_code == 303
+
+
+def test_what_stands_in_redis_or_a_url_is_no_error_of_the_server(
+    idle: RunsProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENV", "dev")
+    shown = {
+        "half": '{"t": "jobs.report", "s": "failed", "e": "\\ud800"}',
+        "a/b?": '{"t": "x", "s": "failed", "ts": 5}',
+    }
+    refused = {"late": '{"s": "failed", "ts": 1e300}', "none": '{"s": "failed", "te": NaN, "ts": 5}'}
+    for name, text in (shown | refused).items():
+        idle.client.set(f"{idle.prefix}run:{name}", text)
+        for index in ("all", "state:failed"):
+            idle.client.zadd(f"{idle.prefix}{index}", {name: 4e9})
+    with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:
+
+        def status(path: str, **headers: str) -> int:
+            return client.get(f"/opa{path}", headers=headers).status_code
+
+        assert status("") == 200
+        page = client.get("/opa/runs").text
+        assert 'href="/opa/runs/a/b%3F"' in page
+        assert status("/runs/a/b%3F") == status("/runs/a%2Fb%3F") == status("/runs/half") == 200
+        for name in refused:
+            assert status(f"/runs/{name}") == 404
+            assert status(f"/runs/{name}", Accept="text/event-stream") == 404, "a browser would ask without end"
+        for cursor in ("x", "nan:0", "1:-1", f"1:{10**30}", "1:2:3", "%00", "9" * 5000):
+            assert status(f"/runs?cursor={cursor}") == 400, cursor
+
+        assert status("/tasks/jobs.of%2F%3Call%3E%3F") == 200
+        odd = "/tasks/jobs.of/%3Call%3E%3F"
+        assert f'action="/opa{odd}"' in client.get(f"/opa{odd}").text
+        assert do(client, odd).status_code == 303
+        for more in ('{"__type__": "datetime", "__value__": "never"}', "[" * 900 + "]" * 900):
+            assert do(client, odd, more=more).status_code == 400

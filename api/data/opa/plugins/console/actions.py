@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from time import time
+from urllib.parse import quote
 
 from kombu.exceptions import OperationalError
 from starlette.datastructures import FormData
@@ -66,7 +67,7 @@ async def send(request: Request, reader: Reader, form: FormData) -> str:
     arguments = arguments_in(fields_of(function), {key: value for key, value in form.items() if value != ""})
     task_id = await runs().send(name, json.dumps([[], arguments]), who)
     audit("tasks.run", who=who, request=request, task=name, id=task_id)
-    return f"/runs/{task_id}"
+    return _page_of(task_id)
 
 
 async def cancel(request: Request, reader: Reader, _form: FormData) -> str:
@@ -74,7 +75,7 @@ async def cancel(request: Request, reader: Reader, _form: FormData) -> str:
     task_id, who = request.path_params["id"], _who(reader)
     run = await runs().cancel(task_id, who)
     audit("tasks.cancel", who=who, request=request, task=run.task, id=task_id)
-    return f"/runs/{task_id}"
+    return _page_of(task_id)
 
 
 async def again(request: Request, reader: Reader, _form: FormData) -> str:
@@ -82,7 +83,7 @@ async def again(request: Request, reader: Reader, _form: FormData) -> str:
     task_id, who = request.path_params["id"], _who(reader)
     new = await runs().again(task_id, who)
     audit("tasks.again", who=who, request=request, id=task_id, new=new)
-    return f"/runs/{new}"
+    return _page_of(new)
 
 
 async def pause(request: Request, reader: Reader, form: FormData) -> str:
@@ -110,7 +111,11 @@ async def run(request: Request, reader: Reader, form: FormData) -> str:
     name, who = str(form.get("name", "")), _who(reader)
     task_id = await Schedules(get_plugin_manager()).run(name)
     audit("schedule.run", who=who, request=request, name=name, id=task_id)
-    return f"/runs/{task_id}"
+    return _page_of(task_id)
+
+
+def _page_of(task_id: str) -> str:
+    return f"/runs/{quote(task_id)}"
 
 
 def _who(reader: Reader) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,7 +24,7 @@ _TICK = 0.2
 
 def wants_events(request: Request) -> bool:
     """Whether the browser asks for events."""
-    return request.headers.get("accept", "") == EVENTS
+    return request.method == "GET" and request.headers.get("accept", "") == EVENTS
 
 
 class Streams:
@@ -32,24 +33,34 @@ class Streams:
     def __init__(self) -> None:
         self._count = 0
 
-    def answer(self, make: Callable[[], Awaitable[str]]) -> Response:
-        """A stream of what `make` gives, whenever that is something else than before."""
+    async def answer(self, make: Callable[[], Awaitable[str]]) -> Response:
+        """A stream of what `make` gives, whenever that is something else than before.
+
+        It is called once before the answer begins: what it raises then is the answer, and the browser asks no more.
+        """
         headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
         if self._count >= MOST_STREAMS:
             return Response(status_code=503, headers={**headers, "Retry-After": "10"})
-        return StreamingResponse(self._events(make), media_type=EVENTS, headers=headers)
+        self._count += 1
+        try:
+            html = await make()
+        finally:
+            self._count -= 1
+        return StreamingResponse(self._events(html, make), media_type=EVENTS, headers=headers)
 
-    async def _events(self, make: Callable[[], Awaitable[str]]) -> AsyncIterator[str]:
+    async def _events(self, html: str, make: Callable[[], Awaitable[str]]) -> AsyncIterator[str]:
         self._count += 1
         try:
             end, sent = monotonic() + LIFETIME, ""
             yield f"retry: {round(INTERVAL * 1000)}\n\n"
             while monotonic() < end and not is_stopping():
-                html = await make()
                 if html != sent:
                     yield event(html)
                     sent = html
                 await _pause()
+                html = await make()
+        except HTTPException:  # what it shows is there no more: the browser asks again, and is told so
+            return
         finally:
             self._count -= 1
 

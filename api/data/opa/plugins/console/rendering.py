@@ -83,4 +83,8 @@ def answer(html: str, status: int = 200) -> HTMLResponse:
 
 def _moment(seconds: float) -> str:
     """A time as a page without a script has it; a script shows it as the reader's own."""
-    return f"{datetime.fromtimestamp(round(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    try:
+        moment = datetime.fromtimestamp(round(seconds), UTC)
+    except (ValueError, OverflowError):  # it stands in redis, where others may write too
+        return str(seconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

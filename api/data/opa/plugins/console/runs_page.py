@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -43,7 +44,12 @@ def runs() -> RunReader:
 
 
 async def all_runs(request: Request, _reader: Reader) -> Context:
-    """What the template of all runs needs: those that the query selects."""
+    """What the template of all runs needs: those that the query selects.
+
+    Raises:
+        HTTPException: the query has a cursor that is none (400).
+    """
+    from opa.plugins.task_runs.failure import RunError
     from opa.plugins.task_runs.names import BAD, STATES
 
     query = request.query_params
@@ -51,12 +57,15 @@ async def all_runs(request: Request, _reader: Reader) -> Context:
     state = query.get("state", "")
     states = BAD if state == FAILED else (state,) if state in STATES else ()
     period = query.get("period", "") if query.get("period", "") in PERIODS else ""
-    page = await reader.list_runs(
-        task=query.get("task") or None,
-        states=states,
-        since=time() - float(period) if period else None,
-        cursor=query.get("cursor") or None,
-    )
+    try:
+        page = await reader.list_runs(
+            task=query.get("task") or None,
+            states=states,
+            since=time() - float(period) if period else None,
+            cursor=query.get("cursor") or None,
+        )
+    except RunError as error:
+        raise HTTPException(400, str(error)) from None
     return {
         "runs": page.runs,
         "cursor": page.cursor,
@@ -88,7 +97,7 @@ def _by(run: Any) -> list[tuple[str, str, str]]:
     """Who has sent it: what that is, its name, and the path of its page, if it has one."""
     found = [
         ("Schedule", run.schedule, ""),
-        ("Task", run.parent, f"/runs/{run.parent}"),
+        ("Task", run.parent, f"/runs/{quote(run.parent)}"),
         ("Request", run.request_id, ""),
         (run.actor_kind.capitalize() or "Actor", run.actor, ""),
     ]

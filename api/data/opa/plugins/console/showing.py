@@ -58,7 +58,7 @@ class Shown:
                 return self._templates.html("problem.html", request, {"title": page.title, "problem": str(error)})
 
         if page.is_live and not problem and wants_events(request):
-            return self._streams.answer(main)
+            return await self._streams.answer(main)
         frame = {
             "title": page.title,
             "main": await main(),
