@@ -139,3 +139,27 @@ def test_a_full_file_system_ends_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     found = Reader(cells, tmp_path).total().numbers
     assert found == {KEY: [1], (SOLD, "_total", ("third",)): [1]}
     assert told == [f"No space left on device: {tmp_path}"]
+
+
+def test_what_ended_processes_counted_is_shown_while_the_file_system_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "counted\n"
+        process.kill()
+    cells = attached(tmp_path)
+    reader = Reader(cells, tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        for _ in range(2):
+            full_numbers = reader.total().numbers
+            assert full_numbers[KEY] == [5000]
+            assert (OPEN, "", ()) not in full_numbers
+    assert reader.total().numbers == full_numbers
+    assert cells.name
+    assert len(list(tmp_path.glob("*.keys"))) == 1

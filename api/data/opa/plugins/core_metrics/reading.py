@@ -87,9 +87,9 @@ class Reader:
         if self._folder is None or not self._cells.name:
             return _added({str(os.getpid()): _numbers_of(self._cells.series(), self._cells.view)}, {})
         with _locked(self._folder):
-            self._fold()
-            ended = _read_ended(self._folder)[1]
-            living = {name: self._numbers(self._folder, name) for name in _names(self._folder)}
+            ended, left = self._fold()
+            names = [name for name in _names(self._folder) if name not in left]
+            living = {name: self._numbers(self._folder, name) for name in names}
         return _added(living, ended)
 
     def fold(self) -> None:
@@ -102,7 +102,8 @@ class Reader:
             with suppress(BusyError), _locked(self._folder, limit=0):
                 self._fold()
 
-    def _fold(self) -> None:
+    def _fold(self) -> tuple[Numbers, set[str]]:
+        """Put them together. Gives the numbers of all that have ended, and those whose files are left."""
         folder = self._folder
         assert folder is not None  # noqa: S101 - both callers have looked
         dead = [name for name in _names(folder) if _has_ended(folder, name)]
@@ -115,12 +116,16 @@ class Reader:
                 if key[0].kind != "gauge" or key[0].mode in ("sum", "max", "min", "mostrecent"):
                     _add(ended, key, numbers)
         if new:
-            _write_ended(folder, dead, ended)
+            try:
+                _write_ended(folder, dead, ended)
+            except OSError:  # where it is full, they are added up again the next time
+                return ended, set(dead)
         for name in (*new, *again):
             self._read_cache.pop(name, None)
             for ending in (KEYS, NUMBERS):
                 with suppress(FileNotFoundError):
                     (folder / f"{name}{ending}").unlink()
+        return ended, set()
 
     def _numbers(self, folder: Path, name: str) -> Numbers:
         try:
@@ -215,8 +220,13 @@ def _write_ended(folder: Path, names: list[str], numbers: Numbers) -> None:
         by_definition.setdefault(definition, []).append([suffix, labels, values])
     metrics = [[definition_to_json(definition), series] for definition, series in by_definition.items()]
     new = folder / f".{ENDED}.new"
-    new.write_text(json.dumps({"last": names, "metrics": metrics}))
-    new.replace(folder / ENDED)
+    try:
+        new.write_text(json.dumps({"last": names, "metrics": metrics}))
+        new.replace(folder / ENDED)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
 
 
 def _add(total: Numbers, key: Key, numbers: list[float]) -> None:
