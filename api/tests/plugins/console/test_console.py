@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -148,6 +149,21 @@ def test_in_development_a_name_that_somebody_points_here_sees_nothing(shop: Proj
 def test_it_is_not_there_where_nobody_can_sign_in(project: Project) -> None:
     with client_of(project) as client:
         assert get(client, "")[0] == client.get("/").status_code == 404
+
+
+def test_a_page_of_tasks_imports_no_celery_where_there_is_no_task(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "celery"]:
+        monkeypatch.delitem(sys.modules, name)
+    with client_of(shop) as client:
+        assert "No task is on a schedule" in get(client, "/schedule")[1]
+        assert get(client, "/tasks")[0] == 200
+        assert get(client, "/runs")[0] == 404
+        headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
+        assert client.post("/opa/schedule/run", data={"name": "x"}, headers=headers).status_code == 404
+        assert "celery" not in sys.modules
+        assert 'href="/opa/runs"' not in get(client, "")[1]
 
 
 def test_it_can_be_turned_off_and_moved(shop: Project) -> None:

@@ -66,6 +66,8 @@ def _shows(page: Page) -> Callable[[Request], Awaitable[Response]]:
 def _does(name: str, scope: str, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def do(request: Request) -> Response:
         reader = await reader_of(request, scope)
+        if not schedule_page.are_scheduled():
+            raise HTTPException(404, "no plugin has a task")
         from opa.plugins.console import actions  # with Celery, which is imported where there is a task
 
         form = await actions.form_of(request)

@@ -20,6 +20,8 @@ def are_scheduled() -> bool:
 
 async def context(_request: Request, reader: Reader) -> Context:
     """What the template needs. Without redis, it is what the plugins and settings say."""
+    if not are_scheduled():
+        return {"states": (), "unknown": "", "lengths": LENGTHS, "may_act": False}
     from opa import Schedules  # with Celery, which is imported where there is a task
 
     schedules, problem = Schedules(get_plugin_manager()), ""
