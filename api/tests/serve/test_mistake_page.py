@@ -97,6 +97,10 @@ def test_mistakes_are_written_with_the_lines_around_them_and_without_secrets(tmp
     assert mistake.code[0] == "line 13"
     assert "planted" not in str(mistake)
 
+    plugin.write_text(f"data = '{'x' * 3_000_000}'\n")
+    write_mistakes(file, RegistrationError("it is wrong", where=f"{plugin}:1"))
+    assert len(read_mistakes(file)[0].code[0]) == 1000
+
     write_mistakes(file, SettingsError("two", mistakes=("one: is wrong", "two: is wrong")))
     assert [mistake.text for mistake in read_mistakes(file)] == ["one: is wrong", "two: is wrong"]
 

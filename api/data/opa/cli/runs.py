@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from opa._util.printable import in_one_line
+from opa._util.printable import in_one_line, printable
 from opa.cli.audited import audited, with_client
 from opa.cli.durations import duration
 from opa.cli.tasks import AsJson, tasks
@@ -89,7 +89,7 @@ def show(
         if follow and not as_json:
             _print_run(run)
             async for text in reader.follow(task_id):
-                print(text, end="", flush=True)
+                print(printable(text), end="", flush=True)
             run = await reader.get(task_id) or run
             print(in_one_line(f"{run.state} {run.error or run.result or run.reason}".rstrip()))
         return run, said
@@ -104,7 +104,7 @@ def show(
         _print_run(run)
         for title, text in (("traceback", said.traceback), ("log", said.text)):
             if text:
-                print(f"\n{title}:\n{text.rstrip()}")
+                print(f"\n{title}:\n{printable(text).rstrip()}")
 
 
 @tasks.command()

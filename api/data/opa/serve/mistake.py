@@ -15,6 +15,8 @@ from opa.errors import OpaError, SettingsError
 from opa.process.error_report import trace_of
 
 LINES_AROUND = 5
+LONGEST_LINE, LONGEST_TRACE = 1000, 100_000
+"""Characters that the page shows of a line, which may be a whole data set, and of the end of a traceback."""
 _PLACE = re.compile(r"(?P<file>/.+):(?P<line>[0-9]{1,9})")
 
 
@@ -61,7 +63,14 @@ def _mistakes(error: OpaError) -> Iterator[Mistake]:
     place = _PLACE.fullmatch(error.where or "")
     file, line = (place["file"], int(place["line"])) if place else ("", 0)
     first = max(1, line - LINES_AROUND)
-    yield Mistake(in_one_line(str(error)), trace_of(error), file, line, _code(file, first, line + LINES_AROUND), first)
+    yield Mistake(
+        in_one_line(str(error)),
+        trace_of(error)[-LONGEST_TRACE:],
+        file,
+        line,
+        _code(file, first, line + LINES_AROUND),
+        first,
+    )
 
 
 def _code(file: str, first: int, last: int) -> tuple[str, ...]:
@@ -71,4 +80,4 @@ def _code(file: str, first: int, last: int) -> tuple[str, ...]:
         lines = read_text(Path(file)).splitlines()
     except UnreadableError:
         return ()
-    return tuple(printable(mask_text(line)) for line in lines[first - 1 : last])
+    return tuple(printable(mask_text(line[: 10 * LONGEST_LINE]))[:LONGEST_LINE] for line in lines[first - 1 : last])

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from opa.plugins.task_runs import names
+from opa.plugins.task_runs.said import Said
 from tests.serve.process import wait_until
 from tests.tasks.runs_project import RunsProject, opa
 
@@ -119,6 +120,17 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         # The one that was cancelled before there was a worker has not run.
         assert runs.record(cancelled)["s"] == names.REVOKED
         assert "adding 222" not in worker.log
+
+
+def test_a_log_that_others_have_written_moves_no_cursor(runs: RunsProject) -> None:
+    runs.client.set(f"{runs.prefix}run:odd", '{"t": "shop.add", "s": "failed", "n": 1}')
+    said = Said()
+    said.add("\x1b[2J\rgone\n")
+    runs.client.set(f"{runs.prefix}log:odd:1", said.packed("\x1b[1mTraceback\n"))
+    for arguments in (["odd"], ["odd", "--follow"]):
+        shown = opa("tasks", "show", *arguments).output
+        assert "\\x1b[2J\\x0dgone" in shown
+        assert "\x1b" not in shown
 
 
 def test_killed_processes_leave_no_run_that_runs_for_ever(rabbit_runs: RunsProject) -> None:
