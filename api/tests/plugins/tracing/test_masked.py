@@ -53,6 +53,12 @@ def test_secrets_are_masked_in_attributes_errors_and_the_status() -> None:
     assert found.events[0].name == "exception"
 
 
+def test_an_attribute_that_is_named_like_a_secret_is_masked() -> None:
+    given = {"user.password": "planted", "http.request.header.authorization": ["Basic planted"], "token": b"planted"}
+    found = exported("work", {**given, "token.count": 3, "api_key": ""})
+    assert found.attributes == dict.fromkeys(given, "***") | {"token.count": 3, "api_key": ""}
+
+
 def test_a_command_has_a_name_and_no_argument() -> None:
     command = {"db.system": "redis", "db.redis.args_length": 1, "db.statement": "AUTH user hunter2"}
     found = exported("AUTH user hunter2", command)

@@ -16,6 +16,7 @@ _DROPPED_PREFIX = "redis.search.xdoc_"  # documents that a search has found
 LONGEST = 16_384
 """Characters of a text, such as a stack trace or the names of the commands of a pipeline."""
 LONGEST_NAME = 200
+MASK = "***"
 
 
 def masked_span(span: ReadableSpan) -> ReadableSpan:
@@ -58,7 +59,9 @@ def _attributes(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
             has_changed = True
             continue
         text = value
-        if isinstance(value, str):
+        if isinstance(value, str | Sequence) and value and _is_secret(key):
+            text = MASK
+        elif isinstance(value, str):
             text = _text(value)
             if is_command and key in ("db.statement", "db.query.text"):
                 text = _command(text)
@@ -67,6 +70,12 @@ def _attributes(given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         has_changed = has_changed or text != value
         shown[key] = text
     return shown, has_changed
+
+
+def _is_secret(name: str) -> bool:
+    """Whether whatever has this name is masked in a text."""
+    text = f"{name}=any"
+    return mask_text(text) != text
 
 
 def _command(statement: str) -> str:
