@@ -130,6 +130,23 @@ def test_the_source_of_a_plugin_is_that_of_its_own_files_alone(shop: Project) ->
         for file in ("link.py", "../shop.py", "/etc/passwd", "..%2fshop.py", "more", "__init__.py%00"):
             assert get(client, f"/plugins/package?file={file}")[0] == 404
         assert get(client, "/plugins/..%2fshop")[0] == get(client, "/plugins/none")[0] == 404
+        (shop.plugins / "package" / "__init__.py").write_text("é" * 300_000)
+        long = get(client, "/plugins/package")[1]
+        assert "é" * 200_000 in long
+        assert "é" * 200_001 not in long
+        assert "The file is longer" in long
+        (shop.plugins / "shop.py").unlink()
+        assert "the file is gone" in get(client, "/plugins/shop")[1]
+
+
+def test_an_error_with_half_a_character_has_a_page(shop: Project) -> None:
+    shop.plugin("broken.py", "raise ValueError('half a \\ud800')")
+    shop.settings(PLUGIN_FAILURE="skip")
+    with client_of(shop) as client:
+        for path in ("", "/plugins", "/plugins/broken"):
+            status, text = get(client, path)
+            assert status == 200
+            assert "half a ?" in text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "[::1]", "api.localhost", "10.1.2.3"])

@@ -61,8 +61,18 @@ def _source(plugin: PluginInfo, asked: str | None) -> Context:
     if asked is not None and asked not in names:  # of those that there are, so no path leads elsewhere
         raise HTTPException(404, "the plugin has no such file")
     shown = asked or ("__init__.py" if "__init__.py" in names else next(iter(names), ""))
-    text = files[names.index(shown)].read_text(errors="replace") if shown else ""
+    text = _text_of(files[names.index(shown)]) if shown else ""
     return {"files": names, "shown": shown, "text": text[:MOST_SOURCE], "is_cut": len(text) > MOST_SOURCE}
+
+
+def _text_of(file: Path) -> str:
+    try:
+        if not file.is_file():
+            return "(the file is gone)"
+        with file.open("rb") as content:  # no more than is shown, however large it is
+            return content.read(4 * MOST_SOURCE + 4).decode(errors="replace").replace("\r\n", "\n")
+    except OSError as error:
+        return f"(the file cannot be read: {error.strerror})"
 
 
 def _sources(folder: Path) -> Iterator[Path]:

@@ -54,13 +54,15 @@ class Templates:
     def html(self, name: str, request: Request, context: Mapping[str, Any]) -> str:
         """What the template `name` makes of `context`."""
         root = root_of(request)
-        return self._environment.get_template(name).render(
+        html = self._environment.get_template(name).render(
             context,
             root=root,
             console=root + config.CONSOLE_URL.rstrip("/"),
             files_url=root + self._files,
             settings=config,
         )
+        # What an error or a plugin says may have half a character, which no page can have.
+        return html.encode("utf-8", "replace").decode()
 
 
 def root_of(request: Request) -> str:
