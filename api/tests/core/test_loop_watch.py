@@ -104,6 +104,21 @@ def test_who_holds_the_loop_is_named_with_the_line_and_counted_each_time(reports
     assert 1.5 < seconds < 20
 
 
+def test_who_holds_the_loop_is_counted_also_where_another_call_follows_at_once(reports: ModuleType) -> None:
+    async def two_calls() -> None:
+        # In one turn of the loop, as where requests wait: it notes no time between them.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(reports.sleep)
+        loop.call_soon(time.sleep, 0.15)
+        await asyncio.sleep(0)
+
+    told, counted = watched(two_calls)
+
+    assert len(told) == 1
+    assert "/plugins/reports.py:5 in sleep" in told[0]
+    assert counted["reports"][0] == 1
+
+
 def test_what_waits_as_it_should_is_not_named(reports: ModuleType) -> None:
     async def sleeps() -> None:
         await asyncio.sleep(0.6)

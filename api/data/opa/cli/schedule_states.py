@@ -26,4 +26,4 @@ def schedule_states(manager: PluginManager) -> tuple[list[ScheduleState], str]:
 
 def moment(at: float | None) -> str:
     """A time in seconds since the epoch as people read it."""
-    return "-" if at is None else datetime.fromtimestamp(at, tz=UTC).isoformat(sep=" ", timespec="seconds")
+    return "-" if at is None else datetime.fromtimestamp(round(at), tz=UTC).isoformat(sep=" ", timespec="seconds")

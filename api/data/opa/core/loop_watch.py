@@ -78,6 +78,8 @@ class _Delay:
     lost: float = 0.0
     call: FrameType | None = None
     is_one_call: bool = True
+    seen: float = 0.0
+    """When a look has seen that call last."""
     is_debugged: bool = False
     looks: int = 0
     places: Counter[Place] = field(default_factory=Counter)
@@ -155,7 +157,7 @@ class LoopWatch:
                     delay = _Delay(noted + NOTE_INTERVAL, *before)
                     interval = CLOSE_INTERVAL
                 delay.lost += lost
-                self._look(delay)
+                self._look(delay, now)
                 if now - delay.due > TOLD_AT + self._limit and not delay.is_told and self._is_held(delay, now):
                     delay.is_told = True
                     self._report(delay, now - delay.due, so_far=" so far")
@@ -165,16 +167,19 @@ class LoopWatch:
         processor = 0.0 if self._clock is None else time.clock_gettime(self._clock)
         return processor, _waited(self._native), self._collected
 
-    def _look(self, delay: _Delay) -> None:
+    def _look(self, delay: _Delay, now: float) -> None:
         frames = list(_up_to(sys._current_frames().get(self._thread), self._base))
+        if delay.is_one_call and delay.call is not None and (not frames or delay.call is not frames[-1]):
+            self._end(delay, delay.seen)  # that call has ended, and the next one began before the loop has noted the time
+            delay.is_one_call = False
         delay.looks += 1
         if not frames:  # it waits, or runs what is not Python's
             delay.is_one_call = False
             return
         if delay.call is None:
             delay.call = frames[-1]
-        elif delay.call is not frames[-1]:
-            delay.is_one_call = False
+        if delay.is_one_call:
+            delay.seen = now
         modules = [frame.f_globals.get("__name__") or "" for frame in frames]
         delay.is_debugged = delay.is_debugged or any(_is_in(module, _DEBUGGERS) for module in modules)
         delay.places[self._place(frames, modules)] += 1

@@ -130,7 +130,7 @@ class MissedRuns:
         claimed = json.dumps({**asdict(run), "told": False, "claimed": now + CLAIM_LIFE})
         if not self._claim(keys=[self._key], args=[field, now, claimed]):
             return
-        due = datetime.fromtimestamp(run.due_at, tz=UTC).isoformat(sep=" ", timespec="seconds")
+        due = datetime.fromtimestamp(round(run.due_at), tz=UTC).isoformat(sep=" ", timespec="seconds")
         log.warning(in_one_line(f"schedule '{run.schedule}': the run of {due} was not sent in time: {run.reason}"))
 
         def done() -> None:
