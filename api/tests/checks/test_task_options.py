@@ -38,6 +38,7 @@ def test_a_slip_in_an_option_is_reported_with_the_task_its_place_and_the_option_
         ("wait_for_components", "waits_for_components"),
         ("timeout", "time_limit"),
         ("cron", "schedule"),
+        ("by", "rate=TaskLimit(…, by=…)"),
         ("retry_delay", "default_retry_delay"),
     ],
 )

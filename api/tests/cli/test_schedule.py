@@ -125,6 +125,17 @@ def test_run_sends_it_now_as_that_schedule(with_redis: Project, redis_url: str) 
     assert row["last_run"] == pytest.approx(time.time(), abs=60)
 
 
+def test_what_run_has_sent_is_a_run_that_can_be_sent_again(with_redis: Project, redis_url: str) -> None:
+    with_redis.component("AIOREDIS", "redis-aioredis", URL=f"{redis_url}/3")
+    task_id = done("run", "extra").strip()
+    with redis.Redis.from_url(f"{redis_url}/3") as client:
+        (key,) = client.keys(f"*:run:{task_id}")
+        record = json.loads(client.get(key))
+    assert (record["t"], record["s"]) == ("reports.hourly", "waiting")
+    shown = CliRunner().invoke(app, ["tasks", "show", task_id], catch_exceptions=False)
+    assert "can be sent again" in shown.stdout
+
+
 def test_opa_schedule_suggests_a_name_for_an_unknown_schedule(with_redis: Project) -> None:
     for command in ("pause", "resume", "run"):
         with pytest.raises(OpaError, match=r"no schedule 'reports\.hurly'") as error:

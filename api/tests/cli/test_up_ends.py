@@ -127,6 +127,7 @@ def test_opa_up_prints_its_programs_with_their_addresses_and_ctrl_c_stops_all(up
         wait_until(lambda: up.output.count("a debugger can attach on") >= 2, what=lambda: f"both listen\n{up.output}")
         patterns = [
             rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
+            rf"console +http://127.0.0.1:{up.port}/opa ",
             r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; data in .opa/valkey",
             rf"debugger +127.0.0.1:{debugger} ",
             r"plugins +plugins, opa:demo-plugins",

@@ -15,8 +15,9 @@ from opa.tasks.options import METHODS, OPTIONS
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
-# What is written for the same in other libraries.
+# What is written for the same in other libraries, or beside the option that it belongs into.
 _ELSEWHERE = {
+    "by": "rate=TaskLimit(…, by=…)",
     "cron": "schedule",
     "crontab": "schedule",
     "every": "schedule",

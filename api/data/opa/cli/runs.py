@@ -14,6 +14,7 @@ import typer
 from opa._util.printable import in_one_line, printable
 from opa.cli.audited import audited, with_client
 from opa.cli.durations import duration
+from opa.cli.observed import tell_observers
 from opa.cli.tasks import AsJson, tasks
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def show(
 
     run, said = _with_reader(_manager("opa tasks show"), read)
     if run is None:
-        typer.echo(f"nobody knows a run {in_one_line(task_id)}", err=True)
+        typer.echo(f"nobody knows a run {in_one_line(task_id)}. `opa tasks runs` shows those that are known", err=True)
         raise typer.Exit(1)
     if as_json:
         print(json.dumps({**run.as_dict(), "log": said.text, "traceback": said.traceback}, indent=2))
@@ -162,7 +163,7 @@ def again(
 
     async def do(reader: RunReader) -> str:
         new = await reader.again(task_id, _who())
-        _flush(manager)
+        tell_observers(manager)
         return new
 
     new = _with_reader(manager, do)
@@ -176,7 +177,9 @@ def _body(text: str) -> str:
     try:
         given = json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"it is not JSON: {error}", param_hint="ARGS") from None
+        raise typer.BadParameter(
+            f"""it is not JSON, such as '["a", 1]' or '{{"name": "a"}}': {error}""", param_hint="ARGS"
+        ) from None
     if not isinstance(given, list | dict):
         raise typer.BadParameter('it is neither a list, such as [1, "a"], nor an object by names', param_hint="ARGS")
     return json.dumps([given, {}] if isinstance(given, list) else [[], given])
@@ -186,15 +189,8 @@ def _sent(manager: PluginManager, name: str, body: str) -> str:
     from opa.plugins.task_runs.sending import send_as_person
 
     task_id = send_as_person(manager, name, body, _who(), "")
-    _flush(manager)
+    tell_observers(manager)
     return task_id
-
-
-def _flush(manager: PluginManager) -> None:
-    from opa.tasks.application import application_of
-
-    if observers := application_of(manager).observers:
-        observers.stop()
 
 
 def _wait(manager: PluginManager, task_id: str) -> None:
@@ -283,4 +279,10 @@ def _print_run(run: Run) -> None:
     times = {"since", "sent", "started", "ended"}
     for name, value in run.as_dict().items():
         if value not in ("", None):
-            print(f"{name:<12} {in_one_line(_time(value) if name in times else str(value))}")
+            print(f"{name:<12} {in_one_line(_time(value) if name in times else _said(name, value))}")
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "again":
+        return "can be sent again" if value else "cannot be sent again: its arguments are not kept"
+    return str(value)

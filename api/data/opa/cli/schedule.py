@@ -16,6 +16,7 @@ import typer
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
 from opa.cli.durations import duration
+from opa.cli.observed import tell_observers
 from opa.cli.program import app
 from opa.cli.schedule_states import moment, schedule_states
 
@@ -59,7 +60,8 @@ def list_schedules(
 def pause(
     name: Name,
     until: Annotated[
-        str | None, typer.Option("--until", help="When it ends: 2026-12-24T18:00, or 18:00; in CELERY_TIMEZONE.")
+        str | None,
+        typer.Option("--until", help="When it ends: 2026-12-24T18:00, 2026-12-24 or 18:00; in CELERY_TIMEZONE."),
     ] = None,
     length: Annotated[str | None, typer.Option("--for", help="After which time it ends: 2h, 30m, 7d.")] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for others to read.")] = "",
@@ -92,6 +94,7 @@ def run(name: Name) -> None:
     """Send the task of an entry now, with the entry's arguments. Its next run stays when it is, and so does a pause."""
     manager = _manager()
     task_id = _with(manager, lambda schedules: schedules.run(name))
+    tell_observers(manager)
     print(task_id)
     audited(manager, "schedule.run", name=name, id=task_id)
 
@@ -137,7 +140,8 @@ def _moment_in(text: str, zone_name: str) -> float:
         return (point if point.tzinfo else point.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no time such as 2026-12-24T18:00, 2026-12-24T18:00+01:00 or 18:00", param_hint="--until"
+            f"{text!r} is no time such as 2026-12-24, 2026-12-24T18:00, 2026-12-24T18:00+01:00 or 18:00",
+            param_hint="--until",
         ) from None
 
 

@@ -11,6 +11,7 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
+from opa.cli.observed import tell_observers
 from opa.cli.program import app
 from opa.cli.schedule_states import moment, schedule_states
 
@@ -130,8 +131,7 @@ def retry(ids: Ids = None, every: Every = False) -> None:
     try:
         _settle(manager, "opa tasks retry", ids, every, send_again, done="sent again")
     finally:
-        if observers := application_of(manager).observers:
-            observers.stop()
+        tell_observers(manager)
 
 
 @tasks.command()

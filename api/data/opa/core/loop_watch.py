@@ -170,7 +170,9 @@ class LoopWatch:
     def _look(self, delay: _Delay, now: float) -> None:
         frames = list(_up_to(sys._current_frames().get(self._thread), self._base))
         if delay.is_one_call and delay.call is not None and (not frames or delay.call is not frames[-1]):
-            self._end(delay, delay.seen)  # that call has ended, and the next one began before the loop has noted the time
+            self._end(
+                delay, delay.seen
+            )  # that call has ended, and the next one began before the loop has noted the time
             delay.is_one_call = False
         delay.looks += 1
         if not frames:  # it waits, or runs what is not Python's

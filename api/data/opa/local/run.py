@@ -28,7 +28,7 @@ from opa.process.listen import address_of, listening_socket
 from opa.process.told import forget_told
 from opa.serve.server import stop_limit
 from opa.settings.components import task_components
-from opa.settings.envs import ENV_VARIABLE
+from opa.settings.envs import ENV_VARIABLE, is_development
 from opa.settings.inherited import PROCESS_VARIABLE, handing_variable
 from opa.settings.load import Config
 from opa.settings.sources import PREFIX
@@ -139,6 +139,8 @@ def _summary(
 ) -> Iterator[tuple[str, str, str]]:
     """What runs, where, and what for."""
     yield "api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""
+    if config.CONSOLE_URL and is_development():
+        yield "console", f"{url}{config.CONSOLE_URL}", "plugins, routes, tasks and their runs, in the browser"
     if config.OPERATING_PORT is not None:
         yield "operating", f"http://{config.OPERATING_HOST}:{config.OPERATING_PORT}", "health and readiness of the api"
     if runs_tasks(config):

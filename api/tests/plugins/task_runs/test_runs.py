@@ -91,7 +91,9 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         assert "LookupError: no bread" in shown
         assert "it will fail" in shown
         assert "hunter2" not in shown
-        opa("tasks", "show", "nobody", status=1)
+        assert "again        can be sent again" in shown
+        assert "`opa tasks runs` shows" in opa("tasks", "show", "nobody", status=1).stderr
+        assert """such as '["a", 1]'""" in " ".join(opa("tasks", "run", "shop.add", "bread", status=2).stderr.split())
         found = json.loads(opa("tasks", "runs", "--failed", "--json").stdout)
         assert [run["id"] for run in found] == [ids["fails"]]
         found = json.loads(opa("tasks", "runs", "--task", "shop.add", "--since", "1h", "--json").stdout)
@@ -111,6 +113,7 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         assert f"{ids['long']} again" in runs.record(new[0])["x"]
         with pytest.raises(Exception, match="are not kept"):
             opa("tasks", "again", ids["secret"])
+        assert "cannot be sent again" in opa("tasks", "show", ids["secret"]).stdout
 
         assert "revoked" in opa("tasks", "cancel", ids["sleeps"]).stdout
         assert runs.wait_for(ids["sleeps"], names.REVOKED)["y"] == "terminated"

@@ -38,7 +38,7 @@ async def landing(request: Request) -> Response:
     context = {
         "plugins": [(plugin, [route for route in routes if plugin.name in route.plugins]) for plugin in own],
         "folder": next((_from_here(folder) for folder in manager.folders), ""),
-        "docs": [(config.DOCS_URL, "Documentation of the API"), (config.REDOC_URL, "The same, for reading")],
+        "docs": [(config.DOCS_URL, "Documentation of the API"), (config.REDOC_URL, "The same on one page, by ReDoc")],
     }
     return answer(templates.html("landing.html", request, context))
 
