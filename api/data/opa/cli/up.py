@@ -33,7 +33,7 @@ def up(
         Path | None, typer.Option(metavar="FILE", help="End when this file is removed; it is removed at the end.")
     ] = None,
 ) -> None:
-    """Run everything on this machine, without Docker: servers for redis and mongo, the api with ./plugins, a worker and a beat.
+    """Run everything on this machine, without Docker: servers for redis and mongo, api, worker and beat with ./plugins.
 
     Components keep a URL that you have set; servers that no component needs are not started. Data are kept in ./.opa.
     The other commands find the servers while this runs, in the same folder.
