@@ -92,7 +92,7 @@ def show(
             async for text in reader.follow(task_id):
                 print(printable(text), end="", flush=True)
             run = await reader.get(task_id) or run
-            print(in_one_line(f"{run.state} {run.error or run.result or run.reason}".rstrip()))
+            print(in_one_line(f"{run.state} {run.problem or run.result}".rstrip()))
         return run, said
 
     run, said = _with_reader(_manager("opa tasks show"), read)
@@ -257,7 +257,7 @@ def _print_runs(found: list[Run]) -> None:
                 _time(run.sent),
                 _took(run),
                 _by(run),
-                run.error or run.reason or "-",
+                run.problem or "-",
             ]
             for run in found
         ],

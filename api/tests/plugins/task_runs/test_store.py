@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import pytest
 import redis
 
 from opa.plugins.task_runs.reader import RunReader
+from opa.plugins.task_runs.records import Run
 from opa.plugins.task_runs.said import LONGEST, Said, unpacked
 from opa.plugins.task_runs.scripts import RECORD
 from opa.plugins.task_runs.writer import put
@@ -169,6 +171,14 @@ def test_the_log_of_a_run_is_its_end_and_bounded() -> None:
 def test_what_is_no_log_is_said_to_be_none(kept: bytes) -> None:
     with pytest.raises(ValueError):
         unpacked(kept)
+
+
+def test_what_kept_a_run_waiting_is_no_problem_once_it_runs() -> None:
+    waits = Run("a", state="given back", reason="it waits for its turn")
+    assert waits.problem == "it waits for its turn"
+    assert replace(waits, state="succeeded").problem == ""
+    assert replace(waits, state="running", error="ValueError: of the first try").problem == ""
+    assert replace(waits, state="failed", error="ValueError").problem == "ValueError"
 
 
 def test_records_that_others_have_written_are_left_out(store: Store) -> None:

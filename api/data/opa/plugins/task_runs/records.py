@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opa import TaskRun, log
-from opa.plugins.task_runs.names import OVER, STATES
+from opa.plugins.task_runs.names import OVER, RUNNING, STATES, SUCCEEDED
 
 if TYPE_CHECKING:
     from opa.plugins.task_runs.events import Event
@@ -85,6 +85,11 @@ class Run:
     def is_over(self) -> bool:
         """Whether it has ended for good."""
         return self.state in OVER
+
+    @property
+    def problem(self) -> str:
+        """Its error, or why it did not go on: not that of an earlier try, or for which it has waited, where it did."""
+        return "" if self.state in {RUNNING, SUCCEEDED} else self.error or self.reason
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
