@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -98,7 +99,17 @@ def test_a_pause_of_a_schedule_that_is_not_here_is_kept_and_shown(one_project: O
     assert asyncio.run(schedules(one_project).resume("jobs.gone"))
 
 
-@pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b'{"since": "x"}', b'{"until": null}', b"[" * 9999])
+PAUSE = '{"until": %s, "since": 0, "by": "", "reason": ""}'
+NO_PAUSES = [
+    "[]",
+    '{"since": "x"}',
+    '{"until": null}',
+    "[" * 9999,
+    *(PAUSE % each for each in ("NaN", -1e300, 10**400)),
+]
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff", *map(str.encode, NO_PAUSES)])
 def test_a_pause_that_is_none_is_reported_once_and_does_not_count(
     one_project: OneProject, sent: list[Any], value: bytes
 ) -> None:
@@ -123,6 +134,17 @@ def test_a_pause_written_by_hand_that_has_ended_does_not_keep_beat_busy(
     beat._redis.hset(one_project.key("paused"), "jobs.hourly", text)
     beat.tick()
     assert len(sent) == 1
+
+
+def test_times_that_others_have_written_without_a_date_are_shown_as_late_or_left_out(one_project: OneProject) -> None:
+    client = one_project.beat()._redis
+    client.hset(one_project.key("paused"), "jobs.hourly", PAUSE % "1e999")
+    client.hset(one_project.key("ran"), "jobs.hourly", f'{{"at": {10**400}, "id": "x"}}')
+    state = asyncio.run(schedules(one_project).all())[0]
+    assert state.paused
+    assert state.paused_until is not None
+    assert datetime.fromtimestamp(state.paused_until).astimezone().year >= 9998
+    assert not state.last_id
 
 
 def test_a_task_of_a_schedule_has_its_name_in_a_header(one_project: OneProject, sent: list[Any]) -> None:

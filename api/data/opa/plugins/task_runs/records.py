@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 300
 LONGEST_READ = 20_000
 """Characters of a text in a record that are read; our own are shorter."""
-LAST_MOMENT = 253_402_300_000.0
-"""Behind it, times have no date."""
+LAST_MOMENT = 253_370_764_800.0
+"""Behind it, times have no date in some time zone."""
 SHORT_BODY = 300
 """Characters of arguments that stand in the record itself."""
 BESIDE = "+"

@@ -15,6 +15,8 @@ from opa.tasks.beat.lease import named
 
 FORMER_LOCK_KEY = "opa:beat:lock"
 FORMER_SENT_KEY = "opa:beat:sent"
+LAST_MOMENT = 253_370_764_800.0
+"""The beginning of the year 9999: the last that has a date in each time zone."""
 
 
 def lock_key(project: str) -> str:
@@ -71,6 +73,22 @@ def times_in(found: Iterable[tuple[bytes, bytes | None]]) -> dict[str, float]:
     if bad:
         log.warning(f"redis has no valid time of the last run for {', '.join(bad)}: what it has is ignored")
     return times
+
+
+def moment_in(value: Any) -> float:
+    """The time that stands in redis, in seconds since 1970; one that is later than any date is the last that has one.
+
+    Raises:
+        ValueError: it is none.
+        TypeError: the same.
+    """
+    try:
+        moment = float(value)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    if not moment >= 0:  # nor is NaN
+        raise ValueError(f"{moment} is no time")
+    return min(moment, LAST_MOMENT)
 
 
 def decoded(value: bytes) -> str:

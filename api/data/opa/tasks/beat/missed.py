@@ -16,7 +16,7 @@ from opa._util.printable import in_one_line
 from opa.loading.conventions import SCHEDULE_MISSED_GROUP
 from opa.logging.logger import log
 from opa.tasks.beat.due import due_after
-from opa.tasks.beat.keys import decoded
+from opa.tasks.beat.keys import decoded, moment_in
 
 GROUP = SCHEDULE_MISSED_GROUP.name
 CLAIM_LIFE = 60.0
@@ -170,8 +170,8 @@ def _read(stored: Mapping[bytes, bytes]) -> dict[str, tuple[MissedRun, bool]]:
                 str(values["schedule"]),
                 str(values["task"]),
                 None if plugin is None else str(plugin),
-                float(values["due_at"]),
-                float(values["noticed_at"]),
+                moment_in(values["due_at"]),
+                moment_in(values["noticed_at"]),
                 str(values["reason"]),
             )
             found[decoded(field)] = (run, bool(values["told"]))

@@ -15,6 +15,7 @@ from typing import Any
 from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line
 from opa.logging.logger import log
+from opa.tasks.beat.keys import moment_in
 
 LONGEST_REASON = 500
 
@@ -115,8 +116,8 @@ class Pauses:
             values: Mapping[str, Any] = json.loads(text)
             until = values["until"]
             return Pause(
-                float(values["since"]),
-                None if until is None else float(until),
+                moment_in(values["since"]),
+                None if until is None else moment_in(until),
                 str(values["by"]),
                 str(values["reason"]),
             )

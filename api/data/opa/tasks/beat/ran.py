@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from opa.tasks.beat.keys import decoded
+from opa.tasks.beat.keys import decoded, moment_in
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def last_runs(client: Any, key: str) -> dict[str, LastRun]:
     for name, text in client.hgetall(key).items():
         try:
             values = json.loads(text)
-            found[decoded(name)] = LastRun(float(values["at"]), str(values["id"]))
+            found[decoded(name)] = LastRun(moment_in(values["at"]), str(values["id"]))
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return found
