@@ -118,9 +118,14 @@ def test_runs_are_found_by_task_state_and_time_page_by_page(store: Store) -> Non
     assert store.listed()[0] in ("57", "58", "59")
     assert sorted(store.listed(states=("failed",))) == [each for each in everything if int(each) % 4 == 1]
     assert sorted(store.listed(states=("failed", "dead"))) == [each for each in everything if int(each) % 4 in (1, 2)]
+    # An open page asks every other second: it has redis put nothing together of all that ever failed.
+    assert not any(name.startswith("found:") for name in store.names())
     assert sorted(store.listed(states=("succeeded",))) == [each for each in everything if int(each) % 4 == 0]
     both = [each for each in everything if int(each) % 20 == 1]
     assert sorted(store.listed(task="shop.t1", states=("failed",))) == both
+    assert sorted(store.listed(task="shop.t1", states=("failed", "dead", "lost"))) == [
+        each for each in everything if int(each) % 5 == 1 and int(each) % 4 in (1, 2)
+    ]
     assert sorted(store.listed(task="shop.t2", states=("succeeded", "failed"))) == [
         each for each in everything if int(each) % 5 == 2 and int(each) % 4 in (0, 1)
     ]

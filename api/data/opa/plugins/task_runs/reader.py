@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PAGE = 50
 LOOKED_AT = 5000
 """Runs that are looked at for one page, where few of them fit: the next page goes on from there."""
-MOST_SKIPPED = 10_000_000
+MOST_SKIPPED = 100_000
 """Runs of one moment behind which a cursor can be."""
 FOLLOW_INTERVAL = 0.4
 FOUND_LIFE = 10
@@ -163,11 +163,11 @@ class RunReader:
             limit: how many there are in a page.
         """
         most, skipped = _read_cursor(cursor)
-        key = await self._index(task, states)
+        keys = await self._indexes(task, states)
         found: list[Run] = []
         looked_at = 0
         while looked_at < LOOKED_AT:
-            part = await self._part(key, most, skipped, since, min(500, max(limit, 50)))
+            part = await self._part(keys, most, skipped, since, min(500, max(limit, 50)))
             if not part:
                 return Page(tuple(found), None)
             for run, order in part:
@@ -181,32 +181,43 @@ class RunReader:
                     return Page(tuple(found), f"{most!r}:{skipped}")
         return Page(tuple(found), f"{most!r}:{skipped}")
 
-    async def _index(self, task: str | None, states: Collection[str]) -> str:
-        """The index that has all that are looked for; with those that succeeded, it has all others too."""
+    async def _indexes(self, task: str | None, states: Collection[str]) -> list[str]:
+        """The indexes that have all that are looked for; with those that succeeded, they have all others too."""
         of_states = [f"{self._prefix}state:{state}" for state in sorted(set(states))]
         of_task = [] if task is None else [f"{self._prefix}task:{task}"]
         if not of_states or SUCCEEDED in states:  # which have no index
-            return of_task[0] if of_task else f"{self._prefix}all"
-        if len(of_states) == 1 and not of_task:
-            return of_states[0]
-        found = f"{self._prefix}found:{'+'.join(sorted(set(states)))}:{task or ''}"
+            return of_task or [f"{self._prefix}all"]
+        if not of_task:
+            return of_states
+        found = {f"{self._prefix}found:{state}:{task}": f"{self._prefix}state:{state}" for state in sorted(set(states))}
         with outages_of(COMPONENT, WHAT):
             async with self._client.pipeline() as pipe:
-                pipe.zunionstore(found, of_states, aggregate="MAX")
-                if of_task:
-                    pipe.zinterstore(found, [found, *of_task], aggregate="MAX")
-                pipe.expire(found, FOUND_LIFE)
+                for key, of_state in found.items():
+                    pipe.zinterstore(key, [of_state, *of_task], aggregate="MAX")
+                    pipe.expire(key, FOUND_LIFE)
                 await pipe.execute()
-        return found
+        return list(found)
 
     async def _part(
-        self, key: str, most: float, skipped: int, since: float | None, size: int
+        self, keys: list[str], most: float, skipped: int, since: float | None, size: int
     ) -> list[tuple[Run | None, float]]:
         least = "-inf" if since is None else since
+        greatest = "+inf" if most == float("inf") else repr(most)
+        is_one = len(keys) == 1
+        start, num = (skipped, size) if is_one else (0, skipped + size)
         with outages_of(COMPONENT, WHAT):
-            found = await self._client.zrevrangebyscore(
-                key, "+inf" if most == float("inf") else repr(most), least, start=skipped, num=size, withscores=True
-            )
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.zrevrangebyscore(key, greatest, least, start=start, num=num, withscores=True)
+                parts = await pipe.execute()
+            found = parts[0]
+            if (
+                not is_one
+            ):  # in the order that one index of all of them would have, which redis would make for each page
+                each = {task_id: score for part in parts for task_id, score in part}
+                found = sorted(each.items(), key=lambda item: (item[1], item[0]), reverse=True)[
+                    skipped : skipped + size
+                ]
             if not found:
                 return []
             ids = [text_of(task_id) for task_id, _ in found]
