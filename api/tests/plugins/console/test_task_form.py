@@ -30,6 +30,17 @@ def test_each_parameter_that_can_be_named_is_a_field_of_its_kind() -> None:
     ]
 
 
+def test_a_default_that_is_secret_is_not_shown_and_stays_that_of_the_function() -> None:
+    def signs(
+        password: str = "planted", url: str = "redis://:planted@cache", token: bool = False, page: str = "a=b"
+    ) -> None: ...
+
+    fields = fields_of(signs)
+    assert [field.default for field in fields] == ["", "", "false", "a=b"]
+    assert arguments_in(fields, {field.name: field.default for field in fields}) == {}
+    assert arguments_in(fields, {"password": "mine"}) == {"password": "mine"}
+
+
 def test_annotations_that_lead_nowhere_make_fields_of_json() -> None:
     assert [(field.name, field.kind) for field in fields_of(report)] == [
         ("name", "json"),

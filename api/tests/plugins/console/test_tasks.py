@@ -160,7 +160,7 @@ def test_what_stands_in_redis_or_a_url_is_no_error_of_the_server(
         def status(path: str, **headers: str) -> int:
             return client.get(f"/opa{path}", headers=headers).status_code
 
-        assert status("") == 200
+        assert status("") == status("/runs/") == status("/tasks/") == 200
         page = client.get("/opa/runs").text
         assert 'href="/opa/runs/a/b%3F"' in page
         assert status("/runs/a/b%3F") == status("/runs/a%2Fb%3F") == status("/runs/half") == 200

@@ -57,6 +57,8 @@ router = get_router(include_in_schema=False)
 
 def _shows(page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def show(request: Request) -> Response:
+        if "" in request.path_params.values():  # a parameter that takes slashes takes the one behind the list, too
+            return RedirectResponse(root_of(request) + _url + page.path.partition("/{")[0])
         reader = await reader_of(request, page.scope)
         return await _shown.page(request, reader, page, lambda: page.context(request, reader))
 

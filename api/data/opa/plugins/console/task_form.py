@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
+from opa import mask_text
+
 Kind = Literal["text", "number", "switch", "json"]
 _KINDS: dict[Any, Kind] = {str: "text", int: "number", float: "number", bool: "switch"}
 
@@ -20,7 +22,7 @@ class Field:
         name: of the parameter.
         kind: `text` is taken as it is, all else is JSON.
         annotation: as it stands in the code; empty without one.
-        default: as JSON, or as text; empty where there is none.
+        default: as JSON, or as text; empty where there is none, or it is secret: the function has it anyway.
         is_required: whether the function has to be given one.
     """
 
@@ -55,7 +57,15 @@ def _field(parameter: inspect.Parameter, hint: Any) -> Field:
     is_required = parameter.default is inspect.Parameter.empty
     annotation = parameter.annotation
     text = "" if annotation is inspect.Parameter.empty else getattr(annotation, "__name__", None) or str(annotation)
-    return Field(parameter.name, kind, text, "" if is_required else _as_text(parameter.default, kind), is_required)
+    default = "" if is_required else _as_text(parameter.default, kind)
+    if kind != "switch" and _is_secret(parameter.name, default):
+        default = ""
+    return Field(parameter.name, kind, text, default, is_required)
+
+
+def _is_secret(name: str, default: str) -> bool:
+    text = f"{name}={default}"
+    return bool(default) and mask_text(text) != text
 
 
 def _as_text(value: Any, kind: Kind) -> str:
