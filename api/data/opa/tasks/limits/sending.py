@@ -46,8 +46,8 @@ def send_unique(
     may_have_another = options.pop(MAY_HAVE_ANOTHER_ID, False) or not _is_awaited(options)
     try:
         lock = limits.lock(limits.arguments(*arguments))
-    except TypeError:  # the task cannot be called with them, and fails
-        return send(options)
+    except (TypeError, ValueError, RecursionError):
+        return send(options)  # the task cannot be called with them, or they cannot be sent: that fails, and says why
     task_id = options["task_id"] = options.get("task_id") or uuid()
     options["headers"] = {LOCK: lock, **(options.get("headers") or {})}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from hashlib import blake2b
 from string import Formatter
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 MAX_LENGTH = 100
@@ -88,7 +90,20 @@ def _percent_encoded(found: re.Match[str]) -> str:
 
 def _text_of(value: Any) -> str:
     """What a value is compared by: its text, or else its JSON."""
-    if isinstance(value, set | frozenset):  # which has another order in each process
-        return json.dumps(sorted(map(_text_of, value)))
-    plain = to_jsonable_python(value, fallback=repr, by_alias=False)
+    plain = to_jsonable_python(_ordered(value), fallback=repr, by_alias=False, bytes_mode="base64")
     return plain if isinstance(plain, str) else json.dumps(plain, sort_keys=True)
+
+
+def _ordered(value: Any) -> Any:
+    """The same with lists in the place of sets, which have another order in each process."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(_text_of, value))
+    if isinstance(value, list | tuple):
+        return [_ordered(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _ordered(each) for key, each in value.items()}
+    if isinstance(value, BaseModel):
+        return {name: _ordered(each) for name, each in value}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _ordered(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
