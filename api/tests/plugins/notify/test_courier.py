@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,6 +229,33 @@ def test_a_process_that_ends_does_not_wait_for_a_target(
     courier.put(notice()).result(30)
     courier.stop(0.3)
     assert any("this process ends before 1 failures are told" in line for line in said)
+    hook._released.set()
+
+
+ENDING = """
+import sys, threading, time
+from types import SimpleNamespace
+from opa.plugins.notify.courier import Courier, Target
+from opa.plugins.notify.notice import Notice
+
+class Config(dict):
+    PROJECT_NAME = PROJECT_ID = "Shop"
+
+options = dict(TYPE="json", URL=sys.argv[1], WINDOW=0, LIMIT=1, EVENTS=["failed"], TASKS=["*"], PLUGINS=["*"])
+courier = Courier(SimpleNamespace(config=Config(), component_states={}), [Target("ops", options)], stays=True)
+courier.put(Notice("failed", "a", "b", "", 0.0, 0.0, "1", "no", ""))
+sys.stdin.readline()
+courier.stop(0.1)
+"""
+
+
+def test_no_thread_that_waits_for_a_target_keeps_a_process_from_ending(hook: Webhook) -> None:
+    hook.status = "hang"
+    process = subprocess.Popen([sys.executable, "-c", ENDING, hook.url], stdin=subprocess.PIPE)
+    wait_until(lambda: hook.posted)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(webhook._STEP_LIMIT * 0.8) == 0
     hook._released.set()
 
 

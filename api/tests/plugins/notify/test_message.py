@@ -5,6 +5,8 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from opa import TaskRun
 from opa.plugins.notify.mail import as_mail
 from opa.plugins.notify.message import as_html, as_json, as_slack, as_teams, as_text, message_of
@@ -101,7 +103,29 @@ def test_everything_stays_small_whatever_tasks_write() -> None:
     assert len(message_of([long], 0, "Shop").title) <= 150
 
 
-def test_a_notice_has_the_last_line_of_the_error_masked_and_the_frame_of_the_plugin() -> None:
+class Item(BaseModel):
+    size: int
+
+
+def test_errors_of_many_lines_are_told_by_their_type_and_are_one_kind() -> None:
+    manager: Any = SimpleNamespace(plugin_of_module=lambda _: None)
+    found = []
+    for number in range(3):
+        try:
+            Item.model_validate({"size": f"x{number}"})
+        except ValidationError as error:
+            found.append(of_run("failed", TaskRun(str(number), "shop.buy", error=error, ended_at=1.0), manager))
+    assert "ValidationError: 1 validation error for Item size Input should be a valid integer" in found[0].problem
+    (made,) = together(found).values()
+    assert made.count == 3
+    lines = [
+        of_run("failed", TaskRun("1", "shop.buy", error=ValueError(f"no\norder {number}"), ended_at=1.0), manager)
+        for number in range(2)
+    ]
+    assert len(together(lines)) == 1
+
+
+def test_a_notice_has_the_error_in_one_line_masked_and_the_frame_of_the_plugin() -> None:
     def inner() -> None:
         raise ValueError("first line\nwrong password=hunter2hunter2")
 
@@ -112,6 +136,7 @@ def test_a_notice_has_the_last_line_of_the_error_masked_and_the_frame_of_the_plu
     line = sys._getframe().f_code.co_firstlineno + 2
     manager: Any = SimpleNamespace(plugin_of_module=lambda name: "shop" if name == __name__ else None)
     made = of_run("failed", run, manager)
+    assert made.problem.startswith("ValueError: first line wrong password=")
     assert "hunter2" not in made.problem
     assert made.frame == f"test_message.py:{line} in inner"
     assert together([made, made, made])[made.field].count == 3

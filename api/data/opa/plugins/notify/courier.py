@@ -264,7 +264,7 @@ class Courier:
             await send_mail(target.options, message)
         else:
             content = _FORMS[target.options["TYPE"]](message)
-            await asyncio.to_thread(post, target.options["URL"], content)
+            await post(target.options["URL"], content)
 
     async def _shared_store(self, target: Target) -> RedisStore | None:
         if time.monotonic() < self._redis_from:

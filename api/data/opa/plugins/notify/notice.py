@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +29,7 @@ class Notice:
         count: how many.
         first, last: when, in seconds since the epoch.
         id: of the last task; empty for a missed run.
-        problem: the last line of the last error, or why the task was given up; secrets masked.
+        problem: the last error in one line, or why the task was given up; secrets masked.
         frame: where the plugin stood then: `reports.py:12 in nightly`; empty where that is not known.
     """
 
@@ -92,8 +93,7 @@ def together(notices: Iterable[Notice]) -> dict[str, Notice]:
 def of_run(kind: Kind, run: TaskRun, manager: PluginManager) -> Notice:
     """That of a task that has failed, or was given up."""
     at = run.ended_at or run.started_at or run.sent_at or 0.0
-    lines = run.traceback.strip().splitlines()
-    problem = lines[-1].strip() if lines else ""
+    problem = _problem(run)
     if kind == "dead":
         problem = f"given up: {run.reason or 'for a reason that is not known'}" + (f" ({problem})" if problem else "")
     return Notice(
@@ -122,6 +122,14 @@ def of_missed(run: MissedRun) -> Notice:
         problem=_line(run.reason),
         frame="",
     )
+
+
+def _problem(run: TaskRun) -> str:
+    """The error in one line, its type first: the traceback from where it says which one it is."""
+    lines = [line.strip() for line in run.traceback.strip().splitlines()]
+    begin = re.compile(rf"(?:\w+\.)*{re.escape(type(run.error).__name__)}(?::|$)")
+    first = next((at for at in reversed(range(len(lines))) if begin.match(lines[at])), len(lines) - 1)
+    return " ".join(lines[max(0, first) :])
 
 
 def _frame(error: BaseException | None, manager: PluginManager) -> str:

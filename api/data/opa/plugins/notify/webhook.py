@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -32,28 +34,37 @@ class _NoRedirects(HTTPRedirectHandler):
         """A message goes to the URL of the settings, and nowhere else."""
 
 
-def post(url: str, content: Mapping[str, Any]) -> None:
+async def post(url: str, content: Mapping[str, Any]) -> None:
     """Post `content` as JSON. Redirects are not followed; proxies of the environment are used.
 
     Raises:
         NotDeliveredError: the target has not answered with 2xx in time; the message does not have the URL.
     """
-    outcome: list[BaseException | None] = []
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not outcome.done():
+            outcome.set_result(error)
 
     def work() -> None:
+        error: BaseException | None = None
         try:
             _post(url, content)
-            outcome.append(None)
-        except BaseException as error:  # noqa: BLE001 - it is raised by who waits
-            outcome.append(error)
+        except BaseException as found:  # noqa: BLE001 - it is raised by who waits
+            error = found
+        with contextlib.suppress(RuntimeError):  # the process ends, and nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
 
-    # A server that answers a byte now and then keeps within each limit of a socket.
-    thread = threading.Thread(target=work, name="opa-notify-post", daemon=True)
-    thread.start()
-    thread.join(TIME_LIMIT)
-    if not outcome:
-        raise NotDeliveredError(f"it has not answered within {TIME_LIMIT:g} s")
-    if (error := outcome[0]) is not None:
+    # A server that answers a byte now and then keeps within each limit of a socket. A process that ends waits for the
+    # threads of a pool, and not for this one.
+    threading.Thread(target=work, name="opa-notify-post", daemon=True).start()
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            error = await outcome
+    except TimeoutError:
+        raise NotDeliveredError(f"it has not answered within {TIME_LIMIT:g} s") from None
+    if error is not None:
         raise error
 
 
