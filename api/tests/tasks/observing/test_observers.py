@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from opa.errors import RegistrationError
-from opa.tasks.observing.run import queue_in
+from opa.tasks.observing.run import TaskRun, queue_in
 from tests.project import Project
 from tests.serve.process import wait_until
 from tests.tasks.workers import TaskProject
@@ -278,6 +279,75 @@ def test_a_function_in_the_group_of_observers_stops_the_start(project: Project) 
     project.plugin("wrong.py", WRONG)
     with pytest.raises(RegistrationError, match="'task_observers' is a function, not a TaskObserver"):
         project.prepare()
+
+
+COROUTINE = """
+from opa import TaskObserver, register, task
+
+
+@register("task_observers")
+class Wrong(TaskObserver):
+    async def failed(self, run): ...
+
+    async def state(self, task_id): ...
+
+
+@task
+def some(): ...
+"""
+
+
+def test_an_observer_that_nobody_would_await_stops_the_start(project: Project) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://localhost:1/0")
+    project.plugin("wrong.py", COROUTINE)
+    with pytest.raises(RegistrationError, match=r"'wrong\.Wrong' .* has an async def 'failed', which nobody awaits"):
+        project.prepare()
+
+
+EXITS = """
+import sys
+from opa import TaskObserver, register, task
+
+told = []
+
+
+@register("task_observers")
+class Exits(TaskObserver):
+    def started(self, run):
+        sys.exit(1)
+
+    def succeeded(self, run):
+        stop()
+
+    def cancelled(self):
+        return [1, ["x"], "id"]
+
+
+@register("task_observers")
+class Other(TaskObserver):
+    def started(self, run):
+        told.append(run.id)
+
+
+exec("def stop(): raise SystemExit(0)", {"__name__": "billiard.common"}, found := {})
+stop = found["stop"]
+
+
+@task
+def some(): ...
+"""
+
+
+def test_an_observer_that_exits_ends_nothing_and_a_signal_that_ends_the_process_does(project: Project) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://localhost:1/0")
+    project.plugin("exits.py", EXITS)
+    observers = project.prepare().celery.observers
+    run = TaskRun("1", "exits.some")
+    observers.tell("started", run)
+    assert importlib.import_module("exits").told == ["1"]
+    assert list(observers.cancelled()) == ["id"]
+    with pytest.raises(SystemExit):
+        observers.tell("succeeded", run)
 
 
 def test_without_observers_nothing_is_listened_to(tasks: TaskProject) -> None:

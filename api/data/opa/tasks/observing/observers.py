@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 GROUP = TASK_OBSERVERS_GROUP.name
 SENT_AGAIN = "sent again"
 LISTENERS = (*GROUPS, SCHEDULE_MISSED_GROUP.name)
+STOPPED_BY = ("opa", "celery", "billiard")
+"""The packages whose handlers of signals end what a process does by SystemExit."""
 
 
 class Observers:
@@ -43,6 +47,10 @@ class Observers:
             try:
                 method(run, *more)
             except Exception as error:  # noqa: BLE001 - any plugin's
+                self._note(method, event, error)
+            except SystemExit as error:
+                if _is_of_a_signal(error):
+                    raise
                 self._note(method, event, error)
 
     def tell_sent(self, name: str, message: Any, queue: Any, body: str | None) -> None:
@@ -103,7 +111,7 @@ class Observers:
         """The ids of tasks that are not to run."""
         for method in self._of("cancelled"):
             try:
-                yield from cast("Any", method())
+                yield from (task_id for task_id in cast("Any", method()) if isinstance(task_id, str))
             except Exception as error:  # noqa: BLE001 - any plugin's
                 self._note(method, "cancelled", error)
 
@@ -140,7 +148,7 @@ class Observers:
             self._members = members
         return self._told[event]
 
-    def _note(self, method: Callable[..., object], event: str, error: Exception) -> None:
+    def _note(self, method: Callable[..., object], event: str, error: BaseException) -> None:
         observer = getattr(method, "__self__", None)
         kind = type(observer)
         if (kind, event) in self._has_failed:
@@ -152,6 +160,12 @@ class Observers:
             f"the observer {kind.__module__}.{kind.__qualname__}{of_plugin} failed in '{event}'; the tasks go on, and"
             " this is said once"
         )
+
+
+def _is_of_a_signal(error: SystemExit) -> bool:
+    """Whether it was raised by a handler, in the middle of the method, and not by the method itself."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).partition(".")[0] in STOPPED_BY
 
 
 def _methods(members: Mapping[str, Any], event: str) -> tuple[Callable[..., object], ...]:
@@ -183,7 +197,21 @@ def observers_of(manager: PluginManager) -> Observers | None:
                 "TaskObserver",
                 "Make it a class that derives from opa.TaskObserver, or an object of one",
             )
+        for event in EVENTS:
+            if event != "state" and inspect.iscoroutinefunction(getattr(member.value, event)):
+                raise _coroutine(manager, member, event)
     return Observers(manager) if members else None
+
+
+def _coroutine(manager: PluginManager, member: Member, event: str) -> Exception:
+    from opa.errors import RegistrationError
+
+    return RegistrationError(
+        f"'{member.uri}' in the group '{GROUP}' has an async def '{event}', which nobody awaits",
+        plugin=manager.plugin_of_module(member.module) if member.module else None,
+        where="" if member.module else f"setting PLUGINS.{GROUP}",
+        hint="Make it a def, which returns at once; functions in the group on_task_failed may be async def",
+    )
 
 
 def _unfit(manager: PluginManager, group: str, member: Member, wanted: str, hint: str) -> Exception:
