@@ -192,7 +192,10 @@ def test_a_target_that_is_in_trouble_is_tried_again_and_then_given_up(
     assert "hooks/T0" not in "".join(said)
 
 
-def test_a_target_that_answers_again_is_told_then(with_redis: Office, hook: Webhook, said: list[str]) -> None:
+def test_a_target_that_answers_again_is_told_then(
+    with_redis: Office, hook: Webhook, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "PAUSES", (0.1,) * 1000)  # it is not given up before it answers
     hook.status = 503
     with_redis.targets(ops={"URL": hook.url})
     with_redis.courier(stays=True).put(notice())
