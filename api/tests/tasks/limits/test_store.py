@@ -216,6 +216,20 @@ def test_ten_thousand_at_once_are_told_their_turns_in_their_order(store: Store) 
     assert abs(waits[-1] - 60_000 * 999) < slack
 
 
+def test_who_is_there_starts_while_those_before_it_are_far_back_in_a_long_queue(store: Store) -> None:
+    pace = Pace("rate:t:", Rate(2, 60))
+
+    def begin(*runs: str) -> list[str]:
+        return [store.begin(run, gates=[], pace=pace).what for run in runs]
+
+    assert begin("a", "b", "c", "d", "e", "f") == ["run"] * 2 + ["later"] * 4
+    store.client.delete(f"{store.prefix}{pace.name}:starts")  # as if their time was over
+    assert begin("g") == ["later"]
+    seconds, _ = store.client.time()
+    store.client.zadd(f"{store.prefix}{pace.name}:due", dict.fromkeys("cdef", (seconds - 5) * 1000))
+    assert begin("h", "i", "k") == ["run", "run", "later"]
+
+
 def test_a_task_that_waits_for_its_rate_keeps_no_place(store: Store) -> None:
     pace = Pace("rate:t:", Rate(1, 60))
     assert store.begin("first", pace=pace).what == "run"

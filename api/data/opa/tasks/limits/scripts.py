@@ -32,6 +32,8 @@ WAIT_LIFE = 7_200_000
 DONE_LIFE = 7_200_000
 LATE = 60_000
 """Milliseconds after which one that was expected back no longer has others behind it wait."""
+OVERDUE = 1_000
+"""Milliseconds after which one that was expected back is taken to be behind others in its queue."""
 MOST = 100
 """That are called at once."""
 
@@ -186,6 +188,12 @@ if pace ~= '' then
         redis.call('ZREM', line, late)
     end
     local ahead = redis.call('ZCOUNT', line, '-inf', '(' .. ticket)
+    -- In a long queue those ahead come back long after their turn. If all others waited for them, few would start in
+    -- each round of the queue.
+    if ahead > 0 and redis.call('ZCOUNT', due, '-inf', text(NOW - {OVERDUE})) > 0 then
+        local first = redis.call('LINDEX', starts, amount - 1)
+        if not first or tonumber(first) + window <= NOW then ahead = 0 end
+    end
     -- Where `amount` have started in the window, the next one may as soon as the first of them has left it, and so on.
     local before = redis.call('LINDEX', starts, amount - 1 - ahead % amount)
     local turn = (before and tonumber(before) or NOW - window) + window * (1 + math.floor(ahead / amount))
