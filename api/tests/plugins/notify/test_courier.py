@@ -235,6 +235,30 @@ def test_a_process_that_ends_does_not_wait_for_a_target(
     hook._released.set()
 
 
+def test_at_the_end_of_a_process_a_target_that_hangs_holds_up_no_other(
+    office: Office, hook: Webhook, said: list[str]
+) -> None:
+    hook.status = "hang"
+    with Webhook() as other:
+        office.targets(first={"URL": hook.url, "WINDOW": 60}, second={"URL": other.url, "WINDOW": 60})
+        courier = office.courier()
+        courier.put(notice()).result(30)
+        courier.stop(0.5)
+        wait_until(lambda: len(other.posted) == 1, seconds=webhook._STEP_LIMIT * 0.8)
+    hook._released.set()
+
+
+def test_what_is_being_sent_at_the_end_of_a_process_is_not_sent_twice(office: Office, hook: Webhook) -> None:
+    hook.status = "hang"
+    office.targets(ops={"URL": hook.url, "WINDOW": 0.1})
+    courier = office.courier()
+    courier.put(notice()).result(30)
+    wait_until(lambda: hook.posted)
+    courier.stop(1)
+    assert len(hook.posted) == 1
+    hook._released.set()
+
+
 ENDING = """
 import sys, threading, time
 from types import SimpleNamespace

@@ -164,8 +164,12 @@ class Courier:
         await self._collect()
         for store in self._local.values():
             store.hurry()
-        for target in self._targets:
-            await self._send(target, self._local[target.name])
+        await asyncio.gather(*map(self._send_the_last, self._targets))  # one that hangs holds up no other
+
+    async def _send_the_last(self, target: Target) -> None:
+        if (sending := self._sending.get(f"local {target.name}")) is not None:
+            await asyncio.wait([sending])  # it is not to be sent twice
+        await self._send(target, self._local[target.name])
 
     async def _collect(self) -> None:
         """Put what this process has into the stores of the targets."""
