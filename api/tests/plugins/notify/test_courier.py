@@ -187,7 +187,7 @@ def test_a_target_that_is_in_trouble_is_tried_again_and_then_given_up(
         office.targets(ops={"URL": hook.url}, other={"URL": other.url})
         office.courier(stays=True).put(notice())
         wait_until(lambda: len(other.posted) == 1)  # it waits for nobody
-        wait_until(lambda: any("'ops' is not told of 1 failures" in line for line in said), what=lambda: str(said))
+        wait_until(lambda: any("'ops' is not told of 1 failure" in line for line in said), what=lambda: str(said))
     assert len(hook.posted) == 3
     assert "hooks/T0" not in "".join(said)
 
@@ -199,9 +199,9 @@ def test_a_target_that_answers_again_is_told_then(
     hook.status = 503
     with_redis.targets(ops={"URL": hook.url})
     with_redis.courier(stays=True).put(notice())
-    wait_until(lambda: any("'ops' is told of 1 failures in 0.1 s: it has answered 503" in line for line in said))
+    wait_until(lambda: any("'ops' is told of 1 failure in 0.1 s: it has answered 503" in line for line in said))
     hook.status = 200
-    wait_until(lambda: any(line.strip().endswith("'ops' is told of 1 failures") for line in said))
+    wait_until(lambda: any(line.strip().endswith("'ops' is told of 1 failure") for line in said))
     assert all(posted == hook.posted[0] for posted in hook.posted)
 
 
@@ -212,7 +212,7 @@ def test_a_redirect_and_a_wrong_url_are_not_tried_again(
     hook.status = status
     office.targets(ops={"URL": hook.url})
     office.courier(stays=True).put(notice())
-    wait_until(lambda: any(f"'ops' is not told of 1 failures: it has answered {status}" in line for line in said))
+    wait_until(lambda: any(f"'ops' is not told of 1 failure: it has answered {status}" in line for line in said))
     assert hook.paths == ["/hooks/T0/B0"]
 
 
@@ -220,7 +220,7 @@ def test_an_answer_of_any_size_is_taken(office: Office, hook: Webhook, said: lis
     hook.status = "huge"
     office.targets(ops={"URL": hook.url})
     office.courier(stays=True).put(notice())
-    wait_until(lambda: any("'ops' is told of 1 failures" in line for line in said))
+    wait_until(lambda: any("'ops' is told of 1 failure" in line for line in said))
 
 
 def test_a_process_that_ends_does_not_wait_for_a_target(
@@ -231,7 +231,7 @@ def test_a_process_that_ends_does_not_wait_for_a_target(
     courier = office.courier()
     courier.put(notice()).result(30)
     courier.stop(0.3)
-    assert any("this process ends before 1 failures are told" in line for line in said)
+    assert any("this process ends before 1 failure is told" in line for line in said)
     hook._released.set()
 
 
@@ -351,7 +351,7 @@ def test_a_mail_server_that_hangs_or_refuses_is_given_up(
     with Mailbox(hangs=True) as box:
         office.targets(ops=to_mail(box, "none"))
         office.courier(stays=True).put(notice())
-        wait_until(lambda: any("'ops' is not told of 1 failures" in line for line in said), what=lambda: str(said))
+        wait_until(lambda: any("'ops' is not told of 1 failure" in line for line in said), what=lambda: str(said))
     with Mailbox() as box:
         box.status = "550 no such user"
         office.targets(ops=to_mail(box, "none"))

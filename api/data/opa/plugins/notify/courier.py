@@ -123,7 +123,7 @@ class Courier:
         if thread is not None:
             thread.join(seconds)
         if left := sum(store.waiting for store in self._local.values()) + self._queue.qsize():
-            log.warning(f"NOTIFY: this process ends before {left} failures are told")
+            log.warning(f"NOTIFY: this process ends before {_failures(left)} {'is' if left == 1 else 'are'} told")
 
     def _run(self) -> None:
         while True:
@@ -243,14 +243,14 @@ class Courier:
             is_final = isinstance(error, NotDeliveredError) and error.is_final
             text = str(error) if isinstance(error, NotDeliveredError) else f"{type(error).__name__}: {error}"
             if is_final or taken.tries >= len(PAUSES):
-                log.error(f"NOTIFY: '{target.name}' is not told of {count} failures: {text}")
+                log.error(f"NOTIFY: '{target.name}' is not told of {_failures(count)}: {text}")
                 await self._settle(store.sent(taken))
                 return
             pause = PAUSES[taken.tries]
-            log.warning(f"NOTIFY: '{target.name}' is told of {count} failures in {pause:g} s: {text}")
+            log.warning(f"NOTIFY: '{target.name}' is told of {_failures(count)} in {pause:g} s: {text}")
             await self._settle(store.failed(taken, pause))
             return
-        log.info(f"NOTIFY: '{target.name}' is told of {count} failures")
+        log.info(f"NOTIFY: '{target.name}' is told of {_failures(count)}")
         await self._settle(store.sent(taken))
 
     async def _settle(self, coroutine: Any) -> None:
@@ -308,3 +308,7 @@ class Courier:
         if not self._has_told_of_redis:
             self._has_told_of_redis = True
             log.warning(f"NOTIFY: redis does not answer, so that each process sends messages by itself: {error}")
+
+
+def _failures(count: int) -> str:
+    return "1 failure" if count == 1 else f"{count} failures"
