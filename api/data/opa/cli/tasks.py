@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 tasks = typer.Typer(
     name="tasks",
-    help="Show and run the tasks of the plugins, their runs, and the dead letters: tasks that were given up or refused.",
+    help="Show and run the tasks of the plugins, and show their runs and the dead letters: those given up or refused.",
     no_args_is_help=True,
 )
 app.add_typer(tasks)
