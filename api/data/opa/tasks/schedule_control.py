@@ -97,8 +97,8 @@ class Schedules:
     def configured(self) -> list[ScheduleState]:
         """Every entry with what the plugins and settings say of it, those of the decorators first."""
         app = application_of(self._manager)
-        entries = _entries(app)
-        return [self._state(app, name, entry) for name, entry in entries.items()]
+        entries, settings = _entries(app), self._settings_source()
+        return [self._state(app, name, entry, settings=settings) for name, entry in entries.items()]
 
     async def pause(self, name: str, *, until: float | None = None, by: str | None = None, reason: str = "") -> Pause:
         """Send no more runs of an entry, until it is resumed, or until a time.
@@ -199,12 +199,13 @@ class Schedules:
     def _all(self) -> list[ScheduleState]:
         app = self._application("the state of the schedule")
         client = redis_client(app, "the state of the schedule")
-        entries = _entries(app)
+        entries, settings = _entries(app), self._settings_source()
         times = times_in(client.hgetall(_key(app, sent_key)).items())
         pauses, runs = _pauses(app).all(), last_runs(client, _key(app, ran_key))
         missed = last_missed(client, _key(app, missed_key))
         known = {
-            name: self._state(app, name, entry, pauses.get(name), times.get(name)) for name, entry in entries.items()
+            name: self._state(app, name, entry, settings=settings, pause=pauses.get(name), sent=times.get(name))
+            for name, entry in entries.items()
         }
         for name, pause in pauses.items():
             if name not in known and pause.holds():
@@ -219,17 +220,23 @@ class Schedules:
             for name, state in known.items()
         ]
 
+    def _settings_source(self) -> str:
+        """Where the settings have the schedule: asked once, since it looks through all of the entries."""
+        return self._manager.config.source("CELERY_BEAT_SCHEDULE")
+
     def _state(
         self,
         app: TaskApplication,
         name: str,
         written: Mapping[str, Any],
+        *,
+        settings: str,
         pause: Pause | None = None,
         sent: float | None = None,
     ) -> ScheduleState:
         task, enabled = written["task"], name not in app.disabled_schedules
         function = app.functions().get(task)
-        where = app.where(task) if name in app.schedules else self._manager.config.source("CELERY_BEAT_SCHEDULE")
+        where = app.where(task) if name in app.schedules else settings
         state = ScheduleState(
             name,
             task,

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from opa import OpaError, Schedules, log
+from opa.settings.config import Config
 from opa.tasks.beat.keys import paused_key
 from opa.tasks.beat.pauses import Pause
+from tests.project import Project
 from tests.tasks.beat.conftest import OneProject, ran
 
 HOUR = 3600.0
@@ -174,3 +176,24 @@ def test_a_pause_of_an_unknown_schedule_or_until_a_past_time_is_refused(one_proj
         asyncio.run(schedules(one_project).pause("jobs.hourly", until=time.time() - 1))
     assert asyncio.run(schedules(one_project).resume("jobs.hourly")) is False
     assert paused_key("x") == "opa:x:beat:paused"
+
+
+def test_the_settings_are_looked_through_once_however_many_schedules_they_have(
+    project: Project, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"task": "jobs.hourly", "schedule": 60}
+    project.settings(CELERY_BEAT_SCHEDULE={f"entry {number}": entry for number in range(20)})
+    one_project = OneProject(project, redis_url)
+    asked: list[str] = []
+    source = Config.source
+
+    def noted(config: Config, name: str) -> str:
+        asked.append(name)
+        return source(config, name)
+
+    monkeypatch.setattr(Config, "source", noted)
+    states = {state.name: state.where for state in asyncio.run(schedules(one_project).all())}
+    assert asked == ["CELERY_BEAT_SCHEDULE"]
+    assert len(states) == 21
+    assert "settings" in states["entry 7"]
+    one_project.close()
