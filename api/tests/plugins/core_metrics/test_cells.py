@@ -163,3 +163,24 @@ def test_what_ended_processes_counted_is_shown_while_the_file_system_is_full(
     assert reader.total().numbers == full_numbers
     assert cells.name
     assert len(list(tmp_path.glob("*.keys"))) == 1
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {ENDED: b""},
+        {ENDED: b"[]"},
+        {ENDED: b'{"metrics": [[{}, []]], "last": []}'},
+        {"1-a.keys": b"{half\n", "1-a.cells": bytes(4096)},
+        {"1-a.keys": b'[0,"_total",["a"],1]\n', "1-a.cells": bytes(4096)},
+        {"1-a.keys": b"", "1-a.cells": b""},
+    ],
+)
+def test_a_file_that_cannot_be_read_costs_what_is_in_it_alone(tmp_path: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    cells = attached(tmp_path)
+    cells.view[cells.allocate(SOLD, "_total", ("thing",))] = 2
+    reader = Reader(cells, tmp_path)
+    reader.fold()
+    assert reader.total().numbers == {KEY: [2]}

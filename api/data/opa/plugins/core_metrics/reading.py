@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opa import log
 from opa.plugins.core_metrics.cells import (
     KEYS,
     NUMBERS,
@@ -30,6 +31,9 @@ LOCK = "lock"
 LOCK_LIMIT = 2.0
 """Seconds to wait for another process that is reading."""
 LOCK_PAUSE = 0.01
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
+"""What reading something raises that no process of ours has written, or not to its end."""
 
 Key = tuple[Definition, str, tuple[str, ...]]
 Numbers = dict[Key, list[float]]
@@ -140,6 +144,9 @@ class Reader:
                     return numbers
         except FileNotFoundError:  # someone has emptied the folder
             return {}
+        except UNREADABLE as error:
+            log.warning(f"what process {name} has counted cannot be read, and is not in the metrics: {error!r}")
+            return {}
 
     def _keys(self, folder: Path, name: str) -> _Read:
         known = self._read_cache.setdefault(name, _Read())
@@ -201,16 +208,21 @@ def _locked(folder: Path, limit: float = LOCK_LIMIT) -> Iterator[None]:
 
 def _read_ended(folder: Path) -> tuple[set[str], Numbers]:
     """The processes whose numbers are among these, and the numbers of all that have ended."""
+    numbers: Numbers = {}
     try:
         found = json.loads((folder / ENDED).read_bytes())
+        for written, series in found["metrics"]:
+            definition = definition_from_json(written)
+            for suffix, labels, values in series:
+                numbers[definition, suffix, tuple(labels)] = values
+        return set(found["last"]), numbers
     except FileNotFoundError:
         return set(), {}
-    numbers: Numbers = {}
-    for written, series in found["metrics"]:
-        definition = definition_from_json(written)
-        for suffix, labels, values in series:
-            numbers[definition, suffix, tuple(labels)] = values
-    return set(found["last"]), numbers
+    except UNREADABLE as error:
+        # Such as after the machine has lost its power. Metrics that begin anew are better than none, and no start.
+        bad = (folder / ENDED).replace(folder / f"{ENDED}.bad")
+        log.warning(f"what processes have counted that have ended cannot be read, and begins anew: {bad}: {error!r}")
+        return set(), {}
 
 
 def _write_ended(folder: Path, names: list[str], numbers: Numbers) -> None:
