@@ -18,7 +18,7 @@ from tests.project import Project
         (",".join(f"{first}.0.0.0/8" for first in range(256)), "has 0.0.0.0/0,"),
         ("10.0.0.1, ::/0", "has ::/0,"),
         ("2000::/3", "has 2000::/3,"),
-        ("::ffff:0:0/96", "has ::ffff:0:0/96,"),
+        ("::ffff:0:0/96", "has ::ffff:0"),  # Python 3.13 writes the rest in another way
         ("10.0.0.1", None),
         ("10.0.0.0/8, fc00::/7, 172.16.0.0/12, ::1", None),
         ("/run/proxy.sock", None),

@@ -188,7 +188,8 @@ def test_a_target_that_is_in_trouble_is_tried_again_and_then_given_up(
         office.courier(stays=True).put(notice())
         wait_until(lambda: len(other.posted) == 1)  # it waits for nobody
         wait_until(lambda: any("'ops' is not told of 1 failure" in line for line in said), what=lambda: str(said))
-    assert len(hook.posted) == 3
+    assert sum("'ops' is told of 1 failure in" in line for line in said) == 2
+    assert 1 <= len(hook.posted) <= 3  # a target that hangs may not even have seen the others
     assert "hooks/T0" not in "".join(said)
 
 

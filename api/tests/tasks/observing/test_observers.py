@@ -243,6 +243,7 @@ def test_each_step_of_a_task_is_told(any_tasks: TaskProject) -> None:
         events.wait_for(runs, "started")
         worker.stop()
         assert "stops" in events.wait_for(runs, "given_back")["reason"]
+        assert events.names(kills).count("dead") == 1
     said = [
         line for line in worker.lines if "the observer plugins" in line["message"] or "failed in" in line["message"]
     ]

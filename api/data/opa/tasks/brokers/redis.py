@@ -201,6 +201,8 @@ class Channel(compat.Channel):
     max_bytes: int = Limits.bytes
     breaker: Breaker | None = None
     observers: Observers | None = None
+    tells_of_delivery_limit = True
+    """It does so when it puts a message among the dead letters, so its worker has not to."""
     from_transport_options = (*redis.Channel.from_transport_options, *OUR_OPTIONS)
     conn_or_acquire: Any
     connection: Any

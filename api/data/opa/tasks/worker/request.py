@@ -86,6 +86,8 @@ class Request(worker.Request):
         is_last = requeue and self._deliveries() >= app.delivery_limit
         if requeue and not is_last:
             self.tell("given_back", reason="its process was lost, or it has asked for that")
+        elif is_last and getattr(self.message.channel, "tells_of_delivery_limit", False):
+            self.is_told = True
         else:
             self.tell("dead", reason="delivery_limit" if is_last else "rejected")
 
