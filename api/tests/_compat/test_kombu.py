@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections import OrderedDict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kombu.transport import redis, virtual
+from redis import ConnectionPool
 
 from opa._compat import kombu as compat
 from tests._compat.shapes import parameters, source_names
@@ -96,3 +98,27 @@ def test_key_of_a_message_names_its_queue_and_its_priority() -> None:
     channel._q_for_pri = lambda queue, number: Channel._q_for_pri(channel, queue, number)
     assert compat.key_of(channel, "jobs", {"properties": {}}) == "jobs"
     assert compat.key_of(channel, "jobs", {"properties": {"priority": 3}}) == "jobs:3"
+
+
+def test_a_child_process_does_not_wait_for_the_lock_of_a_pool_that_a_thread_of_its_parent_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kombu has each channel disconnect in a child; metrics ask for lengths of queues while a worker forks."""
+    assert "_disconnect_pools" in inspect.getsource(Channel._after_fork)
+    assert all(name in inspect.getsource(Channel._disconnect_pools) for name in ("self._pool", "self._async_pool"))
+    disconnected: list[Any] = []
+    monkeypatch.setattr(Channel, "_after_fork", lambda channel: disconnected.append(channel._async_pool))
+    channel = object.__new__(compat.Channel)
+    locked, free = ConnectionPool(), ConnectionPool()
+    channel.__dict__.update(_pool=locked, _async_pool=free)
+    done = threading.Event()
+
+    def in_child() -> None:
+        channel._after_fork()
+        done.set()
+
+    with locked._lock:
+        threading.Thread(target=in_child, daemon=True).start()
+        assert done.wait(60)
+    assert channel._pool is None
+    assert disconnected == [free]

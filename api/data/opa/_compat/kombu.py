@@ -7,6 +7,8 @@ from typing import Any
 from kombu import pidbox
 from kombu.transport import redis, virtual
 
+from opa._compat.redis import is_locked
+
 
 class Message(virtual.Message):
     """A message of a queue in redis."""
@@ -44,6 +46,20 @@ class Channel(redis.Channel):
 
     _lookup: Any
     _qos: Any
+    _pool: Any
+    _async_pool: Any
+
+    def _after_fork(self) -> None:
+        """Called in a child process. Kombu closes its connections there, and so needs the locks of their pools.
+
+        A thread of the parent may have held one when it forked, and here nobody would ever let it go: such a pool is
+        left as it is.
+        """
+        if self._pool is not None and is_locked(self._pool):
+            self._pool = None
+        if self._async_pool is not None and is_locked(self._async_pool):
+            self._async_pool = None
+        super()._after_fork()  # type: ignore[misc]  # the types of kombu lack it
 
     @property
     def qos_if_used(self) -> Any:
