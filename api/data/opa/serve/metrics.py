@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import Message
 
     from opa.core.manager import PluginManager
+    from opa.serve.operating import OperatingServer
     from opa.settings.load import Config
 
 
@@ -46,24 +46,24 @@ def serve_metrics(manager: PluginManager) -> None:
         for route in found.router.routes
         if getattr(route, "path", None) == config.METRICS_URL
     ]
+    from opa.serve.operating import OperatingServer
+
     listener = listening_socket(config.OPERATING_HOST, port, prefix="METRICS_")
     log.info(f"metrics on {address_of(listener)}{config.METRICS_URL}")
+    server = OperatingServer(config, routes, listener)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=listener.close)
-    threading.Thread(target=_serve, args=(config, routes, listener), name="metrics", daemon=True).start()
+        os.register_at_fork(after_in_child=server.abandon)
+    threading.Thread(target=_serve, args=(config, routes, server), name="metrics", daemon=True).start()
 
 
-def _serve(config: Config, routes: list[BaseRoute], listener: socket.socket) -> None:
+def _serve(config: Config, routes: list[BaseRoute], server: OperatingServer) -> None:
     try:
-        asyncio.run(_answer(config, routes, listener))
+        asyncio.run(_answer(config, routes, server))
     except Exception as error:  # noqa: BLE001 - the tasks go on without it
         log.opt(exception=error).error(f"the metrics are no longer shown: {error}")
 
 
-async def _answer(config: Config, routes: list[BaseRoute], listener: socket.socket) -> None:
-    from opa.serve.operating import OperatingServer
-
-    server = OperatingServer(config, routes, listener)
+async def _answer(config: Config, routes: list[BaseRoute], server: OperatingServer) -> None:
     await server.start()
     await _ask(routes, config.METRICS_URL)
     while True:

@@ -115,6 +115,13 @@ class OperatingServer:
         for connection in list(self._state.connections):
             connection.shutdown()
 
+    def abandon(self) -> None:
+        """Close its sockets in a child process, which would hold the port when this process has ended."""
+        for listener in self._sockets:
+            listener.close()
+        if self._listeners is not None:
+            self._listeners.close()
+
     async def _listen(self, listener: socket.socket) -> None:
         def protocol() -> HttpProtocol:
             return HttpProtocol(self._config, self._state, {})

@@ -35,23 +35,9 @@ class Scrape:
         }
 
 
-BUSY = 503
-
-
 def scrape(port: int, path: str = "/metrics") -> Scrape:
-    """All metrics; asked for again, as Prometheus does, where another process reads them for too long.
-
-    The same where nothing comes: a connection may be lost that is open while a worker makes another child.
-    """
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                return Scrape(answer.read().decode())
-        except urllib.error.HTTPError as error:
-            if error.code != BUSY:
-                raise
-        except TimeoutError:
-            continue
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        return Scrape(answer.read().decode())
 
 
 def is_there(port: int) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opa.plugins.core_metrics import cells as module
-from opa.plugins.core_metrics.cells import Cells, Definition
+from opa.plugins.core_metrics import reading
+from opa.plugins.core_metrics.cells import KEYS, Cells, Definition
 from opa.plugins.core_metrics.reading import ENDED, Reader
 
 SOLD = Definition("counter", "sold", "Sold.", labels=("what",))
@@ -184,3 +188,42 @@ def test_a_file_that_cannot_be_read_costs_what_is_in_it_alone(tmp_path: Path, fi
     reader = Reader(cells, tmp_path)
     reader.fold()
     assert reader.total().numbers == {KEY: [2]}
+
+
+@pytest.mark.parametrize("lock", ["all numbers", "those of a process that has ended"])
+def test_a_child_that_is_forked_while_numbers_are_read_does_not_keep_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    """A worker makes children while its metrics are read: nobody could read them until that child had ended."""
+    (tmp_path / f"gone{KEYS}").touch()
+    children: list[int] = []
+    end_read, end_write = os.pipe()
+    flock = fcntl.flock
+
+    def fork_when_locked(file: Any, operation: int) -> None:
+        flock(file, operation)
+        if operation & fcntl.LOCK_EX and not children:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child does not go near
+                pid = os.fork()
+            if not pid:
+                os.close(end_write)
+                os.read(end_read, 1)
+                os._exit(0)
+            children.append(pid)
+
+    monkeypatch.setattr(fcntl, "flock", fork_when_locked)
+    try:
+        if lock == "all numbers":
+            with reading._locked(tmp_path):
+                pass
+            with reading._locked(tmp_path, limit=0):
+                assert children
+        else:
+            assert [reading._has_ended(tmp_path, "gone") for _ in range(2)] == [True, True]
+            assert children
+    finally:
+        os.close(end_write)
+        os.close(end_read)
+        for child in children:
+            os.waitpid(child, 0)

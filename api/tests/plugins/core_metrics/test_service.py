@@ -224,6 +224,14 @@ def fail() -> None:
 """
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether a process has a socket open that listens on a port of this machine."""
+    fields = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {each[9] for each in fields if each[1].endswith(f":{port:04X}") and each[3] == "0A"}
+    links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    return not links.isdisjoint(f"socket:[{inode}]" for inode in inodes)
+
+
 def test_sums_of_two_workers_agree_with_what_was_sent_and_never_go_down_when_one_is_killed(
     tasks: TaskProject, tmp_path: Path
 ) -> None:
@@ -243,6 +251,8 @@ def test_sums_of_two_workers_agree_with_what_was_sent_and_never_go_down_when_one
     ]
     for worker, port in zip(workers, ports, strict=True):
         wait_until(lambda port=port: is_there(port), what=lambda worker=worker: worker.log)  # type: ignore[misc]
+        assert [child for child in worker.children if listens(child, port)] == [], "the port is the worker's alone"
+        assert listens(worker.pid, port)
     with tasks.sending():
         jobs = tasks.module("jobs")
         for number in range(300):

@@ -184,6 +184,7 @@ def _has_ended(folder: Path, name: str) -> bool:
     try:
         with (folder / f"{name}{KEYS}").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)  # as below
     except BlockingIOError:
         return False
     except FileNotFoundError:
@@ -203,7 +204,11 @@ def _locked(folder: Path, limit: float = LOCK_LIMIT) -> Iterator[None]:
                 if time.monotonic() >= end:
                     raise BusyError("another process has been reading the metrics for too long") from None
                 time.sleep(LOCK_PAUSE)
-        yield
+        try:
+            yield
+        finally:
+            # Not by closing alone: a child that was forked meanwhile has the file open too, and would keep the lock.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _read_ended(folder: Path) -> tuple[set[str], Numbers]:
