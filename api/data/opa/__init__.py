@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from opa.settings.envs import is_development
     from opa.settings.load import config
     from opa.tasks.beat.missed import MissedRun
+    from opa.tasks.dead_letters.control import DeadLetterPage, DeadLetters
+    from opa.tasks.dead_letters.letters import DeadLetter
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
     from opa.tasks.limits.task_limits import TaskLimit
@@ -73,6 +75,9 @@ __all__ = [
     "ConsoleCard",
     "ConsolePage",
     "Convention",
+    "DeadLetter",
+    "DeadLetterPage",
+    "DeadLetters",
     "Driver",
     "Framework",
     "Hook",
@@ -134,6 +139,9 @@ _HOME = {
     "ConsoleCard": "http.console_page",
     "ConsolePage": "http.console_page",
     "Convention": "loading.conventions",
+    "DeadLetter": "tasks.dead_letters.letters",
+    "DeadLetterPage": "tasks.dead_letters.control",
+    "DeadLetters": "tasks.dead_letters.control",
     "Driver": "core.drivers",
     "Framework": "framework",
     "Hook": "core.hooks",

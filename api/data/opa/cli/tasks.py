@@ -114,16 +114,15 @@ def retry(ids: Ids = None, every: Every = False) -> None:
     One that a worker cannot read stays where it is.
     """
     from opa.tasks.application import application_of
+    from opa.tasks.dead_letters.control import why_it_stays
 
     _check_choice(ids, every)
     manager = _manager()
 
     def send_again(held: Held) -> str:
         letter = held.letter
-        if letter.problem:
-            return f"stays, since {letter.problem}"
-        if not held.send_again():
-            return f"stays, since the queue '{letter.queue}' is gone; start a worker that takes from it"
+        if reason := why_it_stays(held):
+            return f"stays, since {reason}"
         if observers := application_of(manager).observers:
             observers.tell_sent_again(letter.id, letter.task, letter.queue)
         return ""
@@ -197,9 +196,12 @@ def _settle(
 def _settled(held: Held, settle: Callable[[Held], str]) -> str:
     """What `settle` says; a letter that the broker refuses stays, and holds up no other."""
     from opa.errors import OpaError
+    from opa.tasks.dead_letters.letters import LetterGoneError
 
     try:
         return settle(held)
+    except LetterGoneError:
+        return "is gone: somebody else has sent it again or dropped it"
     except OpaError as error:
         return f"stays, since {error.problem}"
 

@@ -38,6 +38,7 @@ class PluginInfo:
         hides: files of plugins of the same name that are not loaded because of it.
         settings: the names of its own settings, in order.
         provides: what it defines, a line each, such as `GET /orders` or `task shop.report`.
+        import_seconds: that its import took; None if it is not loaded.
     """
 
     name: str
@@ -53,6 +54,7 @@ class PluginInfo:
     hides: list[str]
     settings: list[str]
     provides: list[str]
+    import_seconds: float | None
 
 
 def plugins_of(manager: PluginManager) -> list[PluginInfo]:
@@ -86,6 +88,7 @@ def _info(decision: Decision, found: PluginObjects | None, manager: PluginManage
         hides=[str(path) for path in plugin.shadows],
         settings=sorted(found.settings.model_fields) if found and found.settings else [],
         provides=[*_provides(found), *_declared(found, manager)] if found else [],
+        import_seconds=found.plugin.seconds if found else None,
     )
 
 

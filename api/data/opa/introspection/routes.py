@@ -29,6 +29,8 @@ class RouteInfo:
         where: `file:line` of its function, or its module.
         summary: as the OpenAPI document has it; empty without one.
         in_schema: whether the OpenAPI document has it.
+        tag: the first of those that it has there; empty without one.
+        operation_id: its `operationId` there; empty if it is not there.
     """
 
     path: str
@@ -39,6 +41,8 @@ class RouteInfo:
     where: str
     summary: str
     in_schema: bool
+    tag: str
+    operation_id: str
 
 
 def routes_of(app: Api) -> list[RouteInfo]:
@@ -49,6 +53,7 @@ def routes_of(app: Api) -> list[RouteInfo]:
 
 def _info(route: BaseRoute, plugins: tuple[str, ...], built_in: set[str]) -> RouteInfo:
     endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
+    in_schema = isinstance(route, APIRoute) and route.include_in_schema
     return RouteInfo(
         path=getattr(route, "path", ""),
         methods=tuple(sorted(getattr(route, "methods", None) or ())),
@@ -57,7 +62,9 @@ def _info(route: BaseRoute, plugins: tuple[str, ...], built_in: set[str]) -> Rou
         built_in=built_in.issuperset(plugins),
         where=where_is_function(endpoint) if callable(endpoint) else "",
         summary=getattr(route, "summary", None) or _first_line(getattr(route, "description", "")),
-        in_schema=isinstance(route, APIRoute) and route.include_in_schema,
+        in_schema=in_schema,
+        tag=_first_tag(route) if in_schema else "",
+        operation_id=str(getattr(route, "operation_id", None) or getattr(route, "unique_id", "")) if in_schema else "",
     )
 
 
@@ -65,6 +72,11 @@ def _kind(route: BaseRoute) -> Kind:
     if isinstance(route, WebSocketRoute):
         return "websocket"
     return "mount" if isinstance(route, Mount) else "http"
+
+
+def _first_tag(route: BaseRoute) -> str:
+    tag = next(iter(getattr(route, "tags", None) or ()), "")
+    return str(getattr(tag, "value", tag))
 
 
 def _first_line(text: str | None) -> str:

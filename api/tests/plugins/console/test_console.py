@@ -176,7 +176,7 @@ def test_a_page_of_tasks_imports_no_celery_where_there_is_no_task(
     with client_of(shop) as client:
         assert "No task is on a schedule" in get(client, "/schedule")[1]
         assert get(client, "/tasks")[0] == 200
-        assert get(client, "/runs")[0] == 404
+        assert get(client, "/runs")[0] == get(client, "/dead")[0] == get(client, "/dead/x")[0] == 404
         headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
         assert client.post("/opa/schedule/run", data={"name": "x"}, headers=headers).status_code == 404
         assert "celery" not in sys.modules
@@ -343,3 +343,61 @@ def test_the_console_shows_requests_errors_and_times_of_each_route(
     assert '<td class="number">3</td><td class="number"><strong>1</strong></td>' in plugin
     assert page.index("/shop/busy/{number}") < page.index("/shop/quiet")
     assert "With the setting" not in page
+
+
+def test_what_there_is_not_is_a_page_of_the_console_for_a_browser(closed: Project) -> None:
+    browser = {"Accept": "text/html,*/*", "X-Badge": "console:*"}
+    with client_of(closed) as client:
+        for path in ("/none", "/plugins/none", "/plugins/shop?file=none", "/added/none", "/files/x/y"):
+            page = client.get(f"/opa{path}", headers=browser)
+            assert page.status_code == 404, path
+            assert 'href="/opa/plugins"' in page.text, "the navigation"
+            assert 'aria-current="page"' not in page.text
+            assert (
+                client.get(f"/opa{path}", headers={"X-Badge": "console:*"})
+                .headers["content-type"]
+                .startswith("application/json")
+            )
+        missing = client.get("/opa/settings", headers=browser | {"X-Badge": "console:read"})
+        assert (missing.status_code, "not for you" in missing.text) == (403, True)
+        nobody = client.get("/opa/none", headers={"Accept": "text/html"})
+        assert (nobody.status_code, "/opa/plugins" in nobody.text) == (404, False)
+        assert client.get("/opa/settings", headers={"Accept": "text/html"}).status_code == 401
+
+
+def test_a_page_that_fails_says_so_and_the_log_has_the_error(
+    shop: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with client_of(shop) as client:
+        monkeypatch.setattr("opa.plugins.console.settings_page.settings_of", lambda manager: 1 / 0)
+        page = client.get("/opa/settings", headers={"Accept": "text/html"})
+    assert page.status_code == 500
+    assert "This page failed" in page.text
+    assert "ZeroDivisionError" not in page.text
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_route_leads_to_its_place_in_the_documentation(shop: Project) -> None:
+    shop.plugin(
+        "tagged.py",
+        """
+        from opa import get_router
+        router = get_router(tags=["a b/c"])
+
+        @router.get("/tagged", operation_id="mine?")
+        def tagged(): ...
+
+        @router.get("/hidden", include_in_schema=False)
+        def hidden(): ...
+        """,
+    )
+    with client_of(shop) as client:
+        for path in ("/routes", "/plugins/tagged"):
+            assert 'href="/docs#/a%20b%2Fc/mine%3F">/tagged</a>' in get(client, path)[1]
+            assert "<code>/hidden</code>" in get(client, path)[1]
+        assert 'href="/docs#/default/order_orders__number__get"' in get(client, "/routes")[1]
+        operation = client.get("/openapi.json").json()["paths"]["/orders/{number}"]["get"]
+        assert operation["operationId"] == "order_orders__number__get"
+    shop.settings(DOCS_URL=None)
+    with client_of(shop) as client:
+        assert "<code>/tagged</code>" in get(client, "/routes")[1]

@@ -3,58 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.project import Project
+from tests.plugins.console.jobs import do
 from tests.serve.process import wait_until
-from tests.servers import Server
-from tests.tasks.runs_project import RunsProject, runs_project
-from tests.tasks.workers import task_project
-
-JOBS = """
-    from opa import log, task
-
-    @task
-    def report(name: str, pages: int = 3, draft: bool = False, more: dict | None = None) -> str:
-        '''Write <a> report.'''
-        log.info("writing <b> {}", name)
-        if name == "bad":
-            raise LookupError("no <such> report")
-        return f"{name}: {pages} {draft} {more}"
-
-    @task(name="jobs.of/<all>?")
-    def odd(more: dict | None = None) -> None:
-        pass
-
-    @task(schedule="0 3 * * *")
-    def nightly() -> None:
-        '''Clean up.'''
-"""
-OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
-
-
-@pytest.fixture
-def idle(project: Project, start_redis: Callable[[], Server]) -> Iterator[RunsProject]:
-    """Without a worker."""
-    server = start_redis()
-    project.plugin("jobs.py", JOBS)
-    with task_project(project, broker=f"{server.url}/1", backend=f"{server.url}/2") as tasks:
-        yield runs_project(tasks, server)
-
-
-@pytest.fixture
-def jobs(idle: RunsProject, monkeypatch: pytest.MonkeyPatch) -> RunsProject:
-    idle.tasks.worker().wait_until_ready()
-    monkeypatch.setenv("ENV", "dev")
-    return idle
-
-
-def do(client: TestClient, path: str, **fields: str) -> Any:
-    return client.post(f"/opa{path}", data=fields, headers=OWN, follow_redirects=False)
+from tests.tasks.runs_project import RunsProject
 
 
 def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import time
 from urllib.parse import quote
 
@@ -12,11 +13,12 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import OpaError, Schedules, audit, get_plugin_manager
+from opa import ComponentUnavailableError, DeadLetter, OpaError, Schedules, audit, get_plugin_manager
 from opa.plugins.access_sessions.origin import is_own
-from opa.plugins.console import schedule_page
+from opa.plugins.console import dead_page, schedule_page
+from opa.plugins.console.patience import patience
 from opa.plugins.console.readers import Reader
-from opa.plugins.console.runs_page import runs
+from opa.plugins.console.runs_page import are_recorded, runs
 from opa.plugins.console.task_form import FormError, arguments_in, fields_of
 from opa.plugins.console.tasks_page import functions
 
@@ -84,6 +86,40 @@ async def again(request: Request, reader: Reader, _form: FormData) -> str:
     new = await runs().again(task_id, who)
     audit("tasks.again", who=who, request=request, id=task_id, new=new)
     return _page_of(new)
+
+
+async def send_dead_again(request: Request, reader: Reader, _form: FormData) -> str:
+    """Send a dead letter to its queue again."""
+    letter_id, who = request.path_params["id"], _who(reader)
+    letter = await _settled(dead_page.letters().send_again(letter_id))
+    audit("tasks.retry", who=who, request=request, count=1, ids=[letter_id], task=letter.task)
+    await _note(letter_id, f"sent again from the dead letters by {who}")
+    return "/dead"
+
+
+async def drop_dead(request: Request, reader: Reader, _form: FormData) -> str:
+    """Delete a dead letter for good."""
+    letter_id, who = request.path_params["id"], _who(reader)
+    letter = await _settled(dead_page.letters().drop(letter_id))
+    audit("tasks.drop", who=who, request=request, count=1, ids=[letter_id], task=letter.task)
+    await _note(letter_id, f"dropped from the dead letters by {who}")
+    return "/dead"
+
+
+async def _settled(settling: Awaitable[DeadLetter]) -> DeadLetter:
+    try:
+        return await settling
+    finally:
+        patience().forget()
+
+
+async def _note(task_id: str, text: str) -> None:
+    """Write into the record of a run, if there is one; the audit log has it anyway."""
+    if not are_recorded():
+        return
+    with suppress(ComponentUnavailableError):
+        if await runs().get(task_id) is not None:
+            await runs().note(task_id, text)
 
 
 async def pause(request: Request, reader: Reader, form: FormData) -> str:

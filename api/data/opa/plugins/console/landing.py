@@ -13,14 +13,16 @@ from opa.introspection import plugins_of, routes_of
 from opa.plugins.console.page import READ
 from opa.plugins.console.readers import reader_of
 from opa.plugins.console.rendering import answer
-from opa.plugins.console.routes import templates
+from opa.plugins.console.routes import no_page, templates
 
 
 class Landing(Setup):
-    """Adds the page behind all routes that there are."""
+    """Adds the page behind all routes that there are, and one for what the console has not."""
 
     def run(self, app: Any) -> None:
         """Add it, in development. Files of a frontend come behind all routes, and would be hidden by it."""
+        if below := config.CONSOLE_URL.rstrip("/"):
+            app.add_route(f"{below}/{{path:path}}", no_page, methods=["GET", "HEAD"], include_in_schema=False)
         if is_development() and not app.has_frontends():
             app.add_route("/", landing, methods=["GET", "HEAD"], include_in_schema=False)
 

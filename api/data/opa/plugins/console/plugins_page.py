@@ -12,7 +12,7 @@ from opa import config, get_plugin_manager
 from opa.introspection import PluginInfo, plugins_of, routes_of
 from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
-from opa.plugins.console.routes_page import with_traffic
+from opa.plugins.console.routes_page import docs_link, with_traffic
 from opa.plugins.console.settings_page import SETTINGS, rows_of
 
 SOURCE = "console:source"
@@ -46,6 +46,7 @@ async def one_plugin(request: Request, reader: Reader) -> Context:
         "plugin": plugin,
         "rows": await with_traffic(route for route in routes_of(request.app) if name in route.plugins),
         "has_traffic": config.METRICS,
+        "docs_link": docs_link,
         "settings_rows": [row for row in rows_of(manager) if row[0].startswith(beginning)]
         if reader.can(SETTINGS)
         else [],

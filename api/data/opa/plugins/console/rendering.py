@@ -50,6 +50,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters["moment"] = _moment
+        self._environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
 
     def html(self, name: str, request: Request, context: Mapping[str, Any]) -> str:
         """What the template `name` makes of `context`."""

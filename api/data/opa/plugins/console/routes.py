@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from opa import ConsolePage, config, get_router
 from opa.plugins.console import (
+    dead_page,
     plugins_page,
     routes_page,
     runs_page,
@@ -19,6 +20,7 @@ from opa.plugins.console import (
     tasks_page,
 )
 from opa.plugins.console.added import html_of, members
+from opa.plugins.console.failing import nothing, with_error_pages
 from opa.plugins.console.page import READ, Context, Page
 from opa.plugins.console.readers import Reader, reader_of
 from opa.plugins.console.rendering import FILES, Templates, digest, file, root_of
@@ -32,14 +34,22 @@ _TASKS = Page("/tasks", "Tasks", "tasks.html", tasks_page.all_tasks, is_of_use=s
 _TASK = Page("/tasks/{name:path}", "Task", "task.html", tasks_page.one_task, is_in_navigation=False, is_live=False)
 _RUNS = Page("/runs", "Runs", "runs.html", runs_page.all_runs, runs_page.RUNS, is_of_use=runs_page.are_recorded)
 _RUN = Page("/runs/{id:path}", "Run", "run.html", runs_page.one_run, runs_page.RUNS, is_in_navigation=False)
+_DEAD = Page(
+    "/dead", "Dead letters", "dead.html", dead_page.all_letters, runs_page.RUNS, is_of_use=schedule_page.are_scheduled
+)
+_LETTER = Page(
+    "/dead/{id:path}", "Dead letter", "letter.html", dead_page.one_letter, runs_page.RUNS, is_in_navigation=False
+)
 _SCHEDULE = Page("/schedule", "Schedule", "schedule.html", schedule_page.context, is_of_use=schedule_page.are_scheduled)
 _SETTINGS = Page("/settings", "Settings", "settings.html", settings_page.context, scope=settings_page.SETTINGS)
-PAGES = (_START, _PLUGINS, _PLUGIN, _ROUTES, _TASKS, _TASK, _RUNS, _RUN, _SCHEDULE, _SETTINGS)
+PAGES = (_START, _PLUGINS, _PLUGIN, _ROUTES, _TASKS, _TASK, _RUNS, _RUN, _DEAD, _LETTER, _SCHEDULE, _SETTINGS)
 
 ACTIONS = (
     (_TASK.path, "send", runs_page.ACT, _TASK),
     (f"{_RUN.path}/cancel", "cancel", runs_page.ACT, _RUN),
     (f"{_RUN.path}/again", "again", runs_page.ACT, _RUN),
+    (f"{_LETTER.path}/again", "send_dead_again", runs_page.ACT, _DEAD),
+    (f"{_LETTER.path}/drop", "drop_dead", runs_page.ACT, _DEAD),
     (f"{_SCHEDULE.path}/pause", "pause", schedule_page.ACT, _SCHEDULE),
     (f"{_SCHEDULE.path}/resume", "resume", schedule_page.ACT, _SCHEDULE),
     (f"{_SCHEDULE.path}/run", "run", schedule_page.ACT, _SCHEDULE),
@@ -109,8 +119,10 @@ async def _file(request: Request) -> Response:
 
 
 for _page in PAGES:
-    router.add_route(_url + _page.path or "/", _shows(_page), methods=["GET", "HEAD"])
+    router.add_route(_url + _page.path or "/", with_error_pages(_shows(_page), _shown), methods=["GET", "HEAD"])
 for _path, _name, _scope, _page in ACTIONS:
-    router.add_route(_url + _path, _does(_name, _scope, _page), methods=["POST"])
-router.add_route(f"{_url}/added/{{name}}", _added_page, methods=["GET", "HEAD"])
+    router.add_route(_url + _path, with_error_pages(_does(_name, _scope, _page), _shown), methods=["POST"])
+router.add_route(f"{_url}/added/{{name}}", with_error_pages(_added_page, _shown), methods=["GET", "HEAD"])
 router.add_route(f"{_files_url}/{{name}}", _file, methods=["GET", "HEAD"])
+no_page = with_error_pages(nothing, _shown)
+"""Answers behind all routes that there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -38,6 +39,7 @@ async def context(request: Request, _reader: Reader) -> Context:
         "orders": orders,
         "has_traffic": config.METRICS,
         "docs": config.DOCS_URL,
+        "docs_link": docs_link,
     }
 
 
@@ -49,6 +51,13 @@ async def with_traffic(routes: Iterable[RouteInfo]) -> list[Row]:
 
     found = await traffic()
     return [(route, found.get(route.path)) for route in routes]
+
+
+def docs_link(route: RouteInfo) -> str:
+    """Where Swagger UI has it, below the path of the application; empty where it has not."""
+    if not (config.DOCS_URL and route.operation_id):
+        return ""
+    return f"{config.DOCS_URL}#/{quote(route.tag or 'default', safe='')}/{quote(route.operation_id, safe='')}"
 
 
 def _path(route: RouteInfo) -> tuple[str, ...]:

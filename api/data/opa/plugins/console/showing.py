@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from opa import ComponentUnavailableError, ConsolePage, config
 from opa.plugins.console.added import members
 from opa.plugins.console.live import Streams, wants_events
-from opa.plugins.console.page import Context, Page
-from opa.plugins.console.readers import Reader
+from opa.plugins.console.page import READ, Context, Page
+from opa.plugins.console.readers import Reader, reader_of
 from opa.plugins.console.rendering import Templates, answer
 
 UNAVAILABLE = 503
@@ -68,6 +69,35 @@ class Shown:
             "actor": reader.actor,
         }
         return answer(self._templates.html("frame.html", request, frame), status)
+
+    async def error(
+        self, request: Request, status: int, title: str, text: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """The answer with a page that says what does not work.
+
+        Args:
+            request: which is answered.
+            status: of the answer.
+            title: in a few words.
+            text: why, without a full stop.
+            headers: more of the answer.
+        """
+        try:
+            reader: Reader | None = await reader_of(request, READ)
+        except HTTPException:  # nobody knows them, so they are told no more
+            reader = None
+        context = {"status": status, "title": title, "text": text}
+        frame = {
+            "title": title,
+            "main": self._templates.html("error.html", request, context),
+            "problem": "",
+            "is_live": False,
+            "navigation": [] if reader is None else self._navigation(reader, request),
+            "actor": None if reader is None else reader.actor,
+        }
+        response = answer(self._templates.html("frame.html", request, frame), status)
+        response.headers.update(headers or {})
+        return response
 
     def _navigation(self, reader: Reader, request: Request) -> list[tuple[str, str, bool]]:
         """Path, title, and whether it is the page that is shown, of each page that the reader may see."""

@@ -1,4 +1,4 @@
-"""What needs attention of tasks: runs that failed, and schedules that are paused or were missed."""
+"""What needs attention of tasks: runs that failed, dead letters, and schedules that are paused or were missed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from time import time
 from urllib.parse import urlencode
 
 from opa import ComponentUnavailableError, OpaError, get_plugin_manager
+from opa.plugins.console import dead_page
 from opa.plugins.console.attention import Attention
+from opa.plugins.console.patience import NotYetError
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import DAY, FAILED, RUNS, are_recorded, runs
 from opa.plugins.console.schedule_page import are_scheduled
@@ -29,8 +31,19 @@ async def of_tasks(reader: Reader) -> AsyncIterator[Attention]:
             many = "run" if count == 1 else "runs"
             yield Attention(f"{count} {many} of {task} failed in the last day", "", f"/runs?{query}")
     if are_scheduled():
+        if reader.can(RUNS) and (dead := await _dead()):
+            many = "dead letter" if dead == 1 else "dead letters"
+            yield Attention(f"{dead} {many}", "Tasks that were given up, or that no worker can read", "/dead")
         async for found in _schedules():
             yield found
+
+
+async def _dead() -> int:
+    """How many dead letters there are; 0 where that is not known, which the component says."""
+    try:
+        return await dead_page.count()
+    except (NotYetError, OpaError):
+        return 0
 
 
 async def _failed() -> Counter[str]:

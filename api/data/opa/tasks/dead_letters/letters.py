@@ -7,9 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from opa._util.masking.secrets import mask_text
+from opa._util.printable import in_one_line
+from opa.errors import OpaError
 from opa.tasks.codec import Limits
 from opa.tasks.headers import MAX_NAME_LENGTH
 from opa.tasks.messages import UnfitMessageError, check_headers, read_body
@@ -45,7 +48,15 @@ class DeadLetter:
 class Held(ABC):
     """A dead letter that this process holds; it stays where it is unless one of the two methods is called."""
 
-    letter: DeadLetter
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """`letter.id`, without reading all of the message."""
+
+    @cached_property
+    @abstractmethod
+    def letter(self) -> DeadLetter:
+        """What is known of it."""
 
     @abstractmethod
     def send_again(self) -> bool:
@@ -55,11 +66,26 @@ class Held(ABC):
 
         Raises:
             StartError: the broker does not take it.
+            LetterGoneError: it is not there any more.
         """
 
     @abstractmethod
     def drop(self) -> None:
-        """Take it away forever."""
+        """Take it away forever.
+
+        Raises:
+            LetterGoneError: it is not there any more.
+        """
+
+
+class LetterGoneError(OpaError):
+    """Somebody else has sent the dead letter again, or dropped it."""
+
+    def __init__(self, letter_id: str) -> None:
+        super().__init__(
+            in_one_line(f"{letter_id} is not among the dead letters"),
+            hint="Somebody may have sent it again or dropped it; `opa tasks dead` shows those that there are",
+        )
 
 
 def describe(
@@ -75,7 +101,7 @@ def describe(
 ) -> DeadLetter:
     """What a message says of itself, with what the broker knows of its death; whatever it holds."""
     return DeadLetter(
-        id=_text(headers.get("id")) or digest(body),
+        id=id_in(headers, body),
         task=mask_text(_text(headers.get("task"))),
         arguments=shown_arguments(headers),
         queue=queue,
@@ -84,6 +110,11 @@ def describe(
         died=died,
         problem=_problem(headers, content_type, body, limits),
     )
+
+
+def id_in(headers: Mapping[str, Any], body: bytes) -> str:
+    """The id of a message."""
+    return _text(headers.get("id")) or digest(body)
 
 
 def digest(content: bytes) -> str:

@@ -3,50 +3,121 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
 from struct import error
 from typing import Any
 
 from amqp import Message
-from amqp.exceptions import ChannelError, FrameSyntaxError, MessageNacked, NotFound
+from amqp.exceptions import ChannelError, FrameSyntaxError, MessageNacked, NotFound, RecoverableConnectionError
 
 from opa.errors import StartError
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.rabbitmq import UNREADABLE
 from opa.tasks.codec import Limits
-from opa.tasks.dead_letters.letters import DeadLetter, Held, describe
+from opa.tasks.dead_letters.letters import DeadLetter, Held, describe, id_in
 from opa.tasks.headers import OF_DELIVERIES
 
+MOST_SENT = 65_535
+"""Messages that RabbitMQ sends to a consumer before one is acknowledged; those behind them are got one by one."""
+TAKE_TIMEOUT = 2.0
+"""Seconds without a message after which there are no more."""
 REQUEUE_TIMEOUT = 2.0
 REQUEUE_POLL_INTERVAL = 0.02
 """Seconds in which messages that were only looked at are back in the queue, and between two looks at that."""
 
 
-def held_messages(connection: Any, delivery_limit: int, limits: Limits) -> Generator[Held]:
+def message_count(connection: Any) -> int:
+    """How many messages the dead-letter queue has, without those that somebody looks at; 0 where there is none."""
+    channel = connection.channel()
+    try:
+        count: int = channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count
+    except NotFound:
+        return 0
+    channel.close()
+    return count
+
+
+def held_messages(
+    connection: Any, delivery_limit: int, limits: Limits, start: int = 0, most: int | None = None
+) -> Generator[Held]:
     """The messages of the dead-letter queue; what is not acknowledged is back there when the iterator is closed.
+
+    All are taken, also where only some are looked at: RabbitMQ puts them behind those that were not taken.
 
     Args:
         delivery_limit: the deliveries after which the queues give up a message.
         limits: what a worker takes.
+        start: how many are left out.
+        most: how many are taken, where that would take too long.
     """
-    channel = connection.channel()
-    try:
-        count = channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count
-    except NotFound:
+    count = message_count(connection)
+    count = count if most is None else min(count, most)
+    if not count:
         return
-    held: list[HeldMessage] = []
+    channel = connection.channel()
+    taken = _Taken(connection, channel, count)
     try:
-        for _ in range(count):
-            message = channel.basic_get(DEAD_LETTER_QUEUE)
-            if message is None:
-                return
-            held.append(HeldMessage(connection, channel, message, delivery_limit, limits))
-            yield held[-1]
+        for message in islice(taken, start, None):
+            yield HeldMessage(connection, taken, message, delivery_limit, limits)
     finally:
+        with suppress(RecoverableConnectionError, OSError):
+            for _ in taken:
+                pass  # in order, they are back in order
         channel.close()
-        _wait_until_back(connection, sum(not message.is_gone for message in held))
+        _wait_until_back(connection, taken.count)
+
+
+class _Taken:
+    """The messages that RabbitMQ sends to a consumer, which is faster than to get them one by one.
+
+    Attributes:
+        channel: on which they are acknowledged.
+        count: how many were taken, without those that were acknowledged.
+    """
+
+    def __init__(self, connection: Any, channel: Any, most: int) -> None:
+        self._connection = connection
+        self._waiting: deque[Any] = deque()
+        self._left = most
+        self._sent = min(most, MOST_SENT)
+        self.channel = channel
+        self.count = 0
+        channel.basic_qos(0, self._sent, False)  # a quorum queue sends 2000 otherwise
+        channel.basic_consume(DEAD_LETTER_QUEUE, callback=self._waiting.append)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        message = self._next() if self._left else None
+        if message is None:
+            self._left = 0  # somebody else has taken the others
+            raise StopIteration
+        self._left -= 1
+        self.count += 1
+        return message
+
+    def _next(self) -> Any:
+        if not self._sent and not self._waiting:
+            return self.channel.basic_get(DEAD_LETTER_QUEUE)
+        while not self._waiting:
+            try:
+                self._connection.drain_events(timeout=TAKE_TIMEOUT)
+            except TimeoutError:
+                return None
+        self._sent -= 1
+        return self._waiting.popleft()
+
+    def acknowledge(self, message: Any) -> None:
+        """It is not put back."""
+        self.channel.basic_ack(message.delivery_tag)
+        self.count -= 1
 
 
 def _wait_until_back(connection: Any, count: int) -> None:
@@ -62,12 +133,22 @@ def _wait_until_back(connection: Any, count: int) -> None:
 class HeldMessage(Held):
     """A message that was got and is not acknowledged."""
 
-    def __init__(self, connection: Any, channel: Any, message: Any, delivery_limit: int, limits: Limits) -> None:
+    def __init__(self, connection: Any, taken: _Taken, message: Any, delivery_limit: int, limits: Limits) -> None:
         self._connection = connection
-        self._channel = channel
+        self._taken = taken
         self._message = message
-        self.is_gone = False
-        self.letter = _letter(message, delivery_limit, limits)
+        self._delivery_limit = delivery_limit
+        self._limits = limits
+
+    @property
+    def id(self) -> str:
+        """That of its headers, or a digest."""
+        return id_in(self._message.headers or {}, _body(self._message))
+
+    @cached_property
+    def letter(self) -> DeadLetter:
+        """What the message says, and RabbitMQ notes."""
+        return _letter(self._message, self._delivery_limit, self._limits)
 
     def send_again(self) -> bool:
         """Send it, with the count of deliveries from zero; acknowledge it when RabbitMQ has confirmed."""
@@ -94,8 +175,7 @@ class HeldMessage(Held):
 
     def drop(self) -> None:
         """Acknowledge it."""
-        self._channel.basic_ack(self._message.delivery_tag)
-        self.is_gone = True
+        self._taken.acknowledge(self._message)
 
     def _has_queue(self) -> bool:
         # On a channel of its own: RabbitMQ closes it when the queue is not there.
@@ -119,7 +199,7 @@ def _letter(message: Any, delivery_limit: int, limits: Limits) -> DeadLetter:
     letter = describe(
         headers,
         message.properties.get("content_type"),
-        message.body if isinstance(message.body, bytes) else message.body.encode(),
+        _body(message),
         limits,
         queue=_text(death.get("queue")),
         reason=reason,
@@ -130,6 +210,11 @@ def _letter(message: Any, delivery_limit: int, limits: Limits) -> DeadLetter:
     if UNREADABLE in headers:
         return replace(letter, problem=f"its properties cannot be read ({_text(headers[UNREADABLE])})")
     return letter
+
+
+def _body(message: Any) -> bytes:
+    body: bytes = message.body if isinstance(message.body, bytes) else message.body.encode()
+    return body
 
 
 def _text(value: Any) -> str:

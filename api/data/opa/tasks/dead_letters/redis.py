@@ -6,6 +6,7 @@ import base64
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast
 
 from kombu.utils.json import dumps, loads
@@ -15,7 +16,7 @@ from opa._compat.kombu import key_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.redis import DEATH
 from opa.tasks.codec import Limits
-from opa.tasks.dead_letters.letters import DeadLetter, Held, describe, digest
+from opa.tasks.dead_letters.letters import DeadLetter, Held, LetterGoneError, describe, digest, id_in
 from opa.tasks.headers import OF_DELIVERIES
 
 AT_A_TIME = 50
@@ -31,14 +32,19 @@ return 1
 """
 
 
-def listed_messages(connection: Any, limits: Limits) -> Generator[Held]:
-    """The messages of the list; they stay there."""
+def message_count(connection: Any) -> int:
+    """How many messages the list has."""
+    client, key = _list_of(connection.default_channel)
+    count: int = client.llen(key)
+    return count
+
+
+def listed_messages(connection: Any, limits: Limits, start: int = 0) -> Generator[Held]:
+    """The messages of the list, from the one of this number on; they stay there."""
     channel = connection.default_channel
-    key = f"{channel.global_keyprefix}{DEAD_LETTER_QUEUE}"
-    # Kombu's own client puts the prefix before the keys of some commands, this one before none.
-    client = Redis(connection_pool=channel.pool)
-    count: Any = client.llen(key)
-    kept = 0
+    client, key = _list_of(channel)
+    count: Any = client.llen(key) - start
+    kept = start
     # From the end, where the oldest are: new ones are put to the other end. Not all at once, each may have megabytes.
     while count > 0 and (messages := cast("list[bytes]", client.lrange(key, -kept - AT_A_TIME, -kept - 1))):
         for message in reversed(messages[-count:]):
@@ -46,6 +52,12 @@ def listed_messages(connection: Any, limits: Limits) -> Generator[Held]:
             yield held
             kept += not held.is_gone
         count -= len(messages)
+
+
+def _list_of(channel: Any) -> tuple[Any, str]:
+    """A client, and the key of the list."""
+    # Kombu's own client puts the prefix before the keys of some commands, this one before none.
+    return Redis(connection_pool=channel.pool), f"{channel.global_keyprefix}{DEAD_LETTER_QUEUE}"
 
 
 class ListedMessage(Held):
@@ -56,38 +68,58 @@ class ListedMessage(Held):
         self._key = key
         self._message = message
         self.is_gone = False
+        self._limits = limits
         self._move = client.register_script(MOVE)
+
+    @property
+    def id(self) -> str:
+        """That of its headers, or a digest."""
         try:
-            self._payload = loads(message)
-            self.letter = _letter(self._payload, limits)
+            payload = self._payload
+            return id_in(payload["headers"], _body(payload))
+        except Exception:  # noqa: BLE001 - see below
+            return digest(self._message)
+
+    @cached_property
+    def letter(self) -> DeadLetter:
+        """What the message says."""
+        try:
+            return _letter(self._payload, self._limits)
         except Exception as error:  # noqa: BLE001 - anyone can put anything into the list
-            self.letter = _no_letter(message, error)
+            return _no_letter(self.id, error)
+
+    @cached_property
+    def _payload(self) -> Any:
+        return loads(self._message)
 
     def send_again(self) -> bool:
         """Move it to its queue in one step; redis makes the queue where there is none."""
-        headers = self._payload["headers"]
+        queue, headers = self.letter.queue, self._payload["headers"]
         for name in (DEATH, *OF_DELIVERIES):
             headers.pop(name, None)
-        key = key_of(self._channel, self.letter.queue, self._payload)
-        keys = [self._key, f"{self._channel.global_keyprefix}{key}"]
-        self._move(keys=keys, args=[self._message, dumps(self._payload)])
-        self.is_gone = True
+        key = key_of(self._channel, queue, self._payload)
+        self._take(f"{self._channel.global_keyprefix}{key}", dumps(self._payload))
         return True
 
     def drop(self) -> None:
         """Take it out of the list."""
-        self._move(keys=[self._key], args=[self._message])
+        self._take()
+
+    def _take(self, *queue_and_message: Any) -> None:
+        """Out of the list and, if that is given, into a queue, in one step."""
         self.is_gone = True
+        queue, message = queue_and_message[:1], queue_and_message[1:]
+        if not self._move(keys=[self._key, *queue], args=[self._message, *message]):
+            raise LetterGoneError(self.id)
 
 
 def _letter(payload: Any, limits: Limits) -> DeadLetter:
     headers = payload["headers"]
     death = headers[DEATH]
-    body = payload.get("body") or ""
     letter = describe(
         headers,
         payload.get("content-type"),
-        base64.b64decode(body) if payload["properties"].get("body_encoding") == "base64" else body.encode(),
+        _body(payload),
         limits,
         queue=str(death["queue"]),
         reason=str(death["reason"]),
@@ -98,9 +130,15 @@ def _letter(payload: Any, limits: Limits) -> DeadLetter:
     return replace(letter, problem=str(death["problem"])) if "problem" in death else letter
 
 
-def _no_letter(message: bytes, error: Exception) -> DeadLetter:
+def _body(payload: Any) -> bytes:
+    body = payload.get("body") or ""
+    found: bytes = base64.b64decode(body) if payload["properties"].get("body_encoding") == "base64" else body.encode()
+    return found
+
+
+def _no_letter(letter_id: str, error: Exception) -> DeadLetter:
     return DeadLetter(
-        id=digest(message),
+        id=letter_id,
         task="",
         arguments="",
         queue="",
