@@ -10,9 +10,10 @@ import pytest
 import typer
 
 import opa
-from opa import introspection, jwt, mongodb_clients, redis_clients
+from opa import commands, introspection, jwt, mongodb_clients, redis_clients
 from opa.cli.commands import app
 from opa.core import plugin as original
+from opa.loading.plugin_commands import OWN_COMMANDS, OWN_GROUPS
 from tests.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         (redis_clients, "components.md"),
         (jwt, "access.md"),
         (introspection, "plugins.md"),
+        (commands, "commands.md"),
     ],
 )
 def test_each_public_name_for_drivers_and_tokens_is_documented(module: Any, where: str) -> None:
@@ -126,16 +128,20 @@ def test_opa_has_exactly_its_documented_commands() -> None:
         "check",
         "config",
         "health",
-        "keys",
         "passwd",
         "plugins",
         "schedule",
-        "sessions",
         "shell",
         "start",
         "tasks",
         "up",
     ]
+
+
+def test_no_plugin_can_replace_a_command_of_opa() -> None:
+    assert sorted(OWN_COMMANDS) == sorted(COMMANDS)
+    groups = {name: sorted(group.commands) for name, group in COMMANDS.items() if hasattr(group, "commands")}
+    assert groups == {name: sorted(commands) for name, commands in OWN_GROUPS.items()}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

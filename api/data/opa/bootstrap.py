@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +30,32 @@ from opa.settings.components import task_components
 from opa.settings.load import Config
 from opa.tasks.pending import PendingTasks
 
-RUNNERS = {"api": "uvicorn", "worker": "celery", "beat": "beat", "flower": "celery", "shell": "ipython"}
+RUNNERS = {
+    "api": "uvicorn",
+    "worker": "celery",
+    "beat": "beat",
+    "flower": "celery",
+    "shell": "ipython",
+    "command": "command",
+}
 """What `state["runner"]` says in each mode, for plugins that read it; opa-stack itself hands the mode down."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is found before anything is imported.
+
+    Attributes:
+        folders: the plugin paths, the built-in one last.
+        policy: what the settings say about single plugins.
+        decisions: every plugin, and whether the filters let it through.
+        refused: what looks like a plugin, and cannot be loaded.
+    """
+
+    folders: tuple[Path, ...]
+    policy: Policy
+    decisions: tuple[Decision, ...]
+    refused: tuple[Refused, ...]
 
 
 def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequence[str] = ()) -> PluginManager:
@@ -54,14 +79,24 @@ def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequenc
         return _load(config, mode, submodules)
 
 
-def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager:
+def find(config: Config) -> Found:
+    """Find the plugins, and decide which of them are loaded. None is imported.
+
+    Raises:
+        OpaError: a mistake in the settings, or in a plugin path.
+    """
     folders = plugin_folders(
         _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
     )
     policy, refused = Policy.from_config(config), list[Refused]()
     found = first_of_each_name(_found(config, folders, policy, refused.append))
     decisions = decide(found, PluginFilters.from_config(config))
-    refused.sort(key=lambda each: each.path)
+    return Found(folders, policy, tuple(decisions), tuple(sorted(refused, key=lambda each: each.path)))
+
+
+def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager:
+    found = find(config)
+    folders, policy, decisions, refused = found.folders, found.policy, found.decisions, found.refused
     for decision in decisions:
         _log(decision)
     roster = Roster([decision.plugin for decision in decisions if decision.load], policy)
@@ -76,7 +111,7 @@ def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager
     current.log_fields = tuple(member.value for member in groups.members(conventions.LOG_FIELDS_GROUP.name))
     keep_logging(config)
     manager = PluginManager(
-        Loaded(config, mode, folders, decisions, tuple(refused), roster, plugins, tasks, groups, plugin_settings)
+        Loaded(config, mode, folders, decisions, refused, roster, plugins, tasks, groups, plugin_settings)
     )
     _check_settings(manager)
     set_running(manager)

@@ -21,7 +21,7 @@ from opa._util.printable import in_one_line, indented, json_text
 from opa._util.rates import MAX_AMOUNT, MAX_SECONDS, rates_in
 from opa.access.audit import entry_of
 from opa.cli.audit import _entry as entry_in_redis
-from opa.cli.durations import duration
+from opa.commands.durations import duration
 from opa.errors import FilterError, MetadataError
 from opa.loading.discover import PluginFile
 from opa.loading.filters import PluginFilters, decide

@@ -61,6 +61,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     """What can be told of an application that is built and not started; it looks at each route."""
     from opa.checks.access import nobody_can_sign_in, paths_without_route, webhooks_that_need_an_actor
     from opa.checks.code import Code
+    from opa.checks.commands import commands_out_of_reach
     from opa.checks.components import unknown_components_in_routes
     from opa.checks.decorators import decorators_without_parentheses
     from opa.checks.middleware import unused_middleware
@@ -74,6 +75,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     code = Code(app.manager)
     yield from imports_by_second_names(app.manager)
     yield from modules_that_are_there_twice(app.manager)
+    yield from commands_out_of_reach(app.manager)
     yield from unserved_routers(app, code)
     yield from decorators_without_parentheses(code)
     yield from shadowed_paths(app)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opa.cli.durations import duration
 from opa.cli.program import app
+from opa.commands.durations import duration
 
 if TYPE_CHECKING:
     from opa.settings.load import Config

@@ -1,4 +1,8 @@
-"""`opa passwd`: hashes the password of somebody who is to sign in, for the setting USERS."""
+"""`opa passwd`: hashes the password of somebody who is to sign in, for the setting USERS.
+
+It is no command of the plugin `access_sessions`: it needs no project that loads, since its output may be what is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from opa.cli.access_arguments import checked_name, scopes_in
 from opa.cli.program import app
-from opa.cli.yaml_names import yaml_name
+from opa.commands import checked_name, scopes_in, yaml_name
 
 SETTING = "USERS"
 

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from opa import __version__
+from opa.cli.plugin_group import PluginGroup
 
 app = typer.Typer(
     name="opa",
+    cls=PluginGroup,
     help="Put a Python file into a folder, and it is an API endpoint, a background task, or both.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -13,9 +13,9 @@ import typer
 
 from opa._util.printable import in_one_line, printable
 from opa.cli.audited import audited, with_client
-from opa.cli.durations import duration
 from opa.cli.observed import tell_observers
 from opa.cli.tasks import AsJson, tasks
+from opa.commands.durations import duration
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

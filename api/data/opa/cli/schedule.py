@@ -15,10 +15,11 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
-from opa.cli.durations import duration
 from opa.cli.observed import tell_observers
+from opa.cli.plugin_group import PluginGroup
 from opa.cli.program import app
 from opa.cli.schedule_states import moment, schedule_states
+from opa.commands.durations import duration
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ Result = TypeVar("Result")
 
 schedule = typer.Typer(
     name="schedule",
+    cls=PluginGroup,
     help="Show the schedule, pause and resume its entries, and send one now.",
     no_args_is_help=True,
 )

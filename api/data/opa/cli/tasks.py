@@ -12,6 +12,7 @@ import typer
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
 from opa.cli.observed import tell_observers
+from opa.cli.plugin_group import PluginGroup
 from opa.cli.program import app
 from opa.cli.schedule_states import moment, schedule_states
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 tasks = typer.Typer(
     name="tasks",
+    cls=PluginGroup,
     help="Show and run the tasks of the plugins, and show their runs and the dead letters: those given up or refused.",
     no_args_is_help=True,
 )

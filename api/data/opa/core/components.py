@@ -42,7 +42,8 @@ async def connect_components(manager: PluginManager) -> None:
                 group.create_task(_connect(manager, state), name=f"connect-{state.name}")
     except* ComponentError as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
-    _log_summary(manager.component_states.values())
+    # On a terminal it would stand before what a command prints.
+    _log_summary("DEBUG" if manager.mode == "command" else "INFO", manager.component_states.values())
 
 
 @asynccontextmanager
@@ -64,10 +65,10 @@ async def connected(manager: PluginManager, name: str) -> AsyncIterator[None]:
             await _disconnect(manager, name, DISCONNECTED, "the command has ended")
 
 
-def _log_summary(states: Iterable[ComponentState]) -> None:
+def _log_summary(level: str, states: Iterable[ComponentState]) -> None:
     connected = [state.name for state in states if state.status == CONNECTED]
     others = [f"{state.name} ({state.reason})" for state in states if state.status != CONNECTED]
-    log.info(f"components connected: {', '.join(connected) or 'none'}; not loaded: {', '.join(others) or 'none'}")
+    log.log(level, f"components connected: {', '.join(connected) or 'none'}; not loaded: {', '.join(others) or 'none'}")
 
 
 async def _connect(manager: PluginManager, state: ComponentState) -> None:

@@ -53,8 +53,8 @@ class PluginManager:
 
     Attributes:
         config: its settings.
-        mode: what this process runs: `api`, `worker`, `beat`, `flower`, or `shell`; empty in commands that only look at
-            the plugins, and in programs that prepare them by themselves.
+        mode: what this process runs: `api`, `worker`, `beat`, `flower`, `shell`, or `command` for one of a plugin;
+            empty in commands that only look at the plugins, and in programs that prepare them by themselves.
         folders: the plugin paths, the built-in one last.
         decisions: every plugin that was found, and whether the filters let it through.
         refused: what looks like a plugin, and cannot be loaded.

@@ -11,6 +11,7 @@ from opa._compat.fastapi.inclusion import leaves
 from opa.core.hooks import hook_name
 from opa.loading.discover import as_plugin
 from opa.loading.filters import Decision
+from opa.loading.plugin_commands import commands_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -119,6 +120,7 @@ def _provides(found: PluginObjects) -> list[str]:
     provides += [f"settings {found.settings.__name__}"] if found.settings else []
     provides += [f"middleware {getattr(item.cls, '__name__', item.cls)}" for item in found.middleware]
     provides += [_route(route, path) for route, path in leaves(found.router.routes)] if found.router else []
+    provides += [f"command opa {' '.join(command.path)}" for command in commands_of(found.plugin.file)]
     return provides
 
 

@@ -81,6 +81,10 @@ EXCEPTION_HANDLERS = Convention(
 READY = Convention("ready", "called once a process, when all components are connected", "name", "core/lifecycle.py")
 STARTUP = Convention("startup", "called once a process, after ready of all plugins", "name", "core/lifecycle.py")
 SHUTDOWN = Convention("shutdown", "called when the process stops", "name", "core/lifecycle.py")
+COMMANDS = Convention("commands", "a Typer application, which is the command opa NAME", "name", "cli/plugin_group.py")
+COMMANDS_MODULE = Convention(
+    "commands.py", "of a package: may have it too; imported for a command only", "file", "loading/plugin_commands.py"
+)
 HOOK_DEFINITION = Convention("HookDefinition", "a point that hooks of other plugins fill", "class", "core/register.py")
 HOOK = Convention("Hook", "fills it; the one with the highest order is called", "class", "core/register.py")
 DRIVER = Convention("Driver", "connects to a kind of service, for components", "class", "core/register.py")
@@ -147,6 +151,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(METADATA_OF_MODULE, METADATA_OF_PACKAGE, PYPROJECT, ENTRY_POINTS),
     *(TASKS, APPS, LIFECYCLE),
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
+    *(COMMANDS, COMMANDS_MODULE),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),

@@ -151,6 +151,26 @@ def _with_declared_parts(
     return replace(found, parts={**found.parts, **parts}, threads=threads) if parts else found
 
 
+def import_part(found: ImportedPlugin, part: str, roster: Roster, folders: Sequence[Path]) -> ModuleType | None:
+    """Import a submodule of a plugin that is not imported with it; None where there is none.
+
+    Args:
+        found: the plugin.
+        part: the name of the submodule, or subpackage.
+        roster: says how long it may take.
+        folders: the plugin paths.
+
+    Raises:
+        PluginImportError: it does not import, or takes too long.
+    """
+    with (
+        Watchdog(log.warning, log.info).running() as watchdog,
+        _errors_told(found.file, roster, folders) as doing,
+        watchdog.watch(f"importing {part} of plugin '{found.name}'", roster.policy.limit(found.name, "IMPORT")),
+    ):
+        return _import_parts(found.file, (), [part], doing).get(part)
+
+
 @dataclass
 class _Doing:
     """What is imported at the moment, for messages."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # imported where a plugin has versions
 MAX_TEXT_LENGTH = 1000
 """Characters of a version or a requirement."""
 
+COMMAND_NAMES = "a name is of lower-case letters, digits and '-'; in a group of opa-stack it is two of them"
+_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,49}( [a-z][a-z0-9-]{0,49})?")
+
 EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
 
 
@@ -38,6 +42,7 @@ class Metadata:
         requires: other plugins, with versions.
         opa: the versions of the plugin interface that it works with; None for all.
         packages: the Python packages that it needs.
+        commands: those of its commands that are called by a name of their own, each with a line about it.
     """
 
     tags: frozenset[str] = frozenset()
@@ -47,6 +52,7 @@ class Metadata:
     requires: tuple[Requirement, ...] = ()
     opa: SpecifierSet | None = None
     packages: tuple[Requirement, ...] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 def metadata_files(plugin: Path) -> tuple[Path, ...]:
@@ -79,6 +85,7 @@ def read_metadata(plugin: Path) -> Metadata:
         requires=_requirements("requires", found),
         opa=_interface(found),
         packages=_requirements("packages", found),
+        commands=_commands(found),
     )
 
 
@@ -189,6 +196,19 @@ def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
         except (InvalidRequirement, RecursionError, ValueError):
             raise _wrong(key, f"has '{text}', which is not a requirement such as 'name>=1.0'", found[key][1]) from None
     return tuple(requirements)
+
+
+def _commands(found: Found) -> Mapping[str, str]:
+    given, file = found.get("commands", ({}, Path()))
+    if not isinstance(given, dict):
+        raise _wrong("commands", f"is {kind_of(given)}, not an object of names and a line about each", file)
+    for name, text in given.items():
+        if not _COMMAND.fullmatch(name):
+            raise _wrong("commands", f"has the name '{_bounded('commands', name, found)}': {COMMAND_NAMES}", file)
+        if not isinstance(text, str) or not text.isprintable():
+            raise _wrong("commands", f"says about '{name}' what is not a string of one line", file)
+        _bounded("commands", text, found)
+    return given
 
 
 def _bounded(key: str, text: str, found: Found) -> str:

@@ -17,8 +17,8 @@ from opa import RefusedCredentialError, credential_counts
 from opa.access.authenticators import authenticators, kind_of_credential
 from opa.core.running import running_manager
 from opa.plugins.access_keys.tokens import new_id, new_token
-from tests.cli.test_keys import created
 from tests.http.access.badges import BADGES, RIGHT
+from tests.plugins.access_keys.test_commands import created
 from tests.plugins.access_sessions.people import use_sessions
 from tests.project import Project
 from tests.servers import Server

@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opa._util.printable import in_one_line
-from opa.cli.access_arguments import checked_name, scopes_in
-from opa.cli.audited import audited
-from opa.cli.durations import duration
-from opa.cli.program import app
-from opa.cli.yaml_names import yaml_name
+from opa import ComponentUnavailableError, OpaError, config, get_plugin_manager
+from opa.commands import (
+    audited,
+    checked_name,
+    connected,
+    connects,
+    duration,
+    in_one_line,
+    print_table,
+    scopes_in,
+    yaml_name,
+)
+from opa.plugins.access_keys.component import COMPONENT
 
 if TYPE_CHECKING:
-    from opa.core.manager import PluginManager
     from opa.plugins.access_keys.records import KeyRecord
     from opa.plugins.access_keys.store import KeyStore
 
-Result = TypeVar("Result")
-
+commands = typer.Typer()
 keys = typer.Typer(
     name="keys",
     help="Make API keys, show which there are, give them new secrets and revoke them.",
     no_args_is_help=True,
 )
-app.add_typer(keys)
+commands.add_typer(keys)
 
 SETTING = "ACCESS_KEYS"
 NEVER = "never"
+_NO_REDIS = (
+    "Start redis: `opa up` in this folder does. Without redis, keys are kept in the settings: "
+    "opa keys create NAME --settings prints what to put there"
+)
 
 Name = Annotated[str, typer.Argument(help="The name of the key; that of the program or person who has it, say.")]
 HELP_OF_EXPIRES = "When it ends: after 90d, 24h or the like, or `never`."
 
 
 @keys.command()
-def create(
+@connects()
+async def create(
     name: Name,
     expires: Annotated[str, typer.Option("--expires", help=HELP_OF_EXPIRES)],
     scopes: Annotated[
@@ -58,10 +68,9 @@ def create(
 
     allowed = scopes_in(scopes or [])
     record, token = new_key(checked_name(name), allowed, _lifetime(expires), datetime.now(UTC))
-    manager = _manager()
-    _refuse_known(name, _in_settings(manager))
+    _refuse_known(name, _in_settings())
     if in_settings:
-        _audited(manager, "keys.create", record, kept_in="settings")
+        await _audited("keys.create", record, kept_in="settings")
         _print_setting(record, token)
         return
 
@@ -69,20 +78,23 @@ def create(
         _refuse_known(name, known)
         return record
 
-    _with_store(manager, lambda store: store.put(add))
+    async with _store() as store:
+        await store.put(add)
     _print_key(record, token)
-    _audited(manager, "keys.create", record)
+    await _audited("keys.create", record)
 
 
 @keys.command("list")
-def list_keys(
+@connects(COMPONENT)
+async def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the keys that there are, without their secrets, and when each was last used."""
-    manager = _manager()
-    in_settings = [(record, None, _source(manager, name)) for name, record in _in_settings(manager).items()]
-    none: list[tuple[KeyRecord, datetime | None]] = []
-    stored = _with_store(manager, lambda store: store.all(), without_redis=none)
+    in_settings = [(record, None, _source(name)) for name, record in _in_settings().items()]
+    stored: list[tuple[KeyRecord, datetime | None]] = []
+    if _has_store():
+        async with _store() as store:
+            stored = await store.all()
     rows = [_row(*each) for each in (*in_settings, *((record, used, "redis") for record, used in stored))]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -93,7 +105,8 @@ def list_keys(
 
 
 @keys.command()
-def rotate(
+@connects()
+async def rotate(
     name: Name,
     overlap: Annotated[
         str, typer.Option("--overlap", help="For how long the key as it was goes on; 0 ends it at once.")
@@ -106,7 +119,6 @@ def rotate(
 
     Of a key in the settings it prints the setting, with both hashes.
     """
-    from opa.errors import OpaError
     from opa.plugins.access_keys.making import lifetime_of, rotated
 
     time = duration(overlap, "--overlap")
@@ -116,10 +128,9 @@ def rotate(
     def renewed(record: KeyRecord) -> tuple[KeyRecord, str]:
         return rotated(record, given[0] if given else lifetime_of(record), time, now)
 
-    manager = _manager()
-    if name in (in_settings := _in_settings(manager)):
+    if name in (in_settings := _in_settings()):
         record, token = renewed(in_settings[name])
-        _audited(manager, "keys.rotate", record, kept_in="settings")
+        await _audited("keys.rotate", record, kept_in="settings")
         _print_setting(record, token)
         return
     token = ""
@@ -131,99 +142,85 @@ def rotate(
         record, token = renewed(known[name])
         return record
 
-    record = _with_store(manager, lambda store: store.put(change))
+    async with _store() as store:
+        record = await store.put(change)
     _print_key(record, token)
-    _audited(manager, "keys.rotate", record)
+    await _audited("keys.rotate", record)
 
 
 @keys.command()
-def revoke(name: Name) -> None:
+@connects(COMPONENT)
+async def revoke(name: Name) -> None:
     """Delete a key: within a second no process takes it any more."""
-    from opa.errors import OpaError
     from opa.plugins.access_keys.check import FRESH
 
-    manager = _manager()
-    is_in_settings = name in _in_settings(manager)
+    is_in_settings = name in _in_settings()
     # There may be one of the same name in redis, too, and who revokes it may believe that there is one.
-    count = _with_store(manager, lambda store: store.remove(name), without_redis=0 if is_in_settings else None)
+    count = 0
+    if not is_in_settings or _has_store():
+        async with _store() as store:
+            count = await store.remove(name)
     if count:
         print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
-        audited(manager, "keys.revoke", name=name)
+        await audited("keys.revoke", name=name)
     if is_in_settings:
         raise OpaError(
             f"the API key '{name}' is in the settings",
-            where=_source(manager, name),
+            where=_source(name),
             hint=f"Take {SETTING}.{name} out there, and restart the api",
         )
     if not count:
         raise OpaError(f"there is no API key '{name}'", hint="opa keys list shows those that there are")
 
 
-def _audited(manager: PluginManager, what: str, record: KeyRecord, *, kept_in: str = "redis") -> None:
+async def _audited(what: str, record: KeyRecord, *, kept_in: str = "redis") -> None:
     from opa.plugins.access_keys.records import as_text
 
     expires = as_text(record.expires) if record.expires else NEVER
     former = {"former_until": as_text(record.former_until)} if record.former_until else {}
-    audited(
-        manager, what, name=record.name, id=record.id, scopes=record.scopes, expires=expires, kept_in=kept_in, **former
+    await audited(
+        what, name=record.name, id=record.id, scopes=record.scopes, expires=expires, kept_in=kept_in, **former
     )
 
 
-def _manager() -> PluginManager:
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
-
-    return prepare(load_beside_up(quiet=True))
-
-
-def _in_settings(manager: PluginManager) -> dict[str, KeyRecord]:
+def _in_settings() -> dict[str, KeyRecord]:
     from opa.plugins.access_keys.records import records_in
 
-    return {record.name: record for record in records_in(manager.config[SETTING])}
+    return {record.name: record for record in records_in(config[SETTING])}
 
 
-def _source(manager: PluginManager, name: str) -> str:
-    return manager.config.source(f"{SETTING}.{name}.ID")
+def _source(name: str) -> str:
+    return config.source(f"{SETTING}.{name}.ID")
 
 
-def _with_store(
-    manager: PluginManager,
-    use: Callable[[KeyStore], Coroutine[Any, Any, Result]],
-    *,
-    without_redis: Result | None = None,
-) -> Result:
-    """What `use` makes of the keys in redis.
+def _has_store() -> bool:
+    """Whether there is redis. In a project without it, standard error says that there are keys in the settings only."""
+    if has_store := COMPONENT in get_plugin_manager().optional_components:
+        return has_store
+    typer.echo(in_one_line(f"keys of the settings alone: {_why_no_store()}"), err=True)
+    return False
 
-    Args:
-        without_redis: given in a project without redis.
+
+@asynccontextmanager
+async def _store() -> AsyncIterator[KeyStore]:
+    """The keys in redis.
 
     Raises:
-        ComponentUnavailableError: there is no redis, and `without_redis` is None; or it does not answer.
+        ComponentUnavailableError: there is no redis.
+        OpaError: it does not connect.
     """
-    from opa.core.components import connected
-    from opa.errors import ComponentUnavailableError
-    from opa.plugins.access_keys.component import COMPONENT
     from opa.plugins.access_keys.store import store_of
 
-    async def run() -> Result:
-        async with connected(manager, COMPONENT):
-            if COMPONENT in manager.optional_components:
-                return await use(store_of(manager))
-        state = manager.component_states.get(COMPONENT)
-        reason = f"component '{COMPONENT}' is {state or 'not configured'}"
-        if without_redis is not None:
-            typer.echo(in_one_line(f"keys of the settings alone: {reason}"), err=True)
-            return without_redis
-        raise ComponentUnavailableError(
-            reason,
-            component=COMPONENT,
-            hint=(
-                "Start redis: `opa up` in this folder does. Without redis, keys are kept in the settings: "
-                "opa keys create NAME --settings prints what to put there"
-            ),
-        )
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(connected(COMPONENT))
+        except ComponentUnavailableError as error:
+            raise ComponentUnavailableError(error.problem, component=COMPONENT, hint=_NO_REDIS) from None
+        yield store_of(get_plugin_manager())
 
-    return asyncio.run(run())
+
+def _why_no_store() -> str:
+    return f"component '{COMPONENT}' is {get_plugin_manager().component_states.get(COMPONENT) or 'not configured'}"
 
 
 def _lifetime(text: str) -> timedelta | None:
@@ -236,8 +233,6 @@ def _lifetime(text: str) -> timedelta | None:
 
 
 def _refuse_known(name: str, known: Mapping[str, KeyRecord]) -> None:
-    from opa.errors import OpaError
-
     if name in known:
         raise OpaError(
             f"there is an API key '{name}' already",
@@ -294,8 +289,6 @@ def _row(record: KeyRecord, last_use: datetime | None, where: str) -> dict[str, 
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from opa._util.tables import print_table
-
     print_table(
         ["name", "id", "scopes", "created", "expires", "last use", "where"],
         [

@@ -10,7 +10,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opa.cli.durations import duration
+from opa.commands.durations import duration
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""What the functions of a plugin's commands run in: its components, and the event loop that these are connected on."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from opa.commands.connecting import needs_of
+from opa.core.components import connected
+from opa.core.lifespan import running
+from opa.core.running import get_instance
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
+
+
+class CommandSession:
+    """Starts what the functions of one call of `opa` need, before the first that needs it, and stops it in the end.
+
+    The loop runs only while something is awaited.
+
+    Args:
+        manager: of which nothing is connected.
+    """
+
+    def __init__(self, manager: PluginManager) -> None:
+        self._manager = manager
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._is_running = False
+
+    def call(self, function: Callable[..., Any], components: Mapping[str, str], arguments: Mapping[str, Any]) -> Any:
+        """Call a function of a plugin, and give what it returns.
+
+        Args:
+            function: `def` or `async def`.
+            components: those that it takes, by the parameter.
+            arguments: all others.
+
+        Raises:
+            ComponentUnavailableError: one of `components` is not there.
+            OpaError: what it needs does not start.
+        """
+        needs = needs_of(function)
+        self._runner.run(self._start(needs if needs is None else {*needs, *map(str.lower, components.values())}))
+        clients = {parameter: get_instance(name) for parameter, name in components.items()}
+        result = function(**arguments, **clients)
+        return self._runner.run(result) if inspect.iscoroutine(result) else result
+
+    def close(self) -> None:
+        """Stop what was started."""
+        try:
+            self._runner.run(self._stack.aclose())
+        finally:
+            self._runner.close()
+
+    async def _start(self, components: set[str] | None) -> None:
+        if self._is_running:
+            return
+        if components is None:
+            # What is connected for the callback of a group is connected anew with all others.
+            await self._stack.aclose()
+            await self._stack.enter_async_context(running(self._manager))
+            self._is_running = True
+            return
+        for name in sorted(components - self._manager.optional_components.keys()):
+            await self._stack.enter_async_context(connected(self._manager, name))
