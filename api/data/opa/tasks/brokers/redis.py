@@ -214,16 +214,23 @@ class Channel(compat.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.taken: tuple[bytes, bytes] | None = None
         self.unplaced: list[tuple[bytes, bytes]] = []
+        self._plain_client: Any = None
         super().__init__(*args, **kwargs)
 
     def new_client(self, asynchronous: bool = False) -> Any:
-        """A client, which says what it takes from a queue."""
+        """A client, which says what it takes from a queue; a plain one is the same for each call.
+
+        Kombu makes one for each message that it sends, takes and acknowledges, which takes longer than the command.
+        """
         if self.connection is None:
             raise ClosedError("the connection of this channel is closed")  # kombu would raise an AttributeError
-        client = super().new_client(asynchronous)
         if asynchronous:
+            client = super().new_client(asynchronous)
             client.set_response_callback("BRPOP", self._take)
-        return client
+            return client
+        if self._plain_client is None or self._plain_client.connection_pool is not self.pool:
+            self._plain_client = super().new_client()
+        return self._plain_client
 
     def new_pool(self, asynchronous: bool = False) -> Any:
         """A pool that knows of the breaker."""
