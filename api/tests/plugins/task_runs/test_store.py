@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from opa.plugins.task_runs.reader import RunReader
-from opa.plugins.task_runs.records import Run
+from opa.plugins.task_runs.records import Run, as_json
 from opa.plugins.task_runs.said import LONGEST, Said, unpacked
 from opa.plugins.task_runs.scripts import RECORD
 from opa.plugins.task_runs.writer import put
@@ -34,7 +34,7 @@ class Store:
         self._record = self.client.register_script(RECORD)
 
     def tell(self, *events: dict[str, Any], now: float = NOW, blobs: tuple[tuple[str, bytes], ...] = ()) -> None:
-        put(self._record, self.limits, now, list(events), list(blobs))
+        put(self._record, self.limits, now, list(map(as_json, events)), list(blobs))
 
     def state(self, task_id: str) -> str:
         return str(json.loads(self.client.get(f"{self.prefix}run:{task_id}"))["s"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from opa import TaskRun
@@ -16,38 +15,17 @@ class Event(NamedTuple):
     """What became of a run.
 
     Attributes:
-        state: that it is in.
-        run: what is known of it.
-        said: what it has logged.
-        error: the last line of its traceback.
+        id: of the task.
+        tries: which try it is.
+        text: the event as redis is given it; empty for one that was sent.
+        sent: what was sent, of which the thread that writes makes the text.
+        said: what the run has logged, if anything.
         traceback: of its error.
     """
 
-    state: str
-    run: TaskRun
+    id: str
+    tries: int
+    text: str = ""
+    sent: TaskRun | None = None
     said: Said | None = None
-    error: str = ""
     traceback: str = ""
-
-
-class Taken:
-    """What a process has taken down and not written yet.
-
-    Args:
-        worker: by which this process and its children are known.
-
-    Attributes:
-        events: what became of runs, the oldest first.
-        running: those that run in this process, with what they have logged.
-        dropped: how many events were one too many.
-        is_off: whether nothing can be written at all.
-        is_worker: whether this is the process of a worker that has children, or threads, for tasks.
-        has_news: whether the writer knows that there is something.
-    """
-
-    def __init__(self, worker: str) -> None:
-        self.worker = worker
-        self.events: deque[Event] = deque()
-        self.running: dict[str, tuple[TaskRun, Said]] = {}
-        self.dropped = 0
-        self.is_off = self.is_worker = self.has_news = False

@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opa import TaskObserver, TaskRun, get_plugin_manager, log
-from opa.plugins.task_runs.events import INTERVAL, Event, Taken
-from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED, WAITING
+from opa.plugins.task_runs.events import INTERVAL, Event
+from opa.plugins.task_runs.journal import Journal, journals_of
+from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED
+from opa.plugins.task_runs.records import told
 from opa.plugins.task_runs.said import Said
+from opa.plugins.task_runs.taken import Taken
 
 if TYPE_CHECKING:
     from opa.plugins.task_runs.writer import Writer
@@ -35,7 +38,7 @@ class RunObserver(TaskObserver):
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._taken = Taken(self._worker)
+        self._taken = Taken(self._worker, Journal(lambda: journals_of(get_plugin_manager().config)))
         self._writer: Writer | None = None
         self._lock = threading.Lock()
 
@@ -43,13 +46,12 @@ class RunObserver(TaskObserver):
         """The broker has it."""
         if run.body is not None and len(run.body) > LONGEST_BODY:
             run = run.changed(body=None)
-        self._add(Event(WAITING, run))
+        self._add(Event(run.id, run.tries, sent=run))
 
-    def received(self, run: TaskRun) -> None:
-        """A worker begins to take tasks."""
-        if not self._taken.is_worker:
-            self._taken.is_worker = True  # its heart beats from now on
-            self._wake()
+    def worker_ready(self) -> None:
+        """A worker begins to take tasks: its heart beats from now on."""
+        self._taken.is_worker = True
+        self._wake()
 
     def started(self, run: TaskRun) -> None:
         """It is written only if it runs for a while."""
@@ -116,30 +118,40 @@ class RunObserver(TaskObserver):
         """Write what waits."""
         writer = self._writer
         if writer is not None and self._pid == os.getpid():
-            writer.finish()
+            is_written = writer.finish()
             self._writer, self._taken.has_news = None, False  # what comes then has another one
+            # What is not written, another process of this machine writes.
+            self._taken.journal.close(is_written=is_written)
 
     def _end(self, state: str, run: TaskRun) -> None:
-        found = self._taken.running.pop(run.id, None)
+        if self._pid != os.getpid():
+            self._begin()
+        taken = self._taken
+        found = taken.running.pop(run.id, None)
+        said = None if found is None or not found[1].total else found[1]
         if found is not None and run.started_at is None:
             run = run.changed(started_at=found[0].started_at)
-        traceback = run.traceback  # while its frames are there; the objects of the error are not kept
-        error = "" if run.error is None else traceback.rstrip().rpartition("\n")[2]
-        if run.error is not None:
-            run = run.changed(error=None)
-        self._add(Event(state, run, None if found is None else found[1], error, traceback))
+        # While the frames of the error are there: they are not kept, nor is what it holds.
+        traceback = "" if run.error is None else run.traceback
+        text = told(state, run, taken.worker, traceback.rstrip().rpartition("\n")[2])
+        event = Event(run.id, run.tries, text, said=said, traceback=traceback)
+        if self._add(event):
+            # Its message is not acknowledged yet, and the process may be killed in the next moment.
+            taken.journal.add(event)
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: Event) -> bool:
+        """Take it down; whether it is."""
         if self._pid != os.getpid():
             self._begin()
         if self._taken.is_off:
-            return
+            return False
         if len(self._taken.events) >= MOST_WAITING:
             self._taken.dropped += 1
-            return
+            return False
         self._taken.events.append(event)
         if not self._taken.has_news:
             self._wake()
+        return True
 
     def _wake(self) -> None:
         if self._pid != os.getpid():

@@ -348,14 +348,17 @@ class RunReader:
 
     async def sweep(self) -> None:
         """Find the runs whose workers are gone; workers do so too, but there may be none."""
-        from opa.plugins.task_runs.writer import Limits, sweep
+        from opa.plugins.task_runs.scripts import RECORD
+        from opa.plugins.task_runs.writer import Limits, journal_folder, sweep, write_left
 
         state = self._manager.component_states[COMPONENT]
 
         def look() -> None:
             client = state.driver.new_thread_client()  # type: ignore[union-attr]
+            limits = Limits(self._manager.config)
             try:
-                sweep(client, self._manager, Limits(self._manager.config))
+                write_left(client.register_script(RECORD), limits, journal_folder(self._manager.config), None)
+                sweep(client, self._manager, limits)
             finally:
                 client.close()
 

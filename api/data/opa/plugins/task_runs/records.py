@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opa import TaskRun, log
-from opa.plugins.task_runs.names import OVER, RUNNING, STATES, SUCCEEDED
-
-if TYPE_CHECKING:
-    from opa.plugins.task_runs.events import Event
+from opa.plugins.task_runs.names import OVER, RUNNING, STATES, SUCCEEDED, WAITING
 
 LONGEST_TEXT = 300
 LONGEST_READ = 20_000
@@ -130,9 +128,30 @@ _WHO = frozenset({"request_id", "actor", "actor_kind", "schedule", "parent_id"})
 """Headers by which `TaskRun.by` is known."""
 
 
-def fields_of(event: Event) -> dict[str, Any]:
-    """What a process knows of a run, by the short names; what is empty is left out. It is called for each event."""
-    run = event.run
+def told(state: str, run: TaskRun, worker: str, error: str = "") -> str:
+    """What a process knows of a run, as redis is given it: JSON by the short names. It is called for each event.
+
+    Args:
+        state: that the run is in.
+        worker: by which this process and its children are known.
+        error: the last line of its traceback.
+    """
+    at = run.ended_at or run.started_at or run.sent_at or time.time()
+    event: dict[str, Any] = {"i": run.id, "s": state, "a": at, "n": run.tries, "f": _fields_of(run, error)}
+    if state != WAITING:
+        event["f"]["k"] = worker
+    elif run.reason:
+        event["z"] = 1
+    return as_json(event)
+
+
+as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""An event. It may have half a character, of an error or an argument, which redis does not read: it is to be encoded
+with `errors="replace"`."""
+
+
+def _fields_of(run: TaskRun, error: str) -> dict[str, Any]:
+    """What is empty is left out."""
     found: dict[str, Any] = {"t": run.task, "q": run.queue, "ts": run.sent_at}
     if run.plugin:
         found["p"] = run.plugin
@@ -140,8 +159,8 @@ def fields_of(event: Event) -> dict[str, Any]:
         found |= {"w": run.worker, "d": run.deliveries, "tb": run.started_at, "te": run.ended_at}
     if run.result is not None:
         found["r"] = run.result
-    if event.error:
-        found["e"] = event.error[:LONGEST_TEXT]
+    if error:
+        found["e"] = error[:LONGEST_TEXT]
     if run.reason:
         found["y"] = run.reason[:LONGEST_TEXT]
     if arguments := run.arguments:

@@ -40,8 +40,17 @@ class Said:
 
         In ASCII, since the component may have a client that gives texts.
         """
-        text = "".join(tuple(self._lines or ()))
-        return f"{self.total} {len(traceback)} ".encode() + compressed(f"{traceback}{text}")
+        return packed(self.text, traceback, self.total)
+
+    @property
+    def text(self) -> str:
+        """What is kept of it."""
+        return "".join(tuple(self._lines or ()))
+
+
+def packed(text: str, traceback: str, total: int) -> bytes:
+    """A log and a traceback as redis keeps them; see `Said.packed`."""
+    return f"{total} {len(traceback)} ".encode() + compressed(f"{traceback}{text}")
 
 
 def compressed(text: str) -> bytes:

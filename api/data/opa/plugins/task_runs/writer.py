@@ -10,11 +10,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opa import log
 from opa.plugins.task_runs.component import COMPONENT
-from opa.plugins.task_runs.events import INTERVAL, Event, Taken
+from opa.plugins.task_runs.events import INTERVAL
+from opa.plugins.task_runs.journal import journals_of, left_behind
 from opa.plugins.task_runs.names import (
     DEAD,
     FAILED,
@@ -27,18 +29,21 @@ from opa.plugins.task_runs.names import (
     WORKER_LIFE,
     prefix_of,
 )
-from opa.plugins.task_runs.records import SHORT_BODY, fields_of
-from opa.plugins.task_runs.said import Said, compressed
+from opa.plugins.task_runs.records import SHORT_BODY, as_json, told
+from opa.plugins.task_runs.said import Said, compressed, packed
 from opa.plugins.task_runs.scripts import RECORD, SWEEP
+from opa.plugins.task_runs.taken import Taken
 
 if TYPE_CHECKING:
-    from opa import PluginManager
+    from opa import PluginManager, TaskRun
 
 LIVE_AFTER = 0.5
 """Seconds that a task runs before it is written that it does, and what it logs."""
 AT_ONCE = 200
 """Events in a script: redis does nothing else meanwhile."""
 HEARTBEAT, SWEEP_INTERVAL = 10.0, 10.0
+LOOK_INTERVAL = 2.5
+"""Seconds after which a worker looks whether a process of its machine is gone that has not written all."""
 MAX_PAUSE = 5.0
 LAST_WRITE_LIMIT = 2.0
 """Seconds that a process that ends waits for redis."""
@@ -59,15 +64,16 @@ class Writer:
         self._taken = taken
         self._manager = manager
         self._limits = Limits(manager.config)
+        self._folder = journal_folder(manager.config)
         self._component = manager.component_states[COMPONENT]
         self._make_client = self._component.driver.new_thread_client  # type: ignore[union-attr]
         self._client: Any = None
         self._record: Any = None
         self._news = threading.Event()
         self._ends = threading.Event()
-        self._pending: list[tuple[dict[str, Any], list[tuple[str, bytes]]]] = []
+        self._pending: list[tuple[str, list[tuple[str, bytes]]]] = []
         self._live: dict[str, float] = {}
-        self._beat = self._swept = 0.0
+        self._beat = self._swept = self._looked = 0.0
         self._pause = 0.0
         self._is_away = False
         self._thread = threading.Thread(target=self._run, name="task-runs", daemon=True)
@@ -77,11 +83,12 @@ class Writer:
         """There is something to write."""
         self._news.set()
 
-    def finish(self) -> None:
-        """Write what there is, and end."""
+    def finish(self) -> bool:
+        """Write what there is, and end; whether all is written."""
         self._ends.set()
         self._news.set()
         self._thread.join(LAST_WRITE_LIMIT)
+        return not (self._thread.is_alive() or self._pending or self._taken.events)
 
     def _run(self) -> None:
         while not self._ends.is_set():
@@ -99,7 +106,7 @@ class Writer:
         """Seconds after which there is something to do without news; None for never."""
         if self._taken.running:
             return LIVE_AFTER
-        return HEARTBEAT if self._taken.is_worker else None
+        return LOOK_INTERVAL if self._taken.is_worker else None
 
     @property
     def _key_of_worker(self) -> str:
@@ -148,9 +155,11 @@ class Writer:
         events, limit = self._taken.events, AT_ONCE * 5
         while events and len(self._pending) < limit:
             event = events.popleft()
-            has_blobs = event.traceback or event.run.body is not None or (event.said is not None and event.said.total)
-            self._pending.append((self._told(event), list(self._blobs(event)) if has_blobs else []))
-            self._live.pop(event.run.id, None)
+            self._live.pop(event.id, None)
+            if event.sent is not None:
+                self._pending.append((told(WAITING, event.sent, self._taken.worker), list(_body_of(event.sent))))
+            else:
+                self._pending.append((event.text, list(_log_of(event.id, event.tries, event.said, event.traceback))))
         if len(self._pending) < limit:
             self._take_live()
 
@@ -162,26 +171,12 @@ class Writer:
                 continue
             if self._live.get(task_id) != run.started_at:
                 self._live[task_id] = run.started_at or now
-                self._pending.append((self._told(Event(RUNNING, run)), list(_log_of(run, said, ""))))
+                text = told(RUNNING, run, self._taken.worker)
             elif said.total != said.written:
-                self._pending.append(({}, list(_log_of(run, said, ""))))
-
-    def _told(self, event: Event) -> dict[str, Any]:
-        fields = fields_of(event)
-        if event.state != WAITING:
-            fields["k"] = self._taken.worker
-        at = event.run.ended_at or event.run.started_at or event.run.sent_at or time.time()
-        told = {"i": event.run.id, "s": event.state, "a": at, "n": event.run.tries, "f": fields}
-        if event.state == WAITING and event.run.reason:
-            told["z"] = 1
-        return told
-
-    def _blobs(self, event: Event) -> Iterator[tuple[str, bytes]]:
-        if event.said is not None or event.traceback:
-            yield from _log_of(event.run, event.said or Said(), event.traceback)
-        body = event.run.body
-        if body is not None and len(body) > SHORT_BODY and not event.run.may_be_secret:
-            yield f"body:{event.run.id}", compressed(body)
+                text = ""
+            else:
+                continue
+            self._pending.append((text, list(_log_of(task_id, run.tries, said, ""))))
 
     def _write(self) -> None:
         now = time.time()
@@ -193,28 +188,57 @@ class Writer:
             self._beat = now
         while self._pending:
             part = self._pending[:AT_ONCE]
-            self._put(now, [event for event, _ in part if event], [blob for _, blobs in part for blob in blobs])
+            texts = [text for text, _ in part if text]
+            put(self._record, self._limits, now, texts, [blob for _, blobs in part for blob in blobs])
             del self._pending[: len(part)]
             self._take()
+        self._taken.journal.clear(self._taken.events)
+        if self._taken.is_worker and now - self._looked >= LOOK_INTERVAL:
+            self._looked = now
+            write_left(self._record, self._limits, self._folder, self._taken.journal.path)
         if self._taken.is_worker and now - self._swept >= SWEEP_INTERVAL:
             self._swept = now
             if self._client.set(f"{self._limits.prefix}sweep", self._taken.worker, nx=True, ex=int(SWEEP_INTERVAL)):
                 sweep(self._client, self._manager, self._limits)
 
-    def _put(self, now: float, events: list[dict[str, Any]], blobs: list[tuple[str, bytes]]) -> None:
-        put(self._record, self._limits, now, events, blobs)
 
-
-def put(record: Any, limits: Limits, now: float, events: list[Any], blobs: list[tuple[str, bytes]]) -> Any:
-    """Write events and blobs in one round trip.
+def put(record: Any, limits: Limits, now: float, events: list[str], blobs: list[tuple[str, bytes]]) -> Any:
+    """Write events, as JSON, and blobs in one round trip.
 
     Raises:
         redis.RedisError: redis does not take them.
     """
-    # What an error or an argument says may have half a character, which redis does not read.
-    told = json.dumps(events, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-    head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, told]
+    text = f"[{','.join(events)}]".encode("utf-8", "replace")
+    head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, text]
     return record(keys=[], args=[*head, *(part for blob in blobs for part in blob)])
+
+
+def journal_folder(config: Any) -> Path | None:
+    """Where the journals are; None where there is no place for files."""
+    try:
+        return journals_of(config)
+    except OSError:
+        return None
+
+
+def write_left(record: Any, limits: Limits, folder: Path | None, own: Path | None) -> None:
+    """Write what processes of this machine have not, which are gone.
+
+    Args:
+        folder: where their journals are.
+        own: the journal of this process.
+
+    Raises:
+        redis.RedisError: redis does not take them; they stay.
+    """
+    if folder is None:
+        return
+    for left in left_behind(folder, own):
+        for first in range(0, len(left.events), AT_ONCE):
+            put(record, limits, time.time(), left.events[first : first + AT_ONCE], [])
+        for task_id, tries, said, traceback, total in left.logs:
+            blob = f"log:{task_id}:{tries}", packed(said, traceback, total)
+            put(record, limits, time.time(), [], [blob])
 
 
 def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
@@ -233,7 +257,7 @@ def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
     for event in events:
         _ask_result(manager, event)
     if events:
-        put(client.register_script(RECORD), limits, now, events, [])
+        put(client.register_script(RECORD), limits, now, list(map(as_json, events)), [])
 
 
 def _lost(task_id: Any, text: Any, now: float) -> dict[str, Any] | None:
@@ -265,11 +289,18 @@ def _ask_result(manager: PluginManager, event: dict[str, Any]) -> None:
         event["f"]["y"] = "its worker was killed after it had ended"
 
 
-def _log_of(run: Any, said: Said, traceback: str) -> Iterator[tuple[str, bytes]]:
-    if said.total != said.written or traceback:
+def _log_of(task_id: str, tries: int, said: Said | None, traceback: str) -> Iterator[tuple[str, bytes]]:
+    if said is not None and (said.total != said.written or traceback):
         total = said.total
-        yield f"log:{run.id}:{run.tries}", said.packed(traceback)
+        yield f"log:{task_id}:{tries}", said.packed(traceback)
         said.written = total
+    elif said is None and traceback:
+        yield f"log:{task_id}:{tries}", packed("", traceback, 0)
+
+
+def _body_of(run: TaskRun) -> Iterator[tuple[str, bytes]]:
+    if run.body is not None and len(run.body) > SHORT_BODY and not run.may_be_secret:
+        yield f"body:{run.id}", compressed(run.body)
 
 
 def cancelled(manager: PluginManager) -> list[str]:

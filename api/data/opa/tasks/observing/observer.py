@@ -56,6 +56,9 @@ class TaskObserver:
         """The ids of tasks that are not to run; asked once, when a worker starts."""
         return ()
 
+    def worker_ready(self) -> None:
+        """A worker takes tasks from now on; called once, in its own process, when those for its tasks are forked."""
+
     def stop(self) -> None:
         """The process ends: what is kept back is to be written now, within a second or two."""
 

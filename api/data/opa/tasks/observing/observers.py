@@ -115,13 +115,20 @@ class Observers:
             except Exception as error:  # noqa: BLE001 - any plugin's
                 self._note(method, "cancelled", error)
 
+    def worker_ready(self) -> None:
+        """Tell them that this worker takes tasks from now on."""
+        self._call("worker_ready", self._of("worker_ready"))
+
     def stop(self) -> None:
         """Tell them that the process ends, the last one first: another may have something from it."""
-        for method in reversed(self._of("stop")):
+        self._call("stop", self._of("stop")[::-1])
+
+    def _call(self, event: str, methods: tuple[Callable[..., object], ...]) -> None:
+        for method in methods:
             try:
                 method()
             except Exception as error:  # noqa: BLE001 - any plugin's
-                self._note(method, "stop", error)
+                self._note(method, event, error)
 
     def run_of(self, fields: Mapping[str, Any]) -> TaskRun:
         """The run that the fields of a message are of; see `opa.tasks.observing.run`."""

@@ -125,10 +125,12 @@ class Worker(celery_worker.Worker):
             signals.worker_process_shutdown.connect(self.children.stop, weak=False)
         else:
             _start_or_exit()
-            self.keep_limits()
+            self.begin()
 
-    def keep_limits(self) -> None:
-        """Keep what the limits of tasks need a worker for, if a task has any; called when the children are forked."""
+    def begin(self) -> None:
+        """Begin what a worker does besides, in threads of its own; called when the children are forked."""
+        if self.app.observers is not None:
+            self.app.observers.worker_ready()
         if self.app.limited:
             from opa.tasks.worker.limit_keeper import LimitKeeper
 
@@ -223,7 +225,7 @@ class ChildrenUp(bootsteps.StartStopStep):
         children = children_of(w.pool)
         w.children.wait_until_up(len(children), lambda: all(child.exitcode is None for child in children))
         w.children.skip_what_they_skipped()
-        w.keep_limits()
+        w.begin()
 
 
 def _number(count: int) -> str:
