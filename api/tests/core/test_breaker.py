@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from opa import get_component, get_instance
+from opa.context import context_to_change
 from opa.core import breaker as breakers
 from opa.core.breaker import Breaker, refused_component
-from opa.core.component_use import current_scope, uses_of_route
+from opa.core.component_use import uses_of_route
 from opa.core.lifespan import running
 from opa.errors import ComponentUnavailableError
 from tests.project import Project
@@ -430,7 +431,7 @@ def test_routes_that_used_a_component_do_not_keep_it_alive_once_it_is_disconnect
         first, second = Component(), Component()
         for component in (first, second):
             component.breaker.arm(thing.breaker.loop)  # type: ignore[arg-type]
-        current_scope.set({"endpoint": first})
+        context_to_change().scope = {"endpoint": first}
         first.breaker.check_in_thread()
         second.breaker.check_in_thread()
         thing.breaker.check_in_thread()
@@ -454,7 +455,7 @@ def test_an_endpoint_that_is_made_in_the_place_of_another_has_not_used_what_that
 
     def use() -> None:
         scope: dict[str, object] = {"endpoint": Endpoint()}
-        current_scope.set(scope)
+        context_to_change().scope = scope
         thing.breaker.check_in_thread()
         assert uses_of_route() == {thing.breaker}
         for _ in range(100):

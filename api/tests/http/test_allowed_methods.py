@@ -37,6 +37,14 @@ ORDERS = """
     def parts(name: str):
         return name
 
+    @router.api_route("/{name}/more", methods=["GET"])
+    def more(name: str):
+        return name
+
+    @router.api_route("/{name}/more", methods=["UNLINK"])
+    def no_more(name: str):
+        return name
+
     @router.post("/closed")
     def closed():
         raise HTTPException(405, "not today", {"Allow": "GET"})
@@ -76,10 +84,40 @@ def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(
         assert client.request(allowed.split(", ")[0], path).status_code == 200
 
 
+def test_methods_that_are_not_of_http_are_named_too(project: Project) -> None:
+    project.plugin("orders.py", ORDERS)
+    with project.client() as client:
+        assert client.post("/orders/1/more").headers["allow"] == "GET, UNLINK"
+
+
 def test_the_allow_header_of_a_route_itself_stays(orders: Project) -> None:
     with orders.client() as client:
         assert client.post("/orders/closed").headers["allow"] == "GET"
         assert "allow" not in client.patch("/orders/silent").headers
+
+
+def test_the_path_that_a_middleware_has_put_in_place_counts(project: Project) -> None:
+    project.plugin(
+        "moved.py",
+        ORDERS
+        + """
+    from starlette.middleware import Middleware
+
+    class Moved:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            if scope["type"] == "http" and scope["path"].startswith("/old"):
+                scope["path"] = scope["path"].removeprefix("/old")
+            await self.app(scope, receive, send)
+
+    middleware = [Middleware(Moved)]
+    """,
+    )
+    with project.client() as client:
+        assert client.post("/old/orders/1").headers["allow"] == "DELETE, GET, PUT"
+        assert client.post("/old/orders/1/parts").headers["allow"] == "GET, LINK"
 
 
 def test_the_allow_header_of_a_mounted_application_stays(project: Project) -> None:

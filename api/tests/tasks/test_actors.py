@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opa import Actor, get_actor
-from opa.logging.actor import current_actor
+from opa.context import changed_context
 from opa.tasks import request_ids
 from tests.http.access.badges import BADGES, RIGHT
 from tests.tasks.workers import TaskProject
@@ -63,17 +63,13 @@ def test_a_task_knows_who_sent_the_request_that_sent_it(tasks: TaskProject) -> N
 @pytest.mark.parametrize("headers", [{"actor": "x" * 600}, {"actor": "a\nb", "actor_kind": "k"}, {"actor": ["a"]}, {}])
 def test_a_message_that_names_no_actor_is_of_nobody(headers: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_ids, "_headers_of_task", lambda: headers)
-    token = current_actor.set(Actor("someone", "else"))
-    try:
+    with changed_context() as context:
+        context.actor = Actor("someone", "else")
         with request_ids.belonging_to_its_request():
             assert get_actor() is None
-    finally:
-        current_actor.reset(token)
 
 
 def test_scopes_and_details_of_an_actor_are_not_sent() -> None:
-    token = current_actor.set(Actor("key:a", "key", frozenset({"admin"}), {"email": "x"}))
-    try:
+    with changed_context() as context:
+        context.actor = Actor("key:a", "key", frozenset({"admin"}), {"email": "x"})
         assert request_ids.with_request_id({"mine": 1}) == {"actor": "key:a", "actor_kind": "key", "mine": 1}
-    finally:
-        current_actor.reset(token)

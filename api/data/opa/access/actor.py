@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from opa._util.words import kind_of
 from opa.access.scopes import missing
+from opa.context import current_context
 from opa.errors import OpaError
-from opa.logging.actor import current_actor
 
 MAX_ID_LENGTH = 512
 MAX_KIND_LENGTH = 40
@@ -66,4 +66,4 @@ def get_actor() -> Actor | None:
         The actor that an authenticator found. None where nothing asked for one so far, because nothing requires it, and
         outside of requests. In a task it has its id and kind, and neither scopes nor claims.
     """
-    return cast("Actor | None", current_actor.get())
+    return cast("Actor | None", current_context.get().actor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
@@ -16,9 +15,6 @@ IPV6_NETWORK = 64
 
 LONGEST = 100
 """Characters of an address. A proxy may hand on any text as one."""
-
-current_address: ContextVar[str | None] = ContextVar("opa_address", default=None)
-"""Of the request that this code runs for, once something has asked who sends it."""
 
 
 def host_of(connection: HTTPConnection) -> str:

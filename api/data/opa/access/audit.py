@@ -17,11 +17,11 @@ from loguru import logger
 
 from opa._util.masking.secrets import MASK, looks_secret, mask_text
 from opa._util.printable import in_one_line
-from opa.access.address import current_address, host_of
+from opa.access.address import host_of
+from opa.context import current_context
 from opa.core.running import running_manager
 from opa.core.threads import on_loop
 from opa.errors import NotRunningError
-from opa.logging.actor import current_actor
 from opa.logging.lines import safe_repr
 from opa.logging.logger import log
 
@@ -97,8 +97,9 @@ def entry_of(
     what: str, who: str | None = None, request: HTTPConnection | None = None, fields: Mapping[str, Any] | None = None
 ) -> Entry:
     """An entry: plain values, without secrets."""
-    address = current_address.get() if request is None else host_of(request)
-    actor = current_actor.get()
+    context = current_context.get()
+    address = context.address if request is None else host_of(request)
+    actor = context.actor
     if who is None:
         who = actor.id if actor is not None else _user() if address is None else _UNKNOWN
     plain = _Plain()

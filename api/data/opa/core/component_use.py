@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Protocol
+
+from opa.context import current_context
 
 
 class Used(Protocol):
@@ -16,9 +17,6 @@ class Used(Protocol):
     def suspect(self) -> None:
         """Have the component asked whether it hangs."""
 
-
-current_scope: ContextVar[Any] = ContextVar("opa_scope", default=None)
-"""The ASGI scope of the request that this code runs for, with the endpoint that was found for it."""
 
 NONE: frozenset[Used] = frozenset()
 _NOBODY = (None, NONE)
@@ -32,7 +30,7 @@ MAX_ENDPOINTS = 20_000
 
 def note_use(breaker: Used) -> None:
     """The route that this code runs for, if it does so for one, calls the component of `breaker`."""
-    scope = current_scope.get()
+    scope = current_context.get().scope
     if scope is None:
         return
     endpoint = scope.get("endpoint")
@@ -45,7 +43,7 @@ def note_use(breaker: Used) -> None:
 
 def uses_of_route() -> frozenset[Used]:
     """The breakers of the components that the route which this code runs for is known to call."""
-    scope = current_scope.get()
+    scope = current_context.get().scope
     return NONE if scope is None else _used_by(scope.get("endpoint"))
 
 

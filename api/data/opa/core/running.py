@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from opa.context import changed_context, current_context
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
 from opa.current import current
 from opa.errors import NotRunningError
@@ -69,8 +69,6 @@ class Loading:
     plugin_settings: SettingsOfPlugins
 
 
-# Which of several applications in one process a request, or a task on the event loop, belongs to.
-current_manager: ContextVar[Manager | None] = ContextVar("opa_plugin_manager", default=None)
 _NOTHING: Final[Any] = object()
 
 
@@ -92,13 +90,9 @@ def set_running(manager: Manager | None) -> None:
 @contextmanager
 def belonging_to(manager: Manager) -> Iterator[None]:
     """What runs in the block, and what it starts, belongs to `manager`, whichever was made running last."""
-    before = current_manager.get()
-    current_manager.set(manager)
-    try:
+    with changed_context() as context:
+        context.manager = manager
         yield
-    finally:
-        # Not by a token: what starts an application may stop it in another context, as `opa shell` does.
-        current_manager.set(before)
 
 
 @contextmanager
@@ -144,7 +138,7 @@ def running_manager() -> Manager:
     Raises:
         NotRunningError: no application was prepared in this process.
     """
-    manager: Manager | None = current_manager.get() or current.manager
+    manager: Manager | None = current_context.get().manager or current.manager
     if manager is None:
         raise NotRunningError(
             "no application runs in this process yet",
@@ -163,7 +157,7 @@ def refuse_inside_application(what: str, instead: str) -> None:
     Raises:
         NotRunningError: plugins are being imported, or this code runs for an application.
     """
-    if current.loading is not None or current_manager.get() is not None:
+    if current.loading is not None or current_context.get().manager is not None:
         raise NotRunningError(
             f"{what} cannot be made inside an application that is there already",
             hint=f"Take {instead} in a route, hook, task, setup or ready(), or make it in a program of its own",

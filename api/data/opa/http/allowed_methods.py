@@ -5,19 +5,22 @@ The routers of Starlette and FastAPI let the first of them answer, which knows i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Message, Scope
 
 STATUS = 405
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+_BY_METHODS = frozenset({Route.matches, APIRoute.matches})
+"""Those of a path that take a request by its method, and by nothing else."""
 _MARKS = frozenset({"endpoint", "path_params", "route", "app_root_path", "fastapi"})
 """What a route or a mount leaves in a scope; all else may be what a route of a plugin's own decides by."""
 
 
-def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Message:
+def with_all(message: Message, scope: Scope, routes: Sequence[BaseRoute]) -> Message:
     """The same answer with all methods; unchanged where a route takes the method, and has answered 405 itself.
 
     Args:
@@ -25,18 +28,21 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
         scope: that of the request.
         routes: those that can match its path, in the order in which they are tried.
     """
+    is_alone = False
+    if len(routes) == 1:
+        route = routes[0]
+        if isinstance(route, Route) and scope.get("endpoint") is route.endpoint:  # the router has chosen it
+            if len(route.methods or ()) == 1:
+                return message  # as for nearly all paths: it names the one method, or what the route itself says
+            is_alone = True
     headers = message.get("headers") or ()
     given = [value for name, value in headers if name == b"allow"]
     if len(given) != 1:
         return message
-    routes = list(routes)
-    is_alone = len(routes) == 1 and _has_answered(routes[0], scope)
     if not is_alone:
         # Once each, since there may be thousands: of these, few have the path.
         routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
         is_alone = len(routes) == 1 and isinstance(routes[0], Route)
-    elif b"," not in given[0]:  # as of nearly all routes: it is as it should be
-        return message
     named = {method.strip() for method in given[0].decode("latin-1").split(",")}
     # One route alone has named its own methods, in the order of a set, which differs between processes.
     found = named if is_alone else _taken({*_METHODS, *named, scope["method"]}, scope, routes)
@@ -46,15 +52,25 @@ def with_all(message: Message, scope: Scope, routes: Iterable[BaseRoute]) -> Mes
     return {**message, "headers": [allow if name == b"allow" else (name, value) for name, value in headers]}
 
 
-def _has_answered(route: BaseRoute, scope: Scope) -> bool:
-    """Whether the router has chosen it for the request; False also where that cannot be told."""
-    return isinstance(route, Route) and scope.get("endpoint") is route.endpoint
-
-
 def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) -> set[str]:
-    """Those of the methods with which one of the routes matches."""
-    scopes = {method: {**scope, "method": method} for method in methods}
-    return {method for method in scopes if any(_match(route, scopes[method]) is Match.FULL for route in routes)}
+    """Those of the methods with which one of the routes matches, and all of routes that say which they have.
+
+    Args:
+        methods: to ask the other routes with.
+        scope: that of the request.
+        routes: of its path.
+    """
+    named: set[str] = set()
+    others = []
+    for route in routes:
+        if isinstance(route, Route) and route.methods and getattr(route.matches, "__func__", None) in _BY_METHODS:
+            named |= route.methods
+        else:
+            others.append(route)
+    scopes = {method: {**scope, "method": method} for method in methods} if others else {}
+    return named.union(
+        method for method in scopes if any(_match(route, scopes[method]) is Match.FULL for route in others)
+    )
 
 
 def _match(route: BaseRoute, scope: Scope) -> Match:

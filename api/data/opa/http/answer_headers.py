@@ -13,7 +13,7 @@ from opa.http.security_headers import security_headers, tls_headers
 from opa.logging.request_id import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from starlette.routing import BaseRoute
     from starlette.types import Message, Scope
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     Headers = Iterable[tuple[bytes, bytes]]
 
 _TLS = frozenset({"https", "wss"})
-_USUAL = frozenset({b"content-length", b"content-type"})
-"""Names that nearly all answers have, in lower case, and that are none of ours."""
-_CORRECTED = frozenset({slash_redirect.STATUS, allowed_methods.STATUS})
+_REDIRECT, _WRONG_METHOD = slash_redirect.STATUS, allowed_methods.STATUS
+_USUAL = frozenset({b"allow", b"content-length", b"content-type"})
+"""Names that many answers have, in lower case, and that are none of ours."""
 
 
 class AnswerHeaders:
@@ -38,27 +38,39 @@ class AnswerHeaders:
         candidates: gives the routes that can match the path of a request.
     """
 
-    def __init__(self, config: Config, cors: Cors | None, candidates: Callable[[Scope], Iterable[BaseRoute]]) -> None:
+    def __init__(self, config: Config, cors: Cors | None, candidates: Callable[[Scope], Sequence[BaseRoute]]) -> None:
         self._cors = cors
         self._candidates = candidates
         self._plain = security_headers(config)
         self._over_tls = [*self._plain, *tls_headers(config)]
         self._names = frozenset([HEADER, *(name for name, _ in self._over_tls)])
 
-    def added_to(self, message: Message, scope: Scope, request_id: bytes | None) -> Message:
+    def added_to(
+        self,
+        message: Message,
+        status: int | None,
+        scope: Scope,
+        request_id: bytes | None,
+        candidates: Sequence[BaseRoute] | None = None,
+    ) -> Message:
         """The start of an answer with them; the message itself, which may be sent again, stays as it is.
 
         Args:
             message: the start of an answer to a request, or to the handshake of a websocket.
+            status: that of it.
             scope: of the request.
             request_id: None where requests have none.
+            candidates: the routes that can match its path, where they are known already.
         """
         given = message.get("headers")
         if type(given) is not list:  # ASGI lets it be anything that can be gone through, also once alone
             given = list(given or ())
             message = {**message, "headers": given}
-        if message.get("status") in _CORRECTED:
-            message = self._corrected(message, scope)
+        if status == _REDIRECT:
+            message = slash_redirect.stays_here(message, scope)
+        elif status == _WRONG_METHOD and scope["type"] == "http":
+            routes = self._candidates(scope) if candidates is None else candidates
+            message = allowed_methods.with_all(message, scope, routes)
         if self._cors is not None and scope["type"] == "http":
             message = self._cors.with_headers(message, scope)
         # A browser shows nothing of a websocket.
@@ -75,14 +87,6 @@ class AnswerHeaders:
         # Not `{**message, "headers": headers}`, which takes twice the time.
         message = {**message}
         message["headers"] = headers
-        return message
-
-    def _corrected(self, message: Message, scope: Scope) -> Message:
-        """The start of an answer of Starlette's, with what it leaves out or takes from the client."""
-        if message["status"] == slash_redirect.STATUS:
-            return slash_redirect.stays_here(message, scope)
-        if scope["type"] == "http":
-            return allowed_methods.with_all(message, scope, self._candidates(scope))
         return message
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
@@ -17,7 +18,7 @@ from opa._compat.fastapi.inclusion import has_frontends, router_in
 from opa.core.lifespan import Skip, running
 from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
-from opa.core.running import current_manager
+from opa.core.running import belonging_to
 from opa.current import current
 from opa.errors import PluginError, RegistrationError
 from opa.http import mount_paths, strict_json
@@ -30,7 +31,7 @@ from opa.http.mount_points import MountPoints, RouteWithPlugin
 from opa.http.mounted import MountedLifespans
 from opa.http.openapi.answer import answers_with
 from opa.http.openapi.cache import DocumentKeeper
-from opa.http.outermost import Outermost
+from opa.http.outermost import Belonging, Outermost
 from opa.http.plugin_lifespans import LifespanStarter
 from opa.http.routing.choice import choose_routes
 from opa.http.routing.plain import PlainRoutes, ScopeNoted
@@ -196,27 +197,25 @@ class Api(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        if scope["type"] == "lifespan":
-            await self._start_and_stop(scope, receive, send)
-            return
         if scope["type"] == "http":
             receive = LimitedBody(receive, scope, self._body_limits)
-        # As `belonging_to` does; a context manager would cost a fiftieth of a small request.
-        before = current_manager.get()
-        current_manager.set(self.manager)
-        try:
-            if self._telemetry_watch.is_set_up():
-                await super().__call__(scope, receive, send)
-            else:
-                # All else that FastAPI and Starlette do here.
-                if self.root_path:
-                    scope["root_path"] = self.root_path
-                scope["app"] = self
-                if self.middleware_stack is None:
-                    self.middleware_stack = self.build_middleware_stack()
-                await self.middleware_stack(scope, receive, send)
-        finally:
-            current_manager.set(before)
+        elif scope["type"] == "lifespan":
+            await self._start_and_stop(scope, receive, send)
+            return
+        if self.middleware_stack is None:
+            with belonging_to(self.manager):
+                self.middleware_stack = self.build_middleware_stack()
+        telemetry, now = self._telemetry_watch, monotonic()
+        if now >= telemetry.next_look:
+            telemetry.look(now)
+        if telemetry.is_set_up:
+            await super().__call__(scope, receive, send)
+        else:
+            # All else that FastAPI and Starlette do here.
+            if self.root_path:
+                scope["root_path"] = self.root_path
+            scope["app"] = self
+            await self.middleware_stack(scope, receive, send)
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
         """Do what Starlette does, and remember which plugin it is of."""
@@ -249,7 +248,7 @@ class Api(FastAPI):
             stack = super().build_middleware_stack()
         finally:
             self.user_middleware = given
-        return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else stack
+        return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else Belonging(stack, self.manager)
 
     def access_rules_of_routes(self, rules: Rules | None = None) -> Callable[[str, object], Rule]:
         """Gives what `rules`, or those of the settings, require of a route, by its path and endpoint."""

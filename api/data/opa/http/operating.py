@@ -45,7 +45,7 @@ class OperatingApp:
 
         def send_on(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                message = self._headers.added_to(message, scope, None)
+                message = self._headers.added_to(message, message["status"], scope, None)
             return send(message)
 
         await self._answering(scope)(scope, receive, send_on)

@@ -6,7 +6,7 @@ process, answers 500, and says which request has failed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -17,6 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opa.context import current_context
+from opa.core.manager import PluginManager
+from opa.core.running import belonging_to
 from opa.http import request_facts
 from opa.http.answer_headers import AnswerHeaders
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
@@ -26,16 +29,13 @@ from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.observers import CLIENT_GONE, observers_of
+from opa.http.request_context import RequestContext
 from opa.http.request_facts import KnownRoutes, facts_of
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
-from opa.logging.actor import current_actor
 from opa.logging.failed_request import in_words, note_request, take_note
 from opa.logging.logger import log
-from opa.logging.request_id import HEADER, current_request_id, get_request_id, request_id_of
-
-SWITCHING_PROTOCOLS = 101
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+from opa.logging.request_id import HEADER, get_request_id, request_id_of
 
 
 class Application(request_facts.Application, Protocol):
@@ -65,7 +65,7 @@ class Outermost(ServerErrorMiddleware):
         self._reported = exception_telemetry()
         if type(original.app) is self._reported:  # it does nothing until there is an error; see `_answer`
             self.app = original.app.app  # type: ignore[attr-defined]  # middleware of FastAPI
-        self._api = api
+        self._api, self._manager = api, api.manager
         config = api.manager.config
         self._has_ids = bool(config.REQUEST_ID)
         self._origins = OriginCheck(config.ALLOW_ORIGINS)
@@ -75,6 +75,7 @@ class Outermost(ServerErrorMiddleware):
         self._observers = observers_of(api.manager, KnownRoutes(api))
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
+        self._good_hosts, self._health_paths = self._hosts.good, self._health.paths
 
     # In one piece, since each call costs a small request a percent.
     async def __call__(  # noqa: PLR0912, PLR0915 - as above
@@ -100,16 +101,13 @@ class Outermost(ServerErrorMiddleware):
         # Of nearly all requests nothing else need be known: they are for the application.
         is_usual = (
             hosts == 1
-            and host in self._hosts.good
-            and scope["path"] not in self._health.paths
-            and not scope.get("root_path")
+            and host in self._good_hosts
+            and scope["path"] not in self._health_paths
             and websocket is None
             and self._cors is None
+            and not scope.get("root_path")
         )
         request_id = request_id_of(given_id) if self._has_ids else None
-        headers = self._headers
-        has_started = False
-        status = 0
         observers = self._observers
         if observers is not None:
             if websocket is None:
@@ -119,37 +117,30 @@ class Outermost(ServerErrorMiddleware):
             if observers.hears_of_begin:
                 observers.began(scope)
             began = perf_counter()
-
-        # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
-        def send_on(message: Message) -> Awaitable[None]:
-            nonlocal has_started, status
-            if message["type"] in _STARTS:
-                has_started = True
-                status = message.get("status", SWITCHING_PROTOCOLS)
-                message = headers.added_to(message, scope, request_id)
-            return send(message)
-
-        before = current_request_id.get()
-        current_request_id.set(request_id)
-        if current_actor.get() is not None:  # of another request, which has started this one on its connection
-            current_actor.set(None)
+        before = current_context.get()
+        context = RequestContext(self._manager, request_id, scope, send, self._headers)
+        current_context.set(context)
+        send_on = context.send
         try:
             await (self.app if is_usual else self._answering(scope))(scope, receive, send_on)
         except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
-            if has_started:
+            if context.status:
                 raise
             await answer_refused(refused)(scope, receive, send_on)
         except BaseException as error:
             if says_that_client_is_gone(error, scope, websocket):
-                status = status or CLIENT_GONE
+                has_started = bool(context.status)
+                context.status = context.status or CLIENT_GONE
                 await self._end(error, scope, receive, _nowhere if has_started else send_on, websocket)
                 return
             note_request(error, facts_of(scope, self._api))
             if not isinstance(error, Exception):  # the server stops, and waits no longer
                 raise
+            has_started = bool(context.status)
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             if observers is not None:
+                status = context.status
                 if not status:  # what a server answers where the application does not, or how it refuses a websocket
                     status = 500 if websocket is None or not websocket.is_closed else 403
                 observers.ended(scope, status, perf_counter() - began)
@@ -157,7 +148,7 @@ class Outermost(ServerErrorMiddleware):
                     observers.going_on.requests -= 1
                 else:
                     observers.going_on.websockets -= 1
-            current_request_id.set(before)
+            current_context.set(before)
 
     def _answering(self, scope: Scope) -> ASGIApp:
         """What answers: the application, unless the request is not for it."""
@@ -199,6 +190,24 @@ class Outermost(ServerErrorMiddleware):
 
         failing = again if self._reported is None else self._reported(again)
         await _Answer(failing, self.handler, self.debug)(scope, receive, send)
+
+
+class Belonging:
+    """Stands in its place around what a plugin has built instead: the code behind it runs for the application, too.
+
+    Args:
+        app: what was built.
+        manager: the plugins of the application.
+    """
+
+    def __init__(self, app: ASGIApp, manager: PluginManager) -> None:
+        self.app = app
+        self._manager = manager
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on."""
+        with belonging_to(self._manager):
+            await self.app(scope, receive, send)
 
 
 class _Answer(ServerErrorMiddleware):

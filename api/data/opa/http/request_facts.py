@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opa.logging.actor import current_actor
+from opa.context import current_context
 from opa.logging.request_id import get_request_id
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def actor_in(scope: Scope) -> str | None:
 
 def actor_here() -> str | None:
     """The id of who is calling, where that is known to the code that asks."""
-    actor = current_actor.get()
-    return None if actor is None else actor.id
+    actor = current_context.get().actor
+    return None if actor is None else str(actor.id)
 
 
 def route_in(scope: Scope) -> object | None:

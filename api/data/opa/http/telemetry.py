@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,33 +25,26 @@ class TelemetryWatch:
 
     Args:
         look: whether it is.
+
+    Attributes:
+        is_set_up: whether FastAPI reports requests of the application.
+        next_look: of the monotonic clock; whoever asks then is to have it look first.
     """
 
     def __init__(self, look: Callable[[], bool]) -> None:
         self._look = look
-        self._is_set_up = False
-        self._next_look = 0.0
+        self.is_set_up = False
+        self.next_look = 0.0
 
-    def is_set_up(self) -> bool:
-        """Whether FastAPI reports requests of the application."""
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._is_set_up, self._next_look = self._look(), now + CHECK_INTERVAL
-        return self._is_set_up
+    def look(self, now: float) -> None:
+        """Look again."""
+        self.is_set_up, self.next_look = self._look(), now + CHECK_INTERVAL
 
 
-class FastApiLooks:
-    """Leaves that to FastAPI, where it may look in another way."""
-
-    def is_set_up(self) -> bool:
-        """Whether each request is to go the way of FastAPI."""
-        return True
-
-
-def telemetry_watch(app: FastAPI) -> TelemetryWatch | FastApiLooks:
-    """What knows it of the requests of an application."""
+def telemetry_watch(app: FastAPI) -> TelemetryWatch:
+    """What knows it of the requests of an application; that of each is left to FastAPI, where it may look otherwise."""
     if tested.problem():
-        return FastApiLooks()
+        return TelemetryWatch(lambda: True)
     from opa._compat.fastapi.telemetry import sees_telemetry
 
     return TelemetryWatch(sees_telemetry(app))

@@ -19,14 +19,13 @@ from loguru import logger
 from opa._compat.loguru import core
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
+from opa.context import current_context
 from opa.current import current
 from opa.errors import SettingsError
 from opa.logging import tracebacks
-from opa.logging.actor import current_actor
 from opa.logging.arguments import PLAIN, Shown, shown, text_without_braces
 from opa.logging.kept import keep_loguru, keep_std_logging
 from opa.logging.lines import json_line, safe_repr, text_line
-from opa.logging.request_id import get_request_id
 from opa.logging.standard import TRACE, lead_handlers, lead_std_logging
 from opa.logging.uncaught import report_what_nothing_caught
 from opa.settings.inherited import process_of_up
@@ -366,12 +365,11 @@ def _complete(line: Record) -> None:
         for name, value in extra.items():
             if type(value) is Shown:
                 extra[name] = value.value
-    request_id = get_request_id()
-    if request_id is not None:
-        extra.setdefault("request_id", request_id)
-    actor = current_actor.get()
-    if actor is not None:
-        extra.setdefault("actor", actor.id)
+    context = current_context.get()
+    if context.request_id is not None:
+        extra.setdefault("request_id", context.request_id.decode())
+    if context.actor is not None:
+        extra.setdefault("actor", context.actor.id)
     for fields in current.log_fields:
         with contextlib.suppress(Exception):  # a line must not fail because of what a plugin adds to it
             for name, value in fields().items():

@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+
+from opa.context import changed_context, current_context
 
 HEADER = b"x-request-id"
 MAX_LENGTH = 128
@@ -20,8 +21,6 @@ _AT_A_TIME = 256
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_ids_cache.clear)  # or else all workers would give the same ones
 
-current_request_id: ContextVar[bytes | None] = ContextVar("opa_request_id", default=None)
-
 
 def get_request_id() -> str | None:
     """The id of the request that this code runs for; in a task, that of the request that has sent it.
@@ -30,7 +29,7 @@ def get_request_id() -> str | None:
         The header `X-Request-ID` of the request, or a new one where it has none that can be used. None outside of
         requests, and where the setting REQUEST_ID is false.
     """
-    request_id = current_request_id.get()
+    request_id = current_context.get().request_id
     return None if request_id is None else request_id.decode()
 
 
@@ -42,11 +41,9 @@ def is_request_id(text: object) -> bool:
 @contextmanager
 def belonging_to_request(request_id: str) -> Iterator[None]:
     """What runs in the block, and what it starts, belongs to the request with this id."""
-    token = current_request_id.set(request_id.encode())
-    try:
+    with changed_context() as context:
+        context.request_id = request_id.encode()
         yield
-    finally:
-        current_request_id.reset(token)
 
 
 def request_id_of(given: bytes | None) -> bytes:

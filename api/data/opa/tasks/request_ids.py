@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from opa._compat.celery.app import get_current_task
-from opa.logging.actor import current_actor
-from opa.logging.request_id import belonging_to_request, get_request_id, is_request_id
+from opa.context import changed_context, current_context
+from opa.logging.request_id import get_request_id, is_request_id
 from opa.tasks.headers import ACTOR, HEADER, KIND, SCHEDULE
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def with_request_id(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The headers of a task that is sent, with what is known of the request that sends it; what is there stays."""
-    request_id, actor = get_request_id(), cast("Actor | None", current_actor.get())
+    request_id, actor = get_request_id(), cast("Actor | None", current_context.get().actor)
     if actor is not None:  # what it may do stays here: a message can be read, and written, by others
         headers = {ACTOR: actor.id, KIND: actor.kind, **(headers or {})}
     return headers if request_id is None else {HEADER: request_id, **(headers or {})}
@@ -52,13 +52,11 @@ def actor_of_task() -> Actor | None:
 def belonging_to_its_request() -> Iterator[None]:
     """What runs in the block belongs to the request that has sent the task which runs in this thread."""
     request_id, actor = request_id_of_task(), actor_of_task()
-    before = current_actor.get()
-    current_actor.set(actor)
-    try:
-        with nullcontext() if request_id is None else belonging_to_request(request_id):
-            yield
-    finally:
-        current_actor.set(before)
+    with changed_context() as context:
+        context.actor = actor
+        if request_id is not None:
+            context.request_id = request_id.encode()
+        yield
 
 
 def _headers_of_task() -> Mapping[str, Any]:

@@ -10,14 +10,14 @@ from starlette.requests import HTTPConnection
 
 from opa._util.words import kind_of
 from opa.access.actor import Actor
-from opa.access.address import current_address, host_of
+from opa.access.address import host_of
 from opa.access.authenticators import Authenticator, authenticators, kind_of_credential
 from opa.access.counts import count_credential
+from opa.context import context_to_change
 from opa.core.running import running_manager
 from opa.errors import ComponentUnavailableError, RefusedCredentialError
 from opa.http.access.attempt import refuse, refuse_while_waiting
 from opa.http.request_facts import ACTOR
-from opa.logging.actor import current_actor
 
 
 class Asked:
@@ -59,15 +59,15 @@ async def authenticate(connection: HTTPConnection) -> Actor | None:
     if asked is None:
         asked = connection.scope[ACTOR] = Asked()
     elif asked.actor is not None:
-        current_actor.set(asked.actor)
+        context_to_change().actor = asked.actor
         return asked.actor
     members = authenticators(running_manager().groups)
     # Not the request: its body belongs to the route.
     actor = await asked.ask(HTTPConnection(connection.scope), members)
     if actor is not None:
         refuse_while_waiting(connection)
-    current_actor.set(actor)
-    current_address.set(host_of(connection))
+    context = context_to_change()
+    context.actor, context.address = actor, host_of(connection)
     return actor
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ class Shape:
 
 
 ANY = Shape((), is_open=True)
+_NOTHING: dict[Any, Any] = {}
 
 
 class _Node(Generic[T]):
@@ -41,20 +42,34 @@ class _Node(Generic[T]):
     __slots__ = ("any", "closed", "literals", "open")
 
     def __init__(self) -> None:
-        # Most nodes have one of these alone; empty ones would be most of the index.
-        self.literals: dict[str, _Node[T]] | None = None
+        # Most nodes have one of these alone; empty ones of their own would be most of the index.
+        self.literals: dict[str, _Node[T]] = _NOTHING
         self.any: _Node[T] | None = None
-        self.closed: dict[int, T] | None = None
-        self.open: dict[int, T] | None = None
+        self.closed: dict[int, T] = _NOTHING
+        self.open: dict[int, T] = _NOTHING
 
     def under(self, segment: str | None) -> _Node[T]:
         """The node one segment on, made where there is none."""
         if segment is None:
             self.any = self.any or _Node()
             return self.any
-        if self.literals is None:
-            self.literals = {}
-        return self.literals.get(segment) or self.literals.setdefault(segment, _Node())
+        node = self.literals.get(segment)
+        if node is None:
+            node = _Node()
+            self.literals = _with(self.literals, segment, node)
+        return node
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _with(given: dict[K, V], key: K, value: V) -> dict[K, V]:
+    """The dict with the value; a new one in place of that which all nodes share."""
+    if given is _NOTHING:
+        return {key: value}
+    given[key] = value
+    return given
 
 
 class RouteIndex(Generic[T]):
@@ -73,17 +88,35 @@ class RouteIndex(Generic[T]):
         for segment in shape.segments:
             node = node.under(segment)
         if shape.is_open:
-            node.open = node.open or {}
-            node.open[self._count] = thing
+            node.open = _with(node.open, self._count, thing)
         else:
-            node.closed = node.closed or {}
-            node.closed[self._count] = thing
+            node.closed = _with(node.closed, self._count, thing)
         self._count += 1
 
     def candidates(self, path: str, other: str | None = None) -> list[T]:
         """All things that may match `path`, or `other`, however many slashes it ends with, and some that do not."""
-        ends: list[dict[int, T]] = []
         key = path.rstrip("/")
+        if other is None and not key.endswith("\n"):
+            # As nearly always there is one way to go, which is no call for each segment.
+            node = self._root
+            for segment in key.split("/")[1:]:
+                below = node.literals.get(segment)
+                if below is None:
+                    below = node.any
+                elif node.any is not None:
+                    break
+                if node.open:
+                    break
+                if below is None:
+                    return []
+                node = below
+            else:
+                if not node.open:
+                    return list(node.closed.values())
+        return self._all(key, other)
+
+    def _all(self, key: str, other: str | None) -> list[T]:
+        ends: list[dict[int, T]] = []
         _find(self._root, key.split("/"), 1, ends)
         if other is not None or key[-1:] == "\n":
             for rare in _rare_keys(key, other):
@@ -111,7 +144,7 @@ def _find(node: _Node[T], segments: list[str], place: int, ends: list[dict[int, 
         place += 1
         if node.open:
             ends.append(node.open)
-        below = node.literals.get(segment) if node.literals else None
+        below = node.literals.get(segment)
         if node.any:
             if below:
                 _find(below, segments, place, ends)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute, Mount, compile_path
 
 from opa._compat.fastapi.inclusion import leaves, router_in
-from opa.core.component_use import current_scope
+from opa.context import context_to_change
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -72,7 +72,7 @@ class ScopeNoted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note it, and pass it on."""
-        current_scope.set(scope)
+        context_to_change().scope = scope
         await self.app(scope, receive, send)
 
 
