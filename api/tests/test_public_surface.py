@@ -128,6 +128,7 @@ def test_opa_has_exactly_its_documented_commands() -> None:
         "check",
         "config",
         "health",
+        "openapi",
         "passwd",
         "plugins",
         "schedule",

@@ -12,7 +12,7 @@ from opa.loading.conventions import COMMANDS, COMMANDS_MODULE
 from opa.loading.discover import PluginFile
 
 OWN_COMMANDS = frozenset(
-    {"audit", "check", "config", "health", "passwd", "plugins", "schedule", "shell", "start", "tasks", "up"}
+    {"audit", "check", "config", "health", "openapi", "passwd", "plugins", "schedule", "shell", "start", "tasks", "up"}
 )
 """The commands of opa-stack that come from no plugin: no plugin replaces one of them."""
 OWN_GROUPS = {

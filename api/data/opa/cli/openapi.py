@@ -1,0 +1,82 @@
+"""`opa openapi`: the OpenAPI document of the project, for tools that make clients, without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opa.cli.program import app
+
+if TYPE_CHECKING:
+    from opa.http.application import Api
+
+
+@app.command()
+def openapi(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it into this file, instead of printing it.")
+    ] = None,
+) -> None:
+    """Print the OpenAPI document of the project. It needs no server and no component."""
+    from opa.bootstrap import prepare
+    from opa.cli.beside_up import load_beside_up
+    from opa.http.builder import build_app
+
+    text = _text(build_app(prepare(load_beside_up(quiet=True))))
+    if output is None:
+        sys.stdout.write(text)
+    elif not _has(output, text):  # a file that stays as it is starts no other tool
+        _write(output, text)
+
+
+def _text(application: Api) -> str:
+    """The document, indented, and with a newline in the end: it may be kept beside the code.
+
+    Raises:
+        OpenApiError: something cannot be described.
+    """
+    from opa.http.openapi.build import build, is_fastapis_own
+    from opa.http.openapi.document import encode
+
+    document = build(application) if is_fastapis_own(application) else encode(application.openapi())
+    body = document.below(application.manager.config.OPENAPI_PREFIX).body
+    return json.dumps(json.loads(bytes(body)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _has(file: Path, text: str) -> bool:
+    try:
+        return file.read_bytes() == text.encode()
+    except OSError:
+        return False
+
+
+def _write(file: Path, text: str) -> None:
+    """Put `text` in the place of the file, whole or not at all.
+
+    Raises:
+        OpaError: it cannot be written.
+    """
+    from opa.errors import OpaError
+
+    target = file.resolve()  # of a link, what it leads to
+    if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
+        target.write_text(text, encoding="utf-8")
+        return
+    half = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        half.write_text(text, encoding="utf-8")
+        half.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            half.unlink()
+        raise OpaError(
+            f"the OpenAPI document cannot be written: {error.strerror or error}",
+            where=str(file),
+            hint="Give --output a file in a folder that is there, and that you may write to",
+        ) from None
