@@ -6,7 +6,7 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: FORCE run test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick lock clean
+.PHONY: FORCE run docs test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick lock clean
 
 # Interrupted alone, and not with its group, GNU Make tells nothing to what it runs, and waits for it. It does remove the
 # target that is being made: this file, which opa up ends with. Each make has its own, so that none ends another's.
@@ -65,16 +65,22 @@ fuzz: $(VENV)/.dev
 	../$(BIN)/python -m tests.fuzz.parsers --count $(FUZZ_INPUTS) $(ARGS) || status=$$?; exit $$status
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check --config api/pyproject.toml api examples
-	$(BIN)/ruff check --config api/pyproject.toml api examples
+	$(BIN)/ruff format --check --config api/pyproject.toml api examples docs
+	$(BIN)/ruff check --config api/pyproject.toml api examples docs
 	$(BIN)/mypy --config-file api/pyproject.toml
 	$(BIN)/mypy --config-file api/pyproject.toml examples
 	cd api && ../$(BIN)/lint-imports pyproject.toml --no-cache
 	cd api && ../$(BIN)/python -m tests.private_names
 
+# The site of the documentation, which a console of this clone then serves below /opa/docs; the image makes its own.
+SITE := api/data/opa/plugins/console/_documentation
+docs: $(VENV)/.dev
+	$(BIN)/python docs/site/build.py $(SITE)
+	@echo 'built: $(SITE)/index.html'
+
 format: $(VENV)/.dev
-	$(BIN)/ruff format --config api/pyproject.toml api examples
-	$(BIN)/ruff check --fix --config api/pyproject.toml api examples
+	$(BIN)/ruff format --config api/pyproject.toml api examples docs
+	$(BIN)/ruff check --fix --config api/pyproject.toml api examples docs
 
 # What opa-stack costs beside what it is made of, and over more and more plugins: the page docs/performance.md, its plots
 # and its numbers, in less than 10 minutes on 2 cores. ARGS=--strict ends with 1 where a goal is missed; ARGS='hello memory'
@@ -96,6 +102,7 @@ lock: $(VENV)/.dev
 	$(LOCK) $(PROJECT) -c api/requirements-bench.lock --extra all --group $(PROJECT):dev -o api/requirements-dev.lock
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock --extra all -o api/requirements-local.lock
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock $(IMAGE_EXTRAS) -o api/requirements.lock
+	$(LOCK) -c api/requirements-dev.lock --group $(PROJECT):docs -o api/requirements-docs.lock
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o $(BUILD_LOCK)
 
 $(BIN)/python:

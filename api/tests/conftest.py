@@ -289,7 +289,8 @@ def docker() -> None:
 def image(docker: None) -> Iterator[str]:
     """The image, built once from the working tree."""
     name = unique("image")
-    run_docker("build", "--quiet", "--tag", name, str(ROOT / "api"), timeout=900)
+    context = f"docs={ROOT / 'docs'}"
+    run_docker("build", "--quiet", "--build-context", context, "--tag", name, str(ROOT / "api"), timeout=900)
     yield name
     run_docker("rmi", "--force", name, check=False)
 

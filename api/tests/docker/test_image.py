@@ -213,6 +213,12 @@ def label(image: str, name: str) -> str:
     return docker("inspect", "-f", f'{{{{index .Config.Labels "{name}"}}}}', image).strip()
 
 
+def test_the_image_has_the_documentation(image: str) -> None:
+    folder = "/data/opa/plugins/console/_documentation"
+    found = docker("run", "--rm", "--entrypoint", "ls", image, folder).split()
+    assert {"index.html", "tasks.html", "search.json"} <= set(found)
+
+
 def test_labels_name_version_and_revision(image: str) -> None:
     assert label(image, "org.opencontainers.image.version") == opa.__version__
     labelled = unique("labelled")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from opa import Setup, config, get_plugin_manager, is_development
 from opa.introspection import plugins_of, routes_of
+from opa.plugins.console import documentation
 from opa.plugins.console.page import READ
 from opa.plugins.console.readers import reader_of
 from opa.plugins.console.rendering import answer
@@ -37,10 +38,15 @@ async def landing(request: Request) -> Response:
     manager = get_plugin_manager()
     routes = [route for route in routes_of(request.app) if not route.built_in]
     own = [plugin for plugin in plugins_of(manager) if not plugin.built_in]
+    own_docs = config.CONSOLE_URL.rstrip("/") + documentation.PATH if documentation.is_installed() else None
     context = {
         "plugins": [(plugin, [route for route in routes if plugin.name in route.plugins]) for plugin in own],
         "folder": next((_from_here(folder) for folder in manager.folders), ""),
-        "docs": [(config.DOCS_URL, "Documentation of the API"), (config.REDOC_URL, "The same on one page, by ReDoc")],
+        "docs": [
+            (config.DOCS_URL, "Documentation of the API"),
+            (config.REDOC_URL, "The same on one page, by ReDoc"),
+            (own_docs, "Documentation of opa-stack"),
+        ],
     }
     return answer(templates.html("landing.html", request, context))
 

@@ -20,6 +20,7 @@ from opa.plugins.console import (
     tasks_page,
 )
 from opa.plugins.console.added import html_of, members
+from opa.plugins.console.documentation import PATH, documentation
 from opa.plugins.console.failing import nothing, with_error_pages
 from opa.plugins.console.page import READ, Context, Page
 from opa.plugins.console.readers import Reader, reader_of
@@ -123,6 +124,8 @@ for _page in PAGES:
 for _path, _name, _scope, _page in ACTIONS:
     router.add_route(_url + _path, with_error_pages(_does(_name, _scope, _page), _shown), methods=["POST"])
 router.add_route(f"{_url}/added/{{name}}", with_error_pages(_added_page, _shown), methods=["GET", "HEAD"])
+for _path in (PATH.rstrip("/"), f"{PATH}{{name:path}}"):
+    router.add_route(_url + _path, with_error_pages(documentation, _shown), methods=["GET", "HEAD"])
 router.add_route(f"{_files_url}/{{name}}", _file, methods=["GET", "HEAD"])
 no_page = with_error_pages(nothing, _shown)
 """Answers behind all routes that there are."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from opa import ComponentUnavailableError, ConsolePage, config
+from opa.plugins.console import documentation
 from opa.plugins.console.added import members
 from opa.plugins.console.live import Streams, wants_events
 from opa.plugins.console.page import READ, Context, Page
@@ -104,4 +105,5 @@ class Shown:
         here = request.url.path.removeprefix(config.CONSOLE_URL.rstrip("/")).rstrip("/")
         own = [(page.path, page.title, page.scope) for page in self._pages if page.is_of_use()]
         added = [(f"/added/{page.path}", page.title, page.scope) for _, page in members(ConsolePage)]
-        return [(path, title, path == here) for path, title, scope in (*own, *added) if reader.can(scope)]
+        last = [(documentation.PATH, "Documentation", READ)] if documentation.is_installed() else []
+        return [(path, title, path == here) for path, title, scope in (*own, *added, *last) if reader.can(scope)]
