@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
+from opa.core.around_process import around_process
 from opa.core.components import connect_components, disconnect_components, drop_components
 from opa.core.lifecycle import GROUPS, LifecycleRunner, StepName
 from opa.core.loop_watch import LoopWatch, NoWatch
@@ -61,7 +62,8 @@ async def running(manager: PluginManager, app: Application | None = None) -> Asy
             await process.start()
             keep_logging(manager.config)
             watch.start()
-            yield process.skip
+            with nullcontext() if app is None else around_process(manager):
+                yield process.skip
         finally:
             watch.stop()
             is_failing = sys.exc_info()[0] is not None

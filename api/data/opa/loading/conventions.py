@@ -133,6 +133,12 @@ SCHEDULE_MISSED_GROUP = Convention(
     "group",
     "tasks/beat/missed.py",
 )
+AROUND_PROCESS_GROUP = Convention(
+    "around_process",
+    "give a context for as long as a process of the api, of a worker or of beat serves",
+    "group",
+    "core/around_process.py",
+)
 LOG_FIELDS_GROUP = Convention(
     "log_fields", "functions that give fields for each line of the log", "group", "bootstrap.py"
 )
@@ -156,7 +162,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP),
-    *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP),
+    *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP, AROUND_PROCESS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )

@@ -32,6 +32,7 @@ def serve_alone(config: Config) -> None:
     """Run the schedule in this process; see `serve`."""
     from opa.bootstrap import prepare
     from opa.checks.deploy.start import refuse_open_applications
+    from opa.core.around_process import around_process
     from opa.core.overview import overview
     from opa.serve.metrics import serve_metrics
     from opa.serve.worker import run_celery
@@ -42,4 +43,5 @@ def serve_alone(config: Config) -> None:
     application = task_application(manager, "MODE=beat")
     refuse_open_applications(manager)
     serve_metrics(manager)
-    run_celery(application, ["beat"])
+    with around_process(manager):
+        run_celery(application, ["beat"])

@@ -69,6 +69,7 @@ def run(config: Config) -> None:
     from opa.bootstrap import prepare
     from opa.checks import warn_of_findings
     from opa.checks.deploy.start import refuse_open_applications
+    from opa.core.around_process import around_process
     from opa.core.overview import overview
     from opa.serve.metrics import serve_metrics
     from opa.tasks.required import task_application
@@ -89,7 +90,8 @@ def run(config: Config) -> None:
     application = task_application(manager, "MODE=worker")
     refuse_open_applications(manager)
     serve_metrics(manager)
-    run_celery(application, [*command, *pool, *parameters])
+    with around_process(manager):
+        run_celery(application, [*command, *pool, *parameters])
 
 
 def _find_temporary_folder() -> None:

@@ -19,8 +19,11 @@ if config.CONSOLE_URL and (is_development() or _can_sign_in):
             "there is no console: Jinja2 is not installed; pip install 'opa-stack[console]', or CONSOLE_URL: null"
         )
     else:
+        from opa import register
         from opa.plugins.console.landing import Landing
+        from opa.plugins.console.presence import present
         from opa.plugins.console.routes import router
         from opa.plugins.console.start_page import Started
 
+        register("around_process")(present)
         __all__ = ["Landing", "Started", "router"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from time import time
 from typing import Any
@@ -14,10 +15,13 @@ from opa.introspection import ComponentInfo, PluginInfo, components_of, plugins_
 from opa.plugins.console.added import html_of, members
 from opa.plugins.console.attention import Attention
 from opa.plugins.console.page import Context
+from opa.plugins.console.processes import Running, what_runs
 from opa.plugins.console.readers import Reader
-from opa.plugins.console.task_attention import of_tasks
+from opa.plugins.console.task_attention import of_missing, of_tasks
 
 _STARTED = f"{__name__}.started"
+GRACE = 60.0
+"""Seconds in which a worker has started, after the api."""
 _IS_FINE = frozenset({"connected", "not loaded"})
 
 
@@ -39,15 +43,23 @@ async def context(request: Request, reader: Reader) -> Context:
         if reader.can(member.scope)
     ]
     since: float | None = manager.kept.get(_STARTED)
+    running = await what_runs()
     return {
-        "attention": [*_attention(plugins, components), *[found async for found in of_tasks(reader)]],
+        "attention": [
+            *_attention(plugins, components),
+            *_missing(running, since),
+            *[found async for found in of_tasks(reader)],
+        ],
         "components": components,
         "loaded": sum(plugin.status == "loaded" for plugin in own),
         "skipped": sum(plugin.status != "loaded" for plugin in own),
         "routes": sum(not route.built_in for route in routes_of(request.app)),
         "version": __version__,
         "process": os.getpid(),
+        "host": socket.gethostname(),
         "since": since,
+        "groups": running.groups,
+        "deploy": running.deploy,
         "cards": cards,
     }
 
@@ -59,3 +71,9 @@ def _attention(plugins: list[PluginInfo], components: list[ComponentInfo]) -> It
     for component in components:
         if component.status not in _IS_FINE:
             yield Attention(f"Component {component.name}: {component.status}", component.reason, "")
+
+
+def _missing(running: Running, since: float | None) -> Iterator[Attention]:
+    """What does not run, and should; at the start of all of them, it may be about to."""
+    if running.groups is not None and since is not None and time() - since > GRACE:
+        yield from of_missing({group.mode for group in running.groups})

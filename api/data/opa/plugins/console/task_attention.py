@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from time import time
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from opa.plugins.console.patience import NotYetError
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import DAY, FAILED, RUNS, are_recorded, runs
 from opa.plugins.console.schedule_page import are_scheduled
+from opa.plugins.console.tasks_page import functions
 
 MOST = 200
 """Failed runs that are counted."""
@@ -36,6 +37,26 @@ async def of_tasks(reader: Reader) -> AsyncIterator[Attention]:
             yield Attention(f"{dead} {many}", "Tasks that were given up, or that no worker can read", "/dead")
         async for found in _schedules():
             yield found
+
+
+def of_missing(modes: Collection[str]) -> Iterator[Attention]:
+    """That there are tasks and no worker, or a schedule and no beat.
+
+    Args:
+        modes: of the processes that run.
+    """
+    if not are_scheduled() or not functions():
+        return
+    if "worker" not in modes:
+        yield Attention("No worker runs", "Tasks that are sent wait until one does", "/tasks")
+    if "beat" not in modes and _has_schedule():
+        yield Attention("No beat runs", "No schedule is sent until one does", "/schedule")
+
+
+def _has_schedule() -> bool:
+    from opa import Schedules
+
+    return any(state.enabled for state in Schedules(get_plugin_manager()).configured())
 
 
 async def _dead() -> int:
