@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opa.access.audit import audit
     from opa.access.counts import credential_counts
     from opa.core.breaker import Breaker
+    from opa.core.component_observers import ComponentObserver, PoolUse
     from opa.core.depends import Component
     from opa.core.drivers import Driver
     from opa.core.hooks import Hook, HookDefinition
@@ -71,6 +72,7 @@ __all__ = [
     "Breaker",
     "CeleryDriver",
     "Component",
+    "ComponentObserver",
     "ComponentUnavailableError",
     "ConsoleCard",
     "ConsolePage",
@@ -86,6 +88,7 @@ __all__ = [
     "OpaError",
     "PluginManager",
     "PluginSettings",
+    "PoolUse",
     "RateLimit",
     "RefusedCredentialError",
     "RequestObserver",
@@ -135,6 +138,7 @@ _HOME = {
     "Breaker": "core.breaker",
     "CeleryDriver": "tasks.driver",
     "Component": "core.depends",
+    "ComponentObserver": "core.component_observers",
     "ComponentUnavailableError": "errors",
     "ConsoleCard": "http.console_page",
     "ConsolePage": "http.console_page",
@@ -150,6 +154,7 @@ _HOME = {
     "OpaError": "errors",
     "PluginManager": "core.manager",
     "PluginSettings": "core.plugin_settings",
+    "PoolUse": "core.component_observers",
     "RateLimit": "http.rate_limits.rate_limit",
     "RefusedCredentialError": "errors",
     "RequestObserver": "http.observers",

@@ -6,6 +6,7 @@ from typing import Any
 
 from kombu import pidbox
 from kombu.transport import redis, virtual
+from kombu.utils.functional import lazy
 
 from opa._compat.redis import is_locked
 
@@ -120,6 +121,12 @@ class Mailbox(pidbox.Mailbox):
         """Called by kombu for the answers to a command, when it is sent."""
         found: list[Any] = super()._collect(ticket, *args, **options)
         return found
+
+
+def pool_counts(pool: Any) -> tuple[int, int]:
+    """How many connections or producers of a pool are in use, and how many are open beside these."""
+    free = list(pool._resource.queue)
+    return len(pool._dirty), sum(not isinstance(each, lazy) for each in free)
 
 
 def key_of(channel: Any, queue: str, message: Any) -> str:

@@ -22,6 +22,7 @@ from weakref import WeakMethod
 
 from opa._util.masking.secrets import mask_text
 from opa.core.calling import EndlessError, call_from_thread
+from opa.core.component_observers import ANSWER, TellWait, measured
 from opa.core.component_use import forget, note_use
 from opa.core.threads import start_on
 from opa.logging.logger import log
@@ -70,6 +71,7 @@ class Breaker:
         reason: why calls are refused; empty while it is closed.
         probe_timeout: seconds that a probe should take at most; the next begins then.
         loop: the event loop that the component belongs to; None before it is connected.
+        tell_wait: told of calls that wait; None where nobody wants to know.
 
     Args:
         probe: asks the component, in a thread of its own; what it gives to await, the event loop awaits. What it
@@ -106,6 +108,7 @@ class Breaker:
         self._news: dict[asyncio.AbstractEventLoop, asyncio.Future[None]] = {}
         self._scopes: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
         self._refused = 0
+        self.tell_wait: TellWait | None = None
 
     def check(self) -> None:
         """Called before a call.
@@ -127,7 +130,8 @@ class Breaker:
         """
         note_use(self)
         if self.is_asking and _asking.get() is not self:
-            self._wait_in_thread()
+            with measured(self.tell_wait, ANSWER):
+                self._wait_in_thread()
             if self.is_open:
                 raise self.refusal()
 
@@ -180,10 +184,11 @@ class Breaker:
             Exception: as `check`.
         """
         if self.is_asking and _asking.get() is not self:
-            has_asked = self._ask_now()
-            await self._wait_for(self._is_decided, 2 * SATURATION_TIMEOUT)
-            if has_asked:
-                await self._wait_for(self._is_heard, ASKED_FOR)
+            with measured(self.tell_wait, ANSWER):
+                has_asked = self._ask_now()
+                await self._wait_for(self._is_decided, 2 * SATURATION_TIMEOUT)
+                if has_asked:
+                    await self._wait_for(self._is_heard, ASKED_FOR)
             if self.is_open:
                 raise self.refusal()
 

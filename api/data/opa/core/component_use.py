@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from opa.context import current_context
+
+if TYPE_CHECKING:
+    from opa.core.component_observers import TellWait
 
 
 class Used(Protocol):
@@ -13,6 +16,7 @@ class Used(Protocol):
 
     is_armed: bool
     is_open: bool
+    tell_wait: TellWait | None
 
     def suspect(self) -> None:
         """Have the component asked whether it hangs."""

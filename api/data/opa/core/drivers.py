@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -11,6 +12,7 @@ from opa._util.hosts import hosts_in_url
 from opa._util.masking.secrets import mask_text
 from opa.core.breaker import Breaker, refused_component
 from opa.core.calling import call_from_thread
+from opa.core.component_observers import CONNECTION, PoolUse, TellWait, measured, wait_teller
 from opa.core.hooks import BasePlugin
 from opa.errors import ComponentUnavailableError
 from opa.logging.logger import log
@@ -137,11 +139,32 @@ class Driver(BasePlugin):
             probe: asks the server.
             refusal: makes the error for a call that is refused; the driver's by default.
         """
-        return Breaker(name, probe, is_outage=partial(is_outage, driver=self), refusal=refusal or self.refusal)
+        breaker = Breaker(name, probe, is_outage=partial(is_outage, driver=self), refusal=refusal or self.refusal)
+        breaker.tell_wait = self.tell_wait
+        return breaker
 
     def breakers(self) -> list[Breaker]:
         """All that there are; more than one for a driver that talks to several servers."""
         return [self.breaker]
+
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How the connections of this process are used, by the name of their pool; empty where there is no pool.
+
+        For metrics: it is called every second or so, in any thread, and must not wait. The names of pools are few.
+        """
+        return {}
+
+    @cached_property
+    def tell_wait(self) -> TellWait | None:
+        """Told that a call has waited: for what, and for how many seconds; None where there is no observer of that."""
+        return wait_teller(getattr(self, "pm", None), self.component)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """A context for a call that waits for a free connection; enter it where there is none at the moment.
+
+        `ComponentObserver`s are told how long that took. Without one, nothing is measured.
+        """
+        return measured(self.tell_wait, CONNECTION)
 
     def refusal(self, problem: str) -> Exception:
         """The error for a call that is refused because the component is known not to answer."""

@@ -63,12 +63,12 @@ class Observers:
     Attributes:
         going_on: the same; whoever tells of requests counts there.
         hears_of_begin: whether a member has a method `began`.
+        ended: called with the scope, the status and the seconds of a request that is over.
     """
 
     def __init__(self, members: list[RequestObserver], routes: KnownRoutes, going_on: GoingOn) -> None:
         self._began = [member.began for member in members if _overrides(member, "began")]
-        self._ended = [member.ended for member in members if _overrides(member, "ended")]
-        self._place, self._known = routes.place, routes.known
+        self.ended = self._telling([member.ended for member in members if _overrides(member, "ended")], routes)
         self.going_on = going_on
         self.hears_of_begin = bool(self._began)
         self._told: dict[int, float] = {}
@@ -81,18 +81,32 @@ class Observers:
             except Exception as error:  # noqa: BLE001 - whoever looks on disturbs nobody
                 self._tell(began, error)
 
-    def ended(self, scope: Scope, status: int, seconds: float) -> None:
-        """It is over."""
-        # Each call, and each look, costs the hello route more than it seems; so what `place` does first is done here.
-        fastapi = scope.get("fastapi")
-        route = (fastapi.get("effective_route_context") if fastapi else None) or scope.get("route")
-        place = self._known.get((id(scope.get("endpoint")), id(route), scope.get(MOUNTED_AT))) or self._place(scope)
-        actor = scope[ACTOR].actor if ACTOR in scope else None
-        for ended in self._ended:
-            try:
-                ended(scope, status, seconds, place, actor)
-            except Exception as error:  # noqa: BLE001 - as above
-                self._tell(ended, error)
+    def _telling(
+        self, methods: list[Callable[..., object]], routes: KnownRoutes
+    ) -> Callable[[Scope, int, float], None]:
+        """What tells them that a request is over."""
+        find, by_route, tell = routes.place, routes.by_route, self._tell
+        members = tuple(methods)
+
+        # Each call, each look and each object costs the hello route more than it seems: of nearly all requests, the
+        # route is found by its id, and of what this needs nothing is looked up in `self`.
+        def ended(scope: Scope, status: int, seconds: float) -> None:
+            place = None
+            if MOUNTED_AT not in scope:
+                fastapi = scope.get("fastapi")
+                place = by_route.get(
+                    id((fastapi.get("effective_route_context") if fastapi else None) or scope.get("route"))
+                )
+            if place is None:
+                place = find(scope)
+            actor = scope[ACTOR].actor if ACTOR in scope else None
+            for member in members:
+                try:
+                    member(scope, status, seconds, place, actor)
+                except Exception as error:  # noqa: BLE001 - as above
+                    tell(member, error)
+
+        return ended
 
     def _tell(self, method: Callable[..., object], error: Exception) -> None:
         now = time.monotonic()

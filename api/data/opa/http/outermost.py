@@ -110,10 +110,11 @@ class Outermost(ServerErrorMiddleware):
         request_id = request_id_of(given_id) if self._has_ids else None
         observers = self._observers
         if observers is not None:
+            going_on = observers.going_on
             if websocket is None:
-                observers.going_on.requests += 1
+                going_on.requests += 1
             else:
-                observers.going_on.websockets += 1
+                going_on.websockets += 1
             if observers.hears_of_begin:
                 observers.began(scope)
             began = perf_counter()
@@ -145,9 +146,9 @@ class Outermost(ServerErrorMiddleware):
                     status = 500 if websocket is None or not websocket.is_closed else 403
                 observers.ended(scope, status, perf_counter() - began)
                 if websocket is None:
-                    observers.going_on.requests -= 1
+                    going_on.requests -= 1
                 else:
-                    observers.going_on.websockets -= 1
+                    going_on.websockets -= 1
             current_context.set(before)
 
     def _answering(self, scope: Scope) -> ASGIApp:

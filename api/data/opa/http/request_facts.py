@@ -133,12 +133,13 @@ class KnownRoutes:
         api: the application, which knows them.
 
     Attributes:
-        known: those that were found, by the ids of endpoint and route, and where it is mounted.
+        by_route: those that were found, by the id of the route, where a scope has it and it is not mounted.
     """
 
     def __init__(self, api: Application) -> None:
         self._api = api
-        self.known: dict[tuple[int, int, str | None], RoutePlace] = {}
+        self.by_route: dict[int, RoutePlace] = {}
+        self._known: dict[tuple[int, int, str | None], RoutePlace] = {}
         self._nowhere = RoutePlace(None, None)
 
     def place(self, scope: Scope) -> RoutePlace:
@@ -149,10 +150,12 @@ class KnownRoutes:
         route = route_in(scope)
         # An endpoint may stand at several paths; those whose route is not in the scope have one.
         key = id(endpoint), id(route), scope.get(MOUNTED_AT)
-        found = self.known.get(key)
+        found = self._known.get(key)
         if found is None:
             plugin = plugin_of(endpoint, self._api.manager)
             found = RoutePlace(route_of(scope, endpoint, self._api), plugin, (endpoint, route))
-            if len(self.known) < CACHE_SIZE:
-                self.known[key] = found
+            if len(self._known) < CACHE_SIZE:
+                self._known[key] = found
+                if route is not None and MOUNTED_AT not in scope:
+                    self.by_route[id(route)] = found
         return found

@@ -8,11 +8,13 @@ others. When such a component is refused from now on, those that waited for a th
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import anyio.to_thread
 
 from opa._compat.anyio import Limiter, set_thread_limiter
+from opa.core.component_observers import THREAD, measured
 from opa.core.component_use import Used, uses_of_route
 from opa.logging.logger import log
 
@@ -126,7 +128,12 @@ class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known whe
         if other.available_tokens <= 0:  # they may be busy, or wait for a component that hangs
             for breaker in breakers:
                 breaker.suspect()
-        await other.acquire_on_behalf_of(borrower)
+            with ExitStack() as waits:
+                for breaker in breakers:
+                    waits.enter_context(measured(breaker.tell_wait, THREAD))
+                await other.acquire_on_behalf_of(borrower)
+        else:
+            await other.acquire_on_behalf_of(borrower)
         self._lent[borrower] = other
 
     def release_on_behalf_of(self, borrower: object) -> None:

@@ -145,6 +145,9 @@ LOG_FIELDS_GROUP = Convention(
 REQUEST_OBSERVERS_GROUP = Convention(
     "request_observers", "are told of each request, such as for metrics", "group", "http/observers.py"
 )
+COMPONENT_OBSERVERS_GROUP = Convention(
+    "component_observers", "are told of calls that wait for a component", "group", "core/component_observers.py"
+)
 CONFIGURE = Convention("configure", "of a member of a group: is given its OPTS", "method", "core/groups.py")
 PROCESS = Convention(
     "process", "of a member of the group middleware: is given each request", "method", "http/processors.py"
@@ -161,7 +164,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
-    *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP),
+    *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),
     *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP, AROUND_PROCESS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -15,6 +17,7 @@ from redis.sentinel import SentinelConnectionPool
 from opa._compat.redis import socket_of
 from opa._util.sockets import shut
 from opa.core.breaker import PROBE_TIMEOUT
+from opa.core.component_observers import CONNECTION, PoolUse, measured
 
 if TYPE_CHECKING:
     from opa.core.breaker import Breaker
@@ -86,9 +89,17 @@ class PoolGuard:
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """Take a connection out."""
-        if self.breaker is not None:
-            self.breaker.check_in_thread()
+        breaker = self.breaker
+        if breaker is not None:
+            breaker.check_in_thread()
+            if breaker.tell_wait is not None and self.is_used_up():
+                with measured(breaker.tell_wait, CONNECTION):
+                    return super().get_connection(*args, **options)  # type: ignore[misc]
         return super().get_connection(*args, **options)  # type: ignore[misc]
+
+    def is_used_up(self) -> bool:
+        """Whether a call would wait for a connection now."""
+        return False
 
     def release(self, connection: Any) -> None:
         """Put a connection back; where it was closed by an error, the server may be gone."""
@@ -107,6 +118,17 @@ class PoolGuard:
 
 class GuardedPool(PoolGuard, redis.BlockingConnectionPool):
     """A pool for threads that waits for a connection where all are in use."""
+
+    def is_used_up(self) -> bool:
+        """Whether a call would wait for a connection now."""
+        return bool(self.pool.empty())
+
+    def use(self) -> PoolUse:
+        """How its connections are used in this process; without a lock, for which a child of a worker might wait."""
+        if self.pid != os.getpid():  # they are the parent's
+            return PoolUse(0, 0, self.max_connections)
+        free = list(self.pool.queue)  # in one step, since other threads change it
+        return PoolUse(self.max_connections - len(free), len(free) - free.count(None), self.max_connections)
 
 
 class GuardedPlainPool(PoolGuard, redis.ConnectionPool):
@@ -127,7 +149,23 @@ class GuardedAsyncPool(aioredis.BlockingConnectionPool):
         """Refuse while it is open, and let go when it opens. Before the first connection is made."""
         self.breaker = breaker
         self._made = _Made()
+        if breaker.tell_wait is not None:  # only then a command costs this step more
+            self.get_connection = self._get_measured  # type: ignore[method-assign]
         breaker.when_open(self.let_go)
+
+    def use(self) -> PoolUse:
+        """How its connections are used."""
+        (idle, _), (in_use, _) = self.get_connection_count()
+        return PoolUse(in_use, idle, self.max_connections)
+
+    def _get_measured(self, *args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+        get = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        return get if self.can_get_connection() else self._measure(get)
+
+    async def _measure(self, get: Coroutine[Any, Any, Any]) -> Any:
+        assert self.breaker is not None  # noqa: S101 - it has put this in the place of redis-py's
+        with measured(self.breaker.tell_wait, CONNECTION):
+            return await get
 
     def make_connection(self) -> Any:
         """Called where there is none that is free."""

@@ -34,6 +34,7 @@ from opa.tasks.serializer import register_serializer
 from opa.tasks.task import Task, refuse_generator, synchronous
 
 if TYPE_CHECKING:
+    from opa.core.component_observers import TellWait
     from opa.core.manager import PluginManager
     from opa.tasks.limits.store import LimitStore
     from opa.tasks.limits.task_limits import TaskLimits
@@ -75,6 +76,7 @@ class TaskApplication(Application):
         self.limits = Limits()
         self.waits_in_broker = False
         self.breaker: Breaker | None = None
+        self.tell_wait: TellWait | None = None  # where somebody wants to know how long the broker is waited for
         self.state_writer: StateWriter | None = None  # in a worker
         self.observers: Observers | None = None  # where a plugin has one
         self.schedules: dict[str, dict[str, Any]] = {}
@@ -260,6 +262,15 @@ class TaskApplication(Application):
             if self.breaker is not None:
                 self.breaker.failed(error)
             raise
+
+    def producer_or_acquire(self, producer: Any = None) -> Any:
+        """Celery's: a context that gives what sends a task."""
+        context = super().producer_or_acquire(producer)
+        if self.tell_wait is None or producer is not None:
+            return context
+        from opa.tasks.broker_pool import measured_where_used_up
+
+        return measured_where_used_up(self, context)
 
     def argument_error(self, name: str, error: EncodeError) -> TaskArgumentError:
         """What is raised where the arguments of a task cannot be encoded."""

@@ -5,10 +5,12 @@ Celery is imported where a component is prepared, and not where its driver is on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from opa.core.breaker import Breaker
+from opa.core.component_observers import PoolUse
 from opa.core.drivers import Driver
 from opa.core.lazy_errors import lazy_errors
 from opa.core.manager import PluginManager
@@ -99,9 +101,11 @@ class CeleryDriver(Driver):
 
     def connect(self) -> None:
         """Give out the application, and let the breakers guard its broker and its results."""
+        from opa.tasks.application import application_of
+
         self.instance = self.app
+        application_of(self.pm).tell_wait = self.tell_wait
         if self.breakers():
-            from opa.tasks.application import application_of
             from opa.tasks.servers import guard_results
 
             application_of(self.pm).breaker = self.breaker
@@ -113,6 +117,16 @@ class CeleryDriver(Driver):
             from opa.tasks.servers import reach
 
             reach(self.app)
+
+    def pools(self) -> Mapping[str, PoolUse]:
+        """Of the connections by which tasks are sent, and of those to the server that has the results."""
+        if self.instance is None:
+            return {}
+        from opa.tasks.broker_pool import broker_use
+        from opa.tasks.servers import results_use
+
+        found = {"broker": broker_use(self.app), "results": results_use(self.app)}
+        return {name: use for name, use in found.items() if use is not None}
 
     def disconnect(self) -> None:
         """Close the connections to the broker."""

@@ -10,6 +10,7 @@ from kombu.utils.collections import eqhash
 
 from opa._compat.celery.app import forget_producers
 from opa.core.breaker import PROBE_TIMEOUT
+from opa.core.component_observers import PoolUse
 from opa.redis_clients import pools as redis_pool
 from opa.tasks.brokers.rabbitmq import BREAKER
 
@@ -41,6 +42,16 @@ def guard_results(app: Celery, breaker: Breaker) -> None:
     """Refuse what goes to the server that has the results while `breaker` is open."""
     if isinstance(app.backend, RedisBackend):
         app.backend.client.connection_pool.guard_by(breaker)
+
+
+def results_use(app: Celery) -> PoolUse | None:
+    """How the connections to the server that has the results are used; None where that is not redis, or is a cluster's.
+
+    In a process that has not asked for a result, there are none.
+    """
+    backend: Any = app.backend
+    pool = getattr(backend.client, "connection_pool", None) if "client" in vars(backend) else None
+    return pool.use() if isinstance(pool, redis_pool.GuardedPool) else None
 
 
 def reach(app: Celery) -> None:

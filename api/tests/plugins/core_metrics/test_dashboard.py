@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from opa import TaskRun
+from opa import TaskRun, get_component
 from opa.http.builder import build_app
 from tests.plugins.core_metrics.prometheus import Scrape
 from tests.project import Project
@@ -91,6 +91,7 @@ def work() -> None:
 def answer(project: Project, redis_url: str) -> Scrape:
     """Of a process in which something of everything has happened."""
     project.component("CELERY", "celery", BROKER_URL=f"{redis_url}/13", BACKEND_URL=f"{redis_url}/14")
+    project.component("AIOREDIS", "redis-aioredis", URL=f"{redis_url}/12")
     project.settings(METRICS=True, LOOP_BLOCK_LIMIT=0.05)
     project.plugin("shop.py", PLUGIN)
     app = build_app(project.prepare(mode="worker"))
@@ -114,6 +115,10 @@ def answer(project: Project, redis_url: str) -> Scrape:
             "wrong": 1,
             **dict.fromkeys(("right", "over", "waiting", "unavailable"), 0),
         }
+
+        tell_wait = get_component("aioredis").tell_wait
+        assert tell_wait is not None
+        tell_wait("connection", 0.1)
 
         def lag_was_looked_at() -> Scrape | None:
             found = Scrape(client.get("/metrics").text)

@@ -10,7 +10,15 @@ from celery._state import get_current_task
 from celery.app.amqp import AMQP
 from celery.schedules import crontab
 
-__all__ = ["Amqp", "Application", "announce_finalized", "crontab_fields", "forget_producers", "get_current_task"]
+__all__ = [
+    "Amqp",
+    "Application",
+    "announce_finalized",
+    "crontab_fields",
+    "forget_producers",
+    "get_current_task",
+    "used_pools",
+]
 
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
@@ -45,6 +53,11 @@ class Amqp(AMQP):
     def new_task_sender(self) -> Any:
         """Called by Celery once, for the function that sends tasks."""
         return super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
+
+
+def used_pools(app: Any) -> tuple[Any, Any]:
+    """The pool of connections to the broker, and that of producers; None for one that was not used yet."""
+    return app._pool, app.amqp._producer_pool
 
 
 def forget_producers(amqp: AMQP) -> None:

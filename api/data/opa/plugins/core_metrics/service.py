@@ -10,6 +10,7 @@ from typing import Any
 
 from opa import log
 from opa.plugins.core_metrics import project
+from opa.plugins.core_metrics.component_metrics import Pools
 from opa.plugins.core_metrics.exposition import as_text, families
 from opa.plugins.core_metrics.queues import Queues
 from opa.plugins.core_metrics.reading import Reader, Total
@@ -34,6 +35,7 @@ class Service:
         self._folder = _attached()
         self._reader = Reader(cells, self._folder)
         self._queues = Queues()
+        self._pools = Pools()
         self._last: asyncio.Task[tuple[bytes, str]] | None = None
         self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
 
@@ -80,6 +82,7 @@ class Service:
         """Note what only this process knows."""
         self.vitals.note()
         project.note_states()
+        self._pools.note()
 
     async def keep_noting(self) -> None:
         """Do so once a second."""

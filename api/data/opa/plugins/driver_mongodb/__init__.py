@@ -6,12 +6,14 @@ The clients are imported where a component uses one of them.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from opa import Driver, lazy_errors
+from opa import Driver, PoolUse, lazy_errors
 
 if TYPE_CHECKING:
     from opa.mongodb_clients import GuardedAsyncClient, GuardedClient
+    from opa.plugins.driver_mongodb.pool_watch import PoolWatch
 
 
 class _MongodbDriver(Driver):
@@ -25,6 +27,7 @@ class _MongodbDriver(Driver):
         "builtins:ValueError",
     )
     guards_client = True
+    pool_watch: PoolWatch | None = None
     waits_for_host = True  # the client is imported to prepare
 
     def prepare(self) -> None:
@@ -44,6 +47,22 @@ class _MongodbDriver(Driver):
 
         return ServerSelectionTimeoutError(problem)
 
+    def watched(self) -> dict[str, Any]:
+        """What a client is made with, by which it is known how its connections are used: only where that is observed.
+
+        A client of pymongo says it to listeners alone, at each call.
+        """
+        if self.tell_wait is None:
+            return {}
+        from opa.plugins.driver_mongodb.pool_watch import PoolWatch
+
+        self.pool_watch = PoolWatch(self.waiting)
+        return {"event_listeners": [self.pool_watch]}
+
+    def pools(self) -> Mapping[str, PoolUse]:
+        """Of the connections to all its servers together."""
+        return {} if self.pool_watch is None or self.instance is None else {"connections": self.pool_watch.use()}
+
     def probe(self) -> None:
         """Ask whichever server answers, by a client of its own."""
         from opa.plugins.driver_mongodb.clients import ask
@@ -60,7 +79,8 @@ class MongodbMotorAsync(_MongodbDriver):
         """Make the client, and let the breaker guard it."""
         from opa.plugins.driver_mongodb.clients import GuardedMotorClient, new_client
 
-        self.instance = new_client(GuardedMotorClient, self.opts, io_loop=asyncio.get_running_loop())
+        bound = {"io_loop": asyncio.get_running_loop(), **self.watched()}
+        self.instance = new_client(GuardedMotorClient, self.opts, **bound)
         client: GuardedClient = self.instance.delegate
         client.guard_by(self.breaker)
 
@@ -84,7 +104,7 @@ class MongodbPymongoAsync(_MongodbDriver):
         from opa.mongodb_clients import GuardedAsyncClient
         from opa.plugins.driver_mongodb.clients import new_client
 
-        client: GuardedAsyncClient = new_client(GuardedAsyncClient, self.opts)
+        client: GuardedAsyncClient = new_client(GuardedAsyncClient, self.opts, **self.watched())
         self.instance = client
         client.guard_by(self.breaker)
 
@@ -108,7 +128,7 @@ class MongodbPymongo(_MongodbDriver):
         from opa.mongodb_clients import GuardedClient
         from opa.plugins.driver_mongodb.clients import new_client
 
-        client: GuardedClient = new_client(GuardedClient, self.opts)
+        client: GuardedClient = new_client(GuardedClient, self.opts, **self.watched())
         self.instance = client
         client.guard_by(self.breaker)
 

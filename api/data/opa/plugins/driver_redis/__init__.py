@@ -5,9 +5,10 @@ The clients are imported where a component uses one of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from opa import Driver, lazy_errors
+from opa import Driver, PoolUse, lazy_errors
 
 
 class _RedisDriver(Driver):
@@ -52,6 +53,10 @@ class _RedisDriver(Driver):
         from opa.redis_clients import StateParser, ask
 
         ask(new_pool(self.opts, Pool, StateParser))
+
+    def pools(self) -> Mapping[str, PoolUse]:
+        """Of the client's connections."""
+        return {} if self.instance is None else {"connections": self.instance.connection_pool.use()}
 
     def new_client(self) -> Any:
         """A client that has not connected yet."""
