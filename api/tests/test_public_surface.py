@@ -17,7 +17,7 @@ from opa.loading.plugin_commands import OWN_COMMANDS, OWN_GROUPS
 from tests.project import Project
 
 ROOT = Path(__file__).parents[2]
-DOCS = "\n".join(page.read_text() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+DOCS = "\n".join(page.read_text() for page in [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 

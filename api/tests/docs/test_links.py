@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted(
     document
-    for pattern in ("*.md", "docs/*.md", "api/*.md", "examples/**/*.md", "plugins/*.md", "settings/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "api/*.md", "examples/**/*.md", "plugins/*.md", "settings/*.md")
     for document in ROOT.glob(pattern)
 )
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)

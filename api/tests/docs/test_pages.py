@@ -13,7 +13,7 @@ from tests.stores import use_stores
 from tests.tasks.workers import task_project
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "api" / "README.md"])
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "api" / "README.md"])
 TASK = re.compile(r"^@task\b", re.MULTILINE)
 
 

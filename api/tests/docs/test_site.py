@@ -16,7 +16,7 @@ from tests.docs.blocks import blocks
 
 ROOT = Path(__file__).parents[3]
 SITE = ROOT / "docs" / "site"
-PAGES = sorted(ROOT.glob("docs/*.md"))
+PAGES = sorted(ROOT.glob("docs/**/*.md"))
 
 
 def build(docs: Path, output: Path) -> subprocess.CompletedProcess[str]:
@@ -36,12 +36,14 @@ def test_each_page_is_in_the_navigation_once() -> None:
     nav = tomllib.loads((SITE / "zensical.toml").read_text())["project"]["nav"]
     named = [page for section in nav for pages in section.values() for page in pages]
 
-    assert sorted(named) == [page.name for page in PAGES], "docs/site/zensical.toml has other pages than docs/"
+    assert sorted(named) == sorted(page.relative_to(ROOT / "docs").as_posix() for page in PAGES), (
+        "docs/site/zensical.toml has other pages than docs/"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_all_its_headings_and_code(page: Path, site: Path) -> None:
-    html = (site / page.with_suffix(".html").name).read_text()
+    html = (site / page.relative_to(ROOT / "docs").with_suffix(".html")).read_text()
     prose = re.sub(r"^ *(`{3,}).*?^ *\1$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
     assert len(re.findall(r"<h2[ >]", html)) == len(re.findall(r"^## ", prose, re.MULTILINE))
@@ -51,7 +53,7 @@ def test_a_page_has_all_its_headings_and_code(page: Path, site: Path) -> None:
 
 
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:
-    for page in site.glob("*.html"):
+    for page in site.rglob("*.html"):
         loaded = re.findall(r'<(?:script|img|iframe)[^>]* src="?([^" >]+)', page.read_text())
         loaded += re.findall(r'<link [^>]*rel="?(?:stylesheet|icon|preload)[^>]* href="?([^" >]+)', page.read_text())
         loaded += [url for css in site.rglob("*.css") for url in re.findall(r"url\((http[^)]*)\)", css.read_text())]

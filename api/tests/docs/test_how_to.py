@@ -1,0 +1,245 @@
+"""The guides do what they say, with the servers that they talk to; those with commands are read by test_pages.py as well."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from email import message_from_string
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import programs
+from tests.docs.blocks import blocks
+from tests.plugins.notify.targets import Mailbox
+from tests.project import Project
+from tests.serve.process import wait_until
+from tests.servers import Server
+from tests.stores import use_stores
+from tests.tasks.workers import TaskProject, task_project
+
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
+
+
+def write(project: Project, page: str, **changes: str) -> None:
+    """Write the files of a page into the project, with other texts in place of some."""
+    for block in blocks(HOW_TO / page):
+        if block.path:
+            text = block.text
+            for old, new in changes.items():
+                assert old in text or not block.path.endswith(".yaml"), f"{page} has no {old}"
+                text = text.replace(old, new)
+            project.plugin(block.path, text, folder=".")
+
+
+@pytest.fixture
+def with_worker(project: Project, start_redis: Callable[[], Server]) -> Iterator[TaskProject]:
+    url = start_redis().url
+    with task_project(project, broker=f"{url}/1", backend=f"{url}/2") as tasks:
+        yield tasks
+
+
+class Bank:
+    """The API of the guide. The first payments fail as `failures` says: with a status, or without an answer."""
+
+    def __init__(self, *failures: int) -> None:
+        self.payments: list[tuple[str, Any]] = []
+        outer, left = self, list(failures)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(200, {"rate": "1.5"})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.payments.append((self.headers["Idempotency-Key"], body))
+                failure = left.pop(0) if left else 0
+                if failure < 0:
+                    self.close_connection = True
+                else:
+                    self._answer(failure or 200, {"id": 7})
+
+            def _answer(self, status: int, body: object) -> None:
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Bank:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_another_api_is_called_and_a_task_asks_again_with_the_same_key(with_worker: TaskProject) -> None:
+    with Bank(500, -1) as bank:
+        write(with_worker.project, "call-an-api.md", **{"https://bank.example.com/api": bank.url})
+        with_worker.worker().wait_until_ready()
+        with with_worker.sending() as client:
+            assert client.get("/rates/usd").json() == 1.5
+            assert client.post("/invoices/3/pay").status_code == 202
+            wait_until(lambda: len(bank.payments) == 3, seconds=60, what="the payment is tried again")
+
+    assert bank.payments == [("invoice-3", {"invoice": 3})] * 3
+
+
+def test_while_the_other_api_is_gone_a_route_answers_503(project: Project) -> None:
+    write(project, "call-an-api.md", **{"https://bank.example.com/api": "http://127.0.0.1:1"})
+
+    with project.client() as client:
+        for _ in range(3):
+            assert client.get("/rates/usd").status_code == 503
+
+
+def test_a_mail_is_sent_by_a_worker(with_worker: TaskProject) -> None:
+    with Mailbox() as mailbox:
+        server = f'127.0.0.1"\n      port: {mailbox.port}\n      start_tls: false\n      sender: "me@example.com'
+        text = '      username: "shop"\n'
+        write(with_worker.project, "email.md", **{"smtp.example.com": server, text: ""})
+        with_worker.worker().wait_until_ready()
+        with with_worker.sending() as client:
+            assert client.post("/orders/4711/confirm?address=ada@example.com").status_code == 202
+            wait_until(lambda: mailbox.mails, seconds=30, what="the mail has arrived")
+
+    ((recipients, text),) = mailbox.mails
+    mail = message_from_string(text)
+    assert (recipients, mail["From"], mail["Subject"]) == (
+        ["TO:<ada@example.com>"],
+        "me@example.com",
+        "Your order 4711",
+    )
+
+
+@pytest.mark.parametrize("address", ["a@b.c\r\nBcc: d@e.f", "a@b.c\nBcc: d@e.f"])
+def test_nobody_adds_a_header_to_a_mail(project: Project, address: str) -> None:
+    with Mailbox() as mailbox:
+        server = f'127.0.0.1"\n      port: {mailbox.port}\n      start_tls: false\n      sender: "me@example.com'
+        write(project, "email.md", **{"smtp.example.com": server, '      username: "shop"\n': ""})
+        code = f"import asyncio, mail; asyncio.run(mail.send_mail.run({address!r}, 'x', 'y'))"
+        done = programs.run(
+            [sys.executable, "-m", "opa.cli", "shell", "-c", code], cwd=project.folder, env=dict(os.environ)
+        )
+
+    assert "Header values may not contain linefeed or carriage return characters" in done.stdout + done.stderr
+    assert mailbox.mails == []
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_an_upload_is_kept_under_a_name_of_our_own(project: Project) -> None:
+    write(project, "uploads.md")
+    picture = PNG + bytes(3_000_000)
+
+    with project.client() as client:
+        added = client.post("/pictures", files={"file": ("../../evil.sh", picture, "text/html")})
+        assert added.status_code == 201, added.text
+        shown = client.get(f"/pictures/{added.json()['id']}")
+        assert (shown.content, shown.headers["content-type"]) == (picture, "image/png")
+        assert [file.name for file in Path("pictures").iterdir()] == [f"{added.json()['id']}.png"]
+        assert client.post("/pictures", files={"file": ("a.png", b"<script>")}).status_code == 415
+        assert client.post("/pictures", files={"file": ("a.png", b"")}).status_code == 415
+        assert client.get("/pictures/..%2f..%2fsecret").status_code in (404, 422)
+        assert client.get("/pictures/5b8e5a5e-0000-4000-8000-000000000000").status_code == 404
+        assert len(list(Path("pictures").iterdir())) == 1
+
+
+def test_a_list_is_read_in_pages_without_gaps(project: Project, request: pytest.FixtureRequest) -> None:
+    use_stores(project, (HOW_TO / "pagination.md").read_text(), request)
+    write(project, "pagination.md")
+
+    with project.client() as client:
+        client.post("/orders", json=[{"item": str(number)} for number in range(7)])
+        seen: list[str] = []
+        after = ""
+        while True:
+            page = client.get(f"/orders?size=3{after}").json()
+            seen += [order["item"] for order in page["orders"]]
+            if len(seen) < 4:
+                client.post("/orders", json=[{"item": "later"}])
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert seen == [*map(str, range(7)), "later"]
+        for wrong in ("size=0", "size=201", "after=x", "after=%00", "size=x"):
+            assert client.get(f"/orders?{wrong}").status_code == 422
+
+
+def test_news_reach_each_websocket_and_a_client_that_leaves_is_forgotten(
+    project: Project, request: pytest.FixtureRequest
+) -> None:
+    use_stores(project, (HOW_TO / "websockets.md").read_text(), request)
+    write(project, "websockets.md")
+
+    def listening(client: Any, count: int) -> bool:
+        return bool(client.post("/news?text=ping").json() == count)
+
+    with project.client() as client:
+        with client.websocket_connect("/news") as first, client.websocket_connect("/news") as second:
+            wait_until(lambda: listening(client, 2), what="both listen")
+            client.post("/news?text=hello")
+            for socket in (first, second):
+                while socket.receive_text() != "hello":
+                    pass
+        wait_until(lambda: listening(client, 0), seconds=20, what="nobody listens any more")
+
+
+def test_the_environment_chooses_the_implementation(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project, "by-environment.md")
+
+    with project.client() as client:
+        assert client.post("/sms/ada?text=hello").json() == "sent"
+    monkeypatch.setenv("ENV", "dev")
+    with project.client(base_url="http://localhost") as client:
+        assert client.post("/sms/ada?text=hello").json() == "logged"
+
+
+def unit() -> str:
+    return next(block.text for block in blocks(HOW_TO / "systemd.md") if block.path == "shop@.service")
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze")
+    file = tmp_path / "shop@api.service"
+    file.write_text(unit().replace("/srv/shop/venv/bin/opa", "/bin/true").replace("User=shop", "User=daemon"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", file], capture_output=True, text=True, check=False, timeout=60
+    )
+    said = [line for line in (done.stdout + done.stderr).splitlines() if file.name in line]
+    assert said == []
+
+
+def test_with_the_variables_of_the_unit_opa_starts(project: Project, tmp_path: Path) -> None:
+    project.plugin("hello.py", "from opa import get_router\nrouter = get_router()\nrouter.get('/')(lambda: 1)\n")
+    (tmp_path / "secret_key").write_text("0" * 64)
+    text = unit().replace("/srv/shop", str(project.folder)).replace("%d", str(tmp_path)).replace("%i", "api")
+    variables = dict(
+        pair.split("=", 1) for line in re.findall(r"^Environment=(.*)$", text, re.MULTILINE) for pair in line.split()
+    )
+    assert variables["MODE"] == "api"
+
+    done = programs.run(
+        [sys.executable, "-m", "opa.cli", "check"], cwd=project.folder, env=dict(os.environ) | variables
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok: 1 plugin" in done.stdout
