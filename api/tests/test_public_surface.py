@@ -86,6 +86,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "run_group_async",
         "state",
         "task",
+        "tasks_in_hand",
     ]
 
 

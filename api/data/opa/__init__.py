@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from opa.tasks.dead_letters.letters import DeadLetter
     from opa.tasks.decorator import task
     from opa.tasks.driver import CeleryDriver
+    from opa.tasks.in_hand import tasks_in_hand
     from opa.tasks.limits.task_limits import TaskLimit
     from opa.tasks.observing.observer import TaskObserver
     from opa.tasks.observing.run import TaskRun
@@ -130,6 +131,7 @@ __all__ = [
     "run_group_async",
     "state",
     "task",
+    "tasks_in_hand",
 ]
 
 _HOME = {
@@ -190,6 +192,7 @@ _HOME = {
     "log": "logging.logger",
     "mask_text": "_util.masking.secrets",
     "queue_lengths": "tasks.queue_lengths",
+    "tasks_in_hand": "tasks.in_hand",
     "register": "core.running",
     "requests_in_flight": "http.observers",
     "run_group": "core.running",

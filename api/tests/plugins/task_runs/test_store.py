@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 import redis
 
+from opa.plugins.task_runs.put import put
 from opa.plugins.task_runs.reader import RunReader
 from opa.plugins.task_runs.records import Run, as_json
 from opa.plugins.task_runs.said import LONGEST, Said, unpacked
 from opa.plugins.task_runs.scripts import RECORD
-from opa.plugins.task_runs.writer import put
 from opa.redis_clients import text_of
 
 NOW = 1_800_000_000.0
@@ -76,6 +76,9 @@ def event(state: str, at: float, *, tries: int = 1, task_id: str = "a", **fields
         ([event("waiting", 0), event("running", 1), event("failed", 2)], "failed"),
         ([event("waiting", 0), event("running", 1), event("retrying", 2), event("running", 3, tries=2)], "running"),
         ([event("given back", 2), event("running", 3), event("dead", 4)], "dead"),
+        # The clock of the first worker is an hour ahead: the broker says who had it later.
+        ([event("running", 3600, d=1), event("running", 1, d=2), event("failed", 2, d=2)], "failed"),
+        ([event("running", 3600, d=1), event("given back", 3601, d=1), event("running", 1, d=2)], "running"),
         # A second run, by another worker, of what was thought to be lost.
         ([event("succeeded", 2), event("failed", 9)], "succeeded"),
     ],
@@ -99,6 +102,15 @@ def test_a_run_is_lost_only_while_it_is_still_that_of_the_worker_that_is_gone(st
     assert store.state("c") == "failed"
     store.tell(event("failed", 4))
     assert store.state("a") == "failed", "it was not gone after all"
+
+
+def test_the_deliveries_of_what_was_sent_again_begin_anew(store: Store) -> None:
+    store.tell(event("dead", 2, d=5))
+    store.tell({**event("waiting", 5), "z": 1}, event("running", 6, d=1))
+    assert store.state("a") == "running"
+    store.tell(event("dead", 7, d=5))
+    store.tell(event("running", 9, d=1), {**event("waiting", 8), "z": 1})
+    assert store.state("a") == "running"
 
 
 def test_what_was_sent_again_waits_again_and_a_late_sent_changes_nothing(store: Store) -> None:
@@ -195,14 +207,24 @@ def test_records_that_others_have_written_are_left_out(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"{", b"[]", b'"x"', b"{}", b'{"s": {}}', b'{"s": "failed", "n": 1e17}', b'{"s": "failed", "ts": NaN}']
+    "text",
+    [
+        b"{",
+        b"[]",
+        b'"x"',
+        b"{}",
+        b'{"s": {}}',
+        b'{"s": "failed", "n": 1e17}',
+        b'{"s": "failed", "ts": NaN}',
+        b'{"s": "failed", "n": 1, "a": 1, "d": "x"}',
+    ],
 )
 def test_records_that_others_have_written_do_not_keep_ours_from_being_written(redis_url: str, text: bytes) -> None:
     store = Store(redis_url, keep=2)
     for place in ("all", "state:running"):
         store.client.zadd(f"{store.prefix}{place}", {"bad": 1})
     store.client.set(f"{store.prefix}run:bad", text)
-    store.tell(event("failed", 1, task_id="bad"), event("failed", 1, task_id="good"))
+    store.tell(event("failed", 1, task_id="bad", d=1), event("failed", 1, task_id="good"))
     assert "good" in store.listed()
     store.client.set(f"{store.prefix}run:bad", text)
     store.client.zadd(f"{store.prefix}all", {"bad": 1})

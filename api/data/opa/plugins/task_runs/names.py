@@ -16,6 +16,11 @@ WORKER_LIFE = 45
 MISSING_TIME = 15
 """Seconds for which a worker must be missing, before what it runs is lost: redis itself may have been away."""
 
+ASK_AFTER = 60
+"""Seconds that a run waits before its result is asked for: whoever has run it may have been unable to tell."""
+UNHEARD_TIME = {WAITING: 3600, GIVEN_BACK: 86_400, RETRYING: 86_400}
+"""Seconds after which a run that no queue and no worker has is lost. For their time, tasks may wait in other places."""
+
 
 def project_of(config: Any) -> str:
     """By what the keys of a project are told from those of others."""

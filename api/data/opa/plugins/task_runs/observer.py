@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import threading
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,13 @@ class RunObserver(TaskObserver):
     def __init__(self) -> None:
         # Of this process and of those that it forks: of a worker with its children.
         self._worker = secrets.token_hex(6)
-        self._begin()
+        self.begin()
+        me = weakref.ref(self)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _begin_anew(me))
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
+    def begin(self) -> None:
+        """Begin with nothing: in a new process."""
         self._taken = Taken(self._worker, Journal(lambda: journals_of(get_plugin_manager().config)))
         self._writer: Writer | None = None
         self._lock = threading.Lock()
@@ -55,8 +59,6 @@ class RunObserver(TaskObserver):
 
     def started(self, run: TaskRun) -> None:
         """It is written only if it runs for a while."""
-        if self._pid != os.getpid():
-            self._begin()
         self._taken.running[run.id] = (run, Said())
         if not self._taken.has_news:
             self._wake()
@@ -117,15 +119,13 @@ class RunObserver(TaskObserver):
     def stop(self) -> None:
         """Write what waits."""
         writer = self._writer
-        if writer is not None and self._pid == os.getpid():
+        if writer is not None:
             is_written = writer.finish()
             self._writer, self._taken.has_news = None, False  # what comes then has another one
             # What is not written, another process of this machine writes.
             self._taken.journal.close(is_written=is_written)
 
     def _end(self, state: str, run: TaskRun) -> None:
-        if self._pid != os.getpid():
-            self._begin()
         taken = self._taken
         found = taken.running.pop(run.id, None)
         said = None if found is None or not found[1].total else found[1]
@@ -141,8 +141,6 @@ class RunObserver(TaskObserver):
 
     def _add(self, event: Event) -> bool:
         """Take it down; whether it is."""
-        if self._pid != os.getpid():
-            self._begin()
         if self._taken.is_off:
             return False
         if len(self._taken.events) >= MOST_WAITING:
@@ -154,8 +152,6 @@ class RunObserver(TaskObserver):
         return True
 
     def _wake(self) -> None:
-        if self._pid != os.getpid():
-            self._begin()
         self._taken.has_news = True
         if self._taken.is_off:
             return
@@ -176,3 +172,9 @@ class RunObserver(TaskObserver):
                 "runs of tasks are not recorded: the component aioredis has a driver that cannot do it ({})", error
             )
             return None
+
+
+def _begin_anew(observer: weakref.ref[RunObserver]) -> None:
+    """Leave to the process that has forked this one what it has taken down."""
+    if (found := observer()) is not None:
+        found.begin()

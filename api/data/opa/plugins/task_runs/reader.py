@@ -348,8 +348,10 @@ class RunReader:
 
     async def sweep(self) -> None:
         """Find the runs whose workers are gone; workers do so too, but there may be none."""
+        from opa.plugins.task_runs.limits import Limits
+        from opa.plugins.task_runs.put import journal_folder, write_left
         from opa.plugins.task_runs.scripts import RECORD
-        from opa.plugins.task_runs.writer import Limits, journal_folder, sweep, write_left
+        from opa.plugins.task_runs.sweep import sweep
 
         state = self._manager.component_states[COMPONENT]
 
@@ -366,8 +368,8 @@ class RunReader:
             await asyncio.to_thread(look)
 
     async def _tell(self, event: dict[str, Any]) -> None:
+        from opa.plugins.task_runs.limits import Limits
         from opa.plugins.task_runs.scripts import RECORD
-        from opa.plugins.task_runs.writer import Limits
 
         limits = Limits(self._manager.config)
         head = [limits.prefix, f"{time.time():.3f}", limits.keep, limits.age, limits.bytes]

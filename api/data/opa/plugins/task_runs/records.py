@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from opa import TaskRun, log
@@ -124,12 +127,14 @@ _NUMBERS = {"since", "sent", "started", "ended"}
 _COUNTS = {"tries", "deliveries"}
 
 
-_WHO = frozenset({"request_id", "actor", "actor_kind", "schedule", "parent_id"})
+_WHO = ("parent_id", "schedule", "request_id", "actor", "actor_kind")
 """Headers by which `TaskRun.by` is known."""
 
 
 def told(state: str, run: TaskRun, worker: str, error: str = "") -> str:
-    """What a process knows of a run, as redis is given it: JSON by the short names. It is called for each event.
+    """What a process knows of a run, as redis is given it: JSON by the short names. What is empty is left out.
+
+    A worker makes one for each task while that waits, so it is put together of texts: most runs differ in little.
 
     Args:
         state: that the run is in.
@@ -137,12 +142,17 @@ def told(state: str, run: TaskRun, worker: str, error: str = "") -> str:
         error: the last line of its traceback.
     """
     at = run.ended_at or run.started_at or run.sent_at or time.time()
-    event: dict[str, Any] = {"i": run.id, "s": state, "a": at, "n": run.tries, "f": _fields_of(run, error)}
-    if state != WAITING:
-        event["f"]["k"] = worker
-    elif run.reason:
-        event["z"] = 1
-    return as_json(event)
+    fields = _same(run.task, run.queue, run.plugin, "" if state == WAITING else worker)
+    for name, moment in (("ts", run.sent_at), ("tb", run.started_at), ("te", run.ended_at)):
+        if moment is not None and 0 < moment < LAST_MOMENT:  # a sender may have written any number
+            fields += f',"{name}":{moment!r}'
+    if run.started_at is not None or run.worker:
+        fields += f',"w":{quoted(run.worker)},"d":{run.deliveries}'
+    if more := _more(state, run, error):
+        fields += f",{as_json(more)[1:-1]}"
+    z = ',"z":1' if state == WAITING and run.reason else ""
+    at = at if 0 < at < LAST_MOMENT else time.time()
+    return f'{{"i":{quoted(run.id)},"s":"{state}","a":{at!r},"n":{run.tries}{z},"f":{{{fields}}}}}'
 
 
 as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -150,27 +160,43 @@ as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 with `errors="replace"`."""
 
 
-def _fields_of(run: TaskRun, error: str) -> dict[str, Any]:
-    """What is empty is left out."""
-    found: dict[str, Any] = {"t": run.task, "q": run.queue, "ts": run.sent_at}
-    if run.plugin:
-        found["p"] = run.plugin
-    if run.started_at is not None or run.worker:
-        found |= {"w": run.worker, "d": run.deliveries, "tb": run.started_at, "te": run.ended_at}
+@lru_cache(256)
+def _same(task: str, queue: str, plugin: str, worker: str) -> str:
+    """Of an event, what many have in common."""
+    found = {"t": task, "q": queue, "p": plugin, "k": worker}
+    return as_json({name: text for name, text in found.items() if text})[1:-1]
+
+
+def _more(state: str, run: TaskRun, error: str) -> dict[str, Any]:
+    """What most runs have nothing of."""
+    headers = run.headers
+    found: dict[str, Any] = {}
     if run.result is not None:
         found["r"] = run.result
     if error:
         found["e"] = error[:LONGEST_TEXT]
     if run.reason:
         found["y"] = run.reason[:LONGEST_TEXT]
-    if arguments := run.arguments:
-        found["ar"] = arguments
-    if not _WHO.isdisjoint(run.headers):
-        by = run.by
-        found |= {"rq": by.request_id, "ac": by.actor, "ak": by.actor_kind, "sc": by.schedule, "pa": by.parent}
+    if headers.get("argsrepr") != "()" or headers.get("kwargsrepr") != "{}":
+        found["ar"] = run.arguments
+    for name in _WHO:
+        if headers.get(name):
+            by = run.by
+            found |= {"rq": by.request_id, "ac": by.actor, "ak": by.actor_kind, "sc": by.schedule, "pa": by.parent}
+            break
     if run.body is not None:
         found["b"] = _short_body(run)
-    return {name: value for name, value in found.items() if value}
+    if state == WAITING and (eta := headers.get("eta")):
+        found["u"] = _moment(eta)
+    return {name: value for name, value in found.items() if value} if found else found
+
+
+def _moment(eta: Any) -> float | None:
+    """When a task is to run that waits for its time."""
+    try:
+        return datetime.fromisoformat(str(eta)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _short_body(run: TaskRun) -> str | None:

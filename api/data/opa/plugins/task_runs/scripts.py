@@ -86,11 +86,18 @@ local function wins(event, run)
     if not run.s then return true end
     -- It is concluded from a worker that is gone: meanwhile the run may have ended, or be another worker's.
     if event.l then return run.s == 'running' and (run.k or '') == event.l end
+    if event.v then return run.s == event.v and run.a == event.va end
     if run.s == 'succeeded' then return false end
     if event.s == 'succeeded' then return true end
     if event.s == 'waiting' and not event.z then return false end
     if event.n ~= run.n then return event.n > run.n end
     if run.s == 'lost' then return true end
+    -- Of two workers with different clocks, the broker knows which had it later. What was dead begins to count anew.
+    local now_delivered, delivered = event.f and event.f.d, run.d
+    local are_known = type(now_delivered) == 'number' and type(delivered) == 'number'
+    if run.s ~= 'dead' and are_known and now_delivered ~= delivered then
+        return now_delivered > delivered
+    end
     if event.a ~= run.a then return event.a > run.a end
     return rank[event.s] >= rank[run.s]
 end
@@ -109,6 +116,7 @@ for _, event in ipairs(events) do
             if event.s == 'running' or event.s == 'waiting' then
                 run.te, run.r, run.e, run.y, run.m = nil, nil, nil, nil, nil
             end
+            if event.z then run.d, run.z = nil, 1 end
             run.s, run.a = event.s, event.a
         end
         if not run.n or event.n > run.n then run.n = event.n end
@@ -165,7 +173,8 @@ of blobs in turns."""
 SWEEP = (
     _COMMON
     + """
-local now, missing_time = tonumber(ARGV[2]), tonumber(ARGV[5])
+-- Its own time: those who ask may have different clocks.
+local now, missing_time = tonumber(redis.call('time')[1]), tonumber(ARGV[5])
 local alive, gone = {}, {}
 for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
     local key = prefix .. 'run:' .. id
@@ -189,11 +198,50 @@ for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
         end
     end
 end
-trim(now, tonumber(ARGV[3]), tonumber(ARGV[4]))
+trim(tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
 return gone
 """
 )
 """ARGV: prefix, time, number of runs and seconds to keep, seconds for which a worker must be missing.
 
 Gives ids and records of those that run in a worker that is gone.
+"""
+
+BEAT = """
+local prefix, worker, life = ARGV[1], ARGV[2], tonumber(ARGV[4])
+local now = tonumber(redis.call('time')[1])
+redis.call('set', prefix .. 'worker:' .. worker, ARGV[3], 'ex', life)
+local held = prefix .. 'held'
+redis.call('zremrangebyscore', held, '-inf', now - life)
+for number = 5, #ARGV do redis.call('zadd', held, now, ARGV[number]) end
+redis.call('expire', held, life)
+"""
+"""ARGV: prefix, the worker, its host, seconds for which that counts, ids of the tasks that it has in hand."""
+
+UNHEARD = (
+    _COMMON
+    + """
+local now, least = tonumber(ARGV[2]), tonumber(ARGV[3])
+local held_since, found = tonumber(redis.call('time')[1]) - tonumber(ARGV[4]), {}
+for number = 5, #ARGV do
+    local index = prefix .. 'state:' .. ARGV[number]
+    for _, id in ipairs(redis.call('zrange', index, 0, 99)) do
+        local run, text = read(id)
+        if not run or run.s ~= ARGV[number] then
+            redis.call('zrem', index, id)
+        elseif now - math.max(run.a, tonumber(run.u) or 0) >= least then
+            local held = tonumber(redis.call('zscore', prefix .. 'held', id) or '0')
+            if held < held_since then
+                found[#found + 1] = id
+                found[#found + 1] = text
+            end
+        end
+    end
+end
+return found
+"""
+)
+"""ARGV: prefix, time, least seconds in a state, seconds for which a worker has a task in hand, states.
+
+Gives ids and records of those that have been in one of these states for so long, and that no worker has in hand.
 """

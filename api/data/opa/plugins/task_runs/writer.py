@@ -5,33 +5,22 @@ Redis may be away: then it waits, up to a bound, and says so once. Nothing else 
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opa import log
+from opa import log, tasks_in_hand
 from opa.plugins.task_runs.component import COMPONENT
 from opa.plugins.task_runs.events import INTERVAL
-from opa.plugins.task_runs.journal import journals_of, left_behind
-from opa.plugins.task_runs.names import (
-    DEAD,
-    FAILED,
-    LOST,
-    MISSING_TIME,
-    REVOKED,
-    RUNNING,
-    SUCCEEDED,
-    WAITING,
-    WORKER_LIFE,
-    prefix_of,
-)
-from opa.plugins.task_runs.records import SHORT_BODY, as_json, told
+from opa.plugins.task_runs.limits import Limits
+from opa.plugins.task_runs.names import RUNNING, WAITING, WORKER_LIFE, prefix_of
+from opa.plugins.task_runs.put import AT_ONCE, journal_folder, put, write_left
+from opa.plugins.task_runs.records import SHORT_BODY, told
 from opa.plugins.task_runs.said import Said, compressed, packed
-from opa.plugins.task_runs.scripts import RECORD, SWEEP
+from opa.plugins.task_runs.scripts import BEAT, RECORD
+from opa.plugins.task_runs.sweep import sweep
 from opa.plugins.task_runs.taken import Taken
 
 if TYPE_CHECKING:
@@ -39,22 +28,12 @@ if TYPE_CHECKING:
 
 LIVE_AFTER = 0.5
 """Seconds that a task runs before it is written that it does, and what it logs."""
-AT_ONCE = 200
-"""Events in a script: redis does nothing else meanwhile."""
 HEARTBEAT, SWEEP_INTERVAL = 10.0, 10.0
 LOOK_INTERVAL = 2.5
 """Seconds after which a worker looks whether a process of its machine is gone that has not written all."""
 MAX_PAUSE = 5.0
 LAST_WRITE_LIMIT = 2.0
 """Seconds that a process that ends waits for redis."""
-
-
-class Limits:
-    """What is kept, by the settings."""
-
-    def __init__(self, config: Any) -> None:
-        self.prefix = prefix_of(config)
-        self.keep, self.age, self.bytes = config.RUNS_KEEP, config.RUNS_KEEP_AGE, config.RUNS_KEEP_BYTES
 
 
 class Writer:
@@ -184,7 +163,8 @@ class Writer:
             self._client = self._make_client()
             self._record = self._client.register_script(RECORD)
         if self._taken.is_worker and now - self._beat >= HEARTBEAT:
-            self._client.set(self._key_of_worker, socket.gethostname(), ex=WORKER_LIFE)
+            beat = [self._limits.prefix, self._taken.worker, socket.gethostname(), WORKER_LIFE, *tasks_in_hand()]
+            self._client.register_script(BEAT)(keys=[], args=beat)
             self._beat = now
         while self._pending:
             part = self._pending[:AT_ONCE]
@@ -200,93 +180,6 @@ class Writer:
             self._swept = now
             if self._client.set(f"{self._limits.prefix}sweep", self._taken.worker, nx=True, ex=int(SWEEP_INTERVAL)):
                 sweep(self._client, self._manager, self._limits)
-
-
-def put(record: Any, limits: Limits, now: float, events: list[str], blobs: list[tuple[str, bytes]]) -> Any:
-    """Write events, as JSON, and blobs in one round trip.
-
-    Raises:
-        redis.RedisError: redis does not take them.
-    """
-    text = f"[{','.join(events)}]".encode("utf-8", "replace")
-    head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, text]
-    return record(keys=[], args=[*head, *(part for blob in blobs for part in blob)])
-
-
-def journal_folder(config: Any) -> Path | None:
-    """Where the journals are; None where there is no place for files."""
-    try:
-        return journals_of(config)
-    except OSError:
-        return None
-
-
-def write_left(record: Any, limits: Limits, folder: Path | None, own: Path | None) -> None:
-    """Write what processes of this machine have not, which are gone.
-
-    Args:
-        folder: where their journals are.
-        own: the journal of this process.
-
-    Raises:
-        redis.RedisError: redis does not take them; they stay.
-    """
-    if folder is None:
-        return
-    for left in left_behind(folder, own):
-        for first in range(0, len(left.events), AT_ONCE):
-            put(record, limits, time.time(), left.events[first : first + AT_ONCE], [])
-        for task_id, tries, said, traceback, total in left.logs:
-            blob = f"log:{task_id}:{tries}", packed(said, traceback, total)
-            put(record, limits, time.time(), [], [blob])
-
-
-def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
-    """Find the runs whose workers are gone, and write what became of them.
-
-    Raises:
-        redis.RedisError: redis does not answer.
-    """
-    now = time.time()
-    gone = client.register_script(SWEEP)(
-        keys=[], args=[limits.prefix, f"{now:.3f}", limits.keep, limits.age, MISSING_TIME]
-    )
-    events = [
-        found for task_id, text in zip(gone[::2], gone[1::2], strict=True) if (found := _lost(task_id, text, now))
-    ]
-    for event in events:
-        _ask_result(manager, event)
-    if events:
-        put(client.register_script(RECORD), limits, now, list(map(as_json, events)), [])
-
-
-def _lost(task_id: Any, text: Any, now: float) -> dict[str, Any] | None:
-    from opa.redis_clients import text_of
-
-    try:
-        run = json.loads(text)
-        tries, deliveries = int(run.get("n") or 1), int(run.get("d") or 0)
-    except (ValueError, TypeError, AttributeError):
-        return None
-    fields = {"y": "its worker is gone", "te": round(now, 4)}
-    worker = str(run.get("k") or "")
-    event = {"i": text_of(task_id), "s": LOST, "a": round(now, 4), "n": tries, "f": fields, "l": worker}
-    return event | {"deliveries": deliveries}
-
-
-def _ask_result(manager: PluginManager, event: dict[str, Any]) -> None:
-    """What became of a run whose worker is gone: it may have ended, or was given up by the broker."""
-    deliveries = event.pop("deliveries")
-    if deliveries >= manager.config.TASK_DELIVERY_LIMIT:
-        event["s"], event["f"]["y"] = DEAD, "delivery_limit: its worker was killed each time"
-    try:
-        state = manager.celery.AsyncResult(event["i"]).state
-    except Exception:  # noqa: BLE001 - without results, or without their server, it is lost
-        return
-    known = {"SUCCESS": SUCCEEDED, "FAILURE": FAILED, "REVOKED": REVOKED}
-    if state in known:
-        event["s"] = known[state]
-        event["f"]["y"] = "its worker was killed after it had ended"
 
 
 def _log_of(task_id: str, tries: int, said: Said | None, traceback: str) -> Iterator[tuple[str, bytes]]:

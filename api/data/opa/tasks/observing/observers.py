@@ -93,7 +93,7 @@ class Observers:
             more: fields of the run.
         """
         if self.hear(event):
-            self.tell(event, self.run_of(fields).changed(ended_at=time.time(), **more))
+            self.tell(event, self.run_of(fields, ended_at=time.time(), **more))
 
     async def state(self, task_id: str) -> str | None:
         """What they know of a task whose result has no state; None where none knows anything."""
@@ -130,9 +130,14 @@ class Observers:
             except Exception as error:  # noqa: BLE001 - any plugin's
                 self._note(method, event, error)
 
-    def run_of(self, fields: Mapping[str, Any]) -> TaskRun:
-        """The run that the fields of a message are of; see `opa.tasks.observing.run`."""
-        return run_of(fields, *self._known_of(fields["task"]))
+    def run_of(self, fields: Mapping[str, Any], **more: Any) -> TaskRun:
+        """The run that the fields of a message are of; see `opa.tasks.observing.run`.
+
+        Args:
+            fields: of the message.
+            more: fields of the run.
+        """
+        return run_of(fields, *self._known_of(fields["task"]), **more)
 
     def _known_of(self, task: str) -> tuple[str, tuple[str, ...]]:
         """The plugin that a task belongs to, empty for none; and its parameters where one may be secret."""

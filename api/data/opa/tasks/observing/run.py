@@ -124,11 +124,14 @@ def made(fields: dict[str, Any]) -> TaskRun:
     return run
 
 
-def run_of(fields: Mapping[str, Any], plugin: str, parameters: tuple[str, ...] = ()) -> TaskRun:
+def run_of(fields: Mapping[str, Any], plugin: str, parameters: tuple[str, ...] = (), **more: Any) -> TaskRun:
     """The run that the fields of a message are of, as a worker has it.
 
     Args:
         fields: the headers, and what Celery has added to them. They are checked: see `opa.tasks.messages`.
+        plugin: that the task belongs to.
+        parameters: its own, where one may be secret.
+        more: fields of the run that the message does not have.
     """
     delivery = fields.get("delivery_info") or {}
     count = fields.get("x-delivery-count")
@@ -145,6 +148,7 @@ def run_of(fields: Mapping[str, Any], plugin: str, parameters: tuple[str, ...] =
             "sent_at": sent_at if type(sent_at) is float else None,
             "headers": fields,
             "parameters": parameters,
+            **more,
         }
     )
 

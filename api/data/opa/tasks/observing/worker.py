@@ -74,7 +74,7 @@ class Observing:
         request = task.request_stack.top
         if request is None or request.is_eager or hasattr(request, PUT_OFF):
             return
-        run = self._observers.run_of(vars(request)).changed(started_at=time.time())
+        run = self._observers.run_of(vars(request), started_at=time.time())
         setattr(request, ATTRIBUTE, run)
         self._observers.tell("started", run)
         current_run.set(run)  # what observers say of it is no line of the task
