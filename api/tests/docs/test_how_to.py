@@ -1,4 +1,4 @@
-"""The guides do what they say, with the servers that they talk to; those with commands are read by test_pages.py as well."""
+"""The guides do what they say, with the servers that they talk to; test_pages.py reads those with commands as well."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests import programs
@@ -160,6 +161,89 @@ def test_an_upload_is_kept_under_a_name_of_our_own(project: Project) -> None:
         assert client.get("/pictures/..%2f..%2fsecret").status_code in (404, 422)
         assert client.get("/pictures/5b8e5a5e-0000-4000-8000-000000000000").status_code == 404
         assert len(list(Path("pictures").iterdir())) == 1
+
+
+class Store:
+    """What boto3 needs of an object store with one bucket; `is_gone` closes connections instead of answering."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.is_gone = False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                path = self.path.partition("?")[0]
+                self._answer(200 if path == "/files" or path in outer.objects else 404)
+
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                is_signed = "X-Amz-Signature=" in query or "Signature=" in query
+                self._answer(200 if is_signed else 403, outer.objects.get(path, b""))
+
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if "aws-chunked" in self.headers.get("Content-Encoding", ""):
+                    size, _, rest = body.partition(b"\r\n")
+                    body = rest[: int(size.partition(b";")[0], 16)]
+                outer.objects[self.path.partition("?")[0]] = body
+                self._answer(200)
+
+            def _answer(self, status: int, body: bytes = b"") -> None:
+                if outer.is_gone:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Store:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def boto3(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed for this test alone: nothing else needs it."""
+    folder = tmp_path_factory.mktemp("boto3")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--retries", "0"]
+    done = subprocess.run(
+        [*pip, "--timeout", "20", "--target", folder, "boto3"], capture_output=True, text=True, check=False, timeout=240
+    )
+    if done.returncode:
+        pytest.skip(f"boto3 cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+    monkeypatch.syspath_prepend(folder)
+    for name, value in {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_files_are_kept_in_a_store_and_fetched_there(project: Project, boto3: None) -> None:
+    with Store() as store:
+        write(project, "s3.md", **{"http://minio:9000": store.url})
+        content = os.urandom(100_000)
+        with project.client(follow_redirects=False) as client:
+            name = client.post("/files", files={"file": ("a.txt", content)}).json()
+            assert store.objects == {f"/files/{name}": content}
+            fetched = client.get(f"/files/{name}")
+            assert fetched.status_code == 307
+            assert httpx2.get(fetched.headers["location"]).content == content
+            assert client.get("/files/5b8e5a5e-0000-4000-8000-000000000000").status_code == 404
+            store.is_gone = True
+            assert client.get(f"/files/{name}").status_code == 503
 
 
 def test_a_list_is_read_in_pages_without_gaps(project: Project, request: pytest.FixtureRequest) -> None:
