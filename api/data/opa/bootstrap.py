@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 
 from opa._util.garbage import no_collection
 from opa.core.groups import MIDDLEWARE, Entry, Groups
@@ -16,13 +14,11 @@ from opa.core.running import Loading, loading, set_running
 from opa.current import current, state
 from opa.errors import PluginError, SettingsError
 from opa.loading import conventions
-from opa.loading.candidates import Refuse, Refused
-from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
-from opa.loading.filters import Decision, PluginFilters, decide
+from opa.loading.candidates import Refused
+from opa.loading.filters import Decision
+from opa.loading.find import find
 from opa.loading.importing import import_plugins
-from opa.loading.installed import NamedPlugin, announced_plugins, named_plugins
-from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, plugin_paths, refuse_foreign, taken_plugin_paths
-from opa.loading.policy import Policy
+from opa.loading.installed import NamedPlugin
 from opa.loading.roster import Roster
 from opa.logging.logger import keep_logging, log, setup_logging
 from opa.settings import load as settings
@@ -39,23 +35,6 @@ RUNNERS = {
     "command": "command",
 }
 """What `state["runner"]` says in each mode, for plugins that read it; opa-stack itself hands the mode down."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is found before anything is imported.
-
-    Attributes:
-        folders: the plugin paths, the built-in one last.
-        policy: what the settings say about single plugins.
-        decisions: every plugin, and whether the filters let it through.
-        refused: what looks like a plugin, and cannot be loaded.
-    """
-
-    folders: tuple[Path, ...]
-    policy: Policy
-    decisions: tuple[Decision, ...]
-    refused: tuple[Refused, ...]
 
 
 def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequence[str] = ()) -> PluginManager:
@@ -77,21 +56,6 @@ def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequenc
         state["runner"] = RUNNERS[mode]
     with no_collection():
         return _load(config, mode, submodules)
-
-
-def find(config: Config) -> Found:
-    """Find the plugins, and decide which of them are loaded. None is imported.
-
-    Raises:
-        OpaError: a mistake in the settings, or in a plugin path.
-    """
-    folders = plugin_folders(
-        _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
-    )
-    policy, refused = Policy.from_config(config), list[Refused]()
-    found = first_of_each_name(_found(config, folders, policy, refused.append))
-    decisions = decide(found, PluginFilters.from_config(config))
-    return Found(folders, policy, tuple(decisions), tuple(sorted(refused, key=lambda each: each.path)))
 
 
 def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager:
@@ -120,28 +84,6 @@ def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager
         if manager.drivers[manager.component_states[name].driver_name.lower()].runs_tasks:
             tasks.when_made(partial(prepare_component, manager, name))
     return manager
-
-
-def _plugin_paths(config: Config) -> list[str]:
-    """The plugin paths of this process.
-
-    Raises:
-        PluginPathError: that would make root run what another user has written.
-    """
-    paths = plugin_paths(config)  # first: what is made after this look is not used
-    for folder in taken_plugin_paths(config):
-        refuse_foreign(folder)
-    return paths
-
-
-def _found(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:
-    """Every plugin: those in the plugin paths, then installed ones, and last those that come with opa-stack."""
-    in_folders = find_plugins(folders, refuse)
-    yield from (plugin for plugin in in_folders if not plugin.is_built_in)
-    yield from named_plugins(map(NamedPlugin.from_entry, config.INSTALLED_PLUGINS), policy)
-    if config.PLUGIN_AUTOLOAD:
-        yield from announced_plugins(policy)
-    yield from (plugin for plugin in in_folders if plugin.is_built_in)
 
 
 def _expected(config: Config, refused: Iterable[Refused]) -> frozenset[str]:

@@ -58,7 +58,7 @@ class PluginGroup(TyperGroup):
             OpaError: a mistake in the settings, or in a plugin path.
         """
         if self._of_plugins is None:
-            from opa.bootstrap import find
+            from opa.loading.find import find
             from opa.loading.plugin_commands import reachable
             from opa.settings.load import load_settings
 
