@@ -15,78 +15,8 @@ from opa.cli.commands import app
 from opa.plugins.task_runs.reader import RunReader
 from tests.serve.process import wait_until
 from tests.servers import Server
+from tests.tasks.shop import SHOP
 from tests.tasks.workers import TaskProject
-
-SHOP = """
-import asyncio
-import os
-import time
-
-from opa import get_router, log, task
-
-router = get_router()
-
-
-@task
-def add(a, b=1, password=""):
-    log.info("adding {}", a)
-    return a + b
-
-
-@task
-async def awaited(a):
-    log.info("in a coroutine")
-    await asyncio.to_thread(log.info, "in its thread \\x1b[31m")
-    await add.send(a)
-    return "x" * 5000
-
-
-@task
-def fails(a):
-    log.info("it will fail, password=hunter2")
-    raise LookupError(f"no {a}")
-
-
-@task(bind=True, max_retries=1)
-def again(self):
-    log.info("try {}", self.request.retries)
-    if self.request.retries == 0:
-        raise self.retry(exc=ValueError("not yet"), countdown=0)
-    return "done"
-
-
-@task
-def kills():
-    os.kill(os.getpid(), 9)
-
-
-@task
-def sleeps(seconds=60):
-    for number in range(int(seconds * 5)):
-        log.info("step {}", number)
-        time.sleep(0.2)
-    return "slept"
-
-
-@task
-async def sleeps_async():
-    await asyncio.sleep(60)
-
-
-@task
-def long(text):
-    return len(text)
-
-
-@task
-def noop():
-    pass
-
-
-@router.post("/add/{a}")
-async def send(a: int):
-    return (await add.send(a)).id
-"""
 
 
 class RunsProject:

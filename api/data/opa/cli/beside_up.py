@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opa._util.printable import in_one_line
 
 if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
     from opa.local.running import Running
     from opa.settings.load import Config
 
@@ -49,6 +50,17 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     env = f", {ENV_VARIABLE}={running.env}" if takes_env else ""
     print(in_one_line(f"beside {running.source}{env}: {_uses(config, running)}"), file=sys.stderr)
     return config
+
+
+def manager_beside_up() -> PluginManager:
+    """The plugins, with these settings, for a command that says little.
+
+    Raises:
+        OpaError: settings are wrong, or a plugin is broken.
+    """
+    from opa.bootstrap import prepare
+
+    return prepare(load_beside_up(quiet=True))
 
 
 def _uses(config: Config, running: Running) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from opa._util.printable import in_one_line, printable
 from opa.cli.audited import audited, with_client
+from opa.cli.beside_up import manager_beside_up
 from opa.cli.observed import tell_observers
 from opa.cli.tasks import AsJson, tasks
 from opa.commands.durations import duration
@@ -214,11 +215,9 @@ def _who() -> str:
 
 
 def _manager(command: str) -> PluginManager:
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
     from opa.tasks.required import task_application
 
-    manager = prepare(load_beside_up(quiet=True))
+    manager = manager_beside_up()
     task_application(manager, command)
     return manager
 

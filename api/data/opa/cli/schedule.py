@@ -15,6 +15,7 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
+from opa.cli.beside_up import manager_beside_up
 from opa.cli.observed import tell_observers
 from opa.cli.plugin_group import PluginGroup
 from opa.cli.program import app
@@ -46,7 +47,7 @@ def list_schedules(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show each entry: what it sends and when, its last and its next run, and whether it is paused."""
-    states, problem = schedule_states(_manager())
+    states, problem = schedule_states(manager_beside_up())
     states.sort(key=lambda state: state.name)
     if as_json:
         print(json.dumps([asdict(state) for state in states], indent=2))
@@ -71,7 +72,7 @@ def pause(
     """Send no more runs of an entry, until it is resumed or the pause ends. All beats take part."""
     if until is not None and length is not None:
         raise typer.BadParameter("give one of them", param_hint="--until / --for")
-    manager = _manager()
+    manager = manager_beside_up()
     end = _end(manager, until, length)
     made = _with(manager, lambda schedules: schedules.pause(name, until=end, reason=reason))
     how = "until it is resumed" if end is None else f"until {moment(end)}"
@@ -83,7 +84,7 @@ def pause(
 @schedule.command()
 def resume(name: Name) -> None:
     """End a pause: the entry is sent when it is due next."""
-    manager = _manager()
+    manager = manager_beside_up()
     if not _with(manager, lambda schedules: schedules.resume(name)):
         print(in_one_line(f"schedule '{name}' is not paused"))
         return
@@ -94,7 +95,7 @@ def resume(name: Name) -> None:
 @schedule.command()
 def run(name: Name) -> None:
     """Send the task of an entry now, with the entry's arguments. Its next run stays when it is, and so does a pause."""
-    manager = _manager()
+    manager = manager_beside_up()
     task_id = _with(manager, lambda schedules: schedules.run(name))
     tell_observers(manager)
     print(task_id)
@@ -151,13 +152,6 @@ def _next_time(hour: int, minute: int, zone: ZoneInfo) -> float:
     now = datetime.now(zone)
     point = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return (point if point > now else point + timedelta(days=1)).timestamp()
-
-
-def _manager() -> PluginManager:
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
-
-    return prepare(load_beside_up(quiet=True))
 
 
 def _print_table(states: list[ScheduleState]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
+from opa.cli.beside_up import manager_beside_up
 from opa.cli.observed import tell_observers
 from opa.cli.plugin_group import PluginGroup
 from opa.cli.program import app
@@ -41,7 +42,7 @@ AUDITED_IDS = 100
 @tasks.command("list")
 def list_tasks(as_json: AsJson = False) -> None:
     """Show the tasks of the plugins: where each is written, its queue, its schedule and its limits."""
-    rows = task_rows(_manager())
+    rows = task_rows(manager_beside_up())
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -99,7 +100,7 @@ def dead(as_json: AsJson = False) -> None:
     from opa.tasks.dead_letters.reader import dead_letters
     from opa.tasks.required import task_application
 
-    with dead_letters(task_application(_manager(), "opa tasks dead")) as held:
+    with dead_letters(task_application(manager_beside_up(), "opa tasks dead")) as held:
         letters = [one.letter for one in held]
     if as_json:
         print(json.dumps([asdict(letter) for letter in letters], indent=2, default=str))
@@ -119,7 +120,7 @@ def retry(ids: Ids = None, every: Every = False) -> None:
     from opa.tasks.dead_letters.control import why_it_stays
 
     _check_choice(ids, every)
-    manager = _manager()
+    manager = manager_beside_up()
 
     def send_again(held: Held) -> str:
         letter = held.letter
@@ -151,7 +152,7 @@ def drop(
         held.drop()
         return ""
 
-    _settle(_manager(), "opa tasks drop", ids, every, throw_away, done="thrown away")
+    _settle(manager_beside_up(), "opa tasks drop", ids, every, throw_away, done="thrown away")
 
 
 def _settle(
@@ -222,13 +223,6 @@ def _check_choice(ids: list[str] | None, every: bool) -> list[str]:
     if bool(ids) == every:
         raise typer.BadParameter("name the ids, or give --all")
     return ids or []
-
-
-def _manager() -> PluginManager:
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
-
-    return prepare(load_beside_up(quiet=True))
 
 
 def _print_letters(letters: list[DeadLetter]) -> None:

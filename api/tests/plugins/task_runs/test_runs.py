@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from opa import TaskTooLargeError
 from opa.plugins.task_runs import names
 from opa.plugins.task_runs.said import Said
 from tests.serve.process import wait_until
@@ -169,21 +171,77 @@ def test_killed_processes_leave_no_run_that_runs_for_ever(rabbit_runs: RunsProje
     assert runs.record(lost)["s"] == names.LOST
 
 
-def test_tasks_go_on_without_redis_and_are_recorded_when_it_is_back(rabbit_runs: RunsProject) -> None:
+def test_tasks_go_on_while_redis_takes_nothing_and_are_recorded_when_it_does(rabbit_runs: RunsProject) -> None:
     runs, tasks = rabbit_runs, rabbit_runs.tasks
+
+    def begin_to_refuse(*command: str) -> None:
+        runs.client.execute_command(*command)
+
+    outages: list[tuple[Callable[[], None], Callable[[], None]]] = [
+        (runs.server.stop, runs.server.start),
+        (
+            lambda: begin_to_refuse("config", "set", "maxmemory", "1"),  # and it evicts nothing
+            lambda: begin_to_refuse("config", "set", "maxmemory", "0"),
+        ),
+        (
+            lambda: begin_to_refuse("replicaof", "127.0.0.1", "1"),  # it is read-only
+            lambda: begin_to_refuse("replicaof", "no", "one"),
+        ),
+    ]
     with tasks.sending():
         shop = tasks.module("shop")
         worker = tasks.worker()
-        first = shop.noop.delay().id
-        runs.wait_for(first, names.SUCCEEDED)
-        runs.server.stop()
-        ids = [shop.noop.apply_async(ignore_result=True).id for _ in range(20)]
-        worker.wait_until_says("runs of tasks wait to be recorded")
-        runs.server.start()
-        for each in ids:
-            runs.wait_for(each, names.SUCCEEDED)
-        worker.wait_until_says("runs of tasks are recorded again")
-        assert worker.log.count("wait to be recorded") <= 2, "once a process"
+
+        def wait_until_counted(text: str, number: int) -> None:
+            wait_until(lambda: worker.log.count(text) >= number, what=lambda: worker.log)
+
+        runs.wait_for(shop.noop.delay().id, names.SUCCEEDED)
+        for number, (begin, end) in enumerate(outages, 1):
+            begin()
+            ids = [shop.noop.apply_async(ignore_result=True).id for _ in range(20)]
+            wait_until_counted("runs of tasks wait to be recorded", number)
+            end()
+            for each in ids:
+                runs.wait_for(each, names.SUCCEEDED)
+            wait_until_counted("runs of tasks are recorded again", number)
+        assert worker.log.count("wait to be recorded") <= 2 * len(outages), "once a process"
+
+
+def test_what_is_huge_or_no_json_is_recorded_in_short(runs: RunsProject) -> None:
+    tasks = runs.tasks
+    with tasks.sending():
+        shop = tasks.module("shop")
+        unfit, talks, long = shop.unfit.delay(), shop.talks.delay(30_000), shop.long.delay("word " * 150_000)
+        with pytest.raises(TaskTooLargeError):
+            shop.long.delay("x" * 10_000_000)
+        tasks.worker("-c 1")
+        assert "JSON" in runs.wait_for(unfit.id, names.FAILED)["e"]
+        runs.wait_for(talks.id, names.SUCCEEDED)
+        record = runs.wait_for(long.id, names.SUCCEEDED)
+        assert len(json.dumps(record)) < 2000
+
+        async def log(reader: Any) -> Any:
+            return await reader.log(await reader.get(talks.id))
+
+        said = runs.read(log)
+        assert said.total > 30_000_000
+        assert 60_000 < len(said.text) <= 65_536
+        assert "line 29999" in said.text
+        kept = sum(runs.client.memory_usage(key) for key in runs.client.keys(f"{runs.prefix}*"))
+        assert kept < 100_000
+    with pytest.raises(Exception, match="are not kept"):
+        opa("tasks", "again", long.id)
+
+
+def test_with_runs_false_nothing_is_recorded(runs: RunsProject) -> None:
+    runs.tasks.settings(RUNS=False)
+    with runs.tasks.sending():
+        shop = runs.tasks.module("shop")
+        assert shop.noop.app.observers is None
+        shop.noop.delay()
+    with pytest.raises(Exception, match="RUNS is false"):
+        opa("tasks", "runs")
+    assert runs.client.keys("*:runs:*") == []
 
 
 def test_many_sends_at_once_while_a_process_is_killed_end_as_what_they_are(runs: RunsProject) -> None:
@@ -202,3 +260,5 @@ def test_many_sends_at_once_while_a_process_is_killed_end_as_what_they_are(runs:
         # What a process that is killed has not written of the tasks that it has done, its worker writes.
         expected = dict.fromkeys(names.STATES, 0) | {"all": 300, "succeeded": 300}
         wait_until(lambda: counts() == expected, seconds=120, what=lambda: str(counts()))
+        # Writing them takes far less than a round trip for each.
+        assert runs.client.info("commandstats")["cmdstat_evalsha"]["calls"] < 150
