@@ -7,12 +7,17 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docker.browser import LOOKS, chromium, page_in, picture_folder, serious_findings, show_as, take_picture
 from tests.docker.dap import DapClient
-from tests.docker.engine import COMPOSE_DEV_FILE, HELLO, Answer, Stack, running, write_plugin
+from tests.docker.engine import COMPOSE_DEV_FILE, HELLO, ROOT, Answer, Stack, running, write_plugin
 from tests.serve.process import wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -46,6 +51,8 @@ def triple(number: int):
 async def ask(number: int):
     return [await (await triple.send(number)).get(timeout=60), "{note}"]
 """
+PICTURES = {("start", "light"), ("run", "dark"), ("dead", "light"), ("start", "phone"), ("schedule", "phone")}
+"""Pages of the console and how they look on the pictures in docs/console.md."""
 TASK_LINE = TASKS.split("\n").index("    return answer  # {note}") + 1
 
 
@@ -66,6 +73,51 @@ def ticks(word: str) -> int:
 """
 
 
+NIGHTLY = """
+'''Takes stock each night, and prints labels.'''
+from celery.exceptions import Reject
+
+from opa import get_router, log, task
+
+router = get_router(tags=["stock"])
+STOCK = {{"milk": 12, "bread": {bread}, "butter": 4}}
+
+
+@task(schedule="0 3 * * *")
+def take_stock(shop: str = "Main Street") -> int:
+    '''Count what is left, and order what runs low.'''
+    log.info("counting the stock of {{}}", shop)
+    total = 0
+    for item, count in STOCK.items():
+        log.info("{{}}: {{}}", item, count)
+        total += count
+    log.info("{{}} things in all", total)
+    return total
+
+
+@task
+def print_label(order: int) -> None:
+    '''Print the label of a parcel.'''
+    raise Reject("the printer has no paper", requeue=False)
+
+
+@task
+def count_of(item: str) -> str:
+    '''How much is left.'''
+    return str(STOCK[item])
+
+
+@router.get("/stock/{{item}}", summary="What is left")
+async def stock(item: str) -> str:
+    return await (await count_of.send(item)).get(timeout=60)
+
+
+@router.post("/labels/{{order}}", summary="Print a label")
+async def label(order: int) -> str:
+    return (await print_label.send(order)).id
+"""
+
+
 @pytest.fixture(scope="module")
 def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("dev"), image, COMPOSE_DEV_FILE)
@@ -73,8 +125,66 @@ def stack(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     write_plugin(stack.plugins, "tripling.py", TASKS.format(note="first"))
     write_plugin(stack.plugins, "hello.py", HELLO.format(word="world"))
     write_plugin(stack.plugins, "double.py", DOUBLE.format(note="first"))
+    write_plugin(stack.plugins, "nightly.py", NIGHTLY.format(bread='"7 loaves"'))
+    (stack.folder / "settings" / "shop.yaml").write_text(
+        "default: {PROJECT_NAME: Corner Shop, PROJECT_VERSION: '1.4'}\n"
+    )
     with running(stack):
         yield stack
+
+
+def test_what_failed_at_night_is_found_fixed_run_again_and_seen_to_succeed_on_the_console(stack: Stack) -> None:
+    """The first of the module: the others write plugins that would be on its pictures."""
+    executable = chromium()
+    wait_until(lambda: stack.get("/stock/bread").body == "7 loaves", what="the worker runs tasks")
+    for order in (4711, 4712):
+        assert stack.post(f"/labels/{order}").status == 200
+    stack.compose("exec", "beat", "opa", "schedule", "run", "nightly.take_stock")
+    with page_in(executable, f"http://127.0.0.1:{stack.port}") as page:
+        page.goto("/opa")
+        page.get_by_text("1 run of nightly.take_stock failed").click()
+        page.locator("tr", has_text="nightly.take_stock").get_by_role("link").first.click()
+        page.get_by_text("TypeError: unsupported operand type(s)").first.wait_for()
+        assert "counting the stock of Main Street" in page.get_by_role("region", name="Log").inner_text()
+        assert "total += count" in page.get_by_role("region", name="Traceback").inner_text()
+        failed = page.url
+        page.goto("/opa/dead")
+        page.get_by_role("link", name="nightly.print_label").first.wait_for()
+        look_at_all_pages(stack, page, failed)
+
+        write_plugin(stack.plugins, "nightly.py", NIGHTLY.format(bread="7"))
+        wait_until(lambda: stack.get("/stock/bread").body == "7", what="the worker has what was fixed")
+        page.goto(failed)
+        page.get_by_role("button", name="Run again").click()
+        page.wait_for_url(lambda url: url != failed and "/runs/" in url)
+        page.evaluate("window.isSame = true")
+        page.locator("h1 .badge.succeeded").wait_for()
+        page.get_by_text("23 things in all").wait_for()
+        assert page.evaluate("window.isSame"), "it was followed, and not loaded once more"
+        page.goto("/opa")
+        page.get_by_text("plugin nightly changed").wait_for()
+
+
+def look_at_all_pages(stack: Stack, page: Page, failed: str) -> None:
+    """Have axe look at each page in each look, and take the pictures of the documentation."""
+    letter = page.get_by_role("link", name="nightly.print_label").first.get_attribute("href")
+    of_shop = {"plugin": "/opa/plugins/nightly", "task": "/opa/tasks/nightly.take_stock", "run": failed}
+    of_shop |= {"letter": str(letter), "none": "/opa/none", "landing": "/"}
+    names = ("plugins", "routes", "tasks", "runs", "dead", "schedule", "settings")
+    pages = {"start": "/opa"} | {name: f"/opa/{name}" for name in names} | of_shop
+    folder = picture_folder(stack.folder / "pictures", ROOT / "docs" / "images")
+    findings = []
+    for name, path in pages.items():
+        page.goto(path)
+        for look in LOOKS:
+            show_as(page, look)
+            findings += [f"{path} {look}: {found}" for found in serious_findings(page)]
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+                f"{path} {look} scrolls sideways"
+            )
+            if (name, look) in PICTURES:
+                take_picture(page, folder / f"console-{name}-{look}.png")
+    assert findings == []
 
 
 def test_a_changed_plugin_is_served_without_a_restart(stack: Stack) -> None:

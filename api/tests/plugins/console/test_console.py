@@ -339,8 +339,14 @@ def test_the_console_shows_requests_errors_and_times_of_each_route(
         page = client.get("/opa/routes?sort=requests").text
         plugin = client.get("/opa/plugins/shop").text
 
-    assert '<td class="number">3</td><td class="number"><strong>1</strong></td>' in page
-    assert '<td class="number">3</td><td class="number"><strong>1</strong></td>' in plugin
+    assert (
+        '<td class="number" data-label="Requests">3</td><td class="number" data-label="Errors"><strong>1</strong></td>'
+        in page
+    )
+    assert (
+        '<td class="number" data-label="Requests">3</td><td class="number" data-label="Errors"><strong>1</strong></td>'
+        in plugin
+    )
     assert page.index("/shop/busy/{number}") < page.index("/shop/quiet")
     assert "With the setting" not in page
 

@@ -85,6 +85,7 @@ def test_a_schedule_is_paused_resumed_and_run_now(jobs: RunsProject) -> None:
         for action, fields in (("pause", {"length": "9"}), ("pause", {"length": ""}), ("run", {}), ("resume", {})):
             assert do(client, f"/schedule/{action}", name="jobs.nightl", **fields).status_code == 400
         run = do(client, "/schedule/run", name="jobs.nightly").headers["location"]
+        assert client.get(run).status_code == 200, "the browser goes there at once, before the run is recorded"
         wait_until(lambda: "succeeded</span>" in client.get(run).text, what=lambda: client.get(run).text)
         assert "jobs.nightly" in client.get(run).text
 

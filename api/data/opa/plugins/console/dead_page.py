@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from opa import ComponentUnavailableError, OpaError, get_plugin_manager
 from opa.plugins.console.page import Context
-from opa.plugins.console.patience import NotYetError, patience
+from opa.plugins.console.patience import NotYetError, deadline, patience
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import ACT, RUNS, are_recorded, runs
 from opa.plugins.console.schedule_page import are_scheduled
@@ -47,14 +47,17 @@ def letters() -> DeadLetters:
     return DeadLetters(get_plugin_manager())
 
 
-async def count() -> int:
+async def count(until: float | None = None) -> int:
     """How many there are, or were a moment ago.
+
+    Args:
+        until: when to wait no longer.
 
     Raises:
         NotYetError: the broker has not answered.
         OpaError: it does not answer, or keeps none.
     """
-    return await patience().ask("dead", letters().count, life=COUNT_LIFE)
+    return await patience().ask("dead", letters().count, life=COUNT_LIFE, until=until)
 
 
 async def all_letters(request: Request, reader: Reader) -> Context:
@@ -74,8 +77,8 @@ async def all_letters(request: Request, reader: Reader) -> Context:
     }
     context |= {"reasons": REASONS, "not_yet": ""}
     try:
-        total = await count()
-        found = await _page(store, number, total)
+        until = deadline()
+        found = await _page(store, number, await count(until), until)
     except NotYetError:
         return context | {"not_yet": NOT_YET}
     except OpaError as error:
@@ -84,10 +87,10 @@ async def all_letters(request: Request, reader: Reader) -> Context:
     return context | {"letters": found.letters, "total": found.total, "pages": pages}
 
 
-async def _page(store: DeadLetters, number: int, total: int) -> DeadLetterPage:
+async def _page(store: DeadLetters, number: int, total: int, until: float) -> DeadLetterPage:
     # Another number of letters is another question, so that the page has what has come meanwhile.
     make = partial(store.page, (number - 1) * PAGE, PAGE)
-    return await patience().ask(("dead", number, total), make, life=PAGE_LIFE)
+    return await patience().ask(("dead", number, total), make, life=PAGE_LIFE, until=until)
 
 
 def _number(text: str) -> int:

@@ -12,7 +12,7 @@ from opa import get_plugin_manager
 Answer = TypeVar("Answer")
 
 WAIT = 0.2
-"""Seconds that a page waits."""
+"""Seconds that a page waits, for all that it asks."""
 MOST = 50
 """Answers that are kept."""
 
@@ -28,13 +28,16 @@ class Patience:
         self._asked: dict[Hashable, tuple[asyncio.Task[Any], float]] = {}
         self._answers: dict[Hashable, Any] = {}
 
-    async def ask(self, key: Hashable, make: Callable[[], Awaitable[Answer]], *, life: float) -> Answer:
+    async def ask(
+        self, key: Hashable, make: Callable[[], Awaitable[Answer]], *, life: float, until: float | None = None
+    ) -> Answer:
         """What `make` gives, or has given before.
 
         Args:
             key: of the question; of those that ask it at once, one asks the server.
             make: asks.
             life: seconds for which an answer is good; an older one is given while another one is waited for.
+            until: when to wait no longer, by the clock of `deadline`.
 
         Raises:
             NotYetError: there is none so far.
@@ -48,7 +51,8 @@ class Patience:
             self._asked.pop(key, None)
             self._asked[key] = task, monotonic()
             self._make_room()
-        await asyncio.wait([task], timeout=WAIT)
+        if not task.done():
+            await asyncio.wait([task], timeout=max(0.0, (until or deadline()) - monotonic()))
         if task.done():
             answer = self._answers[key] = task.result()
             return answer  # type: ignore[no-any-return]  # it is that of `make`
@@ -66,6 +70,11 @@ class Patience:
             self._asked.pop(next(iter(self._asked)))
         for key in [key for key in self._answers if key not in self._asked]:
             del self._answers[key]
+
+
+def deadline() -> float:
+    """When a page that is made now waits no longer."""
+    return monotonic() + WAIT
 
 
 def patience() -> Patience:

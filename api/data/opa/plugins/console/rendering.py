@@ -50,6 +50,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters["moment"] = _moment
+        self._environment.filters["short_path"] = lambda path: "/".join(path.rsplit("/", 2)[-2:])
         self._environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
 
     def html(self, name: str, request: Request, context: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,11 +16,14 @@ from opa.plugins.console.readers import Reader
 
 if TYPE_CHECKING:
     from opa.plugins.task_runs.reader import RunReader
+    from opa.plugins.task_runs.records import Run
 
 RUNS = "console:runs"
 ACT = "console:tasks"
 DAY = "86400"
 PERIODS = {"": "any time", "3600": "the last hour", DAY: "the last day", "604800": "the last week"}
+LENGTH_OF_ID = 36
+LOOKS, LOOK_INTERVAL = 8, 0.125
 FAILED = "failures"
 """Stands for all states that are one."""
 
@@ -86,11 +90,22 @@ async def one_run(request: Request, reader: Reader) -> Context:
         HTTPException: nobody knows it (404).
     """
     store = runs()
-    run = await store.get(request.path_params["id"])
+    run = await _found(store, request.path_params["id"])
     if run is None:
         raise HTTPException(404, "nobody knows this run: it was not recorded, or has made room for others")
     log = await store.log(run)
     return {"run": run, "log": log, "may_act": reader.can(ACT), "by": _by(run)}
+
+
+async def _found(store: RunReader, task_id: str) -> Run | None:
+    """The run; one that was sent a moment ago, as by the page before, is written in a moment."""
+    run = await store.get(task_id)
+    for _ in range(LOOKS if len(task_id) == LENGTH_OF_ID else 0):
+        if run is not None:
+            break
+        await asyncio.sleep(LOOK_INTERVAL)
+        run = await store.get(task_id)
+    return run
 
 
 def _by(run: Any) -> list[tuple[str, str, str]]:

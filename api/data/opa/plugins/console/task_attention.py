@@ -83,6 +83,6 @@ async def _schedules() -> AsyncIterator[Attention]:
         return
     for state in states:
         if state.paused:
-            yield Attention(f"Schedule {state.name} is paused", state.pause_reason, "/schedule")
+            yield Attention(f"Schedule {state.name} is paused", state.pause_reason, "/schedule", is_mild=True)
         elif state.missed:
             yield Attention(f"A run of schedule {state.name} was missed", "", "/schedule")

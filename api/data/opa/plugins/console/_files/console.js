@@ -26,9 +26,18 @@ function show(html) {
   localTimes();
 }
 
+// In the reader's own time; what is not of today has its date, and all of it stands in the title.
 function localTimes() {
-  for (const time of document.querySelectorAll("time[data-time]"))
-    time.textContent = new Date(Math.round(Number(time.dataset.time)) * 1000).toLocaleString();
+  const today = new Date();
+  for (const time of document.querySelectorAll("time[data-time]")) {
+    const moment = new Date(Math.round(Number(time.dataset.time)) * 1000);
+    if (Number.isNaN(moment.valueOf())) continue;
+    const date = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+    if (moment.getFullYear() !== today.getFullYear()) date.year = "numeric";
+    const isToday = moment.toDateString() === today.toDateString();
+    time.textContent = isToday ? moment.toLocaleTimeString() : moment.toLocaleString([], date);
+    time.title = moment.toLocaleString();
+  }
 }
 
 let events;
