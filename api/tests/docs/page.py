@@ -24,7 +24,7 @@ from tests.docs.blocks import Block, blocks
 from tests.docs.console import Command, Shell, commands
 from tests.docs.curl import Call
 from tests.docs.serving import served
-from tests.project import Project
+from tests.project import PYTEST, Project
 
 PATIENCE = 10
 """Seconds beyond those of `sleep` that a command may take to print what it should."""
@@ -141,6 +141,9 @@ class ProjectReader(Reader):
                 return self._python_program(["-m", "opa.cli", *arguments], environ)
             case ["python", *arguments]:
                 return self._python_program(arguments, environ)
+            case ["pytest", *arguments]:
+                self.project.turn_on_components()
+                return self._python_program([*PYTEST, *arguments], environ | {"OPA_SETTINGS_DIR": ""})
         return None
 
     def _python_program(self, arguments: list[str], environ: dict[str, str]) -> str:

@@ -102,6 +102,12 @@ class Groups:
         self._registered.setdefault(group, {}).setdefault(name, Member(name, value, module=module))
         self._views.pop(group, None)
 
+    def put_first(self, group: str, value: Any, *, uri: str) -> None:
+        """Put an object before all members of `group`."""
+        group = group.lower()
+        self._members[group] = {uri: Member(uri, value), **self._members.get(group, {})}
+        self._views.pop(group, None)
+
     def add_from_settings(self, groups: Mapping[str, Iterable[Entry]], skipped: Collection[str] = ()) -> None:
         """Resolve what the settings name.
 

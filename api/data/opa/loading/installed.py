@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +17,8 @@ from opa.loading.policy import Policy
 from opa.logging.logger import log
 
 ENTRY_POINT_GROUP = conventions.ENTRY_POINTS.name
+
+_points_cache: dict[object, tuple[EntryPoint, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
     Raises:
         PluginPathError: an entry point names a module that there is not.
     """
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+    for point in _points():
         plugin = _find(point.module, policy)
         if plugin is None:
             raise PluginPathError(
@@ -67,6 +71,24 @@ def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
                 hint="Fix or remove the package, or set PLUGIN_AUTOLOAD to false",
             )
         yield _with_version_of(point, plugin)
+
+
+def _points() -> tuple[EntryPoint, ...]:
+    """Those of the group, by name. They are read once while nothing is installed: an application of each test asks."""
+    key = (entry_points, tuple(map(_stamp, sys.path)))
+    if key not in _points_cache:
+        _points_cache.clear()
+        points = entry_points(group=ENTRY_POINT_GROUP)
+        _points_cache[key] = tuple(sorted(points, key=lambda point: point.name))
+    return _points_cache[key]
+
+
+def _stamp(entry: str) -> tuple[str, int]:
+    """That by which Python itself knows whether what it has found in a folder is still there."""
+    try:
+        return entry, os.stat(entry or ".").st_mtime_ns  # noqa: PTH116 - an entry may be no path
+    except OSError:
+        return entry, 0
 
 
 def _find(module: str, policy: Policy) -> PluginFile | None:

@@ -309,6 +309,9 @@ def _to_stderr(line: str) -> None:
 
 def _write_to_stderr(level: int, *, as_text: bool) -> None:
     colored = as_text and _wants_colors()
+    wanted = (level, as_text, colored, process_of_up())
+    if wanted == current.log_line and current.log_sink in core.handlers:
+        return  # as an application of a test before: another sink would take a tenth of its start
     line, is_shown = _line(as_text, colored, is_all=level <= TRACE)
     added = _add(
         _to_stderr,
@@ -324,7 +327,7 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     handler.__class__ = _without_raw(handler.__class__)
     with contextlib.suppress(ValueError):  # someone has removed it
         _remove(current.log_sink)
-    current.log_sink, current.log_level, current.log_is_text = added, level, as_text
+    current.log_sink, current.log_level, current.log_is_text, current.log_line = added, level, as_text, wanted
 
 
 @functools.cache

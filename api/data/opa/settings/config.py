@@ -135,6 +135,27 @@ class Config:
         self._texts = other._texts
         self._load = None
 
+    def replaced(self, values: Mapping[str, Any], source: str) -> Config:
+        """A copy in which some settings have other values.
+
+        Args:
+            values: plain ones, by upper-case name.
+            source: where they came from, for people.
+        """
+        sources = {path: where for path, where in self._sources.items() if path[0] not in values}
+        made = Config({**self.as_dict(), **values}, sources, texts=self._texts)
+        made._sources |= {
+            tuple(part.upper() for part in leaf.name.split(".")): source
+            for name in values
+            for leaf in made.leaves(name)
+        }
+        return made
+
+    def unload(self, load: Callable[[], Config]) -> None:
+        """Have no settings any more: `load` is called for them when the first one is asked for."""
+        self.__dict__.clear()
+        self._sources, self._texts, self._load = {}, {}, load
+
     def _leaves(self, path: KeyPath, value: Any) -> Iterator[Leaf]:
         if isinstance(value, Mapping) and value:
             for key, item in value.items():

@@ -50,15 +50,23 @@ TIME_LIMIT = 30.0
 """Seconds to put together what the files and variables say; a template (`@jinja`) can go on forever."""
 
 
-def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "the program") -> Config:
+def load_settings(
+    base: Mapping[str, Any] | None = None,
+    *,
+    base_name: str = "the program",
+    last: Mapping[str, Any] | None = None,
+    last_name: str = "the program",
+) -> Config:
     """Read, merge and check all settings, for the env in the environment variable `ENV`.
 
     Later sources win: default-settings.yaml, what `opa up` says of its servers, `base`, the files of the settings
-    folder in the order of their names, the environment variables `OPA_…`.
+    folder in the order of their names, the environment variables `OPA_…`, `last`.
 
     Args:
         base: settings of the program that starts opa-stack, such as the addresses of servers that it runs.
         base_name: what to call them as a source.
+        last: settings that win over all others, as a file would write them.
+        last_name: what to call those as a source.
 
     Raises:
         SettingsError: a file does not parse or settings are wrong; `mistakes` has a line for each.
@@ -67,8 +75,9 @@ def load_settings(base: Mapping[str, Any] | None = None, *, base_name: str = "th
     sources = find_sources(base, base_name)
     variables = read_variables()
     sources.mistakes += variables.mistakes
-    plain = None if sources.mistakes else plain_settings(sources.layers, variables.found)
-    found = _by_dynaconf(sources, variables) if plain is None else _checked(plain)
+    plain = None if sources.mistakes or last else plain_settings(sources.layers, variables.found)
+    top = Layer(last_name, last or {})
+    found = _by_dynaconf(sources, variables, top) if plain is None else _checked(plain)
     for warning in (*sources.warnings, *found.warnings, *found.checked.warnings):
         logger.warning("%s", warning)
     if mistakes := (*sources.mistakes, *found.mistakes, *found.checked.mistakes):
@@ -94,14 +103,16 @@ def _checked(plain: PlainSettings) -> _Found:
     return _Found(plain.values, plain.sources, (), tuple(plain.warnings), check(plain.values, plain.sources))
 
 
-def _by_dynaconf(sources: Sources, variables: Variables) -> _Found:
+def _by_dynaconf(sources: Sources, variables: Variables, top: Layer) -> _Found:
     from opa.settings.merge import MergedSettings
 
     merged = MergedSettings(env=sources.envs[-1] if sources.envs else DEFAULT_SECTION)
     try:
         with time_limit(TIME_LIMIT), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="dynaconf")  # they repeat the value, which may be a secret
-            values = _merge(sources, variables, merged)
+            _merge(sources, variables, merged)
+            merged.add(_tidied(top, sources))
+            values = merged.values()
             checked = check(values, merged.sources, already_wrong=merged.mistakes.keys())
     except TimeLimitError:
         name, source = merged.at
@@ -120,7 +131,7 @@ def default_of(name: str) -> Any:
     return merged.values()[name]
 
 
-def _merge(sources: Sources, variables: Variables, merged: MergedSettings) -> dict[str, Any]:
+def _merge(sources: Sources, variables: Variables, merged: MergedSettings) -> None:
     for layer in sources.layers:
         merged.add(_tidied(layer, sources))
     for variable in variables.found:
@@ -131,7 +142,6 @@ def _merge(sources: Sources, variables: Variables, merged: MergedSettings) -> di
             sources.warnings += in_variable(variable.name, variable.text, variable.source)
             layer = Layer(variable.source, {variable.name: _variable_value(variable, merged)})
         merged.add(_tidied(layer, sources))
-    return merged.values()
 
 
 def _variable_value(variable: Variable, merged: MergedSettings) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from celery import Celery, _state
@@ -14,9 +14,12 @@ __all__ = [
     "Amqp",
     "Application",
     "announce_finalized",
+    "begin_anew",
     "crontab_fields",
     "forget_producers",
+    "function_name",
     "get_current_task",
+    "shared_tasks",
     "used_pools",
 ]
 
@@ -63,6 +66,29 @@ def used_pools(app: Any) -> tuple[Any, Any]:
 def forget_producers(amqp: AMQP) -> None:
     """Have the pool of producers made again when it is needed again."""
     amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
+
+
+def shared_tasks() -> frozenset[Any]:
+    """What is called with each application that is finalized: it declares the tasks of `shared_task`."""
+    return frozenset(_state._on_app_finalizers)  # type: ignore[attr-defined]  # celery-types lacks it
+
+
+def begin_anew(shared: Collection[Any]) -> None:
+    """Have neither a current application in this thread nor a default one.
+
+    Args:
+        shared: what `shared_tasks` gives, of which no more is kept, besides Celery's own.
+    """
+    _state.default_app = None  # type: ignore[attr-defined]  # celery-types lacks it
+    _state._set_current_app(None)  # type: ignore[attr-defined]  # celery-types lacks it
+    for each in shared_tasks().difference(shared):
+        if each.__module__ != "celery.app.builtins":
+            _state._on_app_finalizers.discard(each)  # type: ignore[attr-defined]  # celery-types lacks it
+
+
+def function_name(task: Any) -> str:
+    """The attribute of a task that has its function; what Celery adds for `autoretry_for` calls it by that name."""
+    return "_orig_run" if hasattr(task, "_orig_run") else "run"
 
 
 def announce_finalized(app: Celery) -> None:

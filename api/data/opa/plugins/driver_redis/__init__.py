@@ -114,3 +114,4 @@ class Walrus(_RedisDriver):
         """Close the client and its connections."""
         if self.instance is not None:
             self.instance.close()
+            self.instance.connection_pool.disconnect()  # which `close` leaves alone, since it was given

@@ -157,6 +157,23 @@ class ProcessLoop:
             self._started.set_exception(error)
 
 
+class BorrowedLoop(ProcessLoop):
+    """A loop on which somebody else has connected the components, such as that of an api whose tasks run beside it.
+
+    Args:
+        manager: the plugins.
+        loop: it runs.
+        thread: in which it does.
+    """
+
+    def __init__(self, manager: PluginManager, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        super().__init__(manager)
+        self._loop, self._thread = loop, thread
+
+    def stop(self) -> None:
+        """Whoever has started it stops it."""
+
+
 async def _harmless(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """The same, without the two exceptions that would end the loop, and with it all tasks of the process."""
     try:

