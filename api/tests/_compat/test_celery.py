@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery, beat, shared_task
+from celery import Celery, _state, beat, shared_task
 from celery.app.amqp import AMQP
 from celery.backends import redis as celery_redis
 from celery.backends.base import Backend as CeleryBackend
@@ -26,6 +26,7 @@ from tests._compat.shapes import parameters, source_names
 from tests.project import clean_imports
 
 # celery-types lacks what is private.
+celery_state: Any = _state
 Request: Any = celery_request.Request
 WorkController: Any = CeleryWorker
 Backend: Any = CeleryBackend
@@ -167,3 +168,37 @@ def test_pool_of_connections_is_made_by_the_method_that_is_overridden() -> None:
 def test_the_consumer_of_results_asks_its_backend_for_the_errors_of_a_lost_connection() -> None:
     assert source_names(redis.ResultConsumer, "_connection_errors = self.backend.connection_errors")
     assert parameters(redis.ResultConsumer._reconnect) == []
+
+
+def test_applications_begin_anew_and_shared_tasks_are_forgotten() -> None:
+    with clean_imports():
+        before = compat.shared_tasks()
+        app = compat.Application("some", set_as_current=True)
+        app.set_default()
+
+        @shared_task(name="shared")
+        def shared() -> None: ...
+
+        assert len(compat.shared_tasks() - before) == 1
+        compat.begin_anew(before)
+        assert compat.shared_tasks() <= before | {
+            each for each in compat.shared_tasks() if each.__module__ == "celery.app.builtins"
+        }
+        assert celery_state.default_app is None
+        assert celery_state._tls.current_app is None
+
+
+def test_function_of_a_task_is_called_by_its_name() -> None:
+    app = compat.Application("some", set_as_current=False)
+    called = []
+
+    @app.task(name="plain", lazy=False, shared=False)
+    def plain() -> None: ...
+
+    @app.task(name="again", lazy=False, shared=False, autoretry_for=(ValueError,))
+    def again() -> None: ...
+
+    for task in (plain, again):
+        setattr(task, compat.function_name(task), lambda: called.append(1))
+        task.run()
+    assert called == [1, 1]

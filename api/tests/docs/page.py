@@ -143,13 +143,18 @@ class ProjectReader(Reader):
                 return self._python_program(arguments, environ)
             case ["pytest", *arguments]:
                 self.project.turn_on_components()
-                return self._python_program([*PYTEST, *arguments], environ | {"OPA_SETTINGS_DIR": ""})
+                environ = environ | {"OPA_SETTINGS_DIR": ""}
+                # Not forked: pytest has a word about libraries that it finds imported.
+                return self._python_program([*PYTEST, *arguments], environ, fresh=True)
         return None
 
-    def _python_program(self, arguments: list[str], environ: dict[str, str]) -> str:
+    def _python_program(self, arguments: list[str], environ: dict[str, str], *, fresh: bool = False) -> str:
         self._stop()
         run = programs.run(
-            [sys.executable, *arguments], cwd=self.project.folder, env=os.environ | {"COLUMNS": "120"} | environ
+            [sys.executable, *arguments],
+            cwd=self.project.folder,
+            env=os.environ | {"COLUMNS": "120"} | environ,
+            fresh=fresh,
         )
         return run.stdout + run.stderr
 

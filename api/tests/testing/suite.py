@@ -35,7 +35,9 @@ class Run:
 
     def about(self, test: str) -> str:
         """What was printed about a test that did not pass."""
-        found = re.search(rf"^_+ (?:ERROR at \w+ of )?{test} _+$\n(.*?)(?=^_{{5,}} |^={{5,}} )", self.text, re.MULTILINE | re.DOTALL)
+        found = re.search(
+            rf"^_+ (?:ERROR at \w+ of )?{test} _+$\n(.*?)(?=^_{{5,}} |^={{5,}} )", self.text, re.MULTILINE | re.DOTALL
+        )
         assert found is not None, self.text
         return found[1].strip()
 

@@ -75,7 +75,9 @@ TESTS = """
 
 
 def test_an_application_does_in_a_test_what_it_does_elsewhere(suite: Suite) -> None:
-    suite.write("plugins/fail.py", """
+    suite.write(
+        "plugins/fail.py",
+        """
         from fastapi import WebSocket
         from opa import get_router
 
@@ -89,7 +91,8 @@ def test_an_application_does_in_a_test_what_it_does_elsewhere(suite: Suite) -> N
         async def echo(websocket: WebSocket) -> None:
             await websocket.accept()
             await websocket.send_text(await websocket.receive_text())
-    """)
+    """,
+    )
     suite.write("plugins/cart.py", "")
     suite.write("plugins/cart-meta.json", '{"requires": ["shop"]}')
     suite.write("tests/test_app.py", TESTS)

@@ -60,8 +60,12 @@ default:
     dynaconf_merge: true
     WEATHER: {LOAD: "yes", DRIVER: weather}
     LOCAL: {LOAD: auto, DRIVER: local, OPTS: {GREETING: hi}}
-    AIOREDIS: {OPTS: {URL: "redis://:secret@redis.invalid/3", DECODE_RESPONSES: true, dynaconf_merge: true}, dynaconf_merge: true}
-    MONGODB: {OPTS: {URL: "mongodb://me:secret@mongo.invalid/shop", dynaconf_merge: true}, dynaconf_merge: true}
+    AIOREDIS:
+      dynaconf_merge: true
+      OPTS: {URL: "redis://:secret@redis.invalid/3", DECODE_RESPONSES: true, dynaconf_merge: true}
+    MONGODB:
+      dynaconf_merge: true
+      OPTS: {URL: "mongodb://me:secret@mongo.invalid/shop", dynaconf_merge: true}
 """
 TESTS = """
     import pytest

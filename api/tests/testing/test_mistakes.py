@@ -89,7 +89,7 @@ SAID = {
     "test_positional_argument": "the mark 'opa' has ['shop'] without a name",
     "test_text_as_plugins": "Give a list of names",
     "test_unknown_way_of_tasks": "the mark 'opa' has 'eagre' as tasks. It is 'record', or 'eager'",
-    "test_unknown_component": "there is no component 'mongdb' in OPTIONAL_COMPONENTS, which the mark 'opa' names. Did you",
+    "test_unknown_component": "there is no component 'mongdb' in OPTIONAL_COMPONENTS, which the mark 'opa' names",
     "test_unknown_replaced": "which opa_component names. Did you mean 'mongodb'?",
     "test_tasks_replaced": "Use opa_tasks",
     "test_wrong_setting": "TRUSTED_HOSTS: is 3, should be a list (the mark opa of the test)",
@@ -138,5 +138,7 @@ def test_the_project_may_be_a_folder_inside(suite: Suite) -> None:
     (suite.folder / "backend").mkdir()
     suite.plugins.rename(suite.folder / "backend" / "plugins")
     suite.write("pytest.ini", "[pytest]\nopa_project = backend\n")
-    suite.write("tests/test_found.py", "def test_found(opa_client):\n    assert opa_client.get('/limit').json() == 10\n")
+    suite.write(
+        "tests/test_found.py", "def test_found(opa_client):\n    assert opa_client.get('/limit').json() == 10\n"
+    )
     suite.run()

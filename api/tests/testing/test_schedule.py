@@ -23,7 +23,9 @@ TESTS = """
 
     def test_intervals_begin_at_the_first_moment(opa_schedule):
         due = opa_schedule.between(datetime(2031, 3, 3, 7, tzinfo=UTC), datetime(2031, 3, 3, 10, tzinfo=UTC))
-        assert times(due) == [("2031-03-03T08:15:00+00:00", "clock.often"), ("2031-03-03T09:30:00+00:00", "clock.often")]
+        assert times(due) == [
+            ("2031-03-03T08:15:00+00:00", "clock.often"), ("2031-03-03T09:30:00+00:00", "clock.often")
+        ]
 
 
     @pytest.mark.opa(settings={"CELERY_TIMEZONE": "Europe/Oslo"})
@@ -35,7 +37,8 @@ TESTS = """
 
 
     @pytest.mark.opa(settings={"CELERY_BEAT_SCHEDULE": {
-        "clock.often": {"enabled": False}, "late": {"task": "clock.morning", "schedule": "0 23 * * *", "kwargs": {"n": 2}}
+        "clock.often": {"enabled": False},
+        "late": {"task": "clock.morning", "schedule": "0 23 * * *", "kwargs": {"n": 2}},
     }})
     def test_the_settings_count(opa_schedule, opa_tasks):
         assert sorted(opa_schedule.names) == ["clock.morning", "late"]

@@ -199,7 +199,7 @@ def fake_driver(manager: PluginManager, name: str, fake: Any, before: Driver | N
         self.instance = fake
 
     async def disconnect(self: Any) -> None:
-        result = None if before is None else before.disconnect()
+        result: Any = None if before is None else before.disconnect()
         if hasattr(result, "__await__"):
             await result
 
