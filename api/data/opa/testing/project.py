@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from opa import bootstrap
 from opa._util.suggestions import nearest
 from opa.errors import OpaError
 from opa.loading.discover import PluginFile
+from opa.loading.find import find
 from opa.loading.order import by_name, required_plugin
 from opa.loading.plugin_paths import LOCAL_PLUGIN_PATH, plugin_paths
 from opa.settings.load import Config, load_settings
@@ -77,7 +77,7 @@ def chosen_plugins(config: Config, names: Iterable[str] | None) -> tuple[PluginF
     Raises:
         OpaError: there is no such plugin, or there are none at all.
     """
-    decisions = [each for each in bootstrap.find(config).decisions if not each.plugin.is_built_in]
+    decisions = [each for each in find(config).decisions if not each.plugin.is_built_in]
     found = {each.plugin.name: each.plugin for each in decisions}
     if names is None:
         if not found and not any(Path(path).is_dir() for path in plugin_paths(config)):
