@@ -20,6 +20,7 @@ from opa.loading.plugin_paths import plugin_paths_to_watch
 from opa.logging.logger import log
 from opa.process import orphans
 from opa.process.child import Child
+from opa.process.container import is_in_container
 from opa.serve.command import MISTAKE, command
 from opa.serve.packages import installed_packages
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
@@ -300,12 +301,7 @@ def polls(setting: str) -> bool:
     """
     if setting in ("yes", "no"):
         return setting == "yes"
-    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))
-    return any(mark.exists() for mark in marks) or bool(
-        # systemd's convention, https://systemd.io/CONTAINER_INTERFACE/, hence in lower case
-        os.environ.get("container")  # noqa: SIM112
-        or os.environ.get("KUBERNETES_SERVICE_HOST")
-    )
+    return is_in_container(os.environ)
 
 
 def _read_again(config: Config) -> Config:
