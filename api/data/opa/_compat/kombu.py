@@ -85,6 +85,16 @@ class Channel(redis.Channel):
         """Called by kombu for a pool of connections."""
         return super()._get_pool(asynchronous)  # type: ignore[misc]  # celery-types lacks it
 
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        if options.get("_publish_batch") is None:
+            self.put(queue, message)
+        else:  # it comes to more queues than this one
+            super()._put(queue, message, **options)
+
+    def put(self, queue: str, message: Any) -> None:
+        """Called by kombu to put a message into a queue."""
+        super()._put(queue, message)
+
     def _brpop_read(self, **options: Any) -> Any:
         return self.read_queues(**options)
 

@@ -70,6 +70,12 @@ async def later(name):
 
 
 @task
+def fills(name):
+    time.sleep(0.05)
+    counts.rpush(f"ended:{{name}}", os.getpid())
+
+
+@task
 def free(name):
     counts.rpush(f"ended:{{name}}", os.getpid())
 '''
@@ -116,6 +122,18 @@ class Jobs:
     def let_go(self, name: str) -> None:
         """Those that run may end."""
         self.counts.set(f"go:{name}", 1)
+
+    def begins_before_a_long_queue(self, name: str) -> bool:
+        """Whether one that waits for its turn is not behind all that was sent meanwhile; `two` of two at once."""
+        for number in range(3):
+            self.module.two.delay(number, name, 60)
+        self.wait_until("began", name, 2)
+        wait_until(lambda: self.limits.keys("*:wait:*"), what="the third one waits")
+        for _ in range(200):
+            self.module.fills.delay(f"fills-{name}")
+        self.let_go(name)
+        self.wait_until("began", name, 3)
+        return self.number("ended", f"fills-{name}") < 150
 
     def wait_until_unlocked(self, *, seconds: float = 60) -> None:
         """Nothing is held any more."""

@@ -65,6 +65,10 @@ def test_a_limit_holds_for_each_value_of_an_argument(jobs: Jobs, worker: Worker)
     assert jobs.most("ada") == 1
 
 
+def test_whose_turn_has_come_is_not_behind_a_long_queue(jobs: Jobs, worker: Worker) -> None:
+    assert jobs.begins_before_a_long_queue("lane")
+
+
 def test_no_more_start_than_the_rate_allows_in_any_time(jobs: Jobs, worker: Worker) -> None:
     for _ in range(14):
         jobs.module.paced.delay("paced")

@@ -15,6 +15,8 @@ def test_limits_hold_and_every_task_runs_though_a_worker_is_killed(rabbit_tasks:
     jobs.limits.flushdb()
     first, second = (jobs.tasks.worker(f"-c 2 -n {name}@%h") for name in ("first", "second"))
     with jobs.tasks.sending():
+        assert jobs.begins_before_a_long_queue("lane")
+        jobs.wait_until("ended", "lane", 3)
         for number in range(8):
             jobs.module.two.delay(number, "crash", 200)
         once = {jobs.module.once.delay("crash-once", 200).id for _ in range(3)}

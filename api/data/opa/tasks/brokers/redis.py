@@ -25,6 +25,7 @@ from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis_debts import note_without_memory
 from opa.tasks.codec import Limits
+from opa.tasks.headers import TICKET
 from opa.tasks.observing.observers import Observers
 from opa.tasks.unpacking import unpack
 
@@ -240,6 +241,15 @@ class Channel(compat.Channel):
             guarded.__class__ = GuardedPlainPool
             guarded.guard_by(self.breaker)
         return pool
+
+    def put(self, queue: str, message: Any) -> None:
+        """Put a message into its queue; one whose turn has come is taken next, since its place waits for it."""
+        headers = message.get("headers") or {}
+        if not headers.get(TICKET) or headers.get("eta"):
+            super().put(queue, message)
+            return
+        with self.conn_or_acquire() as client:
+            client.rpush(compat.key_of(self, queue, message), dumps(message))
 
     def _take(self, response: Any, **_: Any) -> Any:
         self.taken = tuple(response) if response else None
