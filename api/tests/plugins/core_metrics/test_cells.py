@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,37 @@ def test_what_was_counted_before_is_there_and_what_has_no_room_is_told_once(
     assert len(found) == 3
     assert cells.lost == 8
     assert len(told) == 1
+
+
+def test_files_that_someone_removes_are_written_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    cells = attached(folder)
+    first = cells.allocate(SOLD, "_total", ("thing",))
+    cells.view[first] += 2
+    assert not cells.restore()
+    shutil.rmtree(folder)
+
+    assert cells.restore()
+    assert not cells.restore()
+    cells.view[first] += 1
+    assert Reader(cells, folder).total().numbers[KEY] == [3]
+    assert reading._has_ended(folder, cells.name) is False
+
+
+def test_files_that_cannot_be_written_anew_end_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    cells = attached(folder)
+    first = cells.allocate(SOLD, "_total", ("thing",))
+    shutil.rmtree(folder)
+    folder.touch()
+    with pytest.raises(OSError, match="File exists"):
+        cells.restore()
+    cells.view[first] += 1
+    folder.unlink()
+    assert cells.restore()
+    assert Reader(cells, folder).total().numbers[KEY] == [1]
 
 
 def test_a_full_file_system_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

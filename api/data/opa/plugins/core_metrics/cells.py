@@ -226,6 +226,30 @@ class Cells:
             self._key_bytes = len(lines)
             self._files, self.view, self.name = files, view, name
 
+    def restore(self) -> bool:
+        """Write the files anew where someone has removed them, such as what cleans up old files.
+
+        Returns:
+            Whether they were gone. What processes had counted that have ended is lost then.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        with self.lock:
+            files, folder = self._files, self._folder
+            if files is None or folder is None or (folder / f"{files.name}{KEYS}").exists():
+                return False
+            self._files = None
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.attach(folder, self._when_lost)
+            except OSError:
+                self._files = files
+                raise
+        os.close(files.keys)
+        os.close(files.numbers)
+        return True
+
     def _grow(self, files: _Files, needed: int) -> None:
         if needed > files.size:
             self.view = self._grown(files, max(needed, 2 * files.size))

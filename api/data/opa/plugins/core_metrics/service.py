@@ -36,6 +36,7 @@ class Service:
         self._reader = Reader(cells, self._folder)
         self._queues = Queues()
         self._pools = Pools()
+        self._has_told = False
         self._last: asyncio.Task[tuple[bytes, str]] | None = None
         self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
 
@@ -80,9 +81,22 @@ class Service:
 
     def note(self) -> None:
         """Note what only this process knows."""
+        self._restore()
         self.vitals.note()
         project.note_states()
         self._pools.note()
+
+    def _restore(self) -> None:
+        try:
+            if cells.restore():
+                log.warning(
+                    f"the files of the metrics were removed, and are written anew in {self._folder}: they lack what"
+                    " processes had counted that have ended"
+                )
+        except OSError as error:
+            if not self._has_told:
+                _warn(f"{error.strerror}: {self._folder}")
+            self._has_told = True
 
     async def keep_noting(self) -> None:
         """Do so once a second."""
