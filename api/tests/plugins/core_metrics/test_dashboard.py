@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from opa import TaskRun, get_component
 from opa.http.builder import build_app
+from tests.plugins.core_metrics.plugin_parts import GREETING, ODD_ROUTES
 from tests.plugins.core_metrics.prometheus import Scrape
 from tests.project import Project
 from tests.serve.process import free_port, wait_until
@@ -31,7 +32,8 @@ AGGREGATIONS = {"sum", "min", "max", "count", "topk"}
 ADDED_BY_PROMETHEUS = {"job", "instance"}
 SELECTOR = re.compile(r"([a-z_]+)\{([^}]*)\}")
 
-PLUGIN = """
+PLUGIN = (
+    """
 from typing import Annotated
 
 from fastapi import WebSocket
@@ -46,16 +48,9 @@ class Header:
         return Actor("me", "header", frozenset({"metrics:read"})) if "x-me" in connection.headers else None
 
 
-class Greeting(HookDefinition):
-    name = "greeting"
-
-
-class Hello(Hook):
-    name = "greeting"
-
-    def run(self):
-        return "hello"
-
+"""
+    + GREETING
+    + """
 
 router = get_router()
 
@@ -70,21 +65,15 @@ async def mine(actor: Annotated[Actor, Requires()]):
     return actor.id
 
 
-@router.get("/fails")
-async def fails():
-    raise ValueError("no")
-
-
-@router.websocket("/ws")
-async def ws(websocket: WebSocket):
-    await websocket.accept()
-    await websocket.close()
-
+"""
+    + ODD_ROUTES
+    + """
 
 @task
 def work() -> None:
     pass
 """
+)
 
 
 @pytest.fixture

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.core_metrics.plugin_parts import GREETING, ODD_ROUTES
 from tests.plugins.core_metrics.prometheus import Scrape, is_there, scrape, went_down
 from tests.project import Project
 from tests.serve.process import Opa, free_port, is_running, opa_in, wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, task_project
 
-PLUGIN = """
+PLUGIN = (
+    """
 import asyncio
 import os
 
@@ -38,16 +40,9 @@ ABOUT.info({"made_by": "us"})
 router = get_router()
 
 
-class Greeting(HookDefinition):
-    name = "greeting"
-
-
-class Hello(Hook):
-    name = "greeting"
-
-    def run(self):
-        return "hello"
-
+"""
+    + GREETING
+    + """
 
 @router.get("/hello/{who}")
 async def hello(who: str):
@@ -64,16 +59,9 @@ async def pid():
     return os.getpid()
 
 
-@router.get("/fails")
-async def fails():
-    raise ValueError("no")
-
-
-@router.websocket("/ws")
-async def ws(websocket: WebSocket):
-    await websocket.accept()
-    await websocket.close()
 """
+    + ODD_ROUTES
+)
 
 
 class Load:
