@@ -131,6 +131,7 @@ def test_opa_has_exactly_its_documented_commands() -> None:
         "audit",
         "check",
         "config",
+        "deps",
         "health",
         "openapi",
         "passwd",

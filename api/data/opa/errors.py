@@ -104,6 +104,26 @@ class RequirementError(PluginError):
     """A plugin requires a missing plugin, version or package; or itself, in a circle."""
 
 
+class MissingPackagesError(OpaError):
+    """Several plugins need packages that are not installed: `each` has one for each plugin, and itself at the end."""
+
+    def __init__(self, plugins: tuple[RequirementError, ...], problem: str, *, hint: str) -> None:
+        super().__init__(problem, hint=hint)
+        self.plugins = plugins
+
+    @property
+    def each(self) -> tuple[OpaError, ...]:
+        """What each plugin misses, and the command that installs all of it."""
+        return (*self.plugins, OpaError(self.problem, hint=self.hint))
+
+    def __str__(self) -> str:
+        return "; ".join([*map(str, self.plugins), super().__str__()])
+
+
+class PackagesError(OpaError):
+    """The packages that plugins need cannot be resolved or installed."""
+
+
 class PluginImportError(PluginError):
     """A plugin cannot be imported; the cause is chained."""
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from opa.loading import find
-from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, LOCAL_PLUGIN_PATH, taken_plugin_paths
+from opa.loading import find, plugin_paths
+from opa.loading.plugin_paths import (
+    DEFAULT_PLUGIN_PATH,
+    LOCAL_PLUGIN_PATH,
+    taken_plugin_paths,
+    trusted_plugin_paths,
+)
 from tests.project import Project
 
 
@@ -22,12 +27,12 @@ def test_a_folder_of_plugins_that_is_made_while_others_are_looked_at_is_not_used
         Path(LOCAL_PLUGIN_PATH).mkdir()
         return found
 
-    monkeypatch.setattr(find, "taken_plugin_paths", then_make_it)
+    monkeypatch.setattr(plugin_paths, "taken_plugin_paths", then_make_it)
     elsewhere = project.folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     project.settings(PLUGIN_PATHS=[DEFAULT_PLUGIN_PATH])
-    assert find._plugin_paths(project.config()) == [DEFAULT_PLUGIN_PATH]
+    assert trusted_plugin_paths(project.config()) == [DEFAULT_PLUGIN_PATH]
 
 
 def test_no_plugin_is_imported(project: Project) -> None:

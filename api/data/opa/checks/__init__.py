@@ -24,6 +24,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     from opa.checks.folders import folders_without_init
     from opa.checks.nothing import nothing_from_plugin_paths
     from opa.checks.options import options_without_plugin, plugins_of_one_name
+    from opa.checks.package_lock import stale_lock
     from opa.checks.refused import refused_plugins
     from opa.checks.steps import imported_steps
     from opa.checks.task_drivers import unnamed_task_drivers
@@ -38,6 +39,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     yield from options_without_plugin(manager)
     yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
+    yield from stale_lock(manager)
     yield from unnamed_task_drivers(manager)
     if manager.tasks.are_used:
         yield from _findings_in_tasks(manager)

@@ -12,7 +12,18 @@ from types import ModuleType
 from typing import Literal
 
 Kind = Literal[
-    "file", "folder", "module", "name", "class", "object", "decorator", "group", "method", "parameter", "entry point"
+    "file",
+    "comment",
+    "folder",
+    "module",
+    "name",
+    "class",
+    "object",
+    "decorator",
+    "group",
+    "method",
+    "parameter",
+    "entry point",
 ]
 
 
@@ -64,6 +75,9 @@ METADATA_OF_MODULE = Convention(
 METADATA_OF_PACKAGE = Convention("meta.json", "the same, of a package", "file", "loading/metadata.py")
 PYPROJECT = Convention(
     "pyproject.toml", "the same, in its table [tool.opa]; a key in meta.json wins", "file", "loading/metadata.py"
+)
+INLINE_METADATA = Convention(
+    "/// script", "the packages and the Python that a plugin needs (PEP 723)", "comment", "loading/inline_metadata.py"
 )
 ENTRY_POINTS = Convention(
     "opa.plugins", "an installed package is a plugin, without being named", "entry point", "loading/installed.py"
@@ -157,7 +171,7 @@ REQUEST = Convention(
 )
 
 CONVENTIONS: tuple[Convention, ...] = (
-    *(METADATA_OF_MODULE, METADATA_OF_PACKAGE, PYPROJECT, ENTRY_POINTS),
+    *(METADATA_OF_MODULE, METADATA_OF_PACKAGE, PYPROJECT, INLINE_METADATA, ENTRY_POINTS),
     *(TASKS, APPS, LIFECYCLE),
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(COMMANDS, COMMANDS_MODULE),

@@ -174,7 +174,8 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
         elif is_module:
             plugin = PluginFile(stem, folder, folder / name, False, prefix + stem)
             # A package hides a module of its name, as it does for Python.
-            found.setdefault(stem, with_metadata(plugin) if metadata_name(stem) in names else plugin)
+            has_metadata = folder != BUILT_IN_FOLDER or metadata_name(stem) in names
+            found.setdefault(stem, with_metadata(plugin) if has_metadata else plugin)
         else:
             file = folder / name / "__init__.py"
             found[name] = with_metadata(PluginFile(name, folder, file, True, prefix + name))

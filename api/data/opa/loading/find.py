@@ -11,7 +11,8 @@ from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.loading.filters import Decision, PluginFilters, decide
 from opa.loading.installed import NamedPlugin, announced_plugins, named_plugins
-from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, plugin_paths, refuse_foreign, taken_plugin_paths
+from opa.loading.packages_folder import use_packages_folder
+from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, trusted_plugin_paths
 from opa.loading.policy import Policy
 
 if TYPE_CHECKING:
@@ -41,25 +42,14 @@ def find(config: Config) -> Found:
     Raises:
         OpaError: a mistake in the settings, or in a plugin path.
     """
+    use_packages_folder(config)  # which may have plugins as well
     folders = plugin_folders(
-        _plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
+        trusted_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
     )
     policy, refused = Policy.from_config(config), list[Refused]()
     found = first_of_each_name(_all(config, folders, policy, refused.append))
     decisions = decide(found, PluginFilters.from_config(config))
     return Found(folders, policy, tuple(decisions), tuple(sorted(refused, key=lambda each: each.path)))
-
-
-def _plugin_paths(config: Config) -> list[str]:
-    """The plugin paths of this process.
-
-    Raises:
-        PluginPathError: that would make root run what another user has written.
-    """
-    paths = plugin_paths(config)  # first: what is made after this look is not used
-    for folder in taken_plugin_paths(config):
-        refuse_foreign(folder)
-    return paths
 
 
 def _all(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:

@@ -15,6 +15,7 @@ from opa._util.reading import UnreadableError, read_text
 from opa._util.words import kind_of
 from opa.errors import MetadataError
 from opa.loading import conventions
+from opa.loading.inline_metadata import HINT, read_inline_metadata
 
 if TYPE_CHECKING:  # imported where a plugin has versions
     from packaging.requirements import Requirement
@@ -27,12 +28,16 @@ MAX_TEXT_LENGTH = 1000
 COMMAND_NAMES = "a name is of lower-case letters, digits and '-'; in a group of opa-stack it is two of them"
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,49}( [a-z][a-z0-9-]{0,49})?")
 
+INLINE_KEYS = frozenset({"dependencies", "requires-python"})
+"""Those of the block of PEP 723 that are read; others are for other tools."""
 EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
 
 
 @dataclass(frozen=True)
 class Metadata:
     """What stands in `meta.json` or, as `[tool.opa]`, in `pyproject.toml` of a package, or in `NAME-meta.json`.
+
+    And, of the packages and the Python that it needs, in the block of inline metadata in its code.
 
     Attributes:
         tags: for the filters.
@@ -42,6 +47,8 @@ class Metadata:
         requires: other plugins, with versions.
         opa: the versions of the plugin interface that it works with; None for all.
         packages: the Python packages that it needs.
+        packages_from: where each of them stands, `file` or `file:line`.
+        python: the versions of Python that it works with; None for all.
         commands: those of its commands that are called by a name of their own, each with a line about it.
     """
 
@@ -52,6 +59,8 @@ class Metadata:
     requires: tuple[Requirement, ...] = ()
     opa: SpecifierSet | None = None
     packages: tuple[Requirement, ...] = ()
+    packages_from: tuple[str, ...] = ()
+    python: SpecifierSet | None = None
     commands: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,23 +77,30 @@ def metadata_name(module: str) -> str:
 
 
 def read_metadata(plugin: Path) -> Metadata:
-    """Read the metadata of the plugin at `plugin`; where there is none, it is empty.
+    """Read the metadata of the plugin at `plugin`, and its block of PEP 723; where there is none, it is empty.
 
     Raises:
-        MetadataError: a file does not parse, or a key has a value of the wrong shape.
+        MetadataError: a file or the block does not parse, or a key has a value of the wrong shape.
     """
-    found: dict[str, tuple[Any, Path]] = {}
+    found: dict[str, tuple[Any, Path | str]] = {}
     for file in metadata_files(plugin):
         for key, value in _parsed(file).items():
             found.setdefault(key, (value, file))
+    block = read_inline_metadata(plugin / "__init__.py" if plugin.is_dir() else plugin)
+    found |= {key: (block.values[key], block.where) for key in INLINE_KEYS & block.values.keys()}
+    packages = [
+        (each, str(found[key][1])) for key in ("packages", "dependencies") for each in _requirements(key, found)
+    ]
     return Metadata(
         tags=frozenset(_texts("tags", found)),
         name=_text("name", found),
         version=_version(found),
         description=_text("description", found) or "",
         requires=_requirements("requires", found),
-        opa=_interface(found),
-        packages=_requirements("packages", found),
+        opa=_range("opa", found),
+        packages=tuple(package for package, _ in packages),
+        packages_from=tuple(where for _, where in packages),
+        python=_range("requires-python", found),
         commands=_commands(found),
     )
 
@@ -138,24 +154,25 @@ def _toml(text: str, file: Path) -> Any:
     return data
 
 
-Found = Mapping[str, tuple[Any, Path]]
+Found = Mapping[str, tuple[Any, Path | str]]
 
 
-def _wrong(key: str, problem: str, file: Path) -> MetadataError:
-    return MetadataError(f"'{key}' in plugin metadata {problem}", where=str(file), hint=EXAMPLE)
+def _wrong(key: str, problem: str, where: Path | str) -> MetadataError:
+    hint = HINT if key in INLINE_KEYS else EXAMPLE
+    return MetadataError(f"'{key}' in plugin metadata {problem}", where=str(where), hint=hint)
 
 
 def _text(key: str, found: Found) -> str | None:
-    value, file = found.get(key, (None, Path()))
+    value, where = found.get(key, (None, ""))
     if value is not None and not isinstance(value, str):
-        raise _wrong(key, f"is {kind_of(value)}, not a string", file)
+        raise _wrong(key, f"is {kind_of(value)}, not a string", where)
     return value
 
 
 def _texts(key: str, found: Found) -> list[str]:
-    value, file = found.get(key, ([], Path()))
+    value, where = found.get(key, ([], ""))
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(key, "is not a list of strings", file)
+        raise _wrong(key, "is not a list of strings", where)
     return value
 
 
@@ -171,16 +188,16 @@ def _version(found: Found) -> Version | None:
         raise _wrong("version", f"is not a version: '{text}'", found["version"][1]) from None
 
 
-def _interface(found: Found) -> SpecifierSet | None:
-    text = _text("opa", found)
+def _range(key: str, found: Found) -> SpecifierSet | None:
+    text = _text(key, found)
     if not text:
         return None
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
-        return SpecifierSet(_bounded("opa", text, found))
+        return SpecifierSet(_bounded(key, text, found))
     except (InvalidSpecifier, ValueError):
-        raise _wrong("opa", f"is not a range of versions such as '>=1,<2': '{text}'", found["opa"][1]) from None
+        raise _wrong(key, f"is not a range of versions such as '>=1,<2': '{text}'", found[key][1]) from None
 
 
 def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
@@ -191,6 +208,9 @@ def _requirements(key: str, found: Found) -> tuple[Requirement, ...]:
 
     requirements = []
     for text in texts:
+        # A line break in a condition would begin another line in the file that an installer reads.
+        if not text.isprintable():
+            raise _wrong(key, f"has {text!r}, which has more than printable characters", found[key][1])
         try:
             requirements.append(Requirement(_bounded(key, text, found)))
         except (InvalidRequirement, RecursionError, ValueError):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata as distributions
 from typing import TYPE_CHECKING
 
 from opa._util.distributions import canonical_name
 from opa._util.suggestions import nearest
-from opa.errors import RequirementError
+from opa.errors import MissingPackagesError, RequirementError
 from opa.loading.discover import PluginFile
 from opa.loading.former_plugins import hint_for_former
+from opa.loading.package_lock import install_command
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -50,11 +52,44 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
             f"works with version {plugin.metadata.opa} of the plugin interface, and this is {PLUGIN_INTERFACE}",
             "Install a version of the plugin, or of opa-stack, that fits",
         )
-    packages = plugin.metadata.packages
-    if problems := {str(each): problem for each in packages if (problem := _unmet_package(each))}:
-        install = f"Install {'them' if len(problems) > 1 else 'it'}: pip install {' '.join(map(repr, problems))}"
-        return _error(plugin, f"requires {_all_of('Python package', problems)}", install)
+    return unmet_packages(plugin)
+
+
+def unmet_packages(plugin: PluginFile) -> RequirementError | None:
+    """What `plugin` requires of Python and its packages, and does not get, as the error to raise."""
+    python = plugin.metadata.python
+    if python is not None and not python.contains(here := platform.python_version(), prereleases=True):
+        return _error(
+            plugin, f"requires Python {python}, and this is {here}", "Use a Python that fits, or fix the plugin"
+        )
+    if problems := missing_packages(plugin):
+        command = install_command(problems)
+        hint = f"Install {'them' if len(problems) > 1 else 'it'}: {command}"
+        return _error(plugin, f"requires {_all_of('Python package', problems)}", hint)
     return None
+
+
+def missing_packages(plugin: PluginFile) -> dict[str, str]:
+    """The packages that `plugin` needs and that are not installed, each with the reason in words that follow it."""
+    return {str(each): problem for each in plugin.metadata.packages if (problem := unmet_package(each))}
+
+
+def refuse_missing_packages(plugins: Iterable[PluginFile]) -> None:
+    """Tell all packages that are missing at once, where more than one plugin needs some.
+
+    Raises:
+        MissingPackagesError: that is so; it has a line for each plugin, and the command that installs all of them.
+    """
+    found = {plugin.name: (plugin, missing) for plugin in plugins if (missing := missing_packages(plugin))}
+    if len(found) > 1:
+        command = install_command(name for _, missing in found.values() for name in missing)
+        raise MissingPackagesError(
+            tuple(
+                _error(plugin, f"requires {_all_of('Python package', missing)}") for plugin, missing in found.values()
+            ),
+            f"{len(found)} plugins have no packages that they need",
+            hint=f"Install all of them: {command}",
+        )
 
 
 def _all_of(kind: str, problems: Mapping[str, str]) -> str:
@@ -62,7 +97,7 @@ def _all_of(kind: str, problems: Mapping[str, str]) -> str:
     return "; ".join(f"the {kind} '{requirement}', {problem}" for requirement, problem in problems.items())
 
 
-def _error(plugin: PluginFile, problem: str, hint: str) -> RequirementError:
+def _error(plugin: PluginFile, problem: str, hint: str | None = None) -> RequirementError:
     return RequirementError(f"plugin '{plugin.name}' {problem}", plugin=plugin.name, where=str(plugin.file), hint=hint)
 
 
@@ -80,7 +115,8 @@ def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) ->
     return ""
 
 
-def _unmet_package(requirement: Requirement) -> str:
+def unmet_package(requirement: Requirement) -> str:
+    """Why the installed packages do not meet a requirement, in words that follow it; empty where they do."""
     try:
         if requirement.marker is not None and not requirement.marker.evaluate():
             return ""

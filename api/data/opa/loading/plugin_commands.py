@@ -12,10 +12,25 @@ from opa.loading.conventions import COMMANDS, COMMANDS_MODULE
 from opa.loading.discover import PluginFile
 
 OWN_COMMANDS = frozenset(
-    {"audit", "check", "config", "health", "openapi", "passwd", "plugins", "schedule", "shell", "start", "tasks", "up"}
+    {
+        "audit",
+        "check",
+        "config",
+        "deps",
+        "health",
+        "openapi",
+        "passwd",
+        "plugins",
+        "schedule",
+        "shell",
+        "start",
+        "tasks",
+        "up",
+    }
 )
 """The commands of opa-stack that come from no plugin: no plugin replaces one of them."""
 OWN_GROUPS = {
+    "deps": frozenset({"check", "install"}),
     "schedule": frozenset({"list", "pause", "resume", "run"}),
     "tasks": frozenset({"again", "cancel", "dead", "drop", "list", "retry", "run", "runs", "show"}),
 }

@@ -35,6 +35,18 @@ def taken_plugin_paths(config: Config) -> list[Path]:
     return taken
 
 
+def trusted_plugin_paths(config: Config) -> list[str]:
+    """The plugin paths of this process.
+
+    Raises:
+        PluginPathError: that would make root run what another user has written.
+    """
+    paths = plugin_paths(config)  # first: what is made after this look is not used
+    for folder in taken_plugin_paths(config):
+        refuse_foreign(folder)
+    return paths
+
+
 def refuse_foreign(folder: Path) -> None:
     """See that no other user decides what is run from a folder that the user has not named.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from opa.errors import PluginError, RequirementError
 from opa.loading.discover import PluginFile
-from opa.loading.order import by_name, in_order, required_plugin, unmet
+from opa.loading.order import by_name, in_order, refuse_missing_packages, required_plugin, unmet
 from opa.loading.policy import Policy
 from opa.logging.logger import log
 
@@ -24,6 +24,7 @@ class Roster:
 
     Raises:
         PluginError: a plugin is broken, or has a requirement that is not met, and may not be skipped.
+        MissingPackagesError: more than one of them needs packages that are not installed.
     """
 
     def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:
@@ -35,6 +36,7 @@ class Roster:
         for plugin in plugins:
             if plugin.error is not None:
                 self.skip(plugin.name, plugin.error)
+        refuse_missing_packages(plugin for plugin in self.plugins if not policy.skips(plugin.name))
         self._drop_unmet()
         self._put_in_order()
 

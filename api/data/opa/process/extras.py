@@ -7,7 +7,7 @@ from typing import Literal
 
 from opa.errors import StartError
 
-Extra = Literal["flower", "shell", "local", "webhooks", "metrics", "testing"]
+Extra = Literal["deps", "flower", "shell", "local", "webhooks", "metrics", "testing"]
 
 
 def install_command(extra: Extra) -> str:

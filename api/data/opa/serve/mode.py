@@ -91,6 +91,10 @@ def start(load: Callable[[], Config] | None = None) -> None:
     setup_logging(config)
     refuse_open_doors(config, os.environ, mode)
     warn_of_known_passwords(config, os.environ, mode)
+    if config.INSTALL_PACKAGES and not config.RELOAD:  # else what restarts it has it installed
+        from opa.packages.provide import provide
+
+        provide(config)
     if mode in MODES_WITH_METRICS:
         begin_metrics(config)
     MODES[mode]().serve(config)

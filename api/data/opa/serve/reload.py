@@ -22,6 +22,7 @@ from opa.process import orphans
 from opa.process.child import Child
 from opa.process.container import is_in_container
 from opa.serve.command import MISTAKE, command
+from opa.serve.installation import is_provided
 from opa.serve.packages import installed_packages
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
 from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
@@ -76,15 +77,24 @@ def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: 
         # Before the process starts, so that a change while it does is seen.
         snapshot = take_snapshot(watched)
         os.environ[STATE_VARIABLE] = fingerprint(snapshot)
+        # The one from before goes on meanwhile.
+        provided = is_provided(config, child.mistakes, stop, lambda: take_snapshot(watched) != snapshot)  # noqa: B023
+        if provided is None:
+            config = _read_again(config)
+            continue
+        if child.pid:
+            child.stop(reload_limit)
         child.config = config
         lives = Lives(child, stop)
-        child.start()
+        if provided:
+            child.start()
+        else:
+            lives.wait_for_change()
         repeats.started()
         changed = wait_for_change(watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
         if changed:
             log.log(_level(), f"reload: {_named(changed)} changed")
             repeats.note(changed)
-            child.stop(reload_limit)
             config = _read_again(config)
 
 
@@ -169,6 +179,11 @@ class Lives:
             self._next = None
             self._start()
 
+    def wait_for_change(self) -> None:
+        """Show the mistake because of which it does not start: it would end in the same way again."""
+        self._needs_change = True
+        self._child.show_mistakes()
+
     def _look_for_packages(self) -> None:
         """Start it where packages were installed, and nothing has changed there since the last look."""
         packages = self._installed()
@@ -188,9 +203,7 @@ class Lives:
 
     def _note_end(self, status: int) -> None:
         if status == MISTAKE:
-            # It would end in the same way again.
-            self._needs_change = True
-            self._child.show_mistakes()
+            self.wait_for_change()
             # Under `opa up` the mistake is the last line that is told.
             level = "TRACE" if process_of_up() else "ERROR"
             log.log(level, "the process has ended; it restarts when a file changes")
@@ -240,13 +253,18 @@ class ModeProcess(Child):
         self.config: Config | None = None
         self._page = page
 
+    @property
+    def mistakes(self) -> Path | None:
+        """The file into which is written why it does not start; none without a page."""
+        return None if self._page is None else self._page.file
+
     def start(self) -> None:
         """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
         if self._page is not None:
             self._page.kill()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self.spawn(command(supervisor=os.getpid(), mistakes=None if self._page is None else self._page.file))
+            self.spawn(command(supervisor=os.getpid(), mistakes=self.mistakes))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -28,6 +28,7 @@ from opa.settings import access_keys, jwt_issuers, oidc_providers
 from opa.settings import hosts as settings_hosts
 from opa.settings import notify as settings_notify
 from opa.settings import users as settings_users
+from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, is_development
 from opa.settings.quoting import QuotingError, quotable
 
 ALIASES = {"PTVSD": "DEBUGPY"}
@@ -376,6 +377,15 @@ def _component_keys_in_any_case(value: Any) -> Any:
     return {str(name): _known_keys_upper(component) for name, component in value.items()}
 
 
+def _in_development(value: bool) -> bool:
+    if value and not is_development():
+        raise ValueError(
+            f"is for development alone, and {ENV_VARIABLE} is not {DEVELOPMENT}: what runs elsewhere is decided before,"
+            " by opa deps install"
+        )
+    return value
+
+
 class Settings(BaseModel):
     """Every setting of opa-stack; what each one does stands in default-settings.yaml."""
 
@@ -404,6 +414,9 @@ class Settings(BaseModel):
     PLUGIN_BLACKLIST_LIST: TextList
     PLUGIN_BLACKLIST_RE: str
     PLUGIN_BLACKLIST_TAGS: TextList
+
+    PACKAGES_DIR: str
+    INSTALL_PACKAGES: Annotated[bool, AfterValidator(_in_development)]
 
     INSTALLED_PLUGINS: Annotated[list[str | NamedInstalledPlugin], BeforeValidator(split_list)]
     PLUGIN_AUTOLOAD: bool

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opa._util.reading import UnreadableError, read_text
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
+from opa.loading.package_lock import lock_file, needs_in
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 
 def unpinned_packages(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for each plugin whose metadata asks for packages, and leaves it to the day which versions they are."""
+    """A finding for each plugin that asks for packages and leaves it to the day which versions, also without a lock."""
+    try:
+        locked = needs_in(read_text(lock_file()))
+    except UnreadableError:
+        locked = frozenset()
     for plugin in deployment.manager.roster.plugins:
-        if found := [str(each) for each in plugin.metadata.packages if not _is_pinned(each)]:
+        packages = [each for each in plugin.metadata.packages if str(each) not in locked]
+        if found := [str(each) for each in packages if not _is_pinned(each)]:
             yield Finding(
                 f"plugin '{plugin.name}' asks for {', '.join(found)}: another version may be installed the next time",
                 where=plugin.where,
-                hint="Write the version, NAME==VERSION; silence this where a lock file has them",
+                hint="Make a lock with opa deps, or write the version, NAME==VERSION",
                 plugin=plugin.name,
             )
 

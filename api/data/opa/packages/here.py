@@ -1,0 +1,78 @@
+"""Find versions with pip, where there is no uv: for this Python and this platform, and not for a lock that is kept."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from opa._util.distributions import canonical_name
+from opa.errors import PackagesError
+from opa.packages.failures import failed_resolution, refusal_of_own
+from opa.packages.lock import head_for
+from opa.packages.needs import Need
+from opa.packages.own import OwnPackages, with_own_extras
+from opa.packages.programs import Done, Installer
+
+_CAUSE = "The conflict is caused by:"
+
+
+def resolve_here(needs: Sequence[Need], own: OwnPackages, pip: Installer, *, python: str) -> str:
+    """The text of a lock for `needs` that holds on this platform alone.
+
+    Args:
+        needs: what plugins need.
+        own: what opa-stack needs.
+        pip: finds the versions.
+        python: the lowest Python that plugins work with, for the head.
+
+    Raises:
+        PackagesError: there are no versions that fit.
+    """
+    refusal = refusal_of_own(needs, own)
+    if refusal is not None:
+        raise refusal
+    wanted = [each for need in needs for each in with_own_extras(need.requirement)]
+    texts = list(dict.fromkeys(str(each) for each in wanted if not own.meets(each)))
+    if not texts:
+        return head_for(needs, python)
+    with TemporaryDirectory(prefix="opa-deps-") as name:
+        folder = Path(name)
+        constraints, report = folder / "constraints.txt", folder / "report.json"
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(own.versions.items())))
+        empty = folder / "empty"  # a name of a package such as `a.zip` is a file to pip, where there is one
+        empty.mkdir()
+        done = pip.run(
+            [
+                *("install", *pip.no_index, "--dry-run", "--ignore-installed", "--report", str(report), "--no-input"),
+                *("--disable-pip-version-check", "--no-color", "--constraint", str(constraints), "--", *texts),
+            ],
+            empty,
+        )
+        if done.status:
+            raise failed_resolution(_explained(done), needs, own)
+        pins = [_pin(each) for each in json.loads(report.read_text())["install"]]
+    body = [lines for name, lines in sorted(pins) if name not in own.always]
+    return f"{head_for(needs, python)}\n{''.join(body)}"
+
+
+def _explained(done: Done) -> str:
+    """What pip says of a failure: a part of that it prints as news."""
+    lines = done.output.splitlines()
+    news = [line for line in lines if line.lstrip().startswith("Could not fetch URL")]
+    if _CAUSE in lines:
+        after = lines[lines.index(_CAUSE) + 1 :]
+        return "\n".join([*news, *itertools.takewhile(str.strip, after)])
+    return "\n".join([*news, done.said])
+
+
+def _pin(found: dict[str, Any]) -> tuple[str, str]:
+    name = canonical_name(found["metadata"]["name"])
+    hashes = found["download_info"].get("archive_info", {}).get("hashes", {})
+    if not hashes:
+        raise PackagesError(f"pip gives no hash of the package '{name}'", hint="Use uv, or another pip")
+    told = "".join(f" \\\n    --hash={kind}:{value}" for kind, value in sorted(hashes.items()))
+    return name, f"{name}=={found['metadata']['version']}{told}\n"

@@ -1,0 +1,117 @@
+"""What the plugins need, each with the plugin and the place that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opa._util.distributions import canonical_name
+from opa._util.sources import from_here
+from opa.errors import PackagesError
+from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
+from opa.loading.filters import PluginFilters, decide
+from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, trusted_plugin_paths
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    from opa.settings.load import Config
+
+OLDEST_PYTHON, NEWEST_PYTHON = 11, 30
+"""The second number of a version: the first that opa-stack runs with, and where a search for others ends."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A package that a plugin needs.
+
+    Attributes:
+        plugin: its name.
+        where: the file, or `file:line`, that says so.
+        requirement: name, extras, versions, condition.
+    """
+
+    plugin: str
+    where: str
+    requirement: Requirement
+
+    @property
+    def name(self) -> str:
+        """The name of the package, as all its spellings have it."""
+        return canonical_name(self.requirement.name)
+
+    @property
+    def text(self) -> str:
+        """The requirement in one spelling."""
+        return str(self.requirement)
+
+    def __str__(self) -> str:
+        return f"plugin '{self.plugin}' needs {self.text} ({from_here(self.where)})"
+
+
+def plugins_in_folders(config: Config) -> tuple[PluginFile, ...]:
+    """The plugins of all plugin paths, without those that come with opa-stack; nothing is imported.
+
+    Raises:
+        PluginPathError: a plugin path cannot be used.
+    """
+    folders = plugin_folders(
+        trusted_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
+    )
+    return tuple(plugin for plugin in first_of_each_name(find_plugins(folders)) if not plugin.is_built_in)
+
+
+def loaded_plugins(config: Config) -> tuple[PluginFile, ...]:
+    """Those of them that the filters let through.
+
+    Raises:
+        OpaError: a plugin path or a filter cannot be used.
+    """
+    decisions = decide(plugins_in_folders(config), PluginFilters.from_config(config))
+    return tuple(decision.plugin for decision in decisions if decision.load)
+
+
+def needs_of(plugins: Iterable[PluginFile]) -> tuple[Need, ...]:
+    """What the plugins need, by plugin and then as they say it.
+
+    Raises:
+        PluginError: the metadata of a plugin is wrong.
+        PackagesError: a plugin names an address instead of versions.
+    """
+    return tuple(need for plugin in sorted(plugins, key=lambda plugin: plugin.name) for need in _needs(plugin))
+
+
+def _needs(plugin: PluginFile) -> Iterator[Need]:
+    if plugin.error is not None:
+        raise plugin.error
+    for requirement, where in zip(plugin.metadata.packages, plugin.metadata.packages_from, strict=True):
+        need = Need(plugin.name, where, requirement)
+        if requirement.url is not None:
+            raise PackagesError(
+                f"plugin '{plugin.name}' needs '{need.text}', an address",
+                where=where,
+                hint="Write name and versions, such as 'name>=1.0': packages come from the index of this machine",
+            )
+        yield need
+
+
+def lowest_python(plugins: Iterable[PluginFile]) -> str:
+    """The lowest Python that opa-stack and all plugins work with, such as `3.11`.
+
+    Raises:
+        PackagesError: there is none.
+    """
+    ranges: dict[str, SpecifierSet] = {
+        plugin.name: plugin.metadata.python for plugin in plugins if plugin.metadata.python is not None
+    }
+    for minor in range(OLDEST_PYTHON, NEWEST_PYTHON):
+        versions = (f"3.{minor}.0", f"3.{minor}.99")
+        if all(any(range_.contains(version) for version in versions) for range_ in ranges.values()):
+            return f"3.{minor}"
+    told = ", ".join(f"'{name}' {range_}" for name, range_ in sorted(ranges.items()))
+    raise PackagesError(
+        f"there is no Python from 3.{OLDEST_PYTHON} on that all plugins work with: {told}",
+        hint="Change requires-python of one of them",
+    )

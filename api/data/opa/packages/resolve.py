@@ -1,0 +1,117 @@
+"""Find versions that fit what all plugins need and what opa-stack needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from opa.errors import PackagesError
+from opa.packages.failures import PLUGIN, failed_resolution, refusal_of_own
+from opa.packages.lock import head_for
+from opa.packages.needs import Need
+from opa.packages.own import OWN, OwnPackages, with_own_extras
+from opa.packages.programs import WITHOUT_UV, Installer, find_uv
+
+_EXCLUDED = re.compile(r"\n# The following packages were excluded from the output:\n(?:#.*\n?)*")
+_BY_PLUGIN = re.compile(rf"(?P<before>^ +# .*?){PLUGIN}(?P<number>\d+)", re.MULTILINE)
+
+
+def resolve(
+    needs: Sequence[Need],
+    own: OwnPackages,
+    *,
+    python: str,
+    project: Path,
+    previous: str = "",
+    upgrade: Sequence[str] | bool = False,
+) -> str:
+    """The text of a lock for `needs`.
+
+    Args:
+        needs: what plugins need.
+        own: what opa-stack needs; these versions are given, and not in the lock.
+        python: the lowest Python that it is for, such as `3.11`.
+        project: its folder, whose configuration uv reads.
+        previous: the text of a lock, whose versions stay where they fit.
+        upgrade: the packages whose versions do not stay, or true for all.
+
+    Raises:
+        PackagesError: uv is not there, or there are no versions that fit.
+    """
+    uv = find_uv()
+    if uv is None:
+        raise PackagesError("versions are found by uv, which is not installed", hint=WITHOUT_UV)
+    refusal = refusal_of_own(needs, own)
+    if refusal is not None:
+        raise refusal
+    head = head_for(needs, python)
+    if not needs:
+        return head
+    with TemporaryDirectory(prefix="opa-deps-") as folder:
+        options = ["--python-version", python, *_upgrades(upgrade)]
+        return f"{head}\n{_compiled(uv, needs, own, options, project=project, folder=Path(folder), previous=previous)}"
+
+
+def _upgrades(upgrade: Sequence[str] | bool) -> list[str]:
+    return ["--upgrade"] if upgrade is True else [f"--upgrade-package={name}" for name in upgrade or ()]
+
+
+def _compiled(
+    uv: Installer,
+    needs: Sequence[Need],
+    own: OwnPackages,
+    options: Sequence[str],
+    *,
+    project: Path,
+    folder: Path,
+    previous: str,
+) -> str:
+    """What uv finds. Each plugin is a package to it, so that it says which of them exclude each other."""
+    plugins = sorted({need.plugin for need in needs})
+    _write_projects(folder, plugins, needs, own)
+    constraints, lock = folder / "constraints.txt", folder / "lock.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(own.versions.items())))
+    lock.write_text(previous)
+    hidden = [*(f"{PLUGIN}{number}" for number in range(len(plugins))), *sorted(own.always)]
+    done = uv.run(
+        [
+            *(
+                "pip",
+                "compile",
+                str(folder / "plugins.in"),
+                "--output-file",
+                str(lock),
+                "--constraints",
+                str(constraints),
+            ),
+            *("--universal", "--generate-hashes", "--no-sources", "--no-header"),
+            *("--quiet", "--no-emit-index-url", "--no-emit-find-links", "--color", "never", "--no-progress"),
+            *(*uv.no_index, *options),
+            *(f"--no-emit-package={name}" for name in hidden),
+        ],
+        project,
+    )
+    if done.status:
+        raise failed_resolution(done.said, needs, own, plugins)
+    text = _EXCLUDED.sub("", lock.read_text()).replace(f"-c {constraints}", OWN)
+    return _BY_PLUGIN.sub(lambda found: f"{found['before']}plugin {plugins[int(found['number'])]}", text)
+
+
+def _write_projects(folder: Path, plugins: Sequence[str], needs: Sequence[Need], own: OwnPackages) -> None:
+    """A project for each plugin, that needs what the plugin needs, and a file that asks for all of them."""
+    lines = []
+    for number, plugin in enumerate(plugins):
+        project = folder / f"{PLUGIN}{number}"
+        project.mkdir()
+        wanted = [each for need in needs if need.plugin == plugin for each in with_own_extras(need.requirement)]
+        texts = [str(each) for each in wanted if not own.meets(each)]  # no index is asked for what is there
+        # A string of JSON is one of TOML.
+        dependencies = ", ".join(json.dumps(text) for text in texts)
+        (project / "pyproject.toml").write_text(
+            f'[project]\nname = "{project.name}"\nversion = "0"\ndependencies = [{dependencies}]\n'
+        )
+        lines.append(f"{project.name} @ {project.as_uri()}\n")
+    (folder / "plugins.in").write_text("".join(lines))

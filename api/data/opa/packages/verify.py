@@ -1,0 +1,77 @@
+"""Whether what plugins need is installed, together with what that needs in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution
+from typing import TYPE_CHECKING
+
+from opa._util.distributions import canonical_name
+from opa.packages.needs import Need
+from opa.packages.own import OWN, find_distribution, requirements_of, with_own_extras
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A package that is not there as somebody needs it.
+
+    Attributes:
+        need: the need of a plugin because of which it is needed.
+        problem: what is wrong, in words that follow `plugin 'x'`.
+    """
+
+    need: Need
+    problem: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.need.plugin}' {self.problem}"
+
+
+def missing(needs: Iterable[Need]) -> tuple[Missing, ...]:
+    """What is not installed, or in another version than it is needed; of each need the first that is found.
+
+    Raises:
+        PackagesError: a plugin needs an extra of opa-stack that there is not.
+    """
+    return tuple(found for need in needs if (found := _missing(need)) is not None)
+
+
+def _missing(need: Need) -> Missing | None:
+    try:
+        if need.requirement.marker is not None and not need.requirement.marker.evaluate():
+            return None
+    except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
+        return Missing(need, f"needs {need.text}, whose condition has no answer ({type(error).__name__})")
+    seen: set[str] = set()
+    waiting = [(each, f"needs {need.text}") for each in with_own_extras(need.requirement)]
+    while waiting:
+        requirement, path = waiting.pop(0)
+        text = f"{canonical_name(requirement.name)}{sorted(requirement.extras)}{requirement.specifier}"
+        if text in seen:
+            continue
+        seen.add(text)
+        distribution = find_distribution(requirement.name)
+        if distribution is None:
+            return Missing(need, f"{path}, which is not installed")
+        if not requirement.specifier.contains(distribution.version, prereleases=True):
+            return Missing(need, f"{path}, and {distribution.version} is installed in {_place(distribution)}")
+        if canonical_name(requirement.name) != OWN:
+            waiting += [(each, f"{path}, which needs {_short(each)}") for each in _needed_by(distribution, requirement)]
+    return None
+
+
+def _needed_by(distribution: Distribution, requirement: Requirement) -> Iterator[Requirement]:
+    return requirements_of(distribution, requirement.extras)
+
+
+def _short(requirement: Requirement) -> str:
+    """A requirement without its condition."""
+    return str(requirement).partition(";")[0].strip()
+
+
+def _place(distribution: Distribution) -> str:
+    return str(distribution.locate_file(""))
