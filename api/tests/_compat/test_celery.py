@@ -105,6 +105,14 @@ def test_producers_are_created_again_when_they_are_forgotten() -> None:
     assert AMQP._producer_pool is None  # type: ignore[attr-defined]  # celery-types lacks it
 
 
+def test_pools_of_an_application_are_those_that_were_used() -> None:
+    app = Celery("some", broker="memory://", set_as_current=False)
+    assert compat.used_pools(app) == (None, None)
+    producers: Any = app.amqp.producer_pool
+    assert compat.used_pools(app) == (app.pool, producers)
+    producers.connections.force_close_all()
+
+
 def test_fields_of_a_crontab_are_as_they_were_written() -> None:
     assert compat.crontab_fields(crontab(minute="*/5", hour="7-9", day_of_week="mon")) == [
         "*/5",

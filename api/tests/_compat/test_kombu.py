@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kombu import Connection
 from kombu.transport import redis, virtual
 from redis import ConnectionPool
 
@@ -25,6 +26,18 @@ def qos() -> compat.QoS:
     return compat.QoS(
         SimpleNamespace(qos=None, connection=None, unacked_key="held", unacked_index_key="times", do_restore=False)
     )
+
+
+def test_a_pool_tells_how_many_connections_are_in_use_and_idle() -> None:
+    pool = Connection("memory://").Pool(limit=3)
+    assert compat.pool_counts(pool) == (0, 0), "none was made yet"
+    first, second = pool.acquire(), pool.acquire()
+    assert compat.pool_counts(pool) == (2, 0)
+    first.release()
+    assert compat.pool_counts(pool) == (1, 1)
+    second.release()
+    assert compat.pool_counts(pool) == (0, 2)
+    pool.force_close_all()
 
 
 def test_qos_knows_what_it_holds_and_what_was_acknowledged(qos: compat.QoS) -> None:
