@@ -47,6 +47,7 @@ SHARE_SERVERS = (
     "/docker/test_workers.py",
     "/examples/test_stacks.py",
     "/http/access/test_matrix.py",
+    "/scaffold/test_readme.py",
     "/serve/test_access.py",
     "/serve/test_debugger.py",
     "/serve/test_gone.py",
@@ -63,6 +64,7 @@ FILL_THE_MACHINE = ("/cli/test_up_ends.py",)
 """Modules whose tests start ten processes each, and are given a minute for their end: one test after another."""
 
 TAKE_LONG = (
+    "/scaffold/test_readme.py",
     "/cases/test_cases.py",
     "/http/routing/test_beside_fastapi.py",
     "/local/test_servers.py",

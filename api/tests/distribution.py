@@ -30,8 +30,10 @@ def build_wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def install(wheel: Path, folder: Path, *extras: str) -> Path:
+def install(wheel: Path, folder: Path, *extras: str, programs: Iterable[str] = ()) -> Path:
     """Install the wheel and what it requires into an environment that has nothing else, and give its `bin`.
+
+    With `programs` it also has these packages, such as ruff, with their commands.
 
     Only the wheel is really installed. What it requires, and what that requires, is linked from the environment of the
     tests: an index would take minutes, and need a network. Each other package is missing, as in an empty environment.
@@ -41,8 +43,10 @@ def install(wheel: Path, folder: Path, *extras: str) -> Path:
     _run(*PIP, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
     packages = next(folder.glob("lib/python*/site-packages"))
     own = PathDistribution(next(packages.glob("opa_stack-*.dist-info")))
-    for found in _required(own.requires or (), extras):
+    for found in _required((*(own.requires or ()), *programs), extras):
         _link(found, packages)
+    for name in programs:
+        _link_commands(name, folder / "bin")
     return folder / "bin"
 
 
@@ -75,6 +79,21 @@ def _link(name: str, packages: Path) -> None:
         link = packages / top
         if not link.exists():
             link.symlink_to(str(found.locate_file(top)))
+
+
+def _link_commands(name: str, commands: Path) -> None:
+    """Put the commands of a package into `commands`; what Python runs there is run by the Python that is there."""
+    found = distribution(name)
+    for file in found.files or ():
+        if file.parts[-2:-1] != ("bin",) or file.parts[0] != "..":
+            continue
+        source, target = Path(str(found.locate_file(file))), commands / file.name
+        head, _, rest = source.read_bytes().partition(b"\n")
+        if head.startswith(b"#!") and not target.exists():
+            target.write_bytes(b"#!" + str(commands / "python").encode() + b"\n" + rest)
+            target.chmod(0o755)
+        elif not target.exists():
+            target.symlink_to(source)
 
 
 def _run(*command: str) -> None:

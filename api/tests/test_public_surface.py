@@ -133,6 +133,7 @@ def test_opa_has_exactly_its_documented_commands() -> None:
         "config",
         "deps",
         "health",
+        "new",
         "openapi",
         "passwd",
         "plugins",

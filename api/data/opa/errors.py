@@ -210,6 +210,10 @@ class StartError(OpaError):
     """A process cannot be started as asked: unknown mode, missing program, port in use."""
 
 
+class ProjectError(OpaError):
+    """`opa new` cannot make, extend or update a project: a name that cannot be used, a file that is in the way."""
+
+
 class TaskArgumentError(OpaError, TypeError):
     """A task was sent with an argument that would not arrive as it is, or got one that its annotation does not read."""
 

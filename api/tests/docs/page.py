@@ -26,12 +26,15 @@ from tests.docs.curl import Call
 from tests.docs.serving import served
 from tests.project import PYTEST, Project
 
-PATIENCE = 10
-"""Seconds beyond those of `sleep` that a command may take to print what it should."""
-
 
 class Reader(ABC):
-    """Does what a page says; a subclass knows where."""
+    """Does what a page says; a subclass knows where.
+
+    Attributes:
+        patience: seconds beyond those of `sleep` that a command may take to print what it should.
+    """
+
+    patience = 10.0
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -77,7 +80,7 @@ class Reader(ABC):
         if not words:
             return
         if words[0] == "sleep":
-            self._patient_until = time.monotonic() + float(words[1]) + PATIENCE
+            self._patient_until = time.monotonic() + float(words[1]) + self.patience
             return
         while True:
             printed = Call.parse(words[1:]).send(self.client()) if words[0] == "curl" else self.run(words, environ)

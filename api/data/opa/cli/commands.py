@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opa.cli import audit, check, config, deps, health, openapi, passwd, plugins, shell  # noqa: F401 - each registers its command, and the help shows
+from opa.cli import audit, check, config, deps, health, new, openapi, passwd, plugins, shell  # noqa: F401 - each registers its command, and the help shows
 from opa.cli.program import app
 from opa.cli.start import start
 

@@ -18,6 +18,7 @@ OWN_COMMANDS = frozenset(
         "config",
         "deps",
         "health",
+        "new",
         "openapi",
         "passwd",
         "plugins",

@@ -1,0 +1,71 @@
+"""`opa new`: a new project, another plugin of one, or a project brought to the template of this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opa.cli.program import app
+
+
+@app.command()
+def new(
+    name: Annotated[
+        str | None, typer.Argument(help="The folder of the new project, whose name it gets; . for this one.")
+    ] = None,
+    plugin: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Add a plugin to the project in this folder.")
+    ] = None,
+    task: Annotated[bool, typer.Option("--task", help="The plugin also has a task.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Bring the project in this folder to the template of this opa-stack.")
+    ] = False,
+) -> None:
+    """Make a project: a folder with a first plugin, its tests, settings, lint, an image, Docker Compose and CI."""
+    if sum((name is not None, plugin is not None, update)) != 1:
+        raise typer.BadParameter("give the name of a new project, or --plugin NAME, or --update: one of the three")
+    if task and plugin is None:
+        raise typer.BadParameter("--task is for a new plugin: opa new --plugin NAME --task")
+    if name is not None:
+        _project(Path(name))
+    elif plugin is not None:
+        _plugin(plugin, with_task=task)
+    else:
+        _update()
+
+
+def _project(folder: Path) -> None:
+    from opa.scaffold.project import make_project, make_repository
+
+    files = make_project(folder)
+    place = ", in a git repository" if make_repository(folder) else ""
+    print(f"{folder.absolute().name} is a new project: {len(files)} files{place}. Its README.md says how it is used.\n")
+    print("Run it:")
+    if folder != Path():
+        print(f"  cd {folder}")
+    print("  opa up")
+
+
+def _plugin(name: str, *, with_task: bool) -> None:
+    from opa.scaffold.plugin import add_plugin
+
+    for file in add_plugin(Path.cwd(), name, with_task=with_task):
+        print(f"{file.path}  {file.what}")
+
+
+def _update() -> None:
+    from opa import __version__
+    from opa.scaffold.update import NEEDS_HANDS, update_project
+
+    changes = update_project(Path.cwd())
+    for change in changes:
+        print(f"{change.path}  {change.outcome.value}")
+    if not changes:
+        print(f"the project has the template of opa-stack {__version__} already")
+        return
+    print(f"the project has the template of opa-stack {__version__} now; git diff shows what has changed")
+    if open_ends := [change.path for change in changes if change.outcome in NEEDS_HANDS]:
+        typer.echo(f"Look after these yourself: {', '.join(open_ends)}", err=True)
+        raise typer.Exit(1)

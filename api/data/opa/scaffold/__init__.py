@@ -1,0 +1,1 @@
+"""What `opa new` does: projects and plugins from templates, and projects brought to a newer template."""

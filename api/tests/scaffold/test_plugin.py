@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import ast
+import errno
+from pathlib import Path
+
+import pytest
+
+from opa.errors import ProjectError
+from opa.scaffold import plugin as module
+from opa.scaffold import project
+from opa.scaffold.plugin import add_plugin
+from opa.scaffold.template import File
+from tests.scaffold.conftest import names_in
+
+
+@pytest.fixture
+def shop(here: Path) -> Path:
+    (here / "plugins").mkdir()
+    return here
+
+
+def test_a_plugin_has_a_route_and_tests(shop: Path) -> None:
+    files = add_plugin(shop, "line_items", with_task=False)
+    assert [file.path for file in files] == ["plugins/line_items.py", "tests/test_line_items.py"]
+    text = (shop / "plugins" / "line_items.py").read_text()
+    assert 'prefix="/line-items"' in text
+    assert "@task" not in text
+    assert '"""Line items: ' in text
+    ast.parse((shop / "tests" / "test_line_items.py").read_text())
+
+
+def test_with_a_task_it_has_one_and_tests_it(shop: Path) -> None:
+    add_plugin(shop, "orders", with_task=True)
+    assert "@task\n" in (shop / "plugins" / "orders.py").read_text()
+    assert '"orders.work"' in (shop / "tests" / "test_orders.py").read_text()
+
+
+def test_outside_of_a_project_nothing_is_written(here: Path) -> None:
+    with pytest.raises(ProjectError, match=r"no folder plugins/ here.*Make a project first: opa new NAME"):
+        add_plugin(here, "orders", with_task=False)
+    assert names_in(here) == []
+
+
+def test_in_a_folder_of_the_project_it_says_where_the_project_is(shop: Path) -> None:
+    with pytest.raises(ProjectError, match=f"Run it in the folder of the project: cd {shop}"):
+        add_plugin(shop / "plugins", "orders", with_task=False)
+
+
+@pytest.mark.parametrize(
+    "path", ["plugins/orders.py", "plugins/orders/__init__.py", "plugins/orders-meta.json", "tests/test_orders.py"]
+)
+def test_what_is_there_is_left_alone_and_named(shop: Path, path: str) -> None:
+    (shop / path).parent.mkdir(parents=True, exist_ok=True)
+    (shop / path).write_text("mine")
+    before = sorted(shop.rglob("*"))
+    with pytest.raises(ProjectError, match=path.removesuffix("/__init__.py")):
+        add_plugin(shop, "orders", with_task=True)
+    assert sorted(shop.rglob("*")) == before
+    assert (shop / path).read_text() == "mine"
+
+
+def test_a_link_is_not_written_through(shop: Path) -> None:
+    (shop / "plugins" / "orders.py").symlink_to("../elsewhere.py")
+    with pytest.raises(ProjectError, match="there already"):
+        add_plugin(shop, "orders", with_task=False)
+    assert not (shop / "elsewhere.py").exists()
+
+
+def test_twice_is_refused(shop: Path) -> None:
+    add_plugin(shop, "orders", with_task=False)
+    with pytest.raises(ProjectError, match=r"plugins/orders\.py and tests/test_orders\.py are there already"):
+        add_plugin(shop, "orders", with_task=False)
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_a_disk_that_is_full_leaves_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch, fails: int) -> None:
+    write_files = project.write_files
+
+    def until_full(folder: Path, files: list[File]) -> None:
+        write_files(folder, files)
+        if (files[0].path.startswith("tests")) == bool(fails):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write_files", until_full)
+    with pytest.raises(ProjectError, match="No space left on device"):
+        add_plugin(shop, "orders", with_task=False)
+    assert [str(path.relative_to(shop)) for path in shop.rglob("*")] == ["plugins"]

@@ -1,0 +1,226 @@
+"""From nothing but Python and the wheel: a project does what its README says, in an empty folder and with Docker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import opa
+from tests.distribution import build_wheel, install
+from tests.docker.engine import docker as run_docker
+from tests.docker.engine import unique
+from tests.docs.blocks import Block
+from tests.docs.page import Reader
+from tests.local.up import descendants
+from tests.serve.process import free_port, is_running, wait_until
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("make") is None, reason="needs make"),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+
+DOCKER = "## Run it with Docker"
+AFTER_DOCKER = "## Keep up to date"
+
+
+@dataclass
+class Shop:
+    """The project, and the environment of who works on it."""
+
+    folder: Path
+    bin: Path
+    environ: dict[str, str]
+    port: int = field(default_factory=free_port)
+
+    def run(self, *words: str, **environ: str) -> str:
+        """What a command prints that does not fail."""
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env=self.environ | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, f"$ {' '.join(words)}\n{done.stdout}"
+        return done.stdout
+
+    def section(self, begin: str | None, end: str | None) -> Path:
+        """A page with a part of the README: from one heading on, up to another."""
+        text = (self.folder / "README.md").read_text()
+        start = text.index(begin) if begin else 0
+        page = self.folder.parent / "README.md"
+        page.write_text(text[start : text.index(end, start) if end else len(text)])
+        return page
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A project that `opa new` has made, where the wheel is installed and nothing else of opa-stack is."""
+    work = tmp_path_factory.mktemp("work")
+    commands = install(build_wheel(tmp_path_factory.mktemp("wheel")), work / "venv", "local", "testing", programs=TOOLS)
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPA_", "PYTHON", "GIT_", "UV_", "PIP_", "MAKE", "MFLAGS", "COMPOSE_"))
+        and name not in ("ENV", "MODE", "VIRTUAL_ENV", "MYPYPATH")
+    }
+    environ = others | {
+        "VIRTUAL_ENV": str(work / "venv"),
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",  # all is there
+        "COLUMNS": "160",
+        "OPA_LOG_FORMAT": "text",
+    }
+    made = Shop(work / "shop", commands, environ)
+    subprocess.run([commands / "opa", "new", "shop"], cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL)
+    return made
+
+
+TOOLS = ("mypy", "pip", "pytest", "ruff", "uv")
+
+
+class ShopReader(Reader):
+    """Does what the README says, as it stands there."""
+
+    patience = 60.0
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        self.shop = shop
+        self.printed: dict[str, str] = {}
+        self._up: subprocess.Popen[bytes] | None = None
+        self._client = httpx2.Client(
+            base_url=f"http://127.0.0.1:{shop.port}",
+            timeout=60,
+            transport=httpx2.HTTPTransport(retries=6),  # half a minute, for a reload
+        )
+
+    def write(self, block: Block) -> None:
+        assert block.path is not None
+        (self.shop.folder / block.path).write_text(block.text)
+
+    def client(self) -> httpx2.Client:
+        return self._client
+
+    def run(self, words: list[str], environ: dict[str, str]) -> str | None:
+        if words == ["make", "run"]:
+            self._start()
+            return ""
+        printed = self.printed[" ".join(words)] = self.shop.run(*words, **environ)
+        return printed
+
+    def _start(self) -> None:
+        with (self.shop.folder.parent / "up.log").open("wb") as log:
+            self._up = subprocess.Popen(
+                ["make", "run"],
+                cwd=self.shop.folder,
+                env=self.shop.environ | {"OPA_PORT": str(self.shop.port)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._is_ready, seconds=120, what="make run serves")
+
+    def _is_ready(self) -> bool:
+        assert self._up is not None
+        assert self._up.poll() is None, self.log()
+        try:
+            return self._client.get("/readyz").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def log(self) -> str:
+        """What `make run` has printed; empty as long as it was not run."""
+        file = self.shop.folder.parent / "up.log"
+        return file.read_text() if file.exists() else ""
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._client.close()
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Ctrl-C, as a terminal sends it: to all processes of the foreground."""
+        if self._up is not None and self._up.poll() is None:
+            left = descendants(self._up.pid)
+            os.killpg(self._up.pid, signal.SIGINT)
+            self._up.wait(60)
+            wait_until(lambda: not any(map(is_running, left)), what="all of opa up has ended")
+
+
+@pytest.fixture(scope="module")
+def reader(shop: Shop) -> Iterator[ShopReader]:
+    """A reader who has done what the README says, up to the part about Docker."""
+    reader = ShopReader(shop)
+    try:
+        reader.read(shop.section(None, DOCKER))
+        yield reader
+    except BaseException:
+        print(reader.log()[-5000:])
+        raise
+    finally:
+        reader.close()
+
+
+def test_a_new_project_does_what_its_readme_says(reader: ShopReader) -> None:
+    assert {"make install", "make run", "make test", "make lint"} <= set(reader.done)
+    assert sum(command.startswith("curl") for command in reader.done) == 3
+    assert "7 passed" in reader.printed["make test"], "those of the template, and of opa new --plugin"
+    assert "warning" not in reader.printed["make test"]
+    assert "Traceback" not in reader.log()
+
+
+def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
+    reader.shop.run("git", "add", "--all")
+    staged = reader.shop.run("git", "diff", "--cached", "--name-only").split()
+    assert ".installed" not in staged
+    assert not [path for path in staged if path.startswith((".opa/", ".mypy", ".ruff", ".pytest")) or "pycache" in path]
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("docker")
+def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str) -> None:
+    reader.interrupt()
+    shop = reader.shop
+    index = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
+    for name in ("UV_FIND_LINKS", "UV_NO_INDEX", "PIP_CONFIG_FILE", "PIP_NO_INDEX"):
+        shop.environ.pop(name, None)
+    shop.environ |= index | {
+        "OPA_STACK_IMAGE": image,
+        "IMAGE": unique("shop"),
+        "COMPOSE_PROJECT_NAME": unique("shop"),
+        "API_PORT": str(shop.port),
+        "DEBUGPY_PORT": str(free_port()),
+        "WORKER_DEBUGPY_PORT": str(free_port()),
+    }
+    try:
+        docked = ShopReader(shop)
+        with contextlib.closing(docked):
+            docked.read(shop.section(DOCKER, AFTER_DOCKER))
+        assert sum(command.startswith("curl") for command in docked.done) == 1
+        assert sum(command.startswith("docker compose") for command in docked.done) == 5
+    except BaseException:
+        print(shop.run("docker", "compose", "logs", "--no-color", "--tail", "50"))
+        raise
+    finally:
+        shop.run("docker", "compose", "kill")
+        shop.run("docker", "compose", "down", "--volumes", "--remove-orphans")
+        run_docker("rmi", "--force", shop.environ["IMAGE"], check=False)
+
+
+def test_the_version_in_the_readme_is_that_of_the_wheel(shop: Shop) -> None:
+    assert f"opa-stack:{opa.__version__}" in (shop.folder / "README.md").read_text()
