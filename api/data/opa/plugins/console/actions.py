@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import ComponentUnavailableError, DeadLetter, OpaError, Schedules, audit, get_plugin_manager
+from opa import ComponentUnavailableError, OpaError, Schedules, audit, get_plugin_manager
 from opa.plugins.access_sessions.origin import is_own
 from opa.plugins.console import dead_page, schedule_page
 from opa.plugins.console.patience import patience
@@ -57,6 +57,8 @@ async def done(action: Action, request: Request, reader: Reader, form: FormData)
         raise RefusedActionError(str(error)) from error
     except OperationalError as error:
         raise RefusedActionError("the broker does not answer, so that nothing was sent") from error
+    finally:
+        patience().forget()
 
 
 async def send(request: Request, reader: Reader, form: FormData) -> str:
@@ -91,7 +93,7 @@ async def again(request: Request, reader: Reader, _form: FormData) -> str:
 async def send_dead_again(request: Request, reader: Reader, _form: FormData) -> str:
     """Send a dead letter to its queue again."""
     letter_id, who = request.path_params["id"], _who(reader)
-    letter = await _settled(dead_page.letters().send_again(letter_id))
+    letter = await dead_page.letters().send_again(letter_id)
     audit("tasks.retry", who=who, request=request, count=1, ids=[letter_id], task=letter.task)
     await _note(letter_id, f"sent again from the dead letters by {who}")
     return "/dead"
@@ -100,17 +102,10 @@ async def send_dead_again(request: Request, reader: Reader, _form: FormData) -> 
 async def drop_dead(request: Request, reader: Reader, _form: FormData) -> str:
     """Delete a dead letter for good."""
     letter_id, who = request.path_params["id"], _who(reader)
-    letter = await _settled(dead_page.letters().drop(letter_id))
+    letter = await dead_page.letters().drop(letter_id)
     audit("tasks.drop", who=who, request=request, count=1, ids=[letter_id], task=letter.task)
     await _note(letter_id, f"dropped from the dead letters by {who}")
     return "/dead"
-
-
-async def _settled(settling: Awaitable[DeadLetter]) -> DeadLetter:
-    try:
-        return await settling
-    finally:
-        patience().forget()
 
 
 async def _note(task_id: str, text: str) -> None:

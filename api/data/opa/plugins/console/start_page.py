@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -15,11 +16,15 @@ from opa.introspection import ComponentInfo, PluginInfo, components_of, plugins_
 from opa.plugins.console.added import html_of, members
 from opa.plugins.console.attention import Attention
 from opa.plugins.console.page import Context
+from opa.plugins.console.patience import NotYetError, deadline, patience
 from opa.plugins.console.processes import Running, what_runs
 from opa.plugins.console.readers import Reader
+from opa.plugins.console.runs_page import RUNS
 from opa.plugins.console.task_attention import of_missing, of_tasks
 
 _STARTED = f"{__name__}.started"
+LIFE = 1.0
+"""Seconds for which that is taken for what it is."""
 GRACE = 60.0
 """Seconds in which a worker has started, after the api."""
 _IS_FINE = frozenset({"connected", "not loaded"})
@@ -43,13 +48,9 @@ async def context(request: Request, reader: Reader) -> Context:
         if reader.can(member.scope)
     ]
     since: float | None = manager.kept.get(_STARTED)
-    running = await what_runs()
+    running, of_others = await _of_servers(reader)
     return {
-        "attention": [
-            *_attention(plugins, components),
-            *_missing(running, since),
-            *[found async for found in of_tasks(reader)],
-        ],
+        "attention": [*_attention(plugins, components), *_missing(running, since), *of_others],
         "components": components,
         "loaded": sum(plugin.status == "loaded" for plugin in own),
         "skipped": sum(plugin.status != "loaded" for plugin in own),
@@ -62,6 +63,31 @@ async def context(request: Request, reader: Reader) -> Context:
         "deploy": running.deploy,
         "cards": cards,
     }
+
+
+async def _of_servers(reader: Reader) -> tuple[Running, list[Attention]]:
+    """What runs, and what needs attention of tasks: what redis and the broker say within the time of a page."""
+
+    async def attention() -> list[Attention]:
+        return [found async for found in of_tasks(reader)]
+
+    until = deadline()
+    running, found = await asyncio.gather(
+        patience().ask("processes", what_runs, life=LIFE, until=until),
+        patience().ask(("attention", reader.can(RUNS)), attention, life=LIFE, until=until),
+        return_exceptions=True,
+    )
+    late = [error for error in (running, found) if isinstance(error, NotYetError)]
+    for error in (running, found):
+        if isinstance(error, BaseException) and error not in late:
+            raise error
+    more = (
+        [Attention("Redis or the broker has not answered yet", "This page follows.", "", is_mild=True)] if late else []
+    )
+    return (
+        running if isinstance(running, Running) else Running(),
+        [*(found if isinstance(found, list) else ()), *more],
+    )
 
 
 def _attention(plugins: list[PluginInfo], components: list[ComponentInfo]) -> Iterator[Attention]:
