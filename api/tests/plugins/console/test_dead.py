@@ -112,6 +112,21 @@ def test_thousands_of_dead_letters_have_pages(
             assert client.get("/opa/dead", params={"page": number}).status_code == 404, number
 
 
+def test_what_is_huge_in_a_letter_is_shown_in_part(
+    idle: RunsProject, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENV", "dev")
+    huge = NASTY * 100_000
+    put(broker, letter("one", death={"queue": huge, "reason": huge, "problem": huge}, argsrepr=huge, task=huge))
+    put(broker, letter("two", death={"time": 1e300}), letter("three", death={"deliveries": [huge]}), huge.encode())
+    with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:
+        for path in ("/dead", "/dead/one", ""):
+            shown = page_of(client, path)
+            assert len(shown) < 50_000
+            assert "<script>alert" not in shown
+        assert do(client, "/dead/one/drop").status_code == 303
+
+
 def test_each_action_needs_its_scope_and_a_page_of_this_host(idle: RunsProject, broker: redis.Redis) -> None:
     idle.tasks.plugin("badges.py", BADGES)
     idle.tasks.settings(PLUGINS={"authenticators": ["badges.Badges"]})
