@@ -56,7 +56,7 @@ def test_what_a_killed_process_has_noted_is_found_once_and_not_while_it_lives(tm
     assert [text[6] for text in left.events] == ["0", "1", "2"]
     assert left.logs[0] == ("0", 1, "it says \n", "Traceback\n", 9)
     assert ids(folder) == []
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_a_journal_is_emptied_when_all_is_written_and_nothing_has_come_meanwhile(tmp_path: Path) -> None:
@@ -68,8 +68,14 @@ def test_a_journal_is_emptied_when_all_is_written_and_nothing_has_come_meanwhile
     journal.clear([])
     assert journal.path.stat().st_size == 0
     assert ids(tmp_path / "journals", journal.path) == [], "its own"
+    other = Journal(lambda: tmp_path / "journals")
+    other.add(event())
     journal.close(is_written=True)
     assert not journal.path.exists()
+    assert other.path is not None
+    assert other.path.exists()
+    other.close(is_written=True)
+    assert not (tmp_path / "journals").exists()
 
 
 def test_a_journal_is_bounded_and_takes_more_when_it_was_emptied(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from opa import TaskTooLargeError
+from opa import TaskTooLargeError, get_plugin_manager
 from opa.plugins.task_runs import names
+from opa.plugins.task_runs.journal import journals_of
 from opa.plugins.task_runs.said import Said
 from tests.serve.process import wait_until
 from tests.tasks.runs_project import RunsProject, opa
@@ -135,6 +136,18 @@ def test_a_log_that_others_have_written_moves_no_cursor(runs: RunsProject) -> No
         shown = opa("tasks", "show", *arguments).output
         assert "\\x1b[2J\\x0dgone" in shown
         assert "\x1b" not in shown
+
+
+def test_a_command_records_what_a_killed_worker_of_this_machine_has_left(runs: RunsProject) -> None:
+    with runs.tasks.sending():
+        folder = journals_of(get_plugin_manager().config)
+    folder.mkdir(mode=0o700)
+    event = {"i": "left", "s": "failed", "a": time.time(), "n": 1, "f": {"t": "shop.add"}}
+    said = ["left", 1, "what it said\n", "Traceback of it\n", 13]
+    (folder / "1-a.journal").write_text(f"{json.dumps(event)}\n{json.dumps(said)}\n")
+    shown = opa("tasks", "show", "left").stdout
+    assert all(text in shown for text in ("shop.add", "failed", "what it said", "Traceback of it"))
+    assert not folder.exists()
 
 
 def test_killed_processes_leave_no_run_that_runs_for_ever(rabbit_runs: RunsProject) -> None:

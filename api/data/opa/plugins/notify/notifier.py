@@ -66,15 +66,12 @@ class Watching(TaskObserver):
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
-        self._pid = 0
 
-    def received(self, run: TaskRun) -> None:
-        """Start the thread with the first message."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            courier = self._notifier.courier(stays=True)
-            courier.stays = True
-            courier.start()
+    def worker_ready(self) -> None:
+        """Start the thread."""
+        courier = self._notifier.courier(stays=True)
+        courier.stays = True
+        courier.start()
 
     def stop(self) -> None:
         """Tell what is collected."""

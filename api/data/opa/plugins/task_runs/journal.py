@@ -93,10 +93,17 @@ class Journal:
             with suppress(OSError):
                 if is_written and self.path is not None:
                     self.path.unlink()
+                    self.path.parent.rmdir()  # an error where there are others
             os.close(self._file)
             self._file = None
 
     def _opened(self) -> int:
+        try:
+            return self._made()
+        except FileNotFoundError:  # another process has ended, and has removed the folder
+            return self._made()
+
+    def _made(self) -> int:
         folder = self._folder()
         folder.mkdir(mode=0o700, exist_ok=True)
         if not _is_private(folder):
@@ -152,6 +159,7 @@ def left_behind(folder: Path, own: Path | None) -> Iterator[Left]:
             if os.fstat(file.fileno()).st_nlink:
                 yield _read(file.read(2 * LARGEST))
                 path.unlink()
+                folder.rmdir()  # an error where there are others
 
 
 def _read(text: bytes) -> Left:
