@@ -21,6 +21,7 @@ from bench import (
     routes,
     small,
     startup,
+    suite,
     tasks,
 )
 from bench.goals import Bound, Figure, Row
@@ -45,6 +46,7 @@ class Sizes:
         seconds: for which a client sends requests in a round.
         workers: the numbers of workers whose memory is measured.
         components: that take a second each to connect.
+        tests: of plugins, with an application each.
     """
 
     plugins: int
@@ -58,6 +60,7 @@ class Sizes:
     seconds: float
     workers: tuple[int, ...]
     components: int
+    tests: int
 
 
 FULL = Sizes(
@@ -72,6 +75,7 @@ FULL = Sizes(
     seconds=0.5,
     workers=(1, 2, 4),
     components=8,
+    tests=100,
 )
 QUICK = Sizes(
     plugins=20,
@@ -85,6 +89,7 @@ QUICK = Sizes(
     seconds=0.1,
     workers=(1, 2),
     components=2,
+    tests=3,
 )
 ROUTES = 10
 CONNECTIONS = 32
@@ -294,6 +299,16 @@ def _model(sizes: Sizes, say: Say) -> Found:
     return Found(found, (row,))
 
 
+def _suite(sizes: Sizes, say: Say) -> Found:
+    found = suite.measure(sizes.tests, sizes.rounds, say)
+    row = Row(
+        f"{sizes.tests} tests of plugins by pytest, with an application, redis and tasks each",
+        "nothing: the whole run, processor time",
+        (Figure("time", found.applications, Bound.AT_MOST, 10, "s"),),
+    )
+    return Found(found, (row,))
+
+
 def _growth(sizes: Sizes, say: Say) -> Found:
     return Found(growth.measure(sizes.growth, ROUTES, sizes.rounds, sizes.seconds, say))
 
@@ -321,6 +336,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "components": _components,
     "tasks": _tasks,
     "model": _model,
+    "suite": _suite,
     "profile": _profile,
     "growth": _growth,
 }

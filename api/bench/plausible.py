@@ -20,6 +20,7 @@ from bench.protocol import RequestCost
 from bench.routes import RouteCost
 from bench.small import Small
 from bench.startup import Startup
+from bench.suite import Suites
 
 
 def implausible(found: Mapping[str, Found]) -> list[str]:
@@ -90,6 +91,10 @@ def _small(small: Small) -> bool:
     return _are_positive(astuple(small))
 
 
+def _suite(suite: Suites) -> bool:
+    return suite.nothing > 0 and suite.applications > 0
+
+
 def _startup(startup: Startup) -> bool:
     return _are_positive(astuple(startup))
 
@@ -119,6 +124,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "components": _components,
     "tasks": _are_positive,
     "model": _model,
+    "suite": _suite,
     "profile": _profile,
     "growth": _growth,
 }

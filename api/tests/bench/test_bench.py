@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import calls, compare, components, memory, protocol, servers, small, startup, tasks
+from bench import calls, compare, components, memory, protocol, servers, small, startup, suite, tasks
 from bench.calls import STATEMENTS, CallCost
 from bench.compare import Comparison, Rounds
 from bench.components import ComponentStart
@@ -20,6 +20,7 @@ from bench.load import Load
 from bench.protocol import RequestCost
 from bench.small import Small
 from bench.startup import Startup
+from bench.suite import Suites
 from bench.tasks import Speed
 from opa.tasks.application import application_of
 from tests.project import Project
@@ -39,6 +40,7 @@ ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
         (small, "measure", Small(0.4, 0.3, 1.25, 55.0, 50.0), "1.10 ×"),
         (startup, "measure", Startup(10, 2, 3.0, 2.0, 1.5), "ratio 1.50"),
         (components, "measure", ComponentStart(8, 1.5, 1.8, 1.2), "ratio 1.20"),
+        (suite, "measure", Suites(100, 6.5, 0.5), "an application 60.0 ms"),
         (tasks, "measure", RATIOS, "runs/bare 0.500 1.000 0.800"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -113,6 +114,8 @@ def test_nothing_is_left_when_the_session_is_interrupted(served: Suite, docker: 
     finally:
         program.kill()
         program.wait()
+        for folder in Path(gettempdir()).glob(f"opa-testing-{program.pid}-*"):  # SIGKILL leaves nobody to remove it
+            shutil.rmtree(folder)
 
 
 def children_of(process: int) -> list[int]:
