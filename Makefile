@@ -107,6 +107,7 @@ lock: $(VENV)/.dev
 	$(LOCK) -c api/requirements-dev.lock --group $(PROJECT):docs -o api/requirements-docs.lock
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock --no-annotate --extra local --extra testing --group $(PROJECT):project -o $(PROJECT_LOCK)
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o $(BUILD_LOCK)
+	echo pip | $(LOCK) $(ARGS) - -o api/requirements-pip.lock
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "opa-stack needs Python 3.11 or later, $(PYTHON) is %d.%d; name another one: make PYTHON=python3.13" % sys.version_info[:2])'

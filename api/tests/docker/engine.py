@@ -25,7 +25,7 @@ COMPOSE_PROD_FILE = ROOT / "docker-compose.prod.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUILT_FROM = (
     *("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE"),
-    *("requirements.lock", "requirements-build.lock"),
+    *("requirements.lock", "requirements-build.lock", "requirements-pip.lock"),
 )
 """What the image is built from, besides the package."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 
 import opa
+from tests import programs
 from tests.docker.engine import ROOT, Answer, Container, container, docker, errors_of, unique, write_plugin
 from tests.docs.blocks import blocks
 from tests.serve.load import Load
-from tests.serve.process import wait_until
+from tests.serve.process import COMPONENTS, wait_until
+from tests.wheels import OF_INDEXES, Wheels
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -180,20 +183,66 @@ def test_other_commands_of_opa_run_as_well(image: str) -> None:
     assert "hello" in docker("run", "--rm", "--env", "ENV=dev", image, "plugins", "--all")
 
 
-def test_packages_of_an_image_built_on_this_one_as_the_docs_say_are_found_by_plugins(
-    image: str, tmp_path: Path
-) -> None:
+def test_an_image_of_ones_own_as_the_docs_say_has_the_packages_of_the_plugins(image: str, tmp_path: Path) -> None:
     recipe = next(block.text for block in blocks(ROOT / "docs/containers.md") if block.language == "dockerfile")
-    text = recipe.replace("opa-stack", image).replace("pandas", "tabulate")
+    environ = project_with_needs(tmp_path)
+    lines = "".join(f"ENV {name}={value}\n" for name, value in environ.items())
+    text = recipe.replace("FROM opa-stack\n", f"FROM {image}\nCOPY wheels /wheels\n{lines}")
     (tmp_path / "Dockerfile").write_text(text)
-    write_plugin(tmp_path / "plugins", "tables.py", "import tabulate\n")
-    (tmp_path / "settings").mkdir()
     own = unique("own")
     try:
         docker("build", "--quiet", "--tag", own, str(tmp_path))
-        assert "ok: " in docker("run", "--rm", own, "check")
+        locked = ("run", "--rm", "--read-only", "--cap-drop=ALL", own)
+        assert "ok: 2 plugins loaded" in docker(*locked, "check")
+        assert "ok: plugins.lock is up to date" in docker(*locked, "deps", "check")
     finally:
         docker("rmi", "--force", own, check=False)
+
+
+def test_packages_that_are_missing_stop_a_container_at_once_and_are_installed_in_development(
+    image: str, tmp_path: Path
+) -> None:
+    environ = project_with_needs(tmp_path)
+    mounts = ("--volume", f"{tmp_path}/plugins:/plugins:ro", "--volume", f"{tmp_path}/wheels:/wheels:ro")
+    done = docker("run", "--rm", "--env", "OPA_LOG_FORMAT=text", *mounts, image, check=False)
+    assert done.splitlines()[0].startswith("error: plugin 'soup' requires the Python package 'ladle', which is not")
+    assert done.splitlines()[-1].startswith("error: 2 plugins have no packages that they need. Install all of them: ")
+    own = (
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--cap-drop=ALL",
+        "--volume",
+        "/packages",
+        *mounts,
+        "--env=ENV=dev",
+        "--env=OPA_LOG_FORMAT=text",
+    )
+    of_wheels = [word for item in environ.items() for word in ("--env", "=".join(item))]
+    components = [f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD=no" for name in COMPONENTS]
+    with container(
+        image, tmp_path, *own, *of_wheels, *(word for each in components for word in ("--env", each))
+    ) as api:
+        code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/ladle').read().decode())"
+        wait_until(lambda: "1.0" in docker("exec", api.name, "python", "-c", code, check=False), what=lambda: api.log)
+        assert re.search(r"installed ladle 1\.0, spoon 2\.0 in /packages", api.log)
+
+
+def project_with_needs(folder: Path) -> dict[str, str]:
+    """Write two plugins, the wheels that they need, and the lock. Gives the variables for pip in a container."""
+    wheels = Wheels(folder / "wheels")
+    wheels.add("ladle", "1.0", ["spoon"])
+    wheels.add("spoon", "2.0")
+    route = "from opa import get_router\nrouter = get_router()\nrouter.get('/ladle')(lambda: ladle.version)\n"
+    block = "# /// script\n# dependencies = ['{}']\n# ///\nimport {}\n"
+    write_plugin(folder / "plugins", "soup.py", block.format("ladle", "ladle") + route)
+    write_plugin(folder / "plugins", "stew.py", block.format("spoon>=2", "spoon"))
+    (folder / "settings").mkdir()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(OF_INDEXES)}
+    environ |= wheels.environ(folder / "cache") | {"OPA_PLUGIN_PATHS": str(folder / "plugins")}
+    done = programs.run([programs.OPA, "deps"], cwd=folder, env=environ)
+    assert done.returncode == 0, done.stderr
+    return {"PIP_FIND_LINKS": "/wheels", "PIP_NO_INDEX": "1"}
 
 
 ADDED = 147_000_000
