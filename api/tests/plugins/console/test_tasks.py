@@ -23,6 +23,7 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
             return answer.text
 
         assert "Write &lt;a&gt; report." in page("/tasks")
+        assert 'href="/opa/tasks/jobs.report"' in page("/plugins/jobs")
         form = page("/tasks/jobs.report")
         assert 'name="name" value=""' in form
         assert 'name="pages" value="3"' in form

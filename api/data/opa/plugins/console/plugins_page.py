@@ -14,6 +14,7 @@ from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.routes_page import docs_link, with_traffic
 from opa.plugins.console.settings_page import SETTINGS, rows_of
+from opa.plugins.console.tasks_page import functions
 
 SOURCE = "console:source"
 MOST_SOURCE = 200_000
@@ -44,6 +45,7 @@ async def one_plugin(request: Request, reader: Reader) -> Context:
     beginning = f"PLUGIN_SETTINGS.{manager.plugin_settings.key_of(name)}."
     return {
         "plugin": plugin,
+        "tasks": [task for task, run in functions().items() if manager.plugin_of_module(run.__module__) == name],
         "rows": await with_traffic(route for route in routes_of(request.app) if name in route.plugins),
         "has_traffic": config.METRICS,
         "docs_link": docs_link,
