@@ -96,7 +96,7 @@ bench-quick: $(VENV)/.bench
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["build-system"]["requires"], sep="\n")
-IMAGE_EXTRAS := --extra console --extra flower --extra jwt --extra mail --extra metrics --extra sessions --extra shell --extra tracing --extra webhooks
+IMAGE_EXTRAS := --extra console --extra flower --extra jwt --extra mail --extra mcp --extra metrics --extra sessions --extra shell --extra tracing --extra webhooks
 # Of a project that `opa new` makes: the same versions, so that its plugins meet in development what they meet in the image.
 PROJECT_LOCK := api/data/opa/scaffold/template/requirements.lock.tmpl
 lock: $(VENV)/.dev

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from opa.http.access.attempt import attempt
     from opa.http.access.requires import Requires
     from opa.http.console_page import ConsoleCard, ConsolePage
+    from opa.http.in_process import started_application
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
     from opa.http.observers import RequestObserver, requests_in_flight
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from opa.tasks.observing.observer import TaskObserver
     from opa.tasks.observing.run import TaskRun
     from opa.tasks.queue_lengths import queue_lengths
+    from opa.tasks.result import TaskResult
     from opa.tasks.schedule_control import Schedules, ScheduleState
 
 __version__ = "0.1.0"
@@ -101,6 +103,7 @@ __all__ = [
     "Signed",
     "TaskLimit",
     "TaskObserver",
+    "TaskResult",
     "TaskRun",
     "TaskTooLargeError",
     "attempt",
@@ -129,6 +132,7 @@ __all__ = [
     "requests_in_flight",
     "run_group",
     "run_group_async",
+    "started_application",
     "state",
     "task",
     "tasks_in_hand",
@@ -168,6 +172,7 @@ _HOME = {
     "Signed": "http.webhooks.signed",
     "TaskLimit": "tasks.limits.task_limits",
     "TaskObserver": "tasks.observing.observer",
+    "TaskResult": "tasks.result",
     "TaskRun": "tasks.observing.run",
     "TaskTooLargeError": "errors",
     "attempt": "http.access.attempt",
@@ -197,6 +202,7 @@ _HOME = {
     "requests_in_flight": "http.observers",
     "run_group": "core.running",
     "run_group_async": "core.running",
+    "started_application": "http.in_process",
     "state": "current",
     "task": "tasks.decorator",
 }

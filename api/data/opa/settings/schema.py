@@ -491,6 +491,9 @@ class Settings(BaseModel):
     READY_DETAILS: bool
     OPERATING_PORT: PortOrNone
     OPERATING_HOST: ListenedOn
+    MCP_TAGS: TextList
+    MCP_URL: UrlPath
+    MCP_KEY: HeaderOrNone
     METRICS: bool
     METRICS_URL: UrlPath
     METRICS_PORT: PortOrNone

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from celery import Task as CeleryTask
@@ -51,6 +51,8 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
     Request = "opa.tasks.worker.request:Request"
     waits_for_components: bool = True
     """Whether a task that fails because a component is gone waits until it is back, and runs again."""
+    tags: Collection[str] = ()
+    """What others choose tasks by, as MCP_TAGS does."""
     unique: str | None = None
     unique_for: float | None = None
     concurrency: Any = None
