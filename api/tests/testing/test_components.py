@@ -121,6 +121,10 @@ TESTS = """
         assert opa_client.get("/kept").json() == ["text", 3, None]
 
 
+    def test_a_server_may_be_ended(opa_app):
+        opa_app.component("walrus").shutdown(nosave=True)
+
+
     @pytest.mark.parametrize("number", range(2))
     def test_servers_are_empty(opa_client, number):
         assert opa_client.get("/walrus").json() == 1
@@ -143,5 +147,5 @@ def test_components_are_servers_of_the_session_or_replaced_or_off(suite: Suite) 
     mongo_server(suite.folder / "mongo")  # skips where there is none
     suite.write("tests/test_mongo.py", OF_MONGO)
     outcomes = suite.run("-W", "error").outcomes
-    assert len(outcomes) == 10
+    assert len(outcomes) == 11
     assert set(outcomes.values()) == {"PASSED"}

