@@ -18,6 +18,7 @@ from bench import (
     openapi,
     profile,
     protocol,
+    reload,
     routes,
     small,
     startup,
@@ -261,6 +262,16 @@ def _log(sizes: Sizes, say: Say) -> Found:
     return Found(found, (row,))
 
 
+def _reload(sizes: Sizes, say: Say) -> Found:
+    found = reload.measure(2 * sizes.rounds + 1, say)
+    row = Row(
+        "in development, from a change of a file to the new answer: one plugin, `opa up`",
+        "–",
+        (Figure("time", found.median, Bound.AT_MOST, 1.0, "s"),),
+    )
+    return Found(found, (row,))
+
+
 def _components(sizes: Sizes, say: Say) -> Found:
     found = components.measure(sizes.components, sizes.rounds, say)
     row = Row(
@@ -333,6 +344,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "limits": _limits,
     "limited": _limited,
     "log": _log,
+    "reload": _reload,
     "components": _components,
     "tasks": _tasks,
     "model": _model,

@@ -17,6 +17,7 @@ from bench.openapi import OpenApiCost
 from bench.parts import Found
 from bench.profile import Profile
 from bench.protocol import RequestCost
+from bench.reload import Reload
 from bench.routes import RouteCost
 from bench.small import Small
 from bench.startup import Startup
@@ -67,6 +68,10 @@ def _calls(cost: CallCost) -> bool:
 
 def _log(cost: LineCost) -> bool:
     return cost.more.keys() == LINES.keys() and _are_positive((cost.masked, cost.plain))
+
+
+def _reload(found: Reload) -> bool:
+    return _are_positive(astuple(found))
 
 
 def _components(start: ComponentStart) -> bool:
@@ -121,6 +126,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "limits": _limits,
     "limited": _limited,
     "log": _log,
+    "reload": _reload,
     "components": _components,
     "tasks": _are_positive,
     "model": _model,

@@ -69,7 +69,7 @@ def serving(app: App, core: int | None = None, *, workers: int = 1) -> Iterator[
     Raises:
         RuntimeError: the server ended or did not answer in time; the message has what it said.
     """
-    port = _free_port()
+    port = free_port()
     outer = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
     own = {"ENV": "bench", "OPA_PORT": str(port), "OPA_LOGLEVEL": "warning", "WEB_CONCURRENCY": str(workers)}
     process = subprocess.Popen(  # noqa: S603 - gunicorn, or our own command
@@ -105,7 +105,8 @@ def _command(app: App, port: int) -> list[str]:
     ]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -166,9 +166,26 @@ class Opa:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def serving(self) -> int:
+        """The one of the children that listens: another may be in spare."""
+        port = f":{self.port:04X}"
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        (inode,) = [words[9] for words in lines if words[1].endswith(port) and words[3] == "0A"]
+        (child,) = [pid for pid in self.children() if f"socket:[{inode}]" in links_of(pid)]
+        return child
+
     def children(self) -> list[int]:
         assert self.process is not None
         return children_of(self.process.pid)
+
+
+def links_of(pid: int) -> set[str]:
+    """What the file descriptors of a process are."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed just now
+            found.add(str(link.readlink()))
+    return found
 
 
 def children_of(pid: int) -> list[int]:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 PAUSE = 0.05
-"""Seconds between two looks at a process that is to end."""
+"""Seconds between two looks at a process."""
+SHORT_PAUSE = 0.01
+"""The same of one that is to end: mostly it does at once, and something waits for that."""
 
 
 class Child:
@@ -31,13 +33,17 @@ class Child:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    def become(self, other: Child) -> None:
+        """Be the process that `other` is, which is none then."""
+        self._process, other._process = other._process, None
+
     def ends_within(self, limit: float, is_urgent: Callable[[], bool] = lambda: False) -> bool:
         """End it with SIGTERM; whether it has ended within `limit` seconds. If it `is_urgent`, it is not waited for."""
         deadline = time.monotonic() + limit
         if self._process is not None:
             self._process.terminate()  # nothing where it has ended
         while self.runs and not is_urgent() and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+            time.sleep(SHORT_PAUSE)
         return not self.runs
 
     def kill(self) -> None:

@@ -44,10 +44,11 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def end_orphans(*, grace: float) -> int:
+def end_orphans(*, grace: float, but: int = 0) -> int:
     """End all child processes of this process, and reap them.
 
     Args:
+        but: process id of a child that stays.
         grace: seconds that they have to end by themselves; then SIGTERM, and after the same time again
         SIGKILL.
 
@@ -57,12 +58,12 @@ def end_orphans(*, grace: float) -> int:
     told: set[int] = set()
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
-            for pid in children():
+            for pid in set(children()) - {but}:
                 told.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         deadline = time.monotonic() + grace
-        while reap_ended() and time.monotonic() < deadline:
+        while reap_ended(but) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
     return len(told)
 
@@ -83,8 +84,11 @@ def reap_others(pid: int) -> None:
                 os.waitpid(other, os.WNOHANG)
 
 
-def reap_ended() -> bool:
-    """Take the status of children that have ended; whether some are left."""
+def reap_ended(but: int = 0) -> bool:
+    """Take the status of children that have ended; whether some are left, other than the one with the process id."""
+    if but:
+        reap_others(but)
+        return not {but}.issuperset(children())
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

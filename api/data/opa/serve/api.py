@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from opa._compat.pymongo_threads import leave_idle_threads
+from opa._util.garbage import end_without_collection
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.health_target import note_health_target
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 RELOAD_LIMIT = 3.0
 """Seconds: a request that hangs, or one that stands at a breakpoint, must not hold up the change that was just made."""
+
+RELOAD_DRAIN = 0.02
+"""Seconds: the same for a browser that keeps a connection open, on which no request is under way."""
 
 
 def serve(config: Config) -> None:
@@ -51,8 +57,12 @@ def _warn_or_refuse(config: Config, chosen: int) -> None:
         )
 
 
-def serve_alone(config: Config) -> None:
+def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None) -> None:
     """Serve with this one process until SIGTERM or SIGINT.
+
+    Args:
+        config: the settings.
+        when_serving: called when it serves.
 
     Raises:
         OpaError: it cannot be started.
@@ -78,4 +88,11 @@ def serve_alone(config: Config) -> None:
     log.info(f"serving on {address_of(listener)} with one process")
     server_config = ServerConfig(config, app)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
-        runner.run(Server(server_config, alone=True, operating=operating).serve(sockets=[listener]))
+        server = Server(server_config, alone=True, operating=operating, when_serving=when_serving)
+        if config.RELOAD:
+            server.min_drain = server.max_drain = RELOAD_DRAIN
+        runner.run(server.serve(sockets=[listener]))
+    if config.RELOAD:
+        # The next process waits for the end of this one.
+        leave_idle_threads()
+        end_without_collection()

@@ -10,13 +10,21 @@ MISTAKE = os.EX_CONFIG
 """Exit status under a supervisor of a process that ends in the same way each time, until a file changes."""
 
 
-def command(supervisor: int | None = None, mistakes: Path | None = None) -> list[str]:
+def command(
+    supervisor: int | None = None,
+    mistakes: Path | None = None,
+    imports: Path | None = None,
+    *,
+    module: str = "opa.serve",
+) -> list[str]:
     """The command that runs the mode in one process; see `opa.serve.single`.
 
     Args:
         supervisor: process id of a parent to end with.
         mistakes: the file into which it writes why it does not start.
+        imports: the file into which it writes what it has imported, when it serves.
+        module: what is run.
     """
     # -P: plugins of the current folder must not stand in for the modules that opa-stack itself imports.
-    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", "opa.serve"]
-    return [*command, *(str(each) for each in (supervisor, mistakes) if each is not None)]
+    command = [sys.executable, "-Xfrozen_modules=off", "-P", "-m", module]
+    return [*command, *(str(each) for each in (supervisor, mistakes, imports) if each is not None)]

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,9 +22,11 @@ from opa.logging.logger import log
 from opa.process import orphans
 from opa.process.child import Child
 from opa.process.container import is_in_container
+from opa.process.told import wait_for_start
 from opa.serve.command import MISTAKE, command
 from opa.serve.installation import is_provided
 from opa.serve.packages import installed_packages
+from opa.serve.spare import Spare
 from opa.serve.watch import fingerprint, take_snapshot, wait_for_change, without_nested
 from opa.serve.watched import Watched, in_package, in_plugin_path, in_settings
 from opa.settings import load as settings
@@ -83,7 +86,10 @@ def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: 
             config = _read_again(config)
             continue
         if child.pid:
-            child.stop(reload_limit)
+            child.end_for_reload(reload_limit)
+            wait_for_start(Path.cwd(), stop.wait)
+            if stop.is_set():
+                return
         child.config = config
         lives = Lives(child, stop)
         if provided:
@@ -173,7 +179,9 @@ class Lives:
         if self._needs_change:
             self._look_for_packages()
         elif self._next is None:
-            if (status := self._child.end()) is not None and not self._stop.is_set():
+            if (status := self._child.end()) is None:
+                self._child.prepare_next()
+            elif not self._stop.is_set():
                 self._note_end(status)
         elif self._clock() >= self._next:
             self._next = None
@@ -252,6 +260,7 @@ class ModeProcess(Child):
         super().__init__()
         self.config: Config | None = None
         self._page = page
+        self._spare = None if page is None else Spare(page.file)
 
     @property
     def mistakes(self) -> Path | None:
@@ -262,11 +271,24 @@ class ModeProcess(Child):
         """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
         if self._page is not None:
             self._page.kill()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.spawn(command(supervisor=os.getpid(), mistakes=self.mistakes))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if self._spare is not None and self._spare.go([STATE_VARIABLE]):
+            self.become(self._spare)
+        else:
+            with _without_sigint():
+                self.spawn(self._command())
+        if self._spare is not None:
+            self._spare.not_yet()
+
+    def _command(self) -> list[str]:
+        if self._page is None or self._spare is None:
+            return command(os.getpid())
+        return command(os.getpid(), self._page.file, self._spare.imports)
+
+    def prepare_next(self) -> None:
+        """Have a process in spare, where it is time for that; to be called every now and then."""
+        if self._spare is not None:
+            with _without_sigint():
+                self._spare.prepare()
 
     def show_mistakes(self) -> None:
         """Show why it does not start, where there is a page for that."""
@@ -275,12 +297,18 @@ class ModeProcess(Child):
 
     def stop(self, limit: float) -> None:
         """Stop it, and what it leaves behind; after `limit` seconds with SIGKILL."""
+        if self._spare is not None:
+            self._spare.kill()
+        self.end_for_reload(limit)
+
+    def end_for_reload(self, limit: float) -> None:
+        """Stop it as `stop` does, and keep the one in spare."""
         if self._page is not None:
             self._page.kill()
         if not self.ends_within(limit):
             log.warning(f"process {self.pid} did not stop within {limit:g} s and is killed")
             self.kill()
-        orphans.end_orphans(grace=ORPHANS_GRACE)
+        self._end_orphans()
 
     def forget(self) -> None:
         """Remove the files of the page."""
@@ -295,8 +323,20 @@ class ModeProcess(Child):
         if self.runs:
             orphans.reap_others(self.pid)
             return None
-        orphans.end_orphans(grace=ORPHANS_GRACE)
+        self._end_orphans()
         return self.status()
+
+    def _end_orphans(self) -> None:
+        orphans.end_orphans(grace=ORPHANS_GRACE, but=0 if self._spare is None else self._spare.pid)
+
+
+@contextmanager
+def _without_sigint() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def watched_folders(config: Config) -> list[Watched]:

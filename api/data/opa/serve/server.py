@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +98,26 @@ class Server(uvicorn.Server):
         config: uvicorn's options.
         alone: no other process accepts from its sockets.
         operating: what serves the operating routes, where they have a port of their own.
+        when_serving: called when it serves.
+
+    Attributes:
+        min_drain: seconds that requests which are on their way have to arrive when the server stops, at least.
+        max_drain: the same at most, where clients keep connections open.
     """
 
     config: ServerConfig
 
-    def __init__(self, config: ServerConfig, *, alone: bool, operating: OperatingServer | None = None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        alone: bool,
+        operating: OperatingServer | None = None,
+        when_serving: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
+        self.min_drain, self.max_drain = MIN_DRAIN, MAX_DRAIN
+        self._when_serving = when_serving
         self._operating = operating
         self._alone = alone
         self._serving: asyncio.Task[Any] | None = None
@@ -134,6 +149,8 @@ class Server(uvicorn.Server):
         self._listeners = Listeners(sockets or [], self._listen)
         if self._operating is not None:
             await self._operating.start()
+        if self.started:
+            self._when_serving()
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections once a second; uvicorn calls it ten times as often."""
@@ -184,8 +201,8 @@ class Server(uvicorn.Server):
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
         clock = asyncio.get_running_loop().time
-        end = clock() + MAX_DRAIN
-        await asyncio.sleep(MIN_DRAIN)
+        end = clock() + self.max_drain
+        await asyncio.sleep(self.min_drain)
         # There is no event for this: uvicorn's protocols share a plain set.
         while state.connections and clock() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(POLL_INTERVAL)

@@ -27,6 +27,7 @@ PASSING = (StartError, ComponentConnectError, ComponentUnavailableError, Lifecyc
 def main() -> None:
     """Load the settings and run the mode; a mistake that a user can fix is one line, and status 1 or `MISTAKE`."""
     from opa.process.error_report import print_start_error
+    from opa.process.told import tell_start
 
     if sys.argv[1:]:
         from opa.process.orphans import end_with_parent
@@ -35,15 +36,21 @@ def main() -> None:
     try:
         from opa.checks.deploy.start import refuse_open_doors
         from opa.logging.logger import setup_logging
-        from opa.serve.mode import MODES, chosen_mode
+        from opa.serve.mode import DEFAULT_MODE, MODES, chosen_mode
         from opa.settings import load as settings
 
         config = settings.load_settings()
         setup_logging(config)
         mode = chosen_mode(os.environ)
         refuse_open_doors(config, os.environ, mode)
-        MODES[mode]().serve_alone(config)
+        if mode == DEFAULT_MODE:
+            from opa.serve import api
+
+            api.serve_alone(config, when_serving=_tell)
+        else:
+            MODES[mode]().serve_alone(config)
     except OpaError as error:
+        tell_start(Path.cwd())
         print_start_error(error)
         is_mistake = sys.argv[1:] and not isinstance(error, PASSING)
         if is_mistake and sys.argv[2:]:
@@ -51,3 +58,14 @@ def main() -> None:
 
             write_mistakes(Path(sys.argv[2]), error)
         sys.exit(MISTAKE if is_mistake else 1)
+
+
+def _tell() -> None:
+    """The api serves: those that waited for it go on, and the next one may have imported the same."""
+    from opa.process.told import tell_start
+
+    tell_start(Path.cwd())
+    if sys.argv[3:]:
+        from opa.serve.spare import note_imports
+
+        note_imports(Path(sys.argv[3]))

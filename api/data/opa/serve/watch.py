@@ -17,7 +17,7 @@ from watchfiles import watch
 
 from opa.serve.watched import Stamp, Watched
 
-POLL_SECONDS = 0.4
+POLL_SECONDS = 0.25
 # With notifications: how long until the files are compared without one.
 RESCAN_SECONDS = 2.0
 DEBOUNCE_SECONDS = 0.1

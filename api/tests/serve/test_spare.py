@@ -1,0 +1,151 @@
+"""The process that is in spare while another one serves in development."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opa.serve import spare_process
+from opa.serve.spare import DELAY, Spare, note_imports
+from tests.serve.process import Opa, is_running, wait_until
+
+WHO = """
+import os
+from opa import get_router
+
+router = get_router()
+
+@router.get("/who")
+def who():
+    return os.getpid()
+
+@router.get("/word")
+def word():
+    return {word!r}
+"""
+BROKEN = "def which is not Python\n"
+
+
+def spare_of(opa: Opa) -> int:
+    wait_until(lambda: len(opa.children()) == 2, what=lambda: f"one is in spare\n{opa.log}")
+    (spare,) = {*opa.children()} - {opa.serving()}
+    return spare
+
+
+def says(opa: Opa, word: str) -> Callable[[], bool]:
+    return lambda: opa.answers("/word", word)
+
+
+def test_the_process_in_spare_serves_after_a_change_and_a_mistake_and_whatever_became_of_it(opa: Opa) -> None:
+    opa.plugin("who.py", WHO.format(word="one"))
+    opa.start(OPA_RELOAD="true", OPA_RELOAD_POLLING="yes")
+    opa.wait_until_ready()
+    spare = spare_of(opa)
+
+    opa.plugin("who.py", WHO.format(word="two"))
+    wait_until(says(opa, "two"), what=lambda: opa.log)
+    assert opa.get("/who") == spare
+
+    second = spare_of(opa)
+    opa.plugin("who.py", BROKEN)  # the process in spare ends over it
+    wait_until(lambda: "restarts when" in opa.log, what=lambda: opa.log)
+    assert not is_running(second)
+    opa.plugin("who.py", WHO.format(word="three"))
+    wait_until(says(opa, "three"), what=lambda: opa.log)
+
+    third = spare_of(opa)
+    os.kill(third, signal.SIGKILL)
+    opa.plugin("who.py", WHO.format(word="four"))
+    wait_until(says(opa, "four"), what=lambda: opa.log)
+
+    fourth = spare_of(opa)
+    os.kill(opa.serving(), signal.SIGKILL)  # ends by itself
+    wait_until(lambda: opa.answers("/who", fourth), what=lambda: opa.log)
+    assert opa.stop() == 0
+
+
+def test_what_is_of_the_project_or_registers_something_is_not_imported_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "imports.json"
+    for name in ("shop", "opa.plugins.core_docs", "opa.main"):
+        monkeypatch.setitem(sys.modules, name, sys)
+    note_imports(file)
+    names = json.loads(file.read_text())
+    assert {"json", "fastapi", "opa.errors"} <= {*names}
+    assert {"shop", "pytest", "__main__", "opa.plugins.core_docs", "opa.main"}.isdisjoint(names)
+    note_imports(tmp_path / "no folder" / "imports.json")  # which is no error of the process that serves
+
+
+def test_none_is_prepared_until_the_one_that_serves_has_said_what_it_imports_and_others_have_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, spawned = 100.0, 0
+
+    def spawn(*_args: object, **_options: object) -> None:
+        nonlocal spawned
+        spawned += 1
+
+    spare = Spare(tmp_path / "mistakes.json", lambda: now)
+    monkeypatch.setattr(spare, "spawn", spawn)
+    spare.not_yet()
+    spare.prepare()
+    note_imports(spare.imports)
+    spare.prepare()
+    assert spawned == 0
+    now += DELAY
+    spare.prepare()
+    assert spawned == 1
+    spare.not_yet()
+    assert not spare.imports.exists()
+    assert not spare.go([])
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], list[list[str]]]:
+    """Has this process be one in spare, which imports a module; gives the commands with which it begins anew."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    monkeypatch.setattr(spare_process, "end_with_parent", lambda _parent: None)
+    monkeypatch.setenv("OPA_UP_STATE", "before")
+
+    def wait(text: str, line: bytes) -> list[list[str]]:
+        begun: list[list[str]] = []
+        monkeypatch.setattr(os, "execv", lambda _path, command: begun.append(command))
+        (tmp_path / "mine" / "spare_sample.py").write_text(text)
+        os.utime(tmp_path / "mine" / "spare_sample.py", (1, 1))
+        monkeypatch.delitem(sys.modules, "spare_sample", raising=False)
+        (tmp_path / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
+        readable, writable = os.pipe()
+        os.write(writable, line)
+        os.close(writable)
+        try:
+            spare_process.wait_for_go(1, tmp_path / "mistakes.json", tmp_path / "imports.json", readable)
+        finally:
+            sys.modules.pop("spare_sample", None)
+        return begun
+
+    return wait
+
+
+GO = b'{"OPA_UP_STATE": "now"}\n'
+
+
+def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(
+    waiting: Callable[[str, bytes], list[list[str]]],
+) -> None:
+    assert waiting("x = 1", GO) == []
+    assert os.environ["OPA_UP_STATE"] == "now"
+    (command,) = waiting("import pathlib\npathlib.Path(__file__).write_text('x = 2')", GO)
+    assert command[-4:-2] == ["opa.serve", "1"]
+
+
+def test_it_ends_where_nobody_needs_it(waiting: Callable[[str, bytes], list[list[str]]]) -> None:
+    with pytest.raises(SystemExit):
+        waiting("x = 1", b"")
