@@ -19,8 +19,20 @@ class Wheels:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, name: str, version: str, requires: Sequence[str] = (), code: str = "", size: int = 0) -> Path:
-        """Add a package with a module of its name, whose `version` is its version, and a file of `size` bytes."""
+    def add(
+        self,
+        name: str,
+        version: str,
+        requires: Sequence[str] = (),
+        code: str = "",
+        size: int = 0,
+        *,
+        typed: bool = False,
+    ) -> Path:
+        """Add a package with a module of its name, whose `version` is its version, and a file of `size` bytes.
+
+        With `typed`, mypy reads its annotations.
+        """
         module = name.replace("-", "_")
         info = f"{module}-{version}.dist-info"
         metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
@@ -30,6 +42,8 @@ class Wheels:
             f"{info}/METADATA": "".join(metadata).encode(),
             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
+        if typed:
+            files[f"{module}/py.typed"] = b""
         if size:
             files[f"{module}/data.bin"] = os.urandom(size)
         record = "".join(f"{path},sha256={_digest(content)},{len(content)}\n" for path, content in files.items())

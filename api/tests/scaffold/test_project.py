@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import tomllib
@@ -16,6 +17,8 @@ from opa.scaffold import project as module
 from opa.scaffold.project import make_project, make_repository
 from opa.scaffold.template import File, project_files
 from tests.scaffold.conftest import Git, names_in
+
+OWN_LOCK = Path(__file__).parents[2] / "requirements-dev.lock"
 
 
 def test_a_project_has_all_files_of_the_template(here: Path) -> None:
@@ -34,6 +37,7 @@ def test_a_project_has_all_files_of_the_template(here: Path) -> None:
         "README.md",
         "docker-compose.dev.yml",
         "docker-compose.yml",
+        "plugins.lock",
         "plugins/greetings.py",
         "pyproject.toml",
         "requirements.lock",
@@ -88,7 +92,7 @@ def test_files_are_never_overwritten(here: Path) -> None:
 
 def test_a_second_project_of_the_same_name_is_refused(here: Path) -> None:
     make_project(Path("shop"))
-    with pytest.raises(ProjectError, match=r"\.dockerignore, .* and 12 more"):
+    with pytest.raises(ProjectError, match=r"\.dockerignore, .* and 13 more"):
         make_project(Path("shop"))
 
 
@@ -178,6 +182,19 @@ def test_the_record_has_what_was_written_but_what_is_the_users_from_then_on(here
     assert record["files"]["Makefile"] == (here / "shop" / "Makefile").read_text()
     assert record["hashes"].keys() == {"requirements.lock"}
     assert not [path for path in record["files"] if path.startswith(("plugins", "tests", "settings"))]
+
+
+def test_the_lock_of_a_project_has_the_versions_of_opa_stacks_own() -> None:
+    pins = [
+        set(re.findall(r"^\S+==\S+", lock, re.MULTILINE))
+        for lock in (OWN_LOCK.read_text(), text_of("requirements.lock"))
+    ]
+    assert pins[1]
+    assert pins[1] <= pins[0], "run make lock"
+
+
+def text_of(path: str) -> str:
+    return next(file.text for file in project_files("shop") if file.path == path)
 
 
 def test_no_line_of_a_template_ends_as_in_windows() -> None:

@@ -23,6 +23,7 @@ from tests.docs.blocks import Block
 from tests.docs.page import Reader
 from tests.local.up import descendants
 from tests.serve.process import free_port, is_running, wait_until
+from tests.wheels import Wheels
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -32,6 +33,10 @@ pytestmark = [
 
 DOCKER = "## Run it with Docker"
 AFTER_DOCKER = "## Keep up to date"
+HUMANIZE = """
+def naturaldelta(seconds: float) -> str:
+    return f"{seconds // 3600} hours"
+"""
 
 
 @dataclass
@@ -72,6 +77,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A project that `opa new` has made, where the wheel is installed and nothing else of opa-stack is."""
     work = tmp_path_factory.mktemp("work")
     commands = install(build_wheel(tmp_path_factory.mktemp("wheel")), work / "venv", "local", "testing", programs=TOOLS)
+    wheels = Wheels(work / "wheels")
+    wheels.add("humanize", "4.99.0", code=HUMANIZE, typed=True)
     others = {
         name: value
         for name, value in os.environ.items()
@@ -84,9 +91,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         "PIP_NO_INDEX": "1",  # all is there
         "COLUMNS": "160",
         "OPA_LOG_FORMAT": "text",
+        **wheels.environ(work / "cache"),
     }
-    made = Shop(work / "shop", commands, environ)
     subprocess.run([commands / "opa", "new", "shop"], cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL)
+    made = Shop(work / "shop", commands, environ)
+    made.run("opa", "new", "--plugin", "line_items")  # the README adds one with a task
     return made
 
 
@@ -177,11 +186,16 @@ def reader(shop: Shop) -> Iterator[ShopReader]:
 
 
 def test_a_new_project_does_what_its_readme_says(reader: ShopReader) -> None:
-    assert {"make install", "make run", "make test", "make lint"} <= set(reader.done)
-    assert sum(command.startswith("curl") for command in reader.done) == 3
-    assert "7 passed" in reader.printed["make test"], "those of the template, and of opa new --plugin"
+    assert {"make install", "make run", "make test", "make lint", "opa deps"} <= set(reader.done)
+    assert sum(command.startswith("curl") for command in reader.done) == 4
+    assert "9 passed" in reader.printed["make test"], "those of the template, of two plugins and of the README"
     assert "warning" not in reader.printed["make test"]
     assert "Traceback" not in reader.log()
+
+
+def test_its_lock_has_all_that_it_says_it_needs(reader: ShopReader) -> None:
+    assert "humanize==4.99.0" in (reader.shop.folder / "plugins.lock").read_text()
+    assert "ok: plugins.lock is up to date" in reader.shop.run("opa", "deps", "check")
 
 
 def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
@@ -194,6 +208,7 @@ def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
 @pytest.mark.docker
 @pytest.mark.usefixtures("docker")
 def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str) -> None:
+    """The packages come from the index, as in any build of an image, and not from this machine."""
     reader.interrupt()
     shop = reader.shop
     index = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
@@ -208,11 +223,12 @@ def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str
         "WORKER_DEBUGPY_PORT": str(free_port()),
     }
     try:
+        shop.run("opa", "deps", "--upgrade")
         docked = ShopReader(shop)
         with contextlib.closing(docked):
             docked.read(shop.section(DOCKER, AFTER_DOCKER))
-        assert sum(command.startswith("curl") for command in docked.done) == 1
-        assert sum(command.startswith("docker compose") for command in docked.done) == 5
+        assert sum(command.startswith("curl") for command in docked.done) == 3
+        assert sum(command.startswith("docker compose") for command in docked.done) == 4
     except BaseException:
         print(shop.run("docker", "compose", "logs", "--no-color", "--tail", "50"))
         raise

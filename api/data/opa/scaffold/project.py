@@ -32,13 +32,13 @@ def make_project(folder: Path) -> tuple[File, ...]:
     check_project_name(folder.name)
     files = project_files(folder.name)
     files = (*files, record_file(folder.name, files))
-    if folder.is_dir():
+    if _is_folder(folder):
         _refuse_files(folder)
     elif os.path.lexists(folder):
         raise ProjectError(
             f"{_shown(folder)} is there, and is no folder", where=str(folder), hint="Take another name, or remove it"
         )
-    elif not folder.parent.is_dir():
+    elif not _is_folder(folder.parent):
         raise ProjectError(f"the folder {_shown(folder.parent)} is not there", where=str(folder), hint="Create it")
     try:
         with _aside(folder) as new:
@@ -74,6 +74,14 @@ def write_files(folder: Path, files: Iterable[File]) -> None:
             new.write(file.text)
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; not where nobody may look, which is told when something is written there."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _refuse_files(folder: Path) -> None:
     try:
         found = sorted({entry.name for entry in os.scandir(folder)} - IGNORED)
@@ -91,7 +99,7 @@ def _refuse_files(folder: Path) -> None:
 @contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
     """A new folder in the same file system; what is left in it is gone in the end."""
-    home = folder if folder.is_dir() else folder.parent
+    home = folder if _is_folder(folder) else folder.parent
     outer = Path(tempfile.mkdtemp(prefix=f".{folder.name}-new-", dir=home))
     try:
         new = outer / folder.name  # with the mode that folders have here, which `mkdtemp` does not give
@@ -103,7 +111,7 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 def _put(new: Path, folder: Path) -> None:
     """Move what was made to its place."""
-    if not folder.is_dir():
+    if not _is_folder(folder):
         new.rename(folder)  # which fails where somebody was faster, and has put something there
         return
     moved: list[tuple[Path, Path]] = []
