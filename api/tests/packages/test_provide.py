@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,7 @@ def test_what_a_new_plugin_needs_is_installed_while_the_code_from_before_answers
     # A misspelt name is one line, in the log and on the page, and is not tried again before something changes.
     write(opa, "soup", "ladel", imports="ladel")
     wait_until(lambda: "error: there is no package 'ladel', which plugin 'soup' needs" in opa.log, what=lambda: opa.log)
+    wait_until(lambda: "there is no package" in page_of(opa), what=lambda: opa.log)
     tries = opa.log.count("installing ladel")
     wheels.add("ladel", "1.0")
     opa.hello("two")
@@ -72,6 +75,17 @@ def test_what_a_new_plugin_needs_is_installed_while_the_code_from_before_answers
     assert (tries, opa.log.count("installing ladel")) == (1, 2)
     assert opa.stop() == 0
     assert not [path.name for path in (opa.folder / ".opa").iterdir() if path.name.startswith(".opa-new")]
+
+
+def page_of(opa: Opa) -> str:
+    """What stands in the place of an api that does not start."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{opa.port}/", timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""
 
 
 def test_a_supervisor_that_ends_takes_the_installation_with_it(opa: Opa, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from opa.loading.candidates import (
     who_may_read,
     why,
 )
+from opa.loading.inline_metadata import has_inline_metadata
 from opa.loading.metadata import Metadata, metadata_name, read_metadata
 from opa.loading.packages import BrokenPackageError, find_module
 
@@ -174,7 +175,7 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
         elif is_module:
             plugin = PluginFile(stem, folder, folder / name, False, prefix + stem)
             # A package hides a module of its name, as it does for Python.
-            has_metadata = folder != BUILT_IN_FOLDER or metadata_name(stem) in names
+            has_metadata = metadata_name(stem) in names or (not prefix and has_inline_metadata(plugin.file))
             found.setdefault(stem, with_metadata(plugin) if has_metadata else plugin)
         else:
             file = folder / name / "__init__.py"

@@ -16,6 +16,7 @@ from opa.loading import conventions
 
 START = f"# {conventions.INLINE_METADATA.name}"
 END = "# ///"
+_MARK = START.encode()
 HINT = 'An example: # /// script, # dependencies = ["humanize>=4"], # ///, each in a line of its own'
 _PLACE = re.compile(r"(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)", re.DOTALL)
 
@@ -33,18 +34,27 @@ class InlineMetadata:
     where: str = ""
 
 
+def has_inline_metadata(file: Path) -> bool:
+    """Whether `file` may have a block; most have none, and this is quick."""
+    return _MARK in _content(file)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with open(file, "rb", buffering=0, opener=without_waiting) as opened:
+            return opened.read(MAX_FILE_BYTES) or b""
+    except OSError:
+        return b""
+
+
 def read_inline_metadata(file: Path) -> InlineMetadata:
     """The block of `file`; empty where that has none, or cannot be read, which its import says.
 
     Raises:
         MetadataError: the block does not parse, has no end, or is not the only one.
     """
-    try:
-        with open(file, "rb", opener=without_waiting) as opened:
-            content = opened.read(MAX_FILE_BYTES) or b""
-    except OSError:
-        return InlineMetadata()
-    if START.encode() not in content:  # what most files have, and what is quick
+    content = _content(file)
+    if _MARK not in content:
         return InlineMetadata()
     lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig", errors="replace").split("\n")]
     starts = [number for number, line in enumerate(lines) if line.rstrip() == START]

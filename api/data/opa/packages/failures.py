@@ -37,7 +37,8 @@ _OFFLINE = re.compile(
     r"|connection (?:error|refused|broken|reset)|timed out|newconnectionerror|name resolution|failed to establish",
     re.IGNORECASE,
 )
-_STATUS = re.compile(r"\b(40[137]|5\d\d)\b[^\n]{0,40}(?:Unauthorized|Forbidden|Proxy|Server|Unavailable|Gateway)")
+_STATUS = re.compile(r"\b(40[137]|5\d\d)\b[^\n]{0,40}?(?:Unauthorized|Forbidden|Proxy|Server|Unavailable|Gateway)")
+_ADDRESS = re.compile(r"https?://[^\s()]+[^\s():.]")
 _CERTIFICATE = re.compile(r"certificate", re.IGNORECASE)
 _FULL = re.compile(r"no space left|disk quota|os error 28", re.IGNORECASE)
 _HASH = re.compile(r"hash mismatch|DO NOT MATCH THE HASHES", re.IGNORECASE)
@@ -153,8 +154,9 @@ def _explained(words: str) -> str:
 def _passing(said: str) -> PackagesError | None:
     """What may be over in a moment, or has to do with the index alone."""
     if match := _STATUS.search(said):
+        address = _ADDRESS.search(said)
         return PackagesError(
-            f"the index answers {match[1]}: {words_of(said)}",
+            f"the index answers {match[1]}{f' at {mask_text(address[0])}' if address else ''}",
             hint="Check its address and credentials (UV_DEFAULT_INDEX, PIP_INDEX_URL, ~/.netrc)",
         )
     if _OFFLINE.search(said):

@@ -45,13 +45,13 @@ def resolve_here(needs: Sequence[Need], own: OwnPackages, pip: Installer, *, pyt
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(own.versions.items())))
         empty = folder / "empty"  # a name of a package such as `a.zip` is a file to pip, where there is one
         empty.mkdir()
-        done = pip.run(
-            [
-                *("install", *pip.no_index, "--dry-run", "--ignore-installed", "--report", str(report), "--no-input"),
-                *("--disable-pip-version-check", "--no-color", "--constraint", str(constraints), "--", *texts),
-            ],
-            empty,
-        )
+        command = [
+            *("install", *pip.no_index, "--dry-run", "--ignore-installed", "--report", str(report), "--no-input"),
+            *("--disable-pip-version-check", "--no-color", "--constraint", str(constraints)),
+        ]
+        done = pip.run([*command, "--", *texts], empty)
+        if done.status and "(from versions: none)" in done.said:  # which it says too of an index that it cannot ask
+            done = pip.run([*command, "-vv", "--", *texts], empty)
         if done.status:
             raise failed_resolution(_explained(done), needs, own)
         pins = [_pin(each) for each in json.loads(report.read_text())["install"]]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from opa.loading.packages_folder import PackagesFolder
+
 FOLDERS = ("site-packages", "dist-packages")
 
 
 def installed_packages() -> tuple[int, ...]:
     """Something that changes when a package is installed, or taken away: when each folder of packages last changed."""
-    return tuple(map(_last_change, sorted({entry for entry in sys.path if Path(entry).name in FOLDERS})))
+    folders = {entry for entry in sys.path if Path(entry).name in FOLDERS or isinstance(entry, PackagesFolder)}
+    return tuple(map(_last_change, sorted(folders)))
 
 
 def _last_change(folder: str) -> int:
