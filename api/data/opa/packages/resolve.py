@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,7 +88,7 @@ def _compiled(
                 "--constraints",
                 str(constraints),
             ),
-            *("--universal", "--generate-hashes", "--no-sources", "--no-header"),
+            *("--python", sys.executable, "--universal", "--generate-hashes", "--no-sources", "--no-header"),
             *("--quiet", "--no-emit-index-url", "--no-emit-find-links", "--color", "never", "--no-progress"),
             *(*uv.no_index, *options),
             *(f"--no-emit-package={name}" for name in hidden),
