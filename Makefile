@@ -6,7 +6,7 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: FORCE run docs test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick lock clean
+.PHONY: FORCE run docs test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick dist lock clean
 
 # Interrupted alone, and not with its group, GNU Make tells nothing to what it runs, and waits for it. It does remove the
 # target that is being made: this file, which opa up ends with. Each make has its own, so that none ends another's.
@@ -91,6 +91,11 @@ bench: $(VENV)/.bench
 # Shows within a minute or so that all of it works, which no test does; what it measures says nothing.
 bench-quick: $(VENV)/.bench
 	cd api && ../$(BIN)/python -m bench --quick $(ARGS)
+
+# The files of a release, in dist/: CONTRIBUTING.md says how it is made. ARGS='--unreleased --allow-dirty' tries the build at any
+# time, --no-image leaves out the image, which takes minutes.
+dist: $(VENV)/.dev
+	cd api && PYTHONPATH=data ../$(BIN)/python -m release $(ARGS)
 
 # Every version in one resolution; the smaller locks are cut from the largest. No index address is written.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

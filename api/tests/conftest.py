@@ -48,6 +48,8 @@ SHARE_SERVERS = (
     "/examples/test_stacks.py",
     "/http/access/test_matrix.py",
     "/scaffold/test_readme.py",
+    "/plugins/mcp_tools/test_endpoint.py",
+    "/release/test_make_dist.py",
     "/serve/test_access.py",
     "/serve/test_debugger.py",
     "/serve/test_gone.py",

@@ -30,6 +30,12 @@ def build_wheel(folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def wheel_of(sdist: Path, folder: Path) -> Path:
+    """The wheel that pip builds of an sdist."""
+    _run(*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", f"--wheel-dir={folder}", str(sdist))
+    return next(folder.glob("*.whl"))
+
+
 def install(wheel: Path, folder: Path, *extras: str, programs: Iterable[str] = ()) -> Path:
     """Install the wheel and what it requires into an environment that has nothing else, and give its `bin`.
 

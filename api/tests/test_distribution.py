@@ -82,6 +82,16 @@ def test_its_version_is_that_of_the_code_and_of_the_image(metadata: Message) -> 
     assert f"ARG VERSION={opa.__version__}\n" in (API / "Dockerfile").read_text()
 
 
+def test_no_page_says_another_version() -> None:
+    pages = [ROOT / "README.md", API / "README.md", *(ROOT / "docs").rglob("*.md")]
+    said = {
+        (page.name, version)
+        for page in pages
+        for version in re.findall(r"opa[-_]stack(?::|==|-)(\d+\.[\w.]*\w)", page.read_text())
+    }
+    assert {version for _, version in said} == {opa.__version__}, said
+
+
 def test_its_licence_is_that_of_the_repository() -> None:
     assert (API / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
