@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -336,3 +338,136 @@ def test_opa_plugins_shows_the_commands_of_a_plugin(project: Project) -> None:
 
     assert "command opa shop" in printed("plugins", "shop")
     assert "command opa keys" in printed("plugins", "access_keys")
+
+
+def test_the_callbacks_of_a_typer_application_are_called_as_its_commands_are(with_redis: Project) -> None:
+    with_redis.plugin(
+        "shop.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING, Annotated
+        import typer
+        from opa import Component
+        if TYPE_CHECKING:
+            from redis.asyncio import Redis
+        async def before(door: str = "front", app: Redis = Component("aioredis")): print("before", door, bool(app))
+        async def after(result: str, door: str, app: Annotated[Redis, Component("aioredis")]):
+            print("after", result, door, bool(app))
+        commands = typer.Typer(callback=before, result_callback=after)
+        @commands.command()
+        async def sell(): return "sold"
+        pair = typer.Typer(result_callback=after)
+        commands.add_typer(pair, name="pair", callback=before)
+        @pair.command()
+        def one(): return "one"
+        """,
+    )
+    assert printed("shop", "--door", "b", "sell").splitlines() == ["before b True", "after sold b True"]
+    assert printed("shop", "pair", "one").splitlines() == [
+        "before front True",
+        "before front True",
+        "after one front True",
+        "after None front True",
+    ]
+
+
+def test_an_application_may_show_its_help_instead_of_its_callback(project: Project) -> None:
+    text = """
+        import typer
+        commands = typer.Typer(invoke_without_command=True, no_args_is_help={})
+        @commands.callback()
+        def serve(): print("serves")
+        """
+    project.plugin("quiet.py", text.format(True))
+    project.plugin("busy.py", text.format(False))
+
+    assert "Usage" in opa("quiet").output
+    assert printed("busy") == "serves"
+
+
+def test_connects_refuses_a_component_that_is_not_there(with_redis: Project) -> None:
+    with_redis.plugin(
+        "other.py",
+        """
+        import typer
+        from opa.commands import connects
+        commands = typer.Typer()
+        @commands.command()
+        @connects("aioredsi")
+        def misspelt(): print("runs")
+        @commands.command()
+        @connects("mongodb")
+        def off(): print("runs")
+        """,
+    )
+    with pytest.raises(OpaError, match="component 'aioredsi' is not configured"):
+        opa("other", "misspelt")
+    with pytest.raises(OpaError, match="component 'mongodb' is not loaded"):
+        opa("other", "off")
+
+
+def test_many_blocks_may_have_a_component_at_once(with_redis: Project) -> None:
+    with_redis.plugin(
+        "other.py",
+        """
+        import asyncio, typer
+        from opa import get_plugin_manager
+        from opa.commands import connected, connects
+        commands = typer.Typer()
+        async def ping(number):
+            async with connected("aioredis") as redis:
+                for _ in range(number % 5):
+                    await redis.ping()
+                return redis
+        async def pings():
+            return await asyncio.gather(*map(ping, range(50)))
+        @commands.command()
+        @connects()
+        async def borrowed():
+            async with asyncio.timeout(20):
+                print(len(set(map(id, await pings()))), *get_plugin_manager().optional_components)
+                await asyncio.gather(*(asyncio.create_task(ping(number)) for number in range(5)))
+                print(len(set(map(id, await pings()))), *get_plugin_manager().optional_components)
+        @commands.command()
+        async def whole():
+            await pings()
+            print(*sorted(get_plugin_manager().optional_components))
+        """,
+    )
+    assert printed("other", "borrowed").splitlines() == ["1", "1"]
+    assert "aioredis walrus" in printed("other", "whole").splitlines()
+
+
+@pytest.fixture
+def by_default() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("by_default")
+def test_sigterm_stops_what_a_command_has_started(project: Project) -> None:
+    project.plugin(
+        "shop.py",
+        """
+        import asyncio, signal, time, typer
+        commands = typer.Typer()
+        def shutdown(): print("shutdown")
+        @commands.command()
+        async def waits():
+            signal.raise_signal(signal.SIGTERM)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                print("ended")
+        @commands.command()
+        def works():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(60)
+        """,
+    )
+
+    waits, works = opa("shop", "waits"), opa("shop", "works")
+    assert (waits.exit_code, waits.stdout.split()) == (143, ["ended", "shutdown"])
+    assert (works.exit_code, works.stdout.split()) == (143, ["shutdown"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

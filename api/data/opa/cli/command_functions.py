@@ -18,6 +18,7 @@ from opa.core.depends import component_in, component_of
 def in_session(application: typer.Typer, session: CommandSession) -> typer.Typer:
     """A copy of `application`, whose functions run in `session`."""
     copied = copy(application)
+    copied.info = _with_callback(application.info, session)
     copied.registered_commands = [_with_callback(each, session) for each in application.registered_commands]
     copied.registered_groups = [_with_callback(each, session) for each in application.registered_groups]
     for group in copied.registered_groups:
@@ -32,6 +33,8 @@ def _with_callback(info: Any, session: CommandSession) -> Any:
     copied = copy(info)
     if callable(info.callback):
         copied.callback = _for_typer(info.callback, session)
+    if callable(getattr(info, "result_callback", None)):
+        copied.result_callback = _for_typer(info.result_callback, session)
     return copied
 
 
@@ -43,8 +46,8 @@ def _for_typer(function: Callable[..., Any], session: CommandSession) -> Callabl
         if found := component_of(parameter.default) or component_in(hints.get(name)):
             components[name] = found.name
 
-    def call(**arguments: Any) -> Any:
-        return session.call(function, components, arguments)
+    def call(*results: Any, **arguments: Any) -> Any:
+        return session.call(function, components, *results, **arguments)
 
     update_wrapper(call, function)
     del call.__wrapped__  # type: ignore[attr-defined] # where Typer would find the components again

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from opa.commands.connecting import needs_of
 from opa.core.components import connected
 from opa.core.lifespan import running
 from opa.core.running import get_instance
+from opa.process.termination import terminated_as_by_ctrl_c
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -30,32 +31,48 @@ class CommandSession:
         self._manager = manager
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
+        self._around = ExitStack()
+        self._is_begun = False
         self._is_running = False
 
-    def call(self, function: Callable[..., Any], components: Mapping[str, str], arguments: Mapping[str, Any]) -> Any:
+    def call(
+        self, function: Callable[..., Any], components: Mapping[str, str], /, *results: Any, **arguments: Any
+    ) -> Any:
         """Call a function of a plugin, and give what it returns.
 
         Args:
             function: `def` or `async def`.
             components: those that it takes, by the parameter.
-            arguments: all others.
+            *results: what a function about results gets: that of the command.
+            **arguments: all others.
 
         Raises:
-            ComponentUnavailableError: one of `components` is not there.
+            ComponentUnavailableError: one of `components`, or of those that it `connects`, is not there.
             OpaError: what it needs does not start.
         """
         needs = needs_of(function)
+        if not self._is_begun:
+            self._around.enter_context(terminated_as_by_ctrl_c())
+            self._is_begun = True
         self._runner.run(self._start(needs if needs is None else {*needs, *map(str.lower, components.values())}))
         clients = {parameter: get_instance(name) for parameter, name in components.items()}
-        result = function(**arguments, **clients)
+        for name in needs or ():
+            self._manager.get_component(name)
+        result = function(*results, **arguments, **clients)
         return self._runner.run(result) if inspect.iscoroutine(result) else result
 
     def close(self) -> None:
-        """Stop what was started."""
-        try:
-            self._runner.run(self._stack.aclose())
-        finally:
-            self._runner.close()
+        """Stop what was started.
+
+        Raises:
+            PluginError: a `shutdown` failed.
+            SystemExit: it is the end by SIGTERM.
+        """
+        with self._around:
+            try:
+                self._runner.run(self._stack.aclose())
+            finally:
+                self._runner.close()
 
     async def _start(self, components: set[str] | None) -> None:
         if self._is_running:

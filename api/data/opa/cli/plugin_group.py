@@ -109,7 +109,7 @@ class _OfPlugin(TyperCommand):
             ) from error
         if not self._command.is_lifted:
             group.name = self.name
-            group.no_args_is_help = not group.invoke_without_command
+            group.no_args_is_help = group.no_args_is_help or not group.invoke_without_command
             return group
         command = group.commands.get(self.name or "")
         if command is None:

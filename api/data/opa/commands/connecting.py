@@ -57,8 +57,7 @@ async def connected(component: str) -> AsyncIterator[Any]:
 
     manager, name = get_plugin_manager(), component.lower()
     async with AsyncExitStack() as stack:
-        if name not in manager.optional_components:
-            await stack.enter_async_context(connected_component(manager, name))
+        await stack.enter_async_context(connected_component(manager, name))
         if name not in manager.optional_components:
             state = manager.component_states.get(name)
             raise ComponentUnavailableError(f"component '{name}' is {state or 'not configured'}", component=name)

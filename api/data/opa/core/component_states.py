@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from opa._util.masking.secrets import mask_text
@@ -48,6 +49,21 @@ class ComponentState:
 
     def __str__(self) -> str:
         return f"{self.status}: {self.reason}" if self.reason else self.status
+
+
+@dataclass
+class BorrowedComponent:
+    """A component that blocks of code have connected for themselves.
+
+    Attributes:
+        users: how many blocks have it, or wait for it.
+        changing: held while it is connected or disconnected.
+        is_connected: whether a block has connected it; where the process has, it stays connected.
+    """
+
+    users: int = 0
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_connected: bool = False
 
 
 def configured_components(config: Config, registry: Registry, roster: Roster) -> dict[str, ComponentState]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from opa._util.hosts import resolves
 from opa.core.calling import call
 from opa.core.component_options import default_urls
-from opa.core.component_states import CONNECTED, DISCONNECTED, FAILED, NOT_LOADED, ComponentState, reason_of
+from opa.core.component_states import (
+    CONNECTED,
+    DISCONNECTED,
+    FAILED,
+    NOT_LOADED,
+    BorrowedComponent,
+    ComponentState,
+    reason_of,
+)
 from opa.core.drivers import Driver, is_permanent
 from opa.core.preparation import prepare_component
 from opa.core.threads import in_thread
@@ -50,19 +58,30 @@ async def connect_components(manager: PluginManager) -> None:
 async def connected(manager: PluginManager, name: str) -> AsyncIterator[None]:
     """One component, of those that are configured, is connected in the block, unless it is not to be loaded.
 
+    Several may have one at the same time: the first connects it, and the last disconnects it.
+
     Args:
-        manager: one of which nothing is connected; `optional_components` says whether it is.
+        manager: `optional_components` says whether it is connected; what is connected already stays so.
 
     Raises:
         ComponentConnectError: it had to connect and did not.
     """
-    if name in manager.component_states:
-        await _connect(manager, manager.component_states[name])
+    borrowed = manager.borrowed.setdefault(name, BorrowedComponent())
+    borrowed.users += 1
     try:
+        async with borrowed.changing:
+            if name in manager.component_states and name not in manager.optional_components:
+                await _connect(manager, manager.component_states[name])
+                borrowed.is_connected = name in manager.optional_components
         yield
     finally:
-        if name in manager.optional_components:
-            await _disconnect(manager, name, DISCONNECTED, "the command has ended")
+        borrowed.users -= 1
+        async with borrowed.changing:
+            if not borrowed.users and borrowed.is_connected:
+                borrowed.is_connected = False
+                await _disconnect(manager, name, DISCONNECTED, "the command has ended")
+        if not borrowed.users:
+            manager.borrowed.pop(name, None)
 
 
 def _log_summary(level: str, states: Iterable[ComponentState]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa.core.blame import failed_components
 from opa.core.breaker import refused_component
-from opa.core.component_states import ComponentState, configured_components, forget_components
+from opa.core.component_states import BorrowedComponent, ComponentState, configured_components, forget_components
 from opa.core.drivers import Driver
 from opa.core.hooks import Hook, HookDefinition, is_async_hook
 from opa.core.lazy_errors import errors_now
@@ -67,6 +67,7 @@ class PluginManager:
         drivers: driver classes, by name in lower case.
         component_states: every configured component, by name in lower case.
         optional_components: the drivers of the components that are connected, by name in lower case.
+        borrowed: the components that blocks have connected for themselves, by name in lower case.
         tasks: of the plugins.
         groups: what the settings name by URI and plugins register.
         plugin_settings: the settings of the plugins' own.
@@ -87,6 +88,7 @@ class PluginManager:
         self.plugin_settings = loaded.plugin_settings
         self._plugins = loaded.plugins
         self.optional_components: dict[str, Driver] = {}
+        self.borrowed: dict[str, BorrowedComponent] = {}
         self.status: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.hooks: Mapping[str, Hook] = {}
         self.sync_hooks: dict[str, Callable[..., Any]] = {}

@@ -85,15 +85,15 @@ async def create(
 
 
 @keys.command("list")
-@connects(COMPONENT)
+@connects()
 async def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show the keys that there are, without their secrets, and when each was last used."""
     in_settings = [(record, None, _source(name)) for name, record in _in_settings().items()]
     stored: list[tuple[KeyRecord, datetime | None]] = []
-    if _has_store():
-        async with _store() as store:
+    async with _store_if_there() as store:
+        if store is not None:
             stored = await store.all()
     rows = [_row(*each) for each in (*in_settings, *((record, used, "redis") for record, used in stored))]
     if as_json:
@@ -149,7 +149,7 @@ async def rotate(
 
 
 @keys.command()
-@connects(COMPONENT)
+@connects()
 async def revoke(name: Name) -> None:
     """Delete a key: within a second no process takes it any more."""
     from opa.plugins.access_keys.check import FRESH
@@ -157,8 +157,8 @@ async def revoke(name: Name) -> None:
     is_in_settings = name in _in_settings()
     # There may be one of the same name in redis, too, and who revokes it may believe that there is one.
     count = 0
-    if not is_in_settings or _has_store():
-        async with _store() as store:
+    async with _store_if_there() if is_in_settings else _store() as store:
+        if store is not None:
             count = await store.remove(name)
     if count:
         print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
@@ -193,12 +193,20 @@ def _source(name: str) -> str:
     return config.source(f"{SETTING}.{name}.ID")
 
 
-def _has_store() -> bool:
-    """Whether there is redis. In a project without it, standard error says that there are keys in the settings only."""
-    if has_store := COMPONENT in get_plugin_manager().optional_components:
-        return has_store
-    typer.echo(in_one_line(f"keys of the settings alone: {_why_no_store()}"), err=True)
-    return False
+@asynccontextmanager
+async def _store_if_there() -> AsyncIterator[KeyStore | None]:
+    """The keys in redis. In a project without it, standard error says that there are keys in the settings only.
+
+    Raises:
+        OpaError: it does not connect.
+    """
+    async with AsyncExitStack() as stack:
+        store = None
+        try:
+            store = await stack.enter_async_context(_store())
+        except ComponentUnavailableError as error:
+            typer.echo(in_one_line(f"keys of the settings alone: {error.problem}"), err=True)
+        yield store
 
 
 @asynccontextmanager
@@ -217,10 +225,6 @@ async def _store() -> AsyncIterator[KeyStore]:
         except ComponentUnavailableError as error:
             raise ComponentUnavailableError(error.problem, component=COMPONENT, hint=_NO_REDIS) from None
         yield store_of(get_plugin_manager())
-
-
-def _why_no_store() -> str:
-    return f"component '{COMPONENT}' is {get_plugin_manager().component_states.get(COMPONENT) or 'not configured'}"
 
 
 def _lifetime(text: str) -> timedelta | None:

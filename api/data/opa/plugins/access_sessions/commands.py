@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from opa import OpaError, config, get_plugin_manager
-from opa.commands import audited, connects
+from opa.commands import audited, connected, connects
 from opa.plugins.access_sessions.component import COMPONENT
 
 commands = typer.Typer()
@@ -22,7 +22,7 @@ def group() -> None:
 
 
 @sessions.command()
-@connects(COMPONENT)
+@connects()
 async def end(
     user: Annotated[
         str | None, typer.Option("--user", help="Whose sessions end: a name in USERS, or the id in the audit log.")
@@ -39,7 +39,8 @@ async def end(
             f"USERS has no '{user}', and it is no id of somebody whom a provider in OIDC_PROVIDERS knows",
             hint="Such an id is ISSUER|SUBJECT. Sessions of who was taken out end when the api starts anew",
         )
-    await store_of(get_plugin_manager()).end_all(user)
+    async with connected(COMPONENT):
+        await store_of(get_plugin_manager()).end_all(user)
     print(f"the sessions of {'everyone' if user is None else repr(user)} have ended, in every process")
     await audited("sessions.end", user="all" if user is None else user)
 
