@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from loguru import logger
 
 from opa._util.masking.secrets import MASK, looks_secret, mask_text
 from opa._util.printable import in_one_line
+from opa._util.system_user import system_user
 from opa.access.address import host_of
 from opa.context import current_context
 from opa.core.running import running_manager
@@ -101,7 +101,7 @@ def entry_of(
     address = context.address if request is None else host_of(request)
     actor = context.actor
     if who is None:
-        who = actor.id if actor is not None else _user() if address is None else _UNKNOWN
+        who = actor.id if actor is not None else system_user() if address is None else _UNKNOWN
     plain = _Plain()
     known = {
         "who": plain.of("", who),
@@ -149,16 +149,6 @@ async def write_to_redis(client: Any, config: Config, entry: Entry) -> None:
 
 def _warn(entry: Entry, reason: str) -> None:
     log.warning("an entry of the audit log ({}) is in the log alone, not in redis: {}", entry["what"], reason)
-
-
-def _user() -> str:
-    try:
-        import pwd
-
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):  # a container may run with a number that has no name
-        name = str(os.getuid()) if hasattr(os, "getuid") else _UNKNOWN
-    return f"{name}@{socket.gethostname()}"
 
 
 class _Plain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opa._util.printable import in_one_line
+from opa._util.system_user import system_user
 from opa._util.tables import print_table
 from opa.commands.access_arguments import checked_name, scopes_in
 from opa.commands.auditing import audited
@@ -19,5 +20,6 @@ __all__ = [
     "in_one_line",
     "print_table",
     "scopes_in",
+    "system_user",
     "yaml_name",
 ]

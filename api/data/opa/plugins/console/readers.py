@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import Actor, Requires, config, is_development
+from opa import Actor, Requires, is_development
+from opa.plugins.access_sessions.origin import is_own_name
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,8 @@ async def reader_of(request: Request, scope: str) -> Reader:
     """
     if not is_development():
         return Reader(await Requires(scope).dependency(request))
-    if not _is_own_name(request.url.hostname or ""):
+    if not is_own_name(request.url.hostname or ""):
         raise HTTPException(
             403, "in development, the console answers to localhost, IP addresses, and the names in TRUSTED_HOSTS"
         )
     return Reader(None)
-
-
-def _is_own_name(host: str) -> bool:
-    # With TRUSTED_HOSTS, no other name has come this far.
-    if config.TRUSTED_HOSTS and "*" not in config.TRUSTED_HOSTS:
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,10 +59,11 @@ def by_request(request: Request, actor: Actor | None) -> Caller:
     return Caller(base, headers, actor, may_send_tasks, request)
 
 
-def on_this_machine(actor_of_key: Actor | None) -> Caller:
+def on_this_machine(user: str, actor_of_key: Actor | None) -> Caller:
     """Who has started `opa mcp`.
 
     Args:
+        user: of the system.
         actor_of_key: whose MCP_KEY is given; None without one.
     """
     base: dict[str, Any] = {"scheme": "http", "server": ("localhost", 80), "client": ("127.0.0.1", 0)}
@@ -73,7 +72,7 @@ def on_this_machine(actor_of_key: Actor | None) -> Caller:
     if config.MCP_KEY:
         headers.append((b"authorization", f"Bearer {config.MCP_KEY}".encode()))
     elif is_development():
-        actor = base[LOCAL] = Actor(id=_user(), kind="person", scopes=frozenset({"*"}))
+        actor = base[LOCAL] = Actor(id=user, kind="person", scopes=frozenset({"*"}))
     may_send_tasks = not config.MCP_KEY or (actor is not None and actor.can(TASKS))
     return Caller(base, tuple(headers), actor, may_send_tasks)
 
@@ -88,13 +87,3 @@ def _own_host() -> str:
     if not names or "*" in config.TRUSTED_HOSTS or "localhost" in names:
         return "localhost"
     return str(names[0]).replace("*", "mcp", 1)
-
-
-def _user() -> str:
-    try:
-        import pwd
-
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):  # a container may run with a number that has no name
-        name = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return f"{name}@{socket.gethostname()}"

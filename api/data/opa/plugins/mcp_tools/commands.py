@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from opa import OpaError, RefusedCredentialError, config, register, started_application
-from opa.commands import connects, in_one_line, print_table
+from opa.commands import connects, in_one_line, print_table, system_user
 
 if TYPE_CHECKING:
     from opa.plugins.mcp_tools.caller import Caller
@@ -45,7 +45,7 @@ async def serve(context: typer.Context) -> None:
             actor = await actor_of_key()
         except RefusedCredentialError as error:
             raise OpaError(f"MCP_KEY is refused: {error}", hint="opa keys create makes an API key") from None
-        await _speak(Tools(app), on_this_machine(actor))
+        await _speak(Tools(app), on_this_machine(system_user(), actor))
 
 
 @mcp.command()

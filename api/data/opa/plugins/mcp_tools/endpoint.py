@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from typing import Any
 
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from opa import Actor, Requires, config, get_plugin_manager, get_router, is_development
-from opa.plugins.access_sessions.origin import is_own
+from opa.plugins.access_sessions.origin import is_own, is_own_name
 from opa.plugins.mcp_tools.caller import USE, Caller, by_request
 from opa.plugins.mcp_tools.server import Tools, server_for
 
@@ -80,21 +79,10 @@ def _refuse_foreign(request: Request) -> None:
         origins: Any = config.ALLOW_ORIGINS
         if headers.get("origin") not in origins and "*" not in origins:
             raise HTTPException(403, "this must come from a page of this host")
-    if is_development() and not _is_own_name(request.url.hostname or ""):
+    if is_development() and not is_own_name(request.url.hostname or ""):
         raise HTTPException(
             403, "in development, tools answer to localhost, IP addresses, and the names in TRUSTED_HOSTS"
         )
-
-
-def _is_own_name(host: str) -> bool:
-    # With TRUSTED_HOSTS, no other name has come this far.
-    if config.TRUSTED_HOSTS and "*" not in config.TRUSTED_HOSTS:
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return True
 
 
 if config.MCP_URL:
