@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from weakref import ReferenceType
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _COMMANDS = ("registered_commands", "registered_callback", "commands", "callback")
 """Where Typer and click keep what a command runs."""
 _DEEPEST = 100
+_PLAIN = frozenset({str, bytes, int, float, bool, dict, set, frozenset, type(None), FunctionType, ModuleType})
+"""Types of values that are nothing by which a function would be used, as nearly all at the top of a module are."""
 
 
 class Uses:
@@ -42,7 +45,7 @@ class Uses:
         self._known: set[object] | None = None
 
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, type) or _is_task(value) or _is_command(value):
+        if type(value) is not FunctionType and (isinstance(value, type) or _is_task(value) or _is_command(value)):
             return True
         if self._known is None:
             self._known = {key for each in self._find() for key in _keys(getattr(each, "func", each))}
@@ -53,9 +56,10 @@ def used_in_plugins(plugins: Iterable[ImportedPlugin], tasks: PluginTasks, group
     """What the plugins, their tasks and their groups use; a plugin may use the function of another one."""
     for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
         for name, value in list(vars(module).items()):
-            yield from _used_by(value)
             if name == EXCEPTION_HANDLERS.name and isinstance(value, Mapping):
                 yield from value.values()
+            elif type(value) not in _PLAIN and not name.startswith("__"):
+                yield from _used_by(value)
     yield from tasks.functions().values()
     for group in groups.names():
         yield from groups.get(group).values()
