@@ -86,4 +86,4 @@ def test_queues_of_rabbitmq_are_shown_and_metrics_answer_while_it_is_away(
         assert metrics().sum("opa_broker_up") == 0
         server.start()
         monkeypatch.setattr(queues, "KNOWN", 60)
-        wait_until(lambda: (shown()["celery"], shown()["up"]) == (3, 1))
+        wait_until(lambda: shown() == {"celery": 3, "mail": 1, "up": 1, "dead": 0})

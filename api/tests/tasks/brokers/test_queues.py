@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kombu
 import pytest
+from amqp.exceptions import PreconditionFailed
 from kombu import Queue
 
+from opa import get_plugin_manager
 from opa.errors import OpaError
 from opa.tasks.application import application_of
+from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
-from tests.tasks.workers import TaskProject
+from tests.tasks.workers import TaskProject, task_project
 
 JOBS = """
 import time
@@ -306,3 +310,45 @@ def test_an_unknown_type_of_queue_in_the_settings_is_reported_with_its_file(task
     tasks.settings(CELERY_TASK_QUEUES={"ours": {"queue_arguments": {"x-queue-type": "qourum"}}})
     with pytest.raises(OpaError, match=r"queue 'ours' has the type 'qourum'.*00-test\.json"):
         tasks.project.prepare()
+
+
+@pytest.mark.docker
+def test_a_confirmed_task_outlives_a_kill_of_rabbitmq_also_in_a_queue_that_was_just_made(
+    project: Project, start_rabbitmq: Callable[[], RabbitMQ], redis_url: str
+) -> None:
+    server = start_rabbitmq()
+    with task_project(project, broker=server.virtual_host(), backend=f"{redis_url}/2") as jobs:
+        jobs.plugin("jobs.py", JOBS)
+        with jobs.sending():
+            add = jobs.module("jobs").add
+            add.delay(0, 0)
+            server.api("DELETE", f"/queues/{jobs.broker.rpartition('/')[2]}/celery")
+            # The second finds a queue that the first has made at this moment.
+            with ThreadPoolExecutor(2) as threads:
+                sent = [threads.submit(add.delay, number, 0) for number in (1, 2)]
+                wait(sent, return_when=FIRST_COMPLETED)
+                server.kill()
+            confirmed = {task.result().id for task in sent if task.exception() is None}
+            assert confirmed
+            server.start()
+            with kombu.Connection(jobs.broker) as connection:
+                queue = Queue("celery", channel=connection.default_channel)
+                kept = {message.headers["id"] for message in iter(queue.get, None)}
+            assert confirmed <= kept
+
+
+@pytest.mark.docker
+def test_a_queue_that_nobody_has_bound_yet_gets_the_task(jobs: TaskProject, rabbitmq: RabbitMQ) -> None:
+    """As where the process that made it was killed before it had settled."""
+    with kombu.Connection(jobs.broker) as connection:
+        application_of(get_plugin_manager()).amqp.queues["celery"](connection.default_channel).queue_declare()
+    jobs.module("jobs").add.delay(1, 2)
+    wait_until(lambda: ready(jobs) == 1, what="it has come to its queue")
+
+
+@pytest.mark.docker
+def test_a_task_for_a_queue_of_another_type_is_refused_where_it_is_sent(jobs: TaskProject) -> None:
+    with kombu.Connection(jobs.broker) as connection:
+        Queue("celery", channel=connection.default_channel, durable=True).queue_declare()
+    with pytest.raises(PreconditionFailed, match="celery"):
+        jobs.module("jobs").add.delay(1, 2)

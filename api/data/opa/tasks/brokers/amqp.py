@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import NotFound
 from kombu.common import Broadcast
 from kombu.exceptions import OperationalError
 
@@ -12,9 +14,15 @@ from opa._compat.celery import app as celery_app
 from opa.tasks.brokers import refusals
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.brokers.delays import Delays
-from opa.tasks.brokers.queues import TaskQueues
+from opa.tasks.brokers.queues import SETTLING, TaskQueue, TaskQueues
 from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ATTEMPTS = 4
+"""To send a task to a queue that is made at this moment, before it is bound."""
 
 
 class Amqp(celery_app.Amqp):
@@ -51,7 +59,7 @@ class Amqp(celery_app.Amqp):
             context = Sending(self.app.limits, name, self.app.parameters_of)
             try:
                 with context:
-                    sent = self._sent(sending, producer)
+                    sent = self.send_where_bound(sending, producer, queue)
             except refusals.OF_THE_MESSAGE:
                 raise
             except refusals.UNAVAILABLE as error:
@@ -62,14 +70,36 @@ class Amqp(celery_app.Amqp):
 
         return send_task_message
 
-    @staticmethod
-    def _sent(sending: Any, producer: Any) -> Any:
-        try:
-            return sending()
-        except Exception as error:
-            if not refusals.is_unroutable(error):
-                raise
-        refusals.renew(producer)
+    def send_where_bound(self, sending: Callable[[], Any], producer: Any, queue: Any) -> Any:
+        """Send a message that RabbitMQ returns if no queue gets it, also where the queue is made at this moment.
+
+        Args:
+            sending: sends it, with `mandatory`.
+            producer: that it sends with, which is connected anew after each message that came back: RabbitMQ confirms
+                those as well, and the next one would take that for its own confirmation.
+            queue: the queue or its name, which is made and bound where nobody else does it; None if it is not known.
+
+        Returns:
+            What `sending` returns.
+
+        Raises:
+            amqp.exceptions.ChannelError: there is no way to a queue.
+            kombu.exceptions.OperationalError: the broker does not answer.
+        """
+        queue = self.queues.get(queue) if isinstance(queue, str) else queue
+        for attempt in range(ATTEMPTS):
+            try:
+                return sending()
+            except Exception as error:
+                if not refusals.is_unroutable(error):
+                    raise
+                has_exchange = not isinstance(error, NotFound)
+            # Whoever has made the queue binds it when it has settled. If they are gone, it is for us.
+            if attempt and has_exchange:
+                time.sleep(SETTLING / (ATTEMPTS - 1))
+            refusals.renew(producer)
+            if isinstance(queue, TaskQueue) and (not has_exchange or attempt == ATTEMPTS - 1):
+                queue.rebind(producer.channel)
         return sending()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from kombu import Exchange
@@ -14,6 +15,7 @@ from kombu.transport.native_delayed_delivery import (
     level_name,
 )
 
+from opa.tasks.brokers.queues import SETTLING, is_there
 from opa.tasks.brokers.refusals import is_unroutable
 
 if TYPE_CHECKING:
@@ -63,9 +65,12 @@ class Delays:
                 return
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(connection.connect_timeout))
+                is_new = not is_there(level_name(0), connection.default_channel)  # the last that is made
                 declare_native_delayed_delivery_exchanges_and_queues(
                     connection, self._app.conf.broker_native_delayed_delivery_queue_type
                 )
+                if is_new:
+                    time.sleep(SETTLING)
                 for queue in queues:
                     queue(connection.default_channel).declare()
                     bind_queue_to_native_delayed_delivery_exchange(connection, queue)

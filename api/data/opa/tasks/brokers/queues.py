@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any
 
 import amqp
-from amqp.exceptions import ConsumerCancelled, NotFound, PreconditionFailed
+from amqp.exceptions import ChannelError, ConsumerCancelled, NotFound, PreconditionFailed
 from celery.app.amqp import Queues
 from kombu import Exchange, Queue
 from kombu.asynchronous import get_event_loop
@@ -20,6 +22,12 @@ RECREATION_DELAY = 0.5
 
 RabbitMQ tells its consumers at the start of the deletion, and for as long as that takes it answers as though the queue
 were there, or no longer there, by turns."""
+SETTLING = 1.5
+"""Seconds from the creation of a quorum queue until RabbitMQ still has it, with its messages, after it was killed.
+
+It writes the name under which it finds the files of a queue a second after it was created (`auto_save` of the table
+`names.dets`), but confirms messages at once. Whoever creates a queue waits that long before it is bound to its
+exchange: until then RabbitMQ returns what is sent to it, and confirms nothing."""
 LONGEST_NAME = 255
 """Bytes of the name of a queue or an exchange, or of a routing key."""
 CLASSIC_ARGUMENTS = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_LETTER_QUEUE}
@@ -54,7 +62,9 @@ def dead_letter_queue() -> Queue:
 
 
 class TaskQueue(Queue):
-    """A queue that may be there already with another delivery limit: RabbitMQ cannot change it, and it goes on."""
+    """A queue that outlives a kill of RabbitMQ before it takes tasks, and may be there with another delivery limit."""
+
+    no_declare: bool
 
     def queue_declare(self, nowait: bool = False, passive: bool = False, channel: Any = None) -> Any:
         """Make the queue.
@@ -79,6 +89,39 @@ class TaskQueue(Queue):
             return super().queue_declare(nowait, True, channel)
         finally:
             trial.close()
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> Any:
+        """Make the queue with its exchange, where they are not there, and bind it when it has settled.
+
+        One that is there is not bound: whoever has made it does that, or who gets a message back (`rebind`).
+
+        Raises:
+            PreconditionFailed: it is there, and differs.
+        """
+        channel = channel or self.channel
+        is_amqp = isinstance(channel, amqp.Channel)
+        if self.no_declare or not is_amqp or not is_quorum(self):
+            return super().declare(nowait, channel)
+        if self.exchange:
+            self.exchange.declare(channel=channel)
+        is_new = not is_there(self.name, channel)
+        self.queue_declare(channel=channel)
+        if is_new:
+            time.sleep(SETTLING)
+            self._bind(channel)
+        return self.name
+
+    def rebind(self, channel: Any) -> None:
+        """Make and bind it, also where it is there: RabbitMQ had no way to it for a message, as long as it settles."""
+        self.declare(channel=channel)
+        super().declare(channel=channel)
+
+    def _bind(self, channel: Any) -> None:
+        if self.exchange and self.exchange.name:
+            self.queue_bind(channel=channel)
+        for binding in self.bindings:
+            binding.declare(channel)
+            binding.bind(self, channel=channel)
 
     def consume(self, consumer_tag: str = "", callback: Any = None, *args: Any, **options: Any) -> Any:
         """Take messages; a queue that is deleted meanwhile is created again, and the tasks that run go on.
@@ -110,7 +153,27 @@ class TaskQueue(Queue):
                     self.consume(consumer_tag, callback, *args, **options)
 
             options["on_cancel"] = on_cancel
+            self._bind_when_settled(channel)
         return super().consume(consumer_tag, callback, *args, **options)
+
+    def _bind_when_settled(self, channel: Any) -> None:
+        """Bind a queue that somebody else has made, perhaps without an exchange, or right now."""
+        if not is_quorum(self):
+            return
+
+        def bind() -> None:
+            if channel.is_open:
+                trial = channel.connection.channel()
+                # It is deleted, and will be made anew; or this user may not, and somebody else has done it.
+                with suppress(ChannelError):
+                    self._bind(trial)
+                trial.close()
+
+        loop = get_event_loop()
+        if loop is None:
+            bind()
+        else:
+            loop.call_later(SETTLING, loop.call_soon, bind)
 
     def _make_anew(self, channel: Any) -> None:
         """Declare the queue, on a channel of its own: the one that takes tasks would be closed by an error.
@@ -136,9 +199,26 @@ def are_names(name: Any, *others: Any) -> bool:
     )
 
 
+def is_quorum(queue: Queue) -> bool:
+    """Whether it is a quorum queue, as far as its arguments tell."""
+    return (queue.queue_arguments or {}).get("x-queue-type") == "quorum"
+
+
+def is_there(name: str, channel: Any) -> bool:
+    """Whether RabbitMQ has a queue of this name."""
+    trial = channel.connection.channel()  # of its own, since RabbitMQ closes one on which it has refused
+    try:
+        trial.queue_declare(queue=name, passive=True)
+    except NotFound:
+        return False
+    finally:
+        trial.close()
+    return True
+
+
 def is_delayable(queue: Queue) -> bool:
     """Whether tasks with a countdown come to it from the queues in which they wait."""
-    return bool(queue.exchange.type == "topic" and (queue.queue_arguments or {}).get("x-queue-type") == "quorum")
+    return bool(queue.exchange.type == "topic" and is_quorum(queue))
 
 
 def cannot_be_quorum(queue: Queue) -> bool:

@@ -102,7 +102,8 @@ class Connection(refusals.Connection):
 
     def let_go(self) -> None:
         """End what waits for an answer in another thread."""
-        found = getattr(self.transport, "sock", None)
+        # `transport` would connect one that was given up.
+        found = getattr(self.transport, "sock", None) if self.connected else None
         if found is not None:
             shut(found)
 

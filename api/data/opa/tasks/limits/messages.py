@@ -14,7 +14,6 @@ from kombu import Exchange
 from kombu.transport.native_delayed_delivery import calculate_routing_key
 
 from opa.tasks.brokers.delays import ENTRANCE
-from opa.tasks.brokers.refusals import is_unroutable
 from opa.tasks.headers import TICKET, WAITS
 
 LONGEST_PARKED = 16_384
@@ -119,10 +118,17 @@ def send_raw(app: Any, raw: Mapping[str, Any], ticket: str, *, delay: float = 0,
             retry_policy=app.conf.task_publish_retry_policy,
             **properties,
         )
-        try:
+        if not app.waits_in_broker:
             publish()
-        except Exception as error:
-            # The worker has tied its queues to those of the delays; RabbitMQ was emptied since.
-            if not app.waits_in_broker or not is_unroutable(error):
-                raise
-            app.amqp.delays.send(publish)
+            return
+        # The worker has tied its queues to those of the delays, and RabbitMQ may have been emptied since.
+        sending = partial(app.amqp.delays.send, publish) if is_delayed else publish
+        app.amqp.send_where_bound(sending, producer, None if is_delayed else _queue_behind(app, exchange, routing_key))
+
+
+def _queue_behind(app: Any, exchange: str, routing_key: str) -> Any:
+    """The queue that gets what is sent to this exchange; None where none is known."""
+    for queue in app.amqp.queues.values():
+        if (queue.exchange.name, queue.routing_key) == (exchange, routing_key):
+            return queue
+    return app.amqp.queues.get(routing_key) if not exchange else None
