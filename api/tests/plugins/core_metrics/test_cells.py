@@ -12,6 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -175,6 +176,29 @@ def test_a_full_file_system_ends_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     found = Reader(cells, tmp_path).total().numbers
     assert found == {KEY: [1], (SOLD, "_total", ("third",)): [1]}
     assert told == [f"No space left on device: {tmp_path}"]
+
+
+def test_a_process_that_begins_while_the_file_system_is_full_shows_what_others_count_and_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, cells = attached(tmp_path), Cells()
+    other.view[other.allocate(SOLD, "_total", ("thing",))] += 2
+    full_disk = OSError(28, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", Mock(side_effect=full_disk))
+        for write in (lambda: cells.attach(tmp_path, print), cells.restore):
+            with pytest.raises(OSError, match="No space"):
+                write()
+        first = cells.allocate(SOLD, "_total", ("thing",))
+        cells.view[first] += 1
+        found = Reader(cells, tmp_path).total()
+        assert (found.numbers[KEY], found.processes) == ([3], 2)
+        assert Reader(other, tmp_path).total().numbers[KEY] == [2]
+
+    assert not cells.restore()
+    cells.view[first] += 1
+    for each in (cells, other):
+        assert Reader(each, tmp_path).total().numbers[KEY] == [4]
 
 
 def test_what_ended_processes_counted_is_shown_while_the_file_system_is_full(

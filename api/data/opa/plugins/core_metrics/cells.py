@@ -227,17 +227,22 @@ class Cells:
             self._files, self.view, self.name = files, view, name
 
     def restore(self) -> bool:
-        """Write the files anew where someone has removed them, such as what cleans up old files.
+        """Write the files anew where someone has removed them, or for the first time where there was no room before.
 
         Returns:
-            Whether they were gone. What processes had counted that have ended is lost then.
+            Whether they were removed. What processes had counted that have ended is lost then.
 
         Raises:
             OSError: they cannot be written.
         """
         with self.lock:
             files, folder = self._files, self._folder
-            if files is None or folder is None or (folder / f"{files.name}{KEYS}").exists():
+            if folder is None:
+                return False
+            if files is None:
+                self.attach(folder, self._when_lost)
+                return False
+            if (folder / f"{files.name}{KEYS}").exists():
                 return False
             self._files = None
             try:

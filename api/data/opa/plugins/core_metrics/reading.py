@@ -88,13 +88,19 @@ class Reader:
             BusyError: another process reads for too long.
             OSError: the files cannot be read.
         """
-        if self._folder is None or not self._cells.name:
-            return _added({str(os.getpid()): _numbers_of(self._cells.series(), self._cells.view)}, {})
-        with _locked(self._folder):
-            ended, left = self._fold()
-            names = [name for name in _names(self._folder) if name not in left]
-            living = {name: self._numbers(self._folder, name) for name in names}
-        return _added(living, ended)
+        own = {} if self._cells.name else {str(os.getpid()): _numbers_of(self._cells.series(), self._cells.view)}
+        if self._folder is None:
+            return _added(own, {})
+        try:
+            with _locked(self._folder):
+                ended, left = self._fold()
+                names = [name for name in _names(self._folder) if name not in left]
+                living = {name: self._numbers(self._folder, name) for name in names}
+        except OSError:
+            if not own:
+                raise
+            return _added(own, {})
+        return _added({**living, **own}, ended)
 
     def fold(self) -> None:
         """Put together what processes have left that have ended; nothing where another process does that.

@@ -36,7 +36,7 @@ class Service:
         self._reader = Reader(cells, self._folder)
         self._queues = Queues()
         self._pools = Pools()
-        self._has_told = False
+        self._has_told = self._folder is not None and not cells.name
         self._last: asyncio.Task[tuple[bytes, str]] | None = None
         self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
 
@@ -87,8 +87,12 @@ class Service:
         self._pools.note()
 
     def _restore(self) -> None:
+        had_room = bool(cells.name)
         try:
-            if cells.restore():
+            was_removed = cells.restore()
+            if cells.name and not had_room:
+                log.info(f"what process {os.getpid()} counts is in the metrics of all: there is room now")
+            if was_removed:
                 log.warning(
                     f"the files of the metrics were removed, and are written anew in {self._folder}: they lack what"
                     " processes had counted that have ended"
@@ -114,7 +118,7 @@ def service() -> Service:
 
 
 def _attached() -> Path | None:
-    """The folder in which the numbers are from now on; None where this process stands alone."""
+    """The folder in which the numbers are, as soon as there is room; None where this process stands alone."""
     named = os.environ.get(FOLDER_VARIABLE)
     if not named:
         return None
@@ -124,7 +128,6 @@ def _attached() -> Path | None:
         Reader(cells, folder).fold()
     except OSError as error:
         _warn(f"{error.strerror}: {folder}")
-        return None
     return folder
 
 
