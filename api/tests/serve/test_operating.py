@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -117,6 +117,37 @@ def test_it_answers_whoever_holds_the_port_of_the_api_and_has_limits_itself(
         silent = [open_ones.enter_context(Raw(port)) for _ in range(MOST_CONNECTIONS + 20)]
         assert ask(port, "/healthz")[0] == 200
         assert silent[0].is_closed(), "whoever says nothing takes the places of their own"
+
+
+LARGE_METRICS = """
+from prometheus_client import REGISTRY, Metric
+
+
+class Large:
+    def describe(self):
+        return []
+
+    def collect(self):
+        yield Metric("large", "x" * 6_000_000, "gauge")
+
+
+REGISTRY.register(Large())
+"""
+
+
+def test_who_does_not_read_the_metrics_does_not_keep_a_health_check_from_its_answer(
+    opa: Opa, port: int, start: Callable[..., None]
+) -> None:
+    opa.plugin("large.py", LARGE_METRICS)
+    start(WEB_CONCURRENCY="1", OPA_METRICS="true")
+    with ExitStack() as open_ones:
+        for _ in range(200):
+            connection = open_ones.enter_context(Raw(port))
+            with suppress(OSError):
+                connection.send(get("/metrics"))
+        wait_until(lambda: "more connections than MAX_CONNECTIONS" in opa.log, what=lambda: opa.log)
+        wait_until(lambda: ask(port, "/healthz")[0] == 200, seconds=30)
+    assert ask(port, "/metrics")[0] == 200
 
 
 @pytest.mark.parametrize("variables", [{"WEB_CONCURRENCY": "1"}, {"OPA_DEBUGPY": "true", "OPA_DEBUGPY_PORT": "0"}])

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 32
 """Connections of a process: more than anyone needs who watches it, and too few to be felt by the api."""
 
+UNREAD_TIMEOUT = 5.0
+"""Seconds after which who does not read its answer is let go: the places are few, and a health check needs one."""
+
 
 def operating_socket(config: Config) -> socket.socket:
     """The socket that listens on OPERATING_HOST and OPERATING_PORT.
@@ -53,6 +56,7 @@ class OperatingConfig(SharingConfig):
     def __init__(self, config: Config, app: OperatingApp) -> None:
         self.connections = Connections(config, operating_paths(config))
         self.connections.connections = min(self.connections.connections, MOST_CONNECTIONS)
+        self.connections.idle_time = min(self.connections.idle_time, UNREAD_TIMEOUT)
         super().__init__(
             app,
             http=HttpProtocol,
