@@ -8,10 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from email import message_from_string
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import pytest
 
 from tests import programs
 from tests.docs.blocks import blocks
+from tests.loopback import Handler, LoopbackServer
 from tests.plugins.notify.targets import Mailbox
 from tests.project import Project
 from tests.serve.process import wait_until
@@ -48,51 +47,31 @@ def with_worker(project: Project, start_redis: Callable[[], Server]) -> Iterator
         yield tasks
 
 
-class Bank:
+class Bank(LoopbackServer):
     """The API of the guide. The first payments fail as `failures` says: with a status, or without an answer."""
 
     def __init__(self, *failures: int) -> None:
         self.payments: list[tuple[str, Any]] = []
         outer, left = self, list(failures)
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answers(Handler):
             def do_GET(self) -> None:
-                self._answer(200, {"rate": "1.5"})
+                self.answer(200, b'{"rate": "1.5"}')
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.payments.append((self.headers["Idempotency-Key"], body))
+                outer.payments.append((self.headers["Idempotency-Key"], json.loads(self.body())))
                 failure = left.pop(0) if left else 0
                 if failure < 0:
                     self.close_connection = True
                 else:
-                    self._answer(failure or 200, {"id": 7})
+                    self.answer(failure or 200, b'{"id": 7}')
 
-            def _answer(self, status: int, body: object) -> None:
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: Any) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Bank:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Answers)
 
 
 def test_another_api_is_called_and_a_task_asks_again_with_the_same_key(with_worker: TaskProject) -> None:
     with Bank(500, -1) as bank:
-        write(with_worker.project, "call-an-api.md", **{"https://bank.example.com/api": bank.url})
+        write(with_worker.project, "call-an-api.md", **{"https://bank.example.com/api": bank.address})
         with_worker.worker().wait_until_ready()
         with with_worker.sending() as client:
             assert client.get("/rates/usd").json() == 1.5
@@ -163,7 +142,7 @@ def test_an_upload_is_kept_under_a_name_of_our_own(project: Project) -> None:
         assert len(list(Path("pictures").iterdir())) == 1
 
 
-class Store:
+class Store(LoopbackServer):
     """What boto3 needs of an object store with one bucket; `is_gone` closes connections instead of answering."""
 
     def __init__(self) -> None:
@@ -171,49 +150,32 @@ class Store:
         self.is_gone = False
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answers(Handler):
             protocol_version = "HTTP/1.1"
 
             def do_HEAD(self) -> None:
                 path = self.path.partition("?")[0]
-                self._answer(200 if path == "/files" or path in outer.objects else 404)
+                self.answer(200 if path == "/files" or path in outer.objects else 404)
 
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
-                is_signed = "X-Amz-Signature=" in query or "Signature=" in query
-                self._answer(200 if is_signed else 403, outer.objects.get(path, b""))
+                self.answer(200 if "Signature=" in query else 403, outer.objects.get(path, b""))
 
             def do_PUT(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.body()
                 if "aws-chunked" in self.headers.get("Content-Encoding", ""):
                     size, _, rest = body.partition(b"\r\n")
                     body = rest[: int(size.partition(b";")[0], 16)]
                 outer.objects[self.path.partition("?")[0]] = body
-                self._answer(200)
+                self.answer(200)
 
-            def _answer(self, status: int, body: bytes = b"") -> None:
+            def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
                 if outer.is_gone:
                     self.close_connection = True
-                    return
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                else:
+                    super().answer(status, body, **headers)
 
-            def log_message(self, *_: Any) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Store:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(Answers)
 
 
 @pytest.fixture
@@ -233,7 +195,7 @@ def boto3(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 def test_files_are_kept_in_a_store_and_fetched_there(project: Project, boto3: None) -> None:
     with Store() as store:
-        write(project, "s3.md", **{"http://minio:9000": store.url})
+        write(project, "s3.md", **{"http://minio:9000": store.address})
         content = os.urandom(100_000)
         with project.client(follow_redirects=False) as client:
             name = client.post("/files", files={"file": ("a.txt", content)}).json()

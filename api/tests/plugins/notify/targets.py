@@ -7,12 +7,13 @@ import base64
 import json
 import ssl
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.loopback import Handler, LoopbackServer
 
-class Webhook:
+
+class Webhook(LoopbackServer):
     """A server that keeps what is posted to it.
 
     Attributes:
@@ -27,10 +28,9 @@ class Webhook:
         self._released = threading.Event()
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answers(Handler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.posted.append(json.loads(body))
+                outer.posted.append(json.loads(self.body()))
                 outer.paths.append(self.path)
                 outer.answer(self)
 
@@ -38,14 +38,10 @@ class Webhook:
                 outer.paths.append(f"GET {self.path}")
                 outer.answer(self)
 
-            def log_message(self, *_: Any) -> None:
-                """Nothing."""
+        super().__init__(Answers)
+        self.url = f"{self.address}/hooks/T0/B0"
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hooks/T0/B0"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: Handler) -> None:
         if self.status == "hang":
             self._released.wait(60)
             return
@@ -57,20 +53,12 @@ class Webhook:
         if self.status == "huge":
             handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 5_000_000)
             return
-        handler.send_response(int(self.status))
-        if 300 <= int(self.status) < 400:
-            handler.send_header("Location", f"http://127.0.0.1:{self._server.server_address[1]}/elsewhere")
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
+        is_redirect = 300 <= int(self.status) < 400
+        handler.answer(int(self.status), b"", **({"Location": f"{self.address}/elsewhere"} if is_redirect else {}))
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
 
 class Mailbox:
