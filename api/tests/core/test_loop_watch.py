@@ -104,6 +104,14 @@ def test_who_holds_the_loop_is_named_with_the_line_and_counted_each_time(reports
     assert 1.5 < seconds < 20
 
 
+def test_a_place_is_named_again_when_its_minute_is_over(reports: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_watch, "TOLD_EVERY", 0.0)
+    told, counted = watched(calling(reports.sleep), calling(reports.sleep))
+
+    assert len(told) == counted["reports"][0] == 2
+    assert told[0].partition(" held")[0] == told[1].partition(" held")[0]
+
+
 def test_who_holds_the_loop_is_counted_also_where_another_call_follows_at_once(reports: ModuleType) -> None:
     async def two_calls() -> None:
         # In one turn of the loop, as where requests wait: it notes no time between them.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.listen import address_of, listening_socket
 from opa.settings.inherited import process_of_up
@@ -29,6 +31,24 @@ def metrics_port(config: Config) -> int | None:
     return port + (process_of_up() == "beat")
 
 
+def metrics_socket(config: Config, port: int) -> socket.socket:
+    """The socket that listens on OPERATING_HOST and `port`.
+
+    Under `opa up`, where the metrics of another project may have that port, a free one takes its place.
+
+    Raises:
+        StartError: the address is taken, not allowed, or not one of this machine.
+    """
+    try:
+        return listening_socket(config.OPERATING_HOST, port, prefix="METRICS_")
+    except StartError as error:
+        if not process_of_up():
+            raise
+        listener = listening_socket(config.OPERATING_HOST, 0, prefix="METRICS_")
+        log.warning(f"the metrics are on a free port: {error}")
+        return listener
+
+
 def serve_metrics(manager: PluginManager) -> None:
     """Answer requests for the metrics from now on, if the settings say so.
 
@@ -48,7 +68,7 @@ def serve_metrics(manager: PluginManager) -> None:
     ]
     from opa.serve.operating import OperatingServer
 
-    listener = listening_socket(config.OPERATING_HOST, port, prefix="METRICS_")
+    listener = metrics_socket(config, port)
     log.info(f"metrics on {address_of(listener)}{config.METRICS_URL}")
     server = OperatingServer(config, routes, listener)
     if hasattr(os, "register_at_fork"):
