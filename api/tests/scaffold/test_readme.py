@@ -115,7 +115,8 @@ class ShopReader(Reader):
         self._client = httpx2.Client(
             base_url=f"http://127.0.0.1:{shop.port}",
             timeout=60,
-            transport=httpx2.HTTPTransport(retries=6),  # half a minute, for a reload
+            # As curl: a connection for each request, none of which outlives a reload. The first one may wait for that.
+            transport=httpx2.HTTPTransport(retries=6, limits=httpx2.Limits(max_keepalive_connections=0)),
         )
 
     def write(self, block: Block) -> None:
@@ -233,8 +234,9 @@ def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str
         print(shop.run("docker", "compose", "logs", "--no-color", "--tail", "50"))
         raise
     finally:
-        shop.run("docker", "compose", "kill")
-        shop.run("docker", "compose", "down", "--volumes", "--remove-orphans")
+        both = {"COMPOSE_FILE": "docker-compose.yml:docker-compose.dev.yml"}
+        shop.run("docker", "compose", "kill", **both)
+        shop.run("docker", "compose", "down", "--volumes", "--remove-orphans", **both)
         run_docker("rmi", "--force", shop.environ["IMAGE"], check=False)
 
 

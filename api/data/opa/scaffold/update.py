@@ -33,7 +33,7 @@ class Outcome(Enum):
     ADDED = "added"
     REPLACED = "updated"
     MERGED = "merged with your changes"
-    CONFLICT = "has conflicts"
+    CONFLICT = "has conflicts, between <<<<<<< and >>>>>>>"
     DELETED = "deleted, the template has it no more"
     KEPT = "kept as it is, the template has it no more"
     GONE = "stays deleted"
