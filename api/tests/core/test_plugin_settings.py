@@ -78,7 +78,8 @@ def test_every_mistake_of_every_plugin_is_reported_at_once(project: Project) -> 
     found = mistakes(project)
     assert len(found) == 4
     assert any(line.startswith("PLUGIN_SETTINGS.one.number: ") and "00-test.json" in line for line in found)
-    assert any(line.startswith("PLUGIN_SETTINGS.one.nmber: is not a setting of this plugin") for line in found)
+    meant = "PLUGIN_SETTINGS.one.nmber: is not a setting of this plugin; did you mean number? "
+    assert any(line.startswith(meant) for line in found)
     assert any(line.startswith("PLUGIN_SETTINGS.two.number: Field required") for line in found)
     assert any(line.startswith("PLUGIN_SETTINGS.tow: there is no plugin of this name") for line in found)
 

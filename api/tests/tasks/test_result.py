@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 import redis
 
 from opa.errors import OpaError
+from opa.tasks.result import TaskResult
+from opa.tasks.task import Task
 from tests.project import Project
 from tests.servers import Server
 from tests.tasks.workers import TaskProject
@@ -34,6 +36,17 @@ def api(tasks: TaskProject) -> Iterator[SimpleNamespace]:
     with tasks.sending() as client:
         double = tasks.module("jobs").double
         yield SimpleNamespace(client=client, double=double, backend=double.app.backend, url=tasks.backend)
+
+
+if TYPE_CHECKING:
+
+    async def the_result_has_the_type_that_is_awaited(
+        asynchronous: Task[[str], Coroutine[Any, Any, int]], plain: Task[[str], float]
+    ) -> None:
+        assert_type(await asynchronous.send("tea"), TaskResult[int])
+        assert_type(await asynchronous.send_with({"countdown": 1}, "tea"), TaskResult[int])
+        assert_type(await (await plain.send("tea")).get(timeout=1), float)
+        assert_type(await plain.send_with({}, "tea"), TaskResult[float])
 
 
 def run(api: SimpleNamespace, function: Callable[..., Any], *args: Any) -> Any:

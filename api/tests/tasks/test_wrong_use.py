@@ -126,7 +126,7 @@ def test_without_a_host_of_the_component_the_mode_says_which_does_not_resolve(pr
     assert last_line(opa("start", MODE=mode)) == (
         f"error: MODE={mode} needs a component with the driver 'celery', and there is none; component 'celery' is not "
         "loaded: host 'rabbit.invalid' does not resolve, LOAD is auto (setting OPTIONAL_COMPONENTS.CELERY). "
-        "Start the broker, or fix BROKER_URL and BACKEND_URL; LOAD 'yes' waits for them"
+        "Start the broker (`opa up` in this folder does), or fix BROKER_URL and BACKEND_URL; LOAD 'yes' waits for them"
     )
 
 

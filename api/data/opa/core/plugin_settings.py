@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from opa._util.masking.models import mask_by_type
 from opa._util.masking.secrets import MASK
 from opa._util.sources import where_is
+from opa._util.suggestions import nearest
 from opa.core.plugin_names import plugins_alike, plugins_meant
 from opa.core.plugin_values import Path, PluginValues, plugin_values
 from opa.core.running import current_plugin_settings
@@ -195,7 +196,7 @@ class PluginSettingsStore:
         hidden = sorted(_hidden(values, shown), key=len, reverse=True)
         for detail in errors:
             path = ".".join(str(part) for part in (SETTING, plugin, *detail["loc"]))
-            problem = "is not a setting of this plugin" if detail["type"] == "extra_forbidden" else detail["msg"]
+            problem = _unknown(model, detail["loc"]) if detail["type"] == "extra_forbidden" else detail["msg"]
             if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
                 problem += ", in quotes"
             is_shown = detail["type"] not in ("missing", "extra_forbidden")
@@ -232,6 +233,12 @@ class PluginSettingsStore:
             return self._config.source(".".join(str(part) for part in (SETTING, key, *place)))
         except KeyError:
             return f"setting {SETTING}.{key}"
+
+
+def _unknown(model: type[PluginSettings], loc: tuple[int | str, ...]) -> str:
+    """What is told of a key that the model does not have; of one in a nested model not which is meant."""
+    meant = nearest(str(loc[0]), model.model_fields) if len(loc) == 1 else None
+    return "is not a setting of this plugin" + (f"; did you mean {meant}?" if meant else "")
 
 
 def _given(detail: ErrorDetails, values: Any, shown: Any) -> Any:

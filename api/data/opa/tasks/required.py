@@ -44,5 +44,6 @@ def task_application(manager: PluginManager, needed_by: str) -> TaskApplication:
         f"{needed_by} needs a component with the driver 'celery', and there is none"
         + "".join(f"; {reason}" for reason in reasons),
         where="setting OPTIONAL_COMPONENTS.CELERY",
-        hint="Start the broker, or fix BROKER_URL and BACKEND_URL; LOAD 'yes' waits for them",
+        hint="Start the broker (`opa up` in this folder does), or fix BROKER_URL and BACKEND_URL; "
+        "LOAD 'yes' waits for them",
     )

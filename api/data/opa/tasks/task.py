@@ -7,7 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from celery import Task as CeleryTask
 from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded, TimeLimitExceeded
@@ -25,6 +25,8 @@ from opa.tasks.worker import loop, outages, soft_limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
+"""What is awaited of an `async def`: its result, where `R` is the coroutine that a call of it gives."""
 
 if TYPE_CHECKING:
     _Base = CeleryTask[P, R]
@@ -103,7 +105,13 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
             except EncodeError as error:
                 raise app.argument_error(self.name, error) from error
 
-    async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
+    @overload
+    async def send(self: Task[P, Coroutine[Any, Any, A]], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[A]: ...
+
+    @overload
+    async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]: ...
+
+    async def send(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[Any]:
         """Send the task to a worker, without holding the event loop. `delay` is the same for synchronous callers.
 
         Raises:
@@ -113,7 +121,15 @@ class Task(_Base, Generic[P, R]):  # type: ignore[type-arg]
         """
         return await self.send_with({}, *args, **kwargs)
 
-    async def send_with(self, options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
+    @overload
+    async def send_with(
+        self: Task[P, Coroutine[Any, Any, A]], options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> TaskResult[A]: ...
+
+    @overload
+    async def send_with(self, options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]: ...
+
+    async def send_with(self, options: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> TaskResult[Any]:
         """Send it with options of Celery's `apply_async`: `{"queue": "slow", "countdown": 60}`; else as `send`."""
         send = functools.partial(self.apply_async, args, kwargs, **{**_origin(), **options})
         return TaskResult(await in_pool("celery", send))
