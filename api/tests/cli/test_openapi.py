@@ -155,3 +155,30 @@ def test_the_client_of_the_page_calls_the_api(project: Project, client_maker: Pa
         said = subprocess.run([client_maker / "python", "shop.py"], check=True, timeout=60, stdout=subprocess.PIPE)
 
     assert said.stdout == b"bread 3\n"
+
+
+def test_a_folder_is_no_file(shop: Project) -> None:
+    for name in (str(shop.folder), ""):
+        with pytest.raises(OpaError, match="the OpenAPI document cannot be written: Is a directory"):
+            openapi("-o", name)
+
+
+def test_a_pipe_is_written_to_and_not_read(shop: Project) -> None:
+    pipe = shop.folder / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        run([sys.executable, "-m", "opa.cli", "openapi", "-o", str(pipe)])
+        assert "/milk/ä" in json.loads(os.read(reading, 65536))["paths"]
+    finally:
+        os.close(reading)
+
+
+def test_what_is_printed_is_json_on_a_terminal_of_another_encoding(shop: Project) -> None:
+    printed = run([sys.executable, "-m", "opa.cli", "openapi"], PYTHONIOENCODING="ascii")
+
+    assert "/milk/ä" in json.loads(printed)["paths"]
+
+
+def run(command: list[str], **environment: str) -> bytes:
+    return subprocess.run(command, capture_output=True, timeout=60, check=True, env=os.environ | environment).stdout

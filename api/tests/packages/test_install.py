@@ -115,6 +115,41 @@ def test_a_lock_that_says_more_than_versions_and_hashes_is_refused(locked: Proje
     assert not (locked.folder / "packages").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff", "plugins.lock is not UTF-8 text, in line 1"),
+        (b"<<<<<<< HEAD\nladle==1.0 \\\n", "plugins.lock has '<<<<<<< HEAD', which is no NAME==VERSION with hashes"),
+    ],
+)
+def test_a_lock_that_is_damaged_is_told_and_not_replaced(locked: Project, content: bytes, told: str) -> None:
+    lock = locked.folder / "plugins.lock"
+    lock.write_bytes(content)
+    for arguments in ([], ["check"], ["install"]):
+        done = deps(*arguments)
+        assert done.status == 1
+        assert told in done.output
+        assert "Make it again: remove it, and run opa deps" in done.output
+    assert lock.read_bytes() == content
+
+
+def test_a_link_stays_one(locked: Project, wheels: Wheels) -> None:
+    (locked.folder / "elsewhere").mkdir()
+    (locked.folder / "packages").symlink_to("elsewhere")
+    (locked.folder / "plugins.lock").rename(locked.folder / "shared.lock")
+    (locked.folder / "plugins.lock").symlink_to("shared.lock")
+    wheels.add("ladle", "2.0")
+    before = names_in(locked.folder)
+
+    assert deps("--upgrade").status == 0
+    assert deps("install", "--target", "packages").status == 0
+    assert "ladle==2.0" in (locked.folder / "shared.lock").read_text()
+    assert "ladle-2.0.dist-info" in names_in(locked.folder / "elsewhere")
+    assert names_in(locked.folder) == before
+    assert (locked.folder / "packages").is_symlink()
+    assert (locked.folder / "plugins.lock").is_symlink()
+
+
 def test_a_folder_with_files_of_others_is_left_alone(locked: Project) -> None:
     done = deps("install", "--target", "plugins")
     assert "the folder has files that opa deps has not put there" in done.output

@@ -38,14 +38,14 @@ def lock(
     if context.invoked_subcommand is not None:
         return
     from opa.loading.package_lock import lock_file
-    from opa.packages.lock import differences, pins_in
+    from opa.packages.lock import differences, pins_in, read_lock
     from opa.packages.needs import lowest_python
     from opa.packages.own import own_packages
     from opa.packages.resolve import resolve
 
     needs, plugins = _needs()
     file = lock_file()
-    before = file.read_text() if file.is_file() else ""
+    before = read_lock(file) if file.exists() else ""
     text = resolve(
         needs,
         own_packages(),
@@ -86,7 +86,7 @@ def check() -> None:
     from opa.errors import PackagesError
     from opa.loading.package_lock import install_command, lock_file
     from opa.loading.packages_folder import use_packages_folder
-    from opa.packages.lock import pins_in, read_lock, unlocked, unneeded
+    from opa.packages.lock import read_lock, unlocked, unneeded
     from opa.packages.verify import missing
     from opa.settings.load import load_settings
 
@@ -94,7 +94,6 @@ def check() -> None:
     file, problems = lock_file(), list[str]()
     try:
         text = read_lock(file)
-        pins_in(text, str(file))
         problems += [f"{need}, which plugins.lock does not have. Run opa deps" for need in unlocked(needs, text)]
         problems += [f"plugins.lock has {each}, which no plugin needs. Run opa deps" for each in unneeded(needs, text)]
     except PackagesError as error:
@@ -133,12 +132,17 @@ def _count(number: int, what: str) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Write the lock in one step."""
+    """Write the lock in one step.
+
+    Raises:
+        PackagesError: it cannot be written.
+    """
     from opa.errors import PackagesError
 
+    file = file.resolve()  # of a link, what it leads to
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        new.write_text(text)
+        new.write_text(text, encoding="utf-8")
         new.replace(file)
     except OSError as error:
         new.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +29,7 @@ def openapi(
 
     text = _text(build_app(prepare(load_beside_up(quiet=True))))
     if output is None:
-        sys.stdout.write(text)
+        typer.echo(text.encode(), nl=False)  # in UTF-8, as JSON is, whatever the terminal has
     elif not _has(output, text):  # a file that stays as it is starts no other tool
         _write(output, text)
 
@@ -51,7 +50,7 @@ def _text(application: Api) -> str:
 
 def _has(file: Path, text: str) -> bool:
     try:
-        return file.read_bytes() == text.encode()
+        return file.is_file() and file.read_bytes() == text.encode()  # a pipe would wait, and a device have no end
     except OSError:
         return False
 
@@ -65,11 +64,11 @@ def _write(file: Path, text: str) -> None:
     from opa.errors import OpaError
 
     target = file.resolve()  # of a link, what it leads to
-    if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
-        target.write_text(text, encoding="utf-8")
-        return
-    half = target.with_name(f".{target.name}.{os.getpid()}")
+    half = target.with_name(f".{target.name or 'openapi'}.{os.getpid()}")
     try:
+        if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
+            target.write_text(text, encoding="utf-8")
+            return
         half.write_text(text, encoding="utf-8")
         half.replace(target)
     except OSError as error:

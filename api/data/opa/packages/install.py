@@ -25,6 +25,7 @@ def install_into_folder(lock: str, folder: Path) -> tuple[Pin, ...]:
         PackagesError: it cannot be installed; the folder is as before then.
     """
     pins = tuple(pin for pin in pins_in(lock) if pin.is_for_here)
+    folder = folder.resolve()  # of a link, what it leads to: a link itself would be exchanged
     refuse_others(folder)
     with locked(folder):
         if is_made_from(folder, lock):

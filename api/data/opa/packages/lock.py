@@ -21,6 +21,7 @@ HEAD = f"""\
 # The packages that plugins need beside those of opa-stack. Written by `opa deps`, installed by `{INSTALL}`; not to be
 # edited: run `opa deps` again when a plugin needs something else.
 """
+AGAIN = "Make it again: remove it, and run opa deps"
 NOTHING = "# No plugin needs a package.\n"
 _HASH = re.compile(r"--hash=[a-z0-9]+:[0-9a-fA-F]+")
 
@@ -69,13 +70,16 @@ def read_lock(file: Path) -> str:
     """The text of a lock.
 
     Raises:
-        PackagesError: there is none, or it cannot be read.
+        PackagesError: there is none, it cannot be read, or it has something that `opa deps` does not write.
     """
     try:
-        return read_text(file)
+        text = read_text(file)
     except UnreadableError as error:
         problem = f"there is no {LOCK}" if error.is_missing else f"{LOCK} {error}"
-        raise PackagesError(problem, where=str(file), hint="Make it with opa deps") from None
+        hint = "Make it with opa deps" if error.is_missing else AGAIN
+        raise PackagesError(problem, where=str(file), hint=hint) from None
+    pins_in(text, str(file))
+    return text
 
 
 def pins_in(text: str, where: str = LOCK) -> tuple[Pin, ...]:
@@ -116,7 +120,7 @@ def _pin(lines: str, number: int, where: str) -> Pin:
         raise PackagesError(
             f"{LOCK} has '{words.strip()[:60]}', which is no NAME==VERSION with hashes",
             where=f"{where}:{number}",
-            hint="Make it again: remove it, and run opa deps",
+            hint=AGAIN,
         )
     return Pin(requirement, lines)
 
