@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections.abc import Iterator
@@ -471,3 +472,15 @@ def test_sigterm_stops_what_a_command_has_started(project: Project) -> None:
     assert (waits.exit_code, waits.stdout.split()) == (143, ["ended", "shutdown"])
     assert (works.exit_code, works.stdout.split()) == (143, ["shutdown"])
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_command_in_an_event_loop_says_how_it_is_called_there(project: Project) -> None:
+    project.plugin("shop.py", SHOP)
+
+    async def in_loop() -> Result:
+        with pytest.raises(OpaError, match=r"one runs in this thread already.*by asyncio\.to_thread"):
+            opa("shop", "open-up")
+        return await asyncio.to_thread(opa, "shop", "open-up")
+
+    assert asyncio.run(in_loop()).stdout == "open front\n"

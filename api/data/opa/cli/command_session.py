@@ -12,6 +12,7 @@ from opa.commands.connecting import needs_of
 from opa.core.components import connected
 from opa.core.lifespan import running
 from opa.core.running import get_instance
+from opa.errors import OpaError
 from opa.process.termination import terminated_as_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ class CommandSession:
 
         Raises:
             ComponentUnavailableError: one of `components`, or of those that it `connects`, is not there.
-            OpaError: what it needs does not start.
+            OpaError: what it needs does not start, or an event loop runs here already.
         """
+        _refuse_in_event_loop()
         needs = needs_of(function)
         if not self._is_begun:
             self._around.enter_context(terminated_as_by_ctrl_c())
@@ -68,6 +70,8 @@ class CommandSession:
             PluginError: a `shutdown` failed.
             SystemExit: it is the end by SIGTERM.
         """
+        if not self._is_begun:
+            return
         with self._around:
             try:
                 self._runner.run(self._stack.aclose())
@@ -85,3 +89,14 @@ class CommandSession:
             return
         for name in sorted(components - self._manager.optional_components.keys()):
             await self._stack.enter_async_context(connected(self._manager, name))
+
+
+def _refuse_in_event_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise OpaError(
+        "a command of a plugin has an event loop of its own, and one runs in this thread already",
+        hint="Await its function where another command calls it; in a test, call the command by asyncio.to_thread",
+    )
