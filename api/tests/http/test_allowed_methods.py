@@ -6,7 +6,7 @@ import pytest
 from fastapi import WebSocket
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Scope
 
@@ -199,3 +199,22 @@ def test_a_route_may_decide_by_all_that_the_request_came_with() -> None:
     message = {"type": "http.response.start", "status": 405, "headers": [(b"allow", b"PUT")]}
     answer = with_all(message, {**scope_of("/here", "DELETE"), "user": "admin"}, routes)
     assert answer["headers"] == [(b"allow", b"PATCH, PUT")]
+
+
+def test_an_application_that_is_mounted_in_another_one_names_all_methods(project: Project) -> None:
+    project.plugin(
+        "shop.py",
+        """
+        from opa import get_router
+        router = get_router()
+        router.get("/milk")(lambda: 1)
+        router.post("/milk")(lambda: 1)
+        """,
+    )
+    api = project.app()
+    api.mount("/again", api)
+    client = TestClient(Starlette(routes=[Mount("/shop", api)]))
+
+    assert client.patch("/shop/milk").headers["allow"] == "GET, POST"
+    assert client.patch("/shop/again/milk").headers["allow"] == "GET, POST"
+    assert client.patch("/shop/again/again/milk").headers["allow"] == "GET, POST"

@@ -12,6 +12,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Message, Scope
 
 STATUS = 405
+ROOT_PATH = "opa.root_path"
+"""The key of a scope for its `root_path` as the application has got it: a mount changes that, also one around it."""
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 _BY_METHODS = frozenset({Route.matches, APIRoute.matches})
@@ -75,5 +77,5 @@ def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) ->
 
 def _match(route: BaseRoute, scope: Scope) -> Match:
     asked = {name: value for name, value in scope.items() if name not in _MARKS}
-    asked["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))
+    asked["root_path"] = scope.get(ROOT_PATH, scope.get("app_root_path", scope.get("root_path", "")))
     return route.matches(asked)[0]

@@ -21,6 +21,7 @@ from opa.context import current_context
 from opa.core.manager import PluginManager
 from opa.core.running import belonging_to
 from opa.http import request_facts
+from opa.http.allowed_methods import ROOT_PATH
 from opa.http.answer_headers import AnswerHeaders
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
@@ -153,6 +154,8 @@ class Outermost(ServerErrorMiddleware):
 
     def _answering(self, scope: Scope) -> ASGIApp:
         """What answers: the application, unless the request is not for it."""
+        if scope.get("root_path"):
+            scope[ROOT_PATH] = scope["root_path"]
         problem = self._hosts.problem(scope)
         if problem is not None:
             return partial(refuse, status=400, detail=problem)
