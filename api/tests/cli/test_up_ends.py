@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -114,6 +115,19 @@ def test_port_0_is_a_free_one_that_is_printed_and_a_server_that_dies_is_said_and
     assert up.end() == 1
     assert up.nothing_is_left()
     assert re.search(r"error: Valkey \(process \d+\) ended by itself with signal SIGKILL", up.output)
+    assert "Traceback" not in up.output
+
+
+def test_that_its_folder_is_deleted_is_said_and_ends_everything(up: Up) -> None:
+    up.start("--no-reload")
+    up.wait_until_ready()
+    shutil.rmtree(up.folder / ".opa", ignore_errors=True)  # a server that ends writes there once more
+    assert up.end() == 1
+    assert up.nothing_is_left()
+    assert (
+        f"error: the folder was deleted while opa up runs, and with it the data of its servers ({up.folder}/.opa)"
+        in (up.output)
+    )
     assert "Traceback" not in up.output
 
 

@@ -23,7 +23,7 @@ from opa.local.environment import (
 from opa.local.running import Running, current_network, published
 from opa.local.servers import LocalServer, free_port, new_password, remedy_for_mongo, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
-from opa.process.folder import locked_folder
+from opa.process.folder import locked_folder, refuse_deleted
 from opa.process.listen import address_of, listening_socket
 from opa.process.told import forget_told
 from opa.serve.server import stop_limit
@@ -88,7 +88,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
             supervisor.start(_process("api", config, project, environ))
             if runs_tasks(config):
                 supervisor.start(*(_process(mode, config, project, environ) for mode in ("worker", "beat")))
-            supervisor.watch()
+            supervisor.watch(lambda: refuse_deleted(folder, lock))
 
 
 def _make(folder: Path) -> None:

@@ -202,8 +202,11 @@ class Supervisor:
         for child in children:
             child.wait_until_ready(self._pause)
 
-    def watch(self) -> None:
+    def watch(self, check: Callable[[], object] = lambda: None) -> None:
         """Wait until it is time to leave.
+
+        Args:
+            check: called several times a second; what it raises ends the waiting.
 
         Raises:
             StartError: a child has ended by itself.
@@ -213,6 +216,7 @@ class Supervisor:
             for child in self.children:
                 if not child.runs:
                     raise child.end_error()
+            check()
             self._pause(PAUSE)
 
     def _pause(self, seconds: float) -> None:

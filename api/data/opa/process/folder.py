@@ -55,6 +55,20 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
         os.close(lock)
 
 
+def refuse_deleted(folder: Path, lock: int) -> None:
+    """See that nobody has deleted the folder since it was locked.
+
+    Raises:
+        StartError: it was deleted, so that the servers have no data and the next opa up would not see this one.
+    """
+    if os.fstat(lock).st_nlink == 0:
+        raise StartError(
+            "the folder was deleted while opa up runs, and with it the data of its servers",
+            where=str(folder),
+            hint="Start it again, with a new folder; to begin without data, end opa up before you delete it",
+        )
+
+
 def write_private(file: Path, text: str) -> None:
     """Write a file that only this user reads, see `new_private`.
 
