@@ -29,6 +29,8 @@ from opa.local.supervisor import Program, ProgramProcess
 
 API = Path(__file__).parents[1]
 QUEUE, UNACKED = "celery", "unacked"
+BELL = f"{QUEUE}\x06\x16bell"
+"""What an idle worker of the stack waits for: with each task that is sent, it rings."""
 ROUND_LIMIT = 120.0
 PAUSE = 0.004
 BIN = Path(sys.executable).parent
@@ -115,6 +117,7 @@ class Running:
         self._results.flushdb()
         started = time.perf_counter()
         self._broker.rename(STAGING, QUEUE)
+        self._broker.lpush(BELL, 1)
         while self._results.dbsize() < tasks or self._broker.hlen(UNACKED):
             if time.perf_counter() - started > ROUND_LIMIT:
                 raise RuntimeError(f"{tasks} tasks are not done within {ROUND_LIMIT:g} s")

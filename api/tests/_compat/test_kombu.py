@@ -12,6 +12,7 @@ import pytest
 from kombu import Connection
 from kombu.transport import redis, virtual
 from redis import ConnectionPool
+from redis.exceptions import NoScriptError, ResponseError
 
 from opa._compat import kombu as compat
 from tests._compat.shapes import parameters, source_names
@@ -85,6 +86,72 @@ def test_channel_calls_what_is_overridden_when_redis_answers() -> None:
     assert "self._create_client(" in inspect.getsource(Channel)
     assert "self._get_pool(" in inspect.getsource(Channel)
     assert parameters(Channel._receive_one) == ["c"]
+
+
+def test_channel_is_asked_for_messages_and_reads_them_by_what_is_overridden() -> None:
+    poller: Any = redis.MultiChannelPoller
+    assert "if not channel._in_poll:  # send BRPOP\n            channel._brpop_start()" in inspect.getsource(
+        poller._register_BRPOP
+    )
+    assert "chan.handlers[type]()" in inspect.getsource(poller.on_readable)
+    assert "self._brpop_read()" in inspect.getsource(Channel.close)
+    start, read = inspect.getsource(Channel._brpop_start), inspect.getsource(Channel._brpop_read)
+    for line in (
+        "self._queue_cycle.consume(len(self.active_queues))",
+        "for pri in self.priority_steps",
+        "self._in_poll = self.client.connection",
+        "self._brpop_sent_at = monotonic()",
+        "self.client.connection.send_command(*command_args)",
+    ):
+        assert line in start
+    for line in (
+        "self.client.connection.disconnect()",
+        "self._queue_cycle.rotate(dest)",
+        "self.connection._deliver(loads(bytes_to_str(item)), dest)",
+        "self._in_poll = None",
+        "self._flush_brpop_reauth()",
+    ):
+        assert line in read
+    assert Channel._closing is False
+    assert "self._expires[queue] = expire" in inspect.getsource(Channel._new_queue)
+
+
+def test_keys_of_queues_are_in_the_order_in_which_kombu_looks_at_them() -> None:
+    channel = object.__new__(compat.Channel)
+    channel.__dict__.update(priority_steps=[0, 3], _q_for_pri=lambda queue, step: f"{queue}{step}")
+    assert channel.keys_of(["a", "b"]) == ["a0", "b0", "a3", "b3"]
+
+
+def test_a_message_of_a_batch_rings_with_the_batch() -> None:
+    added: list[Any] = []
+    batch = SimpleNamespace(add=lambda *command: added.append(command))
+    channel = object.__new__(compat.Channel)
+    channel.__dict__.update(_expires={}, priority_steps=[0], _get_message_priority=lambda *_, **__: 0)
+    channel.__dict__["ring"] = lambda queue, add: add("ring", queue)
+    channel._put("jobs", {}, _publish_batch=batch)
+    assert added == [("lpush", "jobs", "{}"), ("ring", "jobs")]
+
+
+def test_an_unknown_script_leaves_the_connection_as_it_is_and_other_errors_close_it() -> None:
+    closed: list[str] = []
+    errors: list[Exception] = [NoScriptError(), ResponseError()]
+
+    def parse_response(*_: Any) -> None:
+        raise errors.pop(0)
+
+    connection = SimpleNamespace(disconnect=lambda: closed.append("closed"))
+    channel = object.__new__(compat.Channel)
+    channel.__dict__.update(
+        client=SimpleNamespace(connection=connection, parse_response=parse_response),
+        connection_errors=(ResponseError,),
+        _flush_brpop_reauth=lambda: None,
+    )
+    for count, error in enumerate((NoScriptError, ResponseError)):
+        channel._in_poll = connection
+        with pytest.raises(error):
+            channel.read_polled("EVALSHA")
+        assert len(closed) == count
+        assert channel._in_poll is None
 
 
 def test_every_message_that_comes_back_passes_the_method_that_is_overridden() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from kombu import pidbox
 from kombu.transport import redis, virtual
 from kombu.utils.functional import lazy
+from kombu.utils.json import loads
+from redis.exceptions import NoScriptError
 
 from opa._compat.redis import is_locked
 
@@ -49,6 +53,15 @@ class Channel(redis.Channel):
     _qos: Any
     _pool: Any
     _async_pool: Any
+    _closing: bool
+    _expires: Any
+    _flush_brpop_reauth: Any
+    _in_poll: Any
+    _q_for_pri: Any
+    _queue_cycle: Any
+    active_queues: Any
+    client: Any
+    connection_errors: Any
 
     def _after_fork(self) -> None:
         """Called in a child process. Kombu closes its connections there, and so needs the locks of their pools.
@@ -86,20 +99,78 @@ class Channel(redis.Channel):
         return super()._get_pool(asynchronous)  # type: ignore[misc]  # celery-types lacks it
 
     def _put(self, queue: str, message: Any, **options: Any) -> None:
-        if options.get("_publish_batch") is None:
+        batch = options.get("_publish_batch")
+        if batch is None:
             self.put(queue, message)
-        else:  # it comes to more queues than this one
+        else:
             super()._put(queue, message, **options)
+            self.ring(queue, batch.add)
 
     def put(self, queue: str, message: Any) -> None:
         """Called by kombu to put a message into a queue."""
         super()._put(queue, message)
 
+    def ring(self, queue: str, add: Any) -> None:
+        """Called when a message comes to a queue, to add commands by their names: those of a pipeline of redis-py."""
+
+    def expires(self, queue: str) -> bool:
+        """Whether a queue is deleted when nobody uses it for a while."""
+        return queue in self._expires
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nobody is to be given messages any more."""
+        return self._closing
+
+    def queues_in_turn(self) -> list[str]:
+        """The queues that are consumed, in the order in which they are looked at next."""
+        return list(self._queue_cycle.consume(len(self.active_queues)))
+
+    def keys_of(self, queues: Sequence[str]) -> list[str]:
+        """The keys of queues, without the prefix of all keys: those of the first priority, of the second, and so on."""
+        return [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
+
+    def deliver(self, item: bytes, queue: str) -> None:
+        """Give what was taken from a queue to who consumes it; the other queues are looked at first the next time."""
+        self._queue_cycle.rotate(queue)
+        self.connection._deliver(loads(item.decode()), queue)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        self.start_polling()
+
+    def start_polling(self) -> None:
+        """Called by kombu when it can take a message, and nothing is asked of redis yet."""
+        super()._brpop_start()  # type: ignore[misc]  # celery-types lacks it
+
+    def send_polled(self, *command: Any) -> None:
+        """Send what is asked of redis; `read_queues` is called when it answers."""
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def read_polled(self, command: str, **options: Any) -> Any:
+        """The answer to what was sent.
+
+        Raises:
+            redis.NoScriptError: the server does not know the script; the connection is as before.
+            Exception: it is one of `connection_errors`, and the connection is closed.
+        """
+        try:
+            return self.client.parse_response(self.client.connection, command, **options)
+        except NoScriptError:
+            raise
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
     def _brpop_read(self, **options: Any) -> Any:
         return self.read_queues(**options)
 
     def read_queues(self, **options: Any) -> Any:
-        """Called by kombu when redis has answered with a message of a queue."""
+        """Called by kombu when redis has answered."""
         return super()._brpop_read(**options)  # type: ignore[misc]  # celery-types lacks it
 
     def _receive_one(self, client: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from queue import Empty
 from typing import Any
 from uuid import uuid4
@@ -14,7 +16,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as ClosedError
-from redis.exceptions import DataError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
 from opa._compat import kombu as compat
 from opa._util.words import kind_of
@@ -23,7 +25,7 @@ from opa.logging.logger import log
 from opa.redis_clients.pools import GuardedPlainPool
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
-from opa.tasks.brokers.redis_debts import note_without_memory
+from opa.tasks.brokers.redis_queues import BELL_SECONDS, PUT, Taken, split_held, take_command, taken_of
 from opa.tasks.codec import Limits
 from opa.tasks.headers import TICKET
 from opa.tasks.observing.observers import Observers
@@ -109,17 +111,16 @@ class QoS(compat.QoS):
         self.late_refused: list[str] = []
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Hold a message that was taken from its queue; from now on it is not lost."""
+        """Hold a message that was taken from its queue: redis does so already, if it came by the script."""
+        taken = self.channel.let_go()
+        if taken is not None and taken.is_held:
+            message.delivery_tag = taken.tag
+            virtual.QoS.append(self, message, taken.tag)
+            return
         if self.holds(delivery_tag):
             # The same message once more: it would take the place of the first.
             message.delivery_tag = delivery_tag = str(uuid4())
-        try:
-            super().append(message, delivery_tag)
-        except OutOfMemoryError:
-            if not note_without_memory(self, message, delivery_tag):
-                raise
-            virtual.QoS.append(self, message, delivery_tag)
-        self.channel.taken = None
+        super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         """Called for a message whose task is done."""
@@ -172,7 +173,8 @@ class QoS(compat.QoS):
                 pipe.multi()
                 self.drop_note(tag, pipe)
                 if held:
-                    self.channel.bury_raw(held, self.unacked_key, cause, pipe)
+                    item, queue = split_held(held) or (held, self.unacked_key)
+                    self.channel.bury_raw(item, queue, cause, pipe)
 
             with self.channel.conn_or_acquire(client) as connected:
                 connected.transaction(bury, self.unacked_key)
@@ -191,9 +193,10 @@ class Channel(compat.Channel):
     `restore_message`, in one transaction with its removal from the messages in delivery. A message that never comes
     back costs nothing.
 
+    Messages are taken as `redis_queues` says.
+
     Attributes:
-        taken: the key of a queue, and what was taken from it and is not held yet.
-        unplaced: the same, where redis could not hold it; it is to be put back.
+        asked: the tag under which the next message is held; None if nothing is asked of redis.
     """
 
     QoS = QoS
@@ -210,25 +213,30 @@ class Channel(compat.Channel):
     connection_errors: tuple[type[Exception], ...]
     global_keyprefix: str
     pool: Any
+    qos: Any
     sep: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.taken: tuple[bytes, bytes] | None = None
-        self.unplaced: list[tuple[bytes, bytes]] = []
+        self.asked: str | None = None
+        self._taken: Taken | None = None
+        self._strays: list[str] = []
+        self._asked_queues: list[str] | None = None
+        self._unheld: set[str] = set()
+        self._is_idle = False
+        self._script_is_known = True
         self._plain_client: Any = None
+        self._script_client: Any = None
         super().__init__(*args, **kwargs)
 
     def new_client(self, asynchronous: bool = False) -> Any:
-        """A client, which says what it takes from a queue; a plain one is the same for each call.
+        """A client; a plain one is the same for each call.
 
         Kombu makes one for each message that it sends, takes and acknowledges, which takes longer than the command.
         """
         if self.connection is None:
             raise ClosedError("the connection of this channel is closed")  # kombu would raise an AttributeError
         if asynchronous:
-            client = super().new_client(asynchronous)
-            client.set_response_callback("BRPOP", self._take)
-            return client
+            return super().new_client(asynchronous)
         if self._plain_client is None or self._plain_client.connection_pool is not self.pool:
             self._plain_client = super().new_client()
         return self._plain_client
@@ -245,54 +253,129 @@ class Channel(compat.Channel):
     def put(self, queue: str, message: Any) -> None:
         """Put a message into its queue; one whose turn has come is taken next, since its place waits for it."""
         headers = message.get("headers") or {}
-        if not headers.get(TICKET) or headers.get("eta"):
+        is_next = headers.get(TICKET) and not headers.get("eta")
+        if self.expires(queue) and not is_next:
             super().put(queue, message)
+            with self.conn_or_acquire() as client, client.pipeline() as pipe:
+                self.ring(queue, partial(_add, pipe))
+                pipe.execute()
             return
-        with self.conn_or_acquire() as client:
-            client.rpush(compat.key_of(self, queue, message), dumps(message))
+        keys = [f"{self.global_keyprefix}{key}" for key in (compat.key_of(self, queue, message), self.bell_of(queue))]
+        PUT.run(self._unprefixed(), keys, ["rpush" if is_next else "lpush", dumps(message)])
 
-    def _take(self, response: Any, **_: Any) -> Any:
-        self.taken = tuple(response) if response else None
-        return response
+    def _unprefixed(self) -> Any:
+        """A client that leaves keys as they are: kombu's puts the prefix of all keys before those of some commands."""
+        if self.connection is None:
+            raise ClosedError("the connection of this channel is closed")  # kombu would raise an AttributeError
+        if self._script_client is None or self._script_client.connection_pool is not self.pool:
+            self._script_client = Redis(connection_pool=self.pool)
+        return self._script_client
+
+    def bell_of(self, queue: str) -> str:
+        """The key of the bell of a queue, without the prefix of all keys."""
+        return f"{queue}{self.sep}bell"
+
+    def ring(self, queue: str, add: Any) -> None:
+        """Wake an idle worker, by commands that go with the one that puts a message into the queue."""
+        bell = self.bell_of(queue)
+        add("delete", bell)
+        add("lpush", bell, 1)
+        add("pexpire", bell, BELL_SECONDS * 1000)
+
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
+        """Called for a queue whose messages are to be taken; what is never acknowledged is not held."""
+        if no_ack or not self.ack_emulation:
+            self._unheld.add(queue)
+        else:
+            self._unheld.discard(queue)
+        return super().basic_consume(queue, no_ack, *args, **kwargs)
+
+    def start_polling(self) -> None:
+        """Ask redis for a message; or to say when one comes, where it has just said that there is none."""
+        queues = self.queues_in_turn()
+        if not queues:
+            return
+        if self._is_idle:
+            self._asked_queues = None
+            bells = [f"{self.global_keyprefix}{self.bell_of(queue)}" for queue in queues]
+            self.send_polled("BRPOP", *bells, self.brpop_timeout or 0)
+            return
+        # Where an answer was lost, the same tag once more: redis may hold a message by it.
+        self.asked = self.asked or str(uuid4())
+        self._asked_queues = queues
+        in_full = not self._script_is_known
+        self.send_polled(*take_command(self, self.asked, queues, self._unheld, in_full=in_full))
 
     def read_queues(self, **options: Any) -> Any:
-        """Read a message of a queue; what is none goes to the dead letters."""
-        self.taken = None
+        """Deliver the message with which redis has answered; what is none goes to the dead letters.
+
+        Raises:
+            Empty: there is none; kombu calls `start_polling` next.
+        """
+        queues, self._asked_queues = self._asked_queues, None
+        if queues is None:
+            bell = self.read_polled("BRPOP", **options)
+            self._is_idle = False
+            if bell and (self.is_closing or not self.active_queues):
+                self._ring_again(bell[0])
+            raise Empty
         try:
-            return super().read_queues(**options)
-        except Empty:
-            raise
+            answer = self.read_polled("EVALSHA", **options)
+        except NoScriptError:
+            self._script_is_known = False
+            raise Empty from None
+        self._script_is_known = True
+        tag, self.asked = self.asked or "", None
+        taken = taken_of(answer, tag, queues, self._unheld)
+        if taken is None:
+            self._is_idle = True
+            raise Empty
+        self._deliver_taken(taken)
+        return True
+
+    def _ring_again(self, bell: bytes) -> None:
+        """Another worker is to hear it; the prefix of all keys is not part of the key here."""
+        with suppress(RedisError, OSError), self.conn_or_acquire() as client:
+            client.lpush(bell.decode(), 1)
+
+    def _deliver_taken(self, taken: Taken) -> None:
+        self._taken = taken
+        try:
+            self.deliver(taken.item, taken.queue)
         except Exception as error:
-            taken = self._let_go()
-            if taken is None:
+            if self.let_go() is None:
                 raise  # the connection, or what was done with a message that is held
             if isinstance(error, RedisError) and not isinstance(error, DataError):
-                self.unplaced.append(taken)
+                self._strays.append(taken.tag)
                 raise
             self._bury_taken(taken, error)
-            return True
+            return
+        if self.let_go() is not None and taken.is_held:  # nobody wanted it, and another channel has put it back
+            self.qos.drop_note(taken.tag).execute()
 
-    def _let_go(self) -> tuple[bytes, bytes] | None:
-        taken, self.taken = self.taken, None
+    def let_go(self) -> Taken | None:
+        """What was taken and not given to anybody yet."""
+        taken, self._taken = self._taken, None
         return taken
 
-    def _bury_taken(self, taken: tuple[bytes, bytes], error: Exception) -> None:
-        queue = taken[0].decode().removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
-        log.error(f"an entry of queue '{queue}' is not a message, and is kept among the dead letters: {_reason(error)}")
-        try:
-            with self.conn_or_acquire() as client:
-                self.bury_raw(taken[1], queue, error, client)
-        except RedisError:
-            self.unplaced.append(taken)
-            raise
+    def stray_tags(self) -> list[str]:
+        """Tags by which redis may hold messages of which nobody here knows: they are to be given back."""
+        strays, self._strays = self._strays, []
+        return [*strays, self.asked] if self.asked else strays
 
-    def put_back(self, unplaced: list[tuple[bytes, bytes]]) -> None:
-        """Put what could not be held back into its queue, to be taken next."""
-        # A plain client: kombu's puts the prefix of all keys before these once more.
-        client = Redis(connection_pool=self.pool)
-        while unplaced:
-            client.rpush(*unplaced[-1])
-            unplaced.pop()
+    def _bury_taken(self, taken: Taken, error: Exception) -> None:
+        log.error(
+            f"an entry of queue '{taken.queue}' is not a message, and is kept among the dead letters: {_reason(error)}"
+        )
+        try:
+            with self.conn_or_acquire() as client, client.pipeline() as pipe:
+                if taken.is_held:
+                    self.qos.drop_note(taken.tag, pipe)
+                self.bury_raw(taken.item, taken.queue, error, pipe)
+                pipe.execute()
+        except RedisError:
+            self._strays.append(taken.tag)
+            raise
 
     def read_subscription(self, client: Any) -> Any:
         """Read a message that is sent to all workers, such as a command; what is none is dropped with a line."""
@@ -318,6 +401,8 @@ class Channel(compat.Channel):
             self._tell_dead(headers, routing_key, UNROUTABLE)
         else:
             super().restore_message(payload, exchange, routing_key, pipe, leftmost)
+            for queue in self.queues_of(exchange, routing_key):
+                self.ring(queue, partial(_add, pipe))
 
     def _tell_dead(self, headers: dict[str, Any], routing_key: str, reason: str) -> None:
         if self.observers is not None and are_names(headers.get("id"), headers.get("task")):
@@ -343,6 +428,10 @@ class Channel(compat.Channel):
             "properties": {"body_encoding": "base64", "delivery_tag": str(uuid4())},
         }
         pipe.lpush(DEAD_LETTER_QUEUE, dumps(letter))
+
+
+def _add(pipe: Any, command: str, *args: Any) -> None:
+    getattr(pipe, command)(*args)
 
 
 def _returns(headers: dict[str, Any]) -> int:

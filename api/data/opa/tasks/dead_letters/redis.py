@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from redis import Redis
 from opa._compat.kombu import key_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.redis import DEATH
+from opa.tasks.brokers.redis_queues import BELL_SECONDS
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, LetterGoneError, describe, digest, id_in
 from opa.tasks.headers import OF_DELIVERIES
@@ -27,6 +28,9 @@ if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 0 then
 end
 if ARGV[2] then
     redis.call('lpush', KEYS[2], ARGV[2])
+    redis.call('del', KEYS[3])
+    redis.call('rpush', KEYS[3], 1)
+    redis.call('expire', KEYS[3], ARGV[3])
 end
 return 1
 """
@@ -97,19 +101,19 @@ class ListedMessage(Held):
         queue, headers = self.letter.queue, self._payload["headers"]
         for name in (DEATH, *OF_DELIVERIES):
             headers.pop(name, None)
-        key = key_of(self._channel, queue, self._payload)
-        self._take(f"{self._channel.global_keyprefix}{key}", dumps(self._payload))
+        keys = [key_of(self._channel, queue, self._payload), self._channel.bell_of(queue)]
+        prefix = self._channel.global_keyprefix
+        self._take([f"{prefix}{key}" for key in keys], [dumps(self._payload), BELL_SECONDS])
         return True
 
     def drop(self) -> None:
         """Take it out of the list."""
         self._take()
 
-    def _take(self, *queue_and_message: Any) -> None:
-        """Out of the list and, if that is given, into a queue, in one step."""
+    def _take(self, queue_and_bell: Sequence[str] = (), message_and_seconds: Sequence[Any] = ()) -> None:
+        """Out of the list and, if that is given, into a queue whose bell rings, in one step."""
         self.is_gone = True
-        queue, message = queue_and_message[:1], queue_and_message[1:]
-        if not self._move(keys=[self._key, *queue], args=[self._message, *message]):
+        if not self._move(keys=[self._key, *queue_and_bell], args=[self._message, *message_and_seconds]):
             raise LetterGoneError(self.id)
 
 
