@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -44,8 +44,8 @@ class Taker:
     def __init__(self, url: str, queues: list[str], prefetch: int, wait: float, options: dict[str, Any]) -> None:
         self.got: list[Any] = []
         self.messages: list[Any] = []
-        self.connection: Any = Connection(url, transport_options={"delivery_limit": 5, **options})
-        self.channel: Any = self.connection.default_channel
+        self.connection = cast("Any", Connection(url, transport_options={"delivery_limit": 5, **options}))
+        self.channel = cast("Any", self.connection.default_channel)
         self.channel.brpop_timeout = wait
         self.channel.basic_qos(0, prefetch, False)
         self.consumer = Consumer(self.channel, [Queue(name) for name in queues], accept=["json"])
