@@ -16,6 +16,7 @@ from kombu import Consumer, Producer, Queue
 
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
+from opa.tasks.brokers.redis_debts import Debts
 from opa.tasks.brokers.redis_queues import BELL_SECONDS, TAKE, rest_of
 from tests.servers import Server, redis_server, wait_until
 from tests.tasks.workers import TaskProject
@@ -147,6 +148,22 @@ def test_a_consumer_whose_connection_breaks_while_it_asks_gets_the_message_all_t
     assert not admin.exists("unacked", "unacked_index")
 
 
+def test_a_worker_that_connects_anew_gives_back_what_it_may_have_been_given(
+    server: Server, admin: redis.Redis, taker: Callable[..., Taker]
+) -> None:
+    admin.script_load(TAKE.text)
+    send(server, "first", "second")
+    one, debts = taker(), Debts()
+    one.connection.transport.cycle.on_poll_start()
+    wait_until(lambda: admin.hlen("unacked") == 1)
+    for _ in range(2):
+        debts.take_over([one.channel])
+    other = taker()
+    debts.pay(other.channel)
+    assert other.take(2) == ["first", "second"]
+    assert (admin.hlen("unacked"), debts.held) == (2, [])
+
+
 def test_messages_come_in_order_by_priority_and_from_each_queue_in_turn(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker]
 ) -> None:
@@ -231,6 +248,23 @@ def test_a_queue_has_one_bell_at_most_and_it_does_not_stay(
     one.take(5)
     one.rest(admin)
     assert not admin.exists(BELL)
+
+
+def test_the_bell_of_a_queue_that_expires_does_so_as_well(
+    server: Server, admin: redis.Redis, taker: Callable[..., Taker]
+) -> None:
+    one = taker(wait=FOREVER)
+    one.rest(admin)
+    with Connection(server.url) as connection:
+        Queue("jobs", expires=600).bind(connection.default_channel).declare()
+        for number in range(2):
+            Producer(connection).publish(number, routing_key="jobs", serializer="json")
+    assert one.take(2) == [0, 1]
+    with Connection(server.url) as connection:
+        Queue("others", expires=600).bind(connection.default_channel).declare()
+        Producer(connection).publish(1, routing_key="others", serializer="json")
+    assert all(admin.ttl(key) > 0 for key in admin.keys("others*"))
+    assert len(admin.keys("others*")) == 2
 
 
 def test_a_bell_that_a_consumer_hears_as_it_closes_wakes_another(
