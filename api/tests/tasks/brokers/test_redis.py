@@ -250,6 +250,16 @@ def test_a_queue_has_one_bell_at_most_and_it_does_not_stay(
     assert not admin.exists(BELL)
 
 
+def test_an_idle_consumer_puts_a_bell_right_over_which_somebody_has_written(
+    server: Server, admin: redis.Redis, taker: Callable[..., Taker]
+) -> None:
+    admin.set(BELL, "somebody else's")
+    one = taker(wait=FOREVER)
+    one.rest(admin)
+    send(server, "heard")
+    assert one.take(1) == ["heard"]
+
+
 def test_the_bell_of_a_queue_that_expires_does_so_as_well(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker]
 ) -> None:
@@ -287,9 +297,11 @@ def test_what_is_never_acknowledged_is_not_held(
     one.consumer.cancel()
     consumer = Consumer(one.channel, [Queue("replies")], no_ack=True, accept=["json"])
     consumer.register_callback(one._on_message)
+    held: list[Any] = []
+    consumer.register_callback(lambda *_: held.append(admin.exists("unacked", "unacked_index")))
     consumer.consume()
     assert one.take(1) == ["reply"]
-    assert not admin.exists("unacked", "unacked_index")
+    assert held == [0]
 
 
 def test_what_redis_cannot_note_stays_in_its_queue(
