@@ -23,7 +23,7 @@ import opa
 from tests.distribution import API, build_wheel, install
 from tests.docker.engine import ROOT
 from tests.local.up import HAS_MONGO, up_in
-from tests.serve.process import wait_until
+from tests.serve.process import free_port, wait_until
 
 PACKAGE = Path(opa.__file__).parent
 
@@ -178,7 +178,7 @@ def test_without_extras_it_tells_its_version_checks_plugins_and_runs_code(bare: 
 def test_a_command_that_needs_an_extra_says_in_one_line_what_installs_it(
     bare: Path, tmp_path: Path, command: str, environ: dict[str, str], extra: str
 ) -> None:
-    done = run(bare / "opa", command, cwd=tmp_path, **environ)
+    done = run(bare / "opa", command, cwd=tmp_path, OPA_PORT=str(free_port()), **environ)
     assert done.returncode == 1
     assert f"pip install 'opa-stack[{extra}]'" in done.stdout + done.stderr
     assert len((done.stdout + done.stderr).splitlines()) == 1

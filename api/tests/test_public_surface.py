@@ -75,6 +75,8 @@ def test_opa_has_exactly_its_public_names() -> None:
         "get_router",
         "get_util",
         "is_development",
+        "is_from_own_page",
+        "is_own_host",
         "is_stopping",
         "lazy_errors",
         "limits",

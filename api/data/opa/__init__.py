@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from opa.http.limits import limits
     from opa.http.middleware import BaseMiddleware
     from opa.http.observers import RequestObserver, requests_in_flight
+    from opa.http.own_pages import is_from_own_page, is_own_host
     from opa.http.rate_limits.rate_limit import RateLimit
     from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
@@ -122,6 +123,8 @@ __all__ = [
     "get_router",
     "get_util",
     "is_development",
+    "is_from_own_page",
+    "is_own_host",
     "is_stopping",
     "lazy_errors",
     "limits",
@@ -191,6 +194,8 @@ _HOME = {
     "get_router": "core.routers",
     "get_util": "core.running",
     "is_development": "settings.envs",
+    "is_from_own_page": "http.own_pages",
+    "is_own_host": "http.own_pages",
     "is_stopping": "core.running",
     "lazy_errors": "core.lazy_errors",
     "limits": "http.limits",

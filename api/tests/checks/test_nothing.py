@@ -31,10 +31,9 @@ def test_plugin_paths_without_plugins_are_reported(
 
 
 def test_a_default_path_that_is_not_there_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opa import bootstrap as prepare
-    from opa.loading import plugin_paths
+    from opa.loading import find, plugin_paths
 
-    for module in (plugin_paths, prepare):
+    for module in (plugin_paths, find):
         monkeypatch.setattr(module, "DEFAULT_PLUGIN_PATH", "/nowhere/plugins")
     project.plugins.rmdir()
     project.settings(PLUGIN_PATHS=["/nowhere/plugins"])

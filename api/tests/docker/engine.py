@@ -25,7 +25,7 @@ COMPOSE_PROD_FILE = ROOT / "docker-compose.prod.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUILT_FROM = (
     *("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE"),
-    *("requirements.lock", "requirements-build.lock", "requirements-pip.lock"),
+    *("requirements.lock", "requirements-build.lock", "requirements-docs.lock", "requirements-pip.lock"),
 )
 """What the image is built from, besides the package."""
 
@@ -183,6 +183,7 @@ class Stack:
         shutil.copytree(ROOT / data, self.folder / data, ignore=shutil.ignore_patterns("__pycache__"))
         for name in BUILT_FROM:
             shutil.copy(ROOT / "api" / name, self.folder / "api")
+        shutil.copytree(ROOT / "docs", self.folder / "docs")
         self.environ = {
             "COMPOSE_PROJECT_NAME": self.name,
             "COMPOSE_FILE": ":".join(file.name for file in files),

@@ -146,7 +146,7 @@ class ProjectReader(Reader):
                 return self._python_program(arguments, environ)
             case ["pytest", *arguments]:
                 self.project.turn_on_components()
-                environ = environ | {"OPA_SETTINGS_DIR": ""}
+                environ = environ | {"OPA_SETTINGS_DIR": "", "PYTEST_ADDOPTS": ""}
                 # Not forked: pytest has a word about libraries that it finds imported.
                 return self._python_program([*PYTEST, *arguments], environ, fresh=True)
         return None

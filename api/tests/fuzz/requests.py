@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from opa import is_from_own_page
 from opa.access.address import address_of
 from opa.errors import RefusedCredentialError
 from opa.http import strict_json
@@ -30,7 +31,6 @@ from opa.plugins.access_keys.tokens import id_in, new_id, new_token
 from opa.plugins.access_sessions.cookie import session_id_in
 from opa.plugins.access_sessions.oidc.flow import Kept, begin, resume
 from opa.plugins.access_sessions.oidc.rules import scopes_by
-from opa.plugins.access_sessions.origin import is_own
 from opa.plugins.access_sessions.paths import own_path
 from tests.fuzz.inputs import Choices
 from tests.fuzz.parser import Parser
@@ -197,7 +197,7 @@ ORIGIN_CHECK = OriginCheck(["https://shop.example", "null"])
 
 
 def _own_origin(headers: list[tuple[str, str]]) -> None:
-    is_own(HTTPConnection(scope_with(*headers)))
+    is_from_own_page(HTTPConnection(scope_with(*headers)))
     ORIGIN_CHECK.problem(scope_with(*headers, type="websocket"))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from opa._util.sources import PACKAGE_FOLDER
 from opa.errors import MissingPackagesError, PackagesError, PluginPathError, RequirementError
 from opa.loading.packages_folder import INCOMPLETE, MARK, PackagesFolder
 from opa.packages import folder as folders
@@ -270,7 +271,7 @@ def test_the_environment_has_what_the_lock_says_and_keeps_what_opa_stack_needs(
     environment = tmp_path / "environment"
     subprocess.run([*uv.command, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     site = next(environment.glob("lib/python*/site-packages"))
-    own = [entry for entry in sys.path if entry.endswith("site-packages")]
+    own = [str(PACKAGE_FOLDER.parent), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     (site / "own.pth").write_text("\n".join(own))
     opa = [str(environment / "bin/python"), "-m", "opa", "deps"]
     done = subprocess.run([*opa, "install"], capture_output=True, text=True, check=False, env=dict(os.environ))

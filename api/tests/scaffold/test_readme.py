@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -206,6 +207,15 @@ def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
     assert not [path for path in staged if path.startswith((".opa/", ".mypy", ".ruff", ".pytest")) or "pycache" in path]
 
 
+def index_of_pip() -> dict[str, str]:
+    """The variables for the index of pip, where that stands in its configuration: uv does not read it."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    found = re.findall(
+        r"^(?:global|install)\.(index-url|extra-index-url|find-links|cert)='(.*)'$", listed.stdout, re.MULTILINE
+    )
+    return {f"PIP_{name.upper().replace('-', '_')}": value.replace("\\n", " ").strip() for name, value in found}
+
+
 @pytest.mark.docker
 @pytest.mark.usefixtures("docker")
 def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str) -> None:
@@ -224,7 +234,7 @@ def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str
         "WORKER_DEBUGPY_PORT": str(free_port()),
     }
     try:
-        shop.run("opa", "deps", "--upgrade")
+        shop.run("opa", "deps", "--upgrade", **(index_of_pip() | index))
         docked = ShopReader(shop)
         with contextlib.closing(docked):
             docked.read(shop.section(DOCKER, AFTER_DOCKER))

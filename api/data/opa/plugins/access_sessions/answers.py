@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opa import ComponentUnavailableError, log
+from opa import ComponentUnavailableError, is_from_own_page, log
 from opa.plugins.access_sessions.cookie import may_have_session
-from opa.plugins.access_sessions.origin import REFUSED, is_own
+from opa.plugins.access_sessions.origin import REFUSED
 from opa.plugins.access_sessions.pages import page, problem_page
 
 RETRY: Mapping[str, str] = {"Retry-After": "2"}
@@ -32,7 +32,7 @@ def foreign_form(request: Request) -> Response | None:
     """The answer to a form that does not come from a page of ours, or not over TLS."""
     if (refused := without_tls(request)) is not None:
         return refused
-    return None if is_own(request) else page(problem_page(f"Refused: {REFUSED}."), 403)
+    return None if is_from_own_page(request) else page(problem_page(f"Refused: {REFUSED}."), 403)
 
 
 def unavailable(error: ComponentUnavailableError) -> Response:

@@ -13,8 +13,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import ComponentUnavailableError, OpaError, Schedules, audit, get_plugin_manager
-from opa.plugins.access_sessions.origin import is_own
+from opa import ComponentUnavailableError, OpaError, Schedules, audit, get_plugin_manager, is_from_own_page
 from opa.plugins.console import dead_page, schedule_page
 from opa.plugins.console.patience import patience
 from opa.plugins.console.readers import Reader
@@ -40,7 +39,7 @@ async def form_of(request: Request) -> FormData:
     Raises:
         HTTPException: a page of somebody else has sent it (403).
     """
-    if not is_own(request):
+    if not is_from_own_page(request):
         raise HTTPException(403, "this must come from a page of this host")
     return await request.form(max_files=0, max_fields=MOST_FIELDS)
 

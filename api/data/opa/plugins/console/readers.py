@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from opa import Actor, Requires, is_development
-from opa.plugins.access_sessions.origin import is_own_name
+from opa import Actor, Requires, is_development, is_own_host
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ async def reader_of(request: Request, scope: str) -> Reader:
     """
     if not is_development():
         return Reader(await Requires(scope).dependency(request))
-    if not is_own_name(request.url.hostname or ""):
+    if not is_own_host(request.url.hostname or ""):
         raise HTTPException(
             403, "in development, the console answers to localhost, IP addresses, and the names in TRUSTED_HOSTS"
         )

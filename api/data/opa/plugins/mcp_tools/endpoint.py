@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from opa import Actor, Requires, config, get_plugin_manager, get_router, is_development
-from opa.plugins.access_sessions.origin import is_own, is_own_name
+from opa import Actor, Requires, config, get_plugin_manager, get_router, is_development, is_from_own_page, is_own_host
 from opa.plugins.mcp_tools.caller import USE, Caller, by_request
 from opa.plugins.mcp_tools.server import Tools, server_for
 
@@ -75,11 +74,11 @@ def _refuse_foreign(request: Request) -> None:
         HTTPException: one has, or may have by a name that was pointed here (403).
     """
     headers = request.headers
-    if ("origin" in headers or "sec-fetch-site" in headers) and not is_own(request):
+    if ("origin" in headers or "sec-fetch-site" in headers) and not is_from_own_page(request):
         origins: Any = config.ALLOW_ORIGINS
         if headers.get("origin") not in origins and "*" not in origins:
             raise HTTPException(403, "this must come from a page of this host")
-    if is_development() and not is_own_name(request.url.hostname or ""):
+    if is_development() and not is_own_host(request.url.hostname or ""):
         raise HTTPException(
             403, "in development, tools answer to localhost, IP addresses, and the names in TRUSTED_HOSTS"
         )
