@@ -231,3 +231,33 @@ def test_a_process_that_was_stopped_or_starved_names_nobody(tmp_path: Path) -> N
             os.kill(process.pid, signal.SIGCONT)
             time.sleep(0.1)
         assert process.stdout.read() == ""
+
+
+@pytest.mark.parametrize("is_stopped", [True, False], ids=["the watch is stopped", "nobody stops it"])
+def test_the_watch_of_a_thread_that_has_ended_ends_as_well_and_says_nothing(
+    is_stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors, told, looking = list[Any](), list[str](), list[threading.Thread]()
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    start = threading.Thread.start
+
+    def start_later(thread: threading.Thread) -> None:
+        looking.append(thread) if thread.name == "loop-watch" else start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+
+    async def run() -> None:
+        watch = LoopWatch(Plugins(), 0.2, told.append)
+        watch.start()
+        if is_stopped:
+            watch.stop()
+
+    loop_thread = threading.Thread(target=lambda: asyncio.run(run()))
+    loop_thread.start()
+    loop_thread.join()
+    wait_until(lambda: not Path(f"/proc/self/task/{loop_thread.native_id}").exists(), what="it is gone")
+    (watching,) = looking
+    start(watching)
+    watching.join(60)
+    assert not watching.is_alive()
+    assert (errors, told) == ([], [])

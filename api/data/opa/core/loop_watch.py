@@ -9,6 +9,7 @@ that of a process which was stopped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 import threading
@@ -86,6 +87,10 @@ class _Delay:
     is_told: bool = False
 
 
+class _ThreadEndedError(Exception):
+    """The thread of the loop has ended: there is nothing more to watch."""
+
+
 class LoopWatch:
     """Watches the event loop of the thread in which it is started.
 
@@ -141,6 +146,10 @@ class LoopWatch:
             self._collection_began = 0.0
 
     def _watch(self) -> None:
+        with contextlib.suppress(_ThreadEndedError):
+            self._look_until_stopped()
+
+    def _look_until_stopped(self) -> None:
         delay: _Delay | None = None
         noted, before = self._noted, self._measured()
         interval, last = LOOK_INTERVAL, time.monotonic()
@@ -163,8 +172,15 @@ class LoopWatch:
                     self._report(delay, now - delay.due, so_far=" so far")
 
     def _measured(self) -> tuple[float, float | None, float]:
-        """Processor time of the loop's thread, the time that it has waited for a processor, and that of collections."""
-        processor = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        """Processor time of the loop's thread, the time that it has waited for a processor, and that of collections.
+
+        Raises:
+            _ThreadEndedError: there is no such thread any more.
+        """
+        try:
+            processor = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+        except OSError:  # a thread that has ended has no clock: its loop was closed, or its process ends
+            raise _ThreadEndedError from None
         return processor, _waited(self._native), self._collected
 
     def _look(self, delay: _Delay, now: float) -> None:
