@@ -106,6 +106,12 @@ def taker(server: Server) -> Iterator[Callable[..., Taker]]:
         yield make
 
 
+def send_called(server: Server, place: str, *, priority: int = 0, **headers: Any) -> None:
+    with Connection(server.url) as connection:
+        headers = {"limit_ticket": place, **headers}
+        Producer(connection).publish(place, routing_key="jobs", priority=priority, serializer="json", headers=headers)
+
+
 def send(server: Server, *bodies: Any, queue: str = "jobs", priority: int = 0, **options: Any) -> None:
     with Connection(server.url, transport_options=options) as connection:
         producer = Producer(connection)
@@ -175,6 +181,28 @@ def test_messages_come_in_order_by_priority_and_from_each_queue_in_turn(
     got = taker("a", "b").take(6)
     assert [name[0] for name in got] in (["a", "b"] * 3, ["b", "a"] * 3)
     assert sorted(got, key=lambda name: name[1:]) == got
+
+
+def test_limited_tasks_whose_turn_has_come_are_taken_first_and_in_the_order_of_their_turns(
+    server: Server, admin: redis.Redis, taker: Callable[..., Taker]
+) -> None:
+    send(server, "other")
+    for place in ("1700000000000002", "1700000000000009", "1700000000000001", "1700000000000005"):
+        send_called(server, place)
+    send_called(server, "1700000000000003", eta="2030-01-01T00:00:00")
+    send(server, "x" * 100_000, priority=3)
+    send_called(server, "1700000000000004", priority=3)
+    called = ["1700000000000001", "1700000000000002", "1700000000000005", "1700000000000009"]
+    assert taker().take(8) == [*called, "other", "1700000000000003", "1700000000000004", "x" * 100_000]
+    assert admin.hlen("unacked") == 8
+
+
+def test_one_whose_turn_has_come_is_put_before_what_is_no_message(server: Server, admin: redis.Redis) -> None:
+    for item in ("[" * 5000, "no JSON", "[]", "{}", '{"headers": {"limit_ticket": {}}}', '{"headers": null}'):
+        admin.rpush("jobs", item)
+        send_called(server, "1")
+        assert json.loads(cast("bytes", admin.rpop("jobs")))["headers"] == {"limit_ticket": "1"}
+        assert admin.lindex("jobs", -1) == item.encode()
 
 
 def test_a_consumer_takes_no_more_than_it_may_hold_and_the_next_as_soon_as_it_may(

@@ -39,8 +39,8 @@ def two(number, name, seconds=0.01):
 
 
 @task(concurrency=TaskLimit(1, by="{{customer}}"))
-def each(customer, name):
-    runs(name, 60)
+def each(customer, name, seconds=60):
+    runs(name, seconds)
 
 
 @task(rate="5/3 seconds")
@@ -119,16 +119,30 @@ class Jobs:
             what=lambda: f"{self.number(what, name)} of {number} have {what}",
         )
 
+    def waits(self, result: Any) -> bool:
+        """Whether a task is in a line."""
+        return bool(self.limits.keys(f"*:wait:{result.id}:0"))
+
+    def wait_until_renewed(self, result: Any) -> None:
+        """Its worker has said once more that a task runs."""
+        (hold,) = self.limits.keys(f"*:hold:{result.id}:0")
+        left = [self.limits.pttl(hold)]
+
+        def is_renewed() -> bool:
+            left.append(self.limits.pttl(hold))
+            return bool(left[-1] > left[-2])
+
+        wait_until(is_renewed, what=f"{hold} is renewed")
+
     def let_go(self, name: str) -> None:
         """Those that run may end."""
         self.counts.set(f"go:{name}", 1)
 
     def begins_before_a_long_queue(self, name: str) -> bool:
         """Whether one that waits for its turn is not behind all that was sent meanwhile; `two` of two at once."""
-        for number in range(3):
-            self.module.two.delay(number, name, 60)
+        sent = [self.module.two.delay(number, name, 60) for number in range(3)]
         self.wait_until("began", name, 2)
-        wait_until(lambda: self.limits.keys("*:wait:*"), what="the third one waits")
+        wait_until(lambda: any(map(self.waits, sent)), what="the third one waits")
         for _ in range(200):
             self.module.fills.delay(f"fills-{name}")
         self.let_go(name)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from celery import chain
@@ -39,7 +40,7 @@ def worker(jobs: Jobs) -> Worker:
     return jobs.tasks.worker("-c 4 -n first@%h")
 
 
-def test_as_many_as_the_limit_run_at_once_in_the_order_in_which_they_came(jobs: Jobs, worker: Worker) -> None:
+def test_as_many_as_the_limit_run_at_once_and_others_beside_them(jobs: Jobs, worker: Worker) -> None:
     for number in range(60):
         jobs.module.two.delay(number, "many")
     jobs.module.free.delay("beside")
@@ -47,9 +48,20 @@ def test_as_many_as_the_limit_run_at_once_in_the_order_in_which_they_came(jobs: 
     assert jobs.number("ended", "many") < 60
     jobs.wait_until("ended", "many", 60)
     assert jobs.most("many") == 2
-    order = [int(number) for number in jobs.counts.lrange("order:many", 0, -1)]
-    assert sorted(order) == list(range(60))
-    assert max(abs(place - number) for place, number in enumerate(order)) < 8
+    assert sorted(int(number) for number in jobs.counts.lrange("order:many", 0, -1)) == list(range(60))
+
+
+def test_those_that_wait_run_in_the_order_in_which_they_came_to_a_worker(jobs: Jobs, worker: Worker) -> None:
+    jobs.module.each.delay("carol", "carol")
+    jobs.wait_until("began", "carol", 1)
+    for number in range(12):
+        waiting = jobs.module.each.delay("carol", f"carol-{number}", 0)
+        wait_until(partial(jobs.waits, waiting), what="it is in the line")
+    jobs.let_go("carol")
+    jobs.wait_until("ended", "carol-11", 1)
+    times = [time for number in range(12) for time in jobs.times(f"carol-{number}")]
+    assert len(times) == 12
+    assert times == sorted(times)
 
 
 def test_a_limit_holds_for_each_value_of_an_argument(jobs: Jobs, worker: Worker) -> None:
@@ -130,7 +142,7 @@ def test_what_a_chain_waits_for_is_sent_and_waits_for_its_turn(jobs: Jobs, worke
     jobs.wait_until("began", "turn", 1)
     followed = chain(jobs.module.once.si("turn"), jobs.module.once.si("chained")).apply_async()
     assert followed.id != first.id
-    wait_until(lambda: jobs.limits.keys("*:wait:*"), what="it waits")
+    wait_until(lambda: jobs.waits(followed), what="it waits")
     assert jobs.number("began", "turn") == 1
     jobs.let_go("turn")
     assert followed.get(timeout=60) == "chained"
@@ -188,12 +200,11 @@ def test_a_worker_that_is_killed_gives_its_places_back(jobs: Jobs, worker: Worke
 def test_limits_hold_when_redis_is_killed_and_all_run_when_it_is_back(
     jobs: Jobs, worker: Worker, server: Server
 ) -> None:
-    for number in range(8):
-        jobs.module.two.delay(number, "gone", 60)
+    sent = [jobs.module.two.delay(number, "gone", 60) for number in range(8)]
     first = jobs.module.once.delay("gone-once", 60)
     jobs.wait_until("began", "gone", 2)
     jobs.wait_until("began", "gone-once", 1)
-    wait_until(lambda: len(jobs.limits.keys("*:wait:*")) == 6, what="the others wait")
+    wait_until(lambda: sum(map(jobs.waits, sent)) == 6, what="the others wait")
     time.sleep(1.1)  # what redis has on disk after each second
     server.kill()
     with pytest.raises(ComponentUnavailableError):
@@ -210,19 +221,18 @@ def test_limits_hold_when_redis_is_killed_and_all_run_when_it_is_back(
 
 
 def test_running_tasks_are_counted_though_redis_has_lost_everything(jobs: Jobs, worker: Worker, server: Server) -> None:
-    for number in range(2):
-        jobs.module.two.delay(number, "lost", 60)
+    running = [jobs.module.two.delay(number, "lost", 200) for number in range(2)]
     jobs.wait_until("began", "lost", 2)
-    wait_until(lambda: len(jobs.limits.keys("*:hold:*")) == 2, what="they are held")
-    time.sleep(2.5)  # their worker knows of them
+    for result in running:
+        jobs.wait_until_renewed(result)  # so their worker knows what they hold
     server.kill()
     shutil.rmtree(server.data)
     server.data.mkdir()
     server.start()
     wait_until(lambda: _sends_again(jobs), what="redis is back")
-    for number in range(2):
-        jobs.module.two.delay(number + 2, "lost", 60)
-    wait_until(lambda: len(jobs.limits.keys("*:wait:*")) == 2, what="the others wait")
+    # Copies of what has waited in other tests come now as well, and wait with them.
+    others = [jobs.module.two.delay(number + 2, "lost", 200) for number in range(2)]
+    wait_until(lambda: all(map(jobs.waits, others)), what="the others wait")
     wait_until(lambda: jobs.limits.info("server")["uptime_in_seconds"] > 6, what="redis gives places again")
     assert jobs.number("began", "lost") == 2
     jobs.let_go("lost")

@@ -18,8 +18,15 @@ from typing import Any
 from kombu.utils.json import dumps, loads
 from redis.exceptions import NoScriptError
 
+from opa.tasks.headers import TICKET
+
 BELL_SECONDS = 60
 """After so long a bell that nobody heard is gone: of a queue that is deleted, nothing stays."""
+
+MOST_AHEAD = 100
+"""Tasks whose turn has come, among which another one is put in its place."""
+LONGEST_CALLED = 65_536
+"""Bytes of the message of such a task: what is longer need not be read to know that it is none."""
 
 
 class Script:
@@ -48,7 +55,29 @@ class Script:
 
 PUT = Script(
     f"""
-redis.call(ARGV[1], KEYS[1], ARGV[2])
+local function place_of(message)
+    if #message > {LONGEST_CALLED} then return nil end
+    local is_json, found = pcall(cjson.decode, message)
+    local headers = is_json and type(found) == 'table' and found.headers
+    if type(headers) ~= 'table' or type(headers.eta) == 'string' then return nil end
+    return tonumber(headers.{TICKET})
+end
+if ARGV[1] == 'lpush' then
+    redis.call('lpush', KEYS[1], ARGV[2])
+else
+    local ahead, place = {{}}, place_of(ARGV[2])
+    while place and #ahead < {MOST_AHEAD} do
+        local message = redis.call('lindex', KEYS[1], -1 - #ahead)
+        local its_place = message and place_of(message)
+        if not its_place or its_place > place then break end
+        ahead[#ahead + 1] = message
+    end
+    -- Each is written a second time before it is written over: at no moment is one missing.
+    redis.call('rpush', KEYS[1], ahead[1] or ARGV[2])
+    for number = 1, #ahead do
+        redis.call('lset', KEYS[1], -1 - number, ahead[number + 1] or ARGV[2])
+    end
+end
 if redis.call('exists', KEYS[2]) == 0 then
     redis.call('rpush', KEYS[2], 1)
     redis.call('expire', KEYS[2], {BELL_SECONDS})
@@ -57,8 +86,9 @@ end
 )
 """Put a message into a queue, and ring.
 
-Keys are those of the queue and of its bell; arguments are `lpush`, or `rpush` for what is to be taken next, and the
-message.
+Keys are those of the queue and of its bell; arguments are `lpush`, or `rpush` for a limited task whose turn has come,
+and the message. Such a task is taken before what else is in the queue, and after those whose turn came as well and that
+have waited for longer: if the last one that comes were the first, another would stand behind all that follow it.
 """
 
 TAKE = Script(

@@ -17,6 +17,8 @@ from opa.tasks.worker.limited_tasks import call
 
 INTERVAL = 2.0
 """Seconds between two signs of life."""
+PAUSE = 0.5
+"""Seconds until the next one where redis has not answered: it may start just then, and gives places after 5 seconds."""
 SHARE = 0.75
 """Of that time, in which one worker of all looks whose turn has come."""
 LAST_WORDS = 3.0
@@ -81,7 +83,10 @@ class LimitKeeper:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._is_over, INTERVAL)
+                if self._is_told:
+                    self._changed.wait_for(lambda: self._is_over, PAUSE)
+                else:
+                    self._changed.wait_for(lambda: self._ended or self._is_over, INTERVAL)
                 is_over = self._is_over
             try:
                 self._tell_ends()
@@ -95,8 +100,6 @@ class LimitKeeper:
                 self._is_told = True
                 if is_over:
                     return
-                with self._changed:
-                    self._changed.wait_for(lambda: self._is_over, INTERVAL)
             except Exception as error:  # noqa: BLE001 - the next round may do better, and without it places are lost
                 log.opt(exception=error).error("limits of tasks cannot be kept")
             else:
