@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -42,7 +43,8 @@ def has_inline_metadata(file: Path) -> bool:
 def _content(file: Path) -> bytes:
     try:
         with open(file, "rb", buffering=0, opener=without_waiting) as opened:
-            return opened.read(MAX_FILE_BYTES) or b""
+            # Not as many as there may be: memory is had for what is asked for.
+            return opened.read(min(os.fstat(opened.fileno()).st_size, MAX_FILE_BYTES)) or b""
     except OSError:
         return b""
 
