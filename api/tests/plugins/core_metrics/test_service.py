@@ -137,8 +137,8 @@ def test_sums_of_two_api_processes_agree_with_the_load_and_never_go_down_when_on
     wait_until(goes_on, what=lambda: opa.log)
     answered, lost = load.end()
     greeted = {"route": "/hello/{who}", "plugin": "greeter", "method": "GET", "status": "200"}
-    # A request is counted when it is answered: of those of the killed process, one a connection, some are lost, and some
-    # are answered and not counted. The last of the others are counted by a process that may not be the one that is asked.
+    # A request is counted when it is answered: of those of the killed process, one a connection, some are lost, and
+    # some are answered and not counted. The last of the others are counted by a process that may not be the one asked.
     assert lost <= CONNECTIONS
     least = answered - (CONNECTIONS - lost)
     wait_until(lambda: requests(scrape(port), **greeted) >= least, what=lambda: f"{answered} and {lost}\n{opa.log}")
