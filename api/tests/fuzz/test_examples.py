@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import FlakyFailure
 
 from tests.examples.examples import EXAMPLES, put_into
 from tests.fuzz.examples import without_waiting
@@ -66,4 +67,10 @@ def test_an_example_answers_as_it_describes_itself(
             def is_answered(case: Any) -> None:
                 case.call_and_validate(timeout=PATIENCE)
 
-            is_answered()
+            try:
+                is_answered()
+            except FlakyFailure as flaky:
+                # Python 3.11 may fail in the parser (AST recursion depth) where hypothesis describes a lambda.
+                if not all(isinstance(error, SystemError) for error in flaky.exceptions):
+                    raise
+                is_answered()

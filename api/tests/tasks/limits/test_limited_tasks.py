@@ -142,7 +142,7 @@ def test_what_a_chain_waits_for_is_sent_and_waits_for_its_turn(jobs: Jobs, worke
     jobs.wait_until("began", "turn", 1)
     followed = chain(jobs.module.once.si("turn"), jobs.module.once.si("chained")).apply_async()
     assert followed.id != first.id
-    wait_until(lambda: jobs.waits(followed), what="it waits")
+    wait_until(lambda: jobs.waits(followed.parent), what="the first of the chain waits")
     assert jobs.number("began", "turn") == 1
     jobs.let_go("turn")
     assert followed.get(timeout=60) == "chained"
