@@ -105,6 +105,26 @@ def test_producers_are_created_again_when_they_are_forgotten() -> None:
     assert AMQP._producer_pool is None  # type: ignore[attr-defined]  # celery-types lacks it
 
 
+def test_threads_have_the_pool_of_producers_when_it_has_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To lower it while they use the pool would be an error of one of them."""
+    app = compat.Application(
+        "some", broker="memory://limited", set_as_current=False, amqp=f"{compat.Amqp.__module__}:{compat.Amqp.__name__}"
+    )
+    app.conf.broker_pool_limit = 2
+    shown: list[int] = []
+
+    def note(amqp: Any, name: str, value: Any) -> None:
+        if name == "_producer_pool" and value is not None:
+            shown.append(value.limit)
+        object.__setattr__(amqp, name, value)
+
+    monkeypatch.setattr(compat.Amqp, "__setattr__", note, raising=False)
+    producers: Any = app.amqp.producer_pool
+    assert producers is app.amqp.producer_pool
+    assert shown == [2]
+    producers.connections.force_close_all()
+
+
 def test_pools_of_an_application_are_those_that_were_used() -> None:
     app = Celery("some", broker="memory://", set_as_current=False)
     assert compat.used_pools(app) == (None, None)

@@ -9,6 +9,7 @@ from celery import Celery, _state
 from celery._state import get_current_task
 from celery.app.amqp import AMQP
 from celery.schedules import crontab
+from kombu import pools
 
 __all__ = [
     "Amqp",
@@ -50,12 +51,31 @@ class Application(Celery):
 class Amqp(AMQP):
     """Celery's queues and producers."""
 
+    app: Any
+    _producer_pool: Any
+
     def _create_task_sender(self) -> Any:
         return self.new_task_sender()
 
     def new_task_sender(self) -> Any:
         """Called by Celery once, for the function that sends tasks."""
         return super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
+
+    @property
+    def producer_pool(self) -> Any:
+        """The pool of what sends; for any thread.
+
+        Celery lets threads have it before it has its limit: to lower that while they use it is an error of kombu, which
+        ended one of several sends that were the first of a process.
+        """
+        pool = self._producer_pool
+        if pool is None:
+            limit = self.app.pool.limit  # which sets the limit of those that are made from now on
+            pool = pools.producers[self.app.connection_for_write()]
+            if pool.limit != limit:
+                pool.limit = limit
+            self._producer_pool = pool
+        return pool
 
 
 def used_pools(app: Any) -> tuple[Any, Any]:
