@@ -107,9 +107,7 @@ def test_producers_are_created_again_when_they_are_forgotten() -> None:
 
 def test_threads_have_the_pool_of_producers_when_it_has_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """To lower it while they use the pool would be an error of one of them."""
-    app = compat.Application(
-        "some", broker="memory://limited", set_as_current=False, amqp=f"{compat.Amqp.__module__}:{compat.Amqp.__name__}"
-    )
+    app = Celery("some", broker="memory://limited", set_as_current=False)
     app.conf.broker_pool_limit = 2
     shown: list[int] = []
 
@@ -118,9 +116,9 @@ def test_threads_have_the_pool_of_producers_when_it_has_its_limit(monkeypatch: p
             shown.append(value.limit)
         object.__setattr__(amqp, name, value)
 
-    monkeypatch.setattr(compat.Amqp, "__setattr__", note, raising=False)
-    producers: Any = app.amqp.producer_pool
-    assert producers is app.amqp.producer_pool
+    monkeypatch.setattr(AMQP, "__setattr__", note, raising=False)
+    producers = compat.pool_of_producers(app.amqp)
+    assert producers is compat.pool_of_producers(app.amqp)
     assert shown == [2]
     producers.connections.force_close_all()
 

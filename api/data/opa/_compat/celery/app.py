@@ -20,6 +20,7 @@ __all__ = [
     "forget_producers",
     "function_name",
     "get_current_task",
+    "pool_of_producers",
     "shared_tasks",
     "used_pools",
 ]
@@ -51,9 +52,6 @@ class Application(Celery):
 class Amqp(AMQP):
     """Celery's queues and producers."""
 
-    app: Any
-    _producer_pool: Any
-
     def _create_task_sender(self) -> Any:
         return self.new_task_sender()
 
@@ -61,21 +59,21 @@ class Amqp(AMQP):
         """Called by Celery once, for the function that sends tasks."""
         return super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
 
-    @property
-    def producer_pool(self) -> Any:
-        """The pool of what sends; for any thread.
 
-        Celery lets threads have it before it has its limit: to lower that while they use it is an error of kombu, which
-        ended one of several sends that were the first of a process.
-        """
-        pool = self._producer_pool
-        if pool is None:
-            limit = self.app.pool.limit  # which sets the limit of those that are made from now on
-            pool = pools.producers[self.app.connection_for_write()]
-            if pool.limit != limit:
-                pool.limit = limit
-            self._producer_pool = pool
-        return pool
+def pool_of_producers(amqp: Any) -> Any:
+    """The pool of what sends; for any thread.
+
+    Celery's own property lets threads have it before it has its limit: to lower that while they use it is an error of
+    kombu, which ended one of several sends that were the first of a process.
+    """
+    pool = amqp._producer_pool
+    if pool is None:
+        limit = amqp.app.pool.limit  # which sets the limit of those that are made from now on
+        pool = pools.producers[amqp.app.connection_for_write()]
+        if pool.limit != limit:
+            pool.limit = limit
+        amqp._producer_pool = pool
+    return pool
 
 
 def used_pools(app: Any) -> tuple[Any, Any]:

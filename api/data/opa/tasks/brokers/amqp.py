@@ -30,6 +30,11 @@ class Amqp(celery_app.Amqp):
 
     app: Any
 
+    @property
+    def producer_pool(self) -> Any:
+        """The pool of what sends."""
+        return celery_app.pool_of_producers(self)
+
     @cached_property
     def delays(self) -> Delays:
         """What sends a task with a countdown on RabbitMQ."""
