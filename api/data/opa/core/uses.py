@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from weakref import ReferenceType
@@ -27,7 +28,23 @@ if TYPE_CHECKING:
 _COMMANDS = ("registered_commands", "registered_callback", "commands", "callback")
 """Where Typer and click keep what a command runs."""
 _DEEPEST = 100
-_PLAIN = frozenset({str, bytes, int, float, bool, dict, set, frozenset, type(None), FunctionType, ModuleType})
+_PLAIN = frozenset(
+    {
+        str,
+        bytes,
+        int,
+        float,
+        bool,
+        dict,
+        set,
+        frozenset,
+        type(None),
+        FunctionType,
+        ModuleType,
+        ModuleSpec,
+        SourceFileLoader,
+    }
+)
 """Types of values that are nothing by which a function would be used, as nearly all at the top of a module are."""
 
 
@@ -55,11 +72,12 @@ class Uses:
 def used_in_plugins(plugins: Iterable[ImportedPlugin], tasks: PluginTasks, groups: Groups) -> Iterator[object]:
     """What the plugins, their tasks and their groups use; a plugin may use the function of another one."""
     for _, module in modules_of({plugin.file.module: plugin.name for plugin in plugins}):
-        for name, value in list(vars(module).items()):
-            if name == EXCEPTION_HANDLERS.name and isinstance(value, Mapping):
-                yield from value.values()
-            elif type(value) not in _PLAIN and not name.startswith("__"):
+        values = vars(module)
+        for value in list(values.values()):
+            if type(value) not in _PLAIN:
                 yield from _used_by(value)
+        if isinstance(handlers := values.get(EXCEPTION_HANDLERS.name), Mapping):
+            yield from handlers.values()
     yield from tasks.functions().values()
     for group in groups.names():
         yield from groups.get(group).values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -64,6 +65,9 @@ class Metadata:
     commands: Mapping[str, str] = field(default_factory=dict)
 
 
+_EMPTY = Metadata()
+
+
 def metadata_files(plugin: Path) -> tuple[Path, ...]:
     """Where the metadata of the plugin at `plugin` (a package's folder or a `.py` file) may stand; the first wins."""
     if plugin.is_dir():
@@ -88,6 +92,8 @@ def read_metadata(plugin: Path) -> Metadata:
             found.setdefault(key, (value, file))
     block = read_inline_metadata(plugin / "__init__.py" if plugin.is_dir() else plugin)
     found |= {key: (block.values[key], block.where) for key in INLINE_KEYS & block.values.keys()}
+    if not found:  # as of nearly all
+        return _EMPTY
     packages = [
         (each, str(found[key][1])) for key in ("packages", "dependencies") for each in _requirements(key, found)
     ]
@@ -106,11 +112,11 @@ def read_metadata(plugin: Path) -> Metadata:
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:
+    if not os.path.lexists(file):  # it costs less than the error, for each plugin that has none
+        return {}
     try:
         text = read_text(file)
     except UnreadableError as error:
-        if error.is_missing and not file.is_symlink():
-            return {}
         raise MetadataError(f"plugin metadata {error}", where=str(file), hint="Fix the file, or remove it") from None
     try:
         data = _toml(text, file) if file.suffix == ".toml" else _json(text, file)

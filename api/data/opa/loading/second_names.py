@@ -61,6 +61,7 @@ class SecondNames:
         self._files: dict[str, str] = {}
         self._around_links: set[str] = set()
         self._seen: dict[str, tuple[str | None, bool]] = {}
+        self._suspected: dict[tuple[str, ...], bool] = {}
         for plugin in plugins:
             self._add(plugin)
 
@@ -81,7 +82,10 @@ class SecondNames:
             SecondNameError: a plugin imports another one by its folder.
         """
         parent = name.rpartition(".")[0]
-        if not any(self._may_have_plugins(entry, parent) for entry in (sys.path if path is None else path)):
+        where = (parent, *(sys.path if path is None else path))
+        if where not in self._suspected:
+            self._suspected[where] = any(self._may_have_plugins(entry, parent) for entry in where[1:])
+        if not self._suspected[where]:
             return None
         spec = None if name in sys.builtin_module_names else PathFinder.find_spec(name, path)
         if spec is None or not spec.has_location or not spec.origin:
