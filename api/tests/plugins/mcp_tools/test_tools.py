@@ -176,6 +176,28 @@ def test_an_argument_leads_to_no_other_route(shop: Project, number: str) -> None
     run(shop, do)
 
 
+def test_an_argument_that_looks_like_a_part_of_the_path_is_what_it_is(project: Project) -> None:
+    project.settings(MCP_TAGS=["ai"])
+    project.plugin(
+        "shelves.py",
+        """
+        from opa import get_router
+
+        router = get_router()
+
+        @router.get("/shelves/{shelf}/{place}", operation_id="place", tags=["ai"])
+        def place(shelf: str, place: str) -> list[str]:
+            return [shelf, place]
+        """,
+    )
+
+    async def do(client: Client) -> None:
+        found = await client.call_tool("place", {"shelf": "{place}", "place": "{shelf}"})
+        assert text_of(found) == '["{place}","{shelf}"]'
+
+    run(project, do)
+
+
 def test_a_credential_is_no_argument(shop: Project) -> None:
     async def do(client: Client) -> None:
         assert "no such argument" in await failure(client, "seen", authorization="Bearer x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _OF_THE_CALLER = frozenset(
     {"authorization", "cookie", "forwarded", "host", "proxy-authorization", "x-api-key", "x-real-ip", "x-request-id"}
 )
 """Headers that say who calls, and from where: no argument does."""
+_IN_PATH = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -109,18 +111,21 @@ class RouteTool:
         return _answer(await answer_to(self._app, self._request(arguments, caller), caller))
 
     def _request(self, arguments: Arguments, caller: Caller) -> Request:
-        path, query, headers = self._path, [], [(b"accept", b"application/json, */*;q=0.5")]
+        segments: dict[str, str] = {}
+        query, headers = [], [(b"accept", b"application/json, */*;q=0.5")]
         of_caller = {name for name, _ in caller.headers}
         for name, parameter in self._parameters.items():
             value = arguments.get(name)
             if parameter.place == "path":
-                path = path.replace(f"{{{parameter.name}}}", _segment(name, value))
+                segments[parameter.name] = _segment(name, value)
             elif parameter.place == "query":
                 query += [(parameter.name, each) for each in _texts(name, value)]
             else:
                 key = parameter.name.lower().encode()
                 if key not in of_caller:
                     headers += [(key, _header(name, each)) for each in _texts(name, value)]
+        # All at once: an argument may look like the place of another one.
+        path = _IN_PATH.sub(lambda place: segments.get(place[1], place[0]), self._path)
         if not self._table.leads_to(self._route, path, self._method):
             raise ToolError(f"the arguments lead to another route than {self.description.made_of}")
         body = b""
