@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from opa.plugins.task_runs.events import Event
-from opa.plugins.task_runs.journal import LARGEST, Journal, left_behind
+from opa.plugins.task_runs.journal import LARGEST, Journal, journals_of, left_behind
 from opa.plugins.task_runs.said import Said
 
 WRITE = """
@@ -57,6 +58,18 @@ def test_what_a_killed_process_has_noted_is_found_once_and_not_while_it_lives(tm
     assert left.logs[0] == ("0", 1, "it says \n", "Traceback\n", 9)
     assert ids(folder) == []
     assert not folder.exists()
+
+
+def test_the_folder_of_the_journals_of_a_redis_has_a_name_that_says_nothing_of_its_password() -> None:
+    def folder(**options: str) -> Path:
+        component = SimpleNamespace(OPTS=options)
+        return journals_of(
+            SimpleNamespace(OPTIONAL_COMPONENTS={"AIOREDIS": component}, PROJECT_ID="", PROJECT_NAME="x")
+        )
+
+    assert folder(URL="redis://:one@here:6379/0") == folder(URL="redis://:other@here:6379/0")
+    assert folder(HOST="here", PASSWORD="one") == folder(PASSWORD="other", HOST="here")
+    assert folder(URL="redis://:one@here:6379/0") != folder(URL="redis://:one@here:6379/1")
 
 
 def test_a_journal_is_emptied_when_all_is_written_and_nothing_has_come_meanwhile(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opa import log
+from opa import log, mask_text
 from opa.plugins.task_runs.component import COMPONENT
 from opa.plugins.task_runs.names import STATES, prefix_of
 
@@ -126,11 +126,13 @@ def _log_of(event: Event) -> str:
 def journals_of(config: Any) -> Path:
     """The folder of the journals of a project; those for another redis, or of another user, are in another one.
 
+    Its name is there for every user of the machine: passwords are not part of what it is made of.
+
     Raises:
         OSError: there is no place for files.
     """
     options = next(each.OPTS for name, each in config.OPTIONAL_COMPONENTS.items() if name.lower() == COMPONENT)
-    of = f"{os.geteuid()} {prefix_of(config)} {sorted(dict(options).items())!r}"
+    of = mask_text(f"{os.geteuid()} {prefix_of(config)} {dict(sorted(dict(options).items()))!r}")
     return Path(tempfile.gettempdir()) / f"opa-runs-{sha256(of.encode()).hexdigest()[:24]}"
 
 
