@@ -27,13 +27,12 @@ def audit(
 ) -> None:
     """Show who has changed what, oldest first. It needs AUDIT_LOG: redis."""
     from opa.access.audit import COMPONENT, is_in_redis
-    from opa.bootstrap import prepare
     from opa.cli.audited import with_client
-    from opa.cli.beside_up import load_beside_up
+    from opa.cli.beside_up import manager_beside_up
     from opa.errors import OpaError
 
     start = "-" if since is None else _first_id(since)
-    manager = prepare(load_beside_up(quiet=True))
+    manager = manager_beside_up()
     config = manager.config
     if not is_in_redis(config):
         raise OpaError(

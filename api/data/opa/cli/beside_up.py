@@ -52,15 +52,18 @@ def load_beside_up(*, quiet: bool = False) -> Config:
     return config
 
 
-def manager_beside_up() -> PluginManager:
+def manager_beside_up(mode: str = "") -> PluginManager:
     """The plugins, with these settings, for a command that says little.
+
+    Args:
+        mode: what `PluginManager.mode` says.
 
     Raises:
         OpaError: settings are wrong, or a plugin is broken.
     """
     from opa.bootstrap import prepare
 
-    return prepare(load_beside_up(quiet=True))
+    return prepare(load_beside_up(quiet=True), mode=mode)
 
 
 def _uses(config: Config, running: Running) -> str:

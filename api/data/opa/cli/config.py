@@ -53,14 +53,13 @@ def config(
 
 def _schema() -> dict[str, Any]:
     """The JSON Schema of all settings, with the model of each plugin under `PLUGIN_SETTINGS`."""
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
+    from opa.cli.beside_up import manager_beside_up
     from opa.settings.schema import Settings
 
     schema = Settings.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     properties = {}
-    for found in prepare(load_beside_up(quiet=True)).registry.objects:
+    for found in manager_beside_up().registry.objects:
         if found.settings is not None:
             name = f"PLUGIN_SETTINGS.{found.plugin.name}"
             model = found.settings.model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")

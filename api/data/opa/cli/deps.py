@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -137,13 +136,10 @@ def _write(file: Path, text: str) -> None:
     Raises:
         PackagesError: it cannot be written.
     """
+    from opa._util.whole_files import write_whole
     from opa.errors import PackagesError
 
-    file = file.resolve()  # of a link, what it leads to
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        new.unlink(missing_ok=True)
-        raise PackagesError(f"{file.name} cannot be written: {error.strerror}", where=str(file)) from None
+        raise PackagesError(f"{file.name} cannot be written: {error.strerror or error}", where=str(file)) from None

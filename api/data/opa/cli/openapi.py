@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opa.cli.beside_up import manager_beside_up
 from opa.cli.program import app
 
 if TYPE_CHECKING:
@@ -23,11 +22,9 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the OpenAPI document of the project. It needs no server and no component."""
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
     from opa.http.builder import build_app
 
-    text = _text(build_app(prepare(load_beside_up(quiet=True))))
+    text = _text(build_app(manager_beside_up()))
     if output is None:
         typer.echo(text.encode(), nl=False)  # in UTF-8, as JSON is, whatever the terminal has
     elif not _has(output, text):  # a file that stays as it is starts no other tool
@@ -61,19 +58,12 @@ def _write(file: Path, text: str) -> None:
     Raises:
         OpaError: it cannot be written.
     """
+    from opa._util.whole_files import write_whole
     from opa.errors import OpaError
 
-    target = file.resolve()  # of a link, what it leads to
-    half = target.with_name(f".{target.name or 'openapi'}.{os.getpid()}")
     try:
-        if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
-            target.write_text(text, encoding="utf-8")
-            return
-        half.write_text(text, encoding="utf-8")
-        half.replace(target)
+        write_whole(file, text)
     except OSError as error:
-        with suppress(OSError):
-            half.unlink()
         raise OpaError(
             f"the OpenAPI document cannot be written: {error.strerror or error}",
             where=str(file),

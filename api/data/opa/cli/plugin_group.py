@@ -88,12 +88,11 @@ class _OfPlugin(TyperCommand):
         Raises:
             OpaError: the project, the plugin or its commands have a mistake.
         """
-        from opa.bootstrap import prepare
-        from opa.cli.beside_up import load_beside_up
+        from opa.cli.beside_up import manager_beside_up
         from opa.cli.command_functions import in_session
         from opa.cli.command_session import CommandSession
 
-        manager = prepare(load_beside_up(quiet=True), mode="command")
+        manager = manager_beside_up("command")
         plugin = self._plugin(manager)
         application = _application(plugin, manager)
         session = CommandSession(manager)

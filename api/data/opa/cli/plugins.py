@@ -22,12 +22,11 @@ def plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show which plugins are loaded, which are skipped or broken and why, and what each provides."""
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
+    from opa.cli.beside_up import manager_beside_up
     from opa.http.builder import build_app
     from opa.introspection import plugins_of
 
-    manager = prepare(load_beside_up(quiet=True))
+    manager = manager_beside_up()
     build_app(manager)
     rows = [asdict(found) for found in plugins_of(manager)]
     if name is not None:

@@ -30,14 +30,13 @@ def shell(
     """
     import asyncio
 
-    from opa.bootstrap import prepare
-    from opa.cli.beside_up import load_beside_up
+    from opa.cli.beside_up import manager_beside_up
     from opa.process.extras import need
 
     with_prompt = code is None and sys.stdin.isatty()
     if with_prompt:
         need("IPython", by="the prompt of opa shell", extra="shell", otherwise="give it code: opa shell -c CODE")
-    manager = prepare(load_beside_up(quiet=True), mode="shell")
+    manager = manager_beside_up("shell")
     if with_prompt:
         from IPython.core.async_helpers import get_asyncio_loop
 
