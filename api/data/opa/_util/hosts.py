@@ -76,6 +76,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_here_alone(host: str) -> bool:
+    """Whether a host, without a port, is a name or an address that nobody elsewhere can let lead to this machine.
+
+    A page on the internet can do so with a name of its own, and have a browser on this machine read what answers.
+    """
+    return is_address(host.strip("[]")) or host == "localhost" or host.endswith(".localhost")
+
+
 def _look_up(host: str) -> bool:
     try:
         socket.getaddrinfo(host, None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
+from opa._util.hosts import is_here_alone
 from opa.settings.load import config
 
 if TYPE_CHECKING:
@@ -51,8 +51,4 @@ def is_own_host(host: str) -> bool:
     # With TRUSTED_HOSTS, no other name has come this far.
     if config.TRUSTED_HOSTS and "*" not in config.TRUSTED_HOSTS:
         return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return True
+    return is_here_alone(host)

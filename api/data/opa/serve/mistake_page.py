@@ -6,7 +6,6 @@ A process of its own, which the supervisor of the reload starts, and ends before
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import sys
 from base64 import b64encode
@@ -16,6 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from opa._util.hosts import is_here_alone
 from opa.process.listen import listening_socket
 from opa.process.orphans import end_with_parent
 from opa.serve.mistake import Mistake, read_mistakes
@@ -136,12 +136,7 @@ def _line(number: int, text: str, wrong: int) -> str:
 
 def _is_own_name(host: str) -> bool:
     """Whether it is no name that a page on the internet may have pointed here, to read this one."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-    return True
+    return is_here_alone(host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host)
 
 
 def main() -> None:
