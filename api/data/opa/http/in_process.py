@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opa.core.manager import get_plugin_manager
 from opa.errors import OpaError, StartError
 
 if TYPE_CHECKING:
-    from starlette.types import Message
-
     from opa.http.application import Api
+
+ASGI = {"version": "3.0", "spec_version": "2.0"}
 
 
 @asynccontextmanager
@@ -28,71 +28,88 @@ async def started_application() -> AsyncIterator[Api]:
     from opa.http.builder import build_app  # with all that builds an application, which who serves one has anyway
 
     app = build_app(get_plugin_manager())
-    server = _Server(app)
-    await server.start()
+    lifespan = Lifespan(app)
+    with _in_words("start"):
+        await lifespan.start()
     try:
         yield app
     finally:
-        await server.stop()
+        with _in_words("stop"):
+            await lifespan.stop()
 
 
-class _Server:
+@contextmanager
+def _in_words(step: str) -> Iterator[None]:
+    try:
+        yield
+    except OpaError:
+        raise
+    except Exception as error:
+        raise StartError(f"the application does not {step}: {type(error).__name__}: {error}") from error
+
+
+class Lifespan:
     """The server's side of the lifespan protocol of ASGI.
 
     The application starts and stops in one task of its own: what it enters, it has to leave there.
+
+    Attributes:
+        state: what the application gives to its requests.
     """
 
     def __init__(self, app: Api) -> None:
+        self.state: dict[str, Any] = {}
         self._app = app
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._said: asyncio.Queue[Message] = asyncio.Queue()
-        self._running: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the application.
+        """Start the application on the event loop that runs.
 
         Raises:
-            OpaError: it does not start.
+            Exception: what keeps it from starting.
         """
-        self._running = asyncio.create_task(self._serve())
-        await self._exchange("lifespan.startup")
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[None] = loop.create_future()
+        self._stop = asyncio.Event()
+        self._serving = loop.create_task(self._serve(started), name="opa-lifespan")
+        await started
 
     async def stop(self) -> None:
-        """Stop it.
+        """Stop it, where it runs.
 
         Raises:
-            OpaError: something fails meanwhile.
+            Exception: what fails meanwhile.
         """
-        await self._exchange("lifespan.shutdown")
-        await self._ended()
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            self._stop.set()
+            await serving
 
-    async def _serve(self) -> None:
-        scope: dict[str, Any] = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-        await self._app(scope, self._messages.get, self._said.put)
+    async def _serve(self, started: asyncio.Future[None]) -> None:
+        is_asked = False
 
-    async def _exchange(self, event: str) -> None:
-        """Tell the application something, and wait until it is done."""
-        assert self._running is not None  # noqa: S101 - `start` has set it
-        self._messages.put_nowait({"type": event})
-        answer = asyncio.ensure_future(self._said.get())
-        await asyncio.wait({self._running, answer}, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done() and answer.result()["type"] == f"{event}.complete":
-            return
-        answer.cancel()
-        await self._ended()
-        text = answer.result().get("message", "") if answer.done() and not answer.cancelled() else ""
-        raise StartError(f"the application does not go on: {text or event}")
+        async def receive() -> dict[str, str]:
+            nonlocal is_asked
+            if is_asked:
+                await self._stop.wait()
+                return {"type": "lifespan.shutdown"}
+            is_asked = True
+            return {"type": "lifespan.startup"}
 
-    async def _ended(self) -> None:
-        """Wait for the end of it; what it raises is said here, where that has words.
+        async def send(message: Any) -> None:
+            if message["type"] == "lifespan.startup.complete" and not started.done():
+                started.set_result(None)
 
-        Raises:
-            OpaError: whatever has gone wrong.
-        """
-        assert self._running is not None  # noqa: S101 - as above
         try:
-            await self._running
-        except OpaError:
-            raise
-        except Exception as error:
-            raise StartError(f"the application does not start: {type(error).__name__}: {error}") from error
+            await self._app({"type": "lifespan", "asgi": ASGI, "state": self.state}, receive, send)
+        except BaseException as error:
+            if started.done():
+                raise
+            if isinstance(error, Exception):
+                started.set_exception(error)
+            else:
+                started.cancel()
+                raise
+        if not started.done():
+            started.set_exception(RuntimeError("the application ended while it started"))

@@ -12,6 +12,7 @@ from anyio.from_thread import start_blocking_portal
 
 from opa.current import current
 from opa.errors import OpaError
+from opa.http.in_process import Lifespan
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __tracebackhide__ = True  # for pytest, which shows the line of the test
 
 Result = TypeVar("Result")
-ASGI = {"version": "3.0", "spec_version": "2.0"}
 
 
 class Life:
@@ -34,13 +34,12 @@ class Life:
     """
 
     def __init__(self, app: Api) -> None:
-        self.state: dict[str, Any] = {}
         self.portal: BlockingPortal | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._app = app
+        self._manager = app.manager
+        self._lifespan = Lifespan(app)
+        self.state = self._lifespan.state
         self._beside = ExitStack()
-        self._stop = asyncio.Event()
-        self._serving: asyncio.Task[None] | None = None
 
     @property
     def is_here(self) -> bool:
@@ -94,10 +93,7 @@ class Life:
                 "an application runs on asyncio alone, and this test does not",
                 hint='With AnyIO: a fixture anyio_backend that returns "asyncio"',
             ) from None
-        started: asyncio.Future[None] = loop.create_future()
-        self._stop = asyncio.Event()
-        self._serving = loop.create_task(self._serve(started), name="opa-testing")
-        await started
+        await self._lifespan.start()
         self.loop = loop
         self._lend_to_tasks(loop)
 
@@ -107,11 +103,8 @@ class Life:
         Raises:
             OpaError: a plugin does not stop as it should.
         """
-        serving, self._serving, self.loop = self._serving, None, None
-        current.task_loop = None
-        if serving is not None:
-            self._stop.set()
-            await serving
+        self.loop = current.task_loop = None
+        await self._lifespan.stop()
 
     async def here(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call a function on the event loop that runs, and await what it gives if that has to be awaited."""
@@ -119,36 +112,7 @@ class Life:
         return await result if hasattr(result, "__await__") else result
 
     def _lend_to_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
-        manager = self._app.manager
-        if manager.tasks.are_used:
+        if self._manager.tasks.are_used:
             from opa.tasks.worker.loop import BorrowedLoop
 
-            current.task_loop = BorrowedLoop(manager, loop, threading.current_thread())
-
-    async def _serve(self, started: asyncio.Future[None]) -> None:
-        is_asked = False
-
-        async def receive() -> dict[str, str]:
-            nonlocal is_asked
-            if is_asked:
-                await self._stop.wait()
-                return {"type": "lifespan.shutdown"}
-            is_asked = True
-            return {"type": "lifespan.startup"}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "lifespan.startup.complete" and not started.done():
-                started.set_result(None)
-
-        try:
-            await self._app({"type": "lifespan", "asgi": ASGI, "state": self.state}, receive, send)
-        except BaseException as error:
-            if started.done():
-                raise
-            if isinstance(error, Exception):
-                started.set_exception(error)
-            else:
-                started.cancel()
-                raise
-        if not started.done():
-            started.set_exception(RuntimeError("the application ended while it started"))
+            current.task_loop = BorrowedLoop(self._manager, loop, threading.current_thread())
