@@ -35,6 +35,15 @@ def test_each_room_stands_in_the_order_in_which_rooms_may_import() -> None:
     assert ordered == ROOMS - alone, "the layers of [tool.importlinter] in api/pyproject.toml are not the rooms"
 
 
+def test_built_in_plugins_may_import_the_public_rooms_alone() -> None:
+    contracts = tomllib.loads((ROOT / "api" / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [contract] = [each for each in contracts if each.get("source_modules") == ["opa.plugins"]]
+    forbidden = {room.removeprefix("opa.") for room in contract["forbidden_modules"]}
+    public = {"commands", "introspection", "jwt", "mongodb_clients", "redis_clients"}
+    others = {"healthcheck", "plugins", "utils"}
+    assert forbidden == ROOMS - public - others, "what plugins/ may not import, in api/pyproject.toml, is all the rest"
+
+
 def test_each_module_that_is_named_is_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page)
