@@ -111,3 +111,15 @@ def test_a_component_that_does_not_answer_says_so(project: Project, monkeypatch:
             patch.setattr(app.manager.optional_components["store"], "breakers", lambda: [gone])
             found = components_of(app.manager)[-1]
         assert (found.status, found.reason) == ("does not answer", "gone away")
+
+
+def test_the_sources_of_plugins_are_read_once_for_their_commands(project: Project) -> None:
+    """A page of the console asks every two seconds."""
+    project.plugin("shop.py", "import typer\n\ncommands = typer.Typer()\n")
+    project.plugin("till.py", "")
+    manager = project.prepare()
+    first = {plugin.name: plugin.provides for plugin in plugins_of(manager)}
+    assert "command opa shop" in first["shop"]
+    project.plugin("shop.py", "")
+    project.plugin("till.py", "import typer\n\ncommands = typer.Typer()\n")
+    assert {plugin.name: plugin.provides for plugin in plugins_of(manager)} == first

@@ -88,7 +88,7 @@ def _info(decision: Decision, found: PluginObjects | None, manager: PluginManage
         packages=[str(requirement) for requirement in metadata.packages],
         hides=[str(path) for path in plugin.shadows],
         settings=sorted(found.settings.model_fields) if found and found.settings else [],
-        provides=[*_provides(found), *_declared(found, manager)] if found else [],
+        provides=[*_provides(found), *_commands(found, manager), *_declared(found, manager)] if found else [],
         import_seconds=found.plugin.seconds if found else None,
     )
 
@@ -120,8 +120,16 @@ def _provides(found: PluginObjects) -> list[str]:
     provides += [f"settings {found.settings.__name__}"] if found.settings else []
     provides += [f"middleware {getattr(item.cls, '__name__', item.cls)}" for item in found.middleware]
     provides += [_route(route, path) for route, path in leaves(found.router.routes)] if found.router else []
-    provides += [f"command opa {' '.join(command.path)}" for command in commands_of(found.plugin.file)]
     return provides
+
+
+def _commands(found: PluginObjects, manager: PluginManager) -> list[str]:
+    """Its commands, which are in its source: that is read once, since a page of the console asks every two seconds."""
+    known: dict[str, list[str]] = manager.kept.setdefault(f"{__name__}.commands", {})
+    name = found.plugin.name
+    if name not in known:
+        known[name] = [f"command opa {' '.join(command.path)}" for command in commands_of(found.plugin.file)]
+    return known[name]
 
 
 def _route(route: BaseRoute, path: str | None) -> str:
