@@ -4,9 +4,13 @@ import json
 import platform
 import re
 import subprocess
+import sys
 from importlib.metadata import distributions
 
 from packaging.requirements import Requirement
+
+PIP = "/opt/pip.whl"
+"""A file that is run by opa deps, and that nothing imports: it is in no folder of packages."""
 
 
 def _canonical(name: str) -> str:
@@ -25,6 +29,7 @@ def _requires(distribution) -> list:  # type: ignore[no-untyped-def, type-arg]
 
 
 def _licence(metadata) -> str:  # type: ignore[no-untyped-def]
+    """As far as a package says it in a line: some have the text of the licence there."""
     said = metadata.get("License-Expression") or metadata.get("License") or ""
     if said and "\n" not in said and len(said) <= 100:
         return said
@@ -41,7 +46,7 @@ python = {
         "licence": _licence(each.metadata),
         "requires": _requires(each),
     }
-    for each in distributions()
+    for each in distributions(path=[*sys.path, PIP])
 }
 listed = subprocess.run(
     ["dpkg-query", "--show", "--showformat", "${Package}\t${Version}\t${Architecture}\n"],  # noqa: S607

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def sbom_of(image: str, version: str, epoch: int) -> str:
     )
     bom = Bom(metadata=BomMetaData(component=whole, timestamp=datetime.fromtimestamp(epoch, UTC)))
     bom.components.update([*python.values(), *debian, interpreter])
-    bom.register_dependency(whole, [python["opa-stack"], interpreter, *debian])
+    bom.register_dependency(whole, [python["opa-stack"], python["pip"], interpreter, *debian])
     for each in found["python"]:
         bom.register_dependency(python[each["name"]], [python[name] for name in each["requires"] if name in python])
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([version, epoch, found], sort_keys=True))
@@ -72,10 +72,4 @@ def _of_debian(package: Mapping[str, str], release: str) -> Component:
 
 
 def _licences(text: str) -> Iterable[Any]:
-    """As far as a package says it in a line: some have the text of the licence there."""
-    return list(_licence(text))
-
-
-def _licence(text: str) -> Iterator[Any]:
-    if text and "\n" not in text and len(text) <= 100:
-        yield LicenseFactory().make_from_string(text)
+    return [LicenseFactory().make_from_string(text)] if text else []

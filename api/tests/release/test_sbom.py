@@ -32,6 +32,8 @@ def test_it_has_each_package_of_the_image_and_nothing_of_the_index(image: str) -
     everywhere = {f"pkg:pypi/{name}@{version}" for name, version, marker in locked if not marker.strip()}
     assert everywhere
     assert everywhere <= found.keys()
+    [pip] = re.findall(r"^pip==([^ ;]+)", (ROOT / "api/requirements-pip.lock").read_text(), re.MULTILINE)
+    assert f"pkg:pypi/pip@{pip}" in found, "which opa deps runs"
     assert found[f"pkg:pypi/opa-stack@{opa.__version__}"]["licenses"] == [{"license": {"id": "MIT"}}]
     listed = docker("run", "--rm", "--entrypoint", "dpkg-query", image, "--show").splitlines()
     assert sum(purl.startswith("pkg:deb/debian/") for purl in found) == len(listed)
