@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from opa.context import changed_context, current_context
+from opa.context import current_context
 
 HEADER = b"x-request-id"
 MAX_LENGTH = 128
@@ -36,14 +34,6 @@ def get_request_id() -> str | None:
 def is_request_id(text: object) -> bool:
     """Whether `text` can be the id of a request: one that can do no harm."""
     return isinstance(text, str) and text.isascii() and _FIT.fullmatch(text.encode()) is not None
-
-
-@contextmanager
-def belonging_to_request(request_id: str) -> Iterator[None]:
-    """What runs in the block, and what it starts, belongs to the request with this id."""
-    with changed_context() as context:
-        context.request_id = request_id.encode()
-        yield
 
 
 def request_id_of(given: bytes | None) -> bytes:
