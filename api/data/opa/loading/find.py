@@ -43,13 +43,22 @@ def find(config: Config) -> Found:
         OpaError: a mistake in the settings, or in a plugin path.
     """
     use_packages_folder(config)  # which may have plugins as well
-    folders = plugin_folders(
-        trusted_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
-    )
+    folders = find_folders(config)
     policy, refused = Policy.from_config(config), list[Refused]()
     found = first_of_each_name(_all(config, folders, policy, refused.append))
     decisions = decide(found, PluginFilters.from_config(config))
     return Found(folders, policy, tuple(decisions), tuple(sorted(refused, key=lambda each: each.path)))
+
+
+def find_folders(config: Config) -> tuple[Path, ...]:
+    """The folders that the plugin paths name, the built-in one last.
+
+    Raises:
+        PluginPathError: one cannot be used, or would make root run what another user has written.
+    """
+    return plugin_folders(
+        trusted_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
+    )
 
 
 def _all(config: Config, folders: Iterable[Path], policy: Policy, refuse: Refuse) -> Iterator[PluginFile]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from opa._util.distributions import canonical_name
 from opa._util.sources import from_here
 from opa.errors import PackagesError
-from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
+from opa.loading.discover import PluginFile, find_plugins, first_of_each_name
 from opa.loading.filters import PluginFilters, decide
-from opa.loading.plugin_paths import DEFAULT_PLUGIN_PATH, trusted_plugin_paths
+from opa.loading.find import find_folders
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -57,10 +57,8 @@ def plugins_in_folders(config: Config) -> tuple[PluginFile, ...]:
     Raises:
         PluginPathError: a plugin path cannot be used.
     """
-    folders = plugin_folders(
-        trusted_plugin_paths(config), may_be_missing=[DEFAULT_PLUGIN_PATH], limit=config.PLUGIN_IMPORT_TIMEOUT
-    )
-    return tuple(plugin for plugin in first_of_each_name(find_plugins(folders)) if not plugin.is_built_in)
+    found = first_of_each_name(find_plugins(find_folders(config)))
+    return tuple(plugin for plugin in found if not plugin.is_built_in)
 
 
 def loaded_plugins(config: Config) -> tuple[PluginFile, ...]:
