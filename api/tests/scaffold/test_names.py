@@ -23,6 +23,7 @@ def test_a_project_has_letters_digits_dashes_and_underscores(name: str) -> None:
         ("shop\n", r"'shop\\n' cannot be the name"),
         ("-x", "cannot be the name"),
         ("s" * 51, "cannot be the name"),
+        ("s" * 5000, "^.s{80}. cannot be the name"),
         ("json", "standard library. Take another one: my-json"),
         ("class", "a keyword of Python"),
         ("opa-stack", "opa-stack itself"),

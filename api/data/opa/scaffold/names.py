@@ -14,6 +14,8 @@ from opa.loading.candidates import is_for_others
 
 MAX_LENGTH = 50
 """Characters of a name: container names are made of that of a project, and hosts of these."""
+SHOWN = 80
+"""Characters of one that is refused."""
 
 # What Compose, registries of images and Python packages all take.
 _PROJECT = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -27,7 +29,7 @@ def check_project_name(name: str) -> None:
     Raises:
         ProjectError: it may not.
     """
-    shown = in_one_line(name)
+    shown = f"{in_one_line(name):.{SHOWN}}"
     if not _PROJECT.fullmatch(name) or len(name) > MAX_LENGTH:
         raise ProjectError(
             f"'{shown}' cannot be the name of a project",
@@ -50,7 +52,7 @@ def check_plugin_name(name: str) -> None:
     Raises:
         ProjectError: it may not.
     """
-    shown = in_one_line(name)
+    shown = f"{in_one_line(name):.{SHOWN}}"
     if not (name.isascii() and name.isidentifier() and name[0].isalpha()) or len(name) > MAX_LENGTH:
         meant = re.sub(r"\W+", "_", name.removesuffix(".py"), flags=re.ASCII).strip("_")
         raise ProjectError(

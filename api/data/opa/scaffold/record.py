@@ -16,6 +16,8 @@ from opa.scaffold.names import check_project_name
 from opa.scaffold.template import File
 
 NAME = ".opa-template.json"
+LONGEST_PATH = 255
+"""Bytes of a path in a project: more than the template has, and no more than each file system takes as a name."""
 _NOTE = "Written by opa new, for opa new --update. Commit it, and do not edit it."
 
 
@@ -103,8 +105,9 @@ def _texts(value: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, text in value.items():
         path = PurePosixPath(name)
-        is_inside = not path.is_absolute() and ".." not in path.parts and str(path) == name and "\0" not in name
-        if not is_inside or path.parts[:1] in ((".git",), ()):
+        is_inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
+        is_named = name.isprintable() and len(name.encode()) <= LONGEST_PATH
+        if not is_inside or not is_named or path.parts[:1] in ((".git",), ()):
             raise ValueError(f"{name!r:.60} is no path in the project")
         found[name] = _text(text)
     return found

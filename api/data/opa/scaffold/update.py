@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from opa import __version__
 from opa._util.reading import UnreadableError, read_text
@@ -97,7 +97,7 @@ def record_text(project: Path) -> str:
 def _refuse_newer(record: Record, project: Path) -> None:
     try:
         is_newer = Version(record.version) > Version(__version__)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         raise ProjectError(f"{NAME} names no version: '{record.version:.40}'", where=str(project / NAME)) from None
     if is_newer:
         raise ProjectError(
