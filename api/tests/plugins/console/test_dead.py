@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_what_is_huge_in_a_letter_is_shown_in_part(
             assert len(shown) < 50_000
             assert "<script>alert" not in shown
         assert do(client, "/dead/one/drop").status_code == 303
+
+
+@pytest.mark.parametrize("steps", ["../../logs", "..", "x/../../y", "\ud800"])
+def test_a_link_and_a_button_lead_to_the_letter_whatever_its_sender_has_called_it(
+    idle: RunsProject, broker: redis.Redis, steps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENV", "dev")
+    put(broker, letter(steps))
+    with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:
+        [link] = set(re.findall(r'href="(/opa/dead/[^"]+)"', page_of(client, "/dead")))
+        assert not {".", "..", "%2e%2e"} & set(link.lower().split("/"))
+        if steps != "\ud800":  # no path can have it
+            assert "jobs.nightly" in page_of(client, link.removeprefix("/opa"))
 
 
 def test_each_action_needs_its_scope_and_a_page_of_this_host(idle: RunsProject, broker: redis.Redis) -> None:

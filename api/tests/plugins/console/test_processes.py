@@ -69,6 +69,7 @@ def test_what_others_have_written_there_is_no_error_and_without_redis_this_proce
     odd: list[Any] = ["", "x", "[]", "{}", '{"mode": 5}', "[" * 5000]
     odd.append(json.dumps({"mode": "api", "host": "<b>", "pid": 10**20, "version": "", "project": "", "since": 1e300}))
     odd.append(json.dumps({"mode": "api", "host": "h", "pid": 1, "version": "", "project": "", "since": float("nan")}))
+    odd.append(json.dumps({"mode": "api", "host": "h" * 99_999, "pid": 1, "version": "", "project": "", "since": 1}))
     for number, text in enumerate(odd):
         idle.client.set(f"{PREFIX}process:{number}", text)
         idle.client.zadd(f"{PREFIX}processes", {str(number): 4e9})
@@ -77,7 +78,9 @@ def test_what_others_have_written_there_is_no_error_and_without_redis_this_proce
         f"{PREFIX}deployed", "api", "d" * 16 + '{"opa": "1", "project": "2", "plugins": {"x": {}}, "at": 1e300}'
     )
     with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:
-        assert "Last deploy" in start(client)
+        shown = start(client)
+        assert "Last deploy" in shown
+        assert len(shown) < 10_000
         assert "<b>" not in client.get("/opa").text
         idle.server.stop()
         wait_until(lambda: "The others are not known, since redis does not answer" in start(client))

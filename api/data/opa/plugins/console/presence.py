@@ -27,6 +27,8 @@ COMPONENT = "aioredis"
 INTERVAL = 10.0
 LIFE = 30
 """Seconds after which a process that says nothing is gone."""
+LONGEST = 4096
+"""Bytes of what a process has said: a page has a thousand of them."""
 KEPT_DEPLOYS = 400 * 24 * 3600
 FORK_LIMIT = 0.5
 """Seconds that a fork waits for the thread."""
@@ -168,6 +170,8 @@ class Presence:
 
 def described(text: Any) -> Mapping[str, Any] | None:
     """What a process has said, if it is that: others may write there too."""
+    if text is None or len(text) > LONGEST:
+        return None
     try:
         said = json.loads(text)
     except (ValueError, TypeError, RecursionError):

@@ -50,6 +50,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters["moment"] = _moment
+        self._environment.filters["in_path"] = _in_path
         self._environment.filters["short_path"] = lambda path: "/".join(path.rsplit("/", 2)[-2:])
         self._environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
 
@@ -83,6 +84,16 @@ def answer(html: str, status: int = 200) -> HTMLResponse:
     if config.PAGES_POLICY:
         response.headers["Content-Security-Policy"] = config.PAGES_POLICY.replace("{scripts}", "")
     return response
+
+
+def _in_path(text: str) -> str:
+    """A name as a part of the path of a link or a form.
+
+    A browser goes up for `..`, also where it is encoded: with such an id, a sender would lead a button of this page,
+    and with it who presses it, to another page of this host. It becomes a name that nothing has.
+    """
+    steps = ("\u2024" * len(step) if step in (".", "..") else step for step in text.split("/"))
+    return quote("/".join(steps).encode("utf-8", "replace"), safe="/")
 
 
 def _moment(seconds: float) -> str:

@@ -25,7 +25,7 @@ class DeadLetter:
     """What is known of a task that was given up.
 
     Attributes:
-        id: of the task; for a message that has none, a digest of its content.
+        id: of the task; for a message that has none, or one with `.` or `..` as a step, a digest of its content.
         task: its name; empty where the message does not say.
         arguments: as in a call, shortened, secrets masked.
         queue: from which it was taken.
@@ -113,8 +113,9 @@ def describe(
 
 
 def id_in(headers: Mapping[str, Any], body: bytes) -> str:
-    """The id of a message."""
-    return _text(headers.get("id")) or digest(body)
+    """The id of a message; a digest where it has none, or one that can be no part of a path."""
+    own = _text(headers.get("id"))
+    return digest(body) if not own or {".", ".."} & set(own.split("/")) else own
 
 
 def digest(content: bytes) -> str:
