@@ -46,7 +46,7 @@ def make(root: Path, *, allow_dirty: bool, unreleased: bool, with_image: bool) -
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     notes = notes_of(changelog, UNRELEASED if unreleased else __version__)
     output = root / "dist"
-    _check_replaceable(output)
+    check_replaceable(output)
     with tempfile.TemporaryDirectory() as folder:
         work, made = Path(folder) / "work", Path(folder) / "dist"
         work.mkdir()
@@ -60,8 +60,7 @@ def make(root: Path, *, allow_dirty: bool, unreleased: bool, with_image: bool) -
         else:
             _add_image(tree, made, Path(folder) / "image")
         _write_sums(made)
-        shutil.rmtree(output, ignore_errors=True)
-        shutil.move(made, output)
+        put(made, output)
     for file in sorted(output.iterdir()):
         print(f"dist/{file.name}")
 
@@ -76,14 +75,38 @@ def _add_image(tree: Tree, made: Path, work: Path) -> None:
     save_image(name, made / f"opa-stack-{__version__}-image.tar.gz")
 
 
-def _check_replaceable(output: Path) -> None:
+def check_replaceable(output: Path) -> None:
     """See that nothing is in the folder which something else has put there.
 
     Raises:
         ReleaseError: there is.
     """
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise ReleaseError(f"{output} is a link, or no folder: move it away")
     if output.exists() and any(output.iterdir()) and not (output / SUMS).is_file():
         raise ReleaseError(f"{output} has files that make dist has not made: move them away")
+
+
+def put(made: Path, output: Path) -> None:
+    """Put the folder into its place, in which there are the files of one release at each moment, or none.
+
+    It comes from another file system as a rule, and is copied: to a folder beside, of which nothing is taken for one.
+
+    Raises:
+        ReleaseError: it cannot be written.
+    """
+    beside = output.with_name(f"{output.name}.build") / output.name  # both names are ignored by git
+    try:
+        shutil.rmtree(beside.parent, ignore_errors=True)
+        beside.parent.mkdir()
+        shutil.copytree(made, beside)
+        if output.exists():
+            shutil.rmtree(output)
+        beside.rename(output)
+    except OSError as error:
+        raise ReleaseError(f"{error.filename or output} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside.parent, ignore_errors=True)
 
 
 def _write_sums(folder: Path) -> None:

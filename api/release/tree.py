@@ -9,6 +9,9 @@ from pathlib import Path
 
 from release.problem import ReleaseError
 
+LATEST = 2**32 - 1
+"""Seconds since 1970, as gzip writes them."""
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -27,12 +30,20 @@ class Tree:
     source: str
 
     def export(self, folder: Path, *below: str) -> None:
-        """Copy the files that git knows, with the time of the commit and modes that do not depend on who builds."""
+        """Copy the files that git knows, with the time of the commit and modes that do not depend on who builds.
+
+        Raises:
+            ReleaseError: a name cannot be written down everywhere, or a link leads out of the clone.
+        """
         listed = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *below)
         for name in filter(None, listed.split("\0")):
             source, target = self.root / name, folder / name
+            if not name.isprintable():
+                raise ReleaseError(f"{name!r} has characters that no file of a release may have in its name")
             if not source.is_file():  # deleted, and not yet committed
                 continue
+            if not source.resolve().is_relative_to(self.root.resolve()):
+                raise ReleaseError(f"{name} leads out of the clone, to {source.resolve()}")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
             target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
@@ -47,7 +58,7 @@ def tree_at(root: Path, *, allow_dirty: bool = False) -> Tree:
         allow_dirty: whether files may differ from the commit.
 
     Raises:
-        ReleaseError: they do, and may not; or it is no clone.
+        ReleaseError: they do, and may not; or it is no clone, or its commit has no time that can be written down.
     """
     changed = [line for line in _git(root, "status", "--porcelain").splitlines() if line]
     if changed and not allow_dirty:
@@ -57,6 +68,8 @@ def tree_at(root: Path, *, allow_dirty: bool = False) -> Tree:
         )
     revision = _git(root, "rev-parse", "HEAD").strip() + ("-dirty" if changed else "")
     epoch = int(_git(root, "show", "--no-patch", "--format=%ct", "HEAD"))
+    if not 0 <= epoch <= LATEST:
+        raise ReleaseError(f"the commit has a time that no archive can have: {epoch} seconds since 1970")
     return Tree(
         root, revision, epoch, public_address(_git(root, "config", "--default", "", "remote.origin.url").strip())
     )
@@ -75,7 +88,7 @@ def public_address(url: str) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - of fixed words
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)  # noqa: S603, S607 - of fixed words
     if done.returncode:
-        raise ReleaseError(f"git {arguments[0]}: {done.stderr.strip() or 'failed'}")
-    return done.stdout
+        raise ReleaseError(f"git {arguments[0]}: {os.fsdecode(done.stderr).strip() or 'failed'}")
+    return os.fsdecode(done.stdout)  # a name may have any bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 
 import opa
+from release.__main__ import check_replaceable, put
+from release.problem import ReleaseError
 from tests.distribution import install, wheel_of
 from tests.docker.engine import ROOT
 
@@ -169,6 +172,34 @@ def test_what_something_else_has_put_there_is_kept(released: Path) -> None:
     finally:
         shutil.rmtree(dist)
         aside.rename(dist)
+
+
+def test_a_disk_that_gets_full_leaves_the_release_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "SHA256SUMS").write_text("before")
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "SHA256SUMS").write_text("after")
+
+    def copy_half(source: Path, target: Path) -> None:
+        target.mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copytree", copy_half)
+        with pytest.raises(ReleaseError, match="No space left on device"):
+            put(made, tmp_path / "dist")
+    assert {path.name: path.read_text() for path in (tmp_path / "dist").iterdir()} == {"SHA256SUMS": "before"}
+    put(made, tmp_path / "dist")
+    assert {path.name: path.read_text() for path in (tmp_path / "dist").iterdir()} == {"SHA256SUMS": "after"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "made"]
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "dist").symlink_to("elsewhere")
+    with pytest.raises(ReleaseError, match="is a link"):
+        check_replaceable(tmp_path / "dist")
 
 
 def test_an_empty_section_is_refused(released: Path) -> None:

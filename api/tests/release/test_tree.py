@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,34 @@ def test_what_is_not_committed_is_refused_or_said(clone: Path, tmp_path: Path) -
     tree.export(tmp_path / "copy")
     assert (tmp_path / "copy/package/new.py").exists()
     assert not (tmp_path / "copy/package/gone.py").exists()
+
+
+@pytest.mark.parametrize("name", [b"e\xffvil.py", b"two\nlines.py"])
+def test_a_name_that_not_each_system_can_have_is_told(clone: Path, tmp_path: Path, name: bytes) -> None:
+    (clone / os.fsdecode(name)).write_text("new")
+    with pytest.raises(ReleaseError, match="has characters that no file of a release may have"):
+        tree_at(clone, allow_dirty=True).export(tmp_path / "copy")
+
+
+def test_what_a_link_leads_to_outside_of_the_clone_is_in_no_release(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (clone / "inside.txt").symlink_to("other.txt")
+    tree_at(clone, allow_dirty=True).export(tmp_path / "first")
+    assert (tmp_path / "first" / "inside.txt").read_text() == "other.txt"
+    (clone / "package" / "notes.py").symlink_to(tmp_path / "secret")
+    with pytest.raises(ReleaseError, match=r"package/notes.py leads out of the clone, to .*secret"):
+        tree_at(clone, allow_dirty=True).export(tmp_path / "copy")
+
+
+def test_a_commit_with_a_time_that_no_archive_has_is_told(clone: Path) -> None:
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    subprocess.run(
+        ["git", "-C", str(clone), *who, "commit", "--quiet", "--allow-empty", "--message", "later"],
+        check=True,
+        env={"GIT_COMMITTER_DATE": "@99999999999 +0000", "PATH": "/usr/bin:/bin"},
+    )
+    with pytest.raises(ReleaseError, match="99999999999 seconds"):
+        tree_at(clone)
 
 
 def test_a_folder_that_is_no_clone_is_refused(tmp_path: Path) -> None:

@@ -273,9 +273,15 @@ def test_a_folder_that_opa_new_has_not_made_is_refused(here: Path) -> None:
         ('{"opa_stack": "0.1", "name": "shop", "files": {"/etc/x": ""}, "hashes": {}}', "is no path in the project"),
         ('{"opa_stack": "0.1", "name": "shop", "files": {"a//b": ""}, "hashes": {}}', "is no path in the project"),
         ('{"opa_stack": "0.1", "name": "shop", "files": {}, "hashes": {".git/config": ""}}', "is no path in the"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"a\\u001b[31m": ""}, "hashes": {}}', "is no path in the project"),
+        (
+            '{"opa_stack": "0.1", "name": "shop", "files": {"a\\u001b[31m": ""}, "hashes": {}}',
+            "is no path in the project",
+        ),
         ('{"opa_stack": "0.1", "name": "shop", "files": {"\\ud800": ""}, "hashes": {}}', "is no path in the project"),
-        (f'{{"opa_stack": "0.1", "name": "shop", "files": {{"{"a" * 256}": ""}}, "hashes": {{}}}}', "is no path in the"),
+        (
+            f'{{"opa_stack": "0.1", "name": "shop", "files": {{"{"a" * 256}": ""}}, "hashes": {{}}}}',
+            "is no path in the",
+        ),
         (f'{{"opa_stack": "{"9" * 5000}", "name": "shop", "files": {{}}, "hashes": {{}}}}', "names no version"),
         ('{"opa_stack": "0.1", "name": "shop", "files": {"": ""}, "hashes": {}}', "is no path in the project"),
     ],
