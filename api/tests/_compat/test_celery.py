@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,31 +97,33 @@ def test_tasks_are_sent_by_the_function_that_the_queues_make_once() -> None:
     assert parameters(app.amqp.send_task_message)[:3] == ["producer", "name", "message"]
 
 
-def test_producers_are_created_again_when_they_are_forgotten() -> None:
-    app = Celery("some", broker="memory://", set_as_current=False)
-    before: Any = app.amqp.producer_pool
-    before.connections.force_close_all()
-    compat.forget_producers(app.amqp)
-    assert vars(app.amqp)["_producer_pool"] is None
+def test_pools_are_created_again_when_they_were_closed() -> None:
+    app = compat.Application("some", broker="memory://", set_as_current=False)
+    compat.close_pools(app)  # none was used
+    before = compat.pool_of_producers(app.amqp)
+    before.acquire(block=True)
+    compat.close_pools(app)
+    assert compat.used_pools(app) == (None, None)
+    assert compat.pool_of_producers(app.amqp) is not before
     assert AMQP._producer_pool is None  # type: ignore[attr-defined]  # celery-types lacks it
+    compat.close_pools(app)
 
 
-def test_threads_have_the_pool_of_producers_when_it_has_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To lower it while they use the pool would be an error of one of them."""
-    app = Celery("some", broker="memory://limited", set_as_current=False)
-    app.conf.broker_pool_limit = 2
-    shown: list[int] = []
-
-    def note(amqp: Any, name: str, value: Any) -> None:
-        if name == "_producer_pool" and value is not None:
-            shown.append(value.limit)
-        object.__setattr__(amqp, name, value)
-
-    monkeypatch.setattr(AMQP, "__setattr__", note, raising=False)
-    producers = compat.pool_of_producers(app.amqp)
-    assert producers is compat.pool_of_producers(app.amqp)
-    assert shown == [2]
-    producers.connections.force_close_all()
+def test_applications_have_a_pool_each_with_its_own_limit_whichever_threads_are_first() -> None:
+    """With kombu's, one of the threads met pools that changed, and one of the applications the limit of the other."""
+    apps = [compat.Application("some", broker="memory://limited", set_as_current=False) for _ in range(20)]
+    for limit, app in enumerate(apps, 1):
+        app.conf.broker_pool_limit = limit
+    with ThreadPoolExecutor(20) as threads:
+        pools = list(threads.map(lambda n: compat.pool_of_producers(apps[n % 20].amqp), range(200)))
+    try:
+        assert [pools[n].limit for n in range(20)] == [pools[n].connections.limit for n in range(20)] == [*range(1, 21)]
+        assert all(pools[n] is pools[n % 20] for n in range(200))
+        assert len({id(pool.connections) for pool in pools}) == 20
+        assert all(app.pool is pools[n].connections for n, app in enumerate(apps))
+    finally:
+        for app in apps:
+            app.pool.force_close_all()
 
 
 def test_pools_of_an_application_are_those_that_were_used() -> None:

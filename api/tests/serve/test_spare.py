@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from opa.serve import spare_process
 from opa.serve.spare import DELAY, Spare, note_imports
 from tests.serve.process import Opa, is_running, wait_until
 
@@ -107,45 +107,53 @@ def test_none_is_prepared_until_the_one_that_serves_has_said_what_it_imports_and
     assert not spare.go([])
 
 
-@pytest.fixture
-def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], list[list[str]]]:
-    """Has this process be one in spare, which imports a module; gives the commands with which it begins anew."""
-    (tmp_path / "mine").mkdir()
-    monkeypatch.syspath_prepend(tmp_path / "mine")
-    monkeypatch.setattr(spare_process, "end_with_parent", lambda _parent: None)
-    monkeypatch.setenv("OPA_UP_STATE", "before")
+IN_SPARE = """
+from opa.serve import spare_process
+import json, os, sys
+from pathlib import Path
 
-    def wait(text: str, line: bytes) -> list[list[str]]:
-        begun: list[list[str]] = []
-        monkeypatch.setattr(os, "execv", lambda _path, command: begun.append(command))
-        (tmp_path / "mine" / "spare_sample.py").write_text(text)
-        os.utime(tmp_path / "mine" / "spare_sample.py", (1, 1))
-        monkeypatch.delitem(sys.modules, "spare_sample", raising=False)
-        (tmp_path / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
-        readable, writable = os.pipe()
-        os.write(writable, line)
-        os.close(writable)
-        try:
-            spare_process.wait_for_go(1, tmp_path / "mistakes.json", tmp_path / "imports.json", readable)
-        finally:
-            sys.modules.pop("spare_sample", None)
-        return begun
+sys.path.append(sys.argv[1])
+begun = []
+os.execv = lambda _path, command: begun.append(command)
+spare_process.wait_for_go(os.getppid(), Path("mistakes.json"), Path("imports.json"), 0)
+print(json.dumps([begun, os.environ["OPA_UP_STATE"], "spare_sample" in sys.modules]))
+"""
 
-    return wait
+
+def waits_for(line: bytes, text: str, folder: Path) -> tuple[list[list[str]], str, bool] | None:
+    """What becomes of a process in spare that imports a module and then is told a line.
+
+    Returns:
+        The commands with which it begins anew, a variable, and whether it has the module; None where it ended.
+    """
+    (folder / "spare_sample.py").write_text(text)
+    os.utime(folder / "spare_sample.py", (1, 1))
+    (folder / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
+    ended = subprocess.run(
+        (sys.executable, "-c", IN_SPARE, folder),
+        cwd=folder,
+        env=os.environ | {"OPA_UP_STATE": "before"},
+        input=line,
+        capture_output=True,
+        check=True,
+    )
+    assert not ended.stderr
+    return tuple(json.loads(ended.stdout)) if ended.stdout else None
 
 
 GO = b'{"OPA_UP_STATE": "now"}\n'
 
 
-def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(
-    waiting: Callable[[str, bytes], list[list[str]]],
-) -> None:
-    assert waiting("x = 1", GO) == []
-    assert os.environ["OPA_UP_STATE"] == "now"
-    (command,) = waiting("import pathlib\npathlib.Path(__file__).write_text('x = 2')", GO)
-    assert command[-4:-2] == ["opa.serve", "1"]
+def test_it_serves_where_nothing_has_changed(tmp_path: Path) -> None:
+    assert waits_for(GO, "x = 1", tmp_path) == ([], "now", True)
 
 
-def test_it_ends_where_nobody_needs_it(waiting: Callable[[str, bytes], list[list[str]]]) -> None:
-    with pytest.raises(SystemExit):
-        waiting("x = 1", b"")
+def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(tmp_path: Path) -> None:
+    begun = waits_for(GO, "import pathlib\npathlib.Path(__file__).write_text('x = 2')", tmp_path)
+    assert begun is not None
+    (command,) = begun[0]
+    assert command[-4:-2] == ["opa.serve", str(os.getpid())]
+
+
+def test_it_ends_where_nobody_needs_it(tmp_path: Path) -> None:
+    assert waits_for(b"", "x = 1", tmp_path) is None

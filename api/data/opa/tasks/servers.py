@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import kombu.pools
 from celery.backends.redis import RedisBackend
-from kombu.utils.collections import eqhash
 
-from opa._compat.celery.app import forget_producers
+from opa._compat.celery.app import close_pools
 from opa.core.breaker import PROBE_TIMEOUT
 from opa.core.component_observers import PoolUse
 from opa.redis_clients import pools as redis_pool
@@ -64,12 +62,7 @@ def reach(app: Celery) -> None:
 
 def let_go(app: Celery) -> None:
     """Close every connection of the application."""
-    # kombu keeps its pools by URL for the whole process; no one must get a closed one from there.
-    key = eqhash(app.connection_for_write())
-    kombu.pools.producers.pop(key, None)
-    if pool := kombu.pools.connections.pop(key, None):
-        pool.force_close_all()
-    forget_producers(app.amqp)
+    close_pools(app)
     if isinstance(app.backend, RedisBackend):
         app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # celery-types lacks it
         app.backend.client.connection_pool.disconnect()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,7 +140,10 @@ def test_a_log_that_others_have_written_moves_no_cursor(runs: RunsProject) -> No
         assert "\x1b" not in shown
 
 
-def test_a_command_records_what_a_killed_worker_of_this_machine_has_left(runs: RunsProject) -> None:
+def test_a_command_records_what_a_killed_worker_of_this_machine_has_left(
+    runs: RunsProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # no other worker of this project writes there
     with runs.tasks.sending():
         folder = journals_of(get_plugin_manager().config)
     folder.mkdir(mode=0o700)

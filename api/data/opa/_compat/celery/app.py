@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -9,15 +11,15 @@ from celery import Celery, _state
 from celery._state import get_current_task
 from celery.app.amqp import AMQP
 from celery.schedules import crontab
-from kombu import pools
+from kombu.pools import ProducerPool
 
 __all__ = [
     "Amqp",
     "Application",
     "announce_finalized",
     "begin_anew",
+    "close_pools",
     "crontab_fields",
-    "forget_producers",
     "function_name",
     "get_current_task",
     "pool_of_producers",
@@ -25,17 +27,42 @@ __all__ = [
     "used_pools",
 ]
 
+_creating = threading.RLock()
+"""Held while pools are made, which happens once for each application."""
+
+if hasattr(os, "register_at_fork"):
+    # A process never begins while another thread of its parent holds it, which nobody would release there.
+    os.register_at_fork(before=_creating.acquire, after_in_parent=_creating.release, after_in_child=_creating.release)
+
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 
 class Application(Celery):
     """A Celery application, whose tasks that are made can be looked at without that any other is made."""
 
+    _pool: Any
+
     @property
     def made_tasks(self) -> dict[str, Any]:
         """The tasks that are made, by their names; `tasks` makes all that were declared."""
         made: dict[str, Any] = self._tasks  # type: ignore[attr-defined]  # celery-types lacks it
         return made
+
+    @property
+    def pool(self) -> Any:
+        """The pool of connections to the broker; for any thread.
+
+        kombu has one set of pools for all applications of a process, with one limit: to set that where threads use the
+        pools, or make theirs, is an error. Here each application has its own pool with its own limit.
+        """
+        found: Any = self._pool
+        if found is None:
+            with _creating:
+                found = self._pool
+                if found is None:
+                    self._ensure_after_fork()  # type: ignore[attr-defined]  # celery-types lacks it
+                    found = self._pool = self.connection_for_write().Pool(limit=self.conf.broker_pool_limit or 0)
+        return found
 
     def _task_from_fun(  # type: ignore[override]  # celery-types names all options
         self, fun: Callable[..., Any], name: str | None = None, base: Any = None, **options: Any
@@ -61,19 +88,15 @@ class Amqp(AMQP):
 
 
 def pool_of_producers(amqp: Any) -> Any:
-    """The pool of what sends; for any thread.
-
-    Celery's own property lets threads have it before it has its limit: to lower that while they use it is an error of
-    kombu, which ended one of several sends that were the first of a process.
-    """
-    pool = amqp._producer_pool
-    if pool is None:
-        limit = amqp.app.pool.limit  # which sets the limit of those that are made from now on
-        pool = pools.producers[amqp.app.connection_for_write()]
-        if pool.limit != limit:
-            pool.limit = limit
-        amqp._producer_pool = pool
-    return pool
+    """The pool of what sends, on the connections of `Application.pool`; for any thread."""
+    found = amqp._producer_pool
+    if found is None:
+        with _creating:
+            found = amqp._producer_pool
+            if found is None:
+                connections = amqp.app.pool
+                found = amqp._producer_pool = ProducerPool(connections, limit=connections.limit)
+    return found
 
 
 def used_pools(app: Any) -> tuple[Any, Any]:
@@ -81,9 +104,12 @@ def used_pools(app: Any) -> tuple[Any, Any]:
     return app._pool, app.amqp._producer_pool
 
 
-def forget_producers(amqp: AMQP) -> None:
-    """Have the pool of producers made again when it is needed again."""
-    amqp._producer_pool = None  # type: ignore[attr-defined]  # celery-types lacks it
+def close_pools(app: Any) -> None:
+    """Close all connections of both pools, which are created again when they are needed again."""
+    with _creating:
+        connections, app._pool, app.amqp._producer_pool = app._pool, None, None
+    if connections is not None:
+        connections.force_close_all()
 
 
 def shared_tasks() -> frozenset[Any]:
