@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import subprocess
@@ -16,6 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.docker.engine import COMPOSE_PROD_FILE, Answer, Stack, running, write_plugin
+from tests.docker.production import (
+    SERVICES,
+    assert_is_of_production_without_rights,
+    let_in_with_passwords_of_development,
+    published,
+    secrets_in,
+    where_secrets_are_shown,
+)
 from tests.serve.process import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -50,7 +57,6 @@ async def run_task() -> int:
 """
 
 OURS = ("api", "worker", "beat", "flower")
-SERVICES = ("redis", "mongo", "rabbitmq")
 SECRETS = {
     *("redis_password", "mongo_password", "mongo_root_password", "rabbitmq_password"),
     *("secret_key", "flower_basic_auth"),
@@ -98,7 +104,7 @@ def production(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         stack.compose("down", "--volumes", check=False)
         raise
     modes, _, contents = listing.partition("they are:\n")[2].partition("\n\n")
-    secrets = dict(part.split(" <==\n", 1) for part in contents.strip().removeprefix("==> ").split("\n\n==> "))
+    secrets = secrets_in(contents)
     with running(stack):
         yield Production(stack, without_secrets, with_an_open_secret, secrets, modes)
 
@@ -162,32 +168,7 @@ def test_a_route_uses_a_service_that_asks_for_its_password(stack: Stack, route: 
 
 
 def test_services_know_no_password_of_development(stack: Stack) -> None:
-    let_in = stack.compose("exec", "-T", "api", "python", "-c", WITH_PASSWORDS_OF_DEVELOPMENT)
-    assert json.loads(let_in) == []
-
-
-WITH_PASSWORDS_OF_DEVELOPMENT = """
-import json, amqp, pymongo, redis
-
-def mongo(user, database):
-    with pymongo.MongoClient(f"mongodb://{user}:{user}@mongo/{database}") as client:
-        client.get_default_database().list_collection_names()
-
-tries = [
-    ("redis", redis.AuthenticationError, lambda: redis.Redis("redis", password="redis").ping()),
-    ("rabbitmq", amqp.AccessRefused, lambda: amqp.Connection("rabbitmq", "rabbitmq", "rabbitmq").connect()),
-    ("mongo", pymongo.errors.OperationFailure, lambda: mongo("mongo", "opa")),
-    ("mongo as root", pymongo.errors.OperationFailure, lambda: mongo("root", "admin")),
-]
-let_in = []
-for name, refused, connect in tries:
-    try:
-        connect()
-    except refused:
-        continue
-    let_in.append(name)
-print(json.dumps(let_in))
-"""
+    assert let_in_with_passwords_of_development(stack.compose) == []
 
 
 def flower(stack: Stack, password: str | None) -> tuple[int, str]:
@@ -213,16 +194,12 @@ def test_flower_shows_the_worker_to_those_who_have_the_password(production: Prod
 
 
 def test_nothing_but_the_api_is_published(stack: Stack) -> None:
-    published = {name: json.loads(stack.inspect(name, "{{json .HostConfig.PortBindings}}")) for name in OURS + SERVICES}
-    assert {name: list(ports) for name, ports in published.items() if ports} == {"api": ["8000/tcp"]}
-    assert published["api"]["8000/tcp"][0]["HostIp"] == "127.0.0.1"
+    assert published(stack.name, OURS + SERVICES) == [("api", "8000/tcp", "127.0.0.1")]
 
 
 @pytest.mark.parametrize("service", OURS)
 def test_a_service_of_ours_is_of_production_and_has_no_rights(stack: Stack, service: str) -> None:
-    assert "ENV=production" in json.loads(stack.inspect(service, "{{json .Config.Env}}"))
-    template = "{{json .HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
-    assert stack.inspect(service, template) == "true [ALL] [no-new-privileges:true]"
+    assert_is_of_production_without_rights(stack.name, service)
 
 
 def test_the_check_of_a_deployment_finds_nothing(stack: Stack) -> None:
@@ -232,13 +209,4 @@ def test_the_check_of_a_deployment_finds_nothing(stack: Stack) -> None:
 
 def test_no_secret_is_shown_anywhere(production: Production) -> None:
     stack = production.stack
-    shown = {
-        "docker inspect": "".join(stack.inspect(name, "{{json .}}") for name in OURS + SERVICES),
-        "docker compose config": stack.compose("config"),
-        "logs": stack.compose("logs", "--no-color"),
-        "opa config": stack.compose("exec", "-T", "api", "opa", "config"),
-        "command lines": stack.compose("top"),
-    }
-    # The beginning, which JSON and URLs write as it is.
-    parts = {name: value.strip().removeprefix("flower:")[:16] for name, value in production.secrets.items()}
-    assert [(name, where) for name, part in parts.items() for where, text in shown.items() if part in text] == []
+    assert where_secrets_are_shown(production.secrets, stack.name, OURS + SERVICES, stack.compose) == []

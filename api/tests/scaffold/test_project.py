@@ -36,11 +36,13 @@ def test_a_project_has_all_files_of_the_template(here: Path) -> None:
         "Makefile",
         "README.md",
         "docker-compose.dev.yml",
+        "docker-compose.prod.yml",
         "docker-compose.yml",
         "plugins.lock",
         "plugins/greetings.py",
         "pyproject.toml",
         "requirements.lock",
+        "settings/access.yaml",
         "settings/project.yaml",
         "tests/test_greetings.py",
     }
@@ -92,7 +94,7 @@ def test_files_are_never_overwritten(here: Path) -> None:
 
 def test_a_second_project_of_the_same_name_is_refused(here: Path) -> None:
     make_project(Path("shop"))
-    with pytest.raises(ProjectError, match=r"\.dockerignore, .* and 13 more"):
+    with pytest.raises(ProjectError, match=r"\.dockerignore, .* and 14 more"):
         make_project(Path("shop"))
 
 

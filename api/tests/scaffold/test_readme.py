@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,15 @@ import opa
 from tests.distribution import build_wheel, install
 from tests.docker.engine import docker as run_docker
 from tests.docker.engine import unique
+from tests.docker.production import (
+    SERVICES,
+    assert_is_of_production_without_rights,
+    inspected,
+    let_in_with_passwords_of_development,
+    published,
+    secrets_in,
+    where_secrets_are_shown,
+)
 from tests.docs.blocks import Block
 from tests.docs.page import Reader
 from tests.local.up import descendants
@@ -33,7 +43,9 @@ pytestmark = [
 ]
 
 DOCKER = "## Run it with Docker"
+DEPLOY = "## Deploy"
 AFTER_DOCKER = "## Keep up to date"
+OURS = ("api", "worker", "beat")
 HUMANIZE = """
 def naturaldelta(seconds: float) -> str:
     return f"{seconds // 3600} hours"
@@ -216,10 +228,12 @@ def index_of_pip() -> dict[str, str]:
     return {f"PIP_{name.upper().replace('-', '_')}": value.replace("\\n", " ").strip() for name, value in found}
 
 
-@pytest.mark.docker
-@pytest.mark.usefixtures("docker")
-def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str) -> None:
-    """The packages come from the index, as in any build of an image, and not from this machine."""
+@pytest.fixture(scope="module")
+def docked(reader: ShopReader, docker: None, image: str) -> Iterator[Shop]:
+    """The project, which nothing runs any more, with ports and names of its own for its containers.
+
+    The packages come from the index, as in any build of an image, and not from this machine.
+    """
     reader.interrupt()
     shop = reader.shop
     index = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
@@ -235,19 +249,71 @@ def test_with_docker_it_does_what_its_readme_says(reader: ShopReader, image: str
     }
     try:
         shop.run("opa", "deps", "--upgrade", **(index_of_pip() | index))
-        docked = ShopReader(shop)
-        with contextlib.closing(docked):
-            docked.read(shop.section(DOCKER, AFTER_DOCKER))
-        assert sum(command.startswith("curl") for command in docked.done) == 3
-        assert sum(command.startswith("docker compose") for command in docked.done) == 4
-    except BaseException:
-        print(shop.run("docker", "compose", "logs", "--no-color", "--tail", "50"))
-        raise
+        yield shop
     finally:
         both = {"COMPOSE_FILE": "docker-compose.yml:docker-compose.dev.yml"}
         shop.run("docker", "compose", "kill", **both)
         shop.run("docker", "compose", "down", "--volumes", "--remove-orphans", **both)
         run_docker("rmi", "--force", shop.environ["IMAGE"], check=False)
+
+
+def read_docked(shop: Shop, begin: str, end: str) -> list[str]:
+    """Do a part of the README with Docker; the commands that were done."""
+    docked = ShopReader(shop)
+    try:
+        with contextlib.closing(docked):
+            docked.read(shop.section(begin, end))
+    except BaseException:
+        print(shop.run("docker", "compose", "logs", "--no-color", "--tail", "50"))
+        raise
+    return docked.done
+
+
+@pytest.mark.docker
+def test_with_docker_it_does_what_its_readme_says(docked: Shop) -> None:
+    done = read_docked(docked, DOCKER, DEPLOY)
+    assert sum(command.startswith("curl") for command in done) == 3
+    assert sum(command.startswith("docker compose") for command in done) == 4
+
+
+@pytest.fixture(scope="module")
+def deployed(docked: Shop) -> Shop:
+    """The project in production, as its README says, by somebody whose files nobody else can read."""
+    docked.run("docker", "compose", "down", "--volumes")
+    (docked.folder / "secrets").mkdir()  # by whoever runs the tests, who can remove it
+    (docked.folder / "plugins" / "line_items.py").unlink()  # the README knows nothing of it
+    for file in (docked.folder / "plugins").glob("*.py"):
+        file.chmod(0o600)
+    (docked.folder / "plugins").chmod(0o700)
+    done = read_docked(docked, DEPLOY, AFTER_DOCKER)
+    assert any("opa check --deploy" in command for command in done)
+    assert done[-1].startswith("curl")
+    return docked
+
+
+@pytest.mark.docker
+def test_in_production_it_does_what_its_readme_says_and_nobody_gets_in_by_a_password_of_development(
+    deployed: Shop,
+) -> None:
+    project = deployed.environ["COMPOSE_PROJECT_NAME"]
+
+    def compose(*words: str) -> str:
+        return deployed.run("docker", "compose", *words)
+
+    for service in OURS:
+        assert_is_of_production_without_rights(project, service)
+        mounted = {each["Destination"] for each in json.loads(inspected(project, service, "{{json .Mounts}}"))}
+        assert {path.removeprefix("/run/secrets/") for path in mounted} == {
+            *("redis_password", "mongo_password", "rabbitmq_password", "secret_key")
+        }, "plugins and settings are those of the image"
+    assert let_in_with_passwords_of_development(compose) == []
+    assert published(project, OURS + SERVICES) == [("api", "8000/tcp", "127.0.0.1")]
+    secrets = secrets_in(compose("run", "--rm", "-T", "secrets", "cd /secrets; tail -n +1 *"))
+    assert len(secrets) == len({*secrets.values()}) == 5
+    assert where_secrets_are_shown(secrets, project, OURS + SERVICES, compose) == []
+    deployed.run("git", "add", "--all")
+    staged = deployed.run("git", "diff", "--cached", "--name-only").split()
+    assert not [path for path in staged if path.startswith((".env", "secrets")) and path != ".env.example"]
 
 
 def test_the_version_in_the_readme_is_that_of_the_wheel(shop: Shop) -> None:

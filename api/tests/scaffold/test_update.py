@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opa.errors import ProjectError
+from opa.scaffold import project
 from opa.scaffold import update as module
 from opa.scaffold.project import make_project, make_repository
 from opa.scaffold.template import File, project_files
@@ -127,7 +128,7 @@ def test_what_the_user_has_deleted_stays_deleted(shop: Path, git: Git, newer: Ca
 def test_what_the_template_has_no_more_goes_unless_it_was_changed(
     shop: Path, git: Git, newer: Callable[[Edit], None]
 ) -> None:
-    change(shop / "Dockerfile", "COPY plugins /plugins", "COPY plugins /plugins\n# mine")
+    change(shop / "Dockerfile", "plugins /plugins", "plugins /plugins\n# mine")
     commit(shop, git)
 
     def remove(files: dict[str, str]) -> None:
@@ -150,6 +151,27 @@ def test_a_new_file_is_added_and_not_in_the_place_of_one_of_the_users(
     assert outcomes(shop) == {"scripts/run": Outcome.ADDED, "LICENSE": Outcome.BESIDE}
     assert (shop / "LICENSE").read_text() == "mine\n"
     assert (shop / "LICENSE.new").read_text() == (shop / "scripts" / "run").read_text() == "theirs\n"
+
+
+def test_a_project_of_before_gets_the_stack_for_production_and_no_settings(
+    here: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_today = project_files("shop")
+    of_then = tuple(
+        File(file.path, file.text.replace("--chmod=755 ", ""))
+        for file in of_today
+        if file.path not in ("docker-compose.prod.yml", "settings/access.yaml")
+    )
+    with monkeypatch.context() as then:
+        then.setattr(project, "project_files", lambda _: of_then)
+        make_project(Path("shop"))
+    assert make_repository(here / "shop")
+    commit(here / "shop", git)
+    assert outcomes(here / "shop") == {"Dockerfile": Outcome.REPLACED, "docker-compose.prod.yml": Outcome.ADDED}
+    assert names_in(here / "shop" / "settings") == ["project.yaml"]
+    assert (here / "shop" / "docker-compose.prod.yml").read_text() == next(
+        file.text for file in of_today if file.path == "docker-compose.prod.yml"
+    )
 
 
 def test_a_lock_of_the_template_is_replaced_and_one_of_the_users_is_kept(
