@@ -172,6 +172,10 @@ class ComponentUnavailableError(ComponentError, KeyError):
     """The component is not there (not configured, not loaded, not connected); a route answers 503."""
 
 
+class ComponentUseError(OpaError):
+    """A component is asked for where what it gives cannot be used, such as an asynchronous session in a `def`."""
+
+
 class ComponentConnectError(ComponentError):
     """The component had to connect and did not; the last cause is chained."""
 

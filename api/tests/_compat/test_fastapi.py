@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import fastapi
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, routing
+from fastapi import APIRouter, Depends, FastAPI, Request, routing
 from fastapi import _compat as fastapi_compat
+from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
 
 from opa._compat.fastapi import inclusion, tested
 from opa._compat.fastapi import openapi as compat_openapi
+from opa._compat.fastapi.exit_stacks import function_stack
 from tests._compat.shapes import parameters
 from tests.http.accelerated import accelerated, with_form_limits
 
@@ -174,3 +178,22 @@ class TestTestedVersion:
 
     def test_route_in_scope_is_where_it_is_looked_for(self) -> None:
         assert routing._FASTAPI_SCOPE_KEY == "fastapi"
+
+
+def test_what_ends_with_the_function_of_a_route_ends_before_the_answer() -> None:
+    app, told = FastAPI(), []
+
+    def lines() -> Iterator[str]:
+        told.append("the answer begins")
+        yield "done"
+
+    @app.get("/")
+    async def route(request: Request) -> StreamingResponse:
+        stack = function_stack(request.scope)
+        assert stack is not None
+        stack.callback(told.append, "the function has ended")
+        return StreamingResponse(lines())
+
+    assert TestClient(app).get("/").text == "done"
+    assert told == ["the function has ended", "the answer begins"]
+    assert function_stack({}) is None

@@ -22,7 +22,7 @@ def tasks_that_cannot_run(place: Place) -> None:
         def build(self): ...
 
         @task
-        def count(redis=Component("aioredis")): ...
+        def count(redis=Component("aioredsi")): ...
 
         def plain(): ...
 
@@ -37,7 +37,7 @@ def tasks_that_cannot_run(place: Place) -> None:
         "the schedule 'nightly' sends the task 'a.tikc', which no plugin here has",
         "the schedule 'a.tick' sends the task 'a.tick' with arguments that do not fit: missing a required argument",
         "task 'a.build' of plugin 'a' has the parameter 'self', which is passed only with bind=True",
-        "task 'a.count' of plugin 'a' asks for the component 'aioredis' by its parameter 'redis'",
+        "task 'a.count' of plugin 'a' asks for the component 'aioredsi', which OPTIONAL_COMPONENTS does not have",
         "'plain.send()' in plugin 'a' is called, and plain",
     ):
         assert f"warning: {problem}" in seen.stderr, seen.stderr

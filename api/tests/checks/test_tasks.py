@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
+from opa.checks.tasks import components_of_tasks, parameters_of_others, runs_that_fail, settings_of_no_task
 from tests.project import Project
 
 TASKS = """
@@ -119,8 +119,8 @@ def test_a_setting_for_a_missing_task_is_reported(project: Project) -> None:
             "has the parameter 'self', which is passed only with bind=True (…/reports.py:13). Write @task(bind=True)",
         ),
         ("", "(bind=True)", "has bind=True and no parameter for itself"),
-        ('redis=Component("aioredis")', "", "asks for the component 'aioredis' by its parameter 'redis'"),
-        ('redis: Annotated[object, Component("aioredis")]', "", "asks for the component 'aioredis' by its parameter"),
+        ('redis=Component("aioredis")', "", None),
+        ('redis: Annotated[object, Component("aioredis")]', "", None),
         ("user=Depends(dict)", "", "has the parameter 'user' with a Depends, which only routes have"),
         ("self, pages", "(bind=True)", None),
         ("this, pages", "(bind=True)", None),
@@ -136,3 +136,10 @@ def test_a_parameter_without_a_value_is_reported(
     assert len(lines) == bool(problem)
     if problem:
         assert f"task 'reports.build' of plugin 'reports' {problem}" in lines[0]
+
+
+def test_a_component_that_there_is_not_is_reported(project: Project) -> None:
+    (line,) = told(project, components_of_tasks, 'redis=Component("aioredsi")', "")
+    assert "task 'reports.build' of plugin 'reports' asks for the component 'aioredsi', which" in line
+    assert line.endswith("Did you mean 'aioredis'?")
+    assert told(project, components_of_tasks, 'redis: Annotated[object, Component("aioredis")]', "") == []

@@ -50,13 +50,14 @@ def _findings_in_tasks(manager: PluginManager) -> Iterator[Finding]:
     """It imports Celery, which plugins without tasks need not."""
     from opa.checks.copies import copied_schedules
     from opa.checks.task_options import misspelt_options
-    from opa.checks.tasks import parameters_of_others, runs_that_fail, settings_of_no_task
+    from opa.checks.tasks import components_of_tasks, parameters_of_others, runs_that_fail, settings_of_no_task
 
     yield from copied_schedules(manager)
     yield from misspelt_options(manager)
     yield from runs_that_fail(manager)
     yield from settings_of_no_task(manager)
     yield from parameters_of_others(manager)
+    yield from components_of_tasks(manager)
 
 
 def findings_in_application(app: Api) -> Iterator[Finding]:

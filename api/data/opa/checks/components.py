@@ -14,13 +14,14 @@ from opa.checks.owners import Owners
 from opa.core.arguments import INJECTABLE, not_injectable, parameters_of
 from opa.core.depends import ComponentDependency
 from opa.core.lifecycle import GROUPS
+from opa.core.per_use import misfit
 from opa.errors import SetupError
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.http.application import Api
 
-_NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
+NOT_THERE = "which OPTIONAL_COMPONENTS does not have"
 
 
 def unknown_components_in_routes(app: Api) -> Iterator[Finding]:
@@ -35,10 +36,10 @@ def unknown_components_in_routes(app: Api) -> Iterator[Finding]:
     for (owner, name), found in routes.items():
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         yield Finding(
-            f"{owners.words_for(found[0], owner)} asks for the component '{name}', {_NOT_THERE}, and answers 503{more}",
+            f"{owners.words_for(found[0], owner)} asks for the component '{name}', {NOT_THERE}, and answers 503{more}",
             plugin=owner,
             where=where_is_function(found[0].endpoint),
-            hint=_hint(name, app.manager),
+            hint=hint_for(name, app.manager),
         )
 
 
@@ -58,8 +59,12 @@ def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
             if parameter.component is not None:
                 name = parameter.component.name
                 if name.lower() not in manager.component_states:
-                    problem = f"{what} asks for the component '{name}', {_NOT_THERE}"
-                    yield SetupError(problem, plugin=plugin, where=where, hint=_hint(name, manager))
+                    problem = f"{what} asks for the component '{name}', {NOT_THERE}"
+                    yield SetupError(problem, plugin=plugin, where=where, hint=hint_for(name, manager))
+                elif (driver := manager.component_states[name.lower()].driver) is not None:
+                    wrong = misfit(name, driver.per_use, function, what)
+                    if wrong is not None:
+                        yield SetupError(wrong.problem, plugin=plugin, where=where, hint=wrong.hint)
             elif parameter.is_required and parameter.name not in INJECTABLE:
                 yield not_injectable(parameter.name, INJECTABLE, what, where=where, plugin=plugin)
 
@@ -88,7 +93,8 @@ def _components(dependant: Dependant | None) -> Iterator[str]:
         yield from _components(each)
 
 
-def _hint(name: str, manager: PluginManager) -> str:
+def hint_for(name: str, manager: PluginManager) -> str:
+    """What to do about a component that there is not."""
     near = nearest(name.lower(), manager.component_states)
     if near is not None:
         return f"Did you mean '{near}'?"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import params
 
 from opa._util.suggestions import nearest
+from opa.checks.components import NOT_THERE, hint_for
 from opa.checks.finding import Finding
-from opa.core.depends import component_in, component_of
+from opa.core.arguments import components_of_parameters
+from opa.core.per_use import misfit
 from opa.errors import RegistrationError
 from opa.tasks.application import application_of
-from opa.tasks.parameters import Parameters
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -122,24 +123,29 @@ def _problems(celery: TaskApplication, task: str, function: Callable[..., Any]) 
     if first is not None and first.name == "self" and first.default is first.empty and not celery.is_bound(task):
         yield "has the parameter 'self', which is passed only with bind=True", "Write @task(bind=True)"
     for name, parameter in signature.parameters.items():
-        default = parameter.default
-        if isinstance(default, params.Depends) or "Component" in str(parameter.annotation):
-            yield from _of_a_route(name, default, Parameters(task, function))
+        if isinstance(parameter.default, params.Depends):
+            yield (
+                f"has the parameter '{name}' with a Depends, which only routes have",
+                "Call the function inside of the task",
+            )
 
 
-def _of_a_route(name: str, default: Any, parameters: Parameters) -> Iterator[tuple[str, str]]:
-    component = component_of(default) or component_in(parameters.annotations.get(name))
-    if component is not None:
-        yield (
-            f"asks for the component '{component.name}' by its parameter '{name}', which is not injected: a task gets"
-            " only the arguments that it is sent with",
-            f"Take it inside of the task: get_instance('{component.name}')",
-        )
-    elif isinstance(default, params.Depends):
-        yield (
-            f"has the parameter '{name}' with a Depends, which only routes have",
-            "Call the function inside of the task",
-        )
+def components_of_tasks(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each task that asks for a component which there is not, or whose use it cannot make."""
+    celery = application_of(manager)
+    for task, function in celery.functions().items():
+        if not celery.where(task) or isinstance(function, type):
+            continue
+        what, plugin = f"task '{task}' of plugin '{_plugin_of(manager, task)}'", _plugin_of(manager, task)
+        for component in components_of_parameters(function).values():
+            state = manager.component_states.get(component.name.lower())
+            if state is None:
+                problem = f"{what} asks for the component '{component.name}', {NOT_THERE}"
+                yield Finding(problem, plugin=plugin, where=celery.where(task), hint=hint_for(component.name, manager))
+            elif state.driver is not None:
+                error = misfit(component.name, state.driver.per_use, function, what)
+                if error is not None:
+                    yield Finding(error.problem, plugin=plugin, where=celery.where(task), hint=error.hint or "")
 
 
 def _plugin_of(manager: PluginManager, task: str) -> str | None:

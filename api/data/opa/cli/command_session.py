@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from opa.commands.connecting import needs_of
 from opa.core.components import connected
 from opa.core.lifespan import running
-from opa.core.running import get_instance
+from opa.core.per_use import given_in_thread, given_on_loop, is_async, misfit
 from opa.errors import OpaError
 from opa.process.termination import terminated_as_by_ctrl_c
 
 if TYPE_CHECKING:
+    from opa.core.drivers import Driver
     from opa.core.manager import PluginManager
 
 
@@ -49,6 +50,7 @@ class CommandSession:
 
         Raises:
             ComponentUnavailableError: one of `components`, or of those that it `connects`, is not there.
+            ComponentUseError: it cannot use what one of `components` gives.
             OpaError: what it needs does not start, or an event loop runs here already.
         """
         _refuse_in_event_loop()
@@ -57,11 +59,18 @@ class CommandSession:
             self._around.enter_context(terminated_as_by_ctrl_c())
             self._is_begun = True
         self._runner.run(self._start(needs if needs is None else {*needs, *map(str.lower, components.values())}))
-        clients = {parameter: get_instance(name) for parameter, name in components.items()}
         for name in needs or ():
             self._manager.get_component(name)
-        result = function(*results, **arguments, **clients)
-        return self._runner.run(result) if inspect.iscoroutine(result) else result
+        drivers = {parameter: self._manager.get_component(name) for parameter, name in components.items()}
+        for driver in drivers.values():
+            what = f"the command '{getattr(function, '__name__', function)}'"
+            if (error := misfit(driver.component, driver.per_use, function, what)) is not None:
+                raise error
+        if is_async(function) and any(driver.per_use is not None for driver in drivers.values()):
+            return self._runner.run(_awaited(function, drivers, *results, **arguments))
+        with ExitStack() as stack:
+            result = function(*results, **arguments, **given_in_thread(drivers, stack))
+            return self._runner.run(result) if inspect.iscoroutine(result) else result
 
     def close(self) -> None:
         """Stop what was started.
@@ -89,6 +98,14 @@ class CommandSession:
             return
         for name in sorted(components - self._manager.optional_components.keys()):
             await self._stack.enter_async_context(connected(self._manager, name))
+
+
+async def _awaited(
+    function: Callable[..., Any], drivers: Mapping[str, Driver], /, *results: Any, **arguments: Any
+) -> Any:
+    async with AsyncExitStack() as stack:
+        given = await given_on_loop(drivers, stack)
+        return await function(*results, **arguments, **given)
 
 
 def _refuse_in_event_loop() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from fastapi import params
 
 from opa._util.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
+from opa.core.per_use import OneUse, misfit
 from opa.errors import SetupError
 
 INJECTABLE: Final = ("app", "pm", "plugin_manager", "config")
@@ -53,10 +56,33 @@ def parameters_of(function: Callable[..., Any]) -> Iterator[Parameter]:
         )
 
 
-def arguments_for(
+def components_of_parameters(function: Callable[..., Any]) -> dict[str, ComponentDependency]:
+    """The components that the parameters of `function` name, by the parameter.
+
+    Those in annotations that cannot be read are left out.
+    """
+    if has_no_parameters(function):
+        return {}
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+    hints = {name: parameter.annotation for name, parameter in parameters.items()}
+    # Most are of plain types, and to resolve texts takes longer than all else here.
+    if any(isinstance(hint, str) and not hasattr(builtins, hint) for hint in hints.values()):
+        with suppress(Exception):  # they are code
+            hints |= hints_of(function)
+    found = {name: component_of(each.default) or component_in(hints[name]) for name, each in parameters.items()}
+    return {name: component for name, component in found.items() if component is not None}
+
+
+@asynccontextmanager
+async def arguments_for(
     function: Callable[..., Any], injectables: Mapping[str, Any], what: str, *, where: str | None = None
-) -> dict[str, Any]:
+) -> AsyncIterator[dict[str, Any]]:
     """The arguments for `function`: by the names of its parameters from `injectables`, or the components named there.
+
+    The function is called in the block, with which ends what components have given for this one call.
 
     Args:
         function: of a plugin.
@@ -67,16 +93,26 @@ def arguments_for(
     Raises:
         SetupError: it asks for something that there is not, and has no default for it.
         ComponentUnavailableError: a component that it asks for is not there.
+        ComponentUseError: it cannot use what the component gives.
     """
     arguments: dict[str, Any] = {}
-    for parameter in parameters_of(function):
-        if parameter.component is not None:
-            arguments[parameter.name] = parameter.component.get()
-        elif parameter.name in injectables:
-            arguments[parameter.name] = injectables[parameter.name]
-        elif parameter.is_required:
-            raise not_injectable(parameter.name, injectables, what, where=where)
-    return arguments
+    async with AsyncExitStack() as stack:
+        use = OneUse(stack)
+        for parameter in parameters_of(function):
+            if parameter.component is not None:
+                arguments[parameter.name] = await _given(parameter.component, use, function, what)
+            elif parameter.name in injectables:
+                arguments[parameter.name] = injectables[parameter.name]
+            elif parameter.is_required:
+                raise not_injectable(parameter.name, injectables, what, where=where)
+        yield arguments
+
+
+async def _given(component: ComponentDependency, use: OneUse, function: Callable[..., Any], what: str) -> Any:
+    driver = component.driver()
+    if (error := misfit(component.name, driver.per_use, function, what)) is not None:
+        raise error
+    return await use.give(driver)
 
 
 def not_injectable(

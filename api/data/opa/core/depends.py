@@ -1,13 +1,20 @@
 """Components as dependencies of FastAPI routes: `redis: Annotated[Redis, Component("aioredis")]`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+import fastapi
 from fastapi import Depends, params
+from starlette.requests import HTTPConnection
 
-from opa.core.running import get_instance
+from opa._compat.fastapi.exit_stacks import function_stack
+from opa.core.drivers import Driver
+from opa.core.per_use import OneUse
+from opa.core.running import get_component
+from opa.errors import ComponentUseError
+
+_USES = "opa.uses"
+"""Of the scope of a request, in which what components have given for it stands."""
 
 
 @dataclass(frozen=True)
@@ -16,21 +23,49 @@ class ComponentDependency:
 
     name: str
 
-    def get(self) -> Any:
-        """The instance of the component.
+    def driver(self) -> Driver:
+        """That of the component.
 
         Raises:
-            ComponentUnavailableError: it is not there; a route answers 503.
+            ComponentUnavailableError: it is not there.
         """
-        return get_instance(self.name)
+        return get_component(self.name)
 
-    async def __call__(self) -> Any:
+    # FastAPI reads the annotation, of an object that is called, as it stands: this module has none that are texts.
+    async def __call__(self, connection: HTTPConnection) -> Any:
         """What FastAPI calls; asynchronous, so that it costs no thread."""
-        return self.get()
+        driver = get_component(self.name)
+        if driver.per_use is not None:
+            return await _uses_of(connection).give(driver)
+        if not driver.guards_client:
+            driver.breaker.check_in_thread()
+        return driver.get_instance()
+
+
+def _uses_of(connection: HTTPConnection) -> OneUse:
+    """What was given for a request; it ends when the function of the route has returned, before the answer is sent.
+
+    Raises:
+        ComponentUseError: FastAPI is one that does not say when that is.
+    """
+    scope = connection.scope
+    stack = function_stack(scope)
+    if stack is None:
+        raise ComponentUseError(
+            f"FastAPI {fastapi.__version__} does not say when the function of a route has returned: what a component"
+            " gives to each request cannot be ended before the answer is sent",
+            hint="Use a version that opa-stack is tested with, or begin and end it in the route: get_instance(…)",
+        )
+    uses: OneUse | None = scope.get(_USES)
+    if uses is None or uses.stack is not stack:
+        uses = scope[_USES] = OneUse(stack)
+    return uses
 
 
 def Component(name: str) -> Any:  # noqa: N802 - it stands where FastAPI's Depends stands
-    """A dependency that gives the instance of the component `name`, in a route or in a `Setup`.
+    """A dependency that gives the instance of the component `name`, in a route, a task or a `Setup`.
+
+    Where its driver gives something to each use, such as a session to each request, it is that.
 
     Use it as `redis: Annotated[Redis, Component("aioredis")]` or `redis: Redis = Component("aioredis")`. A route whose
     component is not there answers 503 with the reason.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 from opa._util.hosts import hosts_in_url
 from opa._util.masking.secrets import mask_text
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from opa.core.hooks import Hook, HookDefinition
     from opa.loading.filters import Decision
     from opa.settings.load import Config
+
+
+PerUse = Literal["async", "sync"]
+"""How a driver gives something for each use: by a context manager of an event loop, or of a thread."""
+ASYNC: Final = "async"
+SYNC: Final = "sync"
 
 
 class Manager(Protocol):
@@ -75,6 +81,8 @@ class Driver(BasePlugin):
             Of an error that is of both kinds, the more special class says which it is.
         runs_tasks: whether it sends and runs the tasks of the plugins: a worker and beat need a component of it.
         guards_client: whether the client that `get_instance` gives raises by itself while the breaker is open.
+        per_use: `async` with an `async_scope`, `sync` with a `scope`: `Component(…)` then gives what that yields, in
+            the place of the instance. None without either.
     """
 
     name: ClassVar[str]
@@ -82,10 +90,16 @@ class Driver(BasePlugin):
     permanent_errors: ClassVar[tuple[type[Exception], ...]] = ()
     guards_client: ClassVar[bool] = False
     runs_tasks: ClassVar[bool] = False
+    per_use: ClassVar[PerUse | None] = None
 
     instance: Any = None
     pm: Manager
     component: str = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        is_async, is_sync = cls.async_scope is not Driver.async_scope, cls.scope is not Driver.scope
+        cls.per_use = ASYNC if is_async else SYNC if is_sync else None
 
     def __init__(self, opts: Mapping[str, Any] | None = None, load: str = "auto") -> None:
         self.opts: Any = opts if opts is not None else {}
@@ -173,6 +187,21 @@ class Driver(BasePlugin):
     def get_instance(self) -> Any:
         """What `get_instance("…")` and `Component("…")` give; the client by default."""
         return self.instance
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Give something of its own to each use of the component, such as a session, and end it with the use.
+
+        A use is a request, a run of a task, a `ready` or another step of a plugin, or a command. All that have a
+        `Component("…")` in one of them get what this yields. Its end hears of the error with which the use ends.
+        Without this, and without `async_scope`, all get the instance.
+
+        It begins and ends in threads, which need not be the same one.
+        """
+        raise NotImplementedError(f"driver {type(self).__name__} has no scope()")
+
+    def async_scope(self) -> AbstractAsyncContextManager[Any]:
+        """The same for a client that is asynchronous: it begins and ends on the event loop."""
+        raise NotImplementedError(f"driver {type(self).__name__} has no async_scope()")
 
     def disconnect(self) -> Any:
         """Close what `connect` opened; may be `async def`. Called when the process stops, in reverse order."""

@@ -127,8 +127,7 @@ class LifecycleRunner:
         timeout = None
         warning = loop.call_later(limit / 3, _warn, what, time.monotonic(), limit)
         try:
-            arguments = arguments_for(function, self._injectables, what)
-            async with asyncio.timeout(limit) as timeout:
+            async with asyncio.timeout(limit) as timeout, arguments_for(function, self._injectables, what) as arguments:
                 await self._call(function, arguments)
             note_done(once)
         except (Exception, SystemExit) as error:

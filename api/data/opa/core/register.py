@@ -434,8 +434,19 @@ def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
                     hint="Rename one of them",
                 )
             _check_connection_errors(found.plugin.name, name, driver)
+            _check_scopes(found.plugin.name, name, driver)
             drivers[name.lower()] = driver
     return drivers
+
+
+def _check_scopes(plugin: str, name: str, driver: type[Driver]) -> None:
+    if driver.scope is not Driver.scope and driver.async_scope is not Driver.async_scope:
+        raise RegistrationError(
+            f"driver '{name}' has both scope() and async_scope()",
+            plugin=plugin,
+            where=where_is(driver),
+            hint="Keep the one for its client: async_scope() for an asynchronous one",
+        )
 
 
 def _check_connection_errors(plugin: str, name: str, driver: type[Driver]) -> None:

@@ -35,9 +35,11 @@ async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, A
     try:
         instance = setup.__new__(setup)
         # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.
-        await _maybe(setup.__init__(instance, **arguments_for(setup.__init__, injectables, name)))
+        async with arguments_for(setup.__init__, injectables, name) as arguments:
+            await _maybe(setup.__init__(instance, **arguments))
         if callable(run := getattr(instance, "run", None)):
-            await _maybe(run(**arguments_for(run, injectables, name)))
+            async with arguments_for(run, injectables, name) as arguments:
+                await _maybe(run(**arguments))
     except SetupError as error:
         error.plugin, error.where = plugin, error.where or where_is(setup)
         raise

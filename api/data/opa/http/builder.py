@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from starlette.routing import BaseRoute, Mount, Route
 
 from opa._util.garbage import no_collection
@@ -16,6 +16,7 @@ from opa.core.manager import PluginManager
 from opa.core.register import PluginObjects
 from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
+from opa.http.component_parameters import component_misfits
 from opa.http.health_paths import health_paths, operating_paths
 from opa.http.middleware import middleware_of
 from opa.http.telemetry import watched_paths
@@ -167,7 +168,9 @@ def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping
     return checked
 
 
-def _include(app: FastAPI, router: APIRouter, found: PluginObjects) -> None:
+def _include(app: Api, router: APIRouter, found: PluginObjects) -> None:
+    for misfit in component_misfits(router.routes, app.manager.component_states):
+        raise RegistrationError(misfit.problem, plugin=found.plugin.name, where=misfit.where, hint=misfit.hint)
     try:
         app.include_router(router)
     except Exception as error:

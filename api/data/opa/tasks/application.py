@@ -23,6 +23,7 @@ from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.clock import Clock
 from opa.tasks.codec import Limits, UnfitError
+from opa.tasks.components import signature_of_message
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.headers import SENT_AT
 from opa.tasks.marks import TooLargeError
@@ -127,7 +128,7 @@ class TaskApplication(Application):
         function = self._functions[name]
         is_class = isinstance(function, type)
         try:
-            signature = inspect.signature(function.run if is_class else function)  # type: ignore[attr-defined]
+            signature = signature_of_message(function.run if is_class else function)  # type: ignore[attr-defined]
         except (AttributeError, TypeError, ValueError):
             return None
         parameters = list(signature.parameters.values())

@@ -18,6 +18,7 @@ from opa._util.sources import where_is_function
 from opa.core.threads import in_pool
 from opa.errors import RegistrationError
 from opa.tasks.codec import Sending
+from opa.tasks.components import with_components
 from opa.tasks.current_request import current_request
 from opa.tasks.request_ids import belonging_to_its_request
 from opa.tasks.result import TaskResult
@@ -194,9 +195,10 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
     """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop.
 
     Raises:
-        RegistrationError: it is a generator.
+        RegistrationError: it is a generator, or a component cannot be given to it.
     """
     refuse_generator(function)
+    function = with_components(function)
     wrapper: Any = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
     if not wrapper.__name__.isidentifier():
         wrapper.__name__ = "task"  # Celery writes a function of this name, which it cannot for a lambda

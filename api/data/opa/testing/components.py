@@ -9,13 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from opa._util.suggestions import nearest
 from opa.core.component_states import CONNECTED, NOT_LOADED
+from opa.core.drivers import Driver
 from opa.errors import OpaError
 from opa.settings.components import task_components
 from opa.testing.project import SOURCE, has_limited_tasks, has_tasks
 from opa.testing.servers import empty_service
 
 if TYPE_CHECKING:
-    from opa.core.drivers import Driver
     from opa.core.manager import PluginManager
     from opa.settings.load import Config
     from opa.testing.servers import Kind
@@ -208,6 +208,7 @@ def fake_driver(manager: PluginManager, name: str, fake: Any, before: Driver | N
 
     methods: dict[str, Any] = dict.fromkeys(("prepare", "validate", "probe"), nothing)
     methods |= {"connect": connect, "disconnect": disconnect, "hosts": hosts, "get_instance": lambda _: fake}
+    methods |= {"scope": Driver.scope, "async_scope": Driver.async_scope}  # it is what each use gets
     kind = type(real.__name__, (real,), methods)
     driver: Driver = kind(opts=manager.config.OPTIONAL_COMPONENTS[name]["OPTS"], load="yes")
     driver.component, driver.pm, driver.instance = name, manager, fake

@@ -1,0 +1,187 @@
+"""What components give for one use: a request, a run of a task, a step or a command of a plugin.
+
+All that asks for a component in one use gets the same object, and another use gets another one. It ends with the use,
+and hears how that has ended.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from opa._util.sources import where_is_function
+from opa.core.drivers import ASYNC, Driver, PerUse
+from opa.errors import ComponentUseError
+
+
+class OneUse:
+    """What the components have given to one use, on an event loop.
+
+    Args:
+        stack: its end is that of the use.
+    """
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self.stack = stack
+        self._given: dict[Driver, Any] = {}
+
+    async def give(self, driver: Driver) -> Any:
+        """What the component of `driver` gives for this use; its instance, where it gives nothing to each.
+
+        Raises:
+            ComponentUnavailableError: it is known not to answer.
+        """
+        if driver in self._given:
+            return self._given[driver]
+        if driver.per_use is None:
+            if not driver.guards_client:
+                driver.breaker.check_in_thread()
+            return driver.get_instance()
+        if driver.per_use == ASYNC:
+            if not driver.guards_client:
+                await driver.breaker.checked()
+            given = await self.stack.enter_async_context(_OnLoop(driver.async_scope()))
+        else:
+            given = await self.stack.enter_async_context(_InThread(driver))
+        self._given[driver] = given
+        return given
+
+
+class _OnLoop:
+    """Ends a scope also where the use is cancelled; the scope hears of an error and does not end it."""
+
+    def __init__(self, scope: AbstractAsyncContextManager[Any]) -> None:
+        self._scope = scope
+
+    async def __aenter__(self) -> Any:
+        return await self._scope.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            await self._scope.__aexit__(kind, error, trace)
+            return
+        from anyio import CancelScope  # only where something was cancelled
+
+        with CancelScope(shield=True):
+            await self._scope.__aexit__(kind, error, trace)
+
+
+class _InThread:
+    """A scope that holds its thread while it begins and ends."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._scope: AbstractContextManager[Any]
+
+    async def __aenter__(self) -> Any:
+        from anyio import to_thread  # only where such a driver is used, as below
+
+        return await to_thread.run_sync(self._begin)
+
+    def _begin(self) -> Any:
+        if not self._driver.guards_client:
+            self._driver.breaker.check_in_thread()
+        self._scope = self._driver.scope()
+        return self._scope.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from anyio import CancelScope, CapacityLimiter, to_thread
+
+        # Not one of the threads of the routes: they may all wait for the connection that this gives back.
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self._scope.__exit__, kind, error, trace, limiter=CapacityLimiter(1))
+
+
+async def given_on_loop(drivers: Mapping[str, Driver], stack: AsyncExitStack) -> dict[str, Any]:
+    """What components give for one use.
+
+    Args:
+        drivers: by the name of the parameter.
+        stack: its end is that of the use.
+
+    Raises:
+        ComponentUnavailableError: one of them is known not to answer.
+    """
+    use = OneUse(stack)
+    return {name: await use.give(driver) for name, driver in drivers.items()}
+
+
+def given_in_thread(drivers: Mapping[str, Driver], stack: ExitStack) -> dict[str, Any]:
+    """What components give for one use in this thread.
+
+    Args:
+        drivers: by the name of the parameter; none of them asynchronous.
+        stack: its end is that of the use.
+
+    Raises:
+        ComponentUnavailableError: one of them is known not to answer.
+    """
+    given: dict[Driver, Any] = {}
+    for driver in drivers.values():
+        if driver in given:
+            continue
+        if not driver.guards_client:
+            driver.breaker.check_in_thread()
+        given[driver] = driver.get_instance() if driver.per_use is None else stack.enter_context(_Told(driver.scope()))
+    return {name: given[driver] for name, driver in drivers.items()}
+
+
+class _Told:
+    """A scope that hears of an error and does not end it."""
+
+    def __init__(self, scope: AbstractContextManager[Any]) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> Any:
+        return self._scope.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scope.__exit__(kind, error, trace)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether what a function does is awaited, also where a decorator stands before it."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        function = type(function).__call__
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether a call of it runs nothing yet."""
+    function = inspect.unwrap(function)
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def misfit(name: str, per_use: PerUse | None, function: Callable[..., Any], what: str) -> ComponentUseError | None:
+    """The error for a function that cannot use what a component gives; None where it can.
+
+    Args:
+        name: of the component.
+        per_use: how its driver gives something for each use.
+        function: of a plugin.
+        what: the function, for the message.
+    """
+    if per_use is None or (per_use == ASYNC) == is_async(function):
+        return None
+    kind, way = ("asynchronous", "def") if per_use == ASYNC else ("synchronous", "async def")
+    why = "which cannot await it" if per_use == ASYNC else "where it would hold the event loop"
+    return ComponentUseError(
+        f"{what} is '{way}' and asks for the component '{name}', whose driver is {kind}: what it gives cannot be used"
+        f" in '{way}', {why}",
+        where=where_is_function(function),
+        hint=f"Make it '{'async def' if per_use == ASYNC else 'def'}', or name a component with "
+        f"{'a synchronous' if per_use == ASYNC else 'an asynchronous'} driver",
+    )
