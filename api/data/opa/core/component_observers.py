@@ -59,8 +59,7 @@ def wait_teller(manager: Any, component: str) -> TellWait | None:
         component: whose calls wait.
     """
     groups = getattr(manager, "groups", None)
-    group = {} if groups is None else groups.get(GROUP)
-    members: list[Any] = [value() if isinstance(value, type) else value for value in group.values()]
+    members: list[Any] = [] if groups is None else list(groups.get(GROUP).values())
     if not members:
         return None
     told = [float("-inf")]

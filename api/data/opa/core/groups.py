@@ -16,7 +16,12 @@ from opa.loading import conventions
 Registered = TypeVar("Registered")
 
 MIDDLEWARE = conventions.MIDDLEWARE_GROUP.name
-OF_INSTANCES = (conventions.AUTHENTICATORS_GROUP.name, conventions.TASK_OBSERVERS_GROUP.name)
+OF_INSTANCES = (
+    conventions.AUTHENTICATORS_GROUP.name,
+    conventions.COMPONENT_OBSERVERS_GROUP.name,
+    conventions.REQUEST_OBSERVERS_GROUP.name,
+    conventions.TASK_OBSERVERS_GROUP.name,
+)
 """Groups of objects: a class that is named, or registered, is instantiated."""
 CONFIGURE = conventions.CONFIGURE.name
 
@@ -91,7 +96,7 @@ class Groups:
 
         Args:
             group: any name; case does not matter.
-            value: the object; a class of an authenticator, or of an observer of tasks, is instantiated.
+            value: the object; a class of an authenticator, or of an observer, is instantiated.
             uri: names it in the group; by default its module and name.
         """
         module = getattr(value, "__module__", "") or ""

@@ -145,8 +145,7 @@ def _going_on(kept: dict[str, Any]) -> GoingOn:
 
 def observers_of(manager: PluginManager, routes: KnownRoutes) -> Observers | None:
     """Those of an application; None where there are none."""
-    group = manager.groups.get(GROUP)
-    members: list[Any] = [value() if isinstance(value, type) else value for value in group.values()]
+    members: list[Any] = list(manager.groups.get(GROUP).values())
     return Observers(members, routes, _going_on(manager.kept)) if members else None
 
 

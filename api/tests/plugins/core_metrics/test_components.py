@@ -224,16 +224,20 @@ def test_observers_are_told_of_waits_and_one_that_fails_disturbs_nobody(project:
         """
         from opa import ComponentObserver, register
 
-        told = []
+        made, told = [], []
 
         @register("component_observers")
         class Watch(ComponentObserver):
+            def __init__(self):
+                made.append(self)
+
             def waited(self, component, reason, seconds):
                 told.append((component, reason, seconds))
                 raise ValueError("watching fails")
         """,
     )
     project.component("ROOMS", "rooms")
+    project.component("HALLS", "rooms")
     project.plugin("hotel.py", PLUGIN)
     with project.client():
         rooms: Any = get_component("rooms")
@@ -243,6 +247,8 @@ def test_observers_are_told_of_waits_and_one_that_fails_disturbs_nobody(project:
 
         assert [(component, reason) for component, reason, _ in watch.told] == [("rooms", "connection")] * 2
         assert all(seconds >= 0 for *_, seconds in watch.told)
+        assert get_component("halls").tell_wait is not None
+        assert len(watch.made) == 1, "one for all components"
 
 
 def test_without_an_observer_nothing_is_measured(project: Project, redis_url: str) -> None:
