@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from opa.checks import findings_in_application
 from opa.errors import PluginError, SetupError
 from tests.project import Project
 
@@ -43,7 +46,51 @@ BROKEN = {
     "handlers of exceptions that are none": "def exception_handlers(manager):\n    return [1]",
     "handlers for what is no exception": "exception_handlers = {'ValueError': print}",
     "handlers that cannot be called": "exception_handlers = {ValueError: 'answer'}",
+    "router that raises when it is asked what it is": (
+        "class R:\n    @property\n    def __class__(self):\n        raise RuntimeError('unbound')\nrouter = R()"
+    ),
+    "middleware that raises when it is counted": (
+        "class L(list):\n    def __len__(self):\n        raise RuntimeError\n    __iter__ = __len__\nmiddleware = L()"
+    ),
+    "handlers that raise when they are asked for anything": (
+        "class H:\n    def __getattribute__(self, name):\n        raise RuntimeError(name)\n"
+        "    def __bool__(self):\n        raise RuntimeError\nexception_handlers = H()"
+    ),
 }
+
+ODD = """
+    from collections import UserDict
+    from opa import get_router
+
+    router = get_router()
+
+    @router.get("/")
+    def ask(): ...
+
+    def ready(): ...
+
+    class Odd:
+        def fail(self, *args):
+            raise RuntimeError("it stands for nothing at the moment")
+
+        __eq__ = __bool__ = __hash__ = __getattr__ = __len__ = __iter__ = __call__ = __repr__ = fail
+
+    class Unbound(Odd):
+        __class__ = property(Odd.fail)
+
+    class OddList(list):
+        __iter__ = __len__ = __bool__ = Odd.fail
+
+    class OddDict(UserDict):
+        values = items = __iter__ = __len__ = Odd.fail
+
+    class OddType(type):
+        __getattribute__ = __eq__ = __hash__ = Odd.fail
+
+    odd, unbound, odd_list, odd_dict = Odd(), Unbound(), OddList(), OddDict()
+    OddClass = OddType("OddClass", (), {})
+"""
+"""Objects as a proxy is that stands for nothing yet, such as one of werkzeug or of Django's settings."""
 
 
 @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
@@ -61,6 +108,15 @@ def test_an_object_that_cannot_be_registered_names_its_plugin_which_can_be_skipp
     manager = project.app().manager
     assert "a" in manager.roster.skipped
     assert "b" in manager.roster
+
+
+def test_objects_that_raise_when_they_are_looked_at_disturb_nobody(project: Project) -> None:
+    project.plugin("odd.py", ODD)
+
+    with project.client() as client:
+        application: Any = client.app
+        assert client.get("/").status_code == 200
+        assert list(findings_in_application(application)) == []
 
 
 @pytest.mark.parametrize("step", ["__init__", "run"])

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opa._util.objects import attribute
+
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 """That of opa-stack itself."""
 
@@ -27,9 +29,12 @@ def describe(cls: type) -> str:
 
 def where_is_function(function: Callable[..., Any]) -> str:
     """`file:line` of a function, or its module where there is no source."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    try:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+    except Exception:  # noqa: BLE001 - an object that can be called, and raises when it is asked for anything else
+        code = None
     if code is None:
-        return str(getattr(function, "__module__", type(function).__module__))
+        return str(attribute(function, "__module__", type(function).__module__))
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from opa._util.objects import attribute, is_a
+
 # Letters that are spoken with a vowel first, where a name starts with letters that are spoken one by one.
 _LETTERS = re.compile(r"[AEFHILMNORSX]([A-Z]|$)")
 _SPOKEN = re.compile(r"(?!uni|use|util|uuid)[aeiou]", re.IGNORECASE)
@@ -12,8 +14,8 @@ _SPELT = re.compile(r"[A-Z]([A-Z]|$)")
 
 def kind_of(value: object) -> str:
     """What `value` is, with its article: `an int`, `a list`, `an APIRouter`; of a class its name, `the class Gate`."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
+    if is_a(value, type):
+        return f"the class {attribute(value, '__name__')}"
     name = type(value).__name__
     starts_like_a_vowel = (_LETTERS if _SPELT.match(name) else _SPOKEN).match(name)
     return f"{'an' if starts_like_a_vowel else 'a'} {name}"

@@ -22,7 +22,7 @@ def decorators_without_parentheses(code: Code) -> Iterator[Finding]:
     """
     for plugin, module in code.modules:
         for name, value in list(vars(module).items()):
-            function = _given(value, name, module.__name__) if isinstance(value, FunctionType) else None
+            function = _given(value, name, module.__name__) if type(value) is FunctionType else None
             if function is not None:
                 yield Finding(
                     f"{name}() of plugin '{plugin}' is below a decorator without parentheses, and does nothing",
@@ -37,7 +37,7 @@ def _given(decorator: FunctionType, name: str, module: str) -> Callable[..., Any
     if "<locals>" not in decorator.__qualname__ or decorator.__module__.partition(".")[0] not in _MAKERS:
         return None
     held = [cell.cell_contents for cell in decorator.__closure__ or () if _has_contents(cell)]
-    functions = [each for each in held if isinstance(each, FunctionType)]
+    functions = [each for each in held if type(each) is FunctionType]
     return next((each for each in functions if (each.__name__, each.__module__) == (name, module)), None)
 
 

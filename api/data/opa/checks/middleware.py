@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from opa._util.objects import is_a
 from opa._util.sources import where_is
 from opa.checks.finding import Finding
 from opa.http.middleware import BaseMiddleware
@@ -27,8 +28,8 @@ def unused_middleware(app: Api, code: Code) -> Iterator[Finding]:
     found: dict[type, str] = {}
     for plugin, module in code.modules:
         for name, value in list(vars(module).items()):
-            is_own = isinstance(value, type) and value.__module__ == module.__name__ and not name.startswith("_")
-            if is_own and issubclass(value, BaseMiddleware | BaseHTTPMiddleware) and value not in added:
+            is_kind = is_a(value, type) and issubclass(value, BaseMiddleware | BaseHTTPMiddleware)
+            if is_kind and value.__module__ == module.__name__ and not name.startswith("_") and value not in added:
                 found[value] = plugin
     named = _names_in(code) if found else None
     if named is None:

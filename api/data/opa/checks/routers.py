@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount
 
 from opa._compat.fastapi.inclusion import router_in
+from opa._util.objects import is_a
 from opa._util.sources import where_is_function
 from opa.checks.finding import Finding
 from opa.loading.conventions import ROUTER
@@ -52,7 +53,7 @@ def unserved_routers(app: Api, code: Code) -> Iterator[Finding]:
     suspects: dict[int, _Suspect] = {}
     for plugin, module in code.modules:
         for name, value in list(vars(module).items()):
-            if isinstance(value, APIRouter | Starlette):
+            if is_a(value, (APIRouter, Starlette)):
                 suspects.setdefault(id(value), _Suspect(value)).names.append((plugin, module, name))
     for suspect in suspects.values():
         answers = [id(answer) for answer in _answers(suspect.routes)]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from opa._util.objects import is_a
 from opa._util.sources import where_is_function
 from opa.checks.finding import Finding
 
@@ -54,7 +55,7 @@ class _Calls:
             inner = {**scope, **_locals_of(child)} if isinstance(child, _Function | _Comprehension) else scope
             if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in METHODS:
                 value = self._value(child.func.value, scope)
-                if isinstance(value, FunctionType) and not hasattr(value, child.func.attr):
+                if type(value) is FunctionType and not hasattr(value, child.func.attr):
                     yield child, value
             yield from self.of(child, inner)
 
@@ -63,7 +64,7 @@ class _Calls:
             return scope[node.id] if node.id in scope else self._globals.get(node.id, _UNKNOWN)
         if isinstance(node, ast.Attribute):
             owner = self._value(node.value, scope)
-            return vars(owner).get(node.attr, _UNKNOWN) if isinstance(owner, ModuleType) else _UNKNOWN
+            return vars(owner).get(node.attr, _UNKNOWN) if is_a(owner, ModuleType) else _UNKNOWN
         return _UNKNOWN
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from opa._util.objects import attribute, is_a
 from opa._util.sources import where_is_function
 from opa._util.words import kind_of
 from opa.core.arguments import arguments_for
@@ -69,7 +70,7 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
     for step, convention in STEPS.items():
         for module in modules:
             function = vars(module).get(convention.name, _NOTHING)
-            if function is _NOTHING or isinstance(function, ModuleType) or function in used:
+            if function is _NOTHING or is_a(function, ModuleType) or function in used:
                 continue
             if not callable(function):
                 raise LifecycleError(
@@ -88,11 +89,11 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
 
 def _is_imported(function: Callable[..., Any], plugin: ImportedPlugin) -> bool:
     """Whether it stands at the top of a module that is not inside the plugin."""
-    home = getattr(function, "__module__", None) or ""
+    home = attribute(function, "__module__") or ""
     if f"{home}.".startswith(f"{plugin.file.module}."):
         return False
     # A decorator may have made it, which is another module's.
-    return vars(sys.modules.get(home, object)).get(getattr(function, "__name__", "")) is function
+    return vars(sys.modules.get(home, object)).get(attribute(function, "__name__", "")) is function
 
 
 class LifecycleRunner:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from opa._util.objects import attribute, is_a
 from opa._util.sources import describe, where_is
 from opa._util.words import kind_of
 from opa.core.drivers import Driver
@@ -156,12 +157,34 @@ def _is_same(one: Convention, other: Convention) -> bool:
 
 
 def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence[str]) -> PluginObjects:
+    """What a plugin defines.
+
+    Raises:
+        RegistrationError: something under a conventional name is of the wrong type, or raises when it is looked at.
+        LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
+    """
+    try:
+        return _found_in(plugin, used, inner)
+    except PluginError:
+        raise
+    except Exception as error:
+        raise RegistrationError(
+            f"an object of plugin '{plugin.name}' raises when it is looked at: {summary(error, '')}",
+            plugin=plugin.name,
+            where=deepest_line_in([plugin.file.file.parent], error) or str(plugin.file.file),
+            hint="Fix what it raises",
+        ) from error
+
+
+def _found_in(plugin: ImportedPlugin, used: Container[object], inner: Sequence[str]) -> PluginObjects:
     classes = _classes(plugin.module, inner)
     router = plugin.attribute(conventions.ROUTER)
-    if router is not None and not isinstance(router, APIRouter):
+    if router is not None and not is_a(router, APIRouter):
         raise _wrong_type(plugin, conventions.ROUTER, router, "an APIRouter", "Make it with get_router()")
-    handlers = plugin.attribute(conventions.EXCEPTION_HANDLERS) or {}
-    if not isinstance(handlers, Mapping) and not callable(handlers):
+    handlers = plugin.attribute(conventions.EXCEPTION_HANDLERS)
+    if _is_nothing(handlers):
+        handlers = {}
+    if not is_a(handlers, Mapping) and not callable(handlers):
         raise _wrong_type(
             plugin, conventions.EXCEPTION_HANDLERS, handlers, "a dict", "Map an exception class to its handler"
         )
@@ -180,14 +203,16 @@ def _objects_of(plugin: ImportedPlugin, used: Container[object], inner: Sequence
 
 
 def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
-    middleware = plugin.attribute(conventions.MIDDLEWARE) or ()
-    if not isinstance(middleware, list | tuple):
+    middleware = plugin.attribute(conventions.MIDDLEWARE)
+    if _is_nothing(middleware):
+        return ()
+    if not is_a(middleware, (list, tuple)):
         raise _wrong_type(
             plugin, conventions.MIDDLEWARE, middleware, f"a list of {_MIDDLEWARE}", "Write [Middleware(…)]"
         )
     for number, item in enumerate(middleware, 1):
-        if not isinstance(item, Middleware):
-            name = (item if isinstance(item, type) else type(item)).__name__
+        if not is_a(item, Middleware):
+            name = (item if is_a(item, type) else type(item)).__name__
             raise RegistrationError(
                 f"item {number} of 'middleware' of plugin '{plugin.name}' is {kind_of(item)}, not a {_MIDDLEWARE}",
                 plugin=plugin.name,
@@ -195,6 +220,14 @@ def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
                 hint=f"Write Middleware({name}, …), with the class and its options",
             )
     return tuple(middleware)
+
+
+def _is_nothing(value: object) -> bool:
+    """Whether it is None, or false as an empty list is; not what raises when it is asked."""
+    try:
+        return not value
+    except Exception:  # noqa: BLE001 - any plugin's
+        return False
 
 
 def _settings_of(plugin: ImportedPlugin, classes: Iterable[type]) -> type[PluginSettings] | None:
@@ -243,7 +276,7 @@ def _classes(module: ModuleType, inner: Iterable[str]) -> list[type]:
         value
         for name, value in list(vars(module).items())
         # Not `isinstance`: it asks a proxy what it stands for, and a shared task would be made for another application.
-        if issubclass(type(value), type) and not name.startswith("_") and f"{value.__module__}.".startswith(own)
+        if is_a(value, type) and not name.startswith("_") and f"{attribute(value, '__module__')}.".startswith(own)
     ]
     # It may have a second name, such as one that it had before.
     return [cls for cls in dict.fromkeys(found) if not f"{cls.__module__}.".startswith(others)]

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from opa._compat.fastapi.inclusion import dependencies_of, router_in
+from opa._util.objects import attribute, is_a
 from opa.core.hooks import Hook
 from opa.loading.conventions import EXCEPTION_HANDLERS
 from opa.loading.importing import ImportedPlugin, modules_of
@@ -62,10 +63,10 @@ class Uses:
         self._known: set[object] | None = None
 
     def __contains__(self, value: object) -> bool:
-        if type(value) is not FunctionType and (isinstance(value, type) or _is_task(value) or _is_command(value)):
+        if type(value) is not FunctionType and (is_a(value, type) or _is_task(value) or _is_command(value)):
             return True
         if self._known is None:
-            self._known = {key for each in self._find() for key in _keys(getattr(each, "func", each))}
+            self._known = {key for each in self._find() for key in _keys(attribute(each, "func", each))}
         return not self._known.isdisjoint(_keys(value))
 
 
@@ -75,13 +76,21 @@ def used_in_plugins(plugins: Iterable[ImportedPlugin], tasks: PluginTasks, group
         values = vars(module)
         for value in list(values.values()):
             if type(value) not in _PLAIN:
-                yield from _used_by(value)
+                yield from _without_errors(_used_by(value))
         if isinstance(handlers := values.get(EXCEPTION_HANDLERS.name), Mapping):
             yield from handlers.values()
     yield from tasks.functions().values()
     for group in groups.names():
         yield from groups.get(group).values()
     yield from _signal_handlers()
+
+
+def _without_errors(used: Iterator[object]) -> Iterator[object]:
+    """What an object uses, as far as it lets itself be looked at: a proxy that stands for nothing raises."""
+    try:
+        yield from used
+    except Exception:  # noqa: BLE001 - any plugin's, and none that is of use here
+        return
 
 
 def used_by_routes(routes: Iterable[BaseRoute], seen: set[int] | None = None) -> Iterator[object]:
@@ -144,14 +153,14 @@ def _called_for(dependant: Dependant) -> Iterator[object]:
 def _is_task(value: object) -> bool:
     # By its class alone, since to look into a proxy makes the task.
     return any(
-        name in sys.modules and issubclass(type(value), getattr(sys.modules[name], kind))
+        name in sys.modules and is_a(value, getattr(sys.modules[name], kind))
         for name, kind in (("celery.app.task", "Task"), ("celery.local", "Proxy"))
     )
 
 
 def _is_command(value: object) -> bool:
     return any(
-        name in sys.modules and isinstance(value, getattr(sys.modules[name], kind, ()))
+        name in sys.modules and is_a(value, getattr(sys.modules[name], kind, ()))
         for name, kind in (("typer", "Typer"), ("click", "Command"))
     )
 
@@ -183,7 +192,7 @@ def _keys(value: Any) -> Iterator[object]:
     for _ in range(_DEEPEST):  # some objects wrap others without an end
         if value is None:
             return
-        owner = getattr(value, "__self__", None)
+        owner = attribute(value, "__self__")
         # A method is another object each time that it is asked for.
-        yield id(value) if owner is None else (id(owner), getattr(value, "__name__", ""))
-        value = getattr(value, "__wrapped__", None)
+        yield id(value) if owner is None else (id(owner), attribute(value, "__name__", ""))
+        value = attribute(value, "__wrapped__")

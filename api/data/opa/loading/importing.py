@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opa._util.objects import is_a
 from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
@@ -62,7 +63,7 @@ class ImportedPlugin:
     def attribute(self, convention: Convention) -> Any:
         """What the plugin has under this name at its top; None where that is nothing, or a submodule of that name."""
         value = getattr(self.module, convention.name, None)
-        return None if isinstance(value, ModuleType) else value
+        return None if is_a(value, ModuleType) else value
 
     def found(self, convention: Convention) -> Any:
         """What the plugin has under a convention of a plugin; None where that is nothing."""
@@ -250,7 +251,7 @@ def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
         plugins: the name of the plugin of each module.
     """
     # A module may stand in for itself with an object of another kind.
-    modules = {name: module for name, module in sys.modules.items() if isinstance(module, ModuleType)}
+    modules = {name: module for name, module in sys.modules.items() if is_a(module, ModuleType)}
     for name, module in sorted(modules.items()):
         parent = name
         while parent and parent not in plugins:
