@@ -89,6 +89,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "run_group_async",
         "started_application",
         "state",
+        "static_url",
         "task",
         "tasks_in_hand",
     ]

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from opa.http.observers import RequestObserver, requests_in_flight
     from opa.http.own_pages import is_from_own_page, is_own_host
     from opa.http.rate_limits.rate_limit import RateLimit
+    from opa.http.static_url import static_url
     from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
     from opa.logging.logger import log
@@ -137,6 +138,7 @@ __all__ = [
     "run_group_async",
     "started_application",
     "state",
+    "static_url",
     "task",
     "tasks_in_hand",
 ]
@@ -209,6 +211,7 @@ _HOME = {
     "run_group_async": "core.running",
     "started_application": "http.in_process",
     "state": "current",
+    "static_url": "http.static_url",
     "task": "tasks.decorator",
 }
 

@@ -119,7 +119,7 @@ DECLARES = """
     from opa import Convention
 
     ADMIN = Convention("admin.py", "pages of the console")
-    STATIC = Convention("static/", "files that are served")
+    PAGES = Convention("pages/", "files that are shown")
     TITLE = Convention("title", "stands above them")
 """
 
@@ -136,11 +136,11 @@ def test_a_plugin_finds_what_others_have_under_its_own_conventions(project: Proj
     project.plugin(f"{name}.py", DECLARES)
     project.plugin("shop/__init__.py", "title = 'Shop'")
     project.plugin("shop/admin.py", "pages = ['orders']")
-    project.plugin("shop/static/logo.svg")
+    project.plugin("shop/pages/one.html")
     project.plugin("single.py", "title = 'Single'")
     found = declared(project, name)
     assert [vars(module)["pages"] for module in found["admin.py"].values()] == [["orders"]]
-    assert found["static/"] == {"shop": project.plugins / "shop" / "static"}
+    assert found["pages/"] == {"shop": project.plugins / "shop" / "pages"}
     assert found["title"] == {"shop": "Shop", "single": "Single"}
 
 
@@ -187,6 +187,57 @@ def test_a_name_that_no_plugin_can_have_is_refused(name: str) -> None:
 def test_a_convention_that_no_plugin_declares_is_reported_as_such(project: Project) -> None:
     with pytest.raises(RegistrationError, match=r"no loaded plugin declares the convention 'admin.py'. Write it"):
         project.prepare().found(Convention("admin.py", "pages"))
+
+
+NOTES = """
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from opa import Convention, OpaError
+
+    def routes_of(plugin, note):
+        if note == "wrong":
+            raise OpaError("the note is wrong", where="here", hint="Write another")
+        if note == "odd":
+            return [3]
+        async def answer(request):
+            return PlainTextResponse(f"{note} of {plugin}")
+        return [Route(f"/notes/{plugin}", routes_of if note == "shared" else answer)]
+
+    NOTE = Convention("note", "a text that is served", routes=routes_of)
+"""
+
+
+def test_a_convention_makes_routes_of_what_it_finds(project: Project) -> None:
+    project.plugin("notes.py", NOTES)
+    project.plugin("a.py", "note = 'first'")
+    project.plugin("b.py", "note = 'second'")
+    with project.client() as client:
+        assert client.get("/notes/a").text == "first of a"
+        assert client.get("/notes/b").text == "second of b"
+        assert client.get("/notes/notes").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("wrong", "the note is wrong (here). Write another"),
+        ("odd", "plugin 'notes' cannot make routes of 'note' of plugin 'b': TypeError: 3 is not a Route of Starlette"),
+        (
+            "shared",
+            "is that of plugin 'a' too; make one for each (shared). Fix the routes of that convention in plugin",
+        ),
+    ],
+)
+def test_routes_that_a_convention_cannot_make_are_told_with_the_plugin(project: Project, note: str, told: str) -> None:
+    project.plugin("notes.py", NOTES)
+    project.plugin("a.py", "note = 'shared'" if note == "shared" else "")
+    project.plugin("b.py", f"note = {note!r}")
+    with pytest.raises(RegistrationError) as error:
+        project.app()
+    assert told in str(error.value)
+    assert error.value.plugin == "b"
+    project.settings(PLUGIN_FAILURE="skip")
+    project.app()
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:

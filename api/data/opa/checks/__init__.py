@@ -72,6 +72,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     from opa.checks.paths import shadowed_paths
     from opa.checks.routers import unserved_routers
     from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
+    from opa.checks.taken_parts import routes_that_lose_a_part
     from opa.checks.task_calls import sent_functions
     from opa.checks.wider import routes_behind_wider_ones
 
@@ -83,6 +84,7 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     yield from decorators_without_parentheses(code)
     yield from shadowed_paths(app)
     yield from routes_behind_wider_ones(app)
+    yield from routes_that_lose_a_part(app)
     yield from mounts_without_prefix(app)
     yield from mounts_without_dependencies(app)
     yield from unknown_components_in_routes(app)

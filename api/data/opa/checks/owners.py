@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Owners:
-    """The routes of an application, and the plugins whose `router` they came with."""
+    """The routes of an application, and the plugins whose `router` or folder they came with."""
 
     def __init__(self, app: Api) -> None:
         self._app = app
@@ -28,7 +28,8 @@ class Owners:
         """Each route with the name of its plugin, in the order in which they are tried; none for the document's own."""
         for route, router in self._app.routes_with_routers():
             found = self._plugins.get(id(router))
-            yield route, found.plugin.name if found else None
+            made = self._app.manager.convention_route(getattr(route, "endpoint", None))
+            yield route, found.plugin.name if found else made.plugin if made else None
 
     def is_built_in(self, name: str | None) -> bool:
         """Whether the plugin comes with opa-stack."""

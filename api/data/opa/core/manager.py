@@ -48,6 +48,21 @@ class Loaded:
     plugin_settings: PluginSettingsStore
 
 
+@dataclass(frozen=True)
+class ConventionRoute:
+    """A route that a convention has made of what a plugin has.
+
+    Attributes:
+        plugin: its name.
+        convention: what was found in it.
+        endpoint: that of the route, which nothing else has.
+    """
+
+    plugin: str
+    convention: str
+    endpoint: object
+
+
 class PluginManager:
     """What one application has loaded.
 
@@ -72,6 +87,7 @@ class PluginManager:
         groups: what the settings name by URI and plugins register.
         plugin_settings: the settings of the plugins' own.
         status: what setups made, by `module.Class`, under the key `init`.
+        endpoints: those of the routes that conventions have made, by their ids.
         kept: what modules above this room have one of for each application, by their names.
         store: `task_candidates`, the names of the packages that have a `tasks.py`.
     """
@@ -99,6 +115,7 @@ class PluginManager:
         self.component_states: dict[str, ComponentState] = {}
         self._configure_components()
         self.kept: dict[str, Any] = {}
+        self.endpoints: dict[int, ConventionRoute] = {}
         self.store: dict[str, Any] = {
             "task_candidates": [found.plugin.name for found in self.registry.objects if found.plugin.file.has_tasks]
         }
@@ -160,7 +177,8 @@ class PluginManager:
     def found(self, convention: Convention) -> dict[str, Any]:
         """What the loaded plugins have under a convention that a plugin declares, by the name of the plugin.
 
-        The module for `admin.py`, the path for the folder `static/`, the value for a name; in load order.
+        The module for `admin.py`, the path for the folder `static/` (a `Traversable` for a plugin in an archive), and
+        the value for a name; in load order.
 
         Raises:
             RegistrationError: no loaded plugin declares it.
@@ -172,6 +190,10 @@ class PluginManager:
             )
         found = {each.plugin.name: each.plugin.found(convention) for each in self.registry.objects}
         return {plugin: value for plugin, value in found.items() if value is not None}
+
+    def convention_route(self, endpoint: object) -> ConventionRoute | None:
+        """The route that a convention has made with this endpoint; None where it is another's."""
+        return self.endpoints.get(id(endpoint)) if self.endpoints else None
 
     def plugin_of_module(self, module: str) -> str | None:
         """The name of the plugin that `module` is, or is inside of."""

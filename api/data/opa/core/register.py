@@ -23,6 +23,7 @@ from opa.core.plugin_settings import PluginSettings
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
 from opa.loading import conventions
+from opa.loading.candidates import NOT_ALLOWED, problem_of_folder, who_may_read
 from opa.loading.conventions import CONVENTIONS, Convention, declared_in
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.importing import ImportedPlugin
@@ -108,7 +109,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
     Raises:
         RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a hook that cannot be made, a
             required hook that is not filled, two drivers of a name, or an object of the wrong type under a
-            conventional name; a convention that is there already.
+            conventional name; a convention that is there already, or a file where it wants a folder.
         LifecycleError: `ready`, `startup` or `shutdown` cannot be called.
     """
     inner = _plugins_inside_others(plugins)
@@ -116,6 +117,8 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
     definitions = _hook_definitions(objects)
     hooks = _hooks(objects, definitions, made)
     _require_hooks(objects, definitions, hooks)
+    declared = _conventions(plugins)
+    _check_folders(plugins, declared)
     return Registry(
         objects=objects,
         starting=tuple(found for found in objects if found.setups or found.lifecycle.functions),
@@ -128,7 +131,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
             for found in objects
             for cls in (*found.hook_definitions, *found.hooks, *found.drivers, *found.setups)
         },
-        conventions=_conventions(plugins),
+        conventions=declared,
     )
 
 
@@ -139,7 +142,8 @@ def _conventions(plugins: Iterable[ImportedPlugin]) -> dict[Convention, str]:
         for convention in declared_in(plugin.module):
             if convention in found:
                 continue
-            other = next((each for each in (*CONVENTIONS, *found) if _is_same(each, convention)), None)
+            others = (*(each for each in CONVENTIONS if not _is_declared_by(plugin, each)), *found)
+            other = next((each for each in others if _is_same(each, convention)), None)
             if other is not None:
                 owner = f"plugin '{found[other]}'" if other in found else "opa-stack"
                 raise RegistrationError(
@@ -150,6 +154,26 @@ def _conventions(plugins: Iterable[ImportedPlugin]) -> dict[Convention, str]:
                 )
             found[convention] = plugin.name
     return found
+
+
+def _is_declared_by(plugin: ImportedPlugin, convention: Convention) -> bool:
+    return plugin.file.is_built_in and convention.found_by.startswith(conventions.BUILT_IN)
+
+
+def _check_folders(plugins: Iterable[ImportedPlugin], declared: Iterable[Convention]) -> None:
+    """See that what has the name of a folder is one, which can be read."""
+    names = [convention.name.rstrip("/") for convention in declared if convention.kind == "folder"]
+    for plugin in plugins if names else ():
+        for name in names if plugin.file.is_package else ():
+            path = plugin.file.file.parent / name
+            problem = problem_of_folder(path)
+            if problem is not None:
+                raise RegistrationError(
+                    f"'{name}' of plugin '{plugin.name}' {problem}",
+                    plugin=plugin.name,
+                    where=str(path),
+                    hint=who_may_read() if problem == NOT_ALLOWED else "Make it a folder, or give it another name",
+                )
 
 
 def _is_same(one: Convention, other: Convention) -> bool:

@@ -17,6 +17,7 @@ from opa.core.register import PluginObjects
 from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
 from opa.http.component_parameters import component_misfits
+from opa.http.convention_routes import add_routes_of, put_before_wider_ones
 from opa.http.health_paths import health_paths, operating_paths
 from opa.http.middleware import middleware_of
 from opa.http.telemetry import watched_paths
@@ -54,6 +55,7 @@ def build_app(manager: PluginManager) -> Api:
     with no_collection():
         _add_all(app)
         _put_own_routes_first(app)
+        put_before_wider_ones(app)
         app.build_index()
     return app
 
@@ -74,10 +76,13 @@ def _add_all(app: Api) -> None:
             with app.contributed_by(plugin, at_end=True):
                 app.append_middleware(item)
     routers: set[int] = set()
+    declared = [convention for convention in manager.registry.conventions if convention.routes is not None]
     for found in manager.registry.objects:
         if found.plugin.name in manager.roster:
             with _added_by(found.plugin.name, app):
                 _add(app, found, routers)
+                for convention in declared:
+                    add_routes_of(convention, found, app)
 
 
 def _put_own_routes_first(app: Api) -> None:

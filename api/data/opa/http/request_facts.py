@@ -94,6 +94,9 @@ def plugin_of(endpoint: object, manager: PluginManager) -> str | None:
     """The plugin that the endpoint is defined in, or else the one that has the route in its router."""
     if endpoint is None:
         return None
+    made = manager.convention_route(endpoint)
+    if made is not None:
+        return made.plugin
     named = manager.plugin_of_module(getattr(endpoint, "__module__", None) or "")
     if named is not None:
         return named

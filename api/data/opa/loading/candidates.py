@@ -142,6 +142,20 @@ def why(error: OSError, path: str | Path) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
+def problem_of_folder(path: str | Path) -> str | None:
+    """What is wrong with what should be a folder that can be read; None for nothing, also where there is nothing."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        with os.scandir(path):
+            os.stat(f"{path}/.")  # whether files in it can be read
+    except NotADirectoryError:
+        return "is not a folder"
+    except OSError as error:
+        return why(error, path)
+    return None
+
+
 def who_may_read() -> str:
     """What to do where this process may not read something."""
     return f"This process runs as the user with the number {os.geteuid()}: let it read the folder and all that is in it"

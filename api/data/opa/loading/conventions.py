@@ -6,10 +6,13 @@ What looks for one takes its name from here. `docs/conventions.md` has the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 Kind = Literal[
     "file",
@@ -40,6 +43,8 @@ class Convention:
         does: what becomes of it, in a few words.
         kind: what it is; for one that a plugin declares it follows from `name`.
         found_by: the module of opa-stack that looks for it; empty for that of a plugin.
+        routes: makes the routes of a plugin of what was found in it: called with the name of the plugin and with that,
+            when the application is built. They belong to that plugin, for ACCESS and RATE_LIMITS as in metrics.
 
     Raises:
         ValueError: `name` is nothing of that.
@@ -49,6 +54,7 @@ class Convention:
     does: str
     kind: Kind = "name"
     found_by: str = ""
+    routes: Callable[[str, Any], Iterable[BaseRoute]] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Tell the kind from the name."""
@@ -109,6 +115,9 @@ OWN = Convention(
     "an instance at the top: a convention of the plugin's own",
     "object",
     "loading/importing.py",
+)
+STATIC = Convention(
+    "static/", "files that are served below /static/NAME/", "folder", "plugins/static_files/__init__.py"
 )
 TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
 REGISTER = Convention("register", "adds a function or class to a group", "decorator", "core/running.py")
@@ -176,6 +185,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(COMMANDS, COMMANDS_MODULE),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
+    STATIC,
     *(TASK, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),
@@ -183,6 +193,10 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )
+
+
+BUILT_IN = "plugins/"
+"""In `found_by`: a built-in plugin declares it, as one of a user's declares its own."""
 
 
 def of_kind(kind: Kind) -> tuple[Convention, ...]:

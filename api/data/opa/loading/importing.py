@@ -14,7 +14,8 @@ from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipimport import zipimporter
 
 from opa._util.objects import is_a
 from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE
@@ -30,6 +31,9 @@ from opa.loading.roster import Roster
 from opa.loading.second_names import install, second_names
 from opa.logging.folding import MARK
 from opa.logging.logger import log
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 PACKAGE = __name__.partition(".")[0]
 PARTS = tuple(convention.module for convention in conventions.of_kind("module"))
@@ -70,9 +74,19 @@ class ImportedPlugin:
         if convention.kind == "module":
             return self.parts.get(convention.module)
         if convention.kind == "folder":
-            folder = self.file.file.parent / convention.name
-            return folder if self.file.is_package and folder.is_dir() else None
+            return self._folder(convention.name) if self.file.is_package else None
         return self.attribute(convention)
+
+    def _folder(self, name: str) -> Path | Traversable | None:
+        folder = self.file.file.parent / name
+        if folder.is_dir():
+            return folder
+        if not isinstance(getattr(self.module, "__loader__", None), zipimporter):
+            return None
+        from importlib.resources import files  # takes a while, and few have archives
+
+        inside = files(self.module).joinpath(name.rstrip("/"))
+        return inside if inside.is_dir() else None
 
 
 def import_plugins(

@@ -406,6 +406,7 @@ class Settings(BaseModel):
     OPENAPI_EARLY: bool
     OPENAPI_PREFIX: Annotated[str, AfterValidator(_prefix)]
     SELF_HOSTED: bool
+    STATIC: YesNoAuto
 
     PLUGIN_PATHS: TextList
     PLUGIN_WHITELIST_LIST: TextList

@@ -92,6 +92,9 @@ class Owners:
         return self._of(route, self._routes.router_of(route), endpoint)
 
     def _of(self, route: BaseRoute, router: APIRouter | None, endpoint: object) -> set[str]:
+        made = self._manager.convention_route(endpoint)
+        if made is not None:  # whichever plugin the function is in
+            return {made.plugin}
         names = {
             self._contributions.plugin_of_route(route),
             None if router is None else self._contributions.plugin_of_router(router),
