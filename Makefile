@@ -6,7 +6,7 @@ PROJECT := api/pyproject.toml
 BUILD_LOCK := api/requirements-build.lock
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: FORCE run docs test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick dist lock clean
+.PHONY: FORCE run docs links test test-fallback test-versions test-lowest test-newest coverage fuzz lint format bench bench-quick dist lock clean
 
 # Interrupted alone, and not with its group, GNU Make tells nothing to what it runs, and waits for it. It does remove the
 # target that is being made: this file, which opa up ends with. Each make has its own, so that none ends another's.
@@ -77,6 +77,11 @@ SITE := api/data/opa/plugins/console/_documentation
 docs: $(VENV)/.dev
 	$(BIN)/python docs/site/build.py $(SITE)
 	@echo 'built: $(SITE)/index.html'
+
+# Asks each address in documents and code that leads to another host, and says which are broken. Needs the internet, which no
+# test may: they see only that each is https, and to a host that is known.
+links: $(VENV)/.dev
+	cd api && ../$(BIN)/python -m tests.docs.hosts
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format --config api/pyproject.toml api examples docs
