@@ -7,8 +7,10 @@ then on for that one in all that follows on the page.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +18,7 @@ from tests.docs.blocks import Block
 
 COMMAND = re.compile(r"^\$ (?P<command>(?:.*\\\n)*.*)\n?(?P<output>(?:(?!\$ ).*\n?)*)", re.MULTILINE)
 ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
+SUBSTITUTION = re.compile(r"(?P<name>[A-Za-z_]\w*)=\$\((?P<command>.*)\)", re.DOTALL)
 VARIABLE = re.compile(r"\$(?P<name>[A-Za-z_]\w*)")
 OBJECT_ID = "[0-9a-f]{24}"
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -47,6 +50,9 @@ class Shell:
 
     def words(self, command: Command) -> tuple[dict[str, str], list[str]]:
         """The variables that are set for a command alone, and its words; no words where it only sets variables."""
+        if match := SUBSTITUTION.fullmatch(command.text):
+            self.variables[match["name"]] = self._printed_by_shell(match["command"])
+            return {}, []
         words = [self._filled_in(word) for word in shlex.split(command.text, comments=True)]
         environ: dict[str, str] = {}
         while words and (match := ASSIGNMENT.fullmatch(words[0])):
@@ -55,6 +61,14 @@ class Shell:
         if not words:
             self.variables |= environ
         return environ, words
+
+    def _printed_by_shell(self, command: str) -> str:
+        """What `$(…)` stands for, with the variables of before."""
+        environ = {"PATH": os.environ["PATH"]} | self.variables
+        done = subprocess.run(
+            ["sh", "-euc", command], env=environ, capture_output=True, text=True, check=True, timeout=30
+        )
+        return done.stdout.rstrip("\n")
 
     def _filled_in(self, word: str) -> str:
         word = VARIABLE.sub(lambda match: self.variables.get(match["name"], match[0]), word)

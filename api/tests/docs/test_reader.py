@@ -82,3 +82,16 @@ def test_a_page_that_does_not_do_what_it_says_fails_with_file_and_line(project: 
     page = project.plugin("page.md", '# Page\n\n```console\n$ curl localhost:8000/healthz\n"bad"\n```\n', folder=".")
     with pytest.raises(AssertionError, match=r"page\.md:3: \$ curl localhost:8000/healthz\nprints\n"):
         ProjectReader(project).read(page)
+
+
+def test_a_program_that_the_reader_does_not_know_is_an_error(project: Project) -> None:
+    page = project.plugin("page.md", "# Page\n\n```console\n$ podman ps\n```\n", folder=".")
+    with pytest.raises(AssertionError, match="does not know how to run podman ps"):
+        ProjectReader(project).read(page)
+
+
+def test_what_a_command_prints_is_put_into_a_variable() -> None:
+    shell = Shell()
+    shell.words(Command("body='a b'", "", "page.md:1"))
+    assert shell.words(Command('length=$(printf %s "$body" | wc -c)', "", "page.md:2")) == ({}, [])
+    assert shell.words(Command('curl "/$length"', "", "page.md:3")) == ({}, ["curl", "/3"])
