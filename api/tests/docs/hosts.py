@@ -47,6 +47,7 @@ LINKED = frozenset(
         "docs.python.org",
         "docs.rs",
         "docs.stripe.com",
+        "fastapi.tiangolo.com",
         "flower.readthedocs.io",
         "github.com",
         "import-linter.readthedocs.io",
