@@ -473,3 +473,14 @@ def test_nothing_is_imported_for_plugins_without_files(project: Project) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_name_in_another_case_is_not_found_where_the_file_system_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "app.css").write_text("")
+    folder = Folder("shop", tmp_path / "static")
+    # As such a file system has it: the file is found by the name that is asked for, and listed by its own.
+    monkeypatch.setattr("opa.plugins.static_files.folder.os.listdir", lambda _: ["App.css"])
+    assert folder.find("app.css") is None
