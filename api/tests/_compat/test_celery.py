@@ -120,18 +120,18 @@ def test_applications_have_a_pool_each_with_its_own_limit_whichever_threads_are_
         assert [pools[n].limit for n in range(20)] == [pools[n].connections.limit for n in range(20)] == [*range(1, 21)]
         assert all(pools[n] is pools[n % 20] for n in range(200))
         assert len({id(pool.connections) for pool in pools}) == 20
-        assert all(app.pool is pools[n].connections for n, app in enumerate(apps))
+        assert all(compat.pool_of_connections(app) is pools[n].connections for n, app in enumerate(apps))
     finally:
         for app in apps:
-            app.pool.force_close_all()
+            compat.close_pools(app)
 
 
 def test_pools_of_an_application_are_those_that_were_used() -> None:
-    app = Celery("some", broker="memory://", set_as_current=False)
+    app = compat.Application("some", broker="memory://", set_as_current=False)
     assert compat.used_pools(app) == (None, None)
-    producers: Any = app.amqp.producer_pool
-    assert compat.used_pools(app) == (app.pool, producers)
-    producers.connections.force_close_all()
+    producers = compat.pool_of_producers(app.amqp)
+    assert compat.used_pools(app) == (compat.pool_of_connections(app), producers)
+    compat.close_pools(app)
 
 
 def test_fields_of_a_crontab_are_as_they_were_written() -> None:

@@ -207,4 +207,5 @@ def of_kind(kind: Kind) -> tuple[Convention, ...]:
 def declared_in(module: ModuleType) -> Iterator[Convention]:
     """Those that stand at the top of a plugin."""
     # Not `isinstance`: it asks a proxy what it stands for.
-    return (value for value in list(vars(module).values()) if type(value) is Convention)
+    values = list(vars(module).values())
+    return (value for value in values if type(value) is Convention) if Convention in map(type, values) else iter(())

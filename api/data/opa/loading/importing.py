@@ -21,14 +21,13 @@ from opa._util.objects import is_a
 from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE
 from opa._util.watchdog import TimeLimitError, Watchdog
 from opa.errors import OpaError, PluginImportError
-from opa.loading import conventions
+from opa.loading import conventions, known_places, second_names
 from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
 from opa.loading.conventions import Convention, declared_in
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.import_errors import deepest_line_in, import_hint, summary
 from opa.loading.repeats import note_done
 from opa.loading.roster import Roster
-from opa.loading.second_names import install, second_names
 from opa.logging.folding import MARK
 from opa.logging.logger import log
 
@@ -111,10 +110,12 @@ def import_plugins(
     """
     forget_plugins()
     _put_on_path(folders)
-    install([folder for folder in folders if folder != BUILT_IN_FOLDER], roster.plugins)
+    installed = _installed_names()
+    in_folders = [plugin for plugin in roster.plugins if plugin.folder is not None and not plugin.is_built_in]
+    known_places.install(plugin for plugin in in_folders if plugin.name not in installed)
+    second_names.install([folder for folder in folders if folder != BUILT_IN_FOLDER], roster.plugins)
     importlib.invalidate_caches()
     imported: dict[str, ImportedPlugin] = {}
-    installed = _installed_names()
     declared: list[str] = []
     with Watchdog(log.warning, log.info).running() as watchdog:
 
@@ -295,7 +296,7 @@ def _lies_in(folders: tuple[str, ...], name: str, values: Mapping[str, Any]) -> 
 def _forget(modules: Set[str]) -> None:
     """Take modules, and their submodules, out of `sys.modules`, by whatever name they are there."""
     own = _with_submodules(modules)
-    gone = _with_submodules(modules | {each.name for each in second_names() if own(each.own_name)})
+    gone = _with_submodules(modules | {each.name for each in second_names.second_names() if own(each.own_name)})
     for name in [name for name in sys.modules if gone(name)]:
         module = sys.modules.pop(name)
         package, _, attribute = name.rpartition(".")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError, OperationalError
 
-from opa._compat.celery.app import Application, announce_finalized
+from opa._compat.celery.app import Application, announce_finalized, pool_of_connections
 from opa._util.sources import where_is, where_is_function
 from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
@@ -95,6 +95,11 @@ class TaskApplication(Application):
         self._discarded: set[str] = set()
         self._is_finalizing = False
         self._is_noting = False
+
+    @property
+    def pool(self) -> Any:
+        """The pool of connections to the broker."""
+        return pool_of_connections(self)
 
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name

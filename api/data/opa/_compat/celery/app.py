@@ -22,6 +22,7 @@ __all__ = [
     "crontab_fields",
     "function_name",
     "get_current_task",
+    "pool_of_connections",
     "pool_of_producers",
     "shared_tasks",
     "used_pools",
@@ -40,29 +41,11 @@ CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_wee
 class Application(Celery):
     """A Celery application, whose tasks that are made can be looked at without that any other is made."""
 
-    _pool: Any
-
     @property
     def made_tasks(self) -> dict[str, Any]:
         """The tasks that are made, by their names; `tasks` makes all that were declared."""
         made: dict[str, Any] = self._tasks  # type: ignore[attr-defined]  # celery-types lacks it
         return made
-
-    @property
-    def pool(self) -> Any:
-        """The pool of connections to the broker; for any thread.
-
-        kombu has one set of pools for all applications of a process, with one limit: to set that where threads use the
-        pools, or make theirs, is an error. Here each application has its own pool with its own limit.
-        """
-        found: Any = self._pool
-        if found is None:
-            with _creating:
-                found = self._pool
-                if found is None:
-                    self._ensure_after_fork()  # type: ignore[attr-defined]  # celery-types lacks it
-                    found = self._pool = self.connection_for_write().Pool(limit=self.conf.broker_pool_limit or 0)
-        return found
 
     def _task_from_fun(  # type: ignore[override]  # celery-types names all options
         self, fun: Callable[..., Any], name: str | None = None, base: Any = None, **options: Any
@@ -87,14 +70,30 @@ class Amqp(AMQP):
         return super()._create_task_sender()  # type: ignore[misc]  # celery-types lacks it
 
 
+def pool_of_connections(app: Any) -> Any:
+    """The pool of connections to the broker; for any thread.
+
+    kombu has one set of pools for all applications of a process, with one limit: to set that where threads use the
+    pools, or make theirs, is an error. Here each application has its own pool with its own limit.
+    """
+    found = app._pool
+    if found is None:
+        with _creating:
+            found = app._pool
+            if found is None:
+                app._ensure_after_fork()
+                found = app._pool = app.connection_for_write().Pool(limit=app.conf.broker_pool_limit or 0)
+    return found
+
+
 def pool_of_producers(amqp: Any) -> Any:
-    """The pool of what sends, on the connections of `Application.pool`; for any thread."""
+    """The pool of what sends, on the connections of `pool_of_connections`; for any thread."""
     found = amqp._producer_pool
     if found is None:
         with _creating:
             found = amqp._producer_pool
             if found is None:
-                connections = amqp.app.pool
+                connections = pool_of_connections(amqp.app)
                 found = amqp._producer_pool = ProducerPool(connections, limit=connections.limit)
     return found
 
