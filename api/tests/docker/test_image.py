@@ -207,6 +207,7 @@ def test_packages_that_are_missing_stop_a_container_at_once_and_are_installed_in
     done = docker("run", "--rm", "--env", "OPA_LOG_FORMAT=text", *mounts, image, check=False)
     assert done.splitlines()[0].startswith("error: plugin 'soup' requires the Python package 'ladle', which is not")
     assert done.splitlines()[-1].startswith("error: 2 plugins have no packages that they need. Install all of them: ")
+    assert "RUN opa deps install --target /packages" in done.splitlines()[-1]
     own = (
         "--read-only",
         "--tmpfs",

@@ -321,6 +321,22 @@ def test_all_missing_packages_stop_the_start_at_once_with_one_command(locked: Pr
     assert set(locked.prepare().roster.skipped) == {"soup"}
 
 
+def test_in_the_image_which_has_no_pip_packages_that_are_missing_are_for_its_dockerfile(
+    locked: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opa._util.image.PIP", locked.folder / "plugins.lock")
+    step = "RUN opa deps install --target /packages in the Dockerfile of your own image, see docs/packages.md"
+    with pytest.raises(RequirementError) as caught:
+        locked.prepare()
+    assert f"Install it: {step}" in str(caught.value)
+    assert f"Install all of them: {step}" in deps("check").output
+    needs(locked, "soup", "ladle", "spoon")
+    with pytest.raises(RequirementError, match=f"Install them: opa deps in the project, then {step}"):
+        locked.prepare()
+    monkeypatch.setattr("opa.packages.resolve.find_uv", lambda: None)
+    assert "uv, which is not installed. The image is without it: run opa deps in the project" in deps().output
+
+
 def test_where_the_lock_has_them_the_command_is_the_one_that_installs_it(locked: Project) -> None:
     with pytest.raises(RequirementError, match="Install it: opa deps install"):
         locked.prepare()

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from opa._util.image import FOLDER, is_image
 from opa._util.reading import UnreadableError, read_text
 from opa.settings.sources import settings_folder
 
@@ -27,17 +28,23 @@ def needs_in(text: str) -> frozenset[str]:
 
 
 def install_command(packages: Iterable[str]) -> str:
-    """The command that installs packages, by the lock where there is one.
+    """The command that installs packages, by the lock where there is one; in the image, what its Dockerfile is to have.
 
     Args:
         packages: their requirements.
     """
     packages = list(dict.fromkeys(packages))
     try:
-        text = read_text(lock_file())
+        locked: frozenset[str] | None = needs_in(read_text(lock_file()))
     except UnreadableError:
+        locked = None
+    is_locked = locked is not None and locked.issuperset(packages)
+    if is_image():
+        lock = "" if is_locked else "opa deps in the project, then "
+        return f"{lock}RUN {INSTALL} --target {FOLDER} in the Dockerfile of your own image, see docs/packages.md"
+    if locked is None:
         return f"pip install {' '.join(map(_quoted, packages))}"
-    return INSTALL if needs_in(text).issuperset(packages) else f"opa deps && {INSTALL}"
+    return INSTALL if is_locked else f"opa deps && {INSTALL}"
 
 
 def _quoted(package: str) -> str:

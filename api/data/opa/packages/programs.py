@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opa._util.image import PIP, is_image
 from opa._util.masking.secrets import mask_text
 from opa.errors import PackagesError
 from opa.process.extras import install_command
 
-IMAGE_PIP = Path("/opt/pip.whl")
-"""Of the image, which has pip as a file that nothing imports."""
 BUNDLED = "ensurepip/_bundled/pip-*.whl"
-WITHOUT_UV = f"Install it: {install_command('deps')}, or put uv into PATH"
 
 # What each of them is told where its own variables say nothing: the first that is set of those of the other one.
 OF_UV: dict[str, tuple[str, ...]] = {
@@ -109,12 +107,19 @@ def find_uv() -> Installer | None:
     return Installer((found,), is_uv=True) if found else None
 
 
+def way_to_uv() -> str:
+    """What to do where there is no uv."""
+    if is_image():
+        return "The image is without it: run opa deps in the project, outside of a container"
+    return f"Install it: {install_command('deps')}, or put uv into PATH"
+
+
 def find_pip() -> Installer | None:
     """The pip of this environment, of the image, or the one with which Python makes environments."""
     # -I: it takes no file of the current folder, and none of PYTHONPATH, for a module of its own.
     if importlib.util.find_spec("pip") is not None:
         return Installer((sys.executable, "-I", "-m", "pip"), is_uv=False)
-    bundled = [IMAGE_PIP, *sorted(Path(os.__file__).parent.glob(BUNDLED), reverse=True)]
+    bundled = [PIP, *sorted(Path(os.__file__).parent.glob(BUNDLED), reverse=True)]
     wheel = next((each for each in bundled if each.is_file()), None)
     return Installer((sys.executable, "-I", f"{wheel}/pip"), is_uv=False) if wheel else None
 
@@ -127,7 +132,7 @@ def find_installer() -> Installer:
     """
     found = find_uv() or find_pip()
     if found is None:
-        raise PackagesError("packages are installed by uv or pip, and neither is there", hint=WITHOUT_UV)
+        raise PackagesError("packages are installed by uv or pip, and neither is there", hint=way_to_uv())
     return found
 
 

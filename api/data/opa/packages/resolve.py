@@ -14,7 +14,7 @@ from opa.packages.failures import PLUGIN, failed_resolution, refusal_of_own
 from opa.packages.lock import head_for
 from opa.packages.needs import Need
 from opa.packages.own import OWN, OwnPackages, with_own_extras
-from opa.packages.programs import WITHOUT_UV, Installer, find_uv
+from opa.packages.programs import Installer, find_uv, way_to_uv
 
 _EXCLUDED = re.compile(r"\n# The following packages were excluded from the output:\n(?:#.*\n?)*")
 _BY_PLUGIN = re.compile(rf"(?P<before>^ +# .*?){PLUGIN}(?P<number>\d+)", re.MULTILINE)
@@ -44,7 +44,7 @@ def resolve(
     """
     uv = find_uv()
     if uv is None:
-        raise PackagesError("versions are found by uv, which is not installed", hint=WITHOUT_UV)
+        raise PackagesError("versions are found by uv, which is not installed", hint=way_to_uv())
     refusal = refusal_of_own(needs, own)
     if refusal is not None:
         raise refusal
