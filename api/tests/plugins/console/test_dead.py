@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -66,6 +67,10 @@ def test_dead_letters_are_seen_sent_again_and_dropped(
 ) -> None:
     monkeypatch.setenv("ENV", "dev")
     put(broker, letter("first", argsrepr=f"({NASTY}, 'password=hunter2')"))
+    for name, state in (("first", "dead"), ("gone", "lost"), ("gone too", "lost"), ("broken", "failed")):
+        idle.client.set(f"{idle.prefix}run:{name}", json.dumps({"t": "jobs.nightly", "s": state}))
+        for index in ("all", f"state:{state}", "task:jobs.nightly"):
+            idle.client.zadd(f"{idle.prefix}{index}", {name: time.time()})
     put(broker, letter(f"{NASTY}/..?", death={"reason": "delivery_limit", "deliveries": 5}), b"\xff" * 2000)
     with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:
         listed = page_of(client, "/dead")
@@ -75,7 +80,10 @@ def test_dead_letters_are_seen_sent_again_and_dropped(
         assert "is not a dead letter of opa-stack, and cannot be read" in listed
         assert "hunter2" not in listed
         assert "<script>alert" not in listed
-        wait_until(lambda: "3 dead letters" in client.get("/opa").text)
+        start = str(wait_until(lambda: "3 dead letters" in (page := client.get("/opa").text) and page))
+        for state, told in (("lost", "2 runs of jobs.nightly were lost"), ("failed", "1 run of jobs.nightly failed")):
+            assert f'href="/opa/runs?task=jobs.nightly&amp;state={state}&amp;period=86400">{told}' in start
+        assert start.count("jobs.nightly") == 4, "a run that is a dead letter is counted among these alone"
 
         assert "<script>alert" not in page_of(client, "/dead/%3Cscript%3Ealert(1)%3C/script%3E'%22&/..%3F")
         assert "jobs.nightly" in page_of(client, "/dead/first")

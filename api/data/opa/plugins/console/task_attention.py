@@ -12,7 +12,7 @@ from opa.plugins.console import dead_page
 from opa.plugins.console.attention import Attention
 from opa.plugins.console.patience import NotYetError
 from opa.plugins.console.readers import Reader
-from opa.plugins.console.runs_page import DAY, FAILED, RUNS, are_recorded, runs
+from opa.plugins.console.runs_page import DAY, RUNS, are_recorded, runs
 from opa.plugins.console.schedule_page import are_scheduled
 from opa.plugins.console.tasks_page import functions
 
@@ -23,14 +23,8 @@ MOST = 200
 async def of_tasks(reader: Reader) -> AsyncIterator[Attention]:
     """What the reader may see of it. Nothing where redis does not answer: the start page says that of its component."""
     if reader.can(RUNS) and are_recorded():
-        try:
-            failed = await _failed()
-        except ComponentUnavailableError:
-            failed = Counter()
-        for task, count in failed.most_common():
-            query = urlencode({"task": task, "state": FAILED, "period": DAY})
-            many = "run" if count == 1 else "runs"
-            yield Attention(f"{count} {many} of {task} failed in the last day", "", f"/runs?{query}")
+        for found in await _failed():
+            yield found
     if are_scheduled():
         if reader.can(RUNS) and (dead := await _dead()):
             many = "dead letter" if dead == 1 else "dead letters"
@@ -67,11 +61,21 @@ async def _dead() -> int:
         return 0
 
 
-async def _failed() -> Counter[str]:
-    from opa.plugins.task_runs.names import BAD
+async def _failed() -> list[Attention]:
+    """The runs that failed or were lost, of those that were sent in the last day. One that is dead has its letter."""
+    from opa.plugins.task_runs.names import FAILED, LOST  # only where runs are recorded
 
-    page = await runs().list_runs(states=BAD, since=time() - float(DAY), limit=MOST)
-    return Counter(run.task for run in page.runs)
+    try:
+        page = await runs().list_runs(states=(FAILED, LOST), since=time() - float(DAY), limit=MOST)
+    except ComponentUnavailableError:
+        return []
+    found = []
+    for (task, state), count in Counter((run.task, run.state) for run in page.runs).most_common():
+        query = urlencode({"task": task, "state": state, "period": DAY})
+        many, lost = ("run", "was lost") if count == 1 else ("runs", "were lost")
+        what = "failed" if state == FAILED else lost
+        found.append(Attention(f"{count} {many} of {task} {what} in the last day", "", f"/runs?{query}"))
+    return found
 
 
 async def _schedules() -> AsyncIterator[Attention]:
