@@ -170,6 +170,39 @@ def test_the_help_works_where_the_settings_have_a_mistake(project: Project) -> N
     assert "LOGLEVEL" in result.stderr
 
 
+def completed(*words: str) -> list[str]:
+    """What a shell offers for the last one of `words`; nothing else is printed."""
+    asked = {"_OPA_COMPLETE": "complete_bash", "COMP_WORDS": f"opa {' '.join(words)}", "COMP_CWORD": str(len(words))}
+    result = CliRunner().invoke(app, [], prog_name="opa", env=asked)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout.split()
+
+
+def test_a_shell_completes_the_commands_of_plugins_and_their_options(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.plugin("shop/__init__.py", "print('imported')")
+    project.plugin("shop/commands.py", SHOP)
+
+    assert completed("sh") == ["shell", "shop"]
+    assert completed("shop", "") == ["open-up", "runner"]
+    assert completed("shop", "open-up", "--d") == ["--door"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_shell_is_told_nothing_of_mistakes_and_completes_what_is_known(project: Project) -> None:
+    project.plugin("shop/__init__.py", "raise RuntimeError")
+    project.plugin("shop/commands.py", SHOP)
+
+    assert completed("sh") == ["shell", "shop"]
+    assert completed("shop", "") == completed("shpo", "") == []
+    project.settings(LOGLEVEL="loud")
+    assert completed("sh") == ["shell"]
+    assert completed("shop", "") == []
+    assert completed("tasks", "ca") == ["cancel"]
+    assert completed("check", "--js") == ["--json"]
+
+
 @pytest.mark.parametrize("value", ["['a']", "3", "None", "typer"])
 def test_a_plugin_may_use_the_name_for_something_else(project: Project, value: str) -> None:
     project.plugin("shop.py", f"import typer\nfrom opa import get_router\ncommands = {value}\nrouter = get_router()")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,7 +15,7 @@ from opa.errors import OpaError, PluginError, StartError
 from opa.loading import conventions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from opa.core.manager import PluginManager
     from opa.loading.importing import ImportedPlugin
@@ -27,11 +30,12 @@ class PluginGroup(TyperGroup):
     _of_plugins: Mapping[str, _OfPlugin] | None = None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names. Where those of plugins are not known, standard error says why."""
+        """Their names. Where those of plugins are not known, standard error says why; not to a shell that completes."""
         try:
             of_plugins = self._found(ctx)
         except OpaError as error:
-            typer.echo(f"opa: the commands of plugins are not shown: {error}", err=True)
+            if not ctx.resilient_parsing:
+                typer.echo(f"opa: the commands of plugins are not shown: {error}", err=True)
             of_plugins = {}
         return [*super().list_commands(ctx), *of_plugins]
 
@@ -43,9 +47,19 @@ class PluginGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, and its arguments. That of a plugin is loaded, with its project.
 
+        For a shell that completes a word, one that is not known, or has a mistake, is a command without parameters.
+
         Raises:
             OpaError: the project has a mistake.
         """
+        if not ctx.resilient_parsing:
+            return self._resolved(ctx, args)
+        found: Any = None, None, args
+        with _silence(), suppress(OpaError):
+            found = self._resolved(ctx, args)
+        return found if found[1] is not None else (args[0], TyperCommand(args[0]), args[1:])
+
+    def _resolved(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands and not args[0].startswith("-"):
             self.commands = {**self.commands, **self._found(ctx)}  # also for what may have been meant
         name, command, rest = super().resolve_command(ctx, args)
@@ -131,6 +145,13 @@ class _OfPlugin(TyperCommand):
             f"plugin '{name}', which has the command '{self.name}', is skipped: {reason or 'it was not loaded'}",
             hint="Fix the plugin; opa plugins shows all of them",
         )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing that is printed in the block is shown, by plugins that are imported too: it is not for a shell."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def _application(plugin: ImportedPlugin, manager: PluginManager) -> typer.Typer:
