@@ -87,11 +87,12 @@ def command_line(pid: int) -> str:
 
 
 def test_a_second_one_in_the_same_folder_is_refused(up: Up) -> None:
-    other = Up(up.folder)
-    other.log = up.folder.parent / "other.log"
-    other.start()
-    assert other.end() == 1
-    assert f"opa up runs in this folder already (process {up.pid})" in other.output
+    for port in (up.port, free_port()):
+        other = Up(up.folder)
+        other.port, other.log = port, up.folder.parent / f"{port}.log"
+        other.start()
+        assert other.end() == 1
+        assert f"opa up runs in this folder already (process {up.pid}), at http://127.0.0.1:{up.port}" in other.output
     wait_until(lambda: up.request("/readyz"), what="the first one serves")
 
 

@@ -20,7 +20,7 @@ from opa.local.environment import (
     plugin_paths,
     plugin_settings,
 )
-from opa.local.running import Running, current_network, published
+from opa.local.running import Running, current_network, published, refuse_second
 from opa.local.servers import LocalServer, free_port, new_password, remedy_for_mongo, secantusdb, valkey
 from opa.local.supervisor import Program, Supervisor
 from opa.process.folder import locked_folder, refuse_deleted
@@ -52,6 +52,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
         PluginPathError: root would run plugins of another user.
     """
     project = Path.cwd()
+    refuse_second(project)
     # Before anything is started; the api opens it again.
     with listening_socket(config.HOST, config.PORT) as listener:
         url, port = address_of(listener), listener.getsockname()[1]
@@ -73,6 +74,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
             env=os.environ.get(ENV_VARIABLE, ""),
             settings=component_settings(targets, authorities) | plugin_settings(project) | OWN_DEFAULTS,
             network=current_network(),
+            url=url,
         )
         environ = handing_variable(running.source, running.settings)
         if config.PORT == 0:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from opa.process.folder import NAME
+from opa.process.folder import NAME, second_run
 
 FILE = "running.json"
 NETWORK = Path("/proc/self/ns/net")
@@ -34,12 +34,14 @@ class Running:
         env: its environment variable `ENV`.
         settings: what it hands down, by dotted name: the options that point at its servers, and defaults of its own.
         network: where its loopback addresses mean something, see `current_network`.
+        url: of its api.
     """
 
     process: int
     env: str
     settings: Mapping[str, Any]
     network: str
+    url: str = ""
 
     @property
     def source(self) -> str:
@@ -94,6 +96,16 @@ def find_running(project: Path) -> Running | None:
         logger.warning("%s is of another version of opa-stack; its servers are found once it is restarted", file)
         return None
     return running if running.network == current_network() else None
+
+
+def refuse_second(project: Path) -> None:
+    """See that no `opa up` runs in the folder: its port is taken, and who asks for another one is none the wiser.
+
+    Raises:
+        StartError: one does.
+    """
+    if (running := find_running(project)) is not None:
+        raise second_run(running.process, project / NAME / FILE, running.url)
 
 
 def _opened(project: Path) -> int:

@@ -55,6 +55,22 @@ def locked_folder(project: Path) -> Iterator[tuple[Path, int]]:
         os.close(lock)
 
 
+def second_run(process: int | str, file: Path, url: str = "") -> StartError:
+    """What says that an `opa up` runs already.
+
+    Args:
+        process: its process id.
+        file: in the folder, by which that is known.
+        url: of its api, where it is known.
+    """
+    place = f", at {url}" if url else ""
+    return StartError(
+        f"opa up runs in this folder already (process {process}){place}",
+        where=str(file),
+        hint="Stop that one, or run this one in another folder",
+    )
+
+
 def refuse_deleted(folder: Path, lock: int) -> None:
     """See that nobody has deleted the folder since it was locked.
 
@@ -190,11 +206,7 @@ def _lock(lock: int, file: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 holder = os.pread(lock, MAX_PID_BYTES, 0).decode() or "unknown"
-                raise StartError(
-                    f"opa up runs in this folder already (process {holder})",
-                    where=str(file),
-                    hint="Stop that one, or run this one in another folder",
-                ) from None
+                raise second_run(holder, file) from None
             time.sleep(POLL_INTERVAL)
         else:
             return
