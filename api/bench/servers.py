@@ -49,7 +49,8 @@ class Server:
 NOT_PASSED_ON = ("OPA_", "GUNICORN_", "PYTHONDONTWRITEBYTECODE")
 # Neither application talks to a service.
 WITHOUT_SERVICES = {
-    f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+    f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no"
+    for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY", "SQL", "SQL_SYNC")
 }
 BARE = App("bare FastAPI", "bench.bare:app", {})
 # By its own command, as users start it: with its limits, and what it does to an answer.

@@ -62,7 +62,7 @@ class Side:
         has_runs = self.name == RUNS.name
         return {
             "OPA_PLUGIN_PATHS": str(API / "bench/task_plugins"),
-            **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS")},
+            **{f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD": "no" for name in ("MONGODB", "WALRUS", "SQL", "SQL_SYNC")},
             f"{redis_of_runs}LOAD": "yes" if has_runs else "no",
             f"{redis_of_runs}OPTS__URL": f"redis://{address}/{self.database + 2}",
             f"{celery}LOAD": "yes",

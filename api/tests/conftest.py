@@ -26,6 +26,7 @@ from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
 from tests.leftovers import RUN, end_leftovers
 from tests.once import look_for_python_once, parse_defaults_once, read_entry_points_once
+from tests.postgres import Postgres
 from tests.probes import Measurement, remove_stale
 from tests.project import Project, clean_imports
 from tests.rabbitmq import RabbitMQ, rabbitmq_server
@@ -48,6 +49,7 @@ SHARE_SERVERS = (
     "/examples/test_stacks.py",
     "/http/access/test_matrix.py",
     "/scaffold/test_readme.py",
+    "/plugins/driver_sql/test_outages.py",
     "/plugins/mcp_tools/test_endpoint.py",
     "/release/test_make_dist.py",
     "/serve/test_access.py",
@@ -304,6 +306,17 @@ def rabbitmq(docker: None) -> Iterator[RabbitMQ]:
     """A RabbitMQ that all tests share; a test that stops it takes `start_rabbitmq`."""
     with rabbitmq_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(docker: None) -> Iterator[Postgres]:
+    """A PostgreSQL that the tests of a module share. Who ends it starts it again."""
+    server = Postgres()
+    try:
+        server.run()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

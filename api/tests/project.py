@@ -51,7 +51,8 @@ class Project:
         self._settings: dict[str, Any] = {
             "PLUGIN_PATHS": [str(self.plugins)],
             "OPTIONAL_COMPONENTS": {
-                name: {"LOAD": "no", "dynaconf_merge": True} for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+                name: {"LOAD": "no", "dynaconf_merge": True}
+                for name in ("MONGODB", "WALRUS", "AIOREDIS", "CELERY", "SQL", "SQL_SYNC")
             }
             | {"dynaconf_merge": True},
         }

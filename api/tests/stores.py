@@ -10,7 +10,7 @@ from pymongo import MongoClient
 
 from tests.project import Project
 
-ASKS_FOR = re.compile(r"""(?:Component|get_instance|get_component)\(["'](\w+)["']\)""")
+ASKS_FOR = re.compile(r"""(?:Component|get_instance|get_component|get_util)\(["'](\w+)["']\)""")
 
 
 def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> None:
@@ -26,6 +26,10 @@ def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> N
     if "celery" in names:
         url = request.getfixturevalue("redis_url")
         project.component("CELERY", "celery", BROKER_URL=f"{url}/10", BACKEND_URL=f"{url}/11")
+    if names & {"sql", "sql_sync"}:
+        url = f"sqlite:///{project.folder / 'sql.db'}"
+        project.component("SQL", "sqlalchemy-async", URL=url)
+        project.component("SQL_SYNC", "sqlalchemy", URL=url)
     if "mongodb" in names:
         _use_mongo(project, f"{request.getfixturevalue('mongo_url')}/pages")
 

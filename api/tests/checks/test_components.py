@@ -65,7 +65,7 @@ def test_an_unknown_component_is_found_in_each_place_of_a_route(project: Project
     project.plugin("a.py", ROUTE.format(method=method, name="nowhere", parameter=parameter))
     (line,) = told(project)
     assert "/x of plugin 'a' asks for the component 'nowhere'" in line
-    assert line.endswith(". Add it there, or use one of these: mongodb, walrus, aioredis, celery")
+    assert line.endswith(". Add it there, or use one of these: mongodb, walrus, aioredis, celery, sql, sql_sync")
 
 
 def test_an_unknown_component_in_dependencies_of_an_included_router_is_reported_once_for_each_plugin(

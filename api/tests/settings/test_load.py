@@ -411,7 +411,7 @@ def test_a_setting_of_the_users_own_can_be_taken_away(folder: SettingsFolder) ->
 def test_a_component_can_be_taken_away(folder: SettingsFolder) -> None:
     folder.variables(OPA_OPTIONAL_COMPONENTS__CELERY="@del")
 
-    assert set(folder.load().OPTIONAL_COMPONENTS) == {"MONGODB", "WALRUS", "AIOREDIS"}
+    assert set(folder.load().OPTIONAL_COMPONENTS) == {"MONGODB", "WALRUS", "AIOREDIS", "SQL", "SQL_SYNC"}
 
 
 # Former names and typos

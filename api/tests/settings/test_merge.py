@@ -401,7 +401,7 @@ def test_the_page_of_optional_components_its_example(folder: SettingsFolder) -> 
 
     config = folder.load()
 
-    assert set(config.OPTIONAL_COMPONENTS) == {"MONGODB", "WALRUS", "AIOREDIS", "CELERY"}
+    assert set(config.OPTIONAL_COMPONENTS) == {"MONGODB", "WALRUS", "AIOREDIS", "CELERY", "SQL", "SQL_SYNC"}
     assert config.OPTIONAL_COMPONENTS.WALRUS.OPTS.URL == "redis://some-external-redis"
     assert config.source("optional_components.walrus.opts.url") == f"{folder.path}/a.yaml [myenv]"
     assert config.source("OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL") == "default-settings.yaml [default]"

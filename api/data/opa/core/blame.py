@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from opa.core.breaker import refused_component
-from opa.core.drivers import Driver
+from opa.core.drivers import Driver, component_named_by
 
 MAX_DEPTH = 3
 """Attributes that lead from a client to what it holds: a pool, a connection, a topology."""
@@ -29,6 +29,8 @@ def failed_components(error: Exception, components: Iterable[Driver]) -> list[st
     if (refused := refused_component(error)) is not None:
         return [each.component for each in components if refused in {breaker.name for breaker in each.breakers()}]
     suspects = [component for component in components if isinstance(error, component.connection_errors)]
+    if any(each.component == component_named_by(error) for each in suspects):
+        return [str(component_named_by(error))]
     if len(suspects) > 1:
         belongings = {component.component: _belongings(component.instance, MAX_DEPTH) for component in suspects}
         for worker in _at_work(error):

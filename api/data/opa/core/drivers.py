@@ -247,10 +247,18 @@ def is_permanent(error: BaseException, driver: Driver) -> bool:
     return next((kind in permanent for kind in type(error).__mro__ if kind in permanent or kind in passing), False)
 
 
+def component_named_by(error: BaseException) -> str | None:
+    """The component that an error of a client says it is of."""
+    name = getattr(error, "component", None)
+    return name if isinstance(name, str) else None
+
+
 def is_outage(error: BaseException, driver: Driver) -> bool:
     """Whether the server is gone, or cannot do for now what it is asked to."""
     if refused_component(error) is not None:
         return refused_component(error) in {breaker.name for breaker in driver.breakers()}
     if isinstance(error, NotThereError):
         return True
+    if component_named_by(error) not in (None, driver.component):
+        return False
     return isinstance(error, driver.connection_errors) and not is_permanent(error, driver)

@@ -12,6 +12,8 @@ from opa.settings.load import Config, default_of
 from opa.settings.sources import DEFAULTS_FILE
 
 PLUGINS = "plugins"
+SQLITE = "sqlite"
+SQLITE_FILE = "sql.db"
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,9 @@ class Target:
     """An option that says where a server is.
 
     Attributes:
-        server: `redis` or `mongo`.
+        server: `redis`, `mongo` or `sqlite`, which is a file.
         setting: the option's name.
-        url: its value, for a server at `{authority}`.
+        url: its value, for a server at `{authority}`; of a file it is the path.
     """
 
     server: str
@@ -41,6 +43,8 @@ TARGETS = (
     Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL", "redis://{authority}/1"),
     Target("redis", "OPTIONAL_COMPONENTS.CELERY.OPTS.BACKEND_URL", "redis://{authority}/2"),
     Target("mongo", "OPTIONAL_COMPONENTS.MONGODB.OPTS.URL", "mongodb://{authority}/opa?authSource=admin"),
+    Target(SQLITE, "OPTIONAL_COMPONENTS.SQL.OPTS.URL", "sqlite:///{authority}"),
+    Target(SQLITE, "OPTIONAL_COMPONENTS.SQL_SYNC.OPTS.URL", "sqlite:///{authority}"),
 )
 
 
@@ -74,7 +78,8 @@ def component_settings(targets: tuple[Target, ...], authorities: Mapping[str, st
 
     Args:
         targets: the options to set.
-        authorities: `user:password@host:port` by the name of a server; others are left as they are.
+        authorities: `user:password@host:port` by the name of a server, or the path of a file; others are left as they
+            are.
     """
     return {
         target.setting: target.url.format(authority=authorities[target.server])

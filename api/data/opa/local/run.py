@@ -13,6 +13,8 @@ from opa.errors import StartError
 from opa.loading.plugin_paths import refuse_foreign
 from opa.local.environment import (
     PLUGINS,
+    SQLITE,
+    SQLITE_FILE,
     Target,
     component_settings,
     names_of_components,
@@ -68,7 +70,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
         forget_told(folder)
         servers = _servers(targets, folder, lock)
         supervisor.start(*(server.program for server in servers.values()))
-        authorities = {name: server.authority for name, server in servers.items()}
+        authorities = {name: server.authority for name, server in servers.items()} | {SQLITE: str(folder / SQLITE_FILE)}
         running = Running(
             process=os.getpid(),
             env=os.environ.get(ENV_VARIABLE, ""),
@@ -82,7 +84,7 @@ def run(config: Config, while_exists: Path | None = None) -> None:
             environ |= {f"{PREFIX}PORT": str(port)}
         # Taken back before anything is stopped.
         with published(running, folder):
-            print_table(["what", "where", ""], _summary(config, url, targets, servers, paths))
+            print_table(["what", "where", ""], _summary(config, url, targets, servers, paths, folder=folder))
             print(
                 "opa shell, opa tasks and other commands in this folder use these servers. Ctrl-C stops everything.",
                 flush=True,
@@ -137,7 +139,13 @@ def runs_tasks(config: Config) -> bool:
 
 
 def _summary(
-    config: Config, url: str, targets: tuple[Target, ...], servers: dict[str, LocalServer], paths: list[str]
+    config: Config,
+    url: str,
+    targets: tuple[Target, ...],
+    servers: dict[str, LocalServer],
+    paths: list[str],
+    *,
+    folder: Path,
 ) -> Iterator[tuple[str, str, str]]:
     """What runs, where, and what for."""
     yield "api", url, f"documentation: {url}{config.DOCS_URL}" if config.DOCS_URL else ""
@@ -151,6 +159,8 @@ def _summary(
         data = os.path.relpath(server.data)
         used_by = names_of_components(targets, name)
         yield name, server.address, f"{server.program.name}, for {used_by}; data in {data}"
+    if used_by := names_of_components(targets, SQLITE):
+        yield SQLITE, os.path.relpath(folder / SQLITE_FILE), f"SQLite, for {used_by}"
     if config.DEBUGPY:
         yield "debugger", f"{config.DEBUGPY_HOST}:{config.DEBUGPY_PORT}", "for attaching to the api"
         if runs_tasks(config):

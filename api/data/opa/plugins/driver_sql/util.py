@@ -1,0 +1,59 @@
+"""What `get_util` gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:
+    from opa.plugins.driver_sql.databases import Database
+
+LOCK = 7_163_926_021_544_118
+"""Of PostgreSQL: any number that others do not use."""
+
+
+class AsyncUtil:
+    """Of an asynchronous component.
+
+    Attributes:
+        engine: that of its sessions.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.engine: AsyncEngine = database.engine
+
+    async def create_all(self, metadata: MetaData) -> None:
+        """Create the tables that there are not yet. Of several processes that do so at once, one creates them.
+
+        Tables that there are stay as they are, also where the model is another one by now.
+        """
+        async with self.engine.connect() as connection:
+            await connection.run_sync(_create_all, metadata)
+            await connection.commit()
+
+
+class Util:
+    """Of a synchronous component.
+
+    Attributes:
+        engine: that of its sessions.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.engine: Any = database.engine
+
+    def create_all(self, metadata: MetaData) -> None:
+        """As `AsyncUtil.create_all`."""
+        with self.engine.connect() as connection:
+            _create_all(connection, metadata)
+            connection.commit()
+
+
+def _create_all(connection: Connection, metadata: MetaData) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    elif connection.dialect.name == "sqlite":
+        connection.execute(text("BEGIN IMMEDIATE"))
+    metadata.create_all(connection)

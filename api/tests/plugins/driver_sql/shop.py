@@ -1,0 +1,128 @@
+"""A plugin with a table, and routes that write and read it by both drivers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.project import Project
+
+SHOP = """
+    import asyncio
+    from typing import Annotated
+
+    from fastapi import BackgroundTasks, Depends, HTTPException, Request
+    from fastapi.responses import JSONResponse, StreamingResponse
+    from sqlalchemy import ForeignKey, func, select, text
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+    from opa import Component, get_instance, get_router, get_util
+
+    router = get_router()
+    Async = Annotated[AsyncSession, Component("sql")]
+    Sync = Annotated[Session, Component("sql_sync")]
+    kept = []
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Item(Base):
+        __tablename__ = "items"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+        of: Mapped[int | None] = mapped_column(ForeignKey("items.id", deferrable=True, initially="DEFERRED"))
+
+
+    async def ready():
+        await asyncio.gather(*(get_util("sql").create_all(Base.metadata) for _ in range(5)))
+
+
+    async def first(sql: Async):
+        sql.add(Item(name="of a dependency"))
+        return sql
+
+
+    @router.post("/async/{name}")
+    async def add(name: str, sql: Async, status: int = 200, of: int | None = None):
+        sql.add(Item(name=name, of=of))
+        kept[:] = [sql]
+        if status != 200:
+            await sql.flush()
+            raise HTTPException(status)
+        return name
+
+
+    @router.post("/sync/{name}")
+    def add_sync(name: str, sql: Sync, status: int = 200, of: int | None = None):
+        sql.add(Item(name=name, of=of))
+        kept[:] = [sql]
+        if status != 200:
+            sql.flush()
+            raise HTTPException(status)
+        return name
+
+
+    @router.get("/async")
+    async def count(sql: Async):
+        return await sql.scalar(select(func.count(Item.id)))
+
+
+    @router.get("/sync")
+    def count_sync(sql: Sync):
+        return sql.scalar(select(func.count(Item.id)))
+
+
+    @router.get("/async-kept")
+    async def use_kept():
+        return await kept[0].scalar(select(func.count(Item.id)))
+
+
+    @router.get("/sync-kept")
+    def use_kept_sync():
+        return kept[0].scalar(select(func.count(Item.id)))
+
+
+    @router.post("/shared")
+    async def shared(sql: Async, other: Annotated[AsyncSession, Depends(first)]):
+        assert sql is other
+        return await sql.scalar(select(func.count(Item.id)))
+
+
+    @router.post("/answer/{name}")
+    async def answer(name: str, sql: Async):
+        sql.add(Item(name=name))
+        return JSONResponse({"detail": "not an exception"}, status_code=400)
+
+
+    @router.post("/cancelled/{name}")
+    async def cancelled(name: str, sql: Async):
+        sql.add(Item(name=name))
+        await sql.flush()
+        asyncio.current_task().cancel()
+        await asyncio.sleep(60)
+
+
+    @router.get("/sleep/{seconds}")
+    async def sleep(seconds: float, sql: Async):
+        return await sql.scalar(text("SELECT 1 FROM pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+    @router.get("/sleep-sync/{seconds}")
+    def sleep_sync(seconds: float, sql: Sync):
+        return sql.scalar(text("SELECT 1 FROM pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+    @router.get("/other")
+    async def other():
+        return "works"
+"""
+
+
+def use_shop(project: Project, url: str, **opts: Any) -> Project:
+    """The plugin, with both components at a database."""
+    project.plugin("shop.py", SHOP)
+    project.component("SQL", "sqlalchemy-async", URL=url, **opts)
+    project.component("SQL_SYNC", "sqlalchemy", URL=url, **opts)
+    return project
