@@ -86,8 +86,10 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "$ opa check --deploy --json --fail-level war": "jq is not there; tests/checks/deploy has the JSON",
     },
     "docs/getting-started.md": {
-        "pip install 'opa-stack[local]'": INSTALL,
+        "python3 -m venv .venv": INSTALL,
+        "opa new shop": PROJECT,
         "beside opa up (process 4711), ENV=dev: its r": OUTPUT,
+        "docker load < opa-stack-0.1.0-image.tar.gz": DOCKER,
         "docker build --build-context docs=docs -t op": DOCKER,
         "docker compose up -d --wait --build": PROJECT,
         "docker compose -f docker-compose.yml -f dock": PROJECT,
@@ -118,8 +120,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "WARNING plugin 'reports' held the event loop": OUTPUT,
     },
     "docs/new-project.md": {
-        "uvx 'opa-stack[local]' new shop": INSTALL,
-        "pip install --upgrade 'opa-stack[local]'": UPDATED,
+        "make install": PROJECT,
+        "$ opa new shop": "tests/cli/test_new.py and tests/scaffold/test_own_wheel.py have these lines",
+        "opa new --update": UPDATED,
     },
     "docs/notifications.md": {
         "Shop: reports.nightly failed 1,000 times": OUTPUT,
@@ -161,14 +164,14 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "npx openapi-typescript openapi.json --output": FORMAT,
     },
     "README.md": {
-        "pip install 'opa-stack[local]'": INSTALL,
+        "python3 -m venv .venv": INSTALL,
     },
     "api/README.md": {
-        "pip install 'opa-stack[local]'": INSTALL,
+        "pip install './opa_stack-0.1.0-py3-none-any.": INSTALL,
     },
     "api/data/opa/scaffold/template/README.md.tmpl": {
         "api.example.com {": FORMAT,
-        "pip install --upgrade 'opa-stack[local]'": UPDATED,
+        "opa new --update": UPDATED,
     },
     "CONTRIBUTING.md": {
         "git clone … && cd opa-stack": "is what runs this test",

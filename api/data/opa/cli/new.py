@@ -37,6 +37,7 @@ def new(
 
 
 def _project(folder: Path) -> None:
+    from opa.scaffold.own_wheel import command_for_own_wheel
     from opa.scaffold.project import make_project, make_repository
 
     files = make_project(folder)
@@ -46,6 +47,9 @@ def _project(folder: Path) -> None:
     if folder != Path():
         print(f"  cd {folder}")
     print("  opa up")
+    if command := command_for_own_wheel():
+        print("\nThis opa-stack came from no index. Put its wheel there too, for make install, your team and CI:")
+        print(f"  {command}")
 
 
 def _plugin(name: str, *, with_task: bool) -> None:
