@@ -34,6 +34,7 @@ SOURCES = tuple(
 
 LINKED = frozenset(
     {
+        "alembic.sqlalchemy.org",
         "api.slack.com",
         "boto3.amazonaws.com",
         "copier.readthedocs.io",
@@ -46,6 +47,7 @@ LINKED = frozenset(
         "docs.pytest.org",
         "docs.python.org",
         "docs.rs",
+        "docs.sqlalchemy.org",
         "docs.stripe.com",
         "fastapi.tiangolo.com",
         "flower.readthedocs.io",

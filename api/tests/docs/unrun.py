@@ -34,6 +34,7 @@ FILES = "is no command, and no file of one project"
 FORMAT = "a format for another program, which is not there"
 ROOT_ONLY = "changes the machine, as root"
 GUIDE = "tests/docs/test_how_to.py does it"
+SQL_IMAGE = "builds a second image; tests/plugins/driver_sql has a PostgreSQL"
 TYPED = "asks for a password, which tests/cli/test_passwd.py types"
 STAND_INS = "the page says that it was checked by reading: the servers of the tests are stand-ins"
 UPDATED = "tests/scaffold/test_update.py does it, with the template of another version"
@@ -144,6 +145,11 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/runs.md": {
         "$ opa tasks runs --failed": OUTPUT,
+    },
+    "docs/sql.md": {
+        "pip install 'opa-stack[sql]'": INSTALL,
+        "COMPOSE_PROFILES=sql": SQL_IMAGE,
+        "docker compose up --build -d": SQL_IMAGE,
     },
     "docs/tasks.md": {
         "$ opa schedule list": OUTPUT,

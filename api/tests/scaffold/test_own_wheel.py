@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from importlib.metadata import PathDistribution
+from importlib.metadata import PackageNotFoundError, PathDistribution
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,8 @@ def test_it_says_how_the_wheel_gets_into_a_project(
 
 
 def test_where_opa_stack_is_not_installed_it_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", "")
-
     def nothing(name: str) -> PathDistribution:
-        raise own_wheel.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(own_wheel, "distribution", nothing)
     assert command_for_own_wheel() == ""
