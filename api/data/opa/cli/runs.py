@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the task; `opa tasks runs` shows it.")]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of the task, or its beginning; `opa tasks runs` shows it.")
+]
 MOST = 100
 END_LIMIT = 5.0
 """Seconds in which a task that is told to end is expected to have ended."""
@@ -84,15 +86,15 @@ def show(
 
     async def read(reader: RunReader) -> tuple[Run | None, Any]:
         await reader.sweep()
-        run = await reader.get(task_id)
+        run = await reader.get(await reader.id_of(task_id))
         if run is None:
             return None, None
         said = await reader.log(run)
         if follow and not as_json:
             _print_run(run)
-            async for text in reader.follow(task_id):
+            async for text in reader.follow(run.id):
                 print(printable(text), end="", flush=True)
-            run = await reader.get(task_id) or run
+            run = await reader.get(run.id) or run
             print(in_one_line(f"{run.state} {run.problem or run.result}".rstrip()))
         return run, said
 
@@ -133,16 +135,16 @@ def cancel(task_id: Id) -> None:
     manager = _manager("opa tasks cancel")
 
     async def do(reader: RunReader) -> tuple[Run, Run]:
-        before = await reader.cancel(task_id, _who())
+        before = await reader.cancel(await reader.id_of(task_id), _who())
         after = before
         until = time.monotonic() + END_LIMIT
         while before.state == "running" and not after.is_over and time.monotonic() < until:
             await asyncio.sleep(0.2)
-            after = await reader.get(task_id) or after
+            after = await reader.get(before.id) or after
         return before, after
 
     before, after = _with_reader(manager, do)
-    audited(manager, "tasks.cancel", task=before.task, id=task_id)
+    audited(manager, "tasks.cancel", task=before.task, id=before.id)
     if before.state != "running":
         print("it will not run")
     elif after.is_over:
@@ -162,13 +164,14 @@ def again(
     """Send a task once more, with the same arguments; print the id of the new run."""
     manager = _manager("opa tasks again")
 
-    async def do(reader: RunReader) -> str:
-        new = await reader.again(task_id, _who())
+    async def do(reader: RunReader) -> tuple[str, str]:
+        before = await reader.id_of(task_id)
+        new = await reader.again(before, _who())
         tell_observers(manager)
-        return new
+        return before, new
 
-    new = _with_reader(manager, do)
-    audited(manager, "tasks.again", id=task_id, new=new)
+    before, new = _with_reader(manager, do)
+    audited(manager, "tasks.again", id=before, new=new)
     print(new)
     if wait:
         _wait(manager, new)

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import redis
 
+from opa.plugins.task_runs.failure import RunError
 from opa.plugins.task_runs.put import put
 from opa.plugins.task_runs.reader import RunReader
 from opa.plugins.task_runs.records import Run, as_json
@@ -143,6 +144,24 @@ def test_runs_are_found_by_task_state_and_time_page_by_page(store: Store) -> Non
     ]
     assert sorted(store.listed(since=NOW + 19)) == ["57", "58", "59"]
     assert store.listed(task="nobody.has_this") == []
+
+
+def test_the_beginning_of_an_id_is_enough_where_no_other_begins_so(store: Store) -> None:
+    for task_id in ("3f2a-1", "3f2a-12", "3f2bc", "3*", "3[f]", "\\3"):
+        store.tell({"i": task_id, "s": "waiting", "a": NOW, "n": 1, "f": {"t": "shop.add", "ts": NOW}})
+
+    async def ids_of(*beginnings: str) -> list[str]:
+        async with redis.asyncio.Redis.from_url(store.url) as client:
+            reader = RunReader(client, store.prefix, None)  # type: ignore[arg-type]
+            return [await reader.id_of(each) for each in beginnings]
+
+    assert asyncio.run(ids_of("3f2b", "3f2a-1", "3f2a-12")) == ["3f2bc", "3f2a-1", "3f2a-12"], "an id is that run"
+    assert asyncio.run(ids_of("3[", "\\", "3*")) == ["3[f]", "\\3", "3*"]
+    assert asyncio.run(ids_of("nobody")) == ["nobody"]
+    with pytest.raises(RunError, match="the ids of 3 runs begin with '3f2': 3f2a-1, 3f2a-12, 3f2bc. Give more"):
+        asyncio.run(ids_of("3f2"))
+    with pytest.raises(RunError, match="of 6 runs begin with '': .*…"):
+        asyncio.run(ids_of(""))
 
 
 def test_the_oldest_make_room_with_all_that_is_known_of_them(redis_url: str) -> None:

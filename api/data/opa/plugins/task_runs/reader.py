@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ LOOKED_AT = 5000
 """Runs that are looked at for one page, where few of them fit: the next page goes on from there."""
 MOST_SKIPPED = 100_000
 """Runs of one moment behind which a cursor can be."""
+SCANNED = 5000
+"""Runs that redis looks through at a time for the beginning of an id."""
+MOST_SHOWN = 3
+"""Ids that are named where several begin alike."""
 FOLLOW_INTERVAL = 0.4
 FOUND_LIFE = 10
 """Seconds for which redis has an index that was made for a question."""
@@ -121,6 +126,23 @@ class RunReader:
         with outages_of(COMPONENT, WHAT):
             text = await self._client.get(f"{self._prefix}run:{task_id}")
         return None if text is None else run_in(task_id, text)
+
+    async def id_of(self, beginning: str) -> str:
+        """The id that begins so; the same text where it is an id itself, or none begins so.
+
+        Raises:
+            RunError: several do.
+        """
+        if await self.get(beginning) is not None:
+            return beginning
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", beginning) + "*"
+        with outages_of(COMPONENT, WHAT):
+            scan = self._client.zscan_iter(f"{self._prefix}all", match=pattern, count=SCANNED)
+            found = sorted({text_of(task_id) async for task_id, _ in scan})
+        if len(found) > 1:
+            shown = ", ".join(found[:MOST_SHOWN]) + (", …" if len(found) > MOST_SHOWN else "")
+            raise RunError(f"the ids of {len(found)} runs begin with {beginning!r}: {shown}", hint="Give more of it")
+        return found[0] if found else beginning
 
     async def celery_state(self, task_id: str) -> str:
         """What Celery would call its state; `UNKNOWN` where nothing is known of it."""
