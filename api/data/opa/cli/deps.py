@@ -10,6 +10,7 @@ import typer
 
 from opa._util.printable import in_one_line
 from opa._util.sources import from_here
+from opa.cli.files import write_file
 from opa.cli.program import app
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def lock(
     )
     changes = differences(before, text)
     if text != before:
-        _write(file, text)
+        write_file(file, text, file.name)
     for line in changes:
         print(in_one_line(line))
     told = "is up to date" if text == before else "is written"
@@ -128,18 +129,3 @@ def _tell(installed: Sequence[Pin], place: str) -> None:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _write(file: Path, text: str) -> None:
-    """Write the lock in one step.
-
-    Raises:
-        PackagesError: it cannot be written.
-    """
-    from opa._util.whole_files import write_whole
-    from opa.errors import PackagesError
-
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        raise PackagesError(f"{file.name} cannot be written: {error.strerror or error}", where=str(file)) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opa.cli.beside_up import manager_beside_up
+from opa.cli.files import write_file
 from opa.cli.program import app
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def openapi(
     if output is None:
         typer.echo(text.encode(), nl=False)  # in UTF-8, as JSON is, whatever the terminal has
     elif not _has(output, text):  # a file that stays as it is starts no other tool
-        _write(output, text)
+        hint = "Give --output a file in a folder that is there, and that you may write to"
+        write_file(output, text, "the OpenAPI document", hint)
 
 
 def _text(application: Api) -> str:
@@ -50,22 +52,3 @@ def _has(file: Path, text: str) -> bool:
         return file.is_file() and file.read_bytes() == text.encode()  # a pipe would wait, and a device have no end
     except OSError:
         return False
-
-
-def _write(file: Path, text: str) -> None:
-    """Put `text` in the place of the file, whole or not at all.
-
-    Raises:
-        OpaError: it cannot be written.
-    """
-    from opa._util.whole_files import write_whole
-    from opa.errors import OpaError
-
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        raise OpaError(
-            f"the OpenAPI document cannot be written: {error.strerror or error}",
-            where=str(file),
-            hint="Give --output a file in a folder that is there, and that you may write to",
-        ) from None

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opa._util.reading import UnreadableError, read_text
-from opa.errors import PluginPathError
+from opa.loading.plugin_paths import refuse_foreign
 from opa.logging.logger import log
-from opa.settings.foreign_files import foreign_file
 from opa.settings.sources import DEFAULTS_FILE
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def use_packages_folder(config: Config) -> None:
     if folder is None or not folder.is_dir() or str(folder) in sys.path:
         return
     if config.source("PACKAGES_DIR").startswith(DEFAULTS_FILE.name):
-        _refuse_foreign(folder)
+        refuse_foreign(folder, "use packages", "OPA_PACKAGES_DIR")
     if (folder / INCOMPLETE).exists():
         log.warning(
             f"the packages in {folder} are not used: their installation did not end. Run opa deps install again"
@@ -56,16 +55,6 @@ def use_packages_folder(config: Config) -> None:
         log.warning(f"the packages in {folder} were installed for {other}, and this is {platform()}")
     sys.path.append(PackagesFolder(folder))
     importlib.invalidate_caches()
-
-
-def _refuse_foreign(folder: Path) -> None:
-    foreign = foreign_file(folder)
-    if foreign is not None:
-        raise PluginPathError(
-            f"root does not use packages {foreign.why} only because they are in the current folder",
-            where=str(foreign.path),
-            hint=f"Name the folder to use it, OPA_PACKAGES_DIR={folder}, or {foreign.remedy}",
-        )
 
 
 def platform() -> str:

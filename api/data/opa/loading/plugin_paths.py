@@ -47,8 +47,13 @@ def trusted_plugin_paths(config: Config) -> list[str]:
     return paths
 
 
-def refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path, does: str = "run plugins", variable: str = "OPA_PLUGIN_PATHS") -> None:
     """See that no other user decides what is run from a folder that the user has not named.
+
+    Args:
+        folder: it.
+        does: what root does with it, for people.
+        variable: by which the user would name it.
 
     Raises:
         PluginPathError: root would run what another user has written, or may yet write.
@@ -56,9 +61,9 @@ def refuse_foreign(folder: Path) -> None:
     foreign = foreign_file(folder)
     if foreign is not None:
         raise PluginPathError(
-            f"root does not run plugins {foreign.why} only because they are in the current folder",
+            f"root does not {does} {foreign.why} only because they are in the current folder",
             where=str(foreign.path),
-            hint=f"Name the folder to use it, OPA_PLUGIN_PATHS={folder.absolute()}, or {foreign.remedy}",
+            hint=f"Name the folder to use it, {variable}={folder.absolute()}, or {foreign.remedy}",
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 from starlette.testclient import TestClient
@@ -26,7 +26,36 @@ def base_url(config: Config) -> str:
     return f"http://{named[0] if named else ANY_HOST}"
 
 
-class OpaClient(TestClient):
+class _Clients:
+    """What makes clients of one kind."""
+
+    _opa_app: OpaApp
+
+    def as_(
+        self,
+        id: str,
+        /,
+        scopes: Iterable[str] = (),
+        *,
+        kind: str = "test",
+        claims: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """The same client, whose requests come from an actor.
+
+        Args:
+            id: says who it is.
+            scopes: what it may do.
+            kind: what made it known, in a word.
+            claims: what is known of it besides.
+
+        Raises:
+            OpaError: there can be no such actor.
+        """
+        make: Callable[..., Self] = type(self)
+        return make(self._opa_app, self._opa_app.actors.headers(id, scopes, kind, claims))
+
+
+class OpaClient(_Clients, TestClient):
     """Starlette's test client for an application that runs: what the fixture `opa_client` gives."""
 
     __test__ = False  # no class of tests, for pytest
@@ -42,51 +71,13 @@ class OpaClient(TestClient):
         self.portal = opa_app.life.portal
         self.app_state = opa_app.life.state
 
-    def as_(
-        self,
-        id: str,
-        /,
-        scopes: Iterable[str] = (),
-        *,
-        kind: str = "test",
-        claims: Mapping[str, Any] | None = None,
-    ) -> OpaClient:
-        """The same client, whose requests come from an actor.
 
-        Args:
-            id: says who it is.
-            scopes: what it may do.
-            kind: what made it known, in a word.
-            claims: what is known of it besides.
-
-        Raises:
-            OpaError: there can be no such actor.
-        """
-        return OpaClient(self._opa_app, self._opa_app.actors.headers(id, scopes, kind, claims))
-
-
-class OpaAsyncClient(httpx2.AsyncClient):
+class OpaAsyncClient(_Clients, httpx2.AsyncClient):
     """An asynchronous client for an application that runs: what the fixture `opa_async_client` gives."""
 
     def __init__(self, opa_app: OpaApp, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(transport=_Transport(opa_app), base_url=base_url(opa_app.config), headers=dict(headers or {}))
         self._opa_app = opa_app
-
-    def as_(
-        self,
-        id: str,
-        /,
-        scopes: Iterable[str] = (),
-        *,
-        kind: str = "test",
-        claims: Mapping[str, Any] | None = None,
-    ) -> OpaAsyncClient:
-        """The same client, whose requests come from an actor; as that of `OpaClient`.
-
-        Raises:
-            OpaError: there can be no such actor.
-        """
-        return OpaAsyncClient(self._opa_app, self._opa_app.actors.headers(id, scopes, kind, claims))
 
 
 class _Transport(httpx2.AsyncBaseTransport):
