@@ -131,6 +131,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/packages.md": {
         "pip install 'opa-stack[deps]'   # uv; one th": DEPS,
+        "error: plugin 'letters' needs 'opa-stack[pos": DEPS,
         "error: plugin 'invoices' needs jmespath>=1 (": DEPS,
         "opa deps install                     # into": DEPS,
         "INFO  packages of plugin 'ages': installing": DEPS,

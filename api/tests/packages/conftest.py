@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opa.loading.packages_folder import PackagesFolder
+from tests.own_metadata import own_metadata
 from tests.project import Project
 from tests.wheels import OF_INDEXES, Wheels
 
@@ -37,6 +38,15 @@ def needing(project: Project, wheels: Wheels) -> Iterator[Project]:
     for name in [name for name, module in sys.modules.items() if str(project.folder) in (module_file(module) or "")]:
         del sys.modules[name]
     importlib.invalidate_caches()
+
+
+@pytest.fixture
+def kitchen(needing: Project, wheels: Wheels, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose opa-stack has an extra for which nothing is installed, and an index that has it."""
+    own_metadata(needing.folder / "installed", monkeypatch, kitchen=["ladle>=1,<3", "spoon"])
+    for name, version in (("ladle", "1.2"), ("ladle", "3.0"), ("spoon", "2.0")):
+        wheels.add(name, version)
+    return needing
 
 
 def module_file(module: object) -> str | None:

@@ -5,6 +5,10 @@ from importlib.metadata import version
 
 import pytest
 
+from opa import __version__
+from opa.errors import PackagesError
+from opa.packages.folder import lock_of as lock_of_folder
+from opa.packages.provide import provide
 from tests.packages.deps import deps, needs
 from tests.project import Project
 from tests.wheels import Wheels
@@ -137,14 +141,51 @@ def test_an_index_that_does_not_answer_is_one_line_without_its_password(
     )
 
 
-def test_an_extra_of_opa_stack_is_what_it_stands_for(needing: Project, wheels: Wheels) -> None:
-    wheels.add("standardwebhooks", version("standardwebhooks"))
-    needs(needing, "soup", "opa-stack[webhooks]>=0.1")
-    assert f"+ standardwebhooks {version('standardwebhooks')}\n" in deps().output
-    needs(needing, "soup", "opa-stack[cellar]")
-    assert "opa-stack has no extra 'cellar'. Its extras: " in deps().output
-    needs(needing, "soup", "opa-stack>=99")
-    assert "'opa-stack>=99' is needed, and this is opa-stack" in deps().output
+def test_an_extra_of_opa_stack_is_locked_as_what_it_stands_for(kitchen: Project, wheels: Wheels) -> None:
+    needs(kitchen, "soup", "opa-stack[kitchen]>=0.1", "opa-stack")
+    assert deps().output.splitlines()[:2] == ["+ ladle 1.2", "+ spoon 2.0"]
+    assert re.findall(r"^# need.*", lock_of(kitchen), re.MULTILINE) == [
+        "# need: ladle<3,>=1  # soup (opa-stack[kitchen]>=0.1)",
+        "# need: spoon  # soup (opa-stack[kitchen]>=0.1)",
+    ]
+    assert not re.search("^opa-stack", lock_of(kitchen), re.MULTILINE)
+    assert "is up to date" in deps().output
+    needs(kitchen, "stew", "ladle>=3")
+    assert (
+        "plugin 'soup' needs ladle<3,>=1 for opa-stack[kitchen]>=0.1 (plugins/soup.py:1) and plugin 'stew' needs"
+        in (deps().output)
+    )
+    needs(kitchen, "stew", "opa-stack")
+    needs(kitchen, "soup", "opa-stack[cellar]")
+    error = deps().output
+    assert "error: plugin 'soup' needs 'opa-stack[cellar]', and opa-stack has no extra 'cellar' (" in error
+    assert "soup.py:1). Its extras: kitchen" in error
+    needs(kitchen, "soup", "opa-stack>=99")
+    assert "plugin 'soup' needs 'opa-stack>=99', and this is opa-stack" in deps().output
+    needs(kitchen, "soup", "opa-stack[kitchen]>=99; python_version < '3'")
+    assert "+ ladle" not in deps().output
+    assert "python_full_version < " not in lock_of(kitchen)
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_package_that_is_made_for_opa_stack_gets_the_one_that_runs(
+    kitchen: Project, wheels: Wheels, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    wheels.add("cookbook", "1.0", ["opa-stack[kitchen]>=0.1"])
+    wheels.add("opa-stack", "7.0")
+    needs(kitchen, "soup", "cookbook")
+    monkeypatch.setenv("ENV", "dev")
+    if tool == "pip":
+        monkeypatch.setattr("opa.packages.programs.find_uv", lambda: None)
+    provide(kitchen.config())
+    text = lock_of_folder(kitchen.folder / ".opa/packages")
+    assert re.findall(r"^\S+==\S+", text, re.MULTILINE) == ["cookbook==1.0", "ladle==1.2", "spoon==2.0"]
+    wheels.add("cookbook", "2.0", ["opa-stack>=2"])
+    needs(kitchen, "soup", "cookbook>=2")
+    with pytest.raises(PackagesError) as caught:
+        provide(kitchen.config())
+    told = f"plugin 'soup' needs cookbook>=2 (plugins/soup.py:1), and this is opa-stack {__version__}: no versions fit"
+    assert told in str(caught.value)
 
 
 def test_plugins_that_a_filter_skips_count_and_no_plugin_is_imported(needing: Project, wheels: Wheels) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opa._util.reading import UnreadableError, read_text
 from opa.checks.finding import Finding
 from opa.core.manager import PluginManager
-from opa.loading.package_lock import lock_file, needs_in
+from opa.loading.package_lock import is_locked, lock_file, needs_in
 
 
 def stale_lock(manager: PluginManager) -> Iterator[Finding]:
@@ -20,7 +20,7 @@ def stale_lock(manager: PluginManager) -> Iterator[Finding]:
     for plugin in manager.roster.plugins:
         if plugin.folder is None:  # an installed one comes with its own
             continue
-        if needs := [str(each) for each in plugin.metadata.packages if str(each) not in known]:
+        if needs := [str(each) for each in plugin.metadata.packages if not is_locked(each, known)]:
             yield Finding(
                 f"plugin '{plugin.name}' needs {', '.join(needs)}, which {file.name} does not have",
                 where=plugin.where,

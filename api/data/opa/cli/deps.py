@@ -105,7 +105,7 @@ def check() -> None:
     for problem in problems:
         print(in_one_line(f"error: {problem}"), file=sys.stderr)
     if absent:
-        print(f"Install all of them: {install_command(each.need.text for each in absent)}", file=sys.stderr)
+        print(f"Install all of them: {install_command(each.need.asked for each in absent)}", file=sys.stderr)
     if problems:
         raise typer.Exit(1)
     print(f"ok: plugins.lock is up to date, and {_count(len(needs), 'need')} of plugins met")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from opa._util.distributions import canonical_name
 from opa._util.suggestions import nearest
-from opa.errors import MissingPackagesError, RequirementError
+from opa.errors import MissingPackagesError, PackagesError, RequirementError
 from opa.loading.discover import PluginFile
 from opa.loading.former_plugins import hint_for_former
+from opa.loading.own_extras import OWN, stands_for
 from opa.loading.package_lock import install_command
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
         others: the plugins that will be loaded, by the name by which they are required.
     """
     required = plugin.metadata.requires
-    if problems := {str(each): problem for each in required if (problem := _unmet_plugin(each, others))}:
+    if problems := {each: problem for each in required if (problem := _unmet_plugin(each, others))}:
         missing = next((each.name for each in required if required_plugin(each, others) is None), None)
         near = nearest(missing, others) if missing else None
         former = hint_for_former(missing) if missing else None
@@ -62,6 +63,8 @@ def unmet_packages(plugin: PluginFile) -> RequirementError | None:
         return _error(
             plugin, f"requires Python {python}, and this is {here}", "Use a Python that fits, or fix the plugin"
         )
+    if (refused := _refused_extra(plugin)) is not None:
+        return refused
     if problems := missing_packages(plugin):
         command = install_command(problems)
         hint = f"Install {'them' if len(problems) > 1 else 'it'}: {command}"
@@ -69,9 +72,19 @@ def unmet_packages(plugin: PluginFile) -> RequirementError | None:
     return None
 
 
-def missing_packages(plugin: PluginFile) -> dict[str, str]:
-    """The packages that `plugin` needs and that are not installed, each with the reason in words that follow it."""
-    return {str(each): problem for each in plugin.metadata.packages if (problem := unmet_package(each))}
+def _refused_extra(plugin: PluginFile) -> RequirementError | None:
+    """The error where `plugin` needs another opa-stack, or an extra that it does not have."""
+    for requirement in plugin.metadata.packages:
+        try:
+            stands_for(requirement)
+        except PackagesError as error:
+            return _error(plugin, f"requires {error.problem}", error.hint)
+    return None
+
+
+def missing_packages(plugin: PluginFile) -> dict[Requirement, str]:
+    """What `plugin` needs and what is not installed, each with the reason in words that follow it."""
+    return {each: problem for each in plugin.metadata.packages if (problem := unmet_package(each))}
 
 
 def refuse_missing_packages(plugins: Iterable[PluginFile]) -> None:
@@ -80,19 +93,26 @@ def refuse_missing_packages(plugins: Iterable[PluginFile]) -> None:
     Raises:
         MissingPackagesError: that is so; it has a line for each plugin, and the command that installs all of them.
     """
-    found = {plugin.name: (plugin, missing) for plugin in plugins if (missing := missing_packages(plugin))}
-    if len(found) > 1:
-        command = install_command(name for _, missing in found.values() for name in missing)
+    found: list[RequirementError] = []
+    packages: list[Requirement] = []
+    refused = 0
+    for plugin in plugins:
+        if (error := _refused_extra(plugin)) is not None:
+            found.append(error)
+            refused += 1
+        elif missing := missing_packages(plugin):
+            found.append(_error(plugin, f"requires {_all_of('Python package', missing)}"))
+            packages += missing
+    if len(found) > 1 and packages:
+        which = "the others" if refused else "all of them"
         raise MissingPackagesError(
-            tuple(
-                _error(plugin, f"requires {_all_of('Python package', missing)}") for plugin, missing in found.values()
-            ),
+            tuple(found),
             f"{len(found)} plugins have no packages that they need",
-            hint=f"Install all of them: {command}",
+            hint=f"Install {which}: {install_command(packages)}",
         )
 
 
-def _all_of(kind: str, problems: Mapping[str, str]) -> str:
+def _all_of(kind: str, problems: Mapping[Requirement, str]) -> str:
     """What is required, each with its problem."""
     return "; ".join(f"the {kind} '{requirement}', {problem}" for requirement, problem in problems.items())
 
@@ -122,6 +142,8 @@ def unmet_package(requirement: Requirement) -> str:
             return ""
     except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
         return f"whose condition has no answer ({type(error).__name__})"
+    if canonical_name(requirement.name) == OWN:
+        return _unmet_extra(requirement)
     try:
         version = distributions.version(requirement.name)
     except distributions.PackageNotFoundError:
@@ -129,6 +151,19 @@ def unmet_package(requirement: Requirement) -> str:
     if not requirement.specifier.contains(version, prereleases=True):
         return f"and version {version} is installed"
     return ""
+
+
+def _unmet_extra(requirement: Requirement) -> str:
+    """What is not installed of that for which a requirement of opa-stack stands."""
+    lacking: dict[str, list[str]] = {}
+    for each in stands_for(requirement):
+        if problem := unmet_package(each):
+            lacking.setdefault(problem, []).append(str(each).partition(";")[0])
+    plural = {"which is not installed": "which are not installed"}
+    return "; ".join(
+        f"which needs {', '.join(names)}, {plural.get(problem, problem) if len(names) > 1 else problem}"
+        for problem, names in lacking.items()
+    )
 
 
 def by_name(plugins: Iterable[PluginFile]) -> dict[str, PluginFile]:

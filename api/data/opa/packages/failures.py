@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from opa._util.distributions import canonical_name
 from opa._util.masking.secrets import mask_text
 from opa.errors import PackagesError
+from opa.loading.own_extras import OWN
 from opa.loading.package_lock import LOCK
 from opa.packages.needs import Need
-from opa.packages.own import OWN, OwnPackages
+from opa.packages.own import OwnPackages
 
 PLUGIN = "opa-plugin-"
 """Before the number of a plugin, which is what uv takes for a package that has the needs of the plugin."""
@@ -61,7 +62,7 @@ def words_of(said: str) -> str:
 def refusal_of_own(needs: Iterable[Need], own: OwnPackages) -> PackagesError | None:
     """The error where a plugin needs a version that opa-stack does not run with, or not as it is installed."""
     for need in needs:
-        version = None if need.name == OWN else own.versions.get(need.name)
+        version = own.versions.get(need.name)
         if version is not None and not need.requirement.specifier.contains(version, prereleases=True):
             return PackagesError(
                 f"{need}, and opa-stack needs {own.told(need.name)}: it would have to change",
@@ -97,9 +98,12 @@ def failed_resolution(said: str, needs: Sequence[Need], own: OwnPackages, plugin
     if of_own := [
         name for name, version in own.versions.items() if re.search(rf"\b{re.escape(f'{name}=={version}')}\b", words)
     ]:
+        needed = [name for name in of_own if name != OWN]
+        which = (
+            f"opa-stack needs {' and '.join(map(own.told, needed))}" if needed else f"this is {OWN} {own.versions[OWN]}"
+        )
         return PackagesError(
-            f"{told}, and opa-stack needs {' and '.join(own.told(name) for name in of_own)}: no versions fit together."
-            f" {explained}",
+            f"{told}, and {which}: no versions fit together. {explained}",
             hint="Use versions that work with these",
         )
     return PackagesError(f"{told}: no versions fit together. {explained}", hint="Change what one of them asks for")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +12,11 @@ from typing import Any
 
 from opa._util.distributions import canonical_name
 from opa.errors import PackagesError
+from opa.loading.own_extras import OWN, with_condition
 from opa.packages.failures import failed_resolution, refusal_of_own
 from opa.packages.lock import head_for
 from opa.packages.needs import Need
-from opa.packages.own import OwnPackages, with_own_extras
+from opa.packages.own import OwnPackages
 from opa.packages.programs import Done, Installer
 
 _CAUSE = "The conflict is caused by:"
@@ -35,14 +37,15 @@ def resolve_here(needs: Sequence[Need], own: OwnPackages, pip: Installer, *, pyt
     refusal = refusal_of_own(needs, own)
     if refusal is not None:
         raise refusal
-    wanted = [each for need in needs for each in with_own_extras(need.requirement)]
-    texts = list(dict.fromkeys(str(each) for each in wanted if not own.meets(each)))
+    texts = list(dict.fromkeys(need.text for need in needs if not own.meets(need.requirement)))
     if not texts:
         return head_for(needs, python)
     with TemporaryDirectory(prefix="opa-deps-") as name:
         folder = Path(name)
         constraints, report = folder / "constraints.txt", folder / "report.json"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(own.versions.items())))
+        # For packages that are made for opa-stack: no index is asked for what runs already.
+        texts.append(f"{OWN} @ {_write_own(folder, own).as_uri()}")
         empty = folder / "empty"  # a name of a package such as `a.zip` is a file to pip, where there is one
         empty.mkdir()
         command = [
@@ -57,6 +60,22 @@ def resolve_here(needs: Sequence[Need], own: OwnPackages, pip: Installer, *, pyt
         pins = [_pin(each) for each in json.loads(report.read_text())["install"]]
     body = [lines for name, lines in sorted(pins) if name not in own.always]
     return f"{head_for(needs, python)}\n{''.join(body)}"
+
+
+def _write_own(folder: Path, own: OwnPackages) -> Path:
+    """A wheel with the metadata of opa-stack and nothing else; pip would build a project."""
+    name = f"{OWN.replace('-', '_')}-{own.versions[OWN]}"
+    lines = [f"Metadata-Version: 2.1\nName: {OWN}\nVersion: {own.versions[OWN]}\n"]
+    for extra, requirements in own.extras.items():
+        lines.append(f"Provides-Extra: {extra}\n")
+        for requirement in requirements:
+            lines.append(f"Requires-Dist: {with_condition(requirement, f'extra == {json.dumps(extra)}')}\n")
+    wheel = folder / f"{name}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{name}.dist-info/METADATA", "".join(lines))
+        archive.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{name}.dist-info/RECORD", "")
+    return wheel
 
 
 def _explained(done: Done) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from opa.errors import PackagesError
+from opa.loading.own_extras import find_distribution
 from opa.packages.failures import failed_installation
 from opa.packages.folder import is_made_from, locked, refuse_others, replace_folder
 from opa.packages.lock import Pin, pins_in
-from opa.packages.own import find_distribution, own_packages
+from opa.packages.own import own_packages
 from opa.packages.programs import Installer, find_installer
 
 

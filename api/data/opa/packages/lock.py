@@ -61,7 +61,7 @@ def head_for(needs: Iterable[Need], python: str) -> str:
     """The head of a lock: by what, for which Python, for which needs of which plugins."""
     plugins: dict[str, list[str]] = {}
     for need in needs:
-        plugins.setdefault(need.text, []).append(need.plugin)
+        plugins.setdefault(need.text, []).append(need.by)
     lines = [f"{NEED}{text}  # {', '.join(sorted(set(names)))}\n" for text, names in sorted(plugins.items())]
     return f"{HEAD}# python: {python} or later\n{''.join(lines) or NOTHING}"
 

@@ -12,6 +12,7 @@ from opa.errors import PackagesError
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name
 from opa.loading.filters import PluginFilters, decide
 from opa.loading.find import find_folders
+from opa.loading.own_extras import stands_for
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -31,11 +32,13 @@ class Need:
         plugin: its name.
         where: the file, or `file:line`, that says so.
         requirement: name, extras, versions, condition.
+        asked: what the plugin says: the same, or an extra of opa-stack that the requirement belongs to.
     """
 
     plugin: str
     where: str
     requirement: Requirement
+    asked: Requirement
 
     @property
     def name(self) -> str:
@@ -47,8 +50,18 @@ class Need:
         """The requirement in one spelling."""
         return str(self.requirement)
 
+    @property
+    def by(self) -> str:
+        """Who needs it: the plugin, with the extra."""
+        return self.plugin if self.asked is self.requirement else f"{self.plugin} ({self.asked})"
+
+    @property
+    def through(self) -> str:
+        """The extra, in words that follow the requirement; empty where there is none."""
+        return "" if self.asked is self.requirement else f" for {self.asked}"
+
     def __str__(self) -> str:
-        return f"plugin '{self.plugin}' needs {self.text} ({from_here(self.where)})"
+        return f"plugin '{self.plugin}' needs {self.text}{self.through} ({from_here(self.where)})"
 
 
 def plugins_in_folders(config: Config) -> tuple[PluginFile, ...]:
@@ -76,7 +89,8 @@ def needs_of(plugins: Iterable[PluginFile]) -> tuple[Need, ...]:
 
     Raises:
         PluginError: the metadata of a plugin is wrong.
-        PackagesError: a plugin names an address instead of versions.
+        PackagesError: a plugin names an address instead of versions, another version of opa-stack, or an extra that
+            it does not have.
     """
     return tuple(need for plugin in sorted(plugins, key=lambda plugin: plugin.name) for need in _needs(plugin))
 
@@ -85,14 +99,17 @@ def _needs(plugin: PluginFile) -> Iterator[Need]:
     if plugin.error is not None:
         raise plugin.error
     for requirement, where in zip(plugin.metadata.packages, plugin.metadata.packages_from, strict=True):
-        need = Need(plugin.name, where, requirement)
         if requirement.url is not None:
             raise PackagesError(
-                f"plugin '{plugin.name}' needs '{need.text}', an address",
+                f"plugin '{plugin.name}' needs '{requirement}', an address",
                 where=where,
                 hint="Write name and versions, such as 'name>=1.0': packages come from the index of this machine",
             )
-        yield need
+        try:
+            found = stands_for(requirement)
+        except PackagesError as error:
+            raise PackagesError(f"plugin '{plugin.name}' needs {error.problem}", where=where, hint=error.hint) from None
+        yield from (Need(plugin.name, where, each, requirement) for each in found)
 
 
 def lowest_python(plugins: Iterable[PluginFile]) -> str:

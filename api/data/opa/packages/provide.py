@@ -85,9 +85,21 @@ def _provide(config: Config, needs: Sequence[Need], plugins: Sequence[PluginFile
 
 
 def _needs(config: Config) -> tuple[tuple[Need, ...], tuple[PluginFile, ...]]:
-    """What the plugins need that are loaded, and these; what is wrong with the metadata of others the start says."""
-    plugins = tuple(plugin for plugin in loaded_plugins(config) if plugin.error is None)
-    return needs_of(plugins), plugins
+    """What the plugins need that are loaded, and these; what is wrong with the metadata of others the start says.
+
+    Raises:
+        PackagesError: what one needs that may not be skipped cannot be had.
+    """
+    policy = Policy.from_config(config)
+    plugins = [plugin for plugin in loaded_plugins(config) if plugin.error is None]
+    for plugin in list(plugins):
+        try:
+            needs_of([plugin])
+        except PackagesError:
+            if not policy.skips(plugin.name):
+                raise
+            plugins.remove(plugin)
+    return needs_of(plugins), tuple(plugins)
 
 
 def _lock_for(needs: Sequence[Need], plugins: Sequence[PluginFile], folder: Path) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from opa.errors import PackagesError
+from opa.loading.own_extras import OWN
 from opa.packages.failures import PLUGIN, failed_resolution, refusal_of_own
 from opa.packages.lock import head_for
 from opa.packages.needs import Need
-from opa.packages.own import OWN, OwnPackages, with_own_extras
+from opa.packages.own import OwnPackages
 from opa.packages.programs import Installer, find_uv, way_to_uv
 
 _EXCLUDED = re.compile(r"\n# The following packages were excluded from the output:\n(?:#.*\n?)*")
@@ -102,17 +103,32 @@ def _compiled(
 
 
 def _write_projects(folder: Path, plugins: Sequence[str], needs: Sequence[Need], own: OwnPackages) -> None:
-    """A project for each plugin, that needs what the plugin needs, and a file that asks for all of them."""
-    lines = []
-    for number, plugin in enumerate(plugins):
-        project = folder / f"{PLUGIN}{number}"
-        project.mkdir()
-        wanted = [each for need in needs if need.plugin == plugin for each in with_own_extras(need.requirement)]
-        texts = [str(each) for each in wanted if not own.meets(each)]  # no index is asked for what is there
-        # A string of JSON is one of TOML.
-        dependencies = ", ".join(json.dumps(text) for text in texts)
-        (project / "pyproject.toml").write_text(
-            f'[project]\nname = "{project.name}"\nversion = "0"\ndependencies = [{dependencies}]\n'
+    """A project for each plugin, that needs what the plugin needs, and a file that asks for all of them.
+
+    Another one is opa-stack, for packages that are made for it: no index is asked for what runs already.
+    """
+    lines = [
+        _write_project(
+            folder / OWN, own.versions[OWN], [], {extra: list(map(str, needed)) for extra, needed in own.extras.items()}
         )
-        lines.append(f"{project.name} @ {project.as_uri()}\n")
+    ]
+    for number, plugin in enumerate(plugins):
+        wanted = [need for need in needs if need.plugin == plugin]
+        texts = [need.text for need in wanted if not own.meets(need.requirement)]  # no index is asked for what is there
+        lines.append(_write_project(folder / f"{PLUGIN}{number}", "0", texts))
     (folder / "plugins.in").write_text("".join(lines))
+
+
+def _write_project(
+    project: Path, version: str, requirements: Sequence[str], extras: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """A project named as its folder; gives the line that asks for it."""
+    # Strings and lists of JSON are those of TOML.
+    lines = [
+        f"[project]\nname = {json.dumps(project.name)}\nversion = {json.dumps(version)}",
+        f"dependencies = {json.dumps(requirements)}\n[project.optional-dependencies]",
+        *(f"{extra} = {json.dumps(needed)}" for extra, needed in (extras or {}).items()),
+    ]
+    project.mkdir()
+    (project / "pyproject.toml").write_text("\n".join(lines) + "\n")
+    return f"{project.name} @ {project.as_uri()}\n"

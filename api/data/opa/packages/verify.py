@@ -8,8 +8,10 @@ from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
 from opa._util.distributions import canonical_name
+from opa.errors import PackagesError
+from opa.loading.own_extras import find_distribution, is_for_here, stands_for
 from opa.packages.needs import Need
-from opa.packages.own import OWN, find_distribution, requirements_of, with_own_extras
+from opa.packages.own import requirements_of
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -32,11 +34,7 @@ class Missing:
 
 
 def missing(needs: Iterable[Need]) -> tuple[Missing, ...]:
-    """What is not installed, or in another version than it is needed; of each need the first that is found.
-
-    Raises:
-        PackagesError: a plugin needs an extra of opa-stack that there is not.
-    """
+    """What is not installed, or in another version than it is needed; of each need the first that is found."""
     return tuple(found for need in needs if (found := _missing(need)) is not None)
 
 
@@ -47,7 +45,7 @@ def _missing(need: Need) -> Missing | None:
     except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
         return Missing(need, f"needs {need.text}, whose condition has no answer ({type(error).__name__})")
     seen: set[str] = set()
-    waiting = [(each, f"needs {need.text}") for each in with_own_extras(need.requirement)]
+    waiting = [(need.requirement, f"needs {need.text}{need.through}")]
     while waiting:
         requirement, path = waiting.pop(0)
         text = f"{canonical_name(requirement.name)}{sorted(requirement.extras)}{requirement.specifier}"
@@ -59,13 +57,16 @@ def _missing(need: Need) -> Missing | None:
             return Missing(need, f"{path}, which is not installed")
         if not requirement.specifier.contains(distribution.version, prereleases=True):
             return Missing(need, f"{path}, and {distribution.version} is installed in {_place(distribution)}")
-        if canonical_name(requirement.name) != OWN:
+        try:
             waiting += [(each, f"{path}, which needs {_short(each)}") for each in _needed_by(distribution, requirement)]
+        except PackagesError as error:
+            return Missing(need, f"{path}, which needs {error.problem}")
     return None
 
 
 def _needed_by(distribution: Distribution, requirement: Requirement) -> Iterator[Requirement]:
-    return requirements_of(distribution, requirement.extras)
+    for each in requirements_of(distribution, requirement.extras):
+        yield from filter(is_for_here, stands_for(each))  # also of a package that is made for opa-stack
 
 
 def _short(requirement: Requirement) -> str:

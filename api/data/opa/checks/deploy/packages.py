@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from opa._util.reading import UnreadableError, read_text
 from opa.checks.deploy.check import Deployment
 from opa.checks.finding import Finding
-from opa.loading.package_lock import lock_file, needs_in
+from opa.loading.own_extras import stands_for
+from opa.loading.package_lock import is_locked, lock_file, needs_in
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -21,8 +22,8 @@ def unpinned_packages(deployment: Deployment) -> Iterator[Finding]:
     except UnreadableError:
         locked = frozenset()
     for plugin in deployment.manager.roster.plugins:
-        packages = [each for each in plugin.metadata.packages if str(each) not in locked]
-        if found := [str(each) for each in packages if not _is_pinned(each)]:
+        packages = [each for each in plugin.metadata.packages if not is_locked(each, locked)]
+        if found := [str(each) for each in packages if not all(map(_is_pinned, stands_for(each)))]:
             yield Finding(
                 f"plugin '{plugin.name}' asks for {', '.join(found)}: another version may be installed the next time",
                 where=plugin.where,
