@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from opa import Driver, lazy_errors
+from opa.core.blame import failed_components
+from opa.core.drivers import is_outage, is_permanent
 from tests.project import Project
 
 
@@ -37,3 +39,17 @@ def test_a_driver_with_either_kind_of_errors_is_registered(project: Project, err
     )
     line: Any = project.prepare().drivers["line"]
     assert line.connection_errors == (OSError,)
+
+
+def test_an_error_is_not_compared_with_those_of_a_client_that_nothing_has_imported() -> None:
+    """The client may not be installed, and a task that failed did so with that instead of its own error."""
+
+    class Client(Driver):
+        name = "client"
+        connection_errors = lazy_errors("no_such_client:GoneError")
+        permanent_errors = lazy_errors("no_such_client:WrongError", "builtins:ValueError")
+
+    error, driver = LookupError("mine"), Client()
+    assert not is_outage(error, driver)
+    assert not is_permanent(error, driver)
+    assert failed_components(error, [driver]) == []

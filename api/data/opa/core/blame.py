@@ -9,6 +9,7 @@ from typing import Any
 
 from opa.core.breaker import refused_component
 from opa.core.drivers import Driver, component_named_by
+from opa.core.lazy_errors import errors_now
 
 MAX_DEPTH = 3
 """Attributes that lead from a client to what it holds: a pool, a connection, a topology."""
@@ -28,7 +29,7 @@ def failed_components(error: Exception, components: Iterable[Driver]) -> list[st
     components = list(components)
     if (refused := refused_component(error)) is not None:
         return [each.component for each in components if refused in {breaker.name for breaker in each.breakers()}]
-    suspects = [component for component in components if isinstance(error, component.connection_errors)]
+    suspects = [component for component in components if isinstance(error, errors_now(component, "connection_errors"))]
     if any(each.component == component_named_by(error) for each in suspects):
         return [str(component_named_by(error))]
     if len(suspects) > 1:

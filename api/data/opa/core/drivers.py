@@ -14,6 +14,7 @@ from opa.core.breaker import Breaker, refused_component
 from opa.core.calling import call_from_thread
 from opa.core.component_observers import CONNECTION, PoolUse, TellWait, measured, wait_teller
 from opa.core.hooks import BasePlugin
+from opa.core.lazy_errors import errors_now
 from opa.errors import ComponentUnavailableError
 from opa.logging.logger import log
 
@@ -242,7 +243,7 @@ def _disconnect_quietly(new: Driver, loop: asyncio.AbstractEventLoop | None) -> 
 
 def is_permanent(error: BaseException, driver: Driver) -> bool:
     """Whether another try cannot help."""
-    permanent, passing = driver.permanent_errors, driver.connection_errors
+    permanent, passing = errors_now(driver, "permanent_errors"), errors_now(driver, "connection_errors")
     # `AuthenticationError` of redis is a `ConnectionError`, and its `ReadOnlyError` is a `ResponseError`.
     return next((kind in permanent for kind in type(error).__mro__ if kind in permanent or kind in passing), False)
 
@@ -261,4 +262,4 @@ def is_outage(error: BaseException, driver: Driver) -> bool:
         return True
     if component_named_by(error) not in (None, driver.component):
         return False
-    return isinstance(error, driver.connection_errors) and not is_permanent(error, driver)
+    return isinstance(error, errors_now(driver, "connection_errors")) and not is_permanent(error, driver)

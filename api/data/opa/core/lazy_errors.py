@@ -28,8 +28,8 @@ class LazyErrors:
         return self._uris[0].partition(":")[0].partition(".")[0] in sys.modules
 
 
-def errors_now(owner: type, attribute: str) -> tuple[type[Exception], ...]:
-    """The errors in an attribute of a driver; none where its client is not imported."""
+def errors_now(owner: object, attribute: str) -> tuple[type[Exception], ...]:
+    """The errors in an attribute of a driver, or of its class; none where its client is not imported."""
     errors = inspect.getattr_static(owner, attribute)
     if isinstance(errors, LazyErrors) and not errors.is_imported:
         return ()
