@@ -112,13 +112,20 @@ def test_a_few_are_compared_at_a_time_and_the_rest_are_turned_away(monkeypatch: 
 
 
 def test_a_request_that_is_gone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    may_end = threading.Event()
-    monkeypatch.setattr(module, "is_hash_of", lambda _kept, _password: may_end.wait())
+    begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def compare(_kept: object, _password: str) -> bool:
+        begun.release()
+        return may_end.wait()
+
+    monkeypatch.setattr(module, "is_hash_of", compare)
     check = PasswordCheck({"ada": HASH})
 
     async def run() -> None:
         tries = [asyncio.create_task(check.is_right("ada", "x")) for _ in range(AT_ONCE + WAITING)]
         await asyncio.sleep(0)
+        for _ in range(AT_ONCE):
+            begun.acquire()
         for task in tries:
             task.cancel()
         await asyncio.wait(tries)

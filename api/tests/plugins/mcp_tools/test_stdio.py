@@ -151,7 +151,7 @@ def test_with_a_key_the_calls_are_those_of_its_owner(shop: Project) -> None:
     refused = subprocess.run(
         COMMAND,
         cwd=shop.folder,
-        env=environ(shop, OPA_MCP_KEY=token[:-1] + "x"),
+        env=environ(shop, OPA_MCP_KEY=token[:-1] + ("y" if token.endswith("x") else "x")),
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
