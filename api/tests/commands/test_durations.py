@@ -32,7 +32,7 @@ def test_a_duration_is_a_number_and_its_unit(text: str, length: timedelta) -> No
     "text", ["", "d", "90", "-1d", "1.5d", "1y", "90 d", "90D", "٣d", "1d1h", "9" * 12 + "s", "36501d"]
 )
 def test_a_text_that_is_no_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="no duration such as 90d"):
+    with pytest.raises(typer.BadParameter, match="not a duration such as 90d"):
         duration(text, "--expires")
 
 

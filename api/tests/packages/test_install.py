@@ -91,7 +91,7 @@ def test_a_package_that_the_index_has_no_more_leaves_no_half_of_the_others(locke
     shutil.rmtree(os.environ["UV_CACHE_DIR"], ignore_errors=True)
     done = deps("install", "--target", "packages")
     assert done.status == 1
-    assert "the index has not what plugins.lock asks for" in done.output
+    assert "the index does not have what plugins.lock asks for" in done.output
     assert names_in(locked.folder / "packages") == set()
 
 

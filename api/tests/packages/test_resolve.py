@@ -121,9 +121,7 @@ def test_a_package_that_does_not_exist_is_named_with_the_plugin(needing: Project
     assert "error: there is no package 'ladel', which plugin 'soup' needs" in error
     assert "soup.py:1). Fix its name" in error
     needs(needing, "soup", "ladle")
-    assert (
-        "there is no package 'forc', which something needs that is needed: plugin 'soup' needs ladle" in deps().output
-    )
+    assert "there is no package 'forc', which another needed package needs: plugin 'soup' needs ladle" in deps().output
     needs(needing, "soup", "ladle>=7")
     assert "there is no version of ladle>=7, which plugin 'soup' needs; the index has ladle==1.0" in deps().output
 

@@ -104,7 +104,7 @@ def test_what_is_no_folder_is_left_alone(here: Path, kind: str) -> None:
         (here / "shop").write_text("mine")
     else:
         (here / "shop").symlink_to("nothing")
-    with pytest.raises(ProjectError, match="shop is there, and is no folder"):
+    with pytest.raises(ProjectError, match="shop is there, and is not a folder"):
         make_project(Path("shop"))
     assert names_in(here) == ["shop"]
 

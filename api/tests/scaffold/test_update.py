@@ -285,27 +285,30 @@ def test_a_folder_that_opa_new_has_not_made_is_refused(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "is no JSON"),
-        ("[]", "has not what it should have"),
-        ("[" * 100_000, "is no JSON"),
-        ('{"opa_stack": 1, "name": "shop", "files": {}, "hashes": {}}', "is no text"),
+        ("{", "is not JSON"),
+        ("[]", "does not have what it should have"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"opa_stack": 1, "name": "shop", "files": {}, "hashes": {}}', "is not a text"),
         ('{"opa_stack": "x", "name": "shop", "files": {}, "hashes": {}}', "names no version"),
         ('{"opa_stack": "0.1", "name": "../x", "files": {}, "hashes": {}}', "cannot be the name of a project"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"../x": ""}, "hashes": {}}', "is no path in the project"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"/etc/x": ""}, "hashes": {}}', "is no path in the project"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"a//b": ""}, "hashes": {}}', "is no path in the project"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {}, "hashes": {".git/config": ""}}', "is no path in the"),
+        ('{"opa_stack": "0.1", "name": "shop", "files": {"../x": ""}, "hashes": {}}', "is not a path in the project"),
+        ('{"opa_stack": "0.1", "name": "shop", "files": {"/etc/x": ""}, "hashes": {}}', "is not a path in the project"),
+        ('{"opa_stack": "0.1", "name": "shop", "files": {"a//b": ""}, "hashes": {}}', "is not a path in the project"),
+        ('{"opa_stack": "0.1", "name": "shop", "files": {}, "hashes": {".git/config": ""}}', "is not a path in the"),
         (
             '{"opa_stack": "0.1", "name": "shop", "files": {"a\\u001b[31m": ""}, "hashes": {}}',
-            "is no path in the project",
+            "is not a path in the project",
         ),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"\\ud800": ""}, "hashes": {}}', "is no path in the project"),
+        (
+            '{"opa_stack": "0.1", "name": "shop", "files": {"\\ud800": ""}, "hashes": {}}',
+            "is not a path in the project",
+        ),
         (
             f'{{"opa_stack": "0.1", "name": "shop", "files": {{"{"a" * 256}": ""}}, "hashes": {{}}}}',
-            "is no path in the",
+            "is not a path in the",
         ),
         (f'{{"opa_stack": "{"9" * 5000}", "name": "shop", "files": {{}}, "hashes": {{}}}}', "names no version"),
-        ('{"opa_stack": "0.1", "name": "shop", "files": {"": ""}, "hashes": {}}', "is no path in the project"),
+        ('{"opa_stack": "0.1", "name": "shop", "files": {"": ""}, "hashes": {}}', "is not a path in the project"),
     ],
 )
 def test_a_record_that_is_none_is_refused(shop: Path, text: str, problem: str) -> None:

@@ -89,7 +89,7 @@ def test_a_secret_goes_with_algorithms_that_it_is_long_enough_for(
         ({"secret": "hunter2"}, 'SECRET: is "***", should have 32 bytes or more'),
         ({"secret": 12345}, 'SECRET: is "***", should be text, in quotes'),
         ({"secret": f"-----BEGIN PUBLIC KEY-----\n{'A' * 64}"}, 'SECRET: is "***", should be a secret, and not a key'),
-        ({"secert": SECRET}, "SECERT: is no key of this mapping"),
+        ({"secert": SECRET}, "SECERT: is not a key of this mapping"),
         ({"claims": {"hd": ["a", {}]}}, "CLAIMS.hd"),
         ({"leeway": 601}, "LEEWAY: is 601, should be 600 or less"),
         ({"leeway": True}, "LEEWAY: is true, should be a number"),

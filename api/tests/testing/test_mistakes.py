@@ -105,7 +105,7 @@ SAID = {
     "test_sent_after_all": "task shop.restock was sent; what was sent: shop.restock('tea')",
     "test_unknown_task": "there is no task 'shop.restok'. Did you mean 'shop.restock'?",
     "test_unknown_schedule": "there is no schedule 'nightly'. Entries: none",
-    "test_no_moment": "'noon' is no moment",
+    "test_no_moment": "'noon' is not a moment",
 }
 MOST_LINES = 15
 """With the lines of the test, and those that the log has meanwhile."""

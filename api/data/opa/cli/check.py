@@ -59,7 +59,7 @@ def check(
 
 
 def _check(*, as_json: bool, deploy: bool) -> Api:
-    """Do what a start does, and say what is wrong, on standard output only where that is no JSON.
+    """Do what a start does, and say what is wrong, on standard output only where that is not JSON.
 
     What keeps a start from happening because it lets strangers in is among the findings of `deploy`.
 

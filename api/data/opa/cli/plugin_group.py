@@ -128,7 +128,7 @@ class _OfPlugin(TyperCommand):
         if command is None:
             raise PluginError(
                 f"the metadata of plugin '{plugin.name}' has the command '{self.name}', which its Typer application"
-                " has not",
+                " does not have",
                 plugin=plugin.name,
                 where=str(plugin.file.file),
                 hint=f"It has: {', '.join(group.commands) or 'none'}",

@@ -143,7 +143,7 @@ def _moment_in(text: str, zone_name: str) -> float:
         return (point if point.tzinfo else point.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no time such as 2026-12-24, 2026-12-24T18:00, 2026-12-24T18:00+01:00 or 18:00",
+            f"{text!r} is not a time such as 2026-12-24, 2026-12-24T18:00, 2026-12-24T18:00+01:00 or 18:00",
             param_hint="--until",
         ) from None
 

@@ -40,7 +40,7 @@ def up(
     ENV is dev unless you set it.
     """
     if while_exists is not None and while_exists.exists() and not while_exists.is_file():
-        raise typer.BadParameter(f"{while_exists} is no file", param_hint="--while-exists")
+        raise typer.BadParameter(f"{while_exists} is not a file", param_hint="--while-exists")
     options = {"OPA_HOST": host, "OPA_PORT": port, "OPA_RELOAD": reload, "OPA_DEBUGPY": debug}
     # The environment is how the processes that are started get the same settings.
     os.environ.update({name: str(value).lower() for name, value in options.items() if value is not None})

@@ -22,6 +22,6 @@ def duration(text: str, option: str) -> timedelta:
     length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
     if length is None or length > _LONGEST:
         raise typer.BadParameter(
-            f"{text!r} is no duration such as 90d, 24h or 30m, of at most 100 years", param_hint=option
+            f"{text!r} is not a duration such as 90d, 24h or 30m, of at most 100 years", param_hint=option
         )
     return length

@@ -44,12 +44,12 @@ class ConsolePage:
         """Check path and scope."""
         if not _PATH.fullmatch(self.path):
             raise OpaError(
-                f"ConsolePage(path={self.path!r}) is no path of a page",
+                f"ConsolePage(path={self.path!r}) is not a path of a page",
                 hint="Use lower-case letters, digits and hyphens, such as stock-levels",
             )
         _belongs_to_its_body(self, self.body)
         if not is_scope(self.scope):
-            raise OpaError(f"ConsolePage(scope={self.scope!r}) is no scope", hint="Write one such as stock:read")
+            raise OpaError(f"ConsolePage(scope={self.scope!r}) is not a scope", hint="Write one such as stock:read")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ConsoleCard:
         """Check the scope."""
         _belongs_to_its_body(self, self.body)
         if not is_scope(self.scope):
-            raise OpaError(f"ConsoleCard(scope={self.scope!r}) is no scope", hint="Write one such as stock:read")
+            raise OpaError(f"ConsoleCard(scope={self.scope!r}) is not a scope", hint="Write one such as stock:read")
 
 
 def _belongs_to_its_body(added: object, body: Body) -> None:

@@ -45,7 +45,7 @@ def loads(body: bytes) -> Any:
     """What `body` says.
 
     Raises:
-        JSONDecodeError: it is no JSON, or it holds what no answer could: see docs/security.md.
+        JSONDecodeError: it is not JSON, or it holds what no answer could: see docs/security.md.
     """
     try:
         text = body.decode(json.detect_encoding(body))

@@ -19,7 +19,7 @@ def subject(claims: Mapping[str, Any]) -> str:
     """
     value = claims.get("sub")
     if not (isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT and value.isprintable()):
-        raise RefusedCredentialError(f"the claim sub is no printable text of 1 to {MAX_SUBJECT} characters")
+        raise RefusedCredentialError(f"the claim sub is not a printable text of 1 to {MAX_SUBJECT} characters")
     return value
 
 
@@ -50,7 +50,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
-        raise RefusedCredentialError(f"the claim {name} is no time")
+        raise RefusedCredentialError(f"the claim {name} is not a time")
     return value
 
 

@@ -40,7 +40,7 @@ def get_json(url: str, deadline: float) -> Any:
         deadline: when it has to be there, by `time.monotonic`.
 
     Raises:
-        DownloadError: it cannot be had in that time, is too large, or is no JSON.
+        DownloadError: it cannot be had in that time, is too large, or is not JSON.
     """
     for _ in range(MAX_REDIRECTS + 1):
         answer = _ask(url, deadline, "GET", _HEADERS)
@@ -66,7 +66,7 @@ def post_form(url: str, fields: Mapping[str, str], deadline: float, headers: Map
         headers: besides those that the request has anyway.
 
     Raises:
-        DownloadError: it cannot be had in that time, is too large, is no JSON, or has another status than 200, 400
+        DownloadError: it cannot be had in that time, is too large, is not JSON, or has another status than 200, 400
             and 401.
     """
     body = urlencode(fields).encode()

@@ -95,7 +95,7 @@ def _is_for_something_else(data: Mapping[str, Any]) -> bool:
 def _problem_of(data: Any) -> str | None:
     """Why a key of a JWKS must not be used."""
     if not isinstance(data, dict) or "kty" not in data:
-        return "it is no key"
+        return "it is not a key"
     if data["kty"] == _SYMMETRIC:
         return "it is a secret that is published, so that anyone can sign with it"
     if not _PRIVATE.isdisjoint(data):

@@ -54,7 +54,7 @@ def read(text: str) -> Token:
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise RefusedCredentialError("a token is of another type, by typ in its header")
     if not isinstance(algorithm, str) or not isinstance(kid, str | None):
-        raise RefusedCredentialError("the header of a token has an alg or kid that is no text")
+        raise RefusedCredentialError("the header of a token has an alg or kid that is not a text")
     if "crit" in header or "b64" in header:
         raise RefusedCredentialError("a token needs an extension of JWS, by crit or b64 in its header")
     return Token(text, algorithm, kid, _object(second, "content"))
@@ -65,9 +65,9 @@ def _object(segment: str, name: str) -> dict[str, Any]:
         text = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode()
         value = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise RefusedCredentialError(f"the {name} of a token is no JSON, or has a key twice") from None
+        raise RefusedCredentialError(f"the {name} of a token is not JSON, or has a key twice") from None
     if not isinstance(value, dict):
-        raise RefusedCredentialError(f"the {name} of a token is no JSON object")
+        raise RefusedCredentialError(f"the {name} of a token is not a JSON object")
     if _is_deep(value):
         raise RefusedCredentialError(f"the {name} of a token is nested too deeply")
     return value

@@ -40,7 +40,7 @@ def own_distribution() -> Distribution:
     own = find_distribution(OWN, everywhere=False)
     if own is None:
         raise PackagesError(
-            "opa-stack is not installed as a package, so that nobody can say what it needs itself",
+            "opa-stack is not installed as a package, so what it needs itself is not known",
             hint=f"Install it: pip install {OWN}, or pip install -e api in a clone",
         )
     return own

@@ -134,14 +134,14 @@ def failed_installation(said: str, where: str) -> PackagesError:
         return passing
     if _NOT_FOUND.search(words) or _NOT_HERE.search(words):
         return PackagesError(
-            f"the index has not what {LOCK} asks for, or not for this platform: {words}",
+            f"the index does not have what {LOCK} asks for, or not for this platform: {words}",
             hint="Make the lock again with opa deps, or use another Python",
         )
     return PackagesError(f"packages cannot be installed: {words}", where=where, hint="Nothing was changed; try again")
 
 
 def _of_one_package(words: str, needs: Sequence[Need]) -> PackagesError | None:
-    """The error where the index has not what one plugin alone asks for."""
+    """The error where the index does not have what one plugin alone asks for."""
     if (match := _VERSIONS_OF_PIP.search(words)) and "from versions: none" not in words:
         asking = [need for need in needs if need.name == canonical_name(match[1]) and need.requirement.specifier]
         return _no_version(words, asking)
@@ -185,7 +185,7 @@ def _not_found(name: str, needs: Sequence[Need]) -> PackagesError:
         )
     told = " or ".join(map(str, needs[:3]))
     return PackagesError(
-        f"there is no package '{name}', which something needs that is needed: {told}",
+        f"there is no package '{name}', which another needed package needs: {told}",
         hint="See that the index of this machine has it",
     )
 

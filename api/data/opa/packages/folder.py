@@ -109,7 +109,7 @@ def refuse_others(folder: Path) -> None:
         raise PackagesError(
             "the folder has files that opa deps has not put there, and would remove",
             where=str(folder),
-            hint="Name an empty folder, or one that there is not yet",
+            hint="Name an empty folder, or one that does not exist yet",
         )
 
 

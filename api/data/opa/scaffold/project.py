@@ -36,7 +36,7 @@ def make_project(folder: Path) -> tuple[File, ...]:
         _refuse_files(folder)
     elif os.path.lexists(folder):
         raise ProjectError(
-            f"{_shown(folder)} is there, and is no folder", where=str(folder), hint="Take another name, or remove it"
+            f"{_shown(folder)} is there, and is not a folder", where=str(folder), hint="Take another name, or remove it"
         )
     elif not _is_folder(folder.parent):
         raise ProjectError(f"the folder {_shown(folder.parent)} is not there", where=str(folder), hint="Create it")

@@ -77,26 +77,26 @@ def read_record(project: Path) -> Record:
     except UnreadableError as error:
         if error.is_missing and not file.is_symlink():
             raise ProjectError(
-                f"there is no {NAME} in this folder, so that it is no project that opa new has made",
+                f"there is no {NAME} in this folder, so this is not a project that opa new has made",
                 where=str(project),
                 hint="Run opa new --update in the folder of the project",
             ) from None
         raise _broken(file, str(error)) from None
     except (ValueError, RecursionError) as error:
-        raise _broken(file, f"is no JSON: {error}") from None
+        raise _broken(file, f"is not JSON: {error}") from None
     try:
         record = Record(
             _text(content["opa_stack"]), _text(content["name"]), _texts(content["files"]), _texts(content["hashes"])
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _broken(file, f"has not what it should have: {error}") from None
+        raise _broken(file, f"does not have what it should have: {error}") from None
     check_project_name(record.name)
     return record
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not a text")
     return value
 
 
@@ -108,7 +108,7 @@ def _texts(value: Any) -> dict[str, str]:
         is_inside = not path.is_absolute() and ".." not in path.parts and str(path) == name
         is_named = name.isprintable() and len(name.encode()) <= LONGEST_PATH
         if not is_inside or not is_named or path.parts[:1] in ((".git",), ()):
-            raise ValueError(f"{name!r:.60} is no path in the project")
+            raise ValueError(f"{name!r:.60} is not a path in the project")
         found[name] = _text(text)
     return found
 

@@ -243,7 +243,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def send_receive_event_to_app(self) -> None:
-        """Give the route a message, unless it is no text: uvicorn would write a stack trace for what a client does."""
+        """Give the route a message, unless it is not text: uvicorn would write a stack trace for what a client does."""
         if self.curr_msg_data_type == "text" and not self.close_sent:
             self.frames = [b"".join(self.frames)]
             try:

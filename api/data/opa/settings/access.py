@@ -49,7 +49,7 @@ def _problem_of_value(value: str | list[str]) -> str | None:
         return f"the list is empty; write {SIGNED_IN} or {OPEN}"
     for scope in scopes:
         if scope in _NO_SCOPES:
-            return f"{scope} is no scope; write {OPEN}, {SIGNED_IN}, a scope, or a list of scopes"
+            return f"{scope} is not a scope; write {OPEN}, {SIGNED_IN}, a scope, or a list of scopes"
         if not is_scope(scope):
-            return f'"{scope}" is no scope, which is printable ASCII without spaces, quotes and backslashes'
+            return f'"{scope}" is not a scope, which is printable ASCII without spaces, quotes and backslashes'
     return None

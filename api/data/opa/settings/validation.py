@@ -27,7 +27,7 @@ _SHOWN_CHARACTERS = 60
 
 _PROBLEMS = {
     "missing": "is missing",
-    "extra_forbidden": "is no key of this mapping",
+    "extra_forbidden": "is not a key of this mapping",
     "string_type": "should be text",
     "string_too_short": "should not be empty",
     "list_type": "should be a list",

@@ -61,7 +61,7 @@ class OpaSchedule:
             b: another one.
 
         Raises:
-            OpaError: one is no moment, `b` is before `a`, or there are too many runs.
+            OpaError: one is not a moment, `b` is before `a`, or there are too many runs.
         """
         app = self._application()
         first, last = _moment(a, app), _moment(b, app)
@@ -102,7 +102,7 @@ def _moment(value: datetime | str, app: TaskApplication) -> datetime:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise OpaError(
-            f"{value!r} is no moment: {error}", hint='Give a datetime, or a text such as "2031-03-03 06:30"'
+            f"{value!r} is not a moment: {error}", hint='Give a datetime, or a text such as "2031-03-03 06:30"'
         ) from None
     return moment.replace(tzinfo=app.timezone) if moment.tzinfo is None else moment
 

@@ -136,12 +136,12 @@ def test_a_plugin_that_is_not_there_stops_the_start(project: Project) -> None:
 @pytest.mark.parametrize(
     ("access", "problem"),
     [
-        ({"shop": "closed"}, "closed is no scope; write open, signed-in"),
-        ({"shop": ["open", "a"]}, "open is no scope"),
-        ({"shop": ["signed-in"]}, "signed-in is no scope"),
+        ({"shop": "closed"}, "closed is not a scope; write open, signed-in"),
+        ({"shop": ["open", "a"]}, "open is not a scope"),
+        ({"shop": ["signed-in"]}, "signed-in is not a scope"),
         ({"shop": []}, "the list is empty; write signed-in or open"),
-        ({"shop": ""}, "is no scope"),
-        ({"shop": "two words"}, "is no scope"),
+        ({"shop": ""}, "is not a scope"),
+        ({"shop": "two words"}, "is not a scope"),
         ({"/of/{tenant}": "a"}, "a path has no parameters"),
         ({"/a/../b": "a"}, "its segments are empty or dots"),
         ({"//a": "a"}, "its segments are empty or dots"),

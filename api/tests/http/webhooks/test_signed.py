@@ -273,7 +273,7 @@ def test_a_websocket_is_refused() -> None:
 
 
 def test_a_secret_that_cannot_be_one_of_standard_webhooks_is_refused_where_it_stands() -> None:
-    with pytest.raises(OpaError, match="is no base64"):
+    with pytest.raises(OpaError, match="is not base64"):
         Signed("standard", secret="whsec_é")
 
 

@@ -181,7 +181,7 @@ def test_a_redis_that_does_not_answer_is_told(project: Project, start_redis: Cal
     ("arguments", "told"),
     [
         (["bot"], "--expires"),
-        (["bot", "--expires", "soon"], "no duration"),
+        (["bot", "--expires", "soon"], "not a duration"),
         (["bot", "--expires", "0d"], "of no use"),
         (["two words", "--expires", "1d"], "should be a name"),
         (["a.b", "--expires", "1d"], "should be a name"),

@@ -247,9 +247,9 @@ def test_a_page_or_card_of_a_plugin_may_fail_alone(closed: Project, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"path": "../x", "title": "t"}, "no path of a page"),
-        ({"path": "", "title": "t"}, "no path of a page"),
-        ({"path": "x", "title": "t", "scope": "a b"}, "no scope"),
+        ({"path": "../x", "title": "t"}, "not a path of a page"),
+        ({"path": "", "title": "t"}, "not a path of a page"),
+        ({"path": "x", "title": "t", "scope": "a b"}, "not a scope"),
     ],
 )
 def test_a_page_that_can_be_none_is_refused_where_it_is_made(arguments: dict[str, Any], problem: str) -> None:

@@ -69,8 +69,8 @@ def test_what_is_left_as_it_was_is_not_given(entered: dict[str, str], arguments:
     [
         ({}, "name is missing"),
         ({"name": object()}, "name is missing"),
-        ({"name": "a", "pages": "four"}, "pages is no JSON"),
-        ({"name": "a", "tags": "[" * 100_000}, "tags is no JSON"),
+        ({"name": "a", "pages": "four"}, "pages is not JSON"),
+        ({"name": "a", "tags": "[" * 100_000}, "tags is not JSON"),
     ],
 )
 def test_a_field_that_cannot_be_an_argument_is_named(entered: dict[str, Any], problem: str) -> None:

@@ -30,8 +30,8 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
         assert "<option selected>false</option>" in form
         for fields, problem in (
             ({}, "name is missing"),
-            ({"name": "x", "pages": "many"}, "pages is no JSON"),
-            ({"name": "x", "more": "{"}, "more is no JSON"),
+            ({"name": "x", "pages": "many"}, "pages is not JSON"),
+            ({"name": "x", "more": "{"}, "more is not JSON"),
         ):
             refused = do(client, "/tasks/jobs.report", **fields)
             assert refused.status_code == 400

@@ -282,4 +282,4 @@ def test_a_task_is_sent_and_what_became_of_it_is_told(
     log = (project.folder / "log.txt").read_text()
     assert ": tasks.run" in log
     assert "hunter2" not in log
-    assert "task jobs.odd is no tool for assistants" in log
+    assert "task jobs.odd is not a tool for assistants" in log

@@ -111,7 +111,7 @@ def test_a_value_has_the_same_key_in_each_process_wherever_it_has_a_set() -> Non
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{user}", r"has the field \{user\}, which is no parameter of the task; it has id, name"),
+        ("{user}", r"has the field \{user\}, which is not a parameter of the task; it has id, name"),
         ("{id.__class__}", "a field is the plain name of a parameter"),
         ("{id[0]}", "a field is the plain name of a parameter"),
         ("{id!r}", "a field is the plain name of a parameter"),

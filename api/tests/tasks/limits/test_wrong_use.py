@@ -16,7 +16,10 @@ TASK = "from opa import TaskLimit, task\n\n@task({options})\ndef build(document,
     ("options", "problem"),
     [
         ("unique='{document.id}'", "unique has the field {document.id}"),
-        ("unique='{more}'", "unique has the field {more}, which is no parameter of the task; it has document, color"),
+        (
+            "unique='{more}'",
+            "unique has the field {more}, which is not a parameter of the task; it has document, color",
+        ),
         ("unique=True", "unique should be a text"),
         ("unique='x', unique_for=0", "unique_for should be from 1 to"),
         ("concurrency=0", "concurrency is 0, and should be a whole number from 1"),

@@ -58,7 +58,7 @@ _REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
 _BRACKETS = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*+"?|'(?:\\.|[^'\\])*+'?)|(?P<open>[\[({])|(?P<close>[\])}])""", re.DOTALL
 )
-# The whole of what is behind a header's name, which is no text: letters alone are a secret there, but for a remark.
+# The whole of what is behind a header's name, which is not a text: letters alone are a secret there, but for a remark.
 _WORD_OF_HEADER = re.compile(
     r"(?!(?:absent|denied|expired|forbidden|invalid|malformed|missing|present|rejected|required|revoked|unknown)\b)"
     r"""[A-Za-z_.~+/\-]{6,200}+(?=[ ]{0,9}(?:[,;"'\\\r\n]|$))""",

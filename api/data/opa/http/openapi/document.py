@@ -53,7 +53,7 @@ def encode(schema: dict[str, Any]) -> Document:
     """
     parts, size, place = [b"{"], 1, None
     for name, value in schema.items():
-        label = (b"" if size == 1 else b",") + as_json({name: 0})[1:-2]  # as JSON has a name that is no text
+        label = (b"" if size == 1 else b",") + as_json({name: 0})[1:-2]  # as JSON has a name that is not a text
         text = b"".join(_encoded(value, DEPTH - 1))
         parts += [label, text]
         size += len(label) + len(text)

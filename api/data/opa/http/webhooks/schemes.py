@@ -140,7 +140,7 @@ class Standard(Scheme):
         try:
             Webhook(secret.decode())
         except ValueError:
-            return "is no base64 with whsec_ before it"
+            return "is not base64 with whsec_ before it"
         return None
 
     def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[bytes], tolerance: float) -> None:
@@ -184,10 +184,10 @@ def check_time(text: str, tolerance: float) -> None:
         tolerance: seconds that it may be off, earlier or later.
 
     Raises:
-        RefusedError: it was not, or this is no time.
+        RefusedError: it was not, or this is not a time.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= len("99999999999")):
-        raise RefusedError("the time of sending is no number of seconds")
+        raise RefusedError("the time of sending is not a number of seconds")
     if abs(time() - int(text)) > tolerance:
         raise RefusedError("the time of sending is too far from now")
 

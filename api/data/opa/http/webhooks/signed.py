@@ -92,7 +92,7 @@ class SignedBody(SecurityBase):
         several = [secret] if isinstance(secret, str | SecretStr) else _several(self._name, secret)
         texts = [one.get_secret_value() if isinstance(one, SecretStr) else one for one in several]
         if not all(isinstance(text, str) for text in texts):
-            raise _unusable(self._name, "is no text")
+            raise _unusable(self._name, "is not a text")
         if not texts or not all(text.strip() for text in texts):
             raise _unusable(self._name, "is empty")
         try:
@@ -160,7 +160,7 @@ def _scheme(name: str, algorithm: str, encoding: Encoding, prefix: str, timestam
     is_misspelt = "-" not in name and (name.lower() == name or scheme_named(name.lower()) is not None)
     if is_misspelt or not all(map(_HEADER.fullmatch, filter(None, (name, timestamp)))) or name == timestamp:
         raise OpaError(
-            f"Signed({name!r}) is no scheme",
+            f"Signed({name!r}) is not a scheme",
             hint=f"Name one of github, {', '.join(SCHEMES)}, or the header that has the signature, such as X-Signature",
         )
     if algorithm not in ALGORITHMS or encoding not in ("hex", "base64"):

@@ -36,7 +36,7 @@ async def end(
         raise typer.BadParameter("give either of them: --user NAME, or --all", param_hint="--user / --all")
     if user is not None and not _may_have_sessions(user):
         raise OpaError(
-            f"USERS has no '{user}', and it is no id of somebody whom a provider in OIDC_PROVIDERS knows",
+            f"USERS has no '{user}', and it is not the id of somebody whom a provider in OIDC_PROVIDERS knows",
             hint="Such an id is ISSUER|SUBJECT. Sessions of who was taken out end when the api starts anew",
         )
     async with connected(COMPONENT):

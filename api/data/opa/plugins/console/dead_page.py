@@ -28,7 +28,7 @@ NOT_YET = "The broker has not answered yet. This page follows."
 REASONS = {
     "delivery_limit": "its worker was killed, or lost, each time that it was delivered",
     "rejected": "a worker has rejected it",
-    "malformed": "it is no message of a task",
+    "malformed": "it is not a message of a task",
     "expired": "it had expired before a worker took it",
     "maxlen": "its queue was full",
 }

@@ -98,4 +98,4 @@ def _read(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormError(f"{name} is no JSON: {error}") from None
+        raise FormError(f"{name} is not JSON: {error}") from None

@@ -57,7 +57,7 @@ def catalogue_of(app: ASGIApp) -> Catalogue:
     making.add_routes(app)
     making.add_tasks()
     for each in making.left_out:
-        log.warning("{} is no tool for assistants: {}", each.made_of, each.reason)
+        log.warning("{} is not a tool for assistants: {}", each.made_of, each.reason)
     return Catalogue(making.tools, tuple(making.left_out))
 
 

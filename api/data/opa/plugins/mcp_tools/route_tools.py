@@ -217,7 +217,7 @@ def _encoded(body: Any, media_type: str) -> bytes:
     if media_type != _FORM:
         return json.dumps(body).encode()
     if not isinstance(body, dict):
-        raise ToolError(f"{BODY}: is no object")
+        raise ToolError(f"{BODY}: is not an object")
     return urlencode([(key, text) for key, value in body.items() for text in _texts(key, value)]).encode()
 
 

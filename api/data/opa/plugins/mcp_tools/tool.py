@@ -20,7 +20,7 @@ class ToolError(Exception):
 
 @dataclass(frozen=True)
 class Binary:
-    """An answer that is no text.
+    """An answer that is not a text.
 
     Attributes:
         media_type: such as `image/png`.

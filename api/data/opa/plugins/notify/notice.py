@@ -98,7 +98,7 @@ def of_run(kind: Kind, run: TaskRun, manager: PluginManager) -> Notice:
         problem = f"given up: {run.reason or 'for a reason that is not known'}" + (f" ({problem})" if problem else "")
     return Notice(
         kind=kind,
-        task=_line(run.task or "a message that is no task"),
+        task=_line(run.task or "a message that is not a task"),
         plugin=_line(run.plugin),
         schedule=_line(run.by.schedule),
         first=at,

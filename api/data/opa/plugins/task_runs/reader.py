@@ -410,5 +410,5 @@ def _read_cursor(cursor: str | None) -> tuple[float, int]:
         return found
     except ValueError:
         raise RunError(
-            f"{cursor[:100]!r} is no cursor of a list of runs", hint="Take the one that the list has given"
+            f"{cursor[:100]!r} is not a cursor of a list of runs", hint="Take the one that the list has given"
         ) from None

@@ -230,6 +230,6 @@ def _fit(name: str, value: Any) -> Any:
     if name in _NUMBERS:
         seconds = float(value)
         if not 0 <= seconds <= LAST_MOMENT:
-            raise ValueError(f"{name} is no time: {seconds!r}")
+            raise ValueError(f"{name} is not a time: {seconds!r}")
         return seconds
     return int(value) if name in _COUNTS else str(value)[:LONGEST_READ].encode("utf-8", "replace").decode()

@@ -87,7 +87,7 @@ def moment_in(value: Any) -> float:
     except OverflowError as error:
         raise ValueError(str(error)) from error
     if not moment >= 0:  # nor is NaN
-        raise ValueError(f"{moment} is no time")
+        raise ValueError(f"{moment} is not a time")
     return min(moment, LAST_MOMENT)
 
 

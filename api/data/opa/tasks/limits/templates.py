@@ -60,7 +60,7 @@ class Template:
                 )
             if parameters is not None and field not in parameters:
                 known = ", ".join(parameters) or "none"
-                raise ValueError(f"has the field {{{field}}}, which is no parameter of the task; it has {known}")
+                raise ValueError(f"has the field {{{field}}}, which is not a parameter of the task; it has {known}")
             fields.append(field)
         return cls(text, tuple(fields))
 

@@ -185,7 +185,7 @@ class Consumer(CeleryConsumer):
         self._refuse(message, "it names no task")
 
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
-        """Called for a message that is no task; its content may be secret, and is not logged."""
+        """Called for a message that is not a task; its content may be secret, and is not logged."""
         self._refuse(message, f"it is not a task ({type(exc).__name__})")
 
     def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
