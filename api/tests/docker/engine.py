@@ -25,7 +25,13 @@ COMPOSE_PROD_FILE = ROOT / "docker-compose.prod.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 BUILT_FROM = (
     *("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE"),
-    *("requirements.lock", "requirements-build.lock", "requirements-docs.lock", "requirements-pip.lock"),
+    *(
+        "requirements.lock",
+        "requirements-build.lock",
+        "requirements-docs.lock",
+        "requirements-pip.lock",
+        "requirements-sql.lock",
+    ),
 )
 """What the image is built from, besides the package."""
 

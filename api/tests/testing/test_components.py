@@ -140,6 +140,67 @@ OF_MONGO = """
 """
 
 
+OF_SQL = """
+    from typing import Annotated
+
+    from sqlalchemy import func, select
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+    from opa import Component, get_router, get_util, task
+
+    router = get_router()
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Letter(Base):
+        __tablename__ = "letters"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+
+    async def ready():
+        await get_util("sql").create_all(Base.metadata)
+
+
+    @router.post("/letters")
+    async def write(sql: Annotated[AsyncSession, Component("sql")]):
+        sql.add(Letter())
+
+
+    @router.get("/letters")
+    def count(sql: Annotated[Session, Component("sql_sync")]) -> int:
+        return sql.scalar(select(func.count(Letter.id)))
+
+
+    @task
+    async def write_later(sql: AsyncSession = Component("sql")):
+        sql.add(Letter())
+"""
+SQL_TESTS = """
+    import pytest
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_it_is_empty_and_of_both_components(opa_client, opa_app, opa_tasks, number):
+        assert opa_client.get("/letters").json() == 0
+        opa_client.post("/letters")
+        opa_app.plugin("letters").write_later.delay()
+        opa_tasks.run()
+        assert opa_client.get("/letters").json() == 2
+
+
+    def test_it_may_be_replaced(opa_component, opa_client):
+        class Session:
+            def scalar(self, statement):
+                return 77
+
+        opa_component("sql_sync", Session())
+        assert opa_client.get("/letters").json() == 77
+"""
+
+
 def test_components_are_servers_of_the_session_or_replaced_or_off(suite: Suite) -> None:
     suite.write("plugins/parts.py", PLUGIN)
     suite.write("settings/10-parts.yaml", SETTINGS)
@@ -148,4 +209,12 @@ def test_components_are_servers_of_the_session_or_replaced_or_off(suite: Suite) 
     suite.write("tests/test_mongo.py", OF_MONGO)
     outcomes = suite.run("-W", "error").outcomes
     assert len(outcomes) == 11
+    assert set(outcomes.values()) == {"PASSED"}
+
+
+def test_sql_is_a_file_that_is_empty_for_each_test(suite: Suite) -> None:
+    suite.write("plugins/letters.py", OF_SQL)
+    suite.write("tests/test_letters.py", SQL_TESTS)
+    outcomes = suite.run("-W", "error").outcomes
+    assert len(outcomes) == 3
     assert set(outcomes.values()) == {"PASSED"}

@@ -28,10 +28,14 @@ KINDS: Mapping[str, Kind] = {
     "mongodb-async-motor": "mongo",
     "mongodb-async-pymongo": "mongo",
     "mongodb-pymongo": "mongo",
+    "sqlalchemy-async": "sql",
+    "sqlalchemy": "sql",
 }
-"""The server that a driver is for."""
+"""The server that a driver is for; that of `sql` is a file of SQLite."""
 OF_SERVER = ("URL", "HOST", "PORT", "USERNAME", "PASSWORD", "AUTH", "SSL", "TLS", "SENTINEL", "UNIX", "REPLICASET")
 """How the names of options begin that say where a server is, and how to get in."""
+OF_DATABASE = ("CONNECT_ARGS", "ISOLATION_LEVEL")
+"""Options that are for one kind of SQL database."""
 OF_BROKER = ("BROKER_", "BACKEND_", "REDIS_", "RESULT_BACKEND", "PASSWORD")
 NEED_REDIS = ("ACCESS_KEYS", "USERS", "OIDC_PROVIDERS")
 """Settings whose plugins need the component `aioredis`."""
@@ -42,7 +46,7 @@ RESULTS = "cache+memory://"
 """Where their results go: Celery keeps them in this process."""
 
 EmptyServer = Callable[["Kind", str], str]
-"""Gives the address of a server without data, for a component."""
+"""Gives the address of a server without data, for a component; or the path of a file, for a database."""
 
 
 def used_components(config: Config, text: str, wished: Collection[str]) -> set[str]:
@@ -137,6 +141,11 @@ def _of_server(
                 ) from None
         return real
     kept = {key: value for key, value in options.items() if not key.upper().startswith(OF_SERVER)}
+    if KINDS[driver] == "sql":
+        kept = {key: value for key, value in kept.items() if key.upper() not in OF_DATABASE}
+        # Components of one database have one file.
+        said = next((value for key, value in options.items() if key.upper() == "URL"), component)
+        return {**kept, "URL": f"sqlite:///{empty('sql', str(said))}"}
     url = next((value for key, value in options.items() if key.upper() == "URL"), "")
     path = urlsplit(url).path if isinstance(url, str) and not url.startswith("unix") else ""
     scheme = "redis" if KINDS[driver] == "redis" else "mongodb"

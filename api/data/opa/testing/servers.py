@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -16,7 +17,7 @@ from opa.local.servers import LocalServer, free_port, remedy_for_mongo, secantus
 from opa.local.supervisor import ProgramProcess
 from opa.process.extras import need
 
-Kind = Literal["redis", "mongo"]
+Kind = Literal["redis", "mongo", "sql"]
 TRIES = 3
 """Another process, such as another one of pytest-xdist, may take the free port meanwhile."""
 OF_MONGO_ITSELF = frozenset({"admin", "config", "local"})
@@ -35,11 +36,13 @@ class Servers:
 
         Args:
             kind: of the server.
-            component: what needs it, for messages.
+            component: what needs it, for messages; of SQL the database whose place it takes.
 
         Raises:
             StartError: it is not installed, or does not start.
         """
+        if kind == "sql":
+            return _without(self._room() / f"{hashlib.sha256(component.encode()).hexdigest()[:16]}.db")
         if kind not in self._running:
             self._start(kind, component)
         server, process = self._running[kind]
@@ -58,9 +61,13 @@ class Servers:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _start(self, kind: Kind, component: str) -> None:
+    def _room(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix=f"opa-testing-{os.getpid()}-"))
+        return self._folder
+
+    def _start(self, kind: Kind, component: str) -> None:
+        folder = self._room()
         needed_by = f"the component '{component}' of a test"
         instead = f"give the test something in its place: opa_component('{component}', …)"
         if kind == "redis":
@@ -70,7 +77,7 @@ class Servers:
             raise StartError(f"{needed_by} needs SecantusDB, which is not installed", hint=hint)
         for tries in reversed(range(TRIES)):
             make: Callable[[Path, int], LocalServer | None] = valkey if kind == "redis" else secantusdb
-            server = make(self._folder, free_port())
+            server = make(folder, free_port())
             assert server is not None  # noqa: S101 - it is installed
             process = ProgramProcess(server.program)
             try:
@@ -107,10 +114,29 @@ def empty_service(kind: Kind, url: str) -> None:
     if kind == "mongo":
         _empty_databases(url)
         return
+    if kind == "sql":
+        _empty_sql(url)
+        return
     from redis import Redis
 
     with Redis.from_url(url) as client:
         client.flushall()
+
+
+def _empty_sql(url: str) -> None:
+    import psycopg
+
+    scheme, _, rest = url.partition("://")
+    with psycopg.connect(f"{scheme.partition('+')[0]}://{rest}", autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+def _without(file: Path) -> str:
+    """The path of a file, which is not there any more, nor what SQLite has beside it."""
+    for end in ("", "-wal", "-shm"):
+        file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+    return str(file)
 
 
 def _empty_mongo(address: str) -> None:
