@@ -58,7 +58,7 @@ async def run_task() -> int:
 
 OURS = ("api", "worker", "beat", "flower")
 SECRETS = {
-    *("redis_password", "mongo_password", "mongo_root_password", "rabbitmq_password"),
+    *("redis_password", "mongo_password", "mongo_root_password", "rabbitmq_password", "postgres_password"),
     *("secret_key", "flower_basic_auth"),
 }
 

@@ -19,4 +19,8 @@ def put_into(project: Project, example: Path, request: pytest.FixtureRequest) ->
     for folder in ("plugins", "tests"):
         if (example / folder).is_dir():
             shutil.copytree(example / folder, project.folder / folder, dirs_exist_ok=True)
-    use_stores(project, "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py")), request)
+    text = "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py"))
+    use_stores(project, text, request)
+    if "@task" in text:
+        url = request.getfixturevalue("redis_url")
+        project.component("CELERY", "celery", BROKER_URL=f"{url}/10", BACKEND_URL=f"{url}/11")

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.docker.dap import DapClient
-from tests.docker.engine import ROOT, docker
+from tests.docker.engine import ROOT, docker, unique
 from tests.docs.blocks import blocks
 from tests.docs.console import commands
 from tests.examples.examples import EXAMPLES
@@ -36,8 +36,19 @@ def client(stack: ExampleStack) -> Iterator[httpx2.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def sql_image(image: str) -> Iterator[str]:
+    """The image with the packages for SQL; all but these comes from what `image` was built of."""
+    name = unique("sql-image")
+    given = ("--build-context", f"docs={ROOT / 'docs'}", "--build-arg", "EXTRAS=sql")
+    docker("build", "--quiet", *given, "--tag", name, str(ROOT / "api"), timeout=900)
+    yield name
+    docker("rmi", "--force", name, check=False)
+
+
 @pytest.fixture
-def stack(example: Path, image: str) -> Iterator[ExampleStack]:
+def stack(example: Path, request: pytest.FixtureRequest) -> Iterator[ExampleStack]:
+    image = request.getfixturevalue("sql_image" if example.name == "sql" else "image")
     with cleaned_up(ExampleStack(example, image)) as stack:
         yield stack
 
@@ -110,7 +121,7 @@ def test_an_example_is_as_hardened_as_the_stack_of_the_repository(example: Path)
         if name == "image":
             continue
         mode = service.get("environment", {}).get("MODE", "api")
-        model = models[name if name in ("redis", "mongo", "rabbitmq") else MODELS[mode]]
+        model = models[name if name in ("redis", "mongo", "rabbitmq", "postgres") else MODELS[mode]]
         for key in HARDENED:
             assert service.get(key) == model.get(key), (name, key)
         if model["image"] == models["api"]["image"]:
@@ -136,7 +147,7 @@ def test_an_example_opens_no_port_but_on_this_machine_alone(example: Path) -> No
 
 @cache
 def services(folder: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(docker("compose", "config", "--format", "json", cwd=folder))[
-        "services"
-    ]
+    found: dict[str, dict[str, Any]] = json.loads(
+        docker("compose", "--profile", "*", "config", "--format", "json", cwd=folder)
+    )["services"]
     return found

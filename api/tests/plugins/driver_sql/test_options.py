@@ -106,6 +106,23 @@ def test_packages_that_are_missing_are_named_with_what_installs_them(monkeypatch
     need_packages(component(False, URL="sqlite:///a.db"))
 
 
+@pytest.mark.parametrize("load", ["auto", "yes"])
+def test_a_host_without_the_packages_for_it_stops_the_start_and_says_what_to_do(
+    project: Project, monkeypatch: pytest.MonkeyPatch, load: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "asyncpg" else find(name))
+    project.component("SQL", "sqlalchemy-async", load=load, URL="postgresql://opa@localhost:1/opa")
+    with (
+        pytest.raises(OpaError, match=r"'sql' needs asyncpg, which is not installed.*COMPOSE_PROFILES=sql"),
+        project.client(),
+    ):
+        pass
+    project.component("SQL", "sqlalchemy-async", load="auto", URL="postgresql://opa@nowhere.invalid/opa")
+    with project.client():
+        pass
+
+
 UNUSED = """
 import sys
 from opa.bootstrap import prepare

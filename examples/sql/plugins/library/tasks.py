@@ -1,0 +1,27 @@
+"""A task that writes what a list of books has: all of it, or nothing."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from opa import Component, log, task
+
+from .models import Author, Book
+from .schemas import NewBook
+
+
+@task
+def import_books(books: list[NewBook], sql: Session = Component("sql_sync")) -> int:
+    """Add those that there are not yet, and say how many these are. It may run twice: the second run adds none."""
+    added = 0
+    for book in books:
+        author = sql.scalar(select(Author).where(Author.name == book.author))
+        if author is None:
+            author = Author(name=book.author)
+            sql.add(author)
+            sql.flush()
+        found = sql.scalar(select(Book.id).where(Book.author_id == author.id, Book.title == book.title))
+        if found is None:
+            sql.add(Book(title=book.title, year=book.year, author=author))
+            added += 1
+    log.info("{} of {} books are new", added, len(books))
+    return added
