@@ -35,6 +35,7 @@ FORMAT = "a format for another program, which is not there"
 ROOT_ONLY = "changes the machine, as root"
 GUIDE = "tests/docs/test_how_to.py does it"
 SQL_IMAGE = "builds a second image; tests/plugins/driver_sql has a PostgreSQL"
+TUTORIAL = "tests/docs/test_tutorial.py makes the project of the tutorial, and runs its tests"
 TYPED = "asks for a password, which tests/cli/test_passwd.py types"
 STAND_INS = "the page says that it was checked by reading: the servers of the tests are stand-ins"
 UPDATED = "tests/scaffold/test_update.py does it, with the template of another version"
@@ -165,6 +166,13 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "docker run --rm -p 16686:16686 -p 4318:4318": TRACED,
         "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost": TRACED,
         "OTEL_TRACES_SAMPLER=traceidratio": TRACED,
+    },
+    "docs/tutorial.md": {
+        "python3 -m venv .venv": TUTORIAL,
+        "$ opa tasks run alerts.post '[\"hello\"]'": OUTPUT,
+        "$ opa keys create deploy-bot --scope sites:w": OUTPUT,
+        "$ make test": TUTORIAL,
+        "$ opa deps": PROJECT,
     },
     "docs/typed-client.md": {
         "uvx openapi-python-client generate --path op": TYPED_CLIENT,
