@@ -114,6 +114,14 @@ def test_while_the_backend_is_gone_tasks_are_sent_and_results_are_503(
     assert sent(broker.url) == [[1], [2]]
 
 
+def test_a_worker_that_was_killed_keeps_others_from_giving_back_messages_for_half_a_minute_at_most(
+    sender: Project, redis_url: str
+) -> None:
+    connect(sender, redis_url, redis_url)
+    with sender.client(), get_instance("celery").connection_for_write() as connection:
+        assert connection.default_channel.unacked_mutex_expire == 30
+
+
 def test_a_broker_that_hangs_costs_a_request_a_bounded_time(sender: Project, start_redis: Callable[[], Server]) -> None:
     broker, backend = start_redis(), start_redis()
     connect(sender, broker.url, backend.url, BROKER_TRANSPORT_OPTIONS={"socket_timeout": 0.5})

@@ -58,7 +58,13 @@ DEFAULTS: dict[str, Any] = {
 }
 
 TRANSPORT_OPTIONS: dict[str, dict[str, Any]] = {
-    "redis": {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT},
+    "redis": {
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": ANSWER_TIMEOUT,
+        # Seconds for which a worker that was killed while it gave back messages keeps others from that; 300 in kombu.
+        # Two may do it at once: each message is taken by one of them.
+        "unacked_mutex_expire": 30,
+    },
     # Without confirmation a task that is written to a dead connection is lost unnoticed.
     "amqp": {"confirm_publish": True, "read_timeout": ANSWER_TIMEOUT, "write_timeout": ANSWER_TIMEOUT},
 }
