@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import commands, introspection, jwt, mongodb_clients, redis_clients, testing
+from opa import commands, events, introspection, jwt, mongodb_clients, redis_clients, testing
 from opa.cli.commands import app
 from opa.core import plugin as original
 from opa.loading.plugin_commands import OWN_COMMANDS, OWN_GROUPS
@@ -37,6 +37,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "DeadLetterPage",
         "DeadLetters",
         "Driver",
+        "Event",
         "Framework",
         "Hook",
         "HookDefinition",
@@ -59,12 +60,15 @@ def test_opa_has_exactly_its_public_names() -> None:
         "TaskResult",
         "TaskRun",
         "TaskTooLargeError",
+        "after_response",
         "attempt",
         "audit",
         "call_hook",
         "call_hook_async",
         "config",
         "credential_counts",
+        "emit",
+        "emit_sync",
         "event_loop_blocks",
         "get_actor",
         "get_component",
@@ -82,6 +86,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "limits",
         "log",
         "mask_text",
+        "on",
         "queue_lengths",
         "register",
         "requests_in_flight",
@@ -101,6 +106,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         (mongodb_clients, "components.md"),
         (redis_clients, "components.md"),
         (jwt, "access.md"),
+        (events, "events.md"),
         (introspection, "plugins.md"),
         (commands, "commands.md"),
         (testing, "testing.md"),

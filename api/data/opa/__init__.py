@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from opa.core.setups import Setup
     from opa.current import state
     from opa.errors import ComponentUnavailableError, OpaError, RefusedCredentialError, TaskTooLargeError
+    from opa.events.emitting import emit, emit_sync
+    from opa.events.event import Event
+    from opa.events.handlers import on
     from opa.framework import Framework, Schema
     from opa.http.access.attempt import attempt
     from opa.http.access.requires import Requires
+    from opa.http.after_response import after_response
     from opa.http.console_page import ConsoleCard, ConsolePage
     from opa.http.in_process import started_application
     from opa.http.limits import limits
@@ -86,6 +90,7 @@ __all__ = [
     "DeadLetterPage",
     "DeadLetters",
     "Driver",
+    "Event",
     "Framework",
     "Hook",
     "HookDefinition",
@@ -108,12 +113,15 @@ __all__ = [
     "TaskResult",
     "TaskRun",
     "TaskTooLargeError",
+    "after_response",
     "attempt",
     "audit",
     "call_hook",
     "call_hook_async",
     "config",
     "credential_counts",
+    "emit",
+    "emit_sync",
     "event_loop_blocks",
     "get_actor",
     "get_component",
@@ -131,6 +139,7 @@ __all__ = [
     "limits",
     "log",
     "mask_text",
+    "on",
     "queue_lengths",
     "register",
     "requests_in_flight",
@@ -158,6 +167,7 @@ _HOME = {
     "DeadLetterPage": "tasks.dead_letters.control",
     "DeadLetters": "tasks.dead_letters.control",
     "Driver": "core.drivers",
+    "Event": "events.event",
     "Framework": "framework",
     "Hook": "core.hooks",
     "HookDefinition": "core.hooks",
@@ -180,12 +190,15 @@ _HOME = {
     "TaskResult": "tasks.result",
     "TaskRun": "tasks.observing.run",
     "TaskTooLargeError": "errors",
+    "after_response": "http.after_response",
     "attempt": "http.access.attempt",
     "audit": "access.audit",
     "call_hook": "core.running",
     "call_hook_async": "core.running",
     "config": "settings.load",
     "credential_counts": "access.counts",
+    "emit": "events.emitting",
+    "emit_sync": "events.emitting",
     "event_loop_blocks": "core.loop_watch",
     "get_actor": "access.actor",
     "get_component": "core.running",
@@ -203,6 +216,7 @@ _HOME = {
     "limits": "http.limits",
     "log": "logging.logger",
     "mask_text": "_util.masking.secrets",
+    "on": "events.handlers",
     "queue_lengths": "tasks.queue_lengths",
     "tasks_in_hand": "tasks.in_hand",
     "register": "core.running",

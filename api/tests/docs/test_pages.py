@@ -14,7 +14,7 @@ from tests.tasks.workers import task_project
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "api" / "README.md"])
-TASK = re.compile(r"^@task\b", re.MULTILINE)
+TASK = re.compile(r"^@(task|on)\b", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -21,6 +21,7 @@ from opa.context import current_context
 from opa.core.manager import PluginManager
 from opa.core.running import belonging_to
 from opa.http import request_facts
+from opa.http.after_response import run_after_response
 from opa.http.allowed_methods import ROOT_PATH
 from opa.http.answer_headers import AnswerHeaders
 from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
@@ -150,6 +151,9 @@ class Outermost(ServerErrorMiddleware):
                     going_on.requests -= 1
                 else:
                     going_on.websockets -= 1
+            after, context.after = context.after, None
+            if after:
+                await run_after_response(after)
             current_context.set(before)
 
     def _answering(self, scope: Scope) -> ASGIApp:

@@ -5,7 +5,7 @@ It is one object: each further one would cost a small request half a percent of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opa.context import Context
@@ -33,9 +33,10 @@ class RequestContext(Context):
     Attributes:
         candidates: the routes among which the router has looked, in `scope`; None before it has.
         status: of the answer that is on its way; 0 before there is one, and 101 of a websocket that was accepted.
+        after: what is to run when the answer is sent; None when that is so.
     """
 
-    __slots__ = ("_given_scope", "_headers", "_send", "candidates", "status")
+    __slots__ = ("_given_scope", "_headers", "_send", "after", "candidates", "status")
 
     def __init__(
         self, manager: Any, request_id: bytes | None, scope: Scope, send: Send, headers: AnswerHeaders
@@ -46,9 +47,15 @@ class RequestContext(Context):
         self.actor = self.address = self.scope = None
         self.candidates: Sequence[BaseRoute] | None = None
         self.status = 0
+        self.after: tuple[Callable[[], Awaitable[object]], ...] | None = ()
         self._given_scope = scope
         self._send = send
         self._headers = headers
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it is of a websocket, which has no one answer."""
+        return bool(self._given_scope["type"] == "websocket")
 
     # Not `async`, for it is called for each message: what it returns is awaited by who calls it.
     def send(self, message: Message) -> Awaitable[None]:

@@ -93,6 +93,9 @@ APPS = Convention(
     "apps.py", "imported with the package; may have ready, startup and shutdown", "module", "loading/importing.py"
 )
 LIFECYCLE = Convention("lifecycle.py", "the same, behind apps.py", "module", "loading/importing.py")
+EVENTS = Convention(
+    "events.py", "imported with the package, so its handlers of events are there", "module", "loading/importing.py"
+)
 ROUTER = Convention("router", "an APIRouter, whose routes are in the application", "name", "core/register.py")
 MIDDLEWARE = Convention("middleware", "a list of Starlette's Middleware, around all routes", "name", "core/register.py")
 EXCEPTION_HANDLERS = Convention(
@@ -120,6 +123,7 @@ STATIC = Convention(
     "static/", "files that are served below /static/NAME/", "folder", "plugins/static_files/__init__.py"
 )
 TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
+ON = Convention("on", "makes a handler of events of a function", "decorator", "events/handlers.py")
 REGISTER = Convention("register", "adds a function or class to a group", "decorator", "core/running.py")
 MIDDLEWARE_GROUP = Convention(
     "middleware", "ASGI middleware and request processors, outside of those of plugins", "group", "core/groups.py"
@@ -156,6 +160,9 @@ SCHEDULE_MISSED_GROUP = Convention(
     "group",
     "tasks/beat/missed.py",
 )
+EVENT_HANDLERS_GROUP = Convention(
+    "event_handlers", "what `on` has made, for events that are emitted", "group", "events/names.py"
+)
 AROUND_PROCESS_GROUP = Convention(
     "around_process",
     "give a context for as long as a process of the api, of a worker or of beat serves",
@@ -181,14 +188,15 @@ REQUEST = Convention(
 
 CONVENTIONS: tuple[Convention, ...] = (
     *(METADATA_OF_MODULE, METADATA_OF_PACKAGE, PYPROJECT, INLINE_METADATA, ENTRY_POINTS),
-    *(TASKS, APPS, LIFECYCLE),
+    *(TASKS, EVENTS, APPS, LIFECYCLE),
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(COMMANDS, COMMANDS_MODULE),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
     STATIC,
-    *(TASK, REGISTER),
+    *(TASK, ON, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),
+    EVENT_HANDLERS_GROUP,
     *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP, AROUND_PROCESS_GROUP),
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),

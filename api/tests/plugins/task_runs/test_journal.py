@@ -10,14 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from opa.plugins.task_runs.events import Event
+from opa.plugins.task_runs.event import Event
 from opa.plugins.task_runs.journal import LARGEST, Journal, journals_of, left_behind
 from opa.plugins.task_runs.said import Said
 
 WRITE = """
 import os, sys
 from pathlib import Path
-from opa.plugins.task_runs.events import Event
+from opa.plugins.task_runs.event import Event
 from opa.plugins.task_runs.journal import Journal
 from opa.plugins.task_runs.said import Said
 

@@ -24,7 +24,7 @@ from opa.plugins.task_runs.component import COMPONENT
 from opa.plugins.task_runs.names import STATES, prefix_of
 
 if TYPE_CHECKING:
-    from opa.plugins.task_runs.events import Event
+    from opa.plugins.task_runs.event import Event
 
 SUFFIX = ".journal"
 LARGEST = 8 << 20

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opa import TaskObserver, TaskRun, get_plugin_manager, log
-from opa.plugins.task_runs.events import INTERVAL, Event
+from opa.plugins.task_runs.event import INTERVAL, Event
 from opa.plugins.task_runs.journal import Journal, journals_of
 from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED
 from opa.plugins.task_runs.records import told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from opa import TaskRun
-from opa.plugins.task_runs.events import Event
+from opa.plugins.task_runs.event import Event
 from opa.plugins.task_runs.journal import Journal
 from opa.plugins.task_runs.said import Said
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opa import log, tasks_in_hand
 from opa.plugins.task_runs.component import COMPONENT
-from opa.plugins.task_runs.events import INTERVAL
+from opa.plugins.task_runs.event import INTERVAL
 from opa.plugins.task_runs.limits import Limits
 from opa.plugins.task_runs.names import RUNNING, WAITING, WORKER_LIFE, prefix_of
 from opa.plugins.task_runs.put import AT_ONCE, journal_folder, put, write_left

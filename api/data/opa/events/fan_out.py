@@ -1,0 +1,67 @@
+"""The task that a worker runs for each event: it sends those of the handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+from uuid import UUID, uuid5
+
+from opa.core.manager import get_plugin_manager
+from opa.events.event import Event
+from opa.events.handlers import handlers_of
+from opa.events.names import FAN_OUT
+from opa.events.sent import SentHandlers
+from opa.logging.logger import log
+from opa.tasks.decorator import task
+
+TRIES = 10
+PAUSE, LONGEST_PAUSE = 2, 300
+"""Seconds before the second try, each further one after twice the time, and the most."""
+
+_making = Lock()
+
+
+async def fan_out(self: Any, event_message: dict[str, Any], sent: Sequence[str] = ()) -> None:
+    """Send the task of each handler; what was sent for the event before, by whichever worker, is not sent again.
+
+    Args:
+        self: this task.
+        event_message: the event, as JSON.
+        sent: the handlers that a try before has sent.
+    """
+    event, manager = Event.from_message(event_message), get_plugin_manager()
+    handlers = [handler for handler in handlers_of(event.name) if not handler.here]
+    if not handlers:
+        return
+    noted = SentHandlers(manager, event.id)
+    failure: Exception | None = None
+    async with noted.alone() as known:
+        done = {*sent, *known}
+        for handler in handlers:
+            if handler.name in done:
+                continue
+            try:
+                options = {"task_id": str(uuid5(UUID(event.id), handler.name))}
+                await manager.celery.tasks[handler.name].send_with(options, event_message)
+            except Exception as error:
+                if manager.failed_components(error):
+                    raise  # the broker is gone, and the task waits for it
+                log.opt(exception=error).error(f"the event '{event.name}' {event.id} cannot be sent to {handler.name}")
+                failure = error
+            else:
+                done.add(handler.name)
+                await noted.add(handler.name)
+    if failure is not None:
+        pause = min(PAUSE * 2**self.request.retries, LONGEST_PAUSE)
+        raise self.retry(args=[event_message, sorted(done)], exc=failure, countdown=pause, max_retries=TRIES)
+
+
+def fan_out_task() -> Any:
+    """That task, in the running application."""
+    tasks = get_plugin_manager().celery.tasks
+    if FAN_OUT not in tasks:
+        with _making:
+            if FAN_OUT not in tasks:
+                task(name=FAN_OUT, bind=True, ignore_result=True, acks_on_failure_or_timeout=False)(fan_out)
+    return tasks[FAN_OUT]

@@ -1,0 +1,219 @@
+"""`on`, by which a function of a plugin handles events, and what is known of such a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from fastapi.params import Depends
+from pydantic import TypeAdapter, ValidationError
+
+from opa.core.running import current_groups, get_plugins, register
+from opa.errors import OpaError
+from opa.events.event import Event
+from opa.events.names import EVENT_HANDLERS_GROUP, expression, is_pattern
+from opa.tasks.decorator import task
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_MESSAGE = "event_message"
+_OF_TASKS_ALONE = ("base", "bind", "name", "schedule", "unique")
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def on(*patterns: str, here: bool = False, **options: Any) -> Callable[[Function], Function]:
+    """Have a function of a plugin handle events. The function stays as it is.
+
+    Args:
+        patterns: names of events, in which `*` stands for any text.
+        here: whether it runs in the process that emits, after the answer to the request, instead of in a worker.
+        options: of the task that it is made to, such as `queue`, `max_retries`, `autoretry_for`, `concurrency`.
+
+    Raises:
+        OpaError: a pattern is none, an option is of no use for a handler, or the function cannot be called.
+        RegistrationError: see `task`.
+    """
+    if not patterns or not all(map(is_pattern, patterns)):
+        wrong = next((f", not {pattern!r}" for pattern in patterns if not is_pattern(pattern)), "")
+        raise OpaError(
+            f"@on takes names of events, such as 'orders.created' or 'orders.*'{wrong}",
+            hint="Write the name in parentheses: @on('orders.created')",
+        )
+
+    def add(function: Function) -> Function:
+        handler = Handler(function, patterns, here=here)
+        wrong = [option for option in options if here or option in _OF_TASKS_ALONE]
+        if wrong:
+            raise _error(function, f"@on{'(…, here=True)' if here else ''} takes no {', '.join(wrong)}", "Remove it")
+        if not here:
+            make: Any = task(**{"ignore_result": True, "acks_on_failure_or_timeout": False, **options})
+            make(handler.as_task())
+        if handler.uri in current_groups().get(EVENT_HANDLERS_GROUP):
+            raise _error(function, f"the handler {handler.uri} is there already", "Rename it, or give @on all patterns")
+        register(EVENT_HANDLERS_GROUP, uri=handler.uri)(handler)
+        return function
+
+    return add
+
+
+class Handler:
+    """A function that handles events.
+
+    Args:
+        function: of a plugin.
+        patterns: names of events.
+        here: whether it runs where they are emitted.
+
+    Attributes:
+        name: of the function with its module, which is that of its task.
+        uri: the same in the group of handlers, where a function may stand twice.
+
+    Raises:
+        OpaError: it cannot be called with an event.
+    """
+
+    def __init__(self, function: Callable[..., Any], patterns: tuple[str, ...], *, here: bool) -> None:
+        if not inspect.isfunction(function) or inspect.isgeneratorfunction(function) or _yields(function):
+            raise _error(
+                function, "@on is for a def or async def that yields nothing", "Put @on below other decorators"
+            )
+        self.function = function
+        self.here = here
+        self.name = f"{function.__module__}.{function.__name__}"
+        self.uri = f"{self.name} (here)" if here else self.name
+        self.is_async = inspect.iscoroutinefunction(function)
+        # The plugin that is skipped takes its handlers along.
+        self.__module__ = function.__module__
+        self._patterns = expression(patterns)
+        self._others: list[inspect.Parameter] = []
+        self._payload: str | None = None
+        self._event: str | None = None
+        hints = _hints(function)
+        self._read_parameters(hints)
+        self._adapter = self._adapter_for(hints.get(self._payload or "", Any))
+
+    def _read_parameters(self, hints: Mapping[str, Any]) -> None:
+        for parameter in inspect.signature(self.function).parameters.values():
+            hint = hints.get(parameter.name, parameter.annotation)
+            if parameter.kind not in _NAMED or (self.here and _is_component(parameter, hint)):
+                problem = f"a handler of events has the parameter '{parameter}', which it cannot be given"
+                raise _error(self.function, problem, "Take the payload and an Event; get_instance() gives a component")
+            if _is_component(parameter, hint):
+                self._others.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            elif hint is Event:
+                self._event = parameter.name
+            elif self._payload is None and parameter.kind is not parameter.KEYWORD_ONLY:
+                self._payload = parameter.name
+            elif parameter.default is parameter.empty:
+                raise _error(
+                    self.function,
+                    f"a handler of events has the parameter '{parameter}', and nothing is given for it",
+                    "Give it a default: the first parameter gets the payload, and one with the annotation Event that",
+                )
+
+    @property
+    def where(self) -> str | None:
+        """`file:line` of the function."""
+        return _where(self.function)
+
+    def takes(self, name: str) -> bool:
+        """Whether it handles events of this name."""
+        return self._patterns.fullmatch(name) is not None
+
+    def arguments(self, event: Event) -> dict[str, Any]:
+        """What the function is called with.
+
+        Raises:
+            OpaError: the payload does not fit its annotation.
+        """
+        given: dict[str, Any] = {}
+        if self._payload is not None:
+            given[self._payload] = self._read(event)
+        if self._event is not None:
+            given[self._event] = event
+        return given
+
+    def _read(self, event: Event) -> Any:
+        if self._adapter is None:
+            return event.payload
+        try:
+            return self._adapter.validate_json(json.dumps(event.payload), by_alias=True, by_name=True)
+        except ValidationError as error:
+            # Without what was given, which may be a secret.
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            raise OpaError(
+                f"the payload of the event '{event.name}' does not fit the handler {self.name}: {place}:"
+                f" {first['msg']}",
+                where=self.where,
+                hint="Emit what its annotation takes, or change that",
+            ) from None
+
+    def _adapter_for(self, annotation: Any) -> TypeAdapter[Any] | None:
+        if annotation is Any:
+            return None
+        try:
+            return TypeAdapter(annotation)
+        except Exception as error:
+            problem = (
+                f"the annotation of '{self._payload}' cannot be read by Pydantic: {str(error).partition(chr(10))[0]}"
+            )
+            raise _error(self.function, problem, "Annotate the payload with a model, or with what JSON has") from error
+
+    def as_task(self) -> Callable[..., Any]:
+        """The function of its task, which is given the event as JSON."""
+        function = self.function
+        run: Any
+        if self.is_async:
+
+            @functools.wraps(function)
+            async def run_async(event_message: dict[str, Any], **given: Any) -> None:
+                await function(**self.arguments(Event.from_message(event_message)), **given)
+
+            run = run_async
+        else:
+
+            @functools.wraps(function)
+            def run_sync(event_message: dict[str, Any], **given: Any) -> None:
+                function(**self.arguments(Event.from_message(event_message)), **given)
+
+            run = run_sync
+        message = inspect.Parameter(_MESSAGE, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        run.__signature__ = inspect.Signature([message, *self._others])
+        made: Callable[..., Any] = run
+        return made
+
+
+def handlers_of(name: str) -> list[Handler]:
+    """Those of the loaded plugins that handle events of this name."""
+    return [handler for handler in get_plugins(EVENT_HANDLERS_GROUP).values() if handler.takes(name)]
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise _error(
+            function, f"the annotations of a handler of events cannot be read: {error}", "Import what they name"
+        ) from error
+
+
+def _is_component(parameter: inspect.Parameter, hint: Any) -> bool:
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return any(isinstance(each, Depends) for each in (parameter.default, *extras))
+
+
+def _yields(function: Callable[..., Any]) -> bool:
+    return inspect.isasyncgenfunction(function)
+
+
+def _error(function: Any, problem: str, hint: str) -> OpaError:
+    return OpaError(problem, where=_where(function), hint=hint)
+
+
+def _where(function: Any) -> str | None:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else None

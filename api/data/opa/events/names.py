@@ -1,0 +1,32 @@
+"""Names of events, and the patterns that stand for some of them."""
+
+from __future__ import annotations
+
+import re
+
+from opa.loading import conventions
+
+EVENT_HANDLERS_GROUP = conventions.EVENT_HANDLERS_GROUP.name
+PLUGIN = "core_events"
+FAN_OUT = "opa.events.fan_out"
+"""The name of the task that sends those of the handlers."""
+LONGEST = 200
+"""Characters of a name."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_PATTERN = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
+
+
+def is_name(value: object) -> bool:
+    """Whether an event may be called so."""
+    return isinstance(value, str) and len(value) <= LONGEST and _NAME.fullmatch(value) is not None
+
+
+def is_pattern(value: object) -> bool:
+    """Whether it may stand in `on`: a name, in which `*` stands for any text."""
+    return isinstance(value, str) and len(value) <= LONGEST and _PATTERN.fullmatch(value) is not None
+
+
+def expression(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """What matches the names for which the patterns stand."""
+    return re.compile("|".join(".*".join(map(re.escape, re.split(r"\*+", pattern))) for pattern in patterns))

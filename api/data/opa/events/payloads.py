@@ -1,0 +1,66 @@
+"""A payload is JSON, or a Pydantic model that is sent as JSON: what would arrive as something else is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from opa.errors import OpaError
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def as_json(name: str, payload: Any) -> Any:
+    """What is sent of a payload.
+
+    Args:
+        name: of the event, for messages.
+        payload: as it was emitted.
+
+    Raises:
+        OpaError: it would not arrive as it is.
+    """
+    pydantic: Any = sys.modules.get("pydantic")
+    if pydantic is not None and isinstance(payload, pydantic.BaseModel):
+        return _of_model(name, payload)
+    try:
+        written = json.dumps(payload, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _refused(name, str(error) or type(error).__name__) from error
+    if not _is_same(payload, json.loads(written)):
+        raise _refused(name, "JSON has lists, and dicts with texts as keys, in the place of what is in it")
+    return payload
+
+
+def _of_model(name: str, model: Any) -> Any:
+    kind = type(model)
+    try:
+        written = model.model_dump(mode="json", round_trip=True, by_alias=False, warnings=False)
+        json.dumps(written, allow_nan=False)
+        read = kind.model_validate_json(json.dumps(written), by_alias=True, by_name=True)
+    except Exception as error:
+        raise _refused(name, f"the {kind.__name__} cannot be written as JSON and read again: {error}") from error
+    if read != model:
+        raise _refused(name, f"what is read of it is another {kind.__name__}")
+    return written
+
+
+def _is_same(value: Any, read: Any) -> bool:
+    """Whether JSON has kept the types, subclasses of these included: `1` is not `True`, a tuple is no list."""
+    if isinstance(value, dict):
+        return (
+            isinstance(read, dict)
+            and all(isinstance(key, str) for key in value)
+            and all(_is_same(item, read[key]) for key, item in value.items())
+        )
+    if isinstance(value, list):
+        return isinstance(read, list) and all(map(_is_same, value, read))
+    return isinstance(value, _PLAIN)
+
+
+def _refused(name: str, why: str) -> OpaError:
+    return OpaError(
+        f"emit({name!r}): the payload is neither JSON nor a Pydantic model that is the same as JSON: {why}",
+        hint="Send texts, numbers, lists and dicts, or a model; what is large belongs into a component",
+    )

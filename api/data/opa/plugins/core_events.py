@@ -1,0 +1,21 @@
+"""Events: what a plugin says has happened reaches the handlers of others, which run as tasks.
+
+Nothing more is imported where no plugin has a handler or emits something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opa import get_plugin_manager, get_plugins, register
+from opa.events import EVENT_HANDLERS_GROUP, PLUGIN, know_events
+
+
+@register("around_process", uri=PLUGIN)
+@contextmanager
+def known_to_workers() -> Iterator[None]:
+    """Have each worker know the task that sends handlers, also one whose plugins have none."""
+    if get_plugin_manager().mode == "worker" or get_plugins(EVENT_HANDLERS_GROUP):
+        know_events()
+    yield

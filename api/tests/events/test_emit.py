@@ -1,0 +1,239 @@
+"""An event reaches the handlers of other plugins: in workers, and in the process that emits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+import redis
+from starlette.testclient import TestClient
+
+from opa import OpaError, emit_sync, get_instance, state
+from opa.events.names import FAN_OUT
+from tests.project import Project
+from tests.rabbitmq import RabbitMQ
+from tests.serve.process import wait_until
+from tests.servers import Server
+from tests.tasks.workers import TaskProject, lasting_task_project, task_project
+
+ORDERS = """
+    from fastapi import WebSocket
+    from pydantic import BaseModel
+    from opa import emit, emit_sync, get_router, state
+
+    router = get_router()
+
+    class Order(BaseModel):
+        number: int
+
+    @router.post("/orders/{number}")
+    async def create(number: int) -> str:
+        event = await emit("orders.created", Order(number=number))
+        state.setdefault("here", []).append("answered")
+        return event.id
+
+    @router.post("/orders/{number}/sync")
+    def create_sync(number: int) -> str:
+        return emit_sync("orders.created", Order(number=number)).id
+
+    @router.post("/wrong")
+    async def wrong() -> None:
+        await emit("orders.created", {"number": "many"})
+
+    @router.websocket("/live")
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await emit("orders.created", Order(number=1))
+        await websocket.send_json(state["here"])
+        await websocket.close()
+"""
+EVENTS = """
+    from typing import Annotated, Any
+    from redis.asyncio import Redis
+    from opa import Component, Event, on, state
+    from orders import Order
+
+    def note(redis, handler: str, what: object):
+        return redis.rpush(f"seen:{handler}", str(what))
+
+    @on("orders.created")
+    async def model(order: Order, redis: Annotated[Redis, Component("aioredis")]):
+        await note(redis, "model", repr(order))
+        return object()
+
+    @on("orders.*", "*.of-all")
+    async def json(payload, event: Event, redis: Redis = Component("aioredis"), more: int = 3):
+        await note(redis, "json", (payload, event.id, event.name, more))
+
+    @on("orders.created", autoretry_for=(ValueError,), max_retries=1, default_retry_delay=0)
+    def fails():
+        raise ValueError("always")
+
+    @on("orders.created", here=True)
+    async def here(order: Order, event: Event):
+        state.setdefault("here", []).append(f"async {order.number}")
+
+    @on("orders.created", here=True)
+    def here_too(*, event: Event):
+        state.setdefault("here", []).append(f"def {event.name}")
+        raise ValueError("of the handler")
+"""
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskProject]:
+    with lasting_task_project(tmp_path_factory) as tasks:
+        write(tasks, database(tasks.broker, 3))
+        tasks.worker("-c 2")
+        with tasks.sending() as client:
+            state["client"] = client
+            yield tasks
+
+
+def database(url: str, number: int) -> str:
+    """The URL of another database of the same redis."""
+    return f"{url.rpartition('/')[0]}/{number}"
+
+
+def write(tasks: TaskProject, url: str) -> None:
+    tasks.plugin("orders.py", ORDERS)
+    tasks.plugin("shop/__init__.py", "")
+    tasks.plugin("shop/events.py", EVENTS)
+    tasks.project.component("AIOREDIS", "redis-aioredis", URL=url)
+
+
+@pytest.fixture
+def client(tasks: TaskProject) -> TestClient:
+    state["here"] = []
+    seen(tasks).flushdb()
+    client: TestClient = state["client"]
+    return client
+
+
+def seen(tasks: TaskProject) -> Any:
+    return redis.Redis.from_url(database(tasks.broker, 3), decode_responses=True)
+
+
+def handled(tasks: TaskProject, handler: str, count: int) -> list[str]:
+    """What a handler has seen, once it has seen so many."""
+
+    def seen_by_now() -> list[str]:
+        found: list[str] = seen(tasks).lrange(f"seen:{handler}", 0, -1)
+        return found if len(found) >= count else []
+
+    return wait_until(seen_by_now)
+
+
+def dead(tasks: TaskProject) -> list[str]:
+    client: Any = redis.Redis.from_url(tasks.broker, decode_responses=True)
+    found: list[str] = client.lrange("opa.dead", 0, -1)
+    return found
+
+
+def test_an_event_reaches_each_handler_as_its_parameters_say(tasks: TaskProject, client: TestClient) -> None:
+    event = client.post("/orders/7").json()
+    assert UUID(event)
+    assert handled(tasks, "model", 1) == ["Order(number=7)"]
+    assert handled(tasks, "json", 1) == [str(({"number": 7}, event, "orders.created", 3))]
+    sync = client.post("/orders/8/sync").json()
+    assert handled(tasks, "json", 2)[1] == str(({"number": 8}, sync, "orders.created", 3))
+    with pytest.raises(OpaError):
+        emit_sync("orders.paid", (1,))
+    emit_sync("news.of-all", ["\ud800", "ä"])
+    assert "news.of-all" in handled(tasks, "json", 3)[2]
+
+
+def test_a_handler_that_always_fails_ends_in_the_dead_letters_and_holds_up_no_other(
+    tasks: TaskProject, client: TestClient
+) -> None:
+    event = client.post("/orders/9").json()
+    assert handled(tasks, "model", 1)
+    # It is kept under the id that is made of event and handler, once, and can be sent again.
+    task = str(uuid5(UUID(event), "shop.events.fails"))
+    wait_until(lambda: any(task in letter for letter in dead(tasks)))
+    assert sum(task in letter for letter in dead(tasks)) == 1
+    assert not any(str(uuid5(UUID(event), f"shop.events.{name}")) in str(dead(tasks)) for name in ("model", "json"))
+
+
+def test_an_event_that_is_delivered_twice_sends_no_handler_twice(tasks: TaskProject, client: TestClient) -> None:
+    message: dict[str, Any] = {
+        "id": str(uuid4()),
+        "name": "orders.paid",
+        "emitted_at": "2026-11-30T08:00:00+00:00",
+        "payload": 1,
+    }
+    celery = get_instance("celery")
+    for _ in range(3):
+        celery.send_task(FAN_OUT, [message])
+    emit_sync("orders.paid", 2)
+    emit_sync("orders.paid", 3)
+    wait_until(lambda: "(3, " in str(handled(tasks, "json", 1)))
+    found = handled(tasks, "json", 3)
+    assert sum(message["id"] in line for line in found) == 1
+    assert 0 < seen(tasks).ttl(f"opa:opa-stack:events:{message['id']}") <= 86_400
+
+
+def test_a_payload_that_does_not_fit_a_handler_is_refused_where_it_is_emitted(
+    tasks: TaskProject, client: TestClient
+) -> None:
+    with pytest.raises(OpaError, match=r"does not fit the handler shop.events.model: number: Input should be") as told:
+        client.post("/wrong")
+    assert str(told.value.where).startswith(str(tasks.folder / "plugins" / "shop" / "events.py"))
+    assert "many" not in str(told.value)
+    assert state["here"] == []
+    for name in ("", "orders.*", "a b"):
+        with pytest.raises(OpaError, match="is no name of an event"):
+            emit_sync(name)
+
+
+def test_handlers_here_run_after_the_answer_and_their_errors_are_told(
+    tasks: TaskProject, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.post("/orders/5")
+    assert state["here"] == ["answered", "async 5", "def orders.created"]
+    state["here"] = []
+    client.post("/orders/6/sync")
+    assert state["here"] == ["async 6", "def orders.created"]
+    state["here"] = []
+    with client.websocket_connect("/live") as websocket:
+        assert websocket.receive_json() == ["async 1", "def orders.created"]
+    assert "the handler shop.events.here_too of the event 'orders.created'" in "".join(capsys.readouterr())
+
+
+def test_outside_of_a_request_emit_sync_refuses_what_it_cannot_run(tasks: TaskProject, client: TestClient) -> None:
+    with pytest.raises(OpaError, match=r"cannot run the handler shop.events.here, an async def of here=True"):
+        emit_sync("orders.created", {"number": 1})
+    assert seen(tasks).llen("seen:json") == 0
+
+
+def test_without_a_broker_a_route_answers_503_and_nothing_runs_here(
+    project: Project, start_redis: Callable[[], Server]
+) -> None:
+    server = start_redis()
+    with task_project(project, broker=f"{server.url}/1", backend=f"{server.url}/2") as mine:
+        write(mine, f"{server.url}/3")
+        state["here"] = []
+        with project.client(raise_server_exceptions=False) as client:
+            server.kill()
+            assert client.post("/orders/1").status_code == 503
+            assert client.post("/orders/1/sync").status_code == 503
+            assert state["here"] == []
+
+
+def test_a_worker_that_is_killed_half_way_loses_no_event(
+    rabbitmq: RabbitMQ, tasks: TaskProject, project: Project
+) -> None:
+    with task_project(project, broker=rabbitmq.virtual_host(), backend=database(tasks.backend, 4)) as mine:
+        write(mine, database(tasks.broker, 5))
+        store = redis.Redis.from_url(database(tasks.broker, 5), decode_responses=True)
+        store.flushdb()
+        first, _second = mine.worker("-c 1 -n first@%h"), mine.worker("-c 1 -n second@%h")
+        with mine.sending():
+            ids = [emit_sync("orders.paid", number).id for number in range(100)]
+            wait_until(lambda: store.llen("seen:json") > 20)
+            first.destroy()
+            wait_until(lambda: all(any(id_ in line for line in store.lrange("seen:json", 0, -1)) for id_ in ids))
+        # What the killed worker had in its hands may have run already: one event or handler for each of its places.
+        assert 100 <= store.llen("seen:json") <= 110
