@@ -12,74 +12,11 @@ from starlette.testclient import TestClient
 
 from opa import OpaError, emit_sync, get_instance, state
 from opa.events.names import FAN_OUT
+from tests.events.shop import write
 from tests.project import Project
-from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
 from tests.servers import Server
 from tests.tasks.workers import TaskProject, lasting_task_project, task_project
-
-ORDERS = """
-    from fastapi import WebSocket
-    from pydantic import BaseModel
-    from opa import emit, emit_sync, get_router, state
-
-    router = get_router()
-
-    class Order(BaseModel):
-        number: int
-
-    @router.post("/orders/{number}")
-    async def create(number: int) -> str:
-        event = await emit("orders.created", Order(number=number))
-        state.setdefault("here", []).append("answered")
-        return event.id
-
-    @router.post("/orders/{number}/sync")
-    def create_sync(number: int) -> str:
-        return emit_sync("orders.created", Order(number=number)).id
-
-    @router.post("/wrong")
-    async def wrong() -> None:
-        await emit("orders.created", {"number": "many"})
-
-    @router.websocket("/live")
-    async def live(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await emit("orders.created", Order(number=1))
-        await websocket.send_json(state["here"])
-        await websocket.close()
-"""
-EVENTS = """
-    from typing import Annotated, Any
-    from redis.asyncio import Redis
-    from opa import Component, Event, on, state
-    from orders import Order
-
-    def note(redis, handler: str, what: object):
-        return redis.rpush(f"seen:{handler}", str(what))
-
-    @on("orders.created")
-    async def model(order: Order, redis: Annotated[Redis, Component("aioredis")]):
-        await note(redis, "model", repr(order))
-        return object()
-
-    @on("orders.*", "*.of-all")
-    async def json(payload, event: Event, redis: Redis = Component("aioredis"), more: int = 3):
-        await note(redis, "json", (payload, event.id, event.name, more))
-
-    @on("orders.created", autoretry_for=(ValueError,), max_retries=1, default_retry_delay=0)
-    def fails():
-        raise ValueError("always")
-
-    @on("orders.created", here=True)
-    async def here(order: Order, event: Event):
-        state.setdefault("here", []).append(f"async {order.number}")
-
-    @on("orders.created", here=True)
-    def here_too(*, event: Event):
-        state.setdefault("here", []).append(f"def {event.name}")
-        raise ValueError("of the handler")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +32,6 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskProject]:
 def database(url: str, number: int) -> str:
     """The URL of another database of the same redis."""
     return f"{url.rpartition('/')[0]}/{number}"
-
-
-def write(tasks: TaskProject, url: str) -> None:
-    tasks.plugin("orders.py", ORDERS)
-    tasks.plugin("shop/__init__.py", "")
-    tasks.plugin("shop/events.py", EVENTS)
-    tasks.project.component("AIOREDIS", "redis-aioredis", URL=url)
 
 
 @pytest.fixture
@@ -220,20 +150,3 @@ def test_without_a_broker_a_route_answers_503_and_nothing_runs_here(
             assert client.post("/orders/1").status_code == 503
             assert client.post("/orders/1/sync").status_code == 503
             assert state["here"] == []
-
-
-def test_a_worker_that_is_killed_half_way_loses_no_event(
-    rabbitmq: RabbitMQ, tasks: TaskProject, project: Project
-) -> None:
-    with task_project(project, broker=rabbitmq.virtual_host(), backend=database(tasks.backend, 4)) as mine:
-        write(mine, database(tasks.broker, 5))
-        store = redis.Redis.from_url(database(tasks.broker, 5), decode_responses=True)
-        store.flushdb()
-        first, _second = mine.worker("-c 1 -n first@%h"), mine.worker("-c 1 -n second@%h")
-        with mine.sending():
-            ids = [emit_sync("orders.paid", number).id for number in range(100)]
-            wait_until(lambda: store.llen("seen:json") > 20)
-            first.destroy()
-            wait_until(lambda: all(any(id_ in line for line in store.lrange("seen:json", 0, -1)) for id_ in ids))
-        # What the killed worker had in its hands may have run already: one event or handler for each of its places.
-        assert 100 <= store.llen("seen:json") <= 110

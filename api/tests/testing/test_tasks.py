@@ -5,10 +5,11 @@ from tests.testing.suite import Suite
 PLUGIN = """
     from datetime import date
 
-    from opa import get_instance, get_router, task
+    from opa import emit, get_instance, get_router, on, task
 
     router = get_router()
     tries = []
+    heard = []
 
 
     @router.post("/try")
@@ -52,6 +53,16 @@ PLUGIN = """
     @task
     def double(number: int) -> int:
         return 2 * number
+
+
+    @router.post("/emit")
+    async def say() -> str:
+        return (await emit("orders.created", 7)).id
+
+
+    @on("orders.*")
+    async def hear(number: int) -> None:
+        heard.append(number)
 """
 TESTS = """
     from datetime import date
@@ -102,6 +113,13 @@ TESTS = """
         assert sent.result == "2031-03-03"
         with pytest.raises(opa.OpaError, match="is not JSON"):
             opa_app.plugin("work").day.delay(object())
+
+
+    def test_events_reach_their_handlers(opa_app, opa_client, opa_tasks):
+        opa_client.post("/emit")
+        opa_tasks.assert_sent("opa.events.fan_out")
+        opa_tasks.run()
+        assert opa_app.plugin("work").heard == [7]
 
 
     def test_options_are_recorded(opa_app, opa_tasks):
@@ -170,5 +188,5 @@ def test_tasks_are_recorded_and_run_as_in_a_worker(suite: Suite) -> None:
     suite.write("plugins/work.py", PLUGIN)
     suite.write("tests/test_work.py", TESTS)
     outcomes = suite.run("-W", "error").outcomes
-    assert len(outcomes) == 13
+    assert len(outcomes) == 14
     assert set(outcomes.values()) == {"PASSED"}

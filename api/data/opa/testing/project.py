@@ -130,7 +130,7 @@ def _text(file: Path) -> str:
 
 def has_tasks(text: str) -> bool:
     """Whether source, in lower case, may have tasks."""
-    return re.search(r"\b(?:task|shared_task|celery)\b", text) is not None
+    return re.search(r"\b(?:task|shared_task|celery|emit|emit_sync)\b|@on\(", text) is not None
 
 
 def has_limited_tasks(text: str) -> bool:
