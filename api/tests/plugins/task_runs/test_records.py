@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import traceback
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import redis
 from opa import TaskRun
 from opa.plugins.task_runs.put import put
 from opa.plugins.task_runs.reader import RunReader
-from opa.plugins.task_runs.records import Run, told
+from opa.plugins.task_runs.records import Run, error_line, told
 from opa.plugins.task_runs.scripts import RECORD
 from tests.plugins.task_runs.test_store import NOW, Store
 
@@ -84,3 +85,34 @@ def test_when_a_task_is_due_that_waits_for_its_time_is_known() -> None:
     run = TaskRun("id", "shop.add", sent_at=NOW, headers={"eta": "2027-01-15T08:00:00+00:00"})
     assert json.loads(told("waiting", run, "abc"))["f"]["u"] == NOW
     assert "u" not in json.loads(told("waiting", TaskRun("id", "a", headers={"eta": "soon"}), "abc"))["f"]
+
+
+class SaysMuchError(Exception):
+    def __str__(self) -> str:
+        return "Client error\n\nFor more information: https://example.com\n  indented"
+
+
+def formatted(error: Exception, cause: Exception | None = None) -> str:
+    try:
+        raise error from cause
+    except Exception:
+        return traceback.format_exc()
+
+
+@pytest.mark.parametrize("cause", [None, SyntaxError("wrong", ("shop.py", 3, 1, "def", 3, 4))], ids=["", "caused"])
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (SaysMuchError(), f"{__name__}.SaysMuchError: Client error"),
+        (ValueError("sold out"), "ValueError: sold out"),
+        (SyntaxError("wrong", ("shop.py", 3, 1, "def", 3, 4)), "SyntaxError: wrong"),
+        (ExceptionGroup("two", [ValueError("a\nb"), TypeError("c")]), "ExceptionGroup: two (2 sub-exceptions)"),
+    ],
+    ids=["much", "one line", "syntax", "group"],
+)
+def test_the_error_of_a_run_is_the_first_line_of_what_it_says(
+    raised: Exception, line: str, cause: Exception | None
+) -> None:
+    assert error_line(formatted(raised, cause)) == line
+    assert error_line("") == ""
+    assert error_line(line) == line

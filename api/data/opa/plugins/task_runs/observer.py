@@ -14,7 +14,7 @@ from opa import TaskObserver, TaskRun, get_plugin_manager, log
 from opa.plugins.task_runs.event import INTERVAL, Event
 from opa.plugins.task_runs.journal import Journal, journals_of
 from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED
-from opa.plugins.task_runs.records import told
+from opa.plugins.task_runs.records import error_line, told
 from opa.plugins.task_runs.said import Said
 from opa.plugins.task_runs.taken import Taken
 
@@ -133,7 +133,7 @@ class RunObserver(TaskObserver):
             run = run.changed(started_at=found[0].started_at)
         # While the frames of the error are there: they are not kept, nor is what it holds.
         traceback = "" if run.error is None else run.traceback
-        text = told(state, run, taken.worker, traceback.rstrip().rpartition("\n")[2])
+        text = told(state, run, taken.worker, error_line(traceback))
         event = Event(run.id, run.tries, text, said=said, traceback=traceback)
         if self._add(event):
             # Its message is not acknowledged yet, and the process may be killed in the next moment.

@@ -46,7 +46,7 @@ class Run:
         ended: when it ended.
         arguments: as in a call, shortened, secrets masked.
         result: as Python writes it, shortened, secrets masked.
-        error: the last line of its traceback.
+        error: what its traceback says of the error, in a line.
         reason: why it did not run, or does not go on.
         request_id: of the request that has sent it.
         actor: who has sent it, or that request.
@@ -131,6 +131,20 @@ _WHO = ("parent_id", "schedule", "request_id", "actor", "actor_kind")
 """Headers by which `TaskRun.by` is known."""
 
 
+def error_line(traceback: str) -> str:
+    """The kind of the error and the first line of what it says; of a group of errors, that of the group."""
+    lines = traceback.rstrip().splitlines()
+    frame = _last(lines, '  File "')
+    group = _last(lines, "  + Exception Group Traceback")
+    if group > frame:
+        lines, frame = [line[4:] for line in lines[group:] if line.startswith("  | ")], -1
+    return next((line for line in lines[frame + 1 :] if not line.startswith(" ")), lines[-1] if lines else "")
+
+
+def _last(lines: list[str], beginning: str) -> int:
+    return max((number for number, line in enumerate(lines) if line.startswith(beginning)), default=-1)
+
+
 def told(state: str, run: TaskRun, worker: str, error: str = "") -> str:
     """What a process knows of a run, as redis is given it: JSON by the short names. What is empty is left out.
 
@@ -139,7 +153,7 @@ def told(state: str, run: TaskRun, worker: str, error: str = "") -> str:
     Args:
         state: that the run is in.
         worker: by which this process and its children are known.
-        error: the last line of its traceback.
+        error: what its traceback says of the error, in a line: `error_line`.
     """
     at = run.ended_at or run.started_at or run.sent_at or time.time()
     fields = _same(run.task, run.queue, run.plugin, "" if state == WAITING else worker)
