@@ -45,6 +45,7 @@ class Current:
         log_level: the number of the level that is written; the same.
         log_is_text: whether lines are for people, and no JSON; the same.
         log_line: for what that sink was made; the same.
+        log_stream: what they are written to, where a plugin must not replace it; the same.
         log_fields: give fields for each line of the log; the same.
         hidden_texts: what no text may show, in lower case, the longest first; `_util/masking/hidden.py`.
         traceback_format: gives the text of an exception, where not the plain one is wanted; `logging/tracebacks.py`.
@@ -62,6 +63,7 @@ class Current:
         "log_level",
         "log_line",
         "log_sink",
+        "log_stream",
         "manager",
         "managers",
         "only_hooks",
@@ -86,6 +88,7 @@ class Current:
         self.log_sink = 0  # the one that loguru makes when it is imported
         self.log_level = 0
         self.log_is_text = False
+        self.log_stream: Any = None
         self.log_line: tuple[object, ...] = ()
         self.log_fields: tuple[Callable[[], Mapping[str, Any]], ...] = ()
         self.hidden_texts: tuple[str, ...] = ()

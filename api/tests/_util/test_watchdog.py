@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
+import uvloop
 
 from opa._util import watchdog
 from opa._util.watchdog import TimeLimitError, Watchdog
@@ -81,3 +83,8 @@ def test_slow_code_is_told_within_seconds_and_warned_of_at_a_third_of_its_limit(
     assert said[0].startswith("importing plugin 'hang' has taken 0.")
     assert said[0].endswith("so far; its limit is 120 s")
     assert said[-1].startswith("warning: it has taken")
+
+
+def test_an_event_loop_that_runs_in_the_block_is_interrupted() -> None:
+    with Watchdog(print, print).running() as dog, pytest.raises(TimeLimitError), dog.watch("it", 0.05):
+        uvloop.run(asyncio.sleep(60))

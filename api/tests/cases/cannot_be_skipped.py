@@ -70,6 +70,24 @@ def a_hook_that_raises(place: Place) -> None:
     _is_told_and_can_be_skipped(place, "hook G of plugin 'a' cannot be made: FileNotFoundError", "a.py:7")
 
 
+@case("B17-server", "A plugin that serves while it is imported is interrupted at its limit, and can be skipped")
+def a_plugin_that_serves(place: Place) -> None:
+    place.plugin(
+        "a.py",
+        """
+        import uvicorn
+        from fastapi import FastAPI
+        app = FastAPI()
+        uvicorn.run(app, port=0)
+        """,
+    )
+    place.environ["OPA_PLUGIN_IMPORT_TIMEOUT"] = "1"
+    seen = place.run("check")
+    assert seen.returncode == 1, seen.stdout
+    assert "plugin 'a' takes longer than 1 s to import" in seen.stderr, seen.stderr
+    assert "a.py:5" in seen.stderr, seen.stderr
+
+
 @case("B15-task", "A task whose option names nothing skips its own plugin alone")
 def a_task_with_a_wrong_option(place: Place) -> None:
     place.plugin("a.py", "from celery import shared_task\n@shared_task(rate_limit='100/x')\ndef build(): ...")

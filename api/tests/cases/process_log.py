@@ -10,7 +10,9 @@ from tests.cases.place import Place, case
 from tests.serve.process import wait_until
 
 NOISY = """
+    import io
     import logging.config
+    import sys
     from loguru import logger
     from opa import get_router, task
 
@@ -18,7 +20,6 @@ NOISY = """
         logging.config.dictConfig({"version": 1, "handlers": {"c": {"class": "logging.StreamHandler"}},
                                    "root": {"handlers": ["c"], "level": "INFO"}})
         logger.remove()
-
     spoil()
     router = get_router()
 
@@ -28,6 +29,7 @@ NOISY = """
     @router.get("/boom")
     def boom():
         spoil()
+        sys.stderr = io.StringIO()
         raise ValueError("boom")
 
     @task
@@ -124,7 +126,12 @@ BROKEN = "from opa import get_roter\n"
 @case("P16", "In production why a process does not start is a line of JSON, and the access log has fields")
 def lines_of_production(place: Place) -> None:
     place.write("plugins/broken.py", BROKEN)
-    for environ, field in (({}, "where"), ({"MODE": "rocket"}, "hint"), ({"OPA_LOGLEVEL": "loud"}, "mistakes")):
+    for environ, field in (
+        ({}, "where"),
+        ({"ENV": "prdo"}, "where"),
+        ({"MODE": "rocket"}, "hint"),
+        ({"OPA_LOGLEVEL": "loud"}, "mistakes"),
+    ):
         done = place.run("start", OPA_LOG_FORMAT="json", **environ)
         assert done.returncode == 1
         (line,) = [line for line in lines_of(done.stderr) if line["level"] == "ERROR"]

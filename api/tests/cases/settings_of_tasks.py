@@ -39,6 +39,9 @@ def a_misspelt_time_zone(place: Place) -> None:
         )
     seen = place.run("check", OPA_CELERY_TASK_SERIALIZER="jsno", **WITHOUT_SERVER)
     assert 'CELERY_TASK_SERIALIZER: is "jsno", should be json' in seen.stderr
+    place.plugin("a.py", "from opa import task\n@task(schedule='30 3 * * *')\ndef tick(): ...")
+    seen = place.run("tasks", "list", OPA_CELERY_TIMEZONE="utc", OPA_CELERY_TASK_TRACK_STARTED="off", **WITHOUT_SERVER)
+    assert "30 3 * * *" in seen.stdout, seen.stderr
 
 
 @case("B33", "The schedule can be set, and changed, by environment variables")
@@ -60,6 +63,7 @@ def a_schedule_by_variables(place: Place) -> None:
     variables = {
         f"{entry}TICK__TASK": "a.tick",
         f"{entry}TICK__SCHEDULE": "60",
+        f"{entry}TICK__KWARGS": '{"pages": 3}',
         f"{entry}a.tock__schedule": "61",
         f"{entry}NIGHTLY__SCHEDULE": "0 4 * * *",
     }

@@ -23,3 +23,4 @@ def a_url_with_tls(place: Place) -> None:
             assert "secret" not in seen.stderr
         else:
             assert seen.stdout.startswith("ok"), seen.stderr
+            assert "insecure" not in seen.stderr, seen.stderr

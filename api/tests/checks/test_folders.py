@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,26 @@ def test_a_folder_with_files_of_python_and_no_init_is_reported_with_what_to_do(p
         "a.py, b.py, models.py and 1 more (…/billing). Add an __init__.py; where each file is a plugin, add the folder "
         "to PLUGIN_PATHS; where it is something else, let its name start with an underscore"
     ]
+
+
+def test_packages_in_a_folder_as_it_comes_out_of_an_archive_are_reported(project: Project) -> None:
+    for file in ("shop/__init__.py", "tests/__init__.py", "_build/__init__.py", "docs/index.md"):
+        project.plugin(f"shop-main/{file}", "")
+    assert told(project) == [
+        "folder 'shop-main' is not a plugin, since it has no __init__.py, and nothing imports the packages in it: shop "
+        "(…/shop-main). Move them into the plugin path, or add the folder to PLUGIN_PATHS; where it is something else, "
+        "let its name start with an underscore"
+    ]
+
+
+def test_packages_in_a_folder_that_a_plugin_imports_from_are_not_reported(project: Project) -> None:
+    project.plugin("vendor/money/__init__.py", "def whole(): return 1")
+    project.plugin("shop.py", "import sys\nsys.path.append(__file__.replace('shop.py', 'vendor'))\nimport money")
+    try:
+        assert told(project) == []
+    finally:
+        sys.path[:] = [entry for entry in sys.path if not entry.endswith("vendor")]
+        sys.modules.pop("money", None)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,25 @@ def test_a_form_with_files_may_be_larger_where_its_files_go_to_disk(client: Test
     assert client.post("/in/form", data={"text": "x" * 2000}).status_code == 413
 
 
+def test_two_middlewares_that_run_what_is_behind_them_in_tasks_do_not_hide_the_refusal(project: Project) -> None:
+    project.settings(MAX_BODY_BYTES=1000)
+    project.plugin("routes.py", ROUTES)
+    passing = """
+        from starlette.middleware import Middleware
+        from starlette.middleware.base import BaseHTTPMiddleware
+
+        class Passing(BaseHTTPMiddleware):
+            async def dispatch(self, request, call_next):
+                return await call_next(request)
+
+        middleware = [Middleware(Passing), Middleware(Passing)]
+    """
+    project.plugin("passing.py", passing)
+    with project.client() as client:
+        answer = client.post("/in/body", content=b"x" * 1001)
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
 def test_a_body_that_a_middleware_reads_has_the_limit_of_the_settings(project: Project) -> None:
     project.plugin(
         "reading.py",

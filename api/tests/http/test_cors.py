@@ -12,6 +12,7 @@ EVIL = "https://evil.example.com"
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
 
 ANSWERS = """
+    import asyncio
     from fastapi import FastAPI, HTTPException, Request
     from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
     from starlette.applications import Starlette
@@ -60,6 +61,15 @@ ANSWERS = """
     @router.post("/body")
     def body(data: dict): return 1
 
+    @router.get("/exits")
+    def exits(): raise SystemExit(3)
+
+    @router.get("/awaits-what-is-cancelled")
+    async def awaits():
+        task = asyncio.create_task(asyncio.sleep(9))
+        task.cancel()
+        await task
+
     @router.get("/stream")
     def stream(): return StreamingResponse(iter("abc"))
 
@@ -106,6 +116,8 @@ def is_allowed(answer: Response, origin: str = ORIGIN) -> bool:
         ("/sub/boom", 500),
         ("/middleware-raises", 500),
         ("/gone", 503),
+        ("/exits", 500),
+        ("/awaits-what-is-cancelled", 500),
     ],
 )
 def test_every_answer_can_be_read_by_the_page(answering: Project, path: str, status: int) -> None:

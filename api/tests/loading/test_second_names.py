@@ -210,6 +210,7 @@ def test_an_import_by_a_folder_that_is_no_package_is_told_the_name_of_the_plugin
         ("from . import shop", "import shop"),
         ("from .shop import Color  # a comment", "from shop import Color"),
         ("from .shop.models import Color", "from shop.models import Color"),
+        ("from ..plugins.shop import Color", "from shop import Color"),
     ],
 )
 def test_a_relative_import_of_another_plugin_is_told_with_the_own_name(project: Project, line: str, own: str) -> None:

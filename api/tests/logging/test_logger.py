@@ -326,6 +326,11 @@ def test_exc_info_of_the_standard_library_gives_the_exception(lines: Lines, form
     assert line["function"] == "test_exc_info_of_the_standard_library_gives_the_exception"
 
 
+def test_code_of_the_standard_library_may_ask_what_is_written(lines: Lines) -> None:
+    assert log.isEnabledFor(logging.WARNING)
+    assert not log.isEnabledFor(3)
+
+
 def test_exc_info_without_an_exception_gives_none(lines: Lines) -> None:
     log.error("{no braces}", exc_info=True)
     log.error("none", exc_info=False)

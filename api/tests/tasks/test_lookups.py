@@ -9,7 +9,7 @@ from celery import Celery
 
 from opa.errors import RegistrationError, SettingsError
 from opa.tasks.configure import DEFAULTS
-from opa.tasks.lookups import unknown_names, with_numbers
+from opa.tasks.lookups import read_texts, unknown_names
 from tests.project import Project
 
 
@@ -35,6 +35,12 @@ def problems(**settings: Any) -> list[tuple[str, str]]:
         ("task_default_exchange_type", "dirct", 'is "dirct", should be direct, topic, fanout, headers'),
         ("task_default_delivery_mode", "persistnt", 'is "persistnt", should be persistent or transient'),
         ("task_default_rate_limit", "100/x", 'is "100/x", should be'),
+        ("task_default_priority", "high", 'is "high", should be a number'),
+        ("worker_send_task_events", "maybe", 'is "maybe", should be true or false'),
+        ("worker_consumer", "nope:Consumer", 'is "nope:Consumer", should be a class such as package.module:Class'),
+        ("beat_scheduler", "mine", 'is "mine", should be a class'),
+        ("result_serializer", "pickle", 'is "pickle", which CELERY_ACCEPT_CONTENT does not have'),
+        ("timezone", "utc", 'is "utc", should be a time zone'),
         ("task_annotations", {"*": {"rate_limit": "100/x"}}, "rate_limit of '*' is \"100/x\", should be a number for"),
         ("task_annotations", [{"a.b": {"compression": "gzp"}}], "compression of 'a.b' is \"gzp\", should be gzip"),
     ],
@@ -53,6 +59,7 @@ def test_a_value_that_celery_does_not_know_is_reported(name: str, value: Any, pr
         {"task_default_exchange_type": "x-consistent-hash", "task_default_delivery_mode": "transient"},
         {"task_default_exchange_type": "topic", "task_default_delivery_mode": 1},
         {"worker_pool": "celery.concurrency.solo:TaskPool", "imports": "json", "worker_max_tasks_per_child": 5},
+        {"worker_timer": "json:loads", "result_serializer": "pickle", "result_accept_content": ["json", "pickle"]},
         {"result_compression": "zlib", "task_annotations": {"*": {"rate_limit": 5, "serializer": "json"}}},
         {"task_annotations": [object(), {"a": {"rate_limit": None}}], "broker_pool_limit": False},
     ],
@@ -63,8 +70,13 @@ def test_names_and_numbers_that_celery_knows_are_no_mistake(settings: dict[str, 
 
 def test_a_number_that_was_written_as_a_text_is_one() -> None:
     written = {"worker_max_tasks_per_child": "5", "broker_connection_timeout": "0.5", "task_default_queue": "5"}
-    assert with_numbers(written) == {**written, "worker_max_tasks_per_child": 5, "broker_connection_timeout": 0.5}
-    assert with_numbers({"broker_pool_limit": "abc"}) == {"broker_pool_limit": "abc"}
+    assert read_texts(written) == {**written, "worker_max_tasks_per_child": 5, "broker_connection_timeout": 0.5}
+    assert read_texts({"broker_pool_limit": "abc"}) == {"broker_pool_limit": "abc"}
+
+
+def test_a_switch_that_was_written_as_a_text_is_one() -> None:
+    written = {"worker_send_task_events": "off", "task_track_started": "Yes", "enable_utc": "maybe", "timezone": "no"}
+    assert read_texts(written) == {**written, "worker_send_task_events": False, "task_track_started": True}
 
 
 @pytest.mark.parametrize(

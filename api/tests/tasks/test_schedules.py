@@ -56,12 +56,20 @@ def test_an_entry_with_the_name_of_a_task_is_one_of_it() -> None:
     }
 
 
-@pytest.mark.parametrize(("written", "means"), [(False, False), ("false", False), ("True", True), (True, True)])
+@pytest.mark.parametrize(
+    ("written", "means"), [(False, False), ("false", False), ("off", False), ("True", True), (True, True)]
+)
 def test_an_entry_can_be_turned_off_and_is_otherwise_that_of_its_task(written: Any, means: bool) -> None:
     for key in ("enabled", "ENABLED"):
         assert parse_entries({"jobs.build": {key: written}}, FUNCTIONS, PLANNED) == {
             "jobs.build": {"task": "jobs.build", "schedule": 600, "enabled": means}
         }
+
+
+def test_a_list_or_mapping_of_an_entry_may_be_json_as_in_a_variable() -> None:
+    entry = {"TASK": "jobs.build", "SCHEDULE": 60, "ARGS": "[1]", "KWARGS": '{"COUNT": 2}', "OPTIONS": '{"queue": "q"}'}
+    found = parsed(TICK=entry)["TICK"]
+    assert (found["args"], found["kwargs"], found["options"]) == ([1], {"COUNT": 2}, {"queue": "q"})
 
 
 def test_an_entry_whose_name_is_nearly_that_of_a_task_is_refused_with_a_suggestion() -> None:

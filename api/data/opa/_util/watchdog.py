@@ -24,6 +24,10 @@ class TimeLimitError(BaseException):
     """Raised in the watched code; not an `Exception`, which that code may catch."""
 
 
+class TimeLimitExit(TimeLimitError, SystemExit):  # noqa: N818 - it is an error by its first base
+    """The same, also where code runs an event loop, as a server that a plugin starts: loops pass on nothing else."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """Interrupt the block when it takes longer.
@@ -135,4 +139,4 @@ class Watchdog:
         # It may come late, when what it was meant for is over.
         if self._watched is not None and time.monotonic() > self._next_interrupt:
             self._next_interrupt = time.monotonic() + REPEAT_INTERVAL
-            raise TimeLimitError
+            raise TimeLimitExit

@@ -45,6 +45,8 @@ def folders_without_init(manager: PluginManager) -> Iterator[Finding]:
             files = _python_files(folder)
             if files and _would_be_loaded(folder, filters):
                 yield _finding(folder, files)
+            elif str(folder) not in sys.path and (packages := _packages(folder)) and _would_be_loaded(folder, filters):
+                yield _finding_of_packages(folder, packages)
 
 
 def _folders_in(path: Path) -> list[str]:
@@ -74,6 +76,22 @@ def _python_files(folder: Path) -> list[str]:
     return [] if "__init__.py" in names else sorted(name for name in names if not _is_test(name))
 
 
+def _packages(folder: Path) -> list[str]:
+    """The packages in it, as in what is unpacked from an archive, where it has nothing else of Python."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in islice(entries, _LOOKED_AT) if _is_folder(entry)]
+        if (folder / "__init__.py").exists():
+            return []
+        return sorted(entry.name for entry in found if entry.name[0] not in "._" and _is_package(entry))
+    except OSError:
+        return []
+
+
+def _is_package(entry: os.DirEntry[str]) -> bool:
+    return entry.name not in ("test", "tests") and os.path.isfile(os.path.join(entry.path, "__init__.py"))  # noqa: PTH113, PTH118
+
+
 def _is_test(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in _TESTS)
 
@@ -82,6 +100,18 @@ def _would_be_loaded(folder: Path, filters: PluginFilters) -> bool:
     name = folder.name
     (decision,) = decide([PluginFile(name, folder.parent, folder / "__init__.py", True, name)], filters)
     return decision.load
+
+
+def _finding_of_packages(folder: Path, packages: list[str]) -> Finding:
+    more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
+    return Finding(
+        f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports the packages in it:"
+        f" {', '.join(packages[:_SHOWN])}{more}",
+        plugin=folder.name,
+        where=str(folder),
+        hint="Move them into the plugin path, or add the folder to PLUGIN_PATHS; where it is something else, let its"
+        " name start with an underscore",
+    )
 
 
 def _finding(folder: Path, files: list[str]) -> Finding:

@@ -379,7 +379,10 @@ def _hooks(
 
 def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
     try:
-        return hook()
+        made = hook()
+        if not isinstance(made, hook):
+            raise TypeError(f"its __new__ gives {kind_of(made)}")
+        return made
     except (Exception, SystemExit) as error:
         raise RegistrationError(
             f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",

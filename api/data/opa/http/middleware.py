@@ -14,6 +14,7 @@ from opa._util.sources import where_is, where_is_function
 from opa._util.words import kind_of
 from opa.core.groups import Member
 from opa.errors import GroupError, PluginError, RegistrationError
+from opa.http.plugin_exit import without_exit
 from opa.http.processors import RequestProcessor, processor_of
 from opa.loading.import_errors import deepest_line_in, summary
 
@@ -99,7 +100,7 @@ class MiddlewareMaker:
         """
         item = self._item
         try:
-            made = item.cls(app, *item.args, **item.kwargs)
+            made = item.cls(without_exit(app, item.cls), *item.args, **item.kwargs)
         except PluginError:
             raise
         except (Exception, SystemExit) as error:

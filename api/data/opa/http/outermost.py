@@ -31,6 +31,7 @@ from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
 from opa.http.observers import CLIENT_GONE, observers_of
+from opa.http.plugin_exit import as_error_of_plugin, is_of_the_server
 from opa.http.request_context import RequestContext
 from opa.http.request_facts import KnownRoutes, facts_of
 from opa.http.telemetry import exception_telemetry
@@ -136,10 +137,15 @@ class Outermost(ServerErrorMiddleware):
                 context.status = context.status or CLIENT_GONE
                 await self._end(error, scope, receive, _nowhere if has_started else send_on, websocket)
                 return
-            note_request(error, facts_of(scope, self._api))
-            if not isinstance(error, Exception):  # the server stops, and waits no longer
-                raise
             has_started = bool(context.status)
+            if isinstance(error, BaseExceptionGroup) and not has_started and (refusal := _only_refusal(error)):
+                await answer_refused(refusal)(scope, receive, send_on)
+                return
+            if not isinstance(error, Exception):
+                if is_of_the_server(error):  # it stops, and waits no longer
+                    raise
+                error = as_error_of_plugin(error)
+            note_request(error, facts_of(scope, self._api))
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             if observers is not None:
@@ -225,6 +231,14 @@ class _Answer(ServerErrorMiddleware):
         if request_id is None:
             return answer
         return PlainTextResponse(f"{bytes(answer.body).decode()}\nrequest id: {request_id}", answer.status_code)
+
+
+def _only_refusal(group: BaseExceptionGroup[BaseException]) -> RefusedBodyError | None:
+    """The refusal of the body for which a group of errors stands, as of two of Starlette's BaseHTTPMiddleware."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, RefusedBodyError) else None
 
 
 async def _nowhere(_message: Message) -> None:

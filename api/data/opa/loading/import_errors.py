@@ -37,7 +37,8 @@ def import_hint(error: BaseException, file: Path) -> str:
         return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
     if isinstance(error, ImportError) and "no known parent package" in str(error):
         line = _last_line(error)
-        own = re.sub(r"^from \.+ import ", "import ", line) if " . " in line else line.replace("from .", "from ", 1)
+        own = re.sub(r"^from \.+", "from ", re.sub(r"^from \.+ import ", "import ", line))
+        own = re.sub(rf"^from {re.escape(file.parent.name)}\.", "from ", own)
         return f"{BY_OWN_NAME}: write '{own}'"
     if isinstance(error, SystemExit):
         return (

@@ -119,6 +119,10 @@ class Log:
             level = _NAMES.get(level, level)
         self._write(level, message, args, kwargs)
 
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is the standard library's
+        """Whether lines of this level, a number, are written."""
+        return not _is_heard_by_nobody(level)
+
     def bind(self, **extra: Any) -> Log:
         """A log that adds `extra` to each of its lines."""
         return Log(self._wrapped.bind(**extra), {**self._bound, **extra}, **self._options)
@@ -298,13 +302,21 @@ def _wants_colors() -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (_is_terminal() and os.environ.get("TERM") != "dumb")
 
 
+def write_to_this_stderr() -> None:
+    """Write to what is standard error now, also where a plugin replaces it: it would do so for all threads."""
+    current.log_stream = sys.stderr
+
+
 def _to_stderr(line: str) -> None:
-    if sys.stderr is not None:  # looked up at each line: it may be replaced, as by a test or a server
+    stream = current.log_stream
+    if stream is None or stream.closed:
+        stream = sys.stderr  # looked up at each line: it may be replaced, as by a test
+    if stream is not None:
         try:
-            sys.stderr.write(line)
+            stream.write(line)
         except UnicodeEncodeError:  # it was replaced by one that refuses what its encoding does not have
-            sys.stderr.write(encodable(line, sys.stderr.encoding or "ascii"))
-        sys.stderr.flush()
+            stream.write(encodable(line, stream.encoding or "ascii"))
+        stream.flush()
 
 
 def _write_to_stderr(level: int, *, as_text: bool) -> None:

@@ -81,12 +81,15 @@ def start(load: Callable[[], Config] | None = None) -> None:
     """
     mode = chosen_mode(os.environ)
     from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
-    from opa.logging.logger import log, setup_logging
+    from opa.logging.kept import keep_std_logging
+    from opa.logging.logger import log, setup_logging, write_to_this_stderr
     from opa.logging.uncaught import report_what_nothing_caught
     from opa.process.metrics_folder import begin_metrics
     from opa.settings import load as settings
 
     report_what_nothing_caught(log)
+    write_to_this_stderr()
+    keep_std_logging()  # what the settings warn of is written as all else is
     config = (load or settings.load_settings)()
     setup_logging(config)
     refuse_open_doors(config, os.environ, mode)

@@ -35,10 +35,11 @@ def main() -> None:
         end_with_parent(int(sys.argv[1]))
     try:
         from opa.checks.deploy.start import refuse_open_doors
-        from opa.logging.logger import setup_logging
+        from opa.logging.logger import setup_logging, write_to_this_stderr
         from opa.serve.mode import DEFAULT_MODE, MODES, chosen_mode
         from opa.settings import load as settings
 
+        write_to_this_stderr()
         config = settings.load_settings()
         setup_logging(config)
         mode = chosen_mode(os.environ)

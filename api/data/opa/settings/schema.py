@@ -177,7 +177,7 @@ class PluginOptions(_UpperKeys):
 
 def _time_zone(value: str) -> str:
     if value.upper() == "UTC":
-        return value
+        return "UTC"  # as Celery looks it up
     from zoneinfo import ZoneInfo, available_timezones
 
     try:

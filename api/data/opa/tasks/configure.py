@@ -24,7 +24,7 @@ from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis import OBSERVERS
 from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
-from opa.tasks.lookups import unknown_names, unknown_of_task, with_numbers
+from opa.tasks.lookups import read_texts, unknown_names, unknown_of_task
 from opa.tasks.modes import is_worker
 from opa.tasks.observing.observers import observers_of
 from opa.tasks.passwords import with_password
@@ -35,6 +35,7 @@ from opa.tasks.setting_keys import with_keys_of_celery
 if TYPE_CHECKING:
     from opa.core.drivers import Driver
     from opa.core.manager import PluginManager
+    from opa.settings.load import Config
 
 SETTING_PREFIX = "CELERY_"
 
@@ -90,11 +91,8 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
         raise ValueError(f"Celery has no setting {', '.join(unknown)}")
     if not broker_url:
         raise ValueError("OPTS has no BROKER_URL")
-    # Where the settings say by other means how the certificate is checked, the URL does not.
-    is_needed = "redis_backend_use_ssl" not in options and not config.get("CELERY_REDIS_BACKEND_USE_SSL")
-    broker_url = with_certificate_check(broker_url) if isinstance(broker_url, str) else broker_url
-    if isinstance(backend_url, str):
-        backend_url = with_certificate_check(backend_url, is_needed=is_needed)
+    broker_url = _with_certificate_check(broker_url, "broker_use_ssl", options, config)
+    backend_url = _with_certificate_check(backend_url, "redis_backend_use_ssl", options, config)
     app = application_of(manager)
     app.loader.override_backends = RESULT_BACKENDS
     app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
@@ -109,7 +107,7 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     if transport == "redis" and app.observers is not None:
         ours[OBSERVERS] = app.observers
     given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
-    app.conf.update(with_numbers(given))
+    app.conf.update(read_texts(given))
     _check_names(driver, manager, app)
     app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
     if transport == "amqp" and app.conf.task_default_queue_type == "quorum":
@@ -140,6 +138,13 @@ def _url_of(server: str, options: dict[str, Any]) -> Any:
     """The URL of the broker or the backend, with the password that stands beside it; both are taken out."""
     password = f"{server}_password"
     return with_password(options.pop(f"{server}_url", None), options.pop(password, None), password.upper())
+
+
+def _with_certificate_check(url: Any, other: str, options: Mapping[str, Any], config: Config) -> Any:
+    """The URL, which says how the certificate is checked unless the setting `other` does: kombu would not check it."""
+    if not isinstance(url, str):
+        return url
+    return with_certificate_check(url, is_needed=not (options.get(other) or config.get(f"CELERY_{other.upper()}")))
 
 
 def _check_names(driver: Driver, manager: PluginManager, app: Any) -> None:

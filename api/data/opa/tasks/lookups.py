@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from celery.app.defaults import NAMESPACES, flatten
 from celery.concurrency import ALIASES as POOLS  # type: ignore[attr-defined]  # its stubs lack it
 from celery.utils.imports import cwd_in_path
+from celery.utils.serialization import strtobool
 from celery.utils.time import rate
 from kombu.compression import get_encoder
 from kombu.entity import maybe_delivery_mode
@@ -24,7 +25,7 @@ LookUp = tuple[Callable[[Any], object], str]
 
 
 def _time_zone(name: str) -> None:
-    if name.upper() != "UTC":
+    if name != "UTC":  # which is known also where the system has no zones
         ZoneInfo(name)
 
 
@@ -56,14 +57,24 @@ def _modules(names: str | Iterable[str]) -> None:
 
 
 def _pool(name: Any) -> None:
+    if name in ("eventlet", "gevent"):  # the class is there without the package
+        _modules(name)
+    else:
+        _class(POOLS.get(name, name))
+
+
+def _class(name: Any) -> None:
     if not isinstance(name, str):
         return
-    place = POOLS.get(name, name)
-    separator = ":" if ":" in place else "."
-    module, _, class_name = place.rpartition(separator)
+    module, _, class_name = name.rpartition(":" if ":" in name else ".")
     if not module or not class_name:
         raise ValueError(name)
-    _modules(name if name in ("eventlet", "gevent") else module)
+    _modules(module)
+
+
+def _switch(value: Any) -> None:
+    if isinstance(value, str):
+        strtobool(value)
 
 
 def _exchange_type(name: str) -> None:
@@ -84,13 +95,21 @@ OF_TASKS: Mapping[str, LookUp] = {
 }
 """What looks up the value of an option of a task, and what it should be."""
 
-_CELERYS: Any = flatten(NAMESPACES)  # the stubs take it for something else
-_NUMBERS = frozenset(name for name, option in _CELERYS if option.type in ("int", "float", int, float))
+_CELERYS: tuple[Any, ...] = tuple(flatten(NAMESPACES))
+_NUMBERS = frozenset(name for name, option in _CELERYS if option.type in ("int", "float", int, float)) | {
+    "task_default_priority"  # which Celery takes for a text
+}
+_SWITCHES = frozenset(name for name, option in _CELERYS if option.type in ("bool", bool)) - {
+    "broker_use_ssl"  # which may have options
+}
+_CLASS = (_class, "a class such as package.module:Class")
 _CONTENT = (prepare_accept_content, 'a list such as ["json"]')
 _IMPORTED = (_modules, "a list of modules, each of which can be imported")
 
 LOOKED_UP: Mapping[str, LookUp] = {
     **dict.fromkeys(sorted(_NUMBERS), (_number, "a number")),
+    **dict.fromkeys(sorted(_SWITCHES), (_switch, "true or false")),
+    **dict.fromkeys(["beat_scheduler", "worker_agent", "worker_autoscaler", "worker_consumer", "worker_timer"], _CLASS),
     "timezone": (_time_zone, "a time zone such as Europe/Oslo"),
     "task_serializer": OF_TASKS["serializer"],
     "result_serializer": OF_TASKS["serializer"],
@@ -109,16 +128,20 @@ LOOKED_UP: Mapping[str, LookUp] = {
 """The same for settings."""
 
 
-def with_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, where a text that is a number, as in an INI file, is one in those of Celery's that are numbers."""
-    return {name: _from_text(value) if name in _NUMBERS else value for name, value in settings.items()}
+def read_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, where a text that means a number or a switch is one, as in an INI file, and `off` in YAML.
+
+    Only those of Celery's that are numbers and switches: to Python each text is true.
+    """
+    return {name: _read(name, value) if isinstance(value, str) else value for name, value in settings.items()}
 
 
-def _from_text(value: Any) -> Any:
-    for kind in (int, float) if isinstance(value, str) else ():
-        with suppress(ValueError):
-            return kind(value)
-    return value
+def _read(name: str, text: str) -> Any:
+    kinds: tuple[Callable[[str], Any], ...] = (int, float) if name in _NUMBERS else ()
+    for kind in (strtobool,) if name in _SWITCHES else kinds:
+        with suppress(ValueError, TypeError):
+            return kind(text.strip())
+    return text
 
 
 def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
@@ -126,6 +149,14 @@ def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
     for name, look_up in LOOKED_UP.items():
         if problem := _problem(conf[name], *look_up):
             yield name, problem
+    for name, accepted in (
+        ("task", conf.accept_content),
+        ("result", conf.result_accept_content or conf.accept_content),
+    ):
+        serializer = conf[f"{name}_serializer"]
+        with suppress(Exception):  # one that is wrong is told above
+            if registry.name_to_type[serializer] not in (prepare_accept_content(accepted) or ()):
+                yield f"{name}_serializer", f'is "{serializer}", which CELERY_ACCEPT_CONTENT does not have'
     annotations = conf.task_annotations
     for annotation in annotations if isinstance(annotations, list | tuple) else [annotations]:
         for task, options in annotation.items() if isinstance(annotation, Mapping) else ():

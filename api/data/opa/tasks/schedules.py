@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +16,9 @@ from opa._util.words import kind_of
 
 FORMS = 'seconds, a timedelta, or five fields such as "*/5 * * * *"'
 ENTRY_KEYS = frozenset({"task", "schedule", "args", "kwargs", "options", "relative", "enabled"})
-_SWITCH = {"true": True, "false": False}
+_SWITCH = {
+    text: on for on, texts in {True: ("true", "yes", "on"), False: ("false", "no", "off")}.items() for text in texts
+}
 
 
 def parse_schedule(value: Any) -> float | timedelta | BaseSchedule:
@@ -76,6 +80,7 @@ def _parse_entry(
         )
     if "enabled" in entry:
         entry["enabled"] = _switch(name, entry["enabled"])
+    entry |= {part: _from_json(entry[part]) for part in ("args", "kwargs", "options") if part in entry}
     for part in ("kwargs", "options"):
         if (names := entry.get(part)) is None:
             continue
@@ -93,6 +98,14 @@ def _parse_entry(
         return entry | {"schedule": parse_schedule(entry.get("schedule"))}
     except ValueError as error:
         raise ValueError(f"the schedule of the entry '{name}' cannot be used: {error}. Write {FORMS}") from error
+
+
+def _from_json(value: Any) -> Any:
+    """What a variable says, in which a list or a mapping is JSON; else the value itself."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _switch(name: str, value: Any) -> bool:
