@@ -21,6 +21,7 @@ from bench import (
     reload,
     routes,
     small,
+    sql,
     startup,
     suite,
     tasks,
@@ -126,6 +127,16 @@ def _metrics(sizes: Sizes, say: Say) -> Found:
     ratio = Figure("requests/s", found.ratio, Bound.AT_LEAST, 0.97)
     row = Row("hello route with METRICS", "the same without", (ratio,))
     return Found({"ratio": found.ratio, "without": found.bare.per_second, "with": found.stack.per_second}, (row,))
+
+
+def _sql(sizes: Sizes, say: Say) -> Found:
+    found = sql.measure(sizes.hello, sizes.seconds, say)
+    row = Row(
+        "a route with a session of SQLAlchemy, committed before the answer; SQLite",
+        "the same by hand on FastAPI, same server",
+        (Figure("requests/s", found.ratio, Bound.AT_LEAST, 0.97),),
+    )
+    return Found({"ratio": found.ratio, "by_hand": found.bare.per_second, "stack": found.stack.per_second}, (row,))
 
 
 def _routes(sizes: Sizes, say: Say) -> Found:
@@ -335,6 +346,7 @@ def _plugins(sizes: Sizes) -> str:
 PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "hello": _hello,
     "metrics": _metrics,
+    "sql": _sql,
     "routes": _routes,
     "small": _small,
     "startup": _startup,

@@ -117,6 +117,7 @@ def _limited(cost: LimitCost) -> bool:
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "hello": lambda details: details["ratio"] > 0,
     "metrics": lambda details: details["ratio"] > 0,
+    "sql": lambda details: details["ratio"] > 0,
     "routes": _routes,
     "small": _small,
     "startup": _startup,

@@ -154,7 +154,7 @@ def test_in_an_empty_environment_opa_up_serves_an_empty_folder(wheel: Path, tmp_
         assert up.request("/demo/hello") == {"message": "Hello, world!"}
         ready = up.request("/readyz")["components"]
         connected = {component["name"] for component in ready if component["status"] == "connected"}
-        assert connected == {"walrus", "aioredis", "celery"} | ({"mongodb"} if HAS_MONGO else set())
+        assert connected == {"walrus", "aioredis", "celery", "sql", "sql_sync"} | ({"mongodb"} if HAS_MONGO else set())
         os.kill(up.pid, signal.SIGTERM)
         assert up.end() == 0, up.output
         wait_until(up.nothing_is_left, what="everything has ended")

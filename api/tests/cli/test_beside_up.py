@@ -94,7 +94,8 @@ def test_dead_letters_of_the_worker_are_shown_and_thrown_away(up: Up) -> None:
 def test_one_line_on_standard_error_says_what_was_found_and_the_output_is_as_ever(up: Up) -> None:
     done = opa(up, "tasks", "list", "--json")
     mongo = "; its mongo for mongodb" if HAS_MONGO else ""
-    assert done.stderr == f"beside opa up (process {up.pid}), ENV=dev: its redis for walrus, aioredis, celery{mongo}\n"
+    servers = f"its redis for walrus, aioredis, celery{mongo}; its sqlite for sql, sql_sync"
+    assert done.stderr == f"beside opa up (process {up.pid}), ENV=dev: {servers}\n"
     assert "work.double" in {row["task"] for row in json.loads(done.stdout)}
 
 

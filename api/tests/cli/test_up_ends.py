@@ -143,6 +143,7 @@ def test_opa_up_prints_its_programs_with_their_addresses_and_ctrl_c_stops_all(up
             rf"api +http://127.0.0.1:{up.port} +documentation: http://127.0.0.1:{up.port}/docs",
             rf"console +http://127.0.0.1:{up.port}/opa ",
             r"redis +127.0.0.1:\d+ +Valkey, for walrus, aioredis, celery; data in .opa/valkey",
+            r"sqlite +.opa/sql.db +SQLite, for sql, sql_sync",
             rf"debugger +127.0.0.1:{debugger} ",
             r"plugins +plugins, opa:demo-plugins",
         ]

@@ -328,3 +328,14 @@ def test_a_warning_of_passwords_is_accepted_with_a_reason(
     warn_of_known_passwords(project.config(), {}, "api")
 
     assert said == []
+
+
+def test_a_server_that_is_not_there_is_no_open_door(
+    project: Project, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    project.component("cache", "any", load="auto", URL="redis://:redis@nowhere.invalid")
+    project.component("store", "any", load="auto", URL="postgresql://opa:opa@localhost/opa")
+    assert doors(project) == ["deploy.component-password"]
+    monkeypatch.setenv("ENV", "")
+    warn_of_known_passwords(project.config(), {}, "api")
+    assert [line.partition(".")[0] for line in said] == ["passwords that everyone knows: component 'store'"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from opa._util.hosts import hosts_in_url, resolves
 from opa.checks.deploy.servers import VARIABLES_WITH_SERVERS, settings_with_servers
 from opa.core.component_options import is_default
 
@@ -43,6 +44,7 @@ class Place:
         key: its name, as it is among the options of a component.
         value: what it says.
         beside: all options of the same connection, by their names.
+        is_optional: whether it belongs to a component that is connected only where its host exists.
     """
 
     name: str
@@ -50,6 +52,19 @@ class Place:
     key: str
     value: Any
     beside: Mapping[str, Any]
+    is_optional: bool = False
+
+    def leads_nowhere(self, time_limit: float) -> bool:
+        """Whether there is no such host, and so no server.
+
+        Args:
+            time_limit: seconds to look up each.
+        """
+        if not self.is_optional:
+            return False
+        texts = [value for key, value in self.beside.items() if str(key).upper().endswith("URL")]
+        hosts = {host for text in texts if isinstance(text, str) for host in hosts_in_url(text)}
+        return bool(hosts) and not any(resolves(host, time_limit) for host in hosts)
 
 
 def places(declared: Declared) -> Iterator[Place]:
@@ -58,7 +73,8 @@ def places(declared: Declared) -> Iterator[Place]:
     for name, options in used_components(config):
         for key, value in options.items():
             where = f"{key}, {config.source(f'OPTIONAL_COMPONENTS.{name}.OPTS.{key}')}"
-            yield Place(f"component '{name.lower()}'", where, str(key), value, options)
+            is_optional = config.OPTIONAL_COMPONENTS[name]["LOAD"] == "auto"
+            yield Place(f"component '{name.lower()}'", where, str(key), value, options, is_optional)
     settings = {name.removeprefix("CELERY_"): config.get(name) for name in settings_with_servers(config)}
     for key, value in settings.items():
         name = f"CELERY_{key}"

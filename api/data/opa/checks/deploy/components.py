@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from opa.settings.config import Config
 
 _WITH_PASSWORD = frozenset(
-    {"redis", "rediss", "valkey", "valkeys", "sentinel", "mongodb", "mongodb+srv", "amqp", "amqps", "pyamqp"}
+    {
+        *("redis", "rediss", "valkey", "valkeys", "sentinel", "mongodb", "mongodb+srv", "amqp", "amqps", "pyamqp"),
+        *("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"),
+    }
 )
 """Schemes of servers that ask for a password, unless they are left open."""
 _AMQP = frozenset({"amqp", "amqps", "pyamqp"})
@@ -60,7 +63,7 @@ def component_passwords(deployment: Declared) -> Iterator[Finding]:
     One that everyone knows is an open door where ENV says that this is more than a try on one machine.
     """
     for place in places(deployment):
-        if problem := _worst(deployment.config, place):
+        if (problem := _worst(deployment.config, place)) and not _is_of_nothing(deployment, place):
             yield _finding(place, problem)
 
 
@@ -87,7 +90,13 @@ def passwords_of_applications(manager: PluginManager, environ: Mapping[str, str]
 def with_known_passwords(declared: Declared) -> list[str]:
     """The names of what has a password that everyone knows, each once."""
     found = ((place, _worst(declared.config, place)) for place in places(declared))
-    return [*dict.fromkeys(place.name for place, problem in found if problem is not None and problem.is_known)]
+    known = [place for place, problem in found if problem is not None and problem.is_known]
+    return [*dict.fromkeys(place.name for place in known if not _is_of_nothing(declared, place))]
+
+
+def _is_of_nothing(declared: Declared, place: Place) -> bool:
+    """Whether what starts has no such server: the compose files name one that is there with a profile alone."""
+    return isinstance(declared, Start) and place.leads_nowhere(declared.config.COMPONENT_DNS_TIMEOUT)
 
 
 def _finding(place: Place, problem: _Problem) -> Finding:
