@@ -29,7 +29,8 @@ import asyncio, time
 from opa.core.lifespan import running
 from opa.bootstrap import prepare
 from opa.settings.load import load_settings
-import opa.plugins.core_docs, opa.plugins.driver_celery, opa.plugins.driver_mongodb, opa.plugins.driver_redis, opa.plugins.driver_sql
+import opa.plugins.core_docs, opa.plugins.driver_celery, opa.plugins.driver_mongodb, opa.plugins.driver_redis
+import opa.plugins.driver_sql
 
 config = load_settings()
 

@@ -244,4 +244,6 @@ def test_without_secantusdb_it_says_so_in_one_line_and_continues(up: Up) -> None
         "walrus",
         "aioredis",
         "celery",
+        "sql",
+        "sql_sync",
     }
