@@ -78,6 +78,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "$ docker compose exec flower cat /run/secret": PRODUCTION,
         "$ sudo rm secrets/redis_password": ROOT_ONLY,
         "$ docker compose up -d --wait redis mongo ra": STAND_INS,
+        "$ docker compose exec -T mongo mongosh --qui": STAND_INS,
         "api.example.com {": FORMAT,
         "server {": FORMAT,
         "$ docker network inspect -f '{{(index .IPAM.": PRODUCTION,
