@@ -120,15 +120,16 @@ print(json.dumps([begun, os.environ["OPA_UP_STATE"], "spare_sample" in sys.modul
 """
 
 
-def waits_for(line: bytes, text: str, folder: Path) -> tuple[list[list[str]], str, bool] | None:
-    """What becomes of a process in spare that imports a module and then is told a line.
+def waits_for(line: bytes, text: str | None, folder: Path) -> tuple[list[list[str]], str, bool] | None:
+    """What becomes of a process in spare that imports a module, or has no list of them, and then is told a line.
 
     Returns:
         The commands with which it begins anew, a variable, and whether it has the module; None where it ended.
     """
-    (folder / "spare_sample.py").write_text(text)
-    os.utime(folder / "spare_sample.py", (1, 1))
-    (folder / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
+    if text is not None:
+        (folder / "spare_sample.py").write_text(text)
+        os.utime(folder / "spare_sample.py", (1, 1))
+        (folder / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
     ended = subprocess.run(
         (sys.executable, "-c", IN_SPARE, folder),
         cwd=folder,
@@ -153,6 +154,10 @@ def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(tmp_path: 
     assert begun is not None
     (command,) = begun[0]
     assert command[-4:-2] == ["opa.serve", str(os.getpid())]
+
+
+def test_it_serves_where_it_is_needed_before_it_has_read_what_to_import(tmp_path: Path) -> None:
+    assert waits_for(GO, None, tmp_path) == ([], "now", False)
 
 
 def test_it_ends_where_nobody_needs_it(tmp_path: Path) -> None:

@@ -34,8 +34,11 @@ def wait_for_go(supervisor: int, mistakes: Path, imports: Path, readable: int) -
     """
     end_with_parent(supervisor)
     began, packages = time.time_ns(), installed_packages()
+    names = "[]"
+    with contextlib.suppress(FileNotFoundError):  # it is needed already, and the next list is not there yet
+        names = imports.read_text()
     with warnings.catch_warnings(action="ignore"):  # as in any process that imports them for the first time
-        for name in json.loads(imports.read_text()):
+        for name in json.loads(names):
             with contextlib.suppress(Exception):  # the start says what is wrong with it
                 import_module(name)
     files = _files()
