@@ -1,6 +1,7 @@
 """A task that writes what a list of books has: all of it, or nothing."""
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from opa import Component, log, task
@@ -9,7 +10,8 @@ from .models import Author, Book
 from .schemas import NewBook
 
 
-@task
+# Two that meet the same new author at once cannot both add it: the other one runs again, with a session of its own.
+@task(autoretry_for=(IntegrityError,), default_retry_delay=1, max_retries=3)
 def import_books(books: list[NewBook], sql: Session = Component("sql_sync")) -> int:
     """Add those that there are not yet, and say how many these are. It may run twice: the second run adds none."""
     added = 0

@@ -130,6 +130,7 @@ class Database:
             return
         event.listen(engine, "checkout", self._take)
         event.listen(engine, "checkin", self._give_back)
+        event.listen(engine, "detach", self._give_back)
         self._driver.breaker.when_open(self._let_go if self._driver.is_async else self._let_go_in_thread)
 
     def _connect(self, dialect: Any, _record: Any, args: Any, options: Any) -> Any:
