@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from opa.checks.tasks import components_of_tasks
 from opa.cli.command_session import CommandSession
 from opa.core.manager import PluginManager
-from opa.core.per_use import is_async
+from opa.core.per_use_misfits import is_async
 from opa.errors import OpaError, RegistrationError, SetupError
 from tests.project import Project
 

@@ -14,7 +14,7 @@ from opa.checks.owners import Owners
 from opa.core.arguments import INJECTABLE, not_injectable, parameters_of
 from opa.core.depends import ComponentDependency
 from opa.core.lifecycle import GROUPS
-from opa.core.per_use import misfit
+from opa.core.per_use_misfits import misfit
 from opa.errors import SetupError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from opa._util.suggestions import nearest
 from opa.checks.components import NOT_THERE, hint_for
 from opa.checks.finding import Finding
 from opa.core.arguments import components_of_parameters
-from opa.core.per_use import misfit
+from opa.core.per_use_misfits import misfit
 from opa.errors import RegistrationError
 from opa.tasks.application import application_of
 

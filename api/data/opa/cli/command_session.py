@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from opa.commands.connecting import needs_of
 from opa.core.components import connected
 from opa.core.lifespan import running
-from opa.core.per_use import given_in_thread, given_on_loop, is_async, misfit
+from opa.core.per_use import given_in_thread, given_on_loop
+from opa.core.per_use_misfits import is_async, misfit
 from opa.errors import OpaError
 from opa.process.termination import terminated_as_by_ctrl_c
 

@@ -13,7 +13,8 @@ from fastapi import params
 
 from opa._util.annotations import hints_of
 from opa.core.depends import ComponentDependency, component_in, component_of
-from opa.core.per_use import OneUse, misfit
+from opa.core.per_use import OneUse
+from opa.core.per_use_misfits import misfit
 from opa.errors import SetupError
 
 INJECTABLE: Final = ("app", "pm", "plugin_manager", "config")

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from opa._compat.fastapi.inclusion import router_in
 from opa._util.sources import where_is_function
 from opa.core.depends import ComponentDependency
-from opa.core.per_use import is_generator, misfit
+from opa.core.per_use_misfits import is_generator, misfit
 from opa.errors import ComponentUseError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from opa._util.sources import where_is_function
 from opa.core.arguments import components_of_parameters
 from opa.core.depends import ComponentDependency
 from opa.core.drivers import Driver
-from opa.core.per_use import given_in_thread, given_on_loop, is_async, misfit
+from opa.core.per_use import given_in_thread, given_on_loop
+from opa.core.per_use_misfits import is_async, misfit
 from opa.errors import RegistrationError
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

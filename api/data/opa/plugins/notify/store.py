@@ -18,8 +18,6 @@ MOST_KINDS = 200
 """Kinds of failures that are kept for a target; of further ones only the number."""
 LEASE = 60.0
 """Seconds that a process has for sending: longer than a target may take."""
-KEPT_FOR = 7 * 86_400
-"""Seconds after which redis forgets what nobody sends."""
 PAUSES = (10.0, 30.0, 60.0, 300.0, 900.0)
 """Seconds before each further attempt at sending; after the last one it is given up."""
 HOUR = 3600.0
@@ -46,7 +44,7 @@ for i = 3, #ARGV, 2 do
     end
 end
 redis.call('hsetnx', KEYS[1], ' due', now + tonumber(ARGV[1]))
-redis.call('expire', KEYS[1], 604800)
+redis.call('expire', KEYS[1], 604800)  -- a week after which it forgets what nobody sends
 """
 TAKE = """
 local time = redis.call('time')

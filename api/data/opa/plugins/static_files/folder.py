@@ -116,9 +116,8 @@ class Folder:
         if self._root:
             return self._root
         with self._lock:
-            if (
-                self._copy is None or self._copy[0] != os.getpid()
-            ):  # also after a fork, in which the other removes its own
+            # Also after a fork: the other process removes its own.
+            if self._copy is None or self._copy[0] != os.getpid():
                 path = os.path.realpath(tempfile.mkdtemp(prefix=f"opa-static-{self._plugin}-"))
                 weakref.finalize(self, _remove, path, os.getpid())
                 _copy(self._place, Path(path), _time_of_archive(str(self._place)))

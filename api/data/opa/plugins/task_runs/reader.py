@@ -233,13 +233,11 @@ class RunReader:
                     pipe.zrevrangebyscore(key, greatest, least, start=start, num=num, withscores=True)
                 parts = await pipe.execute()
             found = parts[0]
-            if (
-                not is_one
-            ):  # in the order that one index of all of them would have, which redis would make for each page
+            if not is_one:
+                # In the order that one index of all of them would have, which redis would make for each page.
                 each = {task_id: score for part in parts for task_id, score in part}
-                found = sorted(each.items(), key=lambda item: (item[1], item[0]), reverse=True)[
-                    skipped : skipped + size
-                ]
+                found = sorted(each.items(), key=lambda item: (item[1], item[0]), reverse=True)
+                found = found[skipped : skipped + size]
             if not found:
                 return []
             ids = [text_of(task_id) for task_id, _ in found]
