@@ -104,7 +104,7 @@ def test_a_command_of_the_metadata_that_the_application_lacks_is_told(project: P
     project.meta("shop-meta.json", {"commands": {"close": "Close it."}})
 
     with pytest.raises(
-        OpaError, match=r"has the command 'close', which its Typer application has not.*open-up, runner"
+        OpaError, match=r"has the command 'close', which its Typer application does not have.*open-up, runner"
     ):
         opa("close")
 

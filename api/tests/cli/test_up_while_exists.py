@@ -16,7 +16,7 @@ def test_a_folder_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["up", "--while-exists", name])
     assert done.exit_code == 2
-    assert "is no file" in done.output
+    assert "is not a file" in done.output
 
 
 def test_a_file_that_cannot_be_removed_does_not_hide_why_it_ended(
