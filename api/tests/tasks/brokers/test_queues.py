@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import kombu
@@ -16,6 +17,8 @@ from kombu import Queue
 from opa import get_plugin_manager
 from opa.errors import OpaError
 from opa.tasks.application import application_of
+from opa.tasks.brokers import queues
+from opa.tasks.brokers.queues import SETTLING
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
 from tests.serve.process import wait_until
@@ -344,6 +347,26 @@ def test_a_queue_that_nobody_has_bound_yet_gets_the_task(jobs: TaskProject, rabb
         application_of(get_plugin_manager()).amqp.queues["celery"](connection.default_channel).queue_declare()
     jobs.module("jobs").add.delay(1, 2)
     wait_until(lambda: ready(jobs) == 1, what="it has come to its queue")
+
+
+@pytest.mark.docker
+def test_queues_that_a_worker_makes_settle_at_the_same_time(
+    rabbit_tasks: TaskProject, rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(queues, "time", SimpleNamespace(sleep=waits.append))
+    rabbit_tasks.settings(CELERY_TASK_QUEUES={f"many{number}": {} for number in range(20)})
+    rabbit_tasks.plugin("jobs.py", JOBS)
+    with rabbit_tasks.sending():
+        amqp = application_of(get_plugin_manager()).amqp
+        with kombu.Connection(rabbit_tasks.broker) as connection:
+            amqp.TaskConsumer(connection.default_channel)
+        assert waits == [SETTLING]
+        bindings = rabbitmq.api("GET", f"/bindings/{rabbit_tasks.broker.rpartition('/')[2]}")
+        assert {f"many{number}" for number in range(20)} <= {each["routing_key"] for each in bindings if each["source"]}
+        with kombu.Connection(rabbit_tasks.broker) as connection:
+            amqp.TaskConsumer(connection.default_channel)
+        assert waits == [SETTLING], "who finds them does not wait"
 
 
 @pytest.mark.docker

@@ -14,7 +14,7 @@ from opa._compat.celery import app as celery_app
 from opa.tasks.brokers import refusals
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.brokers.delays import Delays
-from opa.tasks.brokers.queues import SETTLING, TaskQueue, TaskQueues
+from opa.tasks.brokers.queues import SETTLING, TaskConsumer, TaskQueue, TaskQueues
 from opa.tasks.codec import Sending
 from opa.tasks.unpacking import CAN_UNPACK, can_unpack
 
@@ -111,6 +111,11 @@ class Amqp(celery_app.Amqp):
     def Connection(self) -> Any:  # type: ignore[override]  # noqa: N802 - Celery's name, and it only reads it
         """What connects to the broker."""
         return Connection
+
+    @property
+    def Consumer(self) -> Any:  # type: ignore[override]  # noqa: N802 - as above
+        """What takes messages of queues."""
+        return TaskConsumer
 
     @property
     def queues_cls(self) -> Any:  # type: ignore[override]  # Celery only reads it

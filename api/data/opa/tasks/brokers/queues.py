@@ -9,7 +9,7 @@ from typing import Any
 import amqp
 from amqp.exceptions import ChannelError, ConsumerCancelled, NotFound, PreconditionFailed
 from celery.app.amqp import Queues
-from kombu import Exchange, Queue
+from kombu import Consumer, Exchange, Queue
 from kombu.asynchronous import get_event_loop
 from kombu.transport.native_delayed_delivery import bind_queue_to_native_delayed_delivery_exchange
 
@@ -99,24 +99,32 @@ class TaskQueue(Queue):
             PreconditionFailed: it is there, and differs.
         """
         channel = channel or self.channel
-        is_amqp = isinstance(channel, amqp.Channel)
-        if self.no_declare or not is_amqp or not is_quorum(self):
+        if not self.has_to_settle(channel):
             return super().declare(nowait, channel)
+        if self.make(channel):
+            time.sleep(SETTLING)
+            self.bind_all(channel)
+        return self.name
+
+    def has_to_settle(self, channel: Any) -> bool:
+        """Whether it is bound only some time after it was made."""
+        return not self.no_declare and isinstance(channel, amqp.Channel) and is_quorum(self)
+
+    def make(self, channel: Any) -> bool:
+        """Make the queue with its exchange, where they are not there; whether the queue is new, and to be bound."""
         if self.exchange:
             self.exchange.declare(channel=channel)
         is_new = not is_there(self.name, channel)
         self.queue_declare(channel=channel)
-        if is_new:
-            time.sleep(SETTLING)
-            self._bind(channel)
-        return self.name
+        return is_new
 
     def rebind(self, channel: Any) -> None:
         """Make and bind it, also where it is there: RabbitMQ had no way to it for a message, as long as it settles."""
         self.declare(channel=channel)
         super().declare(channel=channel)
 
-    def _bind(self, channel: Any) -> None:
+    def bind_all(self, channel: Any) -> None:
+        """Bind it to its exchange, and by its other bindings."""
         if self.exchange and self.exchange.name:
             self.queue_bind(channel=channel)
         for binding in self.bindings:
@@ -166,7 +174,7 @@ class TaskQueue(Queue):
                 trial = channel.connection.channel()
                 # It is deleted, and will be made anew; or this user may not, and somebody else has done it.
                 with suppress(ChannelError):
-                    self._bind(trial)
+                    self.bind_all(trial)
                 trial.close()
 
         loop = get_event_loop()
@@ -188,6 +196,29 @@ class TaskQueue(Queue):
                 bind_queue_to_native_delayed_delivery_exchange(channel.connection.client, self)
         finally:
             trial.close()
+
+
+class TaskConsumer(Consumer):
+    """Takes messages of queues; those that it makes settle at the same time, and not one after another."""
+
+    channel: Any
+
+    def declare(self) -> None:
+        """Make its queues.
+
+        Raises:
+            PreconditionFailed: one is there, and differs.
+        """
+        new = []
+        for queue in self.queues:
+            if not (isinstance(queue, TaskQueue) and queue.has_to_settle(self.channel)):
+                queue.declare()
+            elif queue.make(self.channel):
+                new.append(queue)
+        if new:
+            time.sleep(SETTLING)
+        for queue in new:
+            queue.bind_all(self.channel)
 
 
 def are_names(name: Any, *others: Any) -> bool:
