@@ -222,6 +222,40 @@ def test_a_driver_of_a_plugin_tells_how_its_pools_are_used_and_how_long_calls_wa
         assert waits(metrics(), "rooms", "thread") == 2
 
 
+def test_what_drivers_and_plugins_name_costs_no_other_metric(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a character comes with any JSON."""
+    project.component("ROOMS", "rooms")
+    project.plugin(
+        "odd.py",
+        """
+        from prometheus_client import REGISTRY, Counter, Metric
+
+        orders = Counter("orders", "Taken.", ["who"])
+
+        class Collector:
+            def collect(self):
+                odd = Metric("odd", "Not of text.", "gauge")
+                odd.add_sample("odd", {"who": 5, "what": "\\ud800"}, "much")
+                yield odd
+
+        REGISTRY.register(Collector())
+        """,
+    )
+    with measured(project) as (_client, metrics):
+        rooms: Any = get_component("rooms")
+        import odd  # type: ignore[import-not-found]
+
+        for who in ("\ud800", "anna"):
+            odd.orders.labels(who).inc()
+        rooms.names = [5, None, object(), "\ud800", "x" * 10_000]
+        assert use(metrics(), "rooms", "5") == use(metrics(), "rooms", "x" * 100) == (0, 3, 3)
+        rooms.names = None
+        found = metrics()
+        assert use(found, "rooms", "None") == use(found, "rooms", "?") == (0, 0, 0)
+        assert (found.sum("orders_total", who="?"), found.sum("orders_total", who="anna")) == (1, 1)
+    assert "the metric 'odd' cannot be written, and is not shown" in capsys.readouterr().err
+
+
 def test_observers_are_told_of_waits_and_one_that_fails_disturbs_nobody(project: Project) -> None:
     project.plugin(
         "watch.py",

@@ -121,13 +121,15 @@ class Cells:
     def allocate(self, definition: Definition, suffix: str, labels: Sequence[str], count: int = 1) -> int:
         """The number of the first of `count` cells for these labels, which are 0 at first, or those that there are.
 
-        Where there is no room, it is one that means nothing; `attach` says who hears of that.
+        A label may be anything: what cannot be written as it is, such as half a character, is changed. Where there is no room, it is one that means nothing; `attach` says who hears of that.
         """
         key = (definition, suffix, tuple(labels))
         with self.lock:
             first = self._known.get(key)
             if first is None:
-                first = self._known[key] = self._allocate(*key, count)
+                texts = tuple(map(_as_text, labels))
+                first = self._allocate(*key, count) if texts == key[2] else self.allocate(definition, suffix, texts, count)
+                self._known[key] = first
             return first
 
     def increase(self, cell: int, amount: float) -> None:
@@ -310,6 +312,10 @@ def definition_from_json(found: dict[str, Any]) -> Definition:
     """The reverse."""
     bounds = tuple(float(bound) for bound in found["bounds"])
     return Definition(found["kind"], found["name"], found["text"], found["mode"], tuple(found["labels"]), bounds)
+
+
+def _as_text(label: object) -> str:
+    return str(label).encode("utf-8", "replace").decode()
 
 
 def _line(value: Any) -> bytes:

@@ -35,6 +35,8 @@ WAIT = Definition(
 )
 MOST_POOLS, MOST_WAITS = 20, 1000
 """Pools of a component, and components with reasons; more get no numbers of their own."""
+LONGEST_NAME = 100
+"""Characters of the name of a pool."""
 OTHER = "other"
 TOLD_EVERY = 300.0
 
@@ -74,7 +76,7 @@ class Pools:
         noted = self._noted.setdefault(component, set())
         found: dict[str, PoolUse] = {}
         try:
-            found = dict(driver.pools())
+            found = {str(pool)[:LONGEST_NAME]: use for pool, use in dict(driver.pools()).items()}
             for pool, use in found.items():
                 if pool in noted or len(noted) < MOST_POOLS:
                     noted.add(pool)

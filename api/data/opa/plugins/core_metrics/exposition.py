@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
+from opa import log
 from opa.plugins.core_metrics.cells import Definition
 from opa.plugins.core_metrics.reading import Total
 
@@ -20,7 +22,24 @@ def as_text(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
         accept: the header of the request, which says which version of the format is wanted.
     """
     encoder, content_type = choose_encoder(accept)
-    return encoder(_Fixed(metrics)), content_type
+    found = list(metrics)
+    try:
+        return encoder(_Fixed(found)), content_type
+    except Exception:  # noqa: BLE001 - the collector of a plugin may give anything, and the other metrics are wanted
+        return encoder(_Fixed(_fit(found, encoder))), content_type
+
+
+def _fit(metrics: Iterable[Metric], encoder: Callable[[Any], bytes]) -> list[Metric]:
+    """Those that can be written."""
+    fit = []
+    for metric in metrics:
+        try:
+            encoder(_Fixed([metric]))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.error("the metric {!r} cannot be written, and is not shown: {!r}", getattr(metric, "name", metric), error)
+        else:
+            fit.append(metric)
+    return fit
 
 
 class _Fixed:
