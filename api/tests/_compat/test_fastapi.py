@@ -170,6 +170,16 @@ class TestTestedVersion:
         assert names <= set(parameters(compat_openapi.get_definitions))
         assert parameters(compat_openapi.get_flat_models_from_fields) == ["fields", "known_models"]
 
+    def test_caches_that_hold_functions_are_known(self) -> None:
+        from fastapi.dependencies import models
+
+        from opa._compat.fastapi.remembered import KINDS, forget_functions
+
+        found = {name for name in vars(models) if hasattr(getattr(models, name), "cache_clear")}
+        assert found == set(KINDS)
+        forget_functions()
+        assert all(getattr(models, name).cache_info().currsize == 0 for name in KINDS)
+
     def test_telemetry_says_whether_it_is_set_up(self) -> None:
         from opa._compat.fastapi.telemetry import ExceptionTelemetryMiddleware, sees_telemetry
 

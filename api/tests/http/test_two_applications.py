@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import weakref
 
 import httpx2
 import pytest
@@ -139,3 +141,31 @@ def test_each_application_imports_the_modules_beside_its_own_plugins(project: Pr
         project.settings(PLUGIN_PATHS=[name])
         project.prepare()
         assert (sys.modules["shop"].one, sys.modules["shop"].two) == (name, name)
+
+
+def test_an_application_that_is_gone_leaves_neither_its_plugins_nor_its_routes(project: Project) -> None:
+    """Of 500 tests with an application each, 200 MB would stay."""
+    project.plugin(
+        "shop.py",
+        """
+        from fastapi import Depends
+        from opa import get_router
+
+        router = get_router()
+
+        def stock(): ...
+
+        @router.get("/shop", dependencies=[Depends(stock)])
+        async def shop():
+            return 1
+        """,
+    )
+    gone = []
+    for _ in range(3):
+        with project.client() as client:
+            assert client.get("/shop").json() == 1
+            gone.append(weakref.ref(sys.modules["shop"].shop))
+        del client
+    project.app()
+    gc.collect()
+    assert [each() for each in gone] == [None] * 3

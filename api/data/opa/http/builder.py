@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.routing import BaseRoute, Mount, Route
 
+from opa._compat.fastapi.remembered import forget_functions
 from opa._util.garbage import no_collection
 from opa._util.words import kind_of
 from opa.core.groups import MIDDLEWARE
@@ -39,6 +40,7 @@ def build_app(manager: PluginManager) -> Api:
             added, and does not belong to a plugin that may be skipped.
     """
     config = manager.config
+    forget_functions()
     app = Api(
         manager,
         title=config.PROJECT_NAME,
