@@ -105,6 +105,8 @@ def test_a_package_that_the_index_has_no_more_leaves_no_half_of_the_others(locke
         ("ladle @ file:///ladle.whl --hash=sha256:00", "which is no NAME==VERSION with hashes"),
         ("ladle==1.0", "which is no NAME==VERSION with hashes"),
         ("ladle==1.* --hash=sha256:00", "which is no NAME==VERSION with hashes"),
+        ("ladle==1.0; os_name ~= 'posix' --hash=sha256:00", "which is no NAME==VERSION with hashes"),
+        (f"ladle==1.0; {'(' * 3000}os_name == 'a'{')' * 3000} --hash=sha256:00", "has 'ladle==1.0; ((("),
     ],
 )
 def test_a_lock_that_says_more_than_versions_and_hashes_is_refused(locked: Project, line: str, told: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from importlib.metadata import version
 
 import pytest
@@ -44,6 +45,17 @@ def test_a_lock_has_a_version_with_hashes_of_each_package_and_says_who_needs_it(
     assert text.count("--hash=sha256:") == 2
     assert "plugin stew" in text
     assert "# via plugin soup" in text
+
+
+def test_where_nothing_temporary_can_be_written_a_line_says_so(
+    needing: Project, wheels: Wheels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels.add("ladle", "1.0")
+    needs(needing, "soup", "ladle")
+    monkeypatch.setattr(tempfile, "tempdir", str(needing.folder / "nowhere"))
+    done = deps()
+    assert (done.status, "temporary files cannot be written: No such file" in done.output) == (1, True)
+    assert "TMPDIR" in done.output
 
 
 def test_a_lock_has_no_address_and_is_the_same_each_time(

@@ -86,3 +86,25 @@ def test_a_disk_that_is_full_leaves_nothing(shop: Path, monkeypatch: pytest.Monk
     with pytest.raises(ProjectError, match="No space left on device"):
         add_plugin(shop, "orders", with_task=False)
     assert [str(path.relative_to(shop)) for path in shop.rglob("*")] == ["plugins"]
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_on_a_file_system_that_becomes_read_only_it_says_what_is_left(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    """Of what is not there, too, such a file system says that it cannot be removed."""
+    write_files = project.write_files
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    def until_refused(folder: Path, files: list[File]) -> None:
+        if (files[0].path.startswith("tests")) == bool(fails):
+            refuse(folder / files[0].path)
+        write_files(folder, files)
+
+    monkeypatch.setattr(module, "write_files", until_refused)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    left = f"Remove {shop}/plugins/orders.py" if fails else "Nothing of it is left"
+    with pytest.raises(ProjectError, match=rf"Read-only file system .*{left}"):
+        add_plugin(shop, "orders", with_task=False)

@@ -92,6 +92,12 @@ def test_files_are_never_overwritten(here: Path) -> None:
     assert (here / "shop" / "README.md").read_text() == "mine"
 
 
+def test_what_one_that_was_killed_has_left_is_named_as_that(here: Path) -> None:
+    (here / "shop" / ".shop-new-x1").mkdir(parents=True)
+    with pytest.raises(ProjectError, match=r"it has \.shop-new-x1 .*was killed: then remove what it has left"):
+        make_project(Path("shop"))
+
+
 def test_a_second_project_of_the_same_name_is_refused(here: Path) -> None:
     make_project(Path("shop"))
     with pytest.raises(ProjectError, match=r"\.dockerignore, .* and 14 more"):

@@ -28,6 +28,8 @@ def new(
         raise typer.BadParameter("give the name of a new project, or --plugin NAME, or --update: one of the three")
     if task and plugin is None:
         raise typer.BadParameter("--task is for a new plugin: opa new --plugin NAME --task")
+    if name == "":
+        raise typer.BadParameter("the name of the new project is empty; . is the current folder")
     if name is not None:
         _project(Path(name))
     elif plugin is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata as distributions
 from typing import TYPE_CHECKING
 
-from opa._util.distributions import canonical_name
+from opa._util.distributions import ConditionError, applies_here, canonical_name
 from opa._util.suggestions import nearest
 from opa.errors import MissingPackagesError, PackagesError, RequirementError
 from opa.loading.discover import PluginFile
@@ -138,10 +138,10 @@ def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) ->
 def unmet_package(requirement: Requirement) -> str:
     """Why the installed packages do not meet a requirement, in words that follow it; empty where they do."""
     try:
-        if requirement.marker is not None and not requirement.marker.evaluate():
+        if not applies_here(requirement):
             return ""
-    except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
-        return f"whose condition has no answer ({type(error).__name__})"
+    except ConditionError as error:
+        return str(error)
     if canonical_name(requirement.name) == OWN:
         return _unmet_extra(requirement)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
-from opa._util.distributions import canonical_name
+from opa._util.distributions import ConditionError, applies_here, canonical_name
 from opa.errors import PackagesError
 from opa.loading.packages_folder import PackagesFolder
 
@@ -99,8 +99,8 @@ def stands_for(requirement: Requirement) -> list[Requirement]:
 def is_for_here(requirement: Requirement) -> bool:
     """Whether a requirement holds for this Python on this platform; false where its condition has no answer."""
     try:
-        return requirement.marker is None or requirement.marker.evaluate()
-    except (ValueError, RecursionError):  # such as a comparison of a version with a text
+        return applies_here(requirement)
+    except ConditionError:
         return False
 
 

@@ -7,7 +7,6 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from opa._util.distributions import canonical_name
@@ -17,7 +16,7 @@ from opa.packages.failures import failed_resolution, refusal_of_own
 from opa.packages.lock import head_for
 from opa.packages.needs import Need
 from opa.packages.own import OwnPackages
-from opa.packages.programs import Done, Installer
+from opa.packages.programs import Done, Installer, scratch_folder
 
 _CAUSE = "The conflict is caused by:"
 
@@ -40,8 +39,7 @@ def resolve_here(needs: Sequence[Need], own: OwnPackages, pip: Installer, *, pyt
     texts = list(dict.fromkeys(need.text for need in needs if not own.meets(need.requirement)))
     if not texts:
         return head_for(needs, python)
-    with TemporaryDirectory(prefix="opa-deps-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         constraints, report = folder / "constraints.txt", folder / "report.json"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(own.versions.items())))
         # For packages that are made for opa-stack: no index is asked for what runs already.

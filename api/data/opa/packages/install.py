@@ -8,7 +8,6 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from opa.errors import PackagesError
 from opa.loading.own_extras import find_distribution
@@ -16,7 +15,7 @@ from opa.packages.failures import failed_installation
 from opa.packages.folder import is_made_from, locked, refuse_others, replace_folder
 from opa.packages.lock import Pin, pins_in
 from opa.packages.own import own_packages
-from opa.packages.programs import Installer, find_installer
+from opa.packages.programs import Installer, find_installer, scratch_folder
 
 
 def install_into_folder(lock: str, folder: Path) -> tuple[Pin, ...]:
@@ -69,10 +68,10 @@ def _is_installed(pin: Pin) -> bool:
 def _install(pins: Sequence[Pin], installer: Installer, target: Path | None, place: Path) -> None:
     if not pins:
         return
-    with TemporaryDirectory(prefix="opa-deps-") as name:
-        file = Path(name) / "plugins.txt"
+    with scratch_folder() as folder:
+        file = folder / "plugins.txt"
         file.write_text("".join(pin.lines for pin in pins))
-        done = installer.run([*_arguments(installer, target), "--requirement", str(file)], Path(name))
+        done = installer.run([*_arguments(installer, target), "--requirement", str(file)], folder)
     if done.status:
         raise failed_installation(done.said, str(place))
 

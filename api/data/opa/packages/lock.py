@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opa._util.distributions import canonical_name
+from opa._util.distributions import ConditionError, applies_here, canonical_name
 from opa._util.reading import UnreadableError, read_text
 from opa.errors import PackagesError
 from opa.loading.package_lock import INSTALL, LOCK, NEED, needs_in
@@ -33,10 +33,12 @@ class Pin:
     Attributes:
         requirement: name, version, and where it is needed.
         lines: how it stands in the lock.
+        is_for_here: whether this Python, on this platform, needs it.
     """
 
     requirement: Requirement
     lines: str
+    is_for_here: bool
 
     @property
     def name(self) -> str:
@@ -47,11 +49,6 @@ class Pin:
     def version(self) -> str:
         """Its version."""
         return next(iter(self.requirement.specifier)).version
-
-    @property
-    def is_for_here(self) -> bool:
-        """Whether this Python, on this platform, needs it."""
-        return self.requirement.marker is None or self.requirement.marker.evaluate()
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -113,7 +110,8 @@ def _pin(lines: str, number: int, where: str) -> Pin:
     hashes = _HASH.findall(words)
     try:
         requirement = Requirement(_HASH.sub("", words).strip())
-    except InvalidRequirement:
+        is_for_here = applies_here(requirement)
+    except (InvalidRequirement, ConditionError, RecursionError):
         requirement = None
     pins = [] if requirement is None else [each for each in requirement.specifier if each.operator == "=="]
     if requirement is None or not hashes or requirement.url or len(pins) != 1 or "*" in pins[0].version:
@@ -122,7 +120,7 @@ def _pin(lines: str, number: int, where: str) -> Pin:
             where=f"{where}:{number}",
             hint=AGAIN,
         )
-    return Pin(requirement, lines)
+    return Pin(requirement, lines, is_for_here)
 
 
 def unlocked(needs: Iterable[Need], text: str) -> tuple[Need, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
-from opa._util.distributions import canonical_name
+from opa._util.distributions import ConditionError, applies_here, canonical_name
 from opa.loading.own_extras import (
     OWN,
     extras_of,
@@ -29,10 +29,10 @@ def requirements_of(distribution: Distribution, extras: Iterable[str] = ()) -> I
     for text in distribution.requires or ():
         try:
             requirement = Requirement(text)
-        except InvalidRequirement:  # of an old package; nothing can be said about it
+            is_needed = any(applies_here(requirement, extra) for extra in ("", *chosen))
+        except (InvalidRequirement, ConditionError):  # of an old package; nothing can be said about it
             continue
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *chosen)):
+        if is_needed:
             yield requirement
 
 

@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from opa._util.image import PIP, is_image
 from opa._util.masking.secrets import mask_text
@@ -92,6 +94,23 @@ class Installer:
         except OSError as error:
             raise PackagesError(f"{self.command[0]} cannot be run: {error.strerror}", hint="Install uv anew") from None
         return Done(done.returncode, mask_text(done.stdout), mask_text(done.stderr))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what the programs read and write, which is gone in the end.
+
+    Raises:
+        PackagesError: nothing can be written there.
+    """
+    try:
+        with TemporaryDirectory(prefix="opa-deps-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise PackagesError(
+            f"temporary files cannot be written: {error.strerror or error}",
+            hint="Free some space, or name another folder in the variable TMPDIR",
+        ) from None
 
 
 def find_uv() -> Installer | None:

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from opa.errors import PackagesError
 from opa.loading.own_extras import OWN
@@ -15,7 +14,7 @@ from opa.packages.failures import PLUGIN, failed_resolution, refusal_of_own
 from opa.packages.lock import head_for
 from opa.packages.needs import Need
 from opa.packages.own import OwnPackages
-from opa.packages.programs import Installer, find_uv, way_to_uv
+from opa.packages.programs import Installer, find_uv, scratch_folder, way_to_uv
 
 _EXCLUDED = re.compile(r"\n# The following packages were excluded from the output:\n(?:#.*\n?)*")
 _BY_PLUGIN = re.compile(rf"(?P<before>^ +# .*?){PLUGIN}(?P<number>\d+)", re.MULTILINE)
@@ -52,9 +51,9 @@ def resolve(
     head = head_for(needs, python)
     if not needs:
         return head
-    with TemporaryDirectory(prefix="opa-deps-") as folder:
+    with scratch_folder() as folder:
         options = ["--python-version", python, *_upgrades(upgrade)]
-        return f"{head}\n{_compiled(uv, needs, own, options, project=project, folder=Path(folder), previous=previous)}"
+        return f"{head}\n{_compiled(uv, needs, own, options, project=project, folder=folder, previous=previous)}"
 
 
 def _upgrades(upgrade: Sequence[str] | bool) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
-from opa._util.distributions import canonical_name
+from opa._util.distributions import ConditionError, applies_here, canonical_name
 from opa.errors import PackagesError
 from opa.loading.own_extras import find_distribution, is_for_here, stands_for
 from opa.packages.needs import Need
@@ -40,10 +40,10 @@ def missing(needs: Iterable[Need]) -> tuple[Missing, ...]:
 
 def _missing(need: Need) -> Missing | None:
     try:
-        if need.requirement.marker is not None and not need.requirement.marker.evaluate():
+        if not applies_here(need.requirement):
             return None
-    except (ValueError, RecursionError) as error:  # such as a comparison of a version with a text
-        return Missing(need, f"needs {need.text}, whose condition has no answer ({type(error).__name__})")
+    except ConditionError as error:
+        return Missing(need, f"needs {need.text}, {error}")
     seen: set[str] = set()
     waiting = [(need.requirement, f"needs {need.text}{need.through}")]
     while waiting:

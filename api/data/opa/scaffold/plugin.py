@@ -38,14 +38,16 @@ def add_plugin(project: Path, name: str, *, with_task: bool) -> tuple[File, ...]
     except OSError as error:
         failed = project / files[len(written)].path
         for path in (*written, *([] if isinstance(error, FileExistsError) else [failed])):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # on a file system that is read-only, of what is not there too
+                path.unlink()
         if not has_tests:
             with contextlib.suppress(OSError):  # it was not made, or somebody else has put something there
                 (project / "tests").rmdir()
+        left = [path for path in written if os.path.lexists(path)]
         raise ProjectError(
             f"the plugin cannot be written: {error.strerror or error}",
             where=str(error.filename or failed),
-            hint="Nothing of it is left",
+            hint=f"Remove {' and '.join(map(str, left))}" if left else "Nothing of it is left",
         ) from None
     return files
 

@@ -88,11 +88,14 @@ def _refuse_files(folder: Path) -> None:
     except OSError as error:
         raise ProjectError(f"{_shown(folder)} cannot be read: {error.strerror}", where=str(folder)) from None
     if found:
+        hint = "Nothing was written. Take another name, or make the project elsewhere and copy what you want"
+        if all(name.startswith(_aside_name(folder)) for name in found):
+            hint = "An opa new is at work there, or was killed: then remove what it has left"
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ProjectError(
             f"{_shown(folder)} is not empty: it has {', '.join(found[:_SHOWN])}{more}",
             where=str(folder),
-            hint="Nothing was written. Take another name, or make the project elsewhere and copy what you want",
+            hint=hint,
         )
 
 
@@ -100,13 +103,17 @@ def _refuse_files(folder: Path) -> None:
 def _aside(folder: Path) -> Iterator[Path]:
     """A new folder in the same file system; what is left in it is gone in the end."""
     home = folder if _is_folder(folder) else folder.parent
-    outer = Path(tempfile.mkdtemp(prefix=f".{folder.name}-new-", dir=home))
+    outer = Path(tempfile.mkdtemp(prefix=_aside_name(folder), dir=home))
     try:
         new = outer / folder.name  # with the mode that folders have here, which `mkdtemp` does not give
         new.mkdir()
         yield new
     finally:
         shutil.rmtree(outer, ignore_errors=True)
+
+
+def _aside_name(folder: Path) -> str:
+    return f".{folder.name}-new-"
 
 
 def _put(new: Path, folder: Path) -> None:
