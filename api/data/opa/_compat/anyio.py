@@ -21,3 +21,8 @@ def set_thread_limiter(limiter: Any) -> None:
         Exception: this version of anyio keeps it elsewhere.
     """
     _asyncio._default_thread_limiter.set(limiter)
+
+
+def abandon(portal: Any) -> None:
+    """Have the way to an event loop lead nowhere: its thread is one of the parent of this process."""
+    portal._event_loop_thread_id = None

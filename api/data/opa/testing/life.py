@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
+from opa._compat.anyio import abandon
 from opa.current import current
 from opa.errors import OpaError
 from opa.http.in_process import Lifespan
@@ -40,6 +42,7 @@ class Life:
         self._lifespan = Lifespan(app)
         self.state = self._lifespan.state
         self._beside = ExitStack()
+        self._process = os.getpid()
 
     @property
     def is_here(self) -> bool:
@@ -70,6 +73,11 @@ class Life:
             OpaError: a plugin does not stop as it should.
         """
         if self.portal is None:
+            return
+        if self._process != os.getpid():  # the test has forked: that thread is not here, and would be waited for
+            abandon(self.portal)
+            self.loop = None
+            self._end_portal()
             return
         try:
             self.portal.call(self.stop_here)

@@ -36,6 +36,7 @@ MARKS = (
     "opa_services(*names): start these services of docker-compose.yml for the session; skipped without Docker.",
 )
 
+PROCESS: pytest.StashKey[int] = pytest.StashKey()
 VARIABLES: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 SERVERS: pytest.StashKey[Servers] = pytest.StashKey()
 SERVICES: pytest.StashKey[Services] = pytest.StashKey()
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Called by pytest before it collects."""
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
+    config.stash[PROCESS] = os.getpid()
     # Those of the shell; what a test sets is no surprise to it.
     config.stash[VARIABLES] = {
         name: value for name, value in os.environ.items() if name.startswith(PREFIX) and name not in KEPT
@@ -59,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End what was started for the session; called by pytest, also where it was interrupted."""
+    if config.stash.get(PROCESS, None) != os.getpid():  # a test has forked, and its child has come to this end
+        return
     if SERVERS in config.stash:
         config.stash[SERVERS].stop()
     if SERVICES in config.stash:

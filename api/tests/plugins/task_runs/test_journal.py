@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -102,6 +104,33 @@ def test_a_journal_is_bounded_and_takes_more_when_it_was_emptied(tmp_path: Path)
     journal.clear([])
     journal.add(event())
     assert journal.path.stat().st_size > 0
+
+
+def test_a_journal_that_could_not_be_written_is_when_there_is_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(lambda: tmp_path / "journals")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("lockf", "write"):
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl if name == "lockf" else os, name, refuse)
+            journal.add(event())
+        journal.add(event())
+        assert [path for path in (tmp_path / "journals").iterdir() if path.stat().st_size] == []
+        journal.clear([event()])
+        journal.add(event())
+        journal.clear([])
+    journal.add(event())
+    assert journal.path is not None
+    assert journal.path.read_text() == f"{event().text}\n"
+    assert len(list((tmp_path / "journals").iterdir())) == 1
+    journal.close(is_written=True)
+    journal.clear([])
+    journal.add(event())
+    assert not (tmp_path / "journals").exists(), "it has ended"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the folder of another user")

@@ -22,6 +22,10 @@ MOST_FILES, MOST_BYTES = 2000, 10_000_000
 """Of a plugin that are read."""
 MOST_SHOWN = 8
 """Changes of a deploy that are shown."""
+LONGEST_SHOWN = 200
+"""Characters of one; redis has what others may have written there too."""
+LONGEST = 1_000_000
+"""Bytes of what is deployed."""
 _FOLDERS_OF_OTHERS = frozenset({"__pycache__", "node_modules"})
 
 
@@ -88,10 +92,13 @@ def last_deploy(found: Mapping[str, str]) -> Deploy | None:
     mode, what = max(known.items(), key=lambda item: item[1]["at"])
     before = _read(found.get(f"{mode}:before", ""))
     changes = [] if before is None else list(_changes(before, what))
-    return Deploy(what["at"], tuple(changes[:MOST_SHOWN]), max(0, len(changes) - MOST_SHOWN))
+    shown = tuple(change[:LONGEST_SHOWN] for change in changes[:MOST_SHOWN])
+    return Deploy(what["at"], shown, max(0, len(changes) - MOST_SHOWN))
 
 
 def _read(text: str) -> dict[str, Any] | None:
+    if len(text) > LONGEST:
+        return None
     try:
         what = json.loads(text[DIGEST:])
     except (ValueError, RecursionError):

@@ -57,7 +57,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file: int | None = None
         self._size = 0
-        self._is_off = False
+        self._is_off = self._is_over = False
         self.path: Path | None = None
 
     def add(self, event: Event) -> None:
@@ -79,15 +79,18 @@ class Journal:
     def clear(self, events: Sized) -> None:
         """Forget all, if no other event has come meanwhile: what was noted is written to redis."""
         with self._lock:
-            if self._size and not events and self._file is not None:
-                with suppress(OSError):
+            if events or self._is_over or not (self._size or self._is_off):
+                return
+            with suppress(OSError):
+                if self._file is not None:
                     os.ftruncate(self._file, 0)
-                    self._size, self._is_off = 0, False
+                # There may be room again, where there was none.
+                self._size, self._is_off = 0, False
 
     def close(self, *, is_written: bool) -> None:
         """The process ends, or is another one's child, whose file this is."""
         with self._lock:
-            self._is_off = True
+            self._is_off = self._is_over = True
             if self._file is None:
                 return
             with suppress(OSError):
@@ -112,9 +115,14 @@ class Journal:
         made = folder / f".{name}"
         # Nobody takes it for one of a process that is gone: it gets its name when it is locked.
         file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            made.rename(folder / name)
+        except OSError:
+            os.close(file)
+            made.unlink(missing_ok=True)
+            raise
         self.path = folder / name
-        made.rename(self.path)
         return file
 
 
