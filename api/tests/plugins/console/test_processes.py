@@ -77,8 +77,12 @@ def test_what_others_have_written_there_is_no_error_and_without_redis_this_proce
     idle.client.hset(
         f"{PREFIX}deployed", "api", "d" * 16 + '{"opa": "1", "project": "2", "plugins": {"x": {}}, "at": 1e300}'
     )
-    large = {"p" * 100_000 + str(number): {} for number in range(9)}
-    for mode, plugins, at in (("worker:before", {}, 1), ("worker", large, 2e300), ("beat", {"p" * 2_000_000: {}}, 3e300)):
+    large: dict[str, Any] = {"p" * 100_000 + str(number): {} for number in range(9)}
+    for mode, plugins, at in (
+        ("worker:before", {}, 1),
+        ("worker", large, 2e300),
+        ("beat", {"p" * 2_000_000: {}}, 3e300),
+    ):
         text = json.dumps({"opa": "1", "project": "2", "plugins": plugins, "at": at})
         idle.client.hset(f"{PREFIX}deployed", mode, "d" * 16 + text)
     with TestClient(idle.tasks.project.app(), base_url="http://localhost") as client:

@@ -222,7 +222,9 @@ def test_a_driver_of_a_plugin_tells_how_its_pools_are_used_and_how_long_calls_wa
         assert waits(metrics(), "rooms", "thread") == 2
 
 
-def test_what_drivers_and_plugins_name_costs_no_other_metric(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_drivers_and_plugins_name_costs_no_other_metric(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Half a character comes with any JSON."""
     project.component("ROOMS", "rooms")
     project.plugin(

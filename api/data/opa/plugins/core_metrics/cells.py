@@ -121,14 +121,17 @@ class Cells:
     def allocate(self, definition: Definition, suffix: str, labels: Sequence[str], count: int = 1) -> int:
         """The number of the first of `count` cells for these labels, which are 0 at first, or those that there are.
 
-        A label may be anything: what cannot be written as it is, such as half a character, is changed. Where there is no room, it is one that means nothing; `attach` says who hears of that.
+        A label may be anything: what cannot be written as it is, such as half a character, is changed. Where there is
+        no room, it is one that means nothing; `attach` says who hears of that.
         """
         key = (definition, suffix, tuple(labels))
         with self.lock:
             first = self._known.get(key)
             if first is None:
                 texts = tuple(map(_as_text, labels))
-                first = self._allocate(*key, count) if texts == key[2] else self.allocate(definition, suffix, texts, count)
+                first = (
+                    self._allocate(*key, count) if texts == key[2] else self.allocate(definition, suffix, texts, count)
+                )
                 self._known[key] = first
             return first
 

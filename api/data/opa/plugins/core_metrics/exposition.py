@@ -36,7 +36,9 @@ def _fit(metrics: Iterable[Metric], encoder: Callable[[Any], bytes]) -> list[Met
         try:
             encoder(_Fixed([metric]))
         except Exception as error:  # noqa: BLE001 - as above
-            log.error("the metric {!r} cannot be written, and is not shown: {!r}", getattr(metric, "name", metric), error)
+            log.error(
+                "the metric {!r} cannot be written, and is not shown: {!r}", getattr(metric, "name", metric), error
+            )
         else:
             fit.append(metric)
     return fit
