@@ -12,14 +12,19 @@ from sqlalchemy.exc import OperationalError
 
 from opa.core.blame import failed_components
 from opa.core.drivers import is_outage
-from opa.plugins.driver_sql import Sqlalchemy, SqlalchemyAsync
 from opa.plugins.driver_sql.errors import DatabaseGoneError, DatabaseRefusedError, as_outage
 
 
+class ServerError(Exception):
+    """As PostgreSQL says it."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("from the server")
+        self.sqlstate = sqlstate
+
+
 def with_code(code: str) -> Exception:
-    error: Any = Exception("from the server")
-    error.sqlstate = code
-    return error
+    return ServerError(code)
 
 
 def of_sqlite(code: int) -> Exception:
@@ -57,7 +62,11 @@ def test_what_is_gone_is_told_from_what_is_wrong(error: Exception, options: dict
 
 
 def test_an_outage_is_of_one_component_and_tasks_wait_for_it() -> None:
-    drivers = []
+    # Another application of this process has imported plugins anew.
+    from opa.plugins.driver_sql import Sqlalchemy, SqlalchemyAsync
+    from opa.plugins.driver_sql.errors import DatabaseGoneError, DatabaseRefusedError
+
+    drivers: list[Any] = []
     for cls, name in ((SqlalchemyAsync, "sql"), (Sqlalchemy, "sql_sync")):
         driver = cls()
         driver.component, driver.pm = name, SimpleNamespace()
