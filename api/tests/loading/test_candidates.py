@@ -132,6 +132,17 @@ def test_metadata_that_is_a_link_to_nowhere_is_an_error(project: Project, file: 
         project.prepare()
 
 
+@pytest.mark.parametrize(("file", "is_told"), [("models.py", True), ("sub/models.py", True), ("licence.key", False)])
+def test_a_part_of_a_package_that_may_not_be_read_is_told_with_who_reads_it(
+    project: Project, file: str, is_told: bool
+) -> None:
+    code = f"raise PermissionError(13, 'Permission denied', __file__.replace('__init__.py', '{file}'))"
+    project.plugin("shop/__init__.py", code)
+    with pytest.raises(PluginImportError) as caught:
+        project.prepare()
+    assert ("This process runs as the user with the number" in str(caught.value)) is is_told
+
+
 def test_a_part_of_a_package_that_is_a_link_to_nowhere_is_an_error(project: Project) -> None:
     project.plugin("p/__init__.py")
     (project.plugins / "p/tasks.py").symlink_to("nowhere")

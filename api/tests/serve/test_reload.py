@@ -131,7 +131,7 @@ def test_a_request_that_hangs_does_not_hold_up_a_reload(opa: Opa) -> None:
     caller.join()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_reload_stops_in_order_and_leaves_no_process(opa: Opa, number: int) -> None:
     opa.hello()
     start(opa)

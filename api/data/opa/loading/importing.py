@@ -357,4 +357,7 @@ def _import_error(
 
 
 def _is_unreadable(plugin: PluginFile, error: BaseException) -> bool:
-    return isinstance(error, PermissionError) and error.filename == str(plugin.file)
+    """Whether it is a file of the plugin that this process may not read: what it opens itself has other reasons."""
+    file = str(getattr(error, "filename", None))
+    is_part = plugin.is_package and file.startswith(f"{plugin.file.parent}{os.sep}") and file.endswith(".py")
+    return isinstance(error, PermissionError) and (is_part or file == str(plugin.file))

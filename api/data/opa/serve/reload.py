@@ -46,7 +46,7 @@ MAX_RESTART_DELAY = 60.0
 
 
 def supervise(config: Config, *, reload_limit: float, stop_limit: float, has_page: bool = False) -> None:
-    """Run the process of the mode, and again after each change, until SIGTERM or SIGINT.
+    """Run the process of the mode, and again after each change, until SIGTERM, SIGINT or SIGHUP.
 
     A process that ends over a mistake in settings or plugins is started again after the next change. One that ends
     otherwise, also where it could not connect or was killed, is started again after a pause.
@@ -58,7 +58,10 @@ def supervise(config: Config, *, reload_limit: float, stop_limit: float, has_pag
         has_page: whether a page stands in its place, on `HOST` and `PORT`, while it does not start.
     """
     stop = Flag()
-    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     orphans.adopt_orphans()
     child = ModeProcess(MistakePage() if has_page else None)
     try:
