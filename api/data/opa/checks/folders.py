@@ -44,7 +44,7 @@ def folders_without_init(manager: PluginManager) -> Iterator[Finding]:
                 continue
             files = _python_files(folder)
             if files and _would_be_loaded(folder, filters):
-                yield _finding(folder, files)
+                yield _finding_of_files(folder, files)
             elif str(folder) not in sys.path and (packages := _packages(folder)) and _would_be_loaded(folder, filters):
                 yield _finding_of_packages(folder, packages)
 
@@ -103,24 +103,22 @@ def _would_be_loaded(folder: Path, filters: PluginFilters) -> bool:
 
 
 def _finding_of_packages(folder: Path, packages: list[str]) -> Finding:
-    more = f" and {len(packages) - _SHOWN} more" if len(packages) > _SHOWN else ""
-    return Finding(
-        f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports the packages in it:"
-        f" {', '.join(packages[:_SHOWN])}{more}",
-        plugin=folder.name,
-        where=str(folder),
-        hint="Move them into the plugin path, or add the folder to PLUGIN_PATHS; where it is something else, let its"
-        " name start with an underscore",
+    return _finding(
+        folder, packages, "the packages in it", "Move them into the plugin path, or add the folder to PLUGIN_PATHS"
     )
 
 
-def _finding(folder: Path, files: list[str]) -> Finding:
-    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+def _finding_of_files(folder: Path, files: list[str]) -> Finding:
+    hint = "Add an __init__.py; where each file is a plugin, add the folder to PLUGIN_PATHS"
+    return _finding(folder, files, "what is in it", hint)
+
+
+def _finding(folder: Path, names: list[str], what: str, hint: str) -> Finding:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return Finding(
-        f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports what is in it:"
-        f" {', '.join(files[:_SHOWN])}{more}",
+        f"folder '{folder.name}' is not a plugin, since it has no __init__.py, and nothing imports {what}:"
+        f" {', '.join(names[:_SHOWN])}{more}",
         plugin=folder.name,
         where=str(folder),
-        hint="Add an __init__.py; where each file is a plugin, add the folder to PLUGIN_PATHS; where it is something"
-        " else, let its name start with an underscore",
+        hint=f"{hint}; where it is something else, let its name start with an underscore",
     )
