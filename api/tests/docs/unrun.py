@@ -145,6 +145,7 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/reliability.md": {
         "$ FUZZ_MESSAGES=10000 FUZZ_SEED=2 FUZZ_WRITE": MEASURED,
+        "ACL SETUSER shop on >a-password ~* &* +@read": "tests/tasks/brokers/test_redis.py does it",
     },
     "docs/runs.md": {
         "$ opa tasks runs --failed": OUTPUT,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import redis
 from kombu import Consumer, Producer, Queue
 
+from opa import get_plugin_manager
 from opa.tasks.brokers.connection import Connection
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
 from opa.tasks.brokers.redis_debts import Debts
@@ -21,6 +24,25 @@ from opa.tasks.brokers.redis_queues import BELL_SECONDS, TAKE, rest_of
 from tests.servers import Server, redis_server, wait_until
 from tests.tasks.workers import TaskProject
 
+OF_ALL_KINDS = """
+from opa import task
+
+
+@task(unique="one", concurrency=2, rate="1000/s")
+def limited():
+    return "limited"
+
+
+@task(bind=True)
+def again(self):
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+    return "again"
+
+
+@task(schedule="* * * * *")
+def scheduled(): ...
+"""
 BELL = "jobs\x06\x16bell"
 FOREVER = 0
 """The seconds for which an idle consumer waits for a bell: only a bell wakes it."""
@@ -344,6 +366,19 @@ def test_what_redis_cannot_note_stays_in_its_queue(
     assert taker().take(3) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("key", ["jobs", "jobs\x06\x163", "unacked"])
+def test_a_key_over_which_somebody_has_written_is_named(
+    server: Server, admin: redis.Redis, taker: Callable[..., Taker], key: str
+) -> None:
+    consumer = taker()
+    admin.set(key, "something else")
+    with pytest.raises(redis.ResponseError, match=rf"^WRONGTYPE .*\(key {key}\)"):
+        consumer.take(1)
+    if key == "jobs":
+        with pytest.raises(redis.ResponseError, match=r"^WRONGTYPE .*\(key jobs\)"):
+            send(server, 1)
+
+
 def test_messages_are_taken_from_a_redis_whose_memory_is_full(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker]
 ) -> None:
@@ -437,3 +472,28 @@ def test_a_task_whose_worker_is_killed_in_the_moment_in_which_it_takes_it_runs_i
             worker.process.wait()
             tasks.worker()
             assert result.get(timeout=60) == "done"
+
+
+def test_the_rights_that_the_documentation_names_are_enough(tasks: TaskProject) -> None:
+    text = (Path(__file__).parents[4] / "docs" / "reliability.md").read_text()
+    (line,) = re.findall(r"^ACL SETUSER shop on .*$", text, re.MULTILINE)
+    port = int(tasks.broker.split(":")[2].split("/")[0])
+    with redis.Redis(port=port) as server:
+        server.execute_command(line)
+        address = f"redis://shop:a-password@127.0.0.1:{port}"
+        tasks.broker, tasks.backend = f"{address}/1", f"{address}/2"
+        tasks.component()
+        tasks.project.component("AIOREDIS", "redis-aioredis", URL=f"{address}/3")
+        tasks.settings(RUNS=True)
+        tasks.plugin("jobs.py", OF_ALL_KINDS)
+        beat = tasks.start(MODE="beat")
+        worker = tasks.worker()
+        with tasks.sending():
+            jobs = tasks.module("jobs")
+            assert jobs.limited.delay().get(timeout=60) == "limited"
+            assert jobs.again.delay().get(timeout=60) == "again"
+            assert get_plugin_manager().celery.control.ping(timeout=10, limit=1)
+            wait_until(lambda: beat.is_ready, what=lambda: beat.log)
+        assert [each["object"] for each in server.acl_log()] == []
+        server.execute_command("ACL SETUSER shop -evalsha")
+        worker.wait_until_says("the 'evalsha' command); docs/reliability.md has the rights")

@@ -63,7 +63,10 @@ local function place_of(message)
     return tonumber(headers.{TICKET})
 end
 if ARGV[1] == 'lpush' then
-    redis.call('lpush', KEYS[1], ARGV[2])
+    local put = redis.pcall('lpush', KEYS[1], ARGV[2])
+    if type(put) == 'table' then
+        return {{err = put.err .. ' (key ' .. KEYS[1] .. ')'}}
+    end
 else
     local ahead, place = {{}}, place_of(ARGV[2])
     while place and #ahead < {MOST_AHEAD} do
@@ -93,8 +96,10 @@ have waited for longer: if the last one that comes were the first, another would
 
 TAKE = Script(
     f"""
-local held = redis.call('hget', KEYS[2], ARGV[1])
-if held then
+local held = redis.pcall('hget', KEYS[2], ARGV[1])
+if type(held) == 'table' then
+    return {{err = held.err .. ' (key ' .. KEYS[2] .. ')'}}
+elseif held then
     return {{0, held}}
 end
 local queues = #ARGV - 2
@@ -102,8 +107,10 @@ local taken
 for number = queues + 3, #KEYS do
     local queue = (number - 3) % queues + 1
     if not taken then
-        local message = redis.call('rpop', KEYS[number])
-        if message then
+        local message = redis.pcall('rpop', KEYS[number])
+        if type(message) == 'table' then
+            return {{err = message.err .. ' (key ' .. KEYS[number] .. ')'}}
+        elseif message then
             local rest = ARGV[2 + queue]
             if rest ~= '' then
                 local noted = redis.pcall('zadd', KEYS[1], ARGV[2], ARGV[1])

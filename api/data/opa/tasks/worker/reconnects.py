@@ -20,6 +20,10 @@ STABLE_AFTER = 2.0
 REMINDER_INTERVAL = 300.0
 """Seconds after which the same trouble is said again."""
 
+NO_RIGHTS = "has no permissions"
+"""In what redis says, also of a command in a script."""
+RIGHTS = "; docs/reliability.md has the rights of a user that a worker needs"
+
 NOISY = tuple(f"celery.worker.consumer.{name}" for name in ("connection", "consumer", "mingle", "tasks"))
 """The loggers that have lines for each connect."""
 CLOSING = "celery.bootsteps"
@@ -53,7 +57,10 @@ class Reconnects:
         if not is_foreseen:
             log.opt(exception=error).error(f"an unexpected error; the worker reconnects: {said}")
         elif isinstance(error, (ResponseError, BusyLoadingError)):
-            log.warning(f"the broker answers, and does not do its work; the worker tries again until it does ({said})")
+            rights = RIGHTS if NO_RIGHTS in said else ""
+            log.warning(
+                f"the broker answers, and does not do its work; the worker tries again until it does ({said}){rights}"
+            )
         else:
             log.warning(f"{what or 'Connection to broker lost'} ({said}). Trying again until it is there")
 
