@@ -79,6 +79,7 @@ def test_opa_new_brings_a_project_to_the_template_and_names_what_is_left_to_do(
         ("shop", "--plugin", "orders"),
         ("--plugin", "orders", "--update"),
         ("shop", "--task"),
+        ("shop", "--sql"),
     ],
 )
 def test_opa_new_does_one_thing_at_a_time(here: Path, arguments: tuple[str, ...]) -> None:

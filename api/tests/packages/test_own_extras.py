@@ -81,6 +81,23 @@ def kitchen_lines(project: Project) -> list[str]:
     return list(map(str, caught.value.each))
 
 
+def test_what_an_extra_needs_is_one_line_of_a_check(kitchen: Project) -> None:
+    needs(kitchen, "soup", "opa-stack[kitchen]", "rake")
+    assert deps("check").output.splitlines()[1:] == [
+        "error: plugin 'soup' needs opa-stack[kitchen], of which these are not installed, or not as needed:"
+        " ladle<3,>=1, spoon (plugins/soup.py:1)",
+        "error: plugin 'soup' needs rake, which is not installed (plugins/soup.py:1)",
+        "Install all of them: pip install 'opa-stack[kitchen]' 'rake'",
+    ]
+    needs(kitchen, "soup", "ladle")
+    deps()
+    needs(kitchen, "soup", "opa-stack[kitchen]")
+    assert deps("check").output.splitlines()[0] == (
+        "error: plugin 'soup' needs ladle<3,>=1, spoon for opa-stack[kitchen] (plugins/soup.py:1), which plugins.lock"
+        " does not have. Run opa deps"
+    )
+
+
 def test_a_lock_is_out_of_date_when_the_extra_of_another_opa_stack_needs_something_else(
     kitchen: Project, wheels: Wheels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,17 @@ def test_with_a_task_it_has_one_and_tests_it(shop: Path) -> None:
     assert '"orders.work"' in (shop / "tests" / "test_orders.py").read_text()
 
 
+@pytest.mark.parametrize("with_task", [False, True])
+def test_with_sql_it_has_a_table_and_says_what_it_needs(shop: Path, with_task: bool) -> None:
+    files = add_plugin(shop, "line_items", with_task=with_task, with_sql=True)
+    assert [file.path for file in files] == ["plugins/line_items.py", "tests/test_line_items.py"]
+    text = (shop / "plugins" / "line_items.py").read_text()
+    assert text.startswith('# /// script\n# dependencies = ["opa-stack[sql]"]\n# ///\n"""Line items: ')
+    assert '__tablename__ = "line_items"' in text
+    assert ("@task\n" in text) == with_task
+    assert ('"line_items.work"' in (shop / "tests" / "test_line_items.py").read_text()) == with_task
+
+
 def test_outside_of_a_project_nothing_is_written(here: Path) -> None:
     with pytest.raises(ProjectError, match=r"no folder plugins/ here.*Make a project first: opa new NAME"):
         add_plugin(here, "orders", with_task=False)

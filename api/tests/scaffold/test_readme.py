@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -44,7 +45,8 @@ pytestmark = [
 
 DOCKER = "## Run it with Docker"
 DEPLOY = "## Deploy"
-AFTER_DOCKER = "## Keep up to date"
+SQL = "## Use a SQL database"
+AFTER_SQL = "## Keep up to date"
 OURS = ("api", "worker", "beat")
 HUMANIZE = """
 def naturaldelta(seconds: float) -> str:
@@ -89,9 +91,12 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A project that `opa new` has made, where the wheel is installed and nothing else of opa-stack is."""
     work = tmp_path_factory.mktemp("work")
-    commands = install(build_wheel(tmp_path_factory.mktemp("wheel")), work / "venv", "local", "testing", programs=TOOLS)
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    commands = install(wheel, work / "venv", "local", "sql", "testing", programs=TOOLS)
     wheels = Wheels(work / "wheels")
     wheels.add("humanize", "4.99.0", code=HUMANIZE, typed=True)
+    for name in OF_SQL:  # they are installed, and have to be found for the lock
+        wheels.add(name, version(name))
     others = {
         name: value
         for name, value in os.environ.items()
@@ -108,11 +113,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     }
     subprocess.run([commands / "opa", "new", "shop"], cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL)
     made = Shop(work / "shop", commands, environ)
-    made.run("opa", "new", "--plugin", "line_items")  # the README adds one with a task
+    # The README adds one with a task, and one with a table.
+    made.run("opa", "new", "--plugin", "line_items")
+    made.run("opa", "new", "--plugin", "parcels", "--sql", "--task")
     return made
 
 
 TOOLS = ("mypy", "pip", "pytest", "ruff", "uv")
+OF_SQL = ("SQLAlchemy", "aiosqlite", "asyncpg", "greenlet", "psycopg")
 
 
 class ShopReader(Reader):
@@ -202,7 +210,7 @@ def reader(shop: Shop) -> Iterator[ShopReader]:
 def test_a_new_project_does_what_its_readme_says(reader: ShopReader) -> None:
     assert {"make install", "make run", "make test", "make lint", "opa deps"} <= set(reader.done)
     assert sum(command.startswith("curl") for command in reader.done) == 4
-    assert "9 passed" in reader.printed["make test"], "those of the template, of two plugins and of the README"
+    assert "12 passed" in reader.printed["make test"], "those of the template, of three plugins and of the README"
     assert "warning" not in reader.printed["make test"]
     assert "Traceback" not in reader.log()
 
@@ -210,6 +218,17 @@ def test_a_new_project_does_what_its_readme_says(reader: ShopReader) -> None:
 def test_its_lock_has_all_that_it_says_it_needs(reader: ShopReader) -> None:
     assert "humanize==4.99.0" in (reader.shop.folder / "plugins.lock").read_text()
     assert "ok: plugins.lock is up to date" in reader.shop.run("opa", "deps", "check")
+
+
+def test_with_a_plugin_for_sql_it_does_what_its_readme_says(reader: ShopReader) -> None:
+    reader.read(reader.shop.section(SQL, AFTER_SQL))
+    assert "opa new --plugin books --sql" in reader.done
+    assert (reader.shop.folder / ".opa" / "sql.db").is_file()
+    assert (
+        "# need: asyncpg>=0.32  # books (opa-stack[sql]), parcels (opa-stack[sql])"
+        in (reader.shop.folder / "plugins.lock").read_text()
+    )
+    assert "2 passed" in reader.shop.run("pytest", "-q", "tests/test_books.py")
 
 
 def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
@@ -220,12 +239,21 @@ def test_git_ignores_what_running_it_leaves(reader: ShopReader) -> None:
 
 
 def index_of_pip() -> dict[str, str]:
-    """The variables for the index of pip, where that stands in its configuration: uv does not read it."""
+    """The variables for the index of pip, where that stands in its configuration: uv does not read it.
+
+    Without folders of this machine, which the build of an image does not have.
+    """
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     found = re.findall(
         r"^(?:global|install)\.(index-url|extra-index-url|find-links|cert)='(.*)'$", listed.stdout, re.MULTILINE
     )
-    return {f"PIP_{name.upper().replace('-', '_')}": value.replace("\\n", " ").strip() for name, value in found}
+    variables = {
+        f"PIP_{name.upper().replace('-', '_')}": " ".join(
+            each for each in value.replace("\\n", " ").split() if "file:" not in each
+        )
+        for name, value in found
+    }
+    return {name: value for name, value in variables.items() if value}
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +271,7 @@ def docked(reader: ShopReader, docker: None, image: str) -> Iterator[Shop]:
         "OPA_STACK_IMAGE": image,
         "IMAGE": unique("shop"),
         "COMPOSE_PROJECT_NAME": unique("shop"),
+        "COMPOSE_PROFILES": "sql",
         "API_PORT": str(shop.port),
         "DEBUGPY_PORT": str(free_port()),
         "WORKER_DEBUGPY_PORT": str(free_port()),
@@ -276,6 +305,15 @@ def test_with_docker_it_does_what_its_readme_says(docked: Shop) -> None:
     assert sum(command.startswith("docker compose") for command in done) == 4
 
 
+ACCESS_OF_SQL = """\
+default:
+  ACCESS:
+    dynaconf_merge: true
+    /books: open
+    /parcels: open
+"""
+
+
 @pytest.fixture(scope="module")
 def deployed(docked: Shop) -> Shop:
     """The project in production, as its README says, by somebody whose files nobody else can read."""
@@ -285,7 +323,8 @@ def deployed(docked: Shop) -> Shop:
     for file in (docked.folder / "plugins").glob("*.py"):
         file.chmod(0o600)
     (docked.folder / "plugins").chmod(0o700)
-    done = read_docked(docked, DEPLOY, AFTER_DOCKER)
+    (docked.folder / "settings" / "parcels.yaml").write_text(ACCESS_OF_SQL)
+    done = read_docked(docked, DEPLOY, SQL)
     assert any("opa check --deploy" in command for command in done)
     assert done[-1].startswith("curl")
     return docked
@@ -310,14 +349,32 @@ def test_in_production_it_does_what_its_readme_says_and_nobody_gets_in_by_a_pass
             "plugins and settings are those of the image"
         )
     assert let_in_with_passwords_of_development(compose) == []
-    assert published(project, OURS + SERVICES) == [("api", "8000/tcp", "127.0.0.1")]
+    services = (*OURS, *SERVICES, "postgres")
+    assert published(project, services) == [("api", "8000/tcp", "127.0.0.1")]
     secrets = secrets_in(compose("run", "--rm", "-T", "secrets", "cd /secrets; tail -n +1 *"))
     assert secrets.keys() == names
     assert len({*secrets.values()}) == len(names)
-    assert where_secrets_are_shown(secrets, project, OURS + SERVICES, compose) == []
+    assert where_secrets_are_shown(secrets, project, services, compose) == []
     deployed.run("git", "add", "--all")
     staged = deployed.run("git", "diff", "--cached", "--name-only").split()
     assert not [path for path in staged if path.startswith((".env", "secrets")) and path != ".env.example"]
+
+
+@pytest.mark.docker
+def test_in_production_a_table_is_in_postgres_whose_password_is_not_that_of_development(deployed: Shop) -> None:
+    url = f"http://127.0.0.1:{deployed.port}/parcels"
+    with httpx2.Client(headers={"Host": "api.example.com"}, timeout=60) as client:
+        assert client.post(url, json={"name": "tea"}).status_code == 201
+        assert client.post(f"{url}/1/work").status_code == 202
+        wait_until(lambda: client.get(f"{url}/1").json()["is_done"], what="the worker has written")
+
+    def psql(*words: str) -> str:
+        command = ("psql", "-U", "opa", "-d", "opa", "-tAc", "SELECT name, is_done FROM parcels", *words)
+        return deployed.run("docker", "compose", "exec", "-T", "-e", "PGPASSWORD=opa", "postgres", *command)
+
+    assert psql().strip() == "tea|t"
+    with pytest.raises(AssertionError, match="password authentication failed"):
+        psql("-h", "postgres")
 
 
 def test_the_version_in_the_readme_is_that_of_the_wheel(shop: Shop) -> None:

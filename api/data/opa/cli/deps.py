@@ -87,21 +87,23 @@ def check() -> None:
     from opa.loading.package_lock import install_command, lock_file
     from opa.loading.packages_folder import use_packages_folder
     from opa.packages.lock import read_lock, unlocked, unneeded
-    from opa.packages.verify import missing
+    from opa.packages.needs import told_together as needs_told_together
+    from opa.packages.verify import missing, told_together
     from opa.settings.load import load_settings
 
     needs, _ = _needs()
     file, problems = lock_file(), list[str]()
     try:
         text = read_lock(file)
-        problems += [f"{need}, which plugins.lock does not have. Run opa deps" for need in unlocked(needs, text)]
+        new = needs_told_together(unlocked(needs, text))
+        problems += [f"{each}, which plugins.lock does not have. Run opa deps" for each in new]
         problems += [f"plugins.lock has {each}, which no plugin needs. Run opa deps" for each in unneeded(needs, text)]
     except PackagesError as error:
         if needs or file.exists():
             problems.append(str(error))
     use_packages_folder(load_settings())
     absent = missing(needs)
-    problems += [f"{each} ({from_here(each.need.where)})" for each in absent]
+    problems += told_together(absent)
     for problem in problems:
         print(in_one_line(f"error: {problem}"), file=sys.stderr)
     if absent:

@@ -112,6 +112,15 @@ def _needs(plugin: PluginFile) -> Iterator[Need]:
         yield from (Need(plugin.name, where, each, requirement) for each in found)
 
 
+def told_together(needs: Iterable[Need]) -> tuple[str, ...]:
+    """Each need as a sentence; those that a plugin has because of the same extra are one."""
+    texts: dict[tuple[str, str, str], list[str]] = {}
+    for need in needs:
+        alone = "" if need.through else need.text
+        texts.setdefault((need.plugin, f"{need.through} ({from_here(need.where)})", alone), []).append(need.text)
+    return tuple(f"plugin '{plugin}' needs {', '.join(found)}{rest}" for (plugin, rest, _), found in texts.items())
+
+
 def lowest_python(plugins: Iterable[PluginFile]) -> str:
     """The lowest Python that opa-stack and all plugins work with, such as `3.11`.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
 from opa._util.distributions import ConditionError, applies_here, canonical_name
+from opa._util.sources import from_here
 from opa.errors import PackagesError
 from opa.loading.own_extras import find_distribution, is_for_here, stands_for
 from opa.packages.needs import Need
@@ -36,6 +37,23 @@ class Missing:
 def missing(needs: Iterable[Need]) -> tuple[Missing, ...]:
     """What is not installed, or in another version than it is needed; of each need the first that is found."""
     return tuple(found for need in needs if (found := _missing(need)) is not None)
+
+
+def told_together(absent: Iterable[Missing]) -> tuple[str, ...]:
+    """Each as a sentence; those that a plugin misses because of the same extra are one."""
+    groups: dict[tuple[str, str], list[Missing]] = {}
+    for each in absent:
+        asked = str(each.need.asked) if each.need.through else each.need.text
+        groups.setdefault((each.need.plugin, asked), []).append(each)
+    return tuple(
+        f"{found[0] if len(found) == 1 else _told_as_one(found, asked)} ({from_here(found[0].need.where)})"
+        for (_, asked), found in groups.items()
+    )
+
+
+def _told_as_one(found: Sequence[Missing], asked: str) -> str:
+    texts = ", ".join(each.need.text for each in found)
+    return f"plugin '{found[0].need.plugin}' needs {asked}, of which these are not installed, or not as needed: {texts}"
 
 
 def _missing(need: Need) -> Missing | None:

@@ -18,6 +18,14 @@ _SUFFIX = ".tmpl"
 _DOT = "dot-"
 _FIELD = re.compile(r"\{\{ (\w+) \}\}")
 
+_KINDS = {
+    (False, False): ("route", "a route"),
+    (False, True): ("task", "a route, and a task that it sends"),
+    (True, False): ("sql", "a table, and routes for it"),
+    (True, True): ("sql_task", "a table, routes for it, and a task that one of them sends"),
+}
+"""Which template a plugin has, and what it is, by whether it uses SQL and whether it has a task."""
+
 SEEDS = ("plugins/", "plugins.lock", "settings/", "tests/")
 """What is the user's once it is written: no update touches it."""
 
@@ -55,11 +63,11 @@ def project_files(name: str) -> tuple[File, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def plugin_files(name: str, *, with_task: bool) -> tuple[File, ...]:
+def plugin_files(name: str, *, with_task: bool, with_sql: bool = False) -> tuple[File, ...]:
     """The files of a new plugin of this name: itself, and its tests."""
     path = name.lower().replace("_", "-")
     fields = {"plugin": name, "path": path, "title": name.replace("_", " ").capitalize()}
-    kind, what = ("task", "a route, and a task that it sends") if with_task else ("route", "a route")
+    kind, what = _KINDS[with_sql, with_task]
     folder = _FOLDER / "plugin"
     return (
         File(f"plugins/{name}.py", _filled(folder / f"{kind}.py{_SUFFIX}", fields), what),
