@@ -51,6 +51,7 @@ SHARE_SERVERS = (
     "/http/access/test_matrix.py",
     "/scaffold/test_readme.py",
     "/plugins/driver_sql/test_outages.py",
+    "/plugins/migrations/test_postgres.py",
     "/plugins/mcp_tools/test_endpoint.py",
     "/release/test_make_dist.py",
     "/serve/test_access.py",

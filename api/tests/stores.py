@@ -10,7 +10,9 @@ from pymongo import MongoClient
 
 from tests.project import Project
 
-ASKS_FOR = re.compile(r"""(?:Component|get_instance|get_component|get_util)\(["'](\w+)["']\)""")
+ASKS_FOR = re.compile(
+    r"""(?:Component|get_instance|get_component|get_util)\(["'](\w+)["']\)|^component = "(\w+)"$""", re.MULTILINE
+)
 
 
 def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> None:
@@ -18,9 +20,11 @@ def use_stores(project: Project, text: str, request: pytest.FixtureRequest) -> N
 
     A server that `text` has no use for is not asked for, and so the test is not skipped where there is none.
     """
-    names = {name.lower() for name in ASKS_FOR.findall(text)}
+    names = {name.lower() for found in ASKS_FOR.findall(text) for name in found if name}
     if "$ opa keys" in text:
         names.add("aioredis")
+    if "$ opa migrate make" in text:
+        names.add("sql")
     if names & {"aioredis", "walrus"}:
         _use_redis(project, f"{request.getfixturevalue('redis_url')}/9")
     if "celery" in names:

@@ -24,7 +24,7 @@ PAGE = Page(
 PAGE.counterpart("Registering the plugin", "a settings class", "`INSTALLED_APPS`", "the order of the apps")
 PAGE.counterpart("Error handling", "`RuntimeError: ready()", "an app that cannot be imported")
 PAGE.counterpart("Middleware-based plugins", "a settings class", "`MIDDLEWARE`", "`SecurityMiddleware`")
-PAGE.counterpart("INSTALLED_APPS auto-discovery", "`static/`", "`admin.py`, `migrations/`")
+PAGE.counterpart("INSTALLED_APPS auto-discovery", "`static/`", "`migrations/`", "`admin.py`")
 PAGE.counterpart("Full plugin example", "a settings class")
 
 STATION = """

@@ -122,6 +122,9 @@ OWN = Convention(
 STATIC = Convention(
     "static/", "files that are served below /static/NAME/", "folder", "plugins/static_files/__init__.py"
 )
+MIGRATIONS = Convention(
+    "migrations/", "what opa migrate runs, in the order of its numbers", "folder", "plugins/migrations/__init__.py"
+)
 TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
 ON = Convention("on", "makes a handler of events of a function", "decorator", "events/handlers.py")
 REGISTER = Convention("register", "adds a function or class to a group", "decorator", "core/running.py")
@@ -192,7 +195,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(COMMANDS, COMMANDS_MODULE),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
-    STATIC,
+    *(STATIC, MIGRATIONS),
     *(TASK, ON, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),

@@ -1,0 +1,184 @@
+"""`opa migrate`: runs migrations, shows what has run, takes back, and writes new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opa import OpaError, get_plugin_manager
+from opa.commands import audited, connects, in_one_line, print_table
+
+if TYPE_CHECKING:
+    from opa.plugins.migrations.runner import Known, Migrations
+
+commands = typer.Typer()
+migrate = typer.Typer(
+    name="migrate",
+    help="Bring databases to what the migrations of plugins say, show what has run, and write new ones.",
+    invoke_without_command=True,
+)
+commands.add_typer(migrate)
+
+To = Annotated[
+    str | None, typer.Option("--to", help="The last one that is run, such as shop/0003; by default all are.")
+]
+ZERO = "zero"
+
+
+@migrate.callback()
+@connects()
+async def run(
+    ctx: typer.Context,
+    to: To = None,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Note them as done, and run none: where a database has all of it already.")
+    ] = False,
+) -> None:
+    """Run the migrations that have not run, in their order."""
+    if ctx.invoked_subcommand is not None:
+        if to is not None or mark:
+            raise typer.BadParameter("stands behind the command", param_hint="--to" if to is not None else "--mark")
+        return
+    from opa.plugins.migrations.ledger import Job
+    from opa.plugins.migrations.runner import connected_migrations
+
+    async with connected_migrations() as migrations:
+        pending = await migrations.pending(None if to is None else migrations.named(to))
+        if not pending:
+            typer.echo("nothing to do" if migrations.all else "no plugin has migrations")
+            return
+        await _run(migrations, [Job(each, is_mark=mark, tell=_say) for each in pending])
+
+
+@migrate.command()
+@connects()
+async def plan(to: To = None) -> None:
+    """Show what `opa migrate` would run, in its order; it runs nothing."""
+    from opa.plugins.migrations.runner import connected_migrations
+
+    async with connected_migrations() as migrations:
+        for each in await migrations.pending(None if to is None else migrations.named(to)):
+            typer.echo(f"{each} ({each.component})")
+
+
+@migrate.command()
+@connects()
+async def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show each migration, and what has become of it. Ends with status 1 if one has not run to its end."""
+    from opa.plugins.migrations.runner import connected_migrations
+
+    async with connected_migrations() as migrations:
+        known = await migrations.known()
+        rows = [_row(each) for each in known]
+        rows += [
+            {"migration": f"{plugin}/{name}", "component": component, "state": "done, and its file is gone"}
+            for component, plugin, name in await migrations.forgotten()
+        ]
+    columns = ["migration", "component", "state", "at", "error"]
+    if as_json:
+        print(json.dumps([{key: row.get(key) for key in columns} for row in rows], indent=2))
+    elif rows:
+        print_table(columns, [[str(row.get(key) or "") for key in columns] for row in rows])
+    else:
+        typer.echo("no plugin has migrations")
+    if not all(each.is_done for each in known):
+        raise typer.Exit(1)
+
+
+@migrate.command()
+@connects()
+async def downgrade(
+    plugin: Annotated[str, typer.Argument(help="The plugin.")],
+    to: Annotated[str, typer.Argument(help="The number of the one that stays; zero for none.")],
+) -> None:
+    """Take back the migrations of a plugin behind the one that stays, the last one first."""
+    from opa.plugins.migrations.ledger import Job
+    from opa.plugins.migrations.runner import connected_migrations
+
+    async with connected_migrations() as migrations:
+        of_plugin = migrations.of_plugin(plugin)
+        stays = None if to == ZERO else migrations.named(f"{plugin}/{to}").number
+        back = [
+            each.migration
+            for each in reversed(await migrations.known())
+            if each.migration in of_plugin and each.is_done and (stays is None or each.migration.number > stays)
+        ]
+        if not back:
+            typer.echo("nothing to do")
+            return
+        for each in back:
+            if not each.can_undo:
+                raise OpaError(
+                    f"the migration {each} cannot be taken back: it has no function downgrade",
+                    where=f"{each.file}:1",
+                    hint="Nothing was taken back. Write one, or take back those behind it only",
+                )
+        await _run(migrations, [Job(each, "downgrade", tell=_say) for each in back])
+
+
+@migrate.command()
+@connects()
+async def make(
+    plugin: Annotated[str, typer.Argument(help="The plugin.")],
+    message: Annotated[str, typer.Option("--message", "-m", help="What it does; the file is named by it.")],
+    component: Annotated[str, typer.Option("--component", help="The component that it changes.")] = "sql",
+    empty: Annotated[bool, typer.Option("--empty", help="Write one that does nothing yet.")] = False,
+) -> None:
+    """Write a migration: what makes of the tables in the database those of the plugin's models.
+
+    For a component that is no SQL database it is empty.
+    """
+    from opa.plugins.migrations.autogenerate import folder_of, next_file
+    from opa.plugins.migrations.runner import connected_migrations
+    from opa.plugins.migrations.writing import written
+
+    manager = get_plugin_manager()
+    folder = folder_of(manager, plugin)
+    async with connected_migrations([component.lower()]) as migrations:
+        there = [each for each in migrations.all if each.plugin == plugin]
+        file = next_file(folder, there, message)
+        pending = [] if empty else [each for each in await migrations.pending() if each.component == component.lower()]
+        text = await written(manager, migrations, plugin, component.lower(), message, is_empty=empty, pending=pending)
+    if text is None:
+        typer.echo(f"no changes: the tables of plugin '{plugin}' are as its models say")
+        return
+    folder.mkdir(exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except OSError as error:
+        raise OpaError(f"the migration cannot be written: {error.strerror or error}", where=str(file)) from error
+    typer.echo(f"{file}: look at it, then run opa migrate")
+
+
+async def _run(migrations: Migrations, jobs: Iterable[Any]) -> None:
+    done: list[str] = []
+
+    def tell(line: str) -> None:
+        typer.echo(in_one_line(line))
+
+    jobs = list(jobs)
+    try:
+        for job in jobs:
+            done += map(str, await migrations.run([job], tell))
+    finally:
+        if done:
+            await audited("migrate.mark" if jobs[0].is_mark else f"migrate.{jobs[0].direction}", migrations=done)
+
+
+def _say(line: str) -> None:
+    typer.echo(in_one_line(line), err=True)
+
+
+def _row(known: Known) -> dict[str, Any]:
+    migration, record = known.migration, known.record
+    row: dict[str, Any] = {"migration": str(migration), "component": migration.component, "state": "not run"}
+    if record is not None:
+        state = "runs, or was interrupted" if record.state == "running" else record.state
+        row |= {"state": state, "at": record.at, "error": record.error}
+    return row

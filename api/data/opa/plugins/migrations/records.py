@@ -1,0 +1,53 @@
+"""What is recorded of a migration, in the component that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+State = Literal["done", "failed", "running"]
+DONE: Final = "done"
+FAILED: Final = "failed"
+RUNNING: Final = "running"
+LONGEST_ERROR = 2000
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a migration.
+
+    Attributes:
+        state: `done`, `failed`, or `running`: of one that nobody runs any more, the process was killed.
+        at: when that was, in ISO 8601.
+        seconds: for which it ran.
+        error: with which it failed.
+    """
+
+    state: State
+    at: str
+    seconds: float = 0.0
+    error: str = ""
+
+    def as_mapping(self) -> dict[str, Any]:
+        """What a store keeps."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Record:
+        """What a store has kept; one that is none counts as running, so that somebody looks at it."""
+        state = kept.get("state")
+        seconds = kept.get("seconds")
+        return cls(
+            state if state in (DONE, FAILED) else RUNNING,
+            str(kept.get("at") or ""),
+            float(seconds) if isinstance(seconds, int | float) else 0.0,
+            str(kept.get("error") or ""),
+        )
+
+
+def now() -> str:
+    """The time of a record."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

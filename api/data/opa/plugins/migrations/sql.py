@@ -1,0 +1,231 @@
+"""Migrations of SQL databases: in one transaction with their record, by the operations of Alembic."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, insert, inspect, select, text
+from sqlalchemy.util import await_only
+
+from opa import Driver, OpaError, log
+from opa.plugins.migrations.files import function_of
+from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
+from opa.plugins.migrations.records import DONE, FAILED, RUNNING, Record, now
+
+Given = TypeVar("Given")
+
+PAUSE = 0.2
+"""Seconds between two looks at whether another process still runs a migration."""
+TABLE = "opa_migrations"
+LOCK = 7_163_926_021_544_119
+"""Of PostgreSQL: any number that others do not use."""
+WAIT = 86_400_000
+"""Milliseconds for which SQLite waits for another process that writes: a day, and its lock ends with that process."""
+RECORDS = Table(
+    TABLE,
+    MetaData(),
+    Column("plugin", String(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+
+class SqlLedger:
+    """That of a SQL database.
+
+    Args:
+        component: its name.
+        driver: that of the component, which is connected.
+
+    Raises:
+        OpaError: it is another database than PostgreSQL or SQLite.
+    """
+
+    def __init__(self, component: str, driver: Driver) -> None:
+        self._engine: Any = driver.util.engine  # type: ignore[attr-defined]  # both drivers for SQL have it
+        self._dialect = self._engine.dialect.name
+        if self._dialect not in ("postgresql", "sqlite"):
+            raise OpaError(
+                f"the component '{component}' is {self._dialect}, for which there are no migrations",
+                hint="There are some for PostgreSQL and SQLite",
+            )
+
+    async def records(self) -> Mapping[tuple[str, str], Record]:
+        """What is recorded."""
+        return await self.on_connection(_all)
+
+    async def run(self, job: Job) -> float | None:
+        """Run one, see `Ledger.run`."""
+        # Before the lock: what cannot be imported changes nothing.
+        function = None if job.is_mark else function_of(job.migration, job.direction, parameters=0)
+        if job.migration.is_transactional or function is None:
+            return await self.on_connection(self._whole, job, function)
+        if self._dialect == "sqlite":
+            raise OpaError(
+                f"the migration {job.migration} has transaction = False, which SQLite does not need",
+                where=f"{job.migration.file}:1",
+                hint="Ask for the database in it, or leave that line out",
+            )
+        return await self.on_connection(self._in_pieces, job, function)
+
+    async def on_connection(self, function: Callable[..., Given], /, *arguments: Any) -> Given:
+        """Call a function with a connection, and with `arguments`."""
+        if not self._engine.dialect.is_async:
+            return await asyncio.to_thread(self._in_thread, function, *arguments)
+        async with self._engine.connect() as connection:
+            given: Given = await connection.run_sync(function, *arguments)
+            return given
+
+    def _in_thread(self, function: Callable[..., Given], /, *arguments: Any) -> Given:
+        with self._engine.connect() as connection:
+            return function(connection, *arguments)
+
+    def _whole(self, connection: Connection, job: Job, function: Callable[[], object] | None) -> float | None:
+        """In one transaction with its record: who is killed leaves nothing."""
+        begin = time.monotonic()
+        with _prepared(connection):
+            try:
+                self._begin(connection, job)
+                if not job.is_due(_record(connection, job)):
+                    connection.rollback()
+                    return None
+                if function is not None:
+                    begin = time.monotonic()
+                    _call(connection, function)
+                self._check(connection)
+                seconds = time.monotonic() - begin
+                _note(connection, job, Record(DONE, now(), seconds))
+                connection.commit()
+            except Exception as error:
+                connection.rollback()
+                self._note_failure(connection, job, error, time.monotonic() - begin)
+                raise failure(job, error, "It was rolled back") from error
+        return seconds
+
+    def _in_pieces(self, connection: Connection, job: Job, function: Callable[[], object]) -> float | None:
+        """Without a transaction around it, for what PostgreSQL does in none, such as CREATE INDEX CONCURRENTLY."""
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text("SET statement_timeout = 0"))
+        self._lock(connection, job, "pg_try_advisory_lock")
+        try:
+            RECORDS.create(connection, checkfirst=True)
+            record = _record(connection, job)
+            if not job.is_due(record):
+                return None
+            refuse_repetition(job, record)
+            _note(connection, job, Record(RUNNING, now()))
+            begin = time.monotonic()
+            try:
+                _call(connection, function)
+            except Exception as error:
+                if not connection.invalidated:
+                    _note(connection, job, Record(FAILED, now(), time.monotonic() - begin, words_of(error)))
+                raise failure(job, error, "What it has done until then is there") from error
+            seconds = time.monotonic() - begin
+            _note(connection, job, Record(DONE, now(), seconds))
+            return seconds
+        finally:
+            connection.invalidate()  # with its lock, and what it has set
+
+    def _begin(self, connection: Connection, job: Job) -> None:
+        if self._dialect == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            self._lock(connection, job, "pg_try_advisory_xact_lock")
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        RECORDS.create(connection, checkfirst=True)
+
+    def _lock(self, connection: Connection, job: Job, function: str) -> None:
+        """Wait until no other process runs a migration here; the lock ends with the transaction, or the connection.
+
+        Not by a call that waits: CREATE INDEX CONCURRENTLY waits for all that goes on, and so for that.
+        """
+        has_told = False
+        while not connection.scalar(text(f"SELECT {function}(:lock)"), {"lock": LOCK}):
+            connection.rollback()
+            if not has_told:
+                job.tell(f"{job.migration}: waiting for another process, which runs a migration")
+                has_told = True
+            if self._engine.dialect.is_async:
+                await_only(asyncio.sleep(PAUSE))
+            else:
+                time.sleep(PAUSE)
+
+    def _check(self, connection: Connection) -> None:
+        """See that SQLite, which does not look at foreign keys while tables are made anew, finds nothing wrong.
+
+        Raises:
+            ValueError: it does.
+        """
+        if self._dialect != "sqlite":
+            return
+        found = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+        if found is not None:
+            raise ValueError(f"rows of the table '{found[0]}' refer to rows of '{found[2]}' that there are not")
+
+    def _note_failure(self, connection: Connection, job: Job, error: Exception, seconds: float) -> None:
+        try:
+            self._begin(connection, job)
+            if job.direction == "upgrade" and job.is_due(_record(connection, job)):
+                _note(connection, job, Record(FAILED, now(), seconds, words_of(error)))
+            connection.commit()
+        except Exception as second:  # noqa: BLE001 - the first one is told, and this is often why there is one
+            log.warning("that {} has failed could not be recorded: {}", job.migration, words_of(second))
+            connection.rollback()
+
+
+@contextmanager
+def _prepared(connection: Connection) -> Iterator[None]:
+    """SQLite as a migration needs it: to drop a table that is made anew is not to delete what refers to it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    for pragma in (f"busy_timeout = {WAIT}", "foreign_keys = OFF"):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    connection.commit()
+    try:
+        yield
+    finally:
+        for pragma in (f"busy_timeout = {before}", "foreign_keys = ON"):
+            connection.exec_driver_sql(f"PRAGMA {pragma}")
+        connection.commit()
+
+
+def _call(connection: Connection, function: Callable[[], object]) -> None:
+    context = MigrationContext.configure(connection)
+    with Operations.context(context):
+        function()
+
+
+def _all(connection: Connection) -> dict[tuple[str, str], Record]:
+    if not inspect(connection).has_table(TABLE):
+        return {}
+    rows = connection.execute(select(RECORDS)).mappings()
+    return {(row["plugin"], row["name"]): Record.of(dict(row)) for row in rows}
+
+
+def _is_it(job: Job) -> Any:
+    return (RECORDS.c.plugin == job.migration.plugin) & (RECORDS.c.name == job.migration.name)
+
+
+def _record(connection: Connection, job: Job) -> Record | None:
+    row = connection.execute(select(RECORDS).where(_is_it(job))).mappings().first()
+    return None if row is None else Record.of(dict(row))
+
+
+def _note(connection: Connection, job: Job, record: Record) -> None:
+    connection.execute(delete(RECORDS).where(_is_it(job)))
+    if job.direction == "upgrade" or record.state != DONE:
+        connection.execute(
+            insert(RECORDS).values(plugin=job.migration.plugin, name=job.migration.name, **record.as_mapping())
+        )
