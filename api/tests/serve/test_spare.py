@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,6 +159,20 @@ def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(tmp_path: 
 
 def test_it_serves_where_it_is_needed_before_it_has_read_what_to_import(tmp_path: Path) -> None:
     assert waits_for(GO, None, tmp_path) == ([], "now", False)
+
+
+def test_a_module_in_an_archive_changes_with_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    for text, begins_anew in (
+        ("import spare_zipped", False),
+        ("import spare_zipped, os; os.utime(sys.path[0], (9e9, 9e9))", True),
+    ):
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.writestr("spare_zipped.py", "x = 1")
+        os.utime(archive, (1, 1))
+        begun = waits_for(GO, f"import sys; sys.path.insert(0, {str(archive)!r}); {text}", tmp_path)
+        assert begun is not None
+        assert bool(begun[0]) is begins_anew
 
 
 def test_it_ends_where_nobody_needs_it(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def _have_changed(files: dict[str, Stamp | None], since: int) -> bool:
 def _stamp(file: str) -> Stamp | None:
     try:
         found = os.stat(file)  # noqa: PTH116 - there are a thousand
+    except NotADirectoryError:  # it is in an archive
+        return _stamp(os.path.dirname(file))  # noqa: PTH120 - as above
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
