@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from opa.context import current_context
@@ -25,15 +25,16 @@ def after_response(function: Function | None) -> bool:
         Whether there is such a request: not in a websocket or a task, and not when its answer is sent already.
     """
     context: Any = current_context.get()
-    if type(context) is not RequestContext or context.is_websocket or context.after is None:
+    if type(context) is not RequestContext or context.is_websocket or context.after == ():
         return False
     if function is not None:
-        context.after = (*context.after, function)
+        context.after = (*(context.after or ()), function)
     return True
 
 
-async def run_after_response(functions: Sequence[Function]) -> None:
-    """Call what is to run now."""
+async def run_after_response(context: RequestContext) -> None:
+    """Call what is to run now; what comes after that is too late."""
+    functions, context.after = context.after or (), ()
     for function in functions:
         try:
             await function()

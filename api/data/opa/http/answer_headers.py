@@ -68,16 +68,19 @@ class AnswerHeaders:
             message = {**message, "headers": given}
         if status == _REDIRECT:
             message = slash_redirect.stays_here(message, scope)
+            given = message["headers"]
         elif status == _WRONG_METHOD and scope["type"] == "http":
             routes = self._candidates(scope) if candidates is None else candidates
             message = allowed_methods.with_all(message, scope, routes)
+            given = message["headers"]
         if self._cors is not None and scope["type"] == "http":
             message = self._cors.with_headers(message, scope)
+            given = message["headers"]
         # A browser shows nothing of a websocket.
         ours: Headers = ()
         if message["type"] != "websocket.accept":
             ours = self._over_tls if scope["scheme"] in _TLS else self._plain
-        headers = [*(given := message["headers"]), *ours]
+        headers = [*given, *ours]
         if request_id is not None:
             headers.append((HEADER, request_id))
         for name, _ in given:

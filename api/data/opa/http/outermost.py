@@ -78,7 +78,9 @@ class Outermost(ServerErrorMiddleware):
         self._observers = observers_of(api.manager, KnownRoutes(api))
         # Who watches the process asks it by its address. What else is sent to such a path may reach a plugin.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._health.answer_to(scope) is not None)
-        self._good_hosts, self._health_paths = self._hosts.good, self._health.paths
+        # With CORS, each request is looked at.
+        self._good_hosts = self._hosts.good if self._cors is None else frozenset()
+        self._health_paths = self._health.paths
 
     # In one piece, since each call costs a small request a percent.
     async def __call__(  # noqa: PLR0912, PLR0915 - as above
@@ -107,7 +109,6 @@ class Outermost(ServerErrorMiddleware):
             and host in self._good_hosts
             and scope["path"] not in self._health_paths
             and websocket is None
-            and self._cors is None
             and not scope.get("root_path")
         )
         request_id = request_id_of(given_id) if self._has_ids else None
@@ -157,9 +158,9 @@ class Outermost(ServerErrorMiddleware):
                     going_on.requests -= 1
                 else:
                     going_on.websockets -= 1
-            after, context.after = context.after, None
-            if after:
-                await run_after_response(after)
+            if context.after is not None:
+                await run_after_response(context)
+            context.after = ()
             current_context.set(before)
 
     def _answering(self, scope: Scope) -> ASGIApp:

@@ -33,8 +33,11 @@ class RequestContext(Context):
     Attributes:
         candidates: the routes among which the router has looked, in `scope`; None before it has.
         status: of the answer that is on its way; 0 before there is one, and 101 of a websocket that was accepted.
-        after: what is to run when the answer is sent; None when that is so.
+        after: what is to run when the answer is sent; None where there is nothing, and empty when that is so.
     """
+
+    candidates: Sequence[BaseRoute] | None
+    after: tuple[Callable[[], Awaitable[object]], ...] | None
 
     __slots__ = ("_given_scope", "_headers", "_send", "after", "candidates", "status")
 
@@ -45,9 +48,8 @@ class RequestContext(Context):
         self.manager = manager
         self.request_id = request_id
         self.actor = self.address = self.scope = None
-        self.candidates: Sequence[BaseRoute] | None = None
+        self.candidates = self.after = None
         self.status = 0
-        self.after: tuple[Callable[[], Awaitable[object]], ...] | None = ()
         self._given_scope = scope
         self._send = send
         self._headers = headers
