@@ -114,6 +114,22 @@ def test_a_missing_import_inside_apps_is_an_error_of_apps(project: Project) -> N
         project.prepare()
 
 
+@pytest.mark.parametrize(
+    "declared", ["def ready", "async def startup", "import functools\n@functools.cache\ndef shutdown"]
+)
+def test_a_lifecycle_step_that_yields_is_an_error_since_nothing_would_run_it(project: Project, declared: str) -> None:
+    file = project.plugin("p.py", f"{declared}():\n    yield")
+    with pytest.raises(LifecycleError, match="of plugin 'p' has a yield, and nothing would run its body") as caught:
+        project.prepare()
+    assert f"({file}:" in str(caught.value)
+
+
+def test_a_context_manager_with_the_name_of_a_step_is_none(project: Project) -> None:
+    project.plugin("p.py", "import contextlib\n@contextlib.asynccontextmanager\nasync def startup(app):\n    yield")
+    (found,) = [found for found in project.prepare().registry.objects if found.plugin.name == "p"]
+    assert not found.lifecycle.functions
+
+
 @pytest.mark.parametrize("step", ["ready", "startup", "shutdown"])
 def test_a_lifecycle_step_that_cannot_be_called_is_an_error(project: Project, step: str) -> None:
     file = project.plugin("p.py", f"{step} = True")

@@ -223,6 +223,26 @@ def test_middleware_of_a_library_with_a_wrong_option_is_reported_with_the_plugin
     assert f"({file})" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ("Middleware('shop.Gate')", "middleware 'builtins.str' of plugin 'shop' cannot be made: TypeError"),
+        ("Middleware(Gate)", "'shop.Gate' of plugin 'shop' cannot be made: TypeError: missing a required argument"),
+        ("Middleware(Gate, key=1, other=2)", "TypeError: got an unexpected keyword argument 'other'"),
+        ("Middleware(lambda request, call_next: None)", "TypeError: missing a required argument: 'call_next'"),
+    ],
+)
+def test_middleware_that_does_not_take_its_options_is_reported_before_a_start(
+    project: Project, item: str, problem: str
+) -> None:
+    gate = "class Gate:\n    def __init__(self, app, key): ...\n    async def __call__(self, *event): ...\n"
+    project.plugin("shop.py", f"from starlette.middleware import Middleware\n{gate}middleware = [{item}]")
+    with pytest.raises(RegistrationError) as caught:
+        project.app()
+    assert problem in str(caught.value)
+    assert caught.value.plugin == "shop"
+
+
 def test_a_factory_of_middleware_that_gives_nothing_is_reported(project: Project) -> None:
     project.plugin(
         "shop.py",

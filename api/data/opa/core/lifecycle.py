@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import sys
 import time
@@ -62,7 +63,7 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
         used: what is something else already, and has its name from that.
 
     Raises:
-        LifecycleError: one of the names is something that cannot be called.
+        LifecycleError: one of the names is something that cannot be called, or a function that yields.
     """
     functions: dict[StepName, Callable[..., Any]] = {}
     imported: dict[StepName, Callable[..., Any]] = {}
@@ -82,9 +83,29 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
             if _is_imported(function, plugin):
                 imported.setdefault(step, function)
                 continue
+            if _is_context_manager(function):
+                continue
+            _refuse_yield(step, function, plugin)
             functions[step] = function
             break
     return Lifecycle(functions, {step: function for step, function in imported.items() if step not in functions})
+
+
+def _is_context_manager(function: Callable[..., Any]) -> bool:
+    """Whether contextlib has made it: it is for `async with`, such as the lifespan of an application."""
+    return getattr(getattr(function, "__code__", None), "co_filename", None) == contextlib.__file__
+
+
+def _refuse_yield(step: StepName, function: Callable[..., Any], plugin: ImportedPlugin) -> None:
+    written = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(written) or inspect.isasyncgenfunction(written):
+        raise LifecycleError(
+            f"{step}() of plugin '{plugin.name}' has a yield, and nothing would run its body",
+            plugin=plugin.name,
+            where=where_is_function(written),
+            hint="What comes before the yield belongs in ready() or startup(), what comes after it in shutdown(); or"
+            " make it the lifespan of the router",
+        )
 
 
 def _is_imported(function: Callable[..., Any], plugin: ImportedPlugin) -> bool:

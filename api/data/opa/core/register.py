@@ -243,7 +243,26 @@ def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
                 where=str(plugin.file.file),
                 hint=f"Write Middleware({name}, …), with the class and its options",
             )
+        _check_options(plugin, item)
     return tuple(middleware)
+
+
+def _check_options(plugin: ImportedPlugin, item: Middleware) -> None:
+    """Middleware is made when the application starts; that it takes its options is known before, as to `opa check`."""
+    cls: Any = item.cls
+    try:
+        inspect.signature(cls).bind(None, *item.args, **item.kwargs)
+    except ValueError:  # of a builtin, which has no signature
+        return
+    except TypeError as error:
+        kind = cls if hasattr(cls, "__qualname__") else type(cls)
+        raise RegistrationError(
+            f"middleware '{kind.__module__}.{kind.__qualname__}' of plugin '{plugin.name}' cannot be made:"
+            f" TypeError: {error}",
+            plugin=plugin.name,
+            where=str(plugin.file.file),
+            hint="Fix its options: it gets the application, and what stands in Middleware(…) behind its class",
+        ) from error
 
 
 def _is_nothing(value: object) -> bool:
