@@ -138,7 +138,9 @@ def error_line(traceback: str) -> str:
     group = _last(lines, "  + Exception Group Traceback")
     if group > frame:
         lines, frame = [line[4:] for line in lines[group:] if line.startswith("  | ")], -1
-    return next((line for line in lines[frame + 1 :] if not line.startswith(" ")), lines[-1] if lines else "")
+    # Without a frame, as where all of them are of libraries, the heading stands right before it.
+    said = (line for line in lines[frame + 1 :] if not line.startswith((" ", "Traceback (most recent call last):")))
+    return next(said, lines[-1] if lines else "")
 
 
 def _last(lines: list[str], beginning: str) -> int:
