@@ -139,8 +139,8 @@ def error_line(traceback: str) -> str:
     if group > frame:
         lines, frame = [line[4:] for line in lines[group:] if line.startswith("  | ")], -1
     # Without a frame, as where all of them are of libraries, the heading stands right before it.
-    said = (line for line in lines[frame + 1 :] if not line.startswith((" ", "Traceback (most recent call last):")))
-    return next(said, lines[-1] if lines else "")
+    begin = max(frame, _last(lines, "Traceback (most recent call last):")) + 1
+    return next((line for line in lines[begin:] if not line.startswith(" ")), lines[-1] if lines else "")
 
 
 def _last(lines: list[str], beginning: str) -> int:
