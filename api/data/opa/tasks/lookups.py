@@ -149,14 +149,12 @@ def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
     for name, look_up in LOOKED_UP.items():
         if problem := _problem(conf[name], *look_up):
             yield name, problem
-    for name, accepted in (
-        ("task", conf.accept_content),
-        ("result", conf.result_accept_content or conf.accept_content),
-    ):
-        serializer = conf[f"{name}_serializer"]
+    for kind, own_name in (("task", "accept_content"), ("result", "result_accept_content")):
+        name = own_name if conf[own_name] else "accept_content"
+        serializer, accepted = conf[f"{kind}_serializer"], conf[name]
         with suppress(Exception):  # one that is wrong is told above
-            if registry.name_to_type[serializer] not in (prepare_accept_content(accepted) or ()):
-                yield f"{name}_serializer", f'is "{serializer}", which CELERY_ACCEPT_CONTENT does not have'
+            if accepted and registry.name_to_type[serializer] not in prepare_accept_content(accepted):
+                yield name, f'lacks "{serializer}", in which each {kind} is written (CELERY_{kind.upper()}_SERIALIZER)'
     annotations = conf.task_annotations
     for annotation in annotations if isinstance(annotations, list | tuple) else [annotations]:
         for task, options in annotation.items() if isinstance(annotation, Mapping) else ():

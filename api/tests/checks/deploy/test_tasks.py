@@ -21,7 +21,7 @@ TASK = "from opa import task\n\n@task\ndef noop(): ...\n"
         ({}, []),
         ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, ["Celery accepts pickle"]),
         (
-            {"CELERY_RESULT_ACCEPT_CONTENT": ["application/x-python-serialize"]},
+            {"CELERY_RESULT_ACCEPT_CONTENT": ["json", "application/x-python-serialize"]},
             ["Celery accepts application/x-python-"],
         ),
     ],
