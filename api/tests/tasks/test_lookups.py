@@ -119,6 +119,13 @@ def test_an_annotation_that_celery_does_not_know_is_reported_with_its_source(pro
         project.prepare()
 
 
+def test_a_format_that_a_default_of_celery_does_not_accept_is_told_without_a_place(project: Project) -> None:
+    project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")
+    project.settings(CELERY_TASK_SERIALIZER="yaml")
+    with pytest.raises(SettingsError, match=r'^CELERY_ACCEPT_CONTENT: lacks "yaml", .*\(CELERY_TASK_SERIALIZER\)$'):
+        project.prepare()
+
+
 def test_an_option_that_the_settings_have_is_no_mistake_of_the_task(project: Project) -> None:
     project.plugin("jobs.py", "from celery import shared_task\n\n@shared_task\ndef build(): ...")
     project.component("CELERY", "celery", BROKER_URL="redis://127.0.0.1:1")

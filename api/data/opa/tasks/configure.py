@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import kombu
@@ -14,7 +14,7 @@ from celery.utils.functional import maybe_list
 
 from opa._util.sources import where_is
 from opa._util.words import kind_of
-from opa.errors import RegistrationError, SettingsError
+from opa.errors import MissingSettingError, RegistrationError, SettingsError
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients.urls import with_certificate_check
@@ -152,7 +152,10 @@ def _check_names(driver: Driver, manager: PluginManager, app: Any) -> None:
         setting = f"{SETTING_PREFIX}{name.upper()}"
         if name in {key.lower() for key in driver.opts}:
             setting = f"OPTIONAL_COMPONENTS.{driver.component.upper()}.OPTS.{name.upper()}"
-        raise SettingsError(f"{setting}: {problem}", where=manager.config.source(setting))
+        where = None
+        with suppress(MissingSettingError):  # a default of Celery's, which does not go with a setting that is there
+            where = manager.config.source(setting)
+        raise SettingsError(f"{setting}: {problem}", where=where)
 
 
 def _set_up(manager: PluginManager, app: Any) -> Celery:

@@ -153,7 +153,7 @@ def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
         name = own_name if conf[own_name] else "accept_content"
         serializer, accepted = conf[f"{kind}_serializer"], conf[name]
         with suppress(Exception):  # one that is wrong is told above
-            if accepted and registry.name_to_type[serializer] not in prepare_accept_content(accepted):
+            if accepted and registry.name_to_type[serializer] not in (prepare_accept_content(accepted) or ()):
                 yield name, f'lacks "{serializer}", in which each {kind} is written (CELERY_{kind.upper()}_SERIALIZER)'
     annotations = conf.task_annotations
     for annotation in annotations if isinstance(annotations, list | tuple) else [annotations]:
