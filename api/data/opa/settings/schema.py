@@ -407,6 +407,7 @@ class Settings(BaseModel):
     OPENAPI_PREFIX: Annotated[str, AfterValidator(_prefix)]
     SELF_HOSTED: bool
     STATIC: YesNoAuto
+    MIGRATE_ON_START: bool
 
     PLUGIN_PATHS: TextList
     PLUGIN_WHITELIST_LIST: TextList

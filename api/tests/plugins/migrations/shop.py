@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from opa.cli.commands import app
 from tests.project import Project
+from tests.serve.process import wait_until
 
 CREATE = """
 from alembic import op
@@ -66,3 +70,33 @@ def use_two_plugins(project: Project) -> None:
         for number in (1, 2):
             project.plugin(f"{plugin}/migrations/000{number}_t.py", CREATE.format(table=f"{plugin}{number}"))
     project.meta("a/meta.json", {"requires": ["b"]})
+
+
+@contextmanager
+def running(command: list[str], count: int = 1) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that end with the block, however it ends."""
+    with ExitStack() as stack:
+        processes = []
+        for _ in range(count):
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stack.enter_context(process)  # which closes its pipe
+            stack.callback(process.kill)
+            processes.append(process)
+        yield processes
+
+
+def outputs_of_others(command: list[str]) -> list[str]:
+    """Three processes at once; the one that has made a file `begun-PID` is killed then, and `hold` is removed."""
+    hold = Path("hold")
+    hold.write_text("")
+    with running(command, 3) as processes:
+        wait_until(lambda: [*Path().glob("begun-*")], seconds=90, what="the one in which it waits has begun")
+        [mark] = Path().glob("begun-*")
+        [killed] = [each for each in processes if each.pid == int(mark.name.removeprefix("begun-"))]
+        killed.kill()
+        killed.wait()
+        hold.unlink()
+        others = [each for each in processes if each is not killed]
+        outputs = [each.communicate(timeout=120)[0] for each in others]
+        assert [each.returncode for each in others] == [0, 0], outputs
+    return outputs

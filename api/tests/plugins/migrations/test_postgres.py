@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.migrations.shop import CREATE, done, migrate, refused
+from tests.plugins.migrations.shop import CREATE, done, migrate, outputs_of_others, refused, running
 from tests.postgres import Postgres
 from tests.project import Project
 from tests.serve.process import wait_until
@@ -34,10 +31,6 @@ def tables(query: Query) -> set[object]:
     return {name for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
 
-def begun() -> subprocess.Popen[str]:
-    return subprocess.Popen(OPA, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 @pytest.mark.parametrize("query", ["sqlalchemy-async"], indirect=True)
 def test_of_three_processes_each_one_is_run_by_one_and_a_killed_one_leaves_nothing(
     project: Project, query: Query
@@ -56,18 +49,7 @@ def test_of_three_processes_each_one_is_run_by_one_and_a_killed_one_leaves_nothi
             )
         project.plugin(f"shop/migrations/000{number}_t.py", text)
     query("CREATE TABLE ran (number INTEGER)")
-    hold = Path("hold")
-    hold.write_text("")
-    processes = [begun() for _ in range(3)]
-    by_pid = {process.pid: process for process in processes}
-    wait_until(lambda: [*Path().glob("begun-*")], seconds=60, what="the third one runs")
-    [mark] = Path().glob("begun-*")
-    killed = by_pid.pop(int(mark.name.removeprefix("begun-")))
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
-    hold.unlink()
-    outputs = [process.communicate(timeout=120)[0] for process in by_pid.values()]
-    assert [process.returncode for process in by_pid.values()] == [0, 0], outputs
+    outputs_of_others(OPA)
     assert query("SELECT number FROM ran ORDER BY number") == [(number,) for number in range(1, 7)]
     assert query("SELECT count(*) FROM opa_migrations WHERE state = 'done'") == [(6,)]
     assert done() == ["nothing to do"]
@@ -106,14 +88,12 @@ def test_what_needs_no_transaction_around_it_waits_for_nobody_who_waits(project:
         """,
     )
     Path("hold").write_text("")
-    first, second = begun(), begun()
-    wait_until(Path("begun").exists, seconds=60, what="one runs")
-    assert "runs, or was interrupted" in migrate("status").stdout
-    lines: list[str] = []
-    Path("hold").unlink()
-    for process in (first, second):
-        lines += process.communicate(timeout=120)[0].splitlines()
-        assert process.returncode == 0, lines
+    with running(OPA, 2) as processes:
+        wait_until(Path("begun").exists, seconds=60, what="one runs")
+        assert "runs, or was interrupted" in migrate("status").stdout
+        Path("hold").unlink()
+        outputs = [process.communicate(timeout=120)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], outputs
     assert query("SELECT count(*) FROM pg_indexes WHERE indexname = 't_id'") == [(1,)]
     assert done() == ["nothing to do"]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from opa.plugins.migrations import leased
-from tests.plugins.migrations.shop import done, migrate, refused
+from tests.plugins.migrations.shop import done, migrate, refused, running
 from tests.project import Project
 from tests.serve.process import wait_until
 
@@ -124,13 +121,9 @@ def test_one_that_is_killed_is_told_and_another_process_goes_on(
     # Its lock ends soon, and nobody renews it.
     code = "from opa.plugins.migrations import leased; leased.LEASE = 2; from opa.cli import main; main()"
     program = [sys.executable, "-c", code, "migrate"]
-    first = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        wait_until(Path("begun").exists, seconds=40, what="the migration has begun")
+    with running(program):
+        wait_until(Path("begun").exists, seconds=60, what="the migration has begun")
         assert "runs, or was interrupted" in migrate("status").stdout
-    finally:
-        os.kill(first.pid, signal.SIGKILL)
-        first.communicate()
     Path("hold").unlink()
     monkeypatch.setattr(leased, "LEASE", 2.0)
     result = migrate()
@@ -166,9 +159,9 @@ def test_a_process_that_loses_its_lock_stops_and_records_nothing(
 def test_of_two_processes_each_one_is_run_by_one(thing: Project, driver: str) -> None:
     for number in range(1, 6):
         use(thing, number, driver)
-    programs = [subprocess.Popen(OPA, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
-    outputs = [program.communicate(timeout=120)[0] for program in programs]
-    assert [program.returncode for program in programs] == [0, 0], outputs
+    with running(OPA, 2) as processes:
+        outputs = [process.communicate(timeout=120)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], outputs
     assert ran() == ["1", "2", "3", "4", "5"]
 
 

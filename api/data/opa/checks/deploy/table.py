@@ -10,6 +10,7 @@ from opa.checks.deploy.development import debug, debugger, env_of_development, e
 from opa.checks.deploy.exposure import console_for_everyone, open_metrics, public_documentation, ready_details
 from opa.checks.deploy.flower import flower_password
 from opa.checks.deploy.hosts import any_host
+from opa.checks.deploy.migrations import pending_migrations
 from opa.checks.deploy.packages import unpinned_packages
 from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.rights import runs_as_root, writable_code, writable_root
@@ -58,6 +59,7 @@ CHECKS = (
     DeployCheck("deploy.root-writable", Level.WARNING, writable_root),
     DeployCheck("deploy.code-writable", Level.WARNING, writable_code),
     DeployCheck("deploy.packages-unpinned", Level.WARNING, unpinned_packages),
+    DeployCheck("deploy.migrations", Level.WARNING, pending_migrations),
     DeployCheck("deploy.pickle", Level.ERROR, unsafe_formats),
     DeployCheck("deploy.dead-letters", Level.WARNING, dead_letters),
 )

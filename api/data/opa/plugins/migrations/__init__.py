@@ -5,6 +5,72 @@ Nothing more is imported before somebody asks for it, and Alembic only where a m
 
 from __future__ import annotations
 
-from opa import Convention
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-MIGRATIONS = Convention("migrations/", "what opa migrate runs, in the order of its numbers")
+from opa import Convention, Hook, HookDefinition, PluginManager, Setup, config, get_plugin_manager
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from starlette.routing import BaseRoute
+
+
+def _checked(plugin: str, folder: Path | Traversable) -> Iterable[BaseRoute]:
+    """No routes: `opa check` finds what is broken, which a start has no use for."""
+    manager = get_plugin_manager()
+    if not manager.mode:
+        from opa.plugins.migrations.files import all_migrations
+
+        all_migrations(manager, {plugin: folder})
+    return ()
+
+
+MIGRATIONS = Convention("migrations/", "what opa migrate runs, in the order of its numbers", routes=_checked)
+
+
+class PendingDefinition(HookDefinition):
+    """Says which migrations have not run."""
+
+    name = "migrations.pending"
+
+    def run(self) -> Sequence[str]:
+        """Give the names of those that have not run to their end, in their order; components are connected for it."""
+        raise NotImplementedError
+
+
+class Pending(Hook):
+    """Asks the components that migrations change."""
+
+    name = "migrations.pending"
+    order = -1
+
+    def run(self) -> Sequence[str]:
+        """Ask them, in an event loop of its own.
+
+        Raises:
+            OpaError: a migration is broken, or a component does not answer.
+        """
+        if not get_plugin_manager().found(MIGRATIONS):
+            return ()
+        from opa.plugins.migrations.on_start import pending
+
+        return pending()
+
+
+if config.MIGRATE_ON_START:
+
+    class MigrateOnStart(Setup):
+        """Runs what has not run, before any other plugin is started."""
+
+        async def run(self, pm: PluginManager) -> None:
+            """Run it, or wait until another process has.
+
+            Raises:
+                OpaError: one has failed.
+            """
+            if pm.found(MIGRATIONS):
+                from opa.plugins.migrations.on_start import migrate
+
+                await migrate(pm.mode)
