@@ -123,7 +123,7 @@ STATIC = Convention(
     "static/", "files that are served below /static/NAME/", "folder", "plugins/static_files/__init__.py"
 )
 MIGRATIONS = Convention(
-    "migrations/", "what opa migrate runs, in the order of its numbers", "folder", "plugins/migrations/__init__.py"
+    "migrations/", "what opa migrate runs, in the order of its numbers", "folder", "plugins/migrations/convention.py"
 )
 TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
 ON = Convention("on", "makes a handler of events of a function", "decorator", "events/handlers.py")

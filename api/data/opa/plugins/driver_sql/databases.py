@@ -57,6 +57,10 @@ class Database:
         )
         self._listen()
 
+    def engine_of_its_own(self) -> Any:
+        """One without a pool and without the breaker, which ends no connection of it."""
+        return new_engine(self._options, is_async=self._driver.is_async, poolclass=NullPool)
+
     async def answer(self) -> None:
         """Ask whether it answers."""
         async with self.engine.connect() as connection:

@@ -23,6 +23,16 @@ class AsyncUtil:
 
     def __init__(self, database: Database) -> None:
         self.engine: AsyncEngine = database.engine
+        self._database = database
+
+    def new_engine(self) -> AsyncEngine:
+        """One for work that takes long, such as migrations: it opens a connection for each use and closes it then.
+
+        What is known of the component does not count for it: nobody asks meanwhile whether the database answers, and
+        ends its connections where it does not.
+        """
+        engine: AsyncEngine = self._database.engine_of_its_own()
+        return engine
 
     async def create_all(self, metadata: MetaData) -> None:
         """Create the tables that there are not yet. Of several processes that do so at once, one creates them.
@@ -43,6 +53,11 @@ class Util:
 
     def __init__(self, database: Database) -> None:
         self.engine: Any = database.engine
+        self._database = database
+
+    def new_engine(self) -> Any:
+        """As `AsyncUtil.new_engine`."""
+        return self._database.engine_of_its_own()
 
     def create_all(self, metadata: MetaData) -> None:
         """As `AsyncUtil.create_all`."""

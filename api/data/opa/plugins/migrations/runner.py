@@ -9,7 +9,7 @@ from typing import Any
 
 from opa import OpaError, get_plugin_manager
 from opa.commands import connected
-from opa.plugins.migrations import MIGRATIONS
+from opa.plugins.migrations.convention import MIGRATIONS
 from opa.plugins.migrations.files import Migration, all_migrations
 from opa.plugins.migrations.ledger import Job, Ledger
 from opa.plugins.migrations.ledgers import ledger_of

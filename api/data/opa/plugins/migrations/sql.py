@@ -51,7 +51,7 @@ class SqlLedger:
     """
 
     def __init__(self, component: str, driver: Driver) -> None:
-        self._engine: Any = driver.util.engine  # type: ignore[attr-defined]  # both drivers for SQL have it
+        self._engine: Any = driver.util.new_engine()  # type: ignore[attr-defined]  # both drivers for SQL have it
         self._dialect = self._engine.dialect.name
         if self._dialect not in ("postgresql", "sqlite"):
             raise OpaError(
