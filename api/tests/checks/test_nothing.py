@@ -47,3 +47,8 @@ def test_a_project_with_one_plugin_is_not_reported_as_having_none(project: Proje
     (project.folder / "empty").mkdir()
     project.settings(PLUGIN_PATHS=["plugins", "empty"])
     assert told(project) == []
+
+
+def test_who_has_written_no_plugin_yet_is_told_where_it_goes(project: Project) -> None:
+    (finding,) = nothing_from_plugin_paths(project.prepare())
+    assert finding.hint.startswith("Put a plugin there")

@@ -173,8 +173,8 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "python3 -m venv .venv": TUTORIAL,
         "$ opa tasks run alerts.post '[\"hello\"]'": OUTPUT,
         "$ opa keys create deploy-bot --scope sites:w": OUTPUT,
-        "$ make test": TUTORIAL,
-        "$ opa deps": PROJECT,
+        "$ opa deps": TUTORIAL,
+        "$ printf '%s\\n' COMPOSE_PROFILES=sql COMPOSE": PROJECT,
     },
     "docs/typed-client.md": {
         "uvx openapi-python-client generate --path op": TYPED_CLIENT,

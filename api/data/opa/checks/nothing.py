@@ -26,7 +26,7 @@ def nothing_from_plugin_paths(manager: PluginManager) -> Iterator[Finding]:
         paths = manager.config.PLUGIN_PATHS
         missing = f"{_all(paths)} does not exist" if paths else "PLUGIN_PATHS names none"
         problem = f"there is none in {_all(folders)}" if folders else missing
-        hint = "Look at what is mounted there, or name the folder of the plugins in PLUGIN_PATHS"
+        hint = "Put a plugin there, or name their folder in PLUGIN_PATHS. In a container, look at the mounts"
     yield Finding(
         f"no plugin is loaded from a plugin path: {problem}", where=manager.config.source("PLUGIN_PATHS"), hint=hint
     )

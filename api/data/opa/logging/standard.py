@@ -32,6 +32,8 @@ CHATTY = (
     "celery.pool",
     "celery.utils.functional",
     "celery.worker.consumer",
+    "httpcore",
+    "httpcore2",
     "kombu",
     "markdown_it",
     "parso",
