@@ -497,7 +497,9 @@ def test_the_level_of_the_settings_holds_for_both(capsys: pytest.CaptureFixture[
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["yes", "yes"]
 
 
-@pytest.mark.parametrize("library", ["pymongo.command", "celery.beat", "redis.connection", "httpcore2.http11"])
+@pytest.mark.parametrize(
+    "library", ["pymongo.command", "celery.beat", "redis.connection", "httpcore2.http11", "aiosqlite"]
+)
 def test_chatty_libraries_are_heard_at_trace_alone(capsys: pytest.CaptureFixture[str], library: str) -> None:
     for level in ("debug", "trace"):
         setup_logging(settings(level))

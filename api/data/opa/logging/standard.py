@@ -25,6 +25,7 @@ TRACE = 5
 # At level debug these write a line for each command, connection, look-up or look at a file, some with the user's data,
 # or one every few seconds, as celery.beat does. They are heard at level trace.
 CHATTY = (
+    "aiosqlite",
     "amqp",
     "asyncio",
     "celery.beat",

@@ -183,6 +183,17 @@ def test_make_writes_what_makes_the_tables_of_the_models(project: Project, file:
     done()
     assert tables(file) == {"opa_migrations"}
 
+    # As where create_all has made the tables.
+    rows(file, "CREATE TABLE others (id INTEGER NOT NULL PRIMARY KEY)")
+    rows(
+        file,
+        "CREATE TABLE kids (id INTEGER NOT NULL PRIMARY KEY, parent INTEGER NOT NULL, "
+        "FOREIGN KEY (parent) REFERENCES others (id) ON DELETE CASCADE)",
+    )
+    nothing, why = done("make", "other", "-m", "create")
+    assert nothing.startswith("no changes")
+    assert why.startswith("It has no migration yet")
+
 
 def test_foreign_keys_that_lead_nowhere_in_the_end_are_an_error(project: Project, file: Path) -> None:
     project.plugin("shop/__init__.py")

@@ -146,6 +146,11 @@ async def make(
         text = await written(manager, migrations, plugin, component.lower(), message, is_empty=empty, pending=pending)
     if text is None:
         typer.echo(f"no changes: the tables of plugin '{plugin}' are as its models say")
+        if not there:
+            typer.echo(
+                "It has no migration yet. Where create_all has made its tables, have the first one written against an "
+                f"empty database: set OPA_OPTIONAL_COMPONENTS__{component.upper()}__OPTS__URL to its address"
+            )
         return
     folder.mkdir(exist_ok=True)
     try:
