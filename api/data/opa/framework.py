@@ -6,13 +6,15 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from opa._util.import_strings import UriError, resolve
-from opa.core.groups import Groups
+from opa.core.groups import Groups, is_in
 from opa.core.manager import get_plugin_manager
 from opa.core.running import refuse_inside_application
 from opa.errors import GroupError
+from opa.loading.discover import BUILT_IN_PACKAGE
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
@@ -103,13 +105,19 @@ class _GroupsView(Mapping[str, Mapping[str, Any]]):
         self._groups = groups
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
-        members = self._groups.get(name)
+        members = self._of_the_program(name)
         if not members:
             raise KeyError(name)
         return members
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._groups.names() if self._groups.get(name))
+        return (name for name in self._groups.names() if self._of_the_program(name))
+
+    def _of_the_program(self, name: str) -> Mapping[str, Any]:
+        """The members of a group without those that the plugins which come with opa-stack register."""
+        members = self._groups.members(name)
+        own = {each.uri: each.value for each in members if not is_in(each.module, BUILT_IN_PACKAGE)}
+        return self._groups.get(name) if len(own) == len(members) else MappingProxyType(own)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

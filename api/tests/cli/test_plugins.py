@@ -33,7 +33,8 @@ def test_opa_plugins_shows_what_a_plugin_provides(project: Project, capsys: pyte
             name = "mine"
         class Do(Setup): pass
         class Through:
-            pass
+            def __init__(self, app):
+                self.app = app
         middleware = [Middleware(Through)]
         """,
     )

@@ -120,7 +120,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 TOOLS = ("mypy", "pip", "pytest", "ruff", "uv")
-OF_SQL = ("SQLAlchemy", "aiosqlite", "asyncpg", "greenlet", "psycopg")
+OF_SQL = ("SQLAlchemy", "alembic", "aiosqlite", "asyncpg", "greenlet", "psycopg")
 
 
 class ShopReader(Reader):

@@ -21,7 +21,7 @@ from tests import programs
 
 T = TypeVar("T")
 
-COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY")
+COMPONENTS = ("MONGODB", "WALRUS", "AIOREDIS", "CELERY", "SQL", "SQL_SYNC")
 
 
 def wait_until(

@@ -144,6 +144,7 @@ class Outermost(ServerErrorMiddleware):
                 return
             if not isinstance(error, Exception):
                 if is_of_the_server(error):  # it stops, and waits no longer
+                    note_request(error, facts_of(scope, self._api))
                     raise
                 error = as_error_of_plugin(error)
             note_request(error, facts_of(scope, self._api))
