@@ -98,7 +98,7 @@ def test_a_request_that_is_cancelled_is_rolled_back(client: TestClient, postgres
 
 
 def test_no_free_connection_is_503_and_a_statement_without_end_is_500(project: Project, postgres: Postgres) -> None:
-    use_shop(project, postgres.new_database(), POOL_SIZE=1, POOL_TIMEOUT=0.2, STATEMENT_TIMEOUT=1)
+    use_shop(project, postgres.new_database(), POOL_SIZE=1, POOL_TIMEOUT=1, STATEMENT_TIMEOUT=4)
     with project.client(raise_server_exceptions=False) as client, ThreadPoolExecutor(2) as threads:
         sleeping = [threads.submit(client.get, f"/{route}/60") for route in ("sleep", "sleep-sync")]
         wait_until(lambda: all(pools(client).values()), what="both routes sleep")

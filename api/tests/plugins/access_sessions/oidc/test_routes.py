@@ -441,12 +441,12 @@ def test_many_wrong_answers_have_to_wait_and_right_ones_do_not_count(shop: Proje
 def test_no_secret_is_in_the_log(
     shop: Project, provider: OidcProvider, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("httpx2", "httpcore2"):  # the browser's
-        caplog.set_level("WARNING", name)
     shop.settings(LOGLEVEL="trace", ACCESS_LOG=True)
     tokens: list[str] = []
     provider.sign = lambda claims: tokens.append(provider.signed(claims)) or tokens[-1]  # type: ignore[func-returns-value]
     with browser(shop) as client:
+        for name in ("httpx2", "httpcore2"):  # the browser's, which the application hears at trace
+            caplog.set_level("WARNING", name)
         links = [leave(client) for _ in range(2)]
         flow = client.cookies[FLOW]
         client.get(links[0])
