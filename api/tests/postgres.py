@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
+from tests.docker.container import Container
 from tests.docker.engine import docker, unique
 from tests.serve.process import free_port, wait_until
 
@@ -11,8 +12,8 @@ IMAGE = "postgres:17"
 PASSWORD = "hunter2-of-postgres"
 
 
-class Postgres:
-    """A server that a test can kill, and start again on the same port with the same data."""
+class Postgres(Container):
+    """PostgreSQL in a container."""
 
     def __init__(self) -> None:
         self.name = unique(f"postgres-{free_port()}")
@@ -26,23 +27,6 @@ class Postgres:
             *("--env", "POSTGRES_USER=opa", "--env", f"POSTGRES_PASSWORD={PASSWORD}", IMAGE, "-c", "fsync=off"),
         )
         self.wait_until_ready()
-
-    def start(self) -> None:
-        docker("start", self.name)
-        self.wait_until_ready()
-
-    def kill(self) -> None:
-        docker("kill", self.name)
-
-    def hang(self) -> None:
-        """From now on it answers nobody, and refuses nobody either."""
-        docker("pause", self.name)
-
-    def go_on(self) -> None:
-        docker("unpause", self.name)
-
-    def remove(self) -> None:
-        docker("rm", "--force", "--volumes", self.name, check=False)
 
     def wait_until_ready(self) -> None:
         def is_ready() -> bool:

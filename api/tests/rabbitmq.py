@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
+from tests.docker.container import Container
 from tests.docker.engine import docker, unique
 from tests.serve.process import free_port, wait_until
 
@@ -20,8 +21,8 @@ IMAGE = "rabbitmq:4-management"
 AUTHORIZATION = "Basic " + base64.b64encode(b"guest:guest").decode()
 
 
-class RabbitMQ:
-    """A server that a test can stop and start again, on the same port with the same data."""
+class RabbitMQ(Container):
+    """RabbitMQ in a container, with its management."""
 
     def __init__(self) -> None:
         self.name = unique(f"rabbitmq-{free_port()}")
@@ -37,26 +38,6 @@ class RabbitMQ:
         # Its data lies in a folder that is named after the host.
         docker("run", "--detach", "--name", self.name, "--hostname", "rabbitmq", *ports, IMAGE)
         self.wait_until_ready()
-
-    def start(self) -> None:
-        docker("start", self.name)
-        self.wait_until_ready()
-
-    def stop(self) -> None:
-        docker("stop", "--time", "3", self.name)
-
-    def kill(self) -> None:
-        docker("kill", self.name)
-
-    def hang(self) -> None:
-        """From now on it answers nobody, and refuses nobody either."""
-        docker("pause", self.name)
-
-    def go_on(self) -> None:
-        docker("unpause", self.name)
-
-    def remove(self) -> None:
-        docker("rm", "--force", "--volumes", self.name, check=False)
 
     def wait_until_ready(self) -> None:
         wait_until(self._is_ready, what="RabbitMQ is ready")

@@ -47,17 +47,14 @@ def emit_sync(name: str, payload: Any = None) -> Event:
     """The same for a `def`. Outside of requests it runs a `def` of `here=True`, and refuses an `async def`.
 
     Args:
-        name: of the event: words with dots between them.
-        payload: JSON, or a Pydantic model.
+        name: as of `emit`.
+        payload: as of `emit`.
 
     Returns:
         The event, when the broker has it.
 
     Raises:
-        OpaError: as `emit`, or there is a handler that only `emit` can run.
-        TaskTooLargeError: it takes more bytes, or more levels, than the settings allow.
-        ComponentUnavailableError: there is no component that sends tasks.
-        kombu.exceptions.OperationalError: the broker does not answer; a route answers 503.
+        OpaError: as `emit`, or there is a handler that only `emit` can run. The other errors are those of `emit`, too.
     """
     event, here = _prepared(name, payload)
     waiting = [handler for handler in here if handler.is_async]
