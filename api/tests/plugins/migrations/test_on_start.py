@@ -152,6 +152,8 @@ def test_a_check_of_a_deployment_names_what_has_not_run(project: Project, file: 
     project.settings(COMPONENT_CONNECT_TIMEOUT=1)
     [problem] = found(project, pending_migrations)
     assert problem.startswith("which migrations have run cannot be told: the migration b/0001_t needs the component")
+    project.settings(MIGRATE_ON_START=True)
+    assert found(project, pending_migrations) == []  # nothing is asked of the server
 
 
 def test_a_check_finds_a_file_that_is_broken_and_a_start_has_no_use_for_it(project: Project) -> None:

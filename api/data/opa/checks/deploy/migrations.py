@@ -14,7 +14,7 @@ SHOWN = 5
 
 def pending_migrations(deployment: Deployment) -> Iterator[Finding]:
     """A finding if migrations of plugins have not run, and nothing runs them at the start."""
-    if HOOK not in deployment.manager.sync_hooks:
+    if HOOK not in deployment.manager.sync_hooks or deployment.config.MIGRATE_ON_START:
         return
     try:
         found = deployment.manager.call(HOOK)
@@ -25,7 +25,7 @@ def pending_migrations(deployment: Deployment) -> Iterator[Finding]:
             hint=error.hint or "Ask again where the servers are reached",
         )
         return
-    if found and not deployment.config.MIGRATE_ON_START:
+    if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         yield Finding(
             f"migrations have not run: {', '.join(found[:SHOWN])}{more}",
