@@ -170,3 +170,17 @@ def test_a_driver_that_keeps_no_records_is_told(thing: Project, driver: str) -> 
     thing.plugin("kept.py", KEPT.replace("migration_store", "other"))
     use(thing, 1, driver)
     assert "the driver 'kept' of the component 'thing' does not say where migrations are recorded" in refused()
+
+
+SESSIONS = "from sqlalchemy.orm import sessionmaker; self.instance = sessionmaker()"
+
+
+@pytest.mark.parametrize("driver", ["kept"], indirect=True)
+def test_a_driver_of_ones_own_for_sql_keeps_its_records_itself(thing: Project, driver: str) -> None:
+    thing.plugin("kept.py", KEPT.replace("self.instance = self", SESSIONS))
+    use(thing, 1, driver, NOTE.replace("{has}", "kw"))
+    assert done() == ["shop/0001_n (thing): done"]
+    assert ran() == ["1"]
+    assert "shop/0001_n" in Path("kept.json").read_text()
+    thing.plugin("kept.py", KEPT.replace("self.instance = self", SESSIONS).replace("migration_store", "other"))
+    assert "does not say where migrations are recorded" in refused()

@@ -21,16 +21,16 @@ def ledger_of(component: str, driver: Driver, project: str) -> Ledger:
         OpaError: its driver does not say how.
     """
     own: Callable[[], Any] | None = getattr(driver, "migration_store", None)
-    instance = driver.get_instance()
-    packages = {kind.__module__.partition(".")[0] for kind in type(instance).__mro__}
-    if "sqlalchemy" in packages:
+    new_engine: Callable[[], Any] | None = getattr(getattr(driver, "util", None), "new_engine", None)
+    if own is None and new_engine is not None:  # of the drivers for SQL databases
         from opa.plugins.migrations.packages import prepare_alembic
 
         prepare_alembic()
         from opa.plugins.migrations.sql import SqlLedger
 
-        return SqlLedger(component, driver)
-    store = own() if own is not None else store_of(instance, packages, project)
+        return SqlLedger(component, new_engine())
+    instance = driver.get_instance()
+    store = own() if own is not None else store_of(instance, project)
     if store is not None:
         from opa.plugins.migrations.leased import LeasedLedger
 
@@ -41,8 +41,9 @@ def ledger_of(component: str, driver: Driver, project: str) -> Ledger:
     )
 
 
-def store_of(client: Any, packages: set[str], project: str) -> Any:
+def store_of(client: Any, project: str) -> Any:
     """What keeps the records of a client of redis or MongoDB; None for another."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(client).__mro__}
     if "redis" in packages:
         from opa.plugins.migrations.redis_store import RedisStore
 

@@ -13,7 +13,7 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, insert, inspect, select, text
 from sqlalchemy.util import await_only
 
-from opa import Driver, OpaError, log
+from opa import OpaError, log
 from opa.plugins.migrations.files import function_of
 from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
 from opa.plugins.migrations.records import DONE, FAILED, RUNNING, Record, now
@@ -44,14 +44,14 @@ class SqlLedger:
 
     Args:
         component: its name.
-        driver: that of the component, which is connected.
+        engine: an `AsyncEngine` or an `Engine`, without a pool.
 
     Raises:
         OpaError: it is another database than PostgreSQL or SQLite.
     """
 
-    def __init__(self, component: str, driver: Driver) -> None:
-        self._engine: Any = driver.util.new_engine()  # type: ignore[attr-defined]  # both drivers for SQL have it
+    def __init__(self, component: str, engine: Any) -> None:
+        self._engine = engine
         self._dialect = self._engine.dialect.name
         if self._dialect not in ("postgresql", "sqlite"):
             raise OpaError(
