@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from opa._compat.fastapi.exit_stacks import function_stack
 from opa.core.drivers import Driver
 from opa.core.per_use import OneUse
-from opa.core.running import get_component
+from opa.core.running import get_component, usable
 from opa.errors import ComponentUseError
 
 _USES = "opa.uses"
@@ -37,9 +37,7 @@ class ComponentDependency:
         driver = get_component(self.name)
         if driver.per_use is not None:
             return await _uses_of(connection).give(driver)
-        if not driver.guards_client:
-            driver.breaker.check_in_thread()
-        return driver.get_instance()
+        return usable(driver).get_instance()
 
 
 def _uses_of(connection: HTTPConnection) -> OneUse:

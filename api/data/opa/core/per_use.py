@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from opa.core.drivers import ASYNC, Driver
+from opa.core.running import usable
 
 
 class OneUse:
@@ -34,9 +35,7 @@ class OneUse:
         if driver in self._given:
             return self._given[driver]
         if driver.per_use is None:
-            if not driver.guards_client:
-                driver.breaker.check_in_thread()
-            return driver.get_instance()
+            return usable(driver).get_instance()
         if driver.per_use == ASYNC:
             if not driver.guards_client:
                 await driver.breaker.checked()
@@ -81,9 +80,7 @@ class _InThread:
         return await to_thread.run_sync(self._begin)
 
     def _begin(self) -> Any:
-        if not self._driver.guards_client:
-            self._driver.breaker.check_in_thread()
-        self._scope = self._driver.scope()
+        self._scope = usable(self._driver).scope()
         return self._scope.__enter__()
 
     async def __aexit__(
@@ -124,8 +121,7 @@ def given_in_thread(drivers: Mapping[str, Driver], stack: ExitStack) -> dict[str
     for driver in drivers.values():
         if driver in given:
             continue
-        if not driver.guards_client:
-            driver.breaker.check_in_thread()
+        usable(driver)
         given[driver] = driver.get_instance() if driver.per_use is None else stack.enter_context(_Told(driver.scope()))
     return {name: given[driver] for name, driver in drivers.items()}
 

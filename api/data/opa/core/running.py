@@ -183,7 +183,7 @@ def get_instance(name: str) -> Any:
     what: Loading | None = current.loading
     if what is not None and name.lower() in what.task_components:
         return what.tasks.application()
-    return _usable(name).get_instance()
+    return usable(get_component(name)).get_instance()
 
 
 def get_util(name: str) -> Any:
@@ -193,11 +193,15 @@ def get_util(name: str) -> Any:
         ComponentUnavailableError: the component is not there, or known not to answer.
         AttributeError: its driver has no `util`.
     """
-    return _usable(name).util  # type: ignore[attr-defined]
+    return usable(get_component(name)).util  # type: ignore[attr-defined]
 
 
-def _usable(name: str) -> Driver:
-    component = running_manager().get_component(name)
+def usable(component: Driver) -> Driver:
+    """The same component, before it is used in this thread.
+
+    Raises:
+        ComponentUnavailableError: it is known not to answer.
+    """
     if not component.guards_client:
         component.breaker.check_in_thread()
     return component
