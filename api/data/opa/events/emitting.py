@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -38,7 +39,7 @@ async def emit(name: str, payload: Any = None) -> Event:
     event, here = _prepared(name, payload)
     await fan_out_task().send(event.message())
     for handler in here:
-        if not after_response(_run_later(handler, event)):
+        if not after_response(partial(_run, handler, event)):
             await _run(handler, event)
     return event
 
@@ -67,7 +68,7 @@ def emit_sync(name: str, payload: Any = None) -> Event:
         )
     fan_out_task().delay(event.message())
     for handler in here:
-        if not after_response(_run_later(handler, event)):
+        if not after_response(partial(_run, handler, event)):
             _call(handler, event)
     return event
 
@@ -87,10 +88,6 @@ def _prepared(name: str, payload: Any) -> tuple[Event, list[Handler]]:
     for handler in handlers:
         handler.arguments(event)
     return event, [handler for handler in handlers if handler.here]
-
-
-def _run_later(handler: Handler, event: Event) -> Any:
-    return lambda: _run(handler, event)
 
 
 async def _run(handler: Handler, event: Event) -> None:

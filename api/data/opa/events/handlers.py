@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from fastapi.params import Depends
 from pydantic import TypeAdapter, ValidationError
 
+from opa._util.sources import where_is_function
 from opa.core.running import current_groups, get_plugins, register
 from opa.errors import OpaError
 from opa.events.event import Event
@@ -76,7 +77,8 @@ class Handler:
     """
 
     def __init__(self, function: Callable[..., Any], patterns: tuple[str, ...], *, here: bool) -> None:
-        if not inspect.isfunction(function) or inspect.isgeneratorfunction(function) or _yields(function):
+        yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        if yields or not inspect.isfunction(function):
             raise _error(
                 function, "@on is for a def or async def that yields nothing", "Put @on below other decorators"
             )
@@ -115,9 +117,9 @@ class Handler:
                 )
 
     @property
-    def where(self) -> str | None:
+    def where(self) -> str:
         """`file:line` of the function."""
-        return _where(self.function)
+        return where_is_function(self.function)
 
     def takes(self, name: str) -> bool:
         """Whether it handles events of this name."""
@@ -206,14 +208,6 @@ def _is_component(parameter: inspect.Parameter, hint: Any) -> bool:
     return any(isinstance(each, Depends) for each in (parameter.default, *extras))
 
 
-def _yields(function: Callable[..., Any]) -> bool:
-    return inspect.isasyncgenfunction(function)
-
-
 def _error(function: Any, problem: str, hint: str) -> OpaError:
-    return OpaError(problem, where=_where(function), hint=hint)
-
-
-def _where(function: Any) -> str | None:
-    code = getattr(function, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else None
+    # Of what is no function, the import says where it is.
+    return OpaError(problem, where=where_is_function(function) if inspect.isfunction(function) else None, hint=hint)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
+
+from pydantic import BaseModel
 
 from opa.errors import OpaError
 
@@ -21,8 +22,7 @@ def as_json(name: str, payload: Any) -> Any:
     Raises:
         OpaError: it would not arrive as it is.
     """
-    pydantic: Any = sys.modules.get("pydantic")
-    if pydantic is not None and isinstance(payload, pydantic.BaseModel):
+    if isinstance(payload, BaseModel):
         return _of_model(name, payload)
     try:
         written = json.dumps(payload, allow_nan=False)
@@ -33,12 +33,11 @@ def as_json(name: str, payload: Any) -> Any:
     return payload
 
 
-def _of_model(name: str, model: Any) -> Any:
+def _of_model(name: str, model: BaseModel) -> Any:
     kind = type(model)
     try:
         written = model.model_dump(mode="json", round_trip=True, by_alias=False, warnings=False)
-        json.dumps(written, allow_nan=False)
-        read = kind.model_validate_json(json.dumps(written), by_alias=True, by_name=True)
+        read = kind.model_validate_json(json.dumps(written, allow_nan=False), by_alias=True, by_name=True)
     except Exception as error:
         raise _refused(name, f"the {kind.__name__} cannot be written as JSON and read again: {error}") from error
     if read != model:
