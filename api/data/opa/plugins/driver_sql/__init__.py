@@ -39,7 +39,7 @@ class _SqlDriver(Driver):
         """Check the options.
 
         Raises:
-            MissingPackagesError: the packages for it are not installed, and LOAD is yes.
+            NotInstalledError: the packages for it are not installed, and LOAD is yes.
             ValueError: the URL or another option is of no use; the message repeats no value, it may be a secret.
         """
         try:

@@ -25,7 +25,7 @@ SCHEMES: Mapping[bool, Mapping[str, str]] = {
 """What a scheme without a driver stands for, in an asynchronous component and in a synchronous one."""
 
 
-class MissingPackagesError(OpaError, ImportError):
+class NotInstalledError(OpaError, ImportError):
     """A package is not installed that a component needs."""
 
 
@@ -40,7 +40,7 @@ def need_packages(component: Component) -> None:
     """See that all of them are there.
 
     Raises:
-        MissingPackagesError: one is missing.
+        NotInstalledError: one is missing.
     """
     needed = ["sqlalchemy"]
     if component.is_async:
@@ -49,7 +49,7 @@ def need_packages(component: Component) -> None:
         needed.append(of_dialect)
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingPackagesError(
+        raise NotInstalledError(
             f"the component '{component.component}' needs {' and '.join(missing)}, which"
             f" {'is' if len(missing) == 1 else 'are'} not installed",
             hint="Install the extra: pip install 'opa-stack[sql]'. An image gets it with COMPOSE_PROFILES=sql in .env,"
