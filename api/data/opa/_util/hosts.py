@@ -11,6 +11,9 @@ _NO_URL = (
     "URL cannot be used: there are brackets that do not fit, or a character that no host may have, before its path"
 )
 
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""What a resolver says of a name that is none, or has no address; not all systems have both."""
+
 
 def hosts_in_url(url: str) -> tuple[str, ...]:
     """The host names that a service's URL lists, in its order.
@@ -45,18 +48,26 @@ def _without_port(address: str) -> str:
 
 
 def resolves(host: str, time_limit: float) -> bool:
-    """Whether `host` has an address, as far as the resolver says within `time_limit` seconds.
+    """Whether `host` has an address, as far as the resolver says within `time_limit` seconds."""
+    return is_address(host) or _looked_up(host, time_limit) is True
 
-    The look-up runs in a thread of its own, because `getaddrinfo` cannot be interrupted: past the limit it is left
-    to end by itself, and the answer is no.
+
+def is_unknown(host: str, time_limit: float) -> bool:
+    """Whether the resolver says within `time_limit` seconds that there is no such host."""
+    return not is_address(host) and _looked_up(host, time_limit) is False
+
+
+def _looked_up(host: str, time_limit: float) -> bool | None:
+    """Whether it has an address; None where nobody knows.
+
+    The look-up runs in a thread of its own, because `getaddrinfo` cannot be interrupted: past the limit it is left to
+    end by itself.
     """
-    if is_address(host):
-        return True
-    found: list[bool] = []
+    found: list[bool | None] = []
     thread = threading.Thread(target=lambda: found.append(_look_up(host)), name=f"resolve-{host}", daemon=True)
     thread.start()
     thread.join(time_limit)
-    return bool(found and found[0])
+    return found[0] if found else None
 
 
 def is_address(host: str) -> bool:
@@ -84,9 +95,11 @@ def is_here_alone(host: str) -> bool:
     return is_address(host.strip("[]")) or host == "localhost" or host.endswith(".localhost")
 
 
-def _look_up(host: str) -> bool:
+def _look_up(host: str) -> bool | None:
     try:
         socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):
+    except UnicodeError:
         return False
+    except OSError as error:
+        return False if error.errno in _NO_SUCH_HOST else None
     return True

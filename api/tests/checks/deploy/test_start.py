@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -339,3 +340,15 @@ def test_a_server_that_is_not_there_is_no_open_door(
     monkeypatch.setenv("ENV", "")
     warn_of_known_passwords(project.config(), {}, "api")
     assert [line.partition(".")[0] for line in said] == ["passwords that everyone knows: component 'store'"]
+
+
+@pytest.mark.parametrize("number", [socket.EAI_AGAIN, socket.EAI_FAIL])
+def test_a_server_of_which_nobody_knows_whether_it_is_there_is_an_open_door(
+    project: Project, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fails(*_: object) -> None:
+        raise socket.gaierror(number, "the resolver is not there")
+
+    project.component("cache", "any", load="auto", URL="redis://:redis@nowhere.invalid")
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    assert doors(project) == ["deploy.component-password"]

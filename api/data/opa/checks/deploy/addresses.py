@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from opa._util.hosts import hosts_in_url, resolves
+from opa._util.hosts import hosts_in_url, is_unknown
 from opa.checks.deploy.servers import VARIABLES_WITH_SERVERS, settings_with_servers
 from opa.core.component_options import is_default
 
@@ -55,7 +55,7 @@ class Place:
     is_optional: bool = False
 
     def leads_nowhere(self, time_limit: float) -> bool:
-        """Whether there is no such host, and so no server.
+        """Whether there is no such host, and so no server; not where the resolver does not answer.
 
         Args:
             time_limit: seconds to look up each.
@@ -64,7 +64,7 @@ class Place:
             return False
         texts = [value for key, value in self.beside.items() if str(key).upper().endswith("URL")]
         hosts = {host for text in texts if isinstance(text, str) for host in hosts_in_url(text)}
-        return bool(hosts) and not any(resolves(host, time_limit) for host in hosts)
+        return bool(hosts) and all(is_unknown(host, time_limit) for host in hosts)
 
 
 def places(declared: Declared) -> Iterator[Place]:
