@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from tests.docker.container import Container
 from tests.docker.engine import docker, unique
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import free_port, wait_until
 
 IMAGE = "rabbitmq:4-management"
@@ -45,7 +46,7 @@ class RabbitMQ(Container):
     def _is_ready(self) -> bool:
         try:
             return bool(self.api("GET", "/health/checks/port-listener/5672")["status"] == "ok")
-        except (OSError, urllib.error.URLError):
+        except NO_ANSWER:
             return False
 
     def virtual_host(self) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from tests import programs
 from tests.local.up import HAS_MONGO, Up, descendants, up_in
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import free_port, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -168,7 +169,7 @@ def test_a_second_api_that_reloads_has_the_same_data(up: Up) -> None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/counter", timeout=5) as answer:
                 return int(answer.read())
-        except OSError:
+        except NO_ANSWER:
             assert second.poll() is None, log.read_text()
             return None
 

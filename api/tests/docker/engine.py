@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.leftovers import RUN
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import free_port, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +71,7 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300, **options:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a route answered; status 0 when there was no connection."""
+    """What a route answered; status 0 when there was no answer, or not the whole of one."""
 
     status: int
     body: Any = None
@@ -79,14 +80,15 @@ class Answer:
 def get(url: str, *, timeout: float = 30, method: str = "GET") -> Answer:
     request = urllib.request.Request(url, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return Answer(answer.status, json.loads(answer.read()))
-    except urllib.error.HTTPError as error:
-        with error:
-            text = error.read().decode()
-            is_json = error.headers.get_content_type() == "application/json"
-            return Answer(error.code, json.loads(text) if is_json else text)
-    except OSError:
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return Answer(answer.status, json.loads(answer.read()))
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode()
+                is_json = error.headers.get_content_type() == "application/json"
+                return Answer(error.code, json.loads(text) if is_json else text)
+    except NO_ANSWER:
         return Answer(0)
 
 

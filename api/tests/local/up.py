@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import programs
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import children_of, free_port, is_running, wait_until
 
 # There is none for Python 3.14 yet.
@@ -59,7 +60,7 @@ class Up:
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 return json.loads(answer.read())
-        except OSError:
+        except NO_ANSWER:
             assert self.process is not None
             assert self.process.poll() is None, self.output
             return None

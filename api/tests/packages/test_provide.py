@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opa.errors import SettingsError
+from tests.no_answer import NO_ANSWER
 from tests.packages.deps import needs
 from tests.project import Project
 from tests.serve.process import Opa, wait_until
@@ -80,11 +81,12 @@ def test_what_a_new_plugin_needs_is_installed_while_the_code_from_before_answers
 def page_of(opa: Opa) -> str:
     """What stands in the place of an api that does not start."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{opa.port}/", timeout=10) as answer:
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        return error.read().decode()
-    except OSError:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{opa.port}/", timeout=10) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+    except NO_ANSWER:
         return ""
 
 

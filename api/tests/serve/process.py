@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from tests import programs
+from tests.no_answer import NO_ANSWER
 
 T = TypeVar("T")
 
@@ -135,7 +136,7 @@ class Opa:
         """Whether a route answers, and with `expected` where that is given."""
         try:
             answer = self.get(path, timeout=2)
-        except (urllib.error.URLError, OSError):
+        except NO_ANSWER:
             assert self.process is not None
             assert self.process.poll() is None, self.log
             return False

@@ -21,6 +21,7 @@ from opa.errors import StartError
 from opa.process.listen import listening_socket
 from opa.serve.flower import serve as serve_flower
 from opa.tasks.application import application_of
+from tests.no_answer import NO_ANSWER
 from tests.project import NOBODY, Project
 from tests.serve.process import free_port, wait_until
 from tests.servers import Server
@@ -47,7 +48,7 @@ class Flower:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
-        except OSError:
+        except NO_ANSWER:
             return 0
 
     def wait_until_up(self) -> None:

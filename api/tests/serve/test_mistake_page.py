@@ -12,6 +12,7 @@ import pytest
 from opa.errors import RegistrationError, SettingsError
 from opa.serve.mistake import Mistake, read_mistakes, write_mistakes
 from opa.serve.mistake_page import SUMMARY, page
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import Opa, is_running, wait_until
 
 BROKEN = """
@@ -41,7 +42,7 @@ def ask(opa: Opa, path: str = "/", method: str = "GET", **headers: str) -> tuple
 def answers_503(opa: Opa) -> bool:
     try:
         return ask(opa)[0] == 503
-    except OSError:
+    except NO_ANSWER:
         return False
 
 

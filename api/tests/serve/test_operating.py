@@ -19,6 +19,7 @@ import opa as package
 from opa.process.listen import listening_socket
 from opa.serve.operating import MOST_CONNECTIONS
 from tests import programs
+from tests.no_answer import NO_ANSWER
 from tests.serve.process import Opa, free_port, wait_until
 from tests.serve.raw import Raw, get
 
@@ -48,12 +49,13 @@ async def any_path(path: str):
 def ask(port: int, path: str) -> tuple[int, str]:
     """Status and body; 0 where nothing answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+    except NO_ANSWER:
         return 0, ""
 
 

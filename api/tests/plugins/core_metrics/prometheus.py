@@ -7,6 +7,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.no_answer import NO_ANSWER
+
 
 class Scrape:
     """The samples of an answer."""
@@ -43,7 +45,7 @@ def scrape(port: int, path: str = "/metrics") -> Scrape:
 def is_there(port: int) -> bool:
     try:
         scrape(port)
-    except (urllib.error.URLError, OSError):
+    except NO_ANSWER:
         return False
     return True
 

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from opa import TaskRun, get_component
 from opa.http.builder import build_app
+from tests.no_answer import NO_ANSWER
 from tests.plugins.core_metrics.plugin_parts import GREETING, ODD_ROUTES
 from tests.plugins.core_metrics.prometheus import Scrape
 from tests.project import Project
@@ -185,7 +186,7 @@ def test_each_query_has_a_result_in_prometheus(answer: Scrape, tmp_path: Path) -
             def is_scraped() -> bool:
                 try:
                     return bool(result("rate(process_cpu_seconds_total[30s])"))
-                except OSError:
+                except NO_ANSWER:
                     return False
 
             try:

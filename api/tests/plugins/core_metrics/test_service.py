@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.no_answer import NO_ANSWER
 from tests.plugins.core_metrics.plugin_parts import GREETING, ODD_ROUTES
 from tests.plugins.core_metrics.prometheus import Scrape, is_there, scrape, went_down
 from tests.project import Project
@@ -84,7 +85,7 @@ class Load:
                     answer.read()
                     assert answer.status == 200
                 answered += 1
-            except (OSError, http.client.HTTPException):
+            except NO_ANSWER:
                 lost += 1
                 connection.close()
         connection.close()

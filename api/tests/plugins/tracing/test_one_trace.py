@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.no_answer import NO_ANSWER
 from tests.otlp_receiver import ReceivedSpan, Receiver, otlp_receiver
 from tests.project import Project
 from tests.rabbitmq import RabbitMQ
@@ -207,7 +208,7 @@ def stack(
 def _answers(stack: Stack) -> bool:
     try:
         return stack.ask("/readyz") == 200
-    except OSError:
+    except NO_ANSWER:
         return False
 
 
