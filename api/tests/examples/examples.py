@@ -16,7 +16,7 @@ EXAMPLES = sorted(readme.parent for readme in ROOT.glob("examples/*/README.md"))
 
 def put_into(project: Project, example: Path, request: pytest.FixtureRequest) -> None:
     """Make the project a copy of the example."""
-    for folder in ("plugins", "tests"):
+    for folder in ("plugins", "settings", "tests"):
         if (example / folder).is_dir():
             shutil.copytree(example / folder, project.folder / folder, dirs_exist_ok=True)
     text = "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py"))

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from opa import Component, get_router, get_util
+from opa import Component, get_router
 
-from .models import Author, Base, Book
+from .models import Author, Book
 from .schemas import BookOut, NewBook, Text
 from .tasks import import_books
 
@@ -19,11 +19,6 @@ router = get_router(prefix="/books", tags=["books"])
 Sql = Annotated[AsyncSession, Component("sql")]
 NO_SUCH_BOOK: dict[int | str, Any] = {404: {"description": "There is no such book"}}
 IS_THERE: dict[int | str, Any] = {409: {"description": "The author has a book of this title already"}}
-
-
-async def ready() -> None:
-    """Create the tables, unless they are there."""
-    await get_util("sql").create_all(Base.metadata)
 
 
 async def book_of_path(book_id: Annotated[int, Path(ge=1, le=2**31 - 1)], sql: Sql) -> Book:
