@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
+import socket
+import threading
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from opa._util.flag import Flag
 from opa.errors import RegistrationError, SettingsError
+from opa.serve import reload
 from opa.serve.mistake import Mistake, read_mistakes, write_mistakes
-from opa.serve.mistake_page import SUMMARY, page
+from opa.serve.mistake_page import SUMMARY, Server, page
+from opa.serve.reload import MistakePage
+from opa.settings.load import load_settings
 from tests.no_answer import NO_ANSWER
-from tests.serve.process import Opa, is_running, wait_until
+from tests.serve.process import Opa, free_port, is_running, wait_until
+from tests.serve.raw import Raw, get
 
 BROKEN = """
 import os
@@ -119,3 +129,47 @@ def test_a_page_without_mistakes_says_where_they_are(tmp_path: Path) -> None:
     assert read_mistakes(tmp_path / "half") == ()
     assert SUMMARY in page((), "mark")
     assert "<mark>   12  &lt;script&gt;" in page((Mistake("wrong", line=12, code=("<script>",), first=12),), "mark")
+
+
+def test_an_answer_that_the_page_has_begun_is_whole_where_a_reload_ends_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reload, "PAGE_GRACE", 60)
+    port, shown = free_port(), MistakePage()
+    # More than fits into the buffers of a connection: the page waits for its client in the middle of the answer.
+    text = "wrong" * 4_000_000
+    shown.file.write_text(json.dumps([asdict(Mistake(text))]))
+    shown.show(load_settings(last={"HOST": "127.0.0.1", "PORT": port}))
+    try:
+        wait_until(lambda: listens(port))
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            end = threading.Thread(target=shown.close)
+            end.start()
+            wait_until(lambda: not listens(port))
+            assert json.loads(answer.read())["detail"] == text
+            end.join()
+        assert shown.status() == 0
+    finally:
+        shown.kill()
+        shown.forget()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_before_the_page_ends_it_answers_who_has_asked_and_waits_for_nobody_else() -> None:
+    server, stop = Server((), "127.0.0.1", 0), Flag()
+    port = server.socket.getsockname()[1]
+    stop.set()
+    with Raw(port) as asked, Raw(port) as silent:
+        asked.send(get("/"))
+        server.serve_until(stop)
+        assert asked.status() == 503
+        assert silent.is_closed()

@@ -37,6 +37,10 @@ class Flag:
         with contextlib.suppress(BlockingIOError):
             os.write(self._writable, b"x")
 
+    def fileno(self) -> int:
+        """The descriptor that can be read once it is set, for those who wait for others as well."""
+        return self._readable
+
     def wait(self, seconds: float) -> bool:
         """Wait until it is set, no longer than `seconds`; gives whether it is."""
         deadline = time.monotonic() + seconds

@@ -6,7 +6,11 @@ A process of its own, which the supervisor of the reload starts, and ends before
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
+import signal
+import socket
 import sys
 from base64 import b64encode
 from hashlib import sha256
@@ -14,9 +18,11 @@ from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+from opa._util.flag import Flag
 from opa._util.hosts import is_here_alone
-from opa.process.listen import listening_socket
+from opa.process.listen import listening_socket, refuse_connections
 from opa.process.orphans import end_with_parent
 from opa.serve.mistake import Mistake, read_mistakes
 
@@ -49,9 +55,10 @@ _POLICY = (
 
 
 class Server(ThreadingHTTPServer):
-    """Answers each request with the mistakes."""
+    """Answers each request with the mistakes, and finishes what it has begun to answer."""
 
-    daemon_threads = True
+    daemon_threads = False
+    timeout = 0
 
     def __init__(self, mistakes: tuple[Mistake, ...], host: str, port: int) -> None:
         super().__init__((host, port), Handler, bind_and_activate=False)
@@ -59,6 +66,34 @@ class Server(ThreadingHTTPServer):
         self.socket = listening_socket(host, port)
         self.mistakes = mistakes
         self.mark = sha256(repr(mistakes).encode()).hexdigest()[:16]
+        self._connections: set[Any] = set()
+
+    def serve_until(self, stop: Flag) -> None:
+        """Answer until it is set, and then those who have asked before."""
+        poll = select.poll()
+        poll.register(stop)
+        poll.register(self)
+        while not stop.is_set():
+            poll.poll()
+            self.handle_request()
+        refuse_connections(self.socket)
+        while select.select([self], [], [], 0)[0]:
+            self.handle_request()
+        for connection in tuple(self._connections):
+            # What was received can be read. Who has asked nothing is waited for no more.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -140,10 +175,12 @@ def _is_own_name(host: str) -> bool:
 
 
 def main() -> None:
-    """Serve the page until a signal ends this process."""
+    """Serve the page until SIGTERM."""
     supervisor, host, port, file = sys.argv[1:]
+    stop = Flag()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     end_with_parent(int(supervisor))
-    Server(read_mistakes(Path(file)), host, int(port)).serve_forever()
+    Server(read_mistakes(Path(file)), host, int(port)).serve_until(stop)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 ORPHANS_GRACE = 1.0
+PAGE_GRACE = 1.0
+"""Seconds that the page has for the answers which it has begun."""
 NAMED_FILES = 3
 RESTART_LOOP_WINDOW = 10.0
 RESTART_LOOP_COUNT = 3
@@ -242,7 +244,13 @@ class MistakePage(Child):
     def show(self, config: Config) -> None:
         """Serve it, on `HOST` and `PORT`."""
         page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), config.HOST, config.PORT, self.file]
-        self.spawn([str(each) for each in page])
+        with _without_sigint():  # its supervisor ends it
+            self.spawn([str(each) for each in page])
+
+    def close(self) -> None:
+        """End it, when it has answered those who have asked."""
+        if not self.ends_within(PAGE_GRACE):
+            self.kill()
 
     def forget(self) -> None:
         """Remove the file."""
@@ -273,7 +281,7 @@ class ModeProcess(Child):
     def start(self) -> None:
         """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
         if self._page is not None:
-            self._page.kill()
+            self._page.close()
         if self._spare is not None and self._spare.go([STATE_VARIABLE]):
             self.become(self._spare)
         else:
@@ -307,7 +315,7 @@ class ModeProcess(Child):
     def end_for_reload(self, limit: float) -> None:
         """Stop it as `stop` does, and keep the one in spare."""
         if self._page is not None:
-            self._page.kill()
+            self._page.close()
         if not self.ends_within(limit):
             log.warning(f"process {self.pid} did not stop within {limit:g} s and is killed")
             self.kill()
