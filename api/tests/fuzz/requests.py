@@ -213,7 +213,7 @@ def _path(path: str) -> None:
     own = own_path(path)
     assert own is None or (own == path and own.startswith("/") and not own.startswith("//"))
     stays_here(
-        {"type": "http.response.start", "status": 307, "headers": [(b"location", path.encode("utf-8", "replace"))]},
+        [(b"location", path.encode("utf-8", "replace"))],
         scope_with(("host", "shop.example"), path=path.partition("?")[0]),
     )
 

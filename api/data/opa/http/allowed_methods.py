@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Message, Scope
+from starlette.types import Scope
 
 STATUS = 405
+
+Headers = list[tuple[bytes, bytes]]
 ROOT_PATH = "opa.root_path"
 """The key of a scope for its `root_path` as the application has got it: a mount changes that, also one around it."""
 
@@ -22,11 +24,11 @@ _MARKS = frozenset({"endpoint", "path_params", "route", "app_root_path", "fastap
 """What a route or a mount leaves in a scope; all else may be what a route of a plugin's own decides by."""
 
 
-def with_all(message: Message, scope: Scope, routes: Sequence[BaseRoute]) -> Message:
-    """The same answer with all methods; unchanged where a route takes the method, and has answered 405 itself.
+def with_all(headers: Headers, scope: Scope, routes: Sequence[BaseRoute]) -> Headers:
+    """The same headers with all methods; unchanged where a route takes the method, and has answered 405 itself.
 
     Args:
-        message: the start of an answer with the status `STATUS`.
+        headers: of an answer with the status `STATUS`.
         scope: that of the request.
         routes: those that can match its path, in the order in which they are tried.
     """
@@ -34,13 +36,12 @@ def with_all(message: Message, scope: Scope, routes: Sequence[BaseRoute]) -> Mes
     if len(routes) == 1:
         route = routes[0]
         if isinstance(route, Route) and scope.get("endpoint") is route.endpoint:  # the router has chosen it
-            if len(route.methods or ()) == 1:
-                return message  # as for nearly all paths: it names the one method, or what the route itself says
+            if route.methods and len(route.methods) == 1:
+                return headers  # as for nearly all paths: it names the one method, or what the route itself says
             is_alone = True
-    headers = message.get("headers") or ()
     given = [value for name, value in headers if name == b"allow"]
     if len(given) != 1:
-        return message
+        return headers
     if not is_alone:
         # Once each, since there may be thousands: of these, few have the path.
         routes = [route for route in routes if not (isinstance(route, Route) and _match(route, scope) is Match.NONE)]
@@ -49,9 +50,9 @@ def with_all(message: Message, scope: Scope, routes: Sequence[BaseRoute]) -> Mes
     # One route alone has named its own methods, in the order of a set, which differs between processes.
     found = named if is_alone else _taken({*_METHODS, *named, scope["method"]}, scope, routes)
     if scope["method"] in found or not named <= found:
-        return message
+        return headers
     allow = (b"allow", ", ".join(sorted(found)).encode("latin-1"))
-    return {**message, "headers": [allow if name == b"allow" else (name, value) for name, value in headers]}
+    return [allow if name == b"allow" else (name, value) for name, value in headers]
 
 
 def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) -> set[str]:

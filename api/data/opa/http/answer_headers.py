@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from opa.http.cors import Cors
+    from opa.http.request_context import RequestContext
     from opa.settings.load import Config
 
     Headers = Iterable[tuple[bytes, bytes]]
@@ -51,7 +52,7 @@ class AnswerHeaders:
         status: int | None,
         scope: Scope,
         request_id: bytes | None,
-        candidates: Sequence[BaseRoute] | None = None,
+        context: RequestContext | None = None,
     ) -> Message:
         """The start of an answer with them; the message itself, which may be sent again, stays as it is.
 
@@ -60,25 +61,23 @@ class AnswerHeaders:
             status: that of it.
             scope: of the request.
             request_id: None where requests have none.
-            candidates: the routes that can match its path, where they are known already.
+            context: of the request, where it has one.
         """
         given = message.get("headers")
         if type(given) is not list:  # ASGI lets it be anything that can be gone through, also once alone
             given = list(given or ())
-            message = {**message, "headers": given}
-        if status == _REDIRECT:
-            message = slash_redirect.stays_here(message, scope)
-            given = message["headers"]
-        elif status == _WRONG_METHOD and scope["type"] == "http":
-            routes = self._candidates(scope) if candidates is None else candidates
-            message = allowed_methods.with_all(message, scope, routes)
-            given = message["headers"]
+        if status == _WRONG_METHOD and scope["type"] == "http":
+            # The router has looked for them already, unless a middleware has handed another scope on.
+            routes = context.candidates if context is not None and context.scope is scope else None
+            given = allowed_methods.with_all(given, scope, self._candidates(scope) if routes is None else routes)
+        elif status == _REDIRECT:
+            given = slash_redirect.stays_here(given, scope)
         if self._cors is not None and scope["type"] == "http":
-            message = self._cors.with_headers(message, scope)
-            given = message["headers"]
-        # A browser shows nothing of a websocket.
-        ours: Headers = ()
-        if message["type"] != "websocket.accept":
+            given = self._cors.with_own(given, scope)
+        ours: Headers
+        if message["type"] == "websocket.accept":
+            ours = ()  # a browser shows nothing of a websocket
+        else:
             ours = self._over_tls if scope["scheme"] in _TLS else self._plain
         headers = [*given, *ours]
         if request_id is not None:

@@ -72,18 +72,17 @@ class Cors:
         is_ours = self._is_for_all or headers["origin"].encode("latin-1") in self._origins
         return answer if is_ours else partial(_let_in_or_refused, app, answer)
 
-    def with_headers(self, message: Message, scope: Scope) -> Message:
-        """The start of an answer, with the headers that belong to it.
+    def with_own(self, headers: RawHeaders, scope: Scope) -> RawHeaders:
+        """The headers of an answer, with those that belong to it.
 
         Those of a plugin that say the same are replaced where the page's origin is one of the settings.
         """
-        headers = list(message.get("headers") or ())
         own = self.headers_for(scope)
         if len(own) > 1 or self._is_for_all:
             headers = [(name, value) for name, value in headers if name.lower() not in (_ORIGIN, _CREDENTIALS)]
         if not self._is_for_all and any(name.lower() == b"vary" and _has_origin(value) for name, value in headers):
             own = own[1:]
-        return {**message, "headers": [*headers, *own]}
+        return [*headers, *own]
 
     def headers_for(self, scope: Scope) -> RawHeaders:
         """The headers of the answer to this request.

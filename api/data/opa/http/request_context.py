@@ -64,6 +64,5 @@ class RequestContext(Context):
         """Send a message; the start of an answer with its headers."""
         if message["type"] in _STARTS:
             status = self.status = message.get("status", SWITCHING_PROTOCOLS)
-            candidates = self.candidates if self.scope is self._given_scope else None
-            message = self._headers.added_to(message, status, self._given_scope, self.request_id, candidates)
+            message = self._headers.added_to(message, status, self._given_scope, self.request_id, self)
         return self._send(message)

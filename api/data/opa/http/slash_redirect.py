@@ -10,23 +10,21 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from starlette.datastructures import URL
-from starlette.types import Message, Scope
+from starlette.types import Scope
 
 STATUS = 307
 
+Headers = list[tuple[bytes, bytes]]
 
-def stays_here(message: Message, scope: Scope) -> Message:
-    """The same answer, with a path in place of the URL of this host where it is a redirect for the sake of a slash.
+
+def stays_here(headers: Headers, scope: Scope) -> Headers:
+    """The same headers, with a path in place of the URL of this host where it is a redirect for the sake of a slash.
 
     Args:
-        message: the start of an answer with the status `STATUS`.
+        headers: of an answer with the status `STATUS`.
         scope: that of the request.
     """
-    headers = [
-        (name, _path_alone(value, scope) if name == b"location" else value)
-        for name, value in message.get("headers") or ()
-    ]
-    return {**message, "headers": headers}
+    return [(name, _path_alone(value, scope) if name == b"location" else value) for name, value in headers]
 
 
 def _path_alone(location: bytes, scope: Scope) -> bytes:
