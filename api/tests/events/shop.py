@@ -24,6 +24,13 @@ ORDERS = """
     def create_sync(number: int) -> str:
         return emit_sync("orders.created", Order(number=number)).id
 
+    @router.post("/paid")
+    async def paid() -> None:
+        payload = [1]
+        event = await emit("bills.changed", payload)
+        payload.append(2)
+        event.payload.append(3)
+
     @router.post("/wrong")
     async def wrong() -> None:
         await emit("orders.created", {"number": "many"})
@@ -56,6 +63,15 @@ EVENTS = """
     @on("orders.created", autoretry_for=(ValueError,), max_retries=1, default_retry_delay=0)
     def fails():
         raise ValueError("always")
+
+    @on("bills.changed", here=True)
+    def changes(payload: list[int]):
+        payload.append(payload[0])
+        raise SystemExit(3)
+
+    @on("*.changed", here=True)
+    async def is_unchanged(payload):
+        state.setdefault("here", []).append(payload)
 
     @on("orders.created", here=True)
     async def here(order: Order, event: Event):

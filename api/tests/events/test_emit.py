@@ -132,6 +132,14 @@ def test_handlers_here_run_after_the_answer_and_their_errors_are_told(
     assert "the handler shop.events.here_too of the event 'orders.created'" in "".join(capsys.readouterr())
 
 
+def test_a_handler_here_that_changes_the_payload_or_exits_harms_no_other(
+    tasks: TaskProject, client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert client.post("/paid").status_code == 200
+    assert state["here"] == [[1]]
+    assert "the handler shop.events.changes of the event 'bills.changed'" in "".join(capsys.readouterr())
+
+
 def test_outside_of_a_request_emit_sync_refuses_what_it_cannot_run(tasks: TaskProject, client: TestClient) -> None:
     with pytest.raises(OpaError, match=r"cannot run the handler shop.events.here, an async def of here=True"):
         emit_sync("orders.created", {"number": 4711})

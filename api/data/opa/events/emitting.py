@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -38,9 +40,9 @@ async def emit(name: str, payload: Any = None) -> Event:
     """
     event, here = _prepared(name, payload)
     await fan_out_task().send(event.message())
-    for handler in here:
-        if not after_response(partial(_run, handler, event)):
-            await _run(handler, event)
+    for handler, own in here:
+        if not after_response(partial(_run, handler, own)):
+            await _run(handler, own)
     return event
 
 
@@ -58,7 +60,7 @@ def emit_sync(name: str, payload: Any = None) -> Event:
         OpaError: as `emit`, or there is a handler that only `emit` can run. The other errors are those of `emit`, too.
     """
     event, here = _prepared(name, payload)
-    waiting = [handler for handler in here if handler.is_async]
+    waiting = [handler for handler, _ in here if handler.is_async]
     if waiting and not after_response(None):
         raise OpaError(
             f"emit_sync({name!r}) outside of a request cannot run the handler {waiting[0].name}, an async def of"
@@ -67,14 +69,14 @@ def emit_sync(name: str, payload: Any = None) -> Event:
             hint="Write await emit(…), or make the handler a def",
         )
     fan_out_task().delay(event.message())
-    for handler in here:
-        if not after_response(partial(_run, handler, event)):
-            _call(handler, event)
+    for handler, own in here:
+        if not after_response(partial(_run, handler, own)):
+            _call(handler, own)
     return event
 
 
-def _prepared(name: str, payload: Any) -> tuple[Event, list[Handler]]:
-    """The event, and the handlers that run in this process."""
+def _prepared(name: str, payload: Any) -> tuple[Event, list[tuple[Handler, Event]]]:
+    """The event, and the handlers that run in this process, each with an event that no other one can change."""
     if PLUGIN not in get_plugins(AROUND_PROCESS_GROUP.name):
         raise OpaError(
             f"events cannot be emitted: a filter of plugins leaves out {PLUGIN}", hint="Let it through, or emit nothing"
@@ -87,7 +89,7 @@ def _prepared(name: str, payload: Any) -> tuple[Event, list[Handler]]:
     handlers = handlers_of(name)
     for handler in handlers:
         handler.arguments(event)
-    return event, [handler for handler in handlers if handler.here]
+    return event, [(handler, replace(event, payload=deepcopy(event.payload))) for handler in handlers if handler.here]
 
 
 async def _run(handler: Handler, event: Event) -> None:
@@ -97,16 +99,16 @@ async def _run(handler: Handler, event: Event) -> None:
             await handler.function(**given)
         else:
             await asyncio.to_thread(handler.function, **given)
-    except Exception as error:  # noqa: BLE001 - of a plugin, and whoever emits has no part in it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plugin, and whoever emits has no part in it
         _tell(handler, event, error)
 
 
 def _call(handler: Handler, event: Event) -> None:
     try:
         handler.function(**handler.arguments(event))
-    except Exception as error:  # noqa: BLE001 - as above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         _tell(handler, event, error)
 
 
-def _tell(handler: Handler, event: Event, error: Exception) -> None:
+def _tell(handler: Handler, event: Event, error: BaseException) -> None:
     log.opt(exception=error).error(f"the handler {handler.name} of the event '{event.name}' {event.id} failed: {error}")

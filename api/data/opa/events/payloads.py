@@ -25,12 +25,14 @@ def as_json(name: str, payload: Any) -> Any:
     if isinstance(payload, BaseModel):
         return _of_model(name, payload)
     try:
-        written = json.dumps(payload, allow_nan=False)
+        read = json.loads(json.dumps(payload, allow_nan=False))
+        is_same = _is_same(payload, read)
     except (TypeError, ValueError, RecursionError) as error:
         raise _refused(name, str(error) or type(error).__name__) from error
-    if not _is_same(payload, json.loads(written)):
+    if not is_same:
         raise _refused(name, "JSON has lists, and dicts with texts as keys, in the place of what is in it")
-    return payload
+    # What was read, since whoever emits may go on to change the payload before a handler in this process has it.
+    return read
 
 
 def _of_model(name: str, model: BaseModel) -> Any:
