@@ -29,6 +29,17 @@ PLUGIN = """
         seen.append(after_response(later("first")))
         seen.append(after_response(later("second")))
 
+    @router.get("/exits")
+    async def exits():
+        async def leaves():
+            raise SystemExit(3)
+        async def cancels():
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+        for function in (leaves, cancels, later("behind")):
+            after_response(function)
+
     @router.get("/sync")
     def synchronous():
         seen.append(after_response(later("sync")))
@@ -71,6 +82,10 @@ def test_what_is_to_run_after_a_response_runs_then(project: Project, capsys: pyt
 
         assert seen("/async") == [True, True, True, "background", "first True False", "second True False"]
         assert "what was to run after a response failed: ValueError: of what runs later" in "".join(capsys.readouterr())
+        assert seen("/exits") == ["behind True False"]
+        log = "".join(capsys.readouterr())
+        assert "failed: RuntimeError: it calls sys.exit(3) while it answers a request" in log
+        assert "failed: RuntimeError: it awaits what is cancelled" in log
         assert seen("/sync") == [True, "sync True False"]
         assert seen("/broken") == ["broken True False"]
         assert seen("/late")[0] == "late over"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from opa.context import current_context
+from opa.http.plugin_exit import as_error_of_plugin, is_of_the_server
 from opa.http.request_context import RequestContext
 from opa.logging.logger import log
 
@@ -38,5 +39,9 @@ async def run_after_response(context: RequestContext) -> None:
     for function in functions:
         try:
             await function()
-        except Exception as error:  # noqa: BLE001 - of a plugin, and the answer is sent
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                if is_of_the_server(error):
+                    raise
+                error = as_error_of_plugin(error)
             log.opt(exception=error).error(f"what was to run after a response failed: {type(error).__name__}: {error}")
