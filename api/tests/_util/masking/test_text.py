@@ -46,6 +46,8 @@ RANDOM = "q7Rk2Vx9Lm4Tz8Wb3Nc6Yd1H"
         f"run with --password\t{VALUE}",
         f"password={VALUE}",
         f"password:{VALUE}",
+        f"ALTER USER mary PASSWORD '{VALUE}'",
+        f"create role mary login password E'it''s {VALUE}' valid until '2030-01-01'",
         f"('Authorization', '{VALUE}')",
         f"{{'password' => '{VALUE}'}}",
         f"access_token={VALUE}",

@@ -48,6 +48,10 @@ def of_sqlite(code: int) -> Exception:
         (with_code("28P01"), {"is_connecting": True}, DatabaseRefusedError),
         (psycopg.OperationalError('database "x" does not exist'), {"is_connecting": True}, DatabaseRefusedError),
         (sqlite3.OperationalError("unable to open database file"), {"is_connecting": True}, DatabaseRefusedError),
+        (of_sqlite(sqlite3.SQLITE_NOTADB), {}, DatabaseRefusedError),
+        (TypeError("connect() got an unexpected keyword argument"), {"is_connecting": True}, DatabaseRefusedError),
+        (psycopg.ProgrammingError("invalid connection option"), {"is_connecting": True}, DatabaseRefusedError),
+        (psycopg.ProgrammingError("a statement"), {}, type(None)),
         (sqlite3.OperationalError("no such table: items"), {}, type(None)),
         (psycopg.OperationalError("a function does not exist"), {}, type(None)),
         (with_code("40001"), {}, type(None)),  # could not serialize

@@ -82,6 +82,8 @@ _OBJECT = re.compile(r"<[^>\r\n]*+>?")
 _ELEMENT = re.compile(r"<(?P<name>[\w:.\-]{1,80})(?P<rest>(?:\s[^<>]{0,999})?)>(?P<value>[^<>]++)(?=</)")  # of XML
 _SENTENCE = re.compile(r"(?<![\w.\-])(?P<name>[\w.\-]{1,80})(?P<between>[ ]{1,9}is[ ]{1,9})(?P<value>[^\s]{6,200})")
 
+_STATEMENT = re.compile(r"\b(?P<before>password\s{1,9}[eE]?)'(?:[^']|'')++'", re.IGNORECASE)  # of SQL
+
 
 MAY_HOLD_SECRET = (
     r"(?i:pa(?:ss|ß)(?:w|phrase)|secret|token|credent|cookie|ap[iı]key|author[iı]zat|signature)"
@@ -149,6 +151,8 @@ def _mask_by_place(text: str) -> str:
         if "=" in text and "?" in text and "://" not in text:  # the path of a request, as in an access log
             text = _QUERY_ITEM.sub(_mask_query_item, text)
         text = _mask_named(text)
+        if "PASSWORD" in upper and "'" in text:
+            text = _STATEMENT.sub(rf"\g<before>'{MASK}'", text)
         if "</" in text:
             text = _ELEMENT.sub(_mask_element, text)
         if " is " in text:

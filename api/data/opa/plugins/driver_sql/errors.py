@@ -18,6 +18,8 @@ REFUSALS = (
     "unable to open database file",
 )
 """The same in words."""
+SQLITE_REFUSED = 26
+"""NOTADB: the file is something else."""
 SQLITE_CANNOT_FOR_NOW = (5, 6, 13)
 """BUSY, LOCKED and FULL."""
 
@@ -58,6 +60,11 @@ def as_outage(
     # libpq gives no code where it does not get in.
     is_operational = any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
     is_without_code = is_connecting and not code and is_operational
+    # Options that the driver does not know; psycopg has an error of its own for them.
+    is_misused = isinstance(error, (TypeError, ValueError, OverflowError)) or type(error).__name__ == "ProgrammingError"
+    of_sqlite = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if of_sqlite == SQLITE_REFUSED or (is_connecting and not code and is_misused):
+        return DatabaseRefusedError(text, component=component)
     if code.startswith(REFUSED) or (is_without_code and any(refusal in str(error) for refusal in REFUSALS)):
         return DatabaseRefusedError(text, component=component)
     is_gone = (
@@ -65,6 +72,6 @@ def as_outage(
         or is_without_code
         or code.startswith(CANNOT_FOR_NOW)
         or isinstance(error, OSError)  # TimeoutError is one
-        or getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_CANNOT_FOR_NOW
+        or of_sqlite in SQLITE_CANNOT_FOR_NOW
     )
     return DatabaseGoneError(text, component=component) if is_gone else None

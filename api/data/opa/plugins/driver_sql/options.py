@@ -67,8 +67,11 @@ def options_of(component: Component, *, connect_timeout: float | None = None) ->
     if not isinstance(tests_idle, bool):
         raise ValueError("POOL_PRE_PING is neither true nor false")
     for name in ("pool_size", "max_overflow"):
-        if not isinstance(options[name], int) or isinstance(options[name], bool):
-            raise ValueError(f"{name.upper()} is not a whole number")
+        least = 0 if name == "pool_size" else -1
+        if not isinstance(options[name], int) or isinstance(options[name], bool) or options[name] < least:
+            raise ValueError(f"{name.upper()} is not a whole number from {least}")
+    if options["pool_timeout"] != 0:  # not to wait at all
+        options["pool_timeout"] = _seconds("POOL_TIMEOUT", options["pool_timeout"])
     url, limits = _limits(url, connect_timeout or seconds, statement)
     if url.get_backend_name() == "sqlite" and not url.database:
         # SQLAlchemy has one connection for a database in memory.
@@ -89,6 +92,8 @@ def _url(component: Component, given: Mapping[str, Any]) -> URL:
             "URL cannot be used: it is written postgresql://user@host:5432/database or sqlite:///path/to/file, and"
             " characters such as / ? # @ : % in a user name or password are percent-encoded"
         ) from None
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise ValueError("URL has a port that is not from 1 to 65535")
     password = given.get("password")
     if password is not None and password != "":
         if not url.username:
