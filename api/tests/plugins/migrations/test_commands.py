@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,17 @@ import pytest
 
 from opa.errors import RegistrationError
 from tests import programs
-from tests.plugins.migrations.shop import CREATE, done, migrate, refused, rows, tables, use_sqlite, use_two_plugins
+from tests.plugins.migrations.shop import (
+    CREATE,
+    done,
+    migrate,
+    refused,
+    rows,
+    running,
+    tables,
+    use_sqlite,
+    use_two_plugins,
+)
 from tests.project import Project
 
 MODELS = """
@@ -117,6 +130,85 @@ def test_one_that_fails_leaves_nothing_and_none_behind_it_runs(project: Project,
     assert set(states().values()) == {"done"}
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("op.get_bind().commit()", "may not commit or roll back by itself"),
+        ("op.get_bind().rollback()", "may not commit or roll back by itself"),
+        ("op.execute(' commit')", "may not commit or roll back by itself"),
+        ("op.get_context().autocommit_block()", "may not commit or roll back by itself"),
+        ("raise SystemExit(0)", "it has called sys.exit(0)"),
+    ],
+)
+def test_one_that_ends_its_transaction_or_process_has_failed_and_leaves_nothing(
+    project: Project, file: Path, line: str, message: str
+) -> None:
+    use_two_plugins(project)
+    project.plugin("b/migrations/0001_t.py", CREATE.format(table="b1").replace("\ndef down", f"    {line}\n\ndef down"))
+    assert message in refused()
+    assert tables(file) == {"opa_migrations"}
+    assert states()["b/0001_t"] == "failed"
+
+
+def test_a_commit_that_nobody_foresaw_is_told(project: Project, file: Path) -> None:
+    project.plugin("b/__init__.py")
+    text = CREATE.format(table="b1").replace("\ndef down", "    op.execute('/* */ COMMIT')\n\ndef down")
+    project.plugin("b/migrations/0001_t.py", text)
+    result = migrate()
+    assert "TransactionEndedError" in str(result.exception)
+    assert "What it has done until then is there" in str(result.exception)
+    assert states() == {"b/0001_t": "failed"}
+
+
+def test_a_session_and_a_savepoint_in_a_migration_are_part_of_it(project: Project, file: Path) -> None:
+    project.plugin("b/__init__.py")
+    project.plugin(
+        "b/migrations/0001_t.py",
+        """
+        import sqlalchemy as sa
+        from alembic import op
+        from sqlalchemy.orm import Session
+
+        def upgrade():
+            op.execute("CREATE TABLE b (id INTEGER)")
+            with Session(op.get_bind()) as session:
+                session.execute(sa.text("INSERT INTO b VALUES (1)"))
+                session.commit()
+            with op.get_bind().begin_nested() as savepoint:
+                op.execute("INSERT INTO b VALUES (2)")
+                savepoint.rollback()
+            op.execute("SAVEPOINT x")
+            op.execute("INSERT INTO b VALUES (3)")
+            op.execute("ROLLBACK TO SAVEPOINT x")
+        """,
+    )
+    assert done() == ["b/0001_t (sql): done"]
+    assert rows(file, "SELECT id FROM b") == [(1,)]
+
+
+def test_one_that_waits_for_a_file_says_so_and_ends_by_ctrl_c(project: Project) -> None:
+    use_two_plugins(project)
+    project.component("SQL", "sqlalchemy", URL=f"sqlite:///{project.folder / 'a.db'}")  # which has a thread
+    with closing(sqlite3.connect("a.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with running([sys.executable, "-m", "opa", "migrate"]) as [process]:
+            assert process.stdout is not None
+            assert "waiting for another process" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, output
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE opa_migrations (id INTEGER)", "CREATE VIEW opa_migrations AS SELECT 1 AS plugin"]
+)
+def test_a_table_of_somebody_else_with_that_name_is_told(project: Project, file: Path, statement: str) -> None:
+    use_two_plugins(project)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(statement)
+    assert "the table opa_migrations in the database is not that of opa migrate" in refused()
+
+
 def test_mark_notes_them_as_done_and_a_file_that_is_gone_is_told(project: Project, file: Path) -> None:
     use_two_plugins(project)
     assert done("--mark", "--to", "b/2") == ["b/0001_t (sql): noted as done", "b/0002_t (sql): noted as done"]
@@ -220,7 +312,7 @@ def test_make_says_where_it_cannot(project: Project, file: Path) -> None:
     assert "plugin 'shop' has no models" in refused("make", "shop", "-m", "a")
     assert "has neither letters nor digits" in refused("make", "shop", "-m", "…")
     assert done() == ["no plugin has migrations"]
-    done("make", "shop", "-m", "a", "--empty")
+    done("make", "shop", "-m", 'a """ \x00\udcff\x1b \\', "--empty")
     assert done() == ["shop/0001_a (sql): done"]
 
 

@@ -27,6 +27,11 @@ def query(request: pytest.FixtureRequest, project: Project, postgres: Postgres) 
     return lambda statement: postgres.execute(statement, url.rpartition("/")[2])
 
 
+def refused_with(project: Project, text: str) -> str:
+    project.plugin("shop/migrations/0003_t.py", text)
+    return refused()
+
+
 def tables(query: Query) -> set[object]:
     return {name for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
@@ -64,6 +69,14 @@ def test_what_fails_is_rolled_back_with_all_that_it_has_done(project: Project, q
     assert query("SELECT name, state FROM opa_migrations ORDER BY name") == [("0001_t", "done"), ("0002_t", "failed")]
     project.plugin("shop/migrations/0002_t.py", CREATE.format(table="t2"))
     assert done() == ["shop/0002_t (sql): done"]
+    for number, line in enumerate(("op.get_bind().commit()", "op.execute('COMMIT')", "op.get_bind().rollback()")):
+        bad = CREATE.format(table=f"t3{number}").replace("\ndef downgrade", f"    {line}\n\ndef downgrade")
+        assert "may not commit or roll back by itself" in refused_with(project, bad)
+    assert tables(query) == {"t1", "t2", "opa_migrations"}
+    bad = CREATE.format(table="t4").replace("\ndef downgrade", "    op.execute('/**/ COMMIT')\n\ndef downgrade")
+    assert "TransactionEndedError" in refused_with(project, bad)
+    Path("plugins/shop/migrations/0003_t.py").unlink()
+    query("DROP TABLE t4")
     assert done("downgrade", "shop", "zero") == ["shop/0002_t (sql): taken back", "shop/0001_t (sql): taken back"]
     assert tables(query) == {"opa_migrations"}
 

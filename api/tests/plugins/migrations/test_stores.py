@@ -99,6 +99,11 @@ def test_they_run_once_fail_plainly_and_are_taken_back(thing: Project, driver: s
     use(thing, 2, driver)
     assert done() == ["shop/0002_n (thing): done", "shop/0003_n (thing): done"]
     assert ran() == ["1", "2", "3"]
+    use(thing, 3, driver, NOTE.replace("    Path", "    raise SystemExit(0)\n    Path"))
+    assert "run opa migrate downgrade again" in str(migrate("downgrade", "shop", "2").exception.__dict__)
+    assert "taken back, but not to its end" in migrate("status").stdout
+    assert migrate("status").exit_code == 1
+    use(thing, 3, driver)
     assert done("downgrade", "shop", "2") == ["shop/0003_n (thing): taken back"]
     assert Path("back").read_text() == "3"
     assert done("--mark") == ["shop/0003_n (thing): noted as done"]

@@ -81,7 +81,9 @@ def next_file(folder: Path, there: Iterable[Migration], message: str) -> Path:
 
 def text_of_message(message: str) -> str:
     """The message as it stands in a docstring."""
-    line = " ".join(message.split()).replace("\\", "\\\\").replace('"', "'").rstrip(".")
+    line = " ".join(message.split())
+    line = "".join(each for each in line if each.isprintable())  # a file of Python has no others, such as NUL
+    line = line.replace("\\", "\\\\").replace('"', "'").rstrip(".")
     return line[:1].upper() + line[1:]
 
 

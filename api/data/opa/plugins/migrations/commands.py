@@ -26,6 +26,7 @@ To = Annotated[
     str | None, typer.Option("--to", help="The last one that is run, such as shop/0003; by default all are.")
 ]
 ZERO = "zero"
+STATES = {"running": "runs, or was interrupted", "undoing": "taken back, but not to its end"}
 
 
 @migrate.callback()
@@ -106,7 +107,9 @@ async def downgrade(
         back = [
             each.migration
             for each in reversed(await migrations.known())
-            if each.migration in of_plugin and each.is_done and (stays is None or each.migration.number > stays)
+            if each.migration in of_plugin
+            and Job(each.migration, "downgrade").is_due(each.record)
+            and (stays is None or each.migration.number > stays)
         ]
         if not back:
             typer.echo("nothing to do")
@@ -152,8 +155,8 @@ async def make(
                 f"empty database: set OPA_OPTIONAL_COMPONENTS__{component.upper()}__OPTS__URL to its address"
             )
         return
-    folder.mkdir(exist_ok=True)
     try:
+        folder.mkdir(exist_ok=True)
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except OSError as error:
@@ -184,6 +187,6 @@ def _row(known: Known) -> dict[str, Any]:
     migration, record = known.migration, known.record
     row: dict[str, Any] = {"migration": str(migration), "component": migration.component, "state": "not run"}
     if record is not None:
-        state = "runs, or was interrupted" if record.state == "running" else record.state
+        state = STATES.get(record.state, record.state)
         row |= {"state": state, "at": record.at, "error": record.error}
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -180,8 +181,30 @@ def function_of(migration: Migration, name: str, *, parameters: int) -> Callable
             *(migration.plugin, migration.name, f"has an async def {name}", f"{migration.file}:{line}"),
             "In a migration of a SQL database it is def, with sql as with sql_sync",
         )
-    checked: Callable[..., Any] = function
-    return checked
+    return _without_exit(function)
+
+
+def _without_exit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose `sys.exit` is an error: with status 0 the command would seem to have done all."""
+
+    def refused(error: SystemExit) -> RuntimeError:
+        return RuntimeError(f"it has called sys.exit({error.code!r})").with_traceback(error.__traceback__)
+
+    @functools.wraps(function)
+    def called(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except SystemExit as error:
+            raise refused(error) from None
+
+    @functools.wraps(function)
+    async def awaited(*arguments: Any) -> Any:
+        try:
+            return await function(*arguments)
+        except SystemExit as error:
+            raise refused(error) from None
+
+    return awaited if inspect.iscoroutinefunction(function) else called
 
 
 def line_of(migration: Migration, error: BaseException) -> str:

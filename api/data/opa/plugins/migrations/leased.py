@@ -13,7 +13,7 @@ from opa import OpaError, log
 from opa.plugins.migrations.calls import called
 from opa.plugins.migrations.files import function_of
 from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
-from opa.plugins.migrations.records import DONE, FAILED, RUNNING, Record, now
+from opa.plugins.migrations.records import DONE, Record, now
 
 LEASE = 30.0
 """Seconds after which the lock of a process that is gone is free."""
@@ -72,7 +72,7 @@ class LeasedLedger:
                 await self._note(job, Record(DONE, now()))
                 return 0.0
             refuse_repetition(job, record)
-            await self._note(job, Record(RUNNING, now()))
+            await self._note(job, job.begun())
             begin = time.monotonic()
             try:
                 await self._while_locked(owner, called(function, self._instance))
@@ -146,7 +146,7 @@ class LeasedLedger:
 
     async def _note_failure(self, job: Job, error: Exception, seconds: float) -> None:
         try:
-            await self._note(job, Record(FAILED, now(), seconds, words_of(error)))
+            await self._note(job, job.failed(seconds, error))
         except Exception as second:  # noqa: BLE001 - the first one is told, and this is often why there is one
             log.warning("that {} has failed could not be recorded: {}", job.migration, words_of(second))
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from opa import OpaError, mask_text
 from opa.plugins.migrations.files import Migration, line_of
-from opa.plugins.migrations.records import DONE, FAILED, LONGEST_ERROR, Record
+from opa.plugins.migrations.records import DONE, FAILED, LONGEST_ERROR, RUNNING, UNDOING, Record, State, now
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -33,8 +33,17 @@ class Job:
 
     def is_due(self, record: Record | None) -> bool:
         """Whether it is still to be run, where this is what is recorded of it."""
-        is_done = record is not None and record.state == DONE
-        return is_done if self.direction == "downgrade" else not is_done
+        state = None if record is None else record.state
+        return state in (DONE, UNDOING) if self.direction == "downgrade" else state != DONE
+
+    def begun(self) -> Record:
+        """What is recorded before it begins, where it may do a part."""
+        return Record(RUNNING if self.direction == "upgrade" else UNDOING, now())
+
+    def failed(self, seconds: float, error: BaseException) -> Record:
+        """What is recorded where it has failed, and may have done a part."""
+        state: State = FAILED if self.direction == "upgrade" else UNDOING
+        return Record(state, now(), seconds, words_of(error))
 
 
 class Ledger(Protocol):
@@ -85,7 +94,7 @@ def refuse_repetition(job: Job, record: Record | None) -> None:
     """
     if record is None or record.state == DONE or job.may_repeat:
         return
-    what = f"has failed: {record.error}" if record.state == FAILED else "was interrupted, and may have done a part"
+    what = f"has failed: {record.error}" if record.error else "was interrupted, and may have done a part"
     raise OpaError(
         f"the migration {job.migration} {what}",
         where=str(job.migration.file),

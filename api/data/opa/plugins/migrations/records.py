@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-State = Literal["done", "failed", "running"]
+State = Literal["done", "failed", "running", "undoing"]
 DONE: Final = "done"
 FAILED: Final = "failed"
 RUNNING: Final = "running"
+UNDOING: Final = "undoing"
 LONGEST_ERROR = 2000
 """Characters."""
 
@@ -20,7 +21,8 @@ class Record:
     """What became of a migration.
 
     Attributes:
-        state: `done`, `failed`, or `running`: of one that nobody runs any more, the process was killed.
+        state: `done`, `failed`, or `running`: of one that nobody runs any more, the process was killed;
+            `undoing`: of one that is taken back, where that has failed or was killed.
         at: when that was, in ISO 8601.
         seconds: for which it ran.
         error: with which it failed.
@@ -41,7 +43,7 @@ class Record:
         state = kept.get("state")
         seconds = kept.get("seconds")
         return cls(
-            state if state in (DONE, FAILED) else RUNNING,
+            state if state in (DONE, FAILED, UNDOING) else RUNNING,
             str(kept.get("at") or ""),
             float(seconds) if isinstance(seconds, int | float) else 0.0,
             str(kept.get("error") or ""),

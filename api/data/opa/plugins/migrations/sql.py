@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Event
 from typing import Any, TypeVar
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, insert, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import await_only
 
 from opa import OpaError, log
 from opa.plugins.migrations.files import function_of
 from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
-from opa.plugins.migrations.records import DONE, FAILED, RUNNING, Record, now
+from opa.plugins.migrations.records import DONE, Record, now
 
 Given = TypeVar("Given")
 
@@ -26,7 +43,9 @@ TABLE = "opa_migrations"
 LOCK = 7_163_926_021_544_119
 """Of PostgreSQL: any number that others do not use."""
 WAIT = 86_400_000
-"""Milliseconds for which SQLite waits for another process that writes: a day, and its lock ends with that process."""
+"""Milliseconds for which SQLite waits for those that read, to write what has changed: a day."""
+ENDS_TRANSACTION = re.compile(r"\s*(commit|end|abort|rollback(?!\s+((work|transaction)\s+)?to\b))\b", re.IGNORECASE)
+"""A statement that ends the transaction in which it is, other than one back to a savepoint."""
 RECORDS = Table(
     TABLE,
     MetaData(),
@@ -37,6 +56,10 @@ RECORDS = Table(
     Column("seconds", Float, nullable=False),
     Column("error", Text, nullable=False),
 )
+
+
+class OverError(OpaError):
+    """The process ends."""
 
 
 class SqlLedger:
@@ -53,6 +76,7 @@ class SqlLedger:
     def __init__(self, component: str, engine: Any) -> None:
         self._engine = engine
         self._dialect = self._engine.dialect.name
+        self._is_over = Event()
         if self._dialect not in ("postgresql", "sqlite"):
             raise OpaError(
                 f"the component '{component}' is {self._dialect}, for which there are no migrations",
@@ -80,7 +104,11 @@ class SqlLedger:
     async def on_connection(self, function: Callable[..., Given], /, *arguments: Any) -> Given:
         """Call a function with a connection, and with `arguments`."""
         if not self._engine.dialect.is_async:
-            return await asyncio.to_thread(self._in_thread, function, *arguments)
+            try:
+                return await asyncio.to_thread(self._in_thread, function, *arguments)
+            except asyncio.CancelledError:
+                self._is_over.set()  # nobody stops a thread, and one that waits for a lock would keep the process
+                raise
         async with self._engine.connect() as connection:
             given: Given = await connection.run_sync(function, *arguments)
             return given
@@ -100,15 +128,20 @@ class SqlLedger:
                     return None
                 if function is not None:
                     begin = time.monotonic()
-                    _call(connection, function)
+                    with _in_one_transaction(connection):
+                        _call(connection, function, _refuse_to_end)
                 self._check(connection)
                 seconds = time.monotonic() - begin
                 _note(connection, job, Record(DONE, now(), seconds))
                 connection.commit()
+            except OverError:
+                raise
             except Exception as error:
-                connection.rollback()
+                _roll_back(connection)
                 self._note_failure(connection, job, error, time.monotonic() - begin)
-                raise failure(job, error, "It was rolled back") from error
+                is_ended = isinstance(error, TransactionEndedError)
+                state = "What it has done until then is there" if is_ended else "It was rolled back"
+                raise failure(job, error, state) from error
         return seconds
 
     def _in_pieces(self, connection: Connection, job: Job, function: Callable[[], object]) -> float | None:
@@ -122,13 +155,13 @@ class SqlLedger:
             if not job.is_due(record):
                 return None
             refuse_repetition(job, record)
-            _note(connection, job, Record(RUNNING, now()))
+            _note(connection, job, job.begun())
             begin = time.monotonic()
             try:
-                _call(connection, function)
+                _call(connection, function, nullcontext)
             except Exception as error:
                 if not connection.invalidated:
-                    _note(connection, job, Record(FAILED, now(), time.monotonic() - begin, words_of(error)))
+                    _note(connection, job, job.failed(time.monotonic() - begin, error))
                 raise failure(job, error, "What it has done until then is there") from error
             seconds = time.monotonic() - begin
             _note(connection, job, Record(DONE, now(), seconds))
@@ -138,7 +171,8 @@ class SqlLedger:
 
     def _begin(self, connection: Connection, job: Job) -> None:
         if self._dialect == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._wait(connection, job, _begins_to_write)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {WAIT}")
         else:
             self._lock(connection, job, "pg_try_advisory_xact_lock")
             connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -149,16 +183,20 @@ class SqlLedger:
 
         Not by a call that waits: CREATE INDEX CONCURRENTLY waits for all that goes on, and so for that.
         """
+        asks = text(f"SELECT {function}(:lock)")
+        self._wait(connection, job, lambda connection: bool(connection.scalar(asks, {"lock": LOCK})))
+
+    def _wait(self, connection: Connection, job: Job, has_it: Callable[[Connection], bool]) -> None:
         has_told = False
-        while not connection.scalar(text(f"SELECT {function}(:lock)"), {"lock": LOCK}):
+        while not has_it(connection):
             connection.rollback()
             if not has_told:
                 job.tell(f"{job.migration}: waiting for another process, which runs a migration")
                 has_told = True
             if self._engine.dialect.is_async:
                 await_only(asyncio.sleep(PAUSE))
-            else:
-                time.sleep(PAUSE)
+            elif self._is_over.wait(PAUSE):
+                raise OverError(f"{job.migration} does not wait any longer: its process ends")
 
     def _check(self, connection: Connection) -> None:
         """See that SQLite, which does not look at foreign keys while tables are made anew, finds nothing wrong.
@@ -176,11 +214,11 @@ class SqlLedger:
         try:
             self._begin(connection, job)
             if job.direction == "upgrade" and job.is_due(_record(connection, job)):
-                _note(connection, job, Record(FAILED, now(), seconds, words_of(error)))
+                _note(connection, job, job.failed(seconds, error))
             connection.commit()
         except Exception as second:  # noqa: BLE001 - the first one is told, and this is often why there is one
             log.warning("that {} has failed could not be recorded: {}", job.migration, words_of(second))
-            connection.rollback()
+            _roll_back(connection)
 
 
 @contextmanager
@@ -190,28 +228,104 @@ def _prepared(connection: Connection) -> Iterator[None]:
         yield
         return
     before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-    for pragma in (f"busy_timeout = {WAIT}", "foreign_keys = OFF"):
-        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.commit()
     try:
         yield
     finally:
-        for pragma in (f"busy_timeout = {before}", "foreign_keys = ON"):
+        for pragma in () if connection.closed else (f"busy_timeout = {before}", "foreign_keys = ON"):
             connection.exec_driver_sql(f"PRAGMA {pragma}")
-        connection.commit()
+        if not connection.closed:
+            connection.commit()
 
 
-def _call(connection: Connection, function: Callable[[], object]) -> None:
+def _begins_to_write(connection: Connection) -> bool:
+    """Begin a transaction of SQLite that writes, unless another process has one: its lock ends with that process."""
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            return False
+        raise
+    return True
+
+
+class TransactionEndedError(Exception):
+    """A migration has ended its transaction, and with it the lock that keeps others from running it."""
+
+
+def _refuse_to_end(*_: Any, **__: Any) -> Any:
+    raise RuntimeError(
+        "a migration is one transaction with its record, and may not commit or roll back by itself: leave that out, or"
+        " write transaction = False"
+    )
+
+
+@contextmanager
+def _in_one_transaction(connection: Connection) -> Iterator[None]:
+    """See that the block does not end the transaction: others would run the migration too, and half of it would stay.
+
+    Raises:
+        TransactionEndedError: it has, in a way that was not foreseen.
+    """
+
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if ENDS_TRANSACTION.match(statement):
+            _refuse_to_end()
+
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
+        connection.exec_driver_sql("SAVEPOINT opa_migration")
+    before = None if is_sqlite else connection.scalar(text("SELECT txid_current()"))
+    listeners = {"commit": _refuse_to_end, "rollback": _refuse_to_end, "before_cursor_execute": look}
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
+    try:
+        if is_sqlite:
+            connection.exec_driver_sql("RELEASE SAVEPOINT opa_migration")
+        is_ended = not is_sqlite and connection.scalar(text("SELECT txid_current()")) != before
+    except OperationalError as error:
+        if "no such savepoint" not in str(error.orig):
+            raise
+        is_ended = True
+    if is_ended:
+        raise TransactionEndedError("it has committed or rolled back by itself: write transaction = False, or leave it")
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.closed:  # by the migration, which has ended the transaction too
+        return
+    connection.rollback()
+    if not connection.invalidated:
+        connection.connection.rollback()  # SQLAlchemy takes it for ended by what was refused
+
+
+def _call(connection: Connection, function: Callable[[], object], autocommit_block: Callable[[], Any]) -> None:
     context = MigrationContext.configure(connection)
+    # That of Alembic knows only transactions that it has begun.
+    context.autocommit_block = autocommit_block  # type: ignore[method-assign]
     with Operations.context(context):
         function()
 
 
 def _all(connection: Connection) -> dict[tuple[str, str], Record]:
-    if not inspect(connection).has_table(TABLE):
+    inspector = inspect(connection)
+    if not inspector.has_table(TABLE):
         return {}
+    there = {str(column["name"]) for column in inspector.get_columns(TABLE)}
+    if missing := [name for name in RECORDS.c.keys() if name not in there]:  # noqa: SIM118 - not a dict
+        raise OpaError(
+            f"the table {TABLE} in the database is not that of opa migrate: it has no column {missing[0]}",
+            hint="Give it another name, if it belongs to something else, or give migrations another database",
+        )
     rows = connection.execute(select(RECORDS)).mappings()
-    return {(row["plugin"], row["name"]): Record.of(dict(row)) for row in rows}
+    return {(str(row["plugin"]), str(row["name"])): Record.of(dict(row)) for row in rows}
 
 
 def _is_it(job: Job) -> Any:
