@@ -47,6 +47,7 @@ SHARE_SERVERS = (
     "/docker/test_modes.py",
     "/docker/test_workers.py",
     "/events/test_emit.py",
+    "/events/test_outbox.py",
     "/examples/test_stacks.py",
     "/http/access/test_matrix.py",
     "/scaffold/test_readme.py",

@@ -64,7 +64,25 @@ PLUGIN = """
     async def hear(number: int) -> None:
         heard.append(number)
 """
+TRANSACTIONS = """
+    from typing import Annotated
+
+    from fastapi import HTTPException
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from opa import Component, emit, get_router
+
+    router = get_router()
+
+
+    @router.post("/keep/{status}")
+    async def keep(status: int, sql: Annotated[AsyncSession, Component("sql")]) -> None:
+        await emit("orders.kept", status, session=sql)
+        if status != 200:
+            raise HTTPException(status)
+"""
 TESTS = """
+    import asyncio
     from datetime import date
 
     import pytest
@@ -72,6 +90,11 @@ TESTS = """
     from kombu.exceptions import OperationalError
 
     import opa
+
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
 
 
     def test_a_retry_is_sent_and_runs(opa_app, opa_client, opa_tasks):
@@ -120,6 +143,23 @@ TESTS = """
         opa_tasks.assert_sent("opa.events.fan_out")
         opa_tasks.run()
         assert opa_app.plugin("work").heard == [7]
+
+
+    def test_events_of_a_transaction_are_sent_when_it_is_committed(opa_app, opa_client, opa_tasks):
+        assert opa_client.post("/keep/409").status_code == 409
+        assert opa_tasks.sent() == []
+        opa_client.post("/keep/200")
+        opa_tasks.assert_sent("opa.events.relay")
+        assert [sent.name for sent in opa_tasks.run()][1:] == ["opa.events.fan_out", "work.hear"]
+        assert opa_app.plugin("work").heard == [200]
+
+
+    @pytest.mark.anyio
+    @pytest.mark.opa(tasks="eager")
+    async def test_eager_events_of_a_transaction(opa_app, opa_async_client, opa_tasks):
+        await opa_async_client.post("/keep/200")
+        while opa_app.plugin("work").heard != [200]:
+            await asyncio.sleep(0.01)
 
 
     def test_options_are_recorded(opa_app, opa_tasks):
@@ -186,7 +226,8 @@ TESTS = """
 
 def test_tasks_are_recorded_and_run_as_in_a_worker(suite: Suite) -> None:
     suite.write("plugins/work.py", PLUGIN)
+    suite.write("plugins/transactions.py", TRANSACTIONS)
     suite.write("tests/test_work.py", TESTS)
     outcomes = suite.run("-W", "error").outcomes
-    assert len(outcomes) == 14
+    assert len(outcomes) == 16
     assert set(outcomes.values()) == {"PASSED"}

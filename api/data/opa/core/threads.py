@@ -62,6 +62,15 @@ async def in_pool(pool: str, function: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_pool(pool), contextvars.copy_context().run, function)
 
 
+def begin_in_pool(pool: str, function: Callable[[], Result]) -> Future[Result]:
+    """Run `function()` in a pool of threads of that name, and wait for nothing.
+
+    Raises:
+        RuntimeError: the process ends.
+    """
+    return _pool(pool).submit(function)
+
+
 def on_loop(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> Future[Any]:
     """Have an event loop of another thread await it.
 

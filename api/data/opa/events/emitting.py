@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,35 +11,49 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from opa.core.manager import PluginManager, get_plugin_manager
 from opa.core.running import get_plugins
+from opa.core.threads import start_on
 from opa.errors import OpaError
+from opa.events.bell import bell_of
 from opa.events.event import Event
 from opa.events.fan_out import fan_out_task
 from opa.events.handlers import Handler, handlers_of
 from opa.events.names import PLUGIN, is_name
+from opa.events.outbox import after_all, is_to_be_looked_at, outbox_of, row_of, tell_late
 from opa.events.payloads import as_json
 from opa.http.after_response import after_response
 from opa.loading.conventions import AROUND_PROCESS_GROUP
 from opa.logging.logger import log
 
 
-async def emit(name: str, payload: Any = None) -> Event:
+async def emit(name: str, payload: Any = None, *, session: Any = None) -> Event:
     """Say that something has happened: handlers of it run in workers, as tasks.
 
     Args:
         name: of the event: words with dots between them.
         payload: JSON, or a Pydantic model.
+        session: an asynchronous session of a component, such as one of SQLAlchemy: the event is kept in its
+            transaction, and sent by a worker once that is committed. Rolled back, there is no event.
 
     Returns:
-        The event, when the broker has it.
+        The event, when the broker has it, or the transaction.
 
     Raises:
-        OpaError: the name is none, or the payload would not arrive, or does not fit a handler that is known here.
+        OpaError: the name is none, or the payload would not arrive, or does not fit a handler that is known here. Or
+            the session is of no component, or a synchronous one.
         TaskTooLargeError: it takes more bytes, or more levels, than the settings allow.
         ComponentUnavailableError: there is no component that sends tasks.
         kombu.exceptions.OperationalError: the broker does not answer; a route answers 503.
     """
     event, here = _prepared(name, payload)
+    if session is not None:
+        manager = get_plugin_manager()
+        component, outbox = outbox_of(manager, session, is_async=True)
+        await outbox.add(session, name, row_of(manager, event), _after_commit(manager, component, here))
+        if is_to_be_looked_at(manager, component):
+            tell_late(component, await outbox.oldest(session))
+        return event
     await fan_out_task().send(event.message())
     for handler, own in here:
         if not after_response(partial(_run, handler, own)):
@@ -46,15 +61,16 @@ async def emit(name: str, payload: Any = None) -> Event:
     return event
 
 
-def emit_sync(name: str, payload: Any = None) -> Event:
+def emit_sync(name: str, payload: Any = None, *, session: Any = None) -> Event:
     """The same for a `def`. Outside of requests it runs a `def` of `here=True`, and refuses an `async def`.
 
     Args:
         name: as of `emit`.
         payload: as of `emit`.
+        session: as of `emit`, and synchronous.
 
     Returns:
-        The event, when the broker has it.
+        As `emit`.
 
     Raises:
         OpaError: as `emit`, or there is a handler that only `emit` can run. The other errors are those of `emit`, too.
@@ -68,6 +84,13 @@ def emit_sync(name: str, payload: Any = None) -> Event:
             where=waiting[0].where,
             hint="Write await emit(…), or make the handler a def",
         )
+    if session is not None:
+        manager = get_plugin_manager()
+        component, outbox = outbox_of(manager, session, is_async=False)
+        outbox.add(session, name, row_of(manager, event), _after_commit(manager, component, here))
+        if is_to_be_looked_at(manager, component):
+            tell_late(component, outbox.oldest(session))
+        return event
     fan_out_task().delay(event.message())
     for handler, own in here:
         if not after_response(partial(_run, handler, own)):
@@ -90,6 +113,23 @@ def _prepared(name: str, payload: Any) -> tuple[Event, list[tuple[Handler, Event
     for handler in handlers:
         handler.arguments(event)
     return event, [(handler, replace(event, payload=deepcopy(event.payload))) for handler in handlers if handler.here]
+
+
+def _after_commit(manager: PluginManager, component: str, here: list[tuple[Handler, Event]]) -> Callable[[], None]:
+    """What follows when the transaction of an event is committed."""
+    ring = partial(bell_of(manager).ring, component)
+    return after_all([ring, *(partial(_begin, handler, own) for handler, own in here)])
+
+
+def _begin(handler: Handler, event: Event) -> None:
+    if after_response(partial(_run, handler, event)):
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        _call(handler, event)
+    else:
+        start_on(loop, _run(handler, event), failure=f"the handler {handler.name} did not run")
 
 
 async def _run(handler: Handler, event: Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,15 +10,13 @@ from opa.core.manager import get_plugin_manager
 from opa.events.event import Event
 from opa.events.handlers import handlers_of
 from opa.events.names import FAN_OUT
+from opa.events.own_tasks import own_task
 from opa.events.sent import SentHandlers
 from opa.logging.logger import log
-from opa.tasks.decorator import task
 
 TRIES = 10
 PAUSE, LONGEST_PAUSE = 2, 300
 """Seconds before the second try, each further one after twice the time, and the most."""
-
-_making = Lock()
 
 
 async def fan_out(self: Any, event_message: dict[str, Any], sent: Sequence[str] = ()) -> None:
@@ -59,9 +56,4 @@ async def fan_out(self: Any, event_message: dict[str, Any], sent: Sequence[str] 
 
 def fan_out_task() -> Any:
     """That task, in the running application."""
-    tasks = get_plugin_manager().celery.tasks
-    if FAN_OUT not in tasks:
-        with _making:
-            if FAN_OUT not in tasks:
-                task(name=FAN_OUT, bind=True, ignore_result=True, acks_on_failure_or_timeout=False)(fan_out)
-    return tasks[FAN_OUT]
+    return own_task(FAN_OUT, fan_out, bind=True, acks_on_failure_or_timeout=False)

@@ -11,6 +11,8 @@ EVENT_HANDLERS_GROUP = conventions.EVENT_HANDLERS_GROUP.name
 PLUGIN = "core_events"
 FAN_OUT = "opa.events.fan_out"
 """The name of the task that sends those of the handlers."""
+RELAY = "opa.events.relay"
+"""The name of the task that sends the events which were committed."""
 LONGEST = 200
 """Characters of a name."""
 

@@ -22,7 +22,7 @@ from opa.core.running import current_tasks
 from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.clock import Clock
-from opa.tasks.codec import Limits, UnfitError
+from opa.tasks.codec import Limits, Sending, UnfitError, encode
 from opa.tasks.components import signature_of_message
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.headers import SENT_AT
@@ -277,6 +277,19 @@ class TaskApplication(Application):
         from opa.tasks.broker_pool import measured_where_used_up
 
         return measured_where_used_up(self, context)
+
+    def check_arguments(self, name: str, args: list[Any]) -> None:
+        """See that a task could be sent with these arguments.
+
+        Raises:
+            TaskArgumentError: one of them would not arrive as it is.
+            TaskTooLargeError: they take more bytes, or more levels, than the settings allow.
+        """
+        try:
+            with Sending(self.limits, name, self.parameters_of):
+                encode((args, {}, {}))
+        except (TypeError, ValueError) as error:
+            raise self.argument_error(name, EncodeError(error)) from error
 
     def argument_error(self, name: str, error: EncodeError) -> TaskArgumentError:
         """What is raised where the arguments of a task cannot be encoded."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opa._util.suggestions import nearest
 from opa.errors import OpaError
+from opa.events.bell import bell_of
 from opa.settings.components import task_components
 from opa.testing.components import BROKER
 
@@ -26,6 +27,8 @@ Result = TypeVar("Result")
 MOST = 1000
 """Tasks that one `run` runs; those that send one another forever are more."""
 PENDING = "PENDING"
+RINGING = 5.0
+"""Seconds for which a committed event may take to wake up a worker."""
 
 
 @dataclass(eq=False)
@@ -97,6 +100,8 @@ class OpaTasks:
             task: its name, or the task; None for all.
         """
         name = self._name(task)
+        if not (self._is_eager and self._life.is_here):  # as each would run on this event loop
+            bell_of(self._manager).wait(RINGING)
         with self._lock:
             return [sent for sent in self._sent if name in (None, sent.name)]
 

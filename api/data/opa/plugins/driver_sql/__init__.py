@@ -83,6 +83,15 @@ class _SqlDriver(Driver):
         """The session factory."""
         return self.database.sessions
 
+    @property
+    def project(self) -> str:
+        """That of the settings: several may share a database."""
+        return str(self.pm.config.PROJECT_ID or self.pm.config.PROJECT_NAME)
+
+    def event_outbox(self) -> Any:
+        """Keeps events in the transactions of sessions; None where nothing has a use for the database so far."""
+        return None if self._database is None else self._database.outbox
+
     def refusal(self, problem: str) -> Exception:
         if self._database is None:
             return super().refusal(problem)

@@ -19,6 +19,10 @@ class Component(Protocol):
         """Whether its sessions are."""
 
     @property
+    def project(self) -> str:
+        """That of the settings."""
+
+    @property
     def opts(self) -> Mapping[str, Any]:
         """Its options."""
 

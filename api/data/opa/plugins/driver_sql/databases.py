@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -22,6 +23,7 @@ from opa.plugins.driver_sql.component import Component
 from opa.plugins.driver_sql.errors import DatabaseGoneError, as_outage
 from opa.plugins.driver_sql.held import HeldConnections
 from opa.plugins.driver_sql.options import Options, options_of
+from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows
 
 TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
@@ -60,6 +62,19 @@ class Database:
     def engine_of_its_own(self) -> Any:
         """One without a pool and without the breaker, which ends no connection of it."""
         return new_engine(self._options, is_async=self._driver.is_async, poolclass=NullPool)
+
+    @cached_property
+    def outbox(self) -> AsyncOutbox | Outbox:
+        """Keeps events in the transactions of sessions."""
+        is_async, driver = self._driver.is_async, self._driver
+
+        def another() -> Engine:
+            made = self.engine_of_its_own()
+            engine: Engine = made.sync_engine if is_async else made
+            return engine
+
+        rows = Rows(driver.component, driver.project, self._sync_engine, another)
+        return AsyncOutbox(self.engine, rows) if is_async else Outbox(self.engine, rows)
 
     async def answer(self) -> None:
         """Ask whether it answers."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from opa.plugins.driver_sql.outbox import TABLE
+from opa.plugins.driver_sql.tables import create_all
 
 if TYPE_CHECKING:
     from opa.plugins.driver_sql.databases import Database
-
-LOCK = 7_163_926_021_544_118
-"""Of PostgreSQL: any number that others do not use."""
 
 
 class AsyncUtil:
@@ -19,7 +19,10 @@ class AsyncUtil:
 
     Attributes:
         engine: that of its sessions.
+        outbox_table: that of events which wait for a commit, for a migration that creates it.
     """
+
+    outbox_table: Table = TABLE
 
     def __init__(self, database: Database) -> None:
         self.engine: AsyncEngine = database.engine
@@ -40,7 +43,7 @@ class AsyncUtil:
         Tables that there are stay as they are, also where the model is another one by now.
         """
         async with self.engine.connect() as connection:
-            await connection.run_sync(_create_all, metadata)
+            await connection.run_sync(create_all, metadata)
             await connection.commit()
 
 
@@ -49,7 +52,10 @@ class Util:
 
     Attributes:
         engine: that of its sessions.
+        outbox_table: that of events which wait for a commit, for a migration that creates it.
     """
+
+    outbox_table: Table = TABLE
 
     def __init__(self, database: Database) -> None:
         self.engine: Any = database.engine
@@ -62,13 +68,5 @@ class Util:
     def create_all(self, metadata: MetaData) -> None:
         """As `AsyncUtil.create_all`."""
         with self.engine.connect() as connection:
-            _create_all(connection, metadata)
+            create_all(connection, metadata)
             connection.commit()
-
-
-def _create_all(connection: Connection, metadata: MetaData) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    elif connection.dialect.name == "sqlite":
-        connection.execute(text("BEGIN IMMEDIATE"))
-    metadata.create_all(connection)

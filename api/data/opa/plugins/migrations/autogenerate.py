@@ -14,6 +14,8 @@ from opa.plugins.migrations.files import Migration
 
 _WORDS = re.compile(r"[^a-z0-9]+")
 LONGEST_NAME = 60
+OF_NO_PLUGIN = frozenset({"opa_migrations", "opa_outbox"})
+"""Tables that are no plugin's, also where one of its migrations creates them."""
 HEAD = '''"""{message}."""
 
 from __future__ import annotations
@@ -138,7 +140,7 @@ def difference(connection: Any, tables: list[Any], known: set[str]) -> tuple[str
     from alembic.autogenerate import produce_migrations, render_python_code
     from alembic.migration import MigrationContext
 
-    names = known | {table.name for table in tables}
+    names = (known | {table.name for table in tables}) - OF_NO_PLUGIN
 
     def is_looked_at(item: Any, name: str | None, kind: str, _reflected: bool, _to: Any) -> bool:
         table = item if kind == "table" else getattr(item, "table", None)
