@@ -184,6 +184,15 @@ def test_a_test_beside_plugins_is_not_reported(project: Project) -> None:
     assert told(project.plugins) == {}
 
 
+def test_a_file_of_tests_by_the_other_name_for_pytest_is_no_plugin(project: Project) -> None:
+    project.plugin("shop_test.py", "from shop import route\n\nasync def test_it():\n    assert route()\n")
+    project.plugin("class_test.py", "class TestShop:\n    pass\n")
+    project.plugin("load_test.py", "def ready():\n    pass\n")
+    project.plugin("ab_test.py", "from opa import get_router\n\nrouter = get_router()\n\ndef test_me(): ...\n")
+    found = {plugin.name for plugin in find_plugins([project.plugins])}
+    assert found == {"ab_test", "load_test"}
+
+
 def test_a_huge_file_is_refused_before_python_reads_it(project: Project) -> None:
     for name in ("a.py", "shop/__init__.py", "test_a.py"):
         os.truncate(project.plugin(name), 2**40)

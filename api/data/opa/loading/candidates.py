@@ -19,6 +19,8 @@ _NAME = re.compile(r"[\w-]+")
 # For pytest, setuptools and Python itself.
 _FOR_OTHERS = re.compile(r"(conftest|setup|test_.*|__.*__)\.py|__.*__")
 _OF_PLUGIN = re.compile(rb"^router\b[^=\n]*=\s*(?:\w+\.)?(?:get_router|APIRouter)\(|^@(?:opa\.)?task\b", re.MULTILINE)
+_MAY_BE_TEST = re.compile(r".*_test\.py")
+_OF_TESTS = re.compile(rb"^(?:async )?def test_\w*\(|^class Test\w*\b", re.MULTILINE)
 NOT_ALLOWED = f"cannot be read: {os.strerror(errno.EACCES)}"
 
 
@@ -80,14 +82,29 @@ def hint_where_for_others(folders: Iterable[Path], name: str) -> str | None:
 
 def problem_of_name(entry: os.DirEntry[str]) -> Problem | None:
     """What is wrong with a file that is for others by its name, and has at its top what only a plugin has."""
+    return _NAME_OF_OTHERS if _OF_PLUGIN.search(_text_of(entry)) else None
+
+
+def is_test(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file of tests by the other name for pytest, `*_test.py`.
+
+    A plugin may have such a name as well: what has no test at its top, or has a router or a task there, is one.
+    """
+    if not _MAY_BE_TEST.fullmatch(entry.name):
+        return False
+    text = _text_of(entry)
+    return _OF_TESTS.search(text) is not None and not _OF_PLUGIN.search(text)
+
+
+def _text_of(entry: os.DirEntry[str]) -> bytes:
+    """What stands in a Python file; nothing where it is none, or cannot be read."""
     try:
         if not entry.name.endswith(".py") or not entry.is_file():
-            return None
+            return b""
         with open(entry.path, "rb", opener=without_waiting) as file:
-            text = file.read(MAX_FILE_BYTES) or b""
+            return file.read(MAX_FILE_BYTES) or b""
     except OSError:
-        return None
-    return _NAME_OF_OTHERS if _OF_PLUGIN.search(text) else None
+        return b""
 
 
 def module_problem(entry: os.DirEntry[str]) -> Problem | None:

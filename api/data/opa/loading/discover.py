@@ -17,6 +17,7 @@ from opa.loading.candidates import (
     Refuse,
     Refused,
     is_for_others,
+    is_test,
     module_problem,
     package_problem,
     problem_of_name,
@@ -165,6 +166,8 @@ def _plugins_in(folder: Path, refuse: Refuse) -> Iterator[PluginFile]:
             problem = problem_of_name(entry)
             if problem is not None and folder != BUILT_IN_FOLDER:
                 refuse(Refused(folder / name, stem, problem))
+            continue
+        if is_test(entry):
             continue
         is_module = dot and suffix.lower() == "py"
         problem = module_problem(entry) if is_module else package_problem(entry)
