@@ -6,7 +6,7 @@ go, since a copy of an answer's start for each of these would cost a small reque
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from opa.http import allowed_methods, slash_redirect
 from opa.http.security_headers import security_headers, tls_headers
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from opa.http.cors import Cors
-    from opa.http.request_context import RequestContext
     from opa.settings.load import Config
 
     Headers = Iterable[tuple[bytes, bytes]]
@@ -28,6 +27,13 @@ _TLS = frozenset({"https", "wss"})
 _REDIRECT, _WRONG_METHOD = slash_redirect.STATUS, allowed_methods.STATUS
 _USUAL = frozenset({b"allow", b"content-length", b"content-type"})
 """Names that many answers have, in lower case, and that are none of ours."""
+
+
+class Looked(Protocol):
+    """What is known of a request: the routes among which the router has looked, and for which scope."""
+
+    scope: Scope | None
+    candidates: Sequence[BaseRoute] | None
 
 
 class AnswerHeaders:
@@ -52,7 +58,7 @@ class AnswerHeaders:
         status: int | None,
         scope: Scope,
         request_id: bytes | None,
-        context: RequestContext | None = None,
+        context: Looked | None = None,
     ) -> Message:
         """The start of an answer with them; the message itself, which may be sent again, stays as it is.
 
