@@ -97,6 +97,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "static_url",
         "task",
         "tasks_in_hand",
+        "waiting_for",
     ]
 
 

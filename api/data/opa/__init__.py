@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         run_group_async,
     )
     from opa.core.setups import Setup
+    from opa.core.start_waits import waiting_for
     from opa.current import state
     from opa.errors import ComponentUnavailableError, OpaError, RefusedCredentialError, TaskTooLargeError
     from opa.events.emitting import emit, emit_sync
@@ -150,6 +151,7 @@ __all__ = [
     "static_url",
     "task",
     "tasks_in_hand",
+    "waiting_for",
 ]
 
 _HOME = {
@@ -227,6 +229,7 @@ _HOME = {
     "state": "current",
     "static_url": "http.static_url",
     "task": "tasks.decorator",
+    "waiting_for": "core.start_waits",
 }
 
 

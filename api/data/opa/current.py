@@ -39,6 +39,8 @@ class Current:
         task_loop: the event loop for tasks, in a worker; `tasks/worker/loop.py`.
         soft_limit: of the thread that asks; `tasks/worker/soft_limit.py`.
         is_stopping: whether the api takes no more requests; `core/running.py`.
+        start_waits: what this process waits for while it starts; `core/start_waits.py`.
+        start_listener: told of each change of that, as long as it starts; the same.
         done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
         rate_limits: how often `RateLimit` was called, by module and line; `http/rate_limits/rate_limit.py`.
         log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
@@ -69,6 +71,8 @@ class Current:
         "only_hooks",
         "rate_limits",
         "soft_limit",
+        "start_listener",
+        "start_waits",
         "task_loop",
         "traceback_format",
     )
@@ -83,6 +87,8 @@ class Current:
         self.task_loop: Any = None
         self.soft_limit = SoftLimit()
         self.is_stopping = False
+        self.start_waits: dict[object, str] = {}
+        self.start_listener: Callable[[str], None] | None = None
         self.done: set[str] = set()
         self.rate_limits: dict[str, int] = {}
         self.log_sink = 0  # the one that loguru makes when it is imported

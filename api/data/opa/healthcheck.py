@@ -60,6 +60,8 @@ def _port(variable: str, default: int) -> int:
 
 def check_web(target: dict[str, Any]) -> str:
     """Why a server is not healthy; nothing when it is. Without a health route a connection is enough."""
+    if time.time() < target.get("starts_until", 0):  # it lives, and nobody is to wait for nothing until it serves
+        return f"{target['mode']}: {target['reason']}"
     import http.client  # half of what a check takes, each second of a start, and a worker has no use for it
 
     host, port, path = target["host"], target["port"], target["path"]

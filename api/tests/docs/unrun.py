@@ -122,6 +122,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
         'docker compose exec api python -c "import ur': DOCKER,
         "WARNING plugin 'reports' held the event loop": OUTPUT,
     },
+    "docs/migrations.md": {
+        '{"status": "starting", "waiting_for": "migra': "tests/plugins/migrations/test_on_start.py gets the same",
+    },
     "docs/new-project.md": {
         "make install": PROJECT,
         "$ opa new shop": "tests/cli/test_new.py and tests/scaffold/test_own_wheel.py have these lines",

@@ -90,7 +90,9 @@ def _ask_api(host: str, port: int, path: str) -> tuple[str, dict[str, Any]]:
     answer = answer if isinstance(answer, dict) else {}
     if response.status == 200:
         return "", answer
-    return f"{where} answers {response.status}, {answer.get('status', 'and says nothing else')}", answer
+    said = answer.get("status", "and says nothing else")
+    waits = f": it waits: {answer['waiting_for']}" if answer.get("waiting_for") else ""
+    return f"{where} answers {response.status}, {said}{waits}", answer
 
 
 def _components(manager: PluginManager, answer: dict[str, Any]) -> list[dict[str, str]]:

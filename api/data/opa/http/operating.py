@@ -19,29 +19,39 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 STOPPING = {"status": "stopping"}
+RETRY_AFTER = "1"
+"""Seconds after which who comes while the process starts may try again."""
 
 
 class OperatingApp:
-    """Answers the operating routes, and 404 for everything else; no plugin sees any of it.
+    """Answers the operating routes, and refuses everything else; no plugin sees any of it.
 
     Args:
         config: reads READY_URL, TRUSTED_HOSTS and the headers of answers.
         routes: the operating routes.
+        stands_in: whether it answers on the port of the api, as long as that starts: what else is asked for may be
+            there in a moment.
 
     Attributes:
         is_stopping: whether the process takes no more requests, so that it is not ready any more.
+        start_waits: what it waits for while it starts, empty where it does not say; None once it has started.
     """
 
-    def __init__(self, config: Config, routes: Iterable[BaseRoute]) -> None:
+    def __init__(self, config: Config, routes: Iterable[BaseRoute], *, stands_in: bool = False) -> None:
         self._routes = HealthRoutes(routes)
         # As on the port of the api: who watches the process asks it by its address.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._routes.answer_to(scope) is not None)
         self._headers = AnswerHeaders(config, None, lambda _scope: ())
         self._ready_url = config.READY_URL
+        self._prefix: str = config.OPENAPI_PREFIX if stands_in else ""
+        self._stands_in = stands_in
         self.is_stopping = False
+        self.start_waits: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if self._prefix and scope["path"].startswith(f"{self._prefix}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(self._prefix)}
 
         def send_on(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
@@ -56,7 +66,23 @@ class OperatingApp:
             return partial(refuse, status=400, detail=problem)
         answer = self._routes.answer_to(scope)
         if answer is None:
-            return partial(refuse, status=404, detail="Not Found")
-        if self.is_stopping and scope["path"] == self._ready_url:
-            return JSONResponse(STOPPING, status_code=503, headers={"Cache-Control": "no-store"})
+            return STARTS if self._stands_in else partial(refuse, status=404, detail="Not Found")
+        if scope["path"] == self._ready_url:
+            if self.is_stopping:
+                return _not_ready(STOPPING)
+            if self.start_waits is not None:
+                waits = {"waiting_for": self.start_waits} if self.start_waits else {}
+                return _not_ready({"status": "starting"} | waits)
         return answer
+
+
+def _not_ready(state: dict[str, str]) -> JSONResponse:
+    return JSONResponse(state, status_code=503, headers={"Cache-Control": "no-store"})
+
+
+# Whoever holds a connection to what stands in would not come to the api.
+STARTS = JSONResponse(
+    {"detail": "the application is starting"},
+    status_code=503,
+    headers={"Retry-After": RETRY_AFTER, "Cache-Control": "no-store"},
+)

@@ -172,6 +172,9 @@ AROUND_PROCESS_GROUP = Convention(
     "group",
     "core/around_process.py",
 )
+BEFORE_BEAT_GROUP = Convention(
+    "before_beat", "functions that beat calls, and waits for, before it sends anything", "group", "core/before_beat.py"
+)
 LOG_FIELDS_GROUP = Convention(
     "log_fields", "functions that give fields for each line of the log", "group", "bootstrap.py"
 )
@@ -201,6 +204,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),
     EVENT_HANDLERS_GROUP,
     *(TASK_FAILED_GROUP, TASK_DEAD_GROUP, SCHEDULE_MISSED_GROUP, LOG_FIELDS_GROUP, AROUND_PROCESS_GROUP),
+    BEFORE_BEAT_GROUP,
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
 )

@@ -28,10 +28,16 @@ HEARTBEAT = 5.0
 ALIVE_FOR = 4 * HEARTBEAT
 
 
-def note_health_target(config: Config) -> None:
-    """Say where the health route of the api is."""
+def note_health_target(config: Config, *, waits: str = "") -> None:
+    """Say where the health route of the api is.
+
+    Args:
+        config: the settings.
+        waits: what the api waits for while it starts, which must be said again within `ALIVE_FOR` seconds.
+    """
     host, port = operating_address(config)
-    note_web_target("api", host, port, config.HEALTH_URL)
+    starting = {"reason": _as_printed(f"it waits: {waits}"), "starts_until": time.time() + ALIVE_FOR} if waits else {}
+    note_web_target("api", host, port, config.HEALTH_URL, **starting)
 
 
 def operating_address(config: Config) -> tuple[str, int]:
@@ -42,9 +48,9 @@ def operating_address(config: Config) -> tuple[str, int]:
     return EVERY_ADDRESS.get(host, host), port
 
 
-def note_web_target(mode: str, host: str, port: int, path: str | None) -> None:
+def note_web_target(mode: str, host: str, port: int, path: str | None, **more: Any) -> None:
     """Say where the process can be asked; without a path a connection is enough."""
-    _note({"mode": mode, "host": EVERY_ADDRESS.get(host, host), "port": port, "path": path})
+    _note({"mode": mode, "host": EVERY_ADDRESS.get(host, host), "port": port, "path": path, **more})
 
 
 def note_alive(mode: str, *, skipped: Sequence[Mapping[str, str]] = ()) -> None:
@@ -61,6 +67,11 @@ def note_alive(mode: str, *, skipped: Sequence[Mapping[str, str]] = ()) -> None:
 def note_not_ready(mode: str, reason: str) -> None:
     """Say that the process is not at work, and why."""
     _note({"mode": mode, "until": 0, "reason": _as_printed(reason)})
+
+
+def note_start(mode: str, waits: str) -> None:
+    """Say that the process starts, and what it waits for; empty where it does not say."""
+    note_not_ready(mode, f"it waits: {waits}" if waits else "it is starting")
 
 
 def _as_printed(text: str) -> str:

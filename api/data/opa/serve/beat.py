@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opa.logging.logger import log
 
 if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
     from opa.settings.load import Config
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_LIMIT = 10.0
 """Seconds: it finishes what it is sending, and gives its lock back."""
 
@@ -43,5 +47,40 @@ def serve_alone(config: Config) -> None:
     application = task_application(manager, "MODE=beat")
     refuse_open_applications(manager)
     serve_metrics(manager)
+    _wait(manager)
     with around_process(manager):
         run_celery(application, ["beat"])
+
+
+def _wait(manager: PluginManager) -> None:
+    """Wait for what plugins put before beat.
+
+    Raises:
+        OpaError: one of them failed.
+        SystemExit: a signal came meanwhile.
+    """
+    from opa.loading.conventions import BEFORE_BEAT_GROUP
+
+    if not manager.groups.members(BEFORE_BEAT_GROUP.name):
+        return
+    import asyncio
+
+    from opa.core.before_beat import run_before_beat
+    from opa.core.start_waits import start_waits_told
+    from opa.process.health_target import note_start
+
+    async def run() -> None:
+        waiting = asyncio.ensure_future(run_before_beat(manager))
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
+        await waiting
+
+    before = [(number, signal.getsignal(number)) for number in STOP_SIGNALS]
+    try:
+        with start_waits_told(partial(note_start, "beat")):
+            asyncio.run(run())
+    except asyncio.CancelledError:  # it has sent nothing, and holds nothing
+        raise SystemExit(0) from None
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)

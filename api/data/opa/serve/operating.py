@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.server import ServerState
 
-from opa.http.health_paths import operating_paths
+from opa.http.health_paths import health_paths, operating_paths
 from opa.http.operating import OperatingApp
 from opa.logging.logger import log
 from opa.process.listen import BACKLOG, Listeners, address_of, listening_socket
@@ -51,10 +51,11 @@ class OperatingConfig(SharingConfig):
     Args:
         config: reads `ACCESS_LOG` and the limits.
         app: what answers.
+        paths: those that are answered however much there is to do.
     """
 
-    def __init__(self, config: Config, app: OperatingApp) -> None:
-        self.connections = Connections(config, operating_paths(config))
+    def __init__(self, config: Config, app: OperatingApp, paths: frozenset[str]) -> None:
+        self.connections = Connections(config, paths)
         self.connections.connections = min(self.connections.connections, MOST_CONNECTIONS)
         self.connections.idle_time = min(self.connections.idle_time, UNREAD_TIMEOUT)
         super().__init__(
@@ -77,19 +78,27 @@ class OperatingServer:
         config: the settings.
         routes: the operating routes.
         listener: the socket that all processes accept from.
+        stands_in: whether that is the one of the api, which does not serve yet.
     """
 
-    def __init__(self, config: Config, routes: Iterable[BaseRoute], listener: socket.socket) -> None:
-        self._app = OperatingApp(config, routes)
-        self._config = OperatingConfig(config, self._app)
+    def __init__(
+        self, config: Config, routes: Iterable[BaseRoute], listener: socket.socket, *, stands_in: bool = False
+    ) -> None:
+        self._app = OperatingApp(config, routes, stands_in=stands_in)
+        paths = (health_paths(config) or operating_paths(config)) if stands_in else operating_paths(config)
+        self._config = OperatingConfig(config, self._app, paths)
+        self._stands_in = stands_in
         self._state = ServerState()
         self._sockets = [listener]
         self._servers: list[asyncio.Server] = []
         self._listeners: Listeners | None = None
 
     async def start(self) -> None:
-        """Accept connections."""
-        self._config.load()
+        """Accept connections, unless it does so already."""
+        if self._listeners is not None:
+            return
+        if not self._config.loaded:
+            self._config.load()
         self._config.connections.open(self._state.connections)
         self._listeners = Listeners(self._sockets, self._listen)
         await self._listen(self._sockets[0])
@@ -105,17 +114,26 @@ class OperatingServer:
         if self._listeners is not None:
             await self._listeners.revive()
 
+    def tell_start(self, waits: str | None) -> None:
+        """Say from now on that the process starts, and what it waits for; None: that it has started."""
+        self._app.start_waits = waits
+
     def drain(self) -> None:
         """Say from now on that the process is not ready: it takes no more requests."""
         self._app.is_stopping = True
 
-    def close(self) -> None:
-        """Accept no more connections, and close those that there are when they are answered."""
+    def pause(self) -> None:
+        """Accept no more connections until it is started again; those that there are are answered."""
         if self._listeners is not None:
             self._listeners.close()
             self._listeners = None
         for server in self._servers:
             server.close()
+        self._servers.clear()
+
+    def close(self) -> None:
+        """Accept no more connections, and close those that there are when they are answered."""
+        self.pause()
         for connection in list(self._state.connections):
             connection.shutdown()
 

@@ -21,6 +21,7 @@ from opa.serve import access
 from opa.serve.config import SharingConfig
 from opa.serve.connections import Connections
 from opa.serve.protocol import HttpProtocol
+from opa.serve.starting import answering_meanwhile
 from opa.serve.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
         self.config.connections.open(self.server_state.connections)
-        await super().startup(sockets)
+        async with answering_meanwhile(self.config.app, sockets or [], self._operating):  # type: ignore[arg-type]  # an `Api`
+            await super().startup(sockets)
         self._listeners = Listeners(sockets or [], self._listen)
         if self._operating is not None:
             await self._operating.start()

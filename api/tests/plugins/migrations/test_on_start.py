@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +15,7 @@ from pymongo import MongoClient
 
 from opa.checks.deploy.migrations import pending_migrations
 from opa.errors import OpaError
+from opa.healthcheck import check_web
 from tests.checks.deploy.deployments import found
 from tests.plugins.migrations.shop import (
     CREATE,
@@ -24,6 +28,10 @@ from tests.plugins.migrations.shop import (
     use_two_plugins,
 )
 from tests.project import Project
+from tests.serve.process import free_port, wait_until
+from tests.serve.test_operating import ask
+from tests.serve.test_starting import starting
+from tests.tasks.workers import TaskProject, Worker, task_project
 
 START = """
 from starlette.testclient import TestClient
@@ -46,12 +54,28 @@ def upgrade():
         while pathlib.Path("hold").exists():
             time.sleep(0.02)
 """
+HOLD = """
+import pathlib, time
+from alembic import op
+
+def upgrade():
+    op.execute("CREATE TABLE t{number} (id INTEGER)")
+    while {number} == 2 and pathlib.Path("hold").exists():
+        time.sleep(0.02)
+"""
+OTHER = "migrations are running: 1 of 2, in another process since"
 MONGO = """
 component = "mongodb"
 
 async def upgrade(client):
     await client.get_default_database().ran.insert_one({{"number": {number}}})
 """
+
+
+@pytest.fixture
+def tasks(project: Project, redis_url: str) -> Iterator[TaskProject]:
+    with task_project(project, broker=f"{redis_url}/1", backend=f"{redis_url}/2") as tasks:
+        yield tasks
 
 
 @pytest.fixture
@@ -138,6 +162,51 @@ def test_of_three_that_start_at_once_each_migration_is_run_by_one_also_where_tha
     with MongoClient[dict[str, int]](project.config().OPTIONAL_COMPONENTS.MONGODB.OPTS.URL) as client:
         ran = sorted(each["number"] for each in client.get_default_database().ran.find())
     assert ran == [*range(1, 21, 2)]
+
+
+def test_whoever_waits_for_migrations_says_so_where_it_is_asked_whether_it_is_ready(
+    project: Project, file: Path, tasks: TaskProject
+) -> None:
+    project.plugin(
+        "hello.py", "from opa import get_router\nrouter = get_router()\n@router.get('/hello')\ndef hi(): ..."
+    )
+    project.plugin("shop/__init__.py")
+    for number in range(1, 4):
+        project.plugin(f"shop/migrations/{number:04}_t.py", HOLD.format(number=number))
+    hold = Path("hold")
+    hold.touch()
+    port = free_port(in_a_row=3)
+    other, operating = port + 1, port + 2
+    first = tasks.start(MODE="api", OPA_PORT=str(port), WEB_CONCURRENCY="1")
+    wait_until(lambda: starting(port) == "migrations are running: 2 of 3", what=lambda: first.log)
+    assert ask(port, "/healthz")[0] == 200
+    assert ask(port, "/hello") == (503, '{"detail":"the application is starting"}')
+    wait_until(lambda: check_web(first.health) == "api: it waits: migrations are running: 2 of 3")
+
+    others = [
+        tasks.start(MODE="api", OPA_PORT=str(other), OPA_OPERATING_PORT=str(operating), WEB_CONCURRENCY="1"),
+        tasks.start(CELERY_PARAMS="-c 1 --without-mingle --without-gossip"),
+        tasks.start(MODE="beat"),
+    ]
+    stopped = tasks.start(MODE="beat")
+    for process in (*others, stopped):
+        wait_until(partial(waits_for_another, process))
+    assert re.fullmatch(f"{OTHER} 20[0-9T:+-]+", starting(operating) or "")
+    assert stopped.stop() == 0
+    assert not any("celery beat" in process.log for process in others)
+
+    hold.unlink()
+    wait_until(lambda: {ask(each, "/readyz")[0] for each in (port, operating)} == {200}, what=lambda: first.log)
+    for process in others[1:]:
+        process.wait_until_ready()
+    assert ask(other, "/hello")[0] == 200
+    assert "reason" not in first.health
+    assert tables(file) == {"t1", "t2", "t3", "opa_migrations"}
+
+
+def waits_for_another(process: Worker) -> bool:
+    assert process.process.poll() is None, process.log
+    return str(process.health.get("reason", "")).startswith(f"it waits: {OTHER}")
 
 
 def test_a_check_of_a_deployment_names_what_has_not_run(project: Project, file: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opa import Hook, HookDefinition, PluginManager, Setup, config, get_plugin_manager
+from opa import Hook, HookDefinition, PluginManager, Setup, config, get_plugin_manager, register
 from opa.plugins.migrations.convention import MIGRATIONS
 
 
@@ -42,16 +42,33 @@ class Pending(Hook):
 
 if config.MIGRATE_ON_START:
 
+    async def migrate(pm: PluginManager) -> None:
+        """Run what has not run, or wait until another process has.
+
+        Raises:
+            OpaError: one has failed.
+        """
+        if pm.found(MIGRATIONS):
+            from opa.plugins.migrations import on_start
+
+            await on_start.migrate(pm.mode)
+
     class MigrateOnStart(Setup):
-        """Runs what has not run, before any other plugin is started."""
+        """Does it before any other plugin is started."""
 
         async def run(self, pm: PluginManager) -> None:
-            """Run it, or wait until another process has.
+            """Do it.
 
             Raises:
                 OpaError: one has failed.
             """
-            if pm.found(MIGRATIONS):
-                from opa.plugins.migrations.on_start import migrate
+            await migrate(pm)
 
-                await migrate(pm.mode)
+    @register("before_beat")
+    async def migrate_before_beat() -> None:
+        """Do it before anything is sent; beat starts no plugin.
+
+        Raises:
+            OpaError: one has failed.
+        """
+        await migrate(get_plugin_manager())

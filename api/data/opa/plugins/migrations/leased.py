@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from opa import OpaError, log
 from opa.plugins.migrations.calls import called
 from opa.plugins.migrations.files import function_of
-from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
+from opa.plugins.migrations.ledger import Job, Turn, failure, refuse_repetition, words_of
 from opa.plugins.migrations.records import DONE, Record, now
 
 LEASE = 30.0
@@ -87,15 +87,11 @@ class LeasedLedger:
 
     @asynccontextmanager
     async def _locked(self, owner: str, job: Job) -> AsyncIterator[None]:
-        has_told = False
+        turn = Turn(job, f"; if it was killed, for {LEASE:g} s at most")
         while not await called(self._store.lock, owner, LEASE):
-            if not has_told:
-                job.tell(
-                    f"{job.migration}: waiting for another process, which runs a migration; if it was killed, for"
-                    f" {LEASE:g} s at most"
-                )
-                has_told = True
+            turn.wait()
             await asyncio.sleep(PAUSE)
+        turn.begin()
         try:
             yield
         finally:

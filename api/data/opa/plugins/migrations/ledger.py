@@ -23,6 +23,7 @@ class Job:
         may_repeat: whether one that has failed, or was killed, and may have done a part, is run again.
         is_mark: whether it is only noted as done.
         tell: told what it waits for.
+        note_other: called with whether another process runs one now, for which it waits, as often as that changes.
     """
 
     migration: Migration
@@ -30,6 +31,7 @@ class Job:
     may_repeat: bool = True
     is_mark: bool = False
     tell: Callable[[str], None] = print
+    note_other: Callable[[bool], object] = bool
 
     def is_due(self, record: Record | None) -> bool:
         """Whether it is still to be run, where this is what is recorded of it."""
@@ -44,6 +46,32 @@ class Job:
         """What is recorded where it has failed, and may have done a part."""
         state: State = FAILED if self.direction == "upgrade" else UNDOING
         return Record(state, now(), seconds, words_of(error))
+
+
+class Turn:
+    """Tells once that a job waits for another process, and when it does not any more.
+
+    Args:
+        job: it.
+        until: when the other one is gone at the latest, if it was killed; empty where that is at once.
+    """
+
+    def __init__(self, job: Job, until: str = "") -> None:
+        self._job = job
+        self._until = until
+        self._waits = False
+
+    def wait(self) -> None:
+        """Called as often as another process is found to run one."""
+        if not self._waits:
+            self._job.tell(f"{self._job.migration}: waiting for another process, which runs a migration{self._until}")
+            self._waits = True
+            self._job.note_other(True)
+
+    def begin(self) -> None:
+        """Called when none does."""
+        if self._waits:
+            self._job.note_other(False)
 
 
 class Ledger(Protocol):

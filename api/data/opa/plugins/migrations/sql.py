@@ -31,8 +31,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import await_only
 
 from opa import OpaError, log
+from opa.plugins.migrations.calls import beside
 from opa.plugins.migrations.files import function_of
-from opa.plugins.migrations.ledger import Job, failure, refuse_repetition, words_of
+from opa.plugins.migrations.ledger import Job, Turn, failure, refuse_repetition, words_of
 from opa.plugins.migrations.records import DONE, Record, now
 
 Given = TypeVar("Given")
@@ -109,6 +110,9 @@ class SqlLedger:
             except asyncio.CancelledError:
                 self._is_over.set()  # nobody stops a thread, and one that waits for a lock would keep the process
                 raise
+        return await beside(lambda: self._on_loop(function, *arguments))
+
+    async def _on_loop(self, function: Callable[..., Given], /, *arguments: Any) -> Given:
         async with self._engine.connect() as connection:
             given: Given = await connection.run_sync(function, *arguments)
             return given
@@ -187,16 +191,15 @@ class SqlLedger:
         self._wait(connection, job, lambda connection: bool(connection.scalar(asks, {"lock": LOCK})))
 
     def _wait(self, connection: Connection, job: Job, has_it: Callable[[Connection], bool]) -> None:
-        has_told = False
+        turn = Turn(job)
         while not has_it(connection):
             connection.rollback()
-            if not has_told:
-                job.tell(f"{job.migration}: waiting for another process, which runs a migration")
-                has_told = True
+            turn.wait()
             if self._engine.dialect.is_async:
                 await_only(asyncio.sleep(PAUSE))
             elif self._is_over.wait(PAUSE):
                 raise OverError(f"{job.migration} does not wait any longer: its process ends")
+        turn.begin()
 
     def _check(self, connection: Connection) -> None:
         """See that SQLite, which does not look at foreign keys while tables are made anew, finds nothing wrong.

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from celery.exceptions import TimeLimitExceeded
@@ -15,8 +16,10 @@ from celery.exceptions import TimeLimitExceeded
 from opa.core.drivers import Driver
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
+from opa.core.start_waits import start_waits_told
 from opa.current import current
 from opa.logging.logger import log
+from opa.process.health_target import note_start
 from opa.tasks.worker.outages import Outages
 
 Result = TypeVar("Result")
@@ -214,7 +217,8 @@ def start_process_loop(manager: PluginManager) -> None:
         OpaError: a component that had to connect did not, or a setup failed.
     """
     loop = ProcessLoop(manager)
-    loop.start()
+    with start_waits_told(partial(note_start, "worker")):
+        loop.start()
     current.task_loop = loop
 
 
