@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from opa.http.own_pages import is_from_own_page, is_own_host
     from opa.http.rate_limits.rate_limit import RateLimit
     from opa.http.static_url import static_url
+    from opa.http.webhooks.posting import WebhookAnswer, post_webhook
     from opa.http.webhooks.signed import Signed
     from opa.loading.conventions import Convention
     from opa.logging.logger import log
@@ -114,6 +115,7 @@ __all__ = [
     "TaskResult",
     "TaskRun",
     "TaskTooLargeError",
+    "WebhookAnswer",
     "after_response",
     "attempt",
     "audit",
@@ -141,6 +143,7 @@ __all__ = [
     "log",
     "mask_text",
     "on",
+    "post_webhook",
     "queue_lengths",
     "register",
     "requests_in_flight",
@@ -192,6 +195,7 @@ _HOME = {
     "TaskResult": "tasks.result",
     "TaskRun": "tasks.observing.run",
     "TaskTooLargeError": "errors",
+    "WebhookAnswer": "http.webhooks.posting",
     "after_response": "http.after_response",
     "attempt": "http.access.attempt",
     "audit": "access.audit",
@@ -219,6 +223,7 @@ _HOME = {
     "log": "logging.logger",
     "mask_text": "_util.masking.secrets",
     "on": "events.handlers",
+    "post_webhook": "http.webhooks.posting",
     "queue_lengths": "tasks.queue_lengths",
     "tasks_in_hand": "tasks.in_hand",
     "register": "core.running",

@@ -183,6 +183,9 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "uvx openapi-python-client generate --path op": TYPED_CLIENT,
         "npx openapi-typescript openapi.json --output": FORMAT,
     },
+    "docs/webhooks-out.md": {
+        "POST /events HTTP/1.1": OUTPUT,
+    },
     "README.md": {
         "python3 -m venv .venv": INSTALL,
     },

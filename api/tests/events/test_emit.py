@@ -105,6 +105,24 @@ def test_an_event_that_is_delivered_twice_sends_no_handler_twice(tasks: TaskProj
     assert 0 < seen(tasks).ttl(f"opa:opa-stack:events:{message['id']}") <= 86_400
 
 
+def test_what_is_emitted_twice_with_the_same_key_is_one_event(tasks: TaskProject, client: TestClient) -> None:
+    key = f"\ud800 {uuid4()}"
+    ids = [emit_sync("orders.paid", number, idempotency_key=key).id for number in range(3)]
+    others = [
+        emit_sync("orders.lost", 4, idempotency_key=key).id,
+        emit_sync("orders.paid", 5, idempotency_key=f"{key}!").id,
+        emit_sync("orders.paid", 6).id,
+    ]
+    assert len(set(ids)) == 1
+    assert len({*ids, *others}) == 4
+    wait_until(lambda: all(id_ in str(handled(tasks, "json", 4)) for id_ in others))
+    assert sum(ids[0] in line for line in handled(tasks, "json", 4)) == 1
+    assert seen(tasks).ttl(f"opa:opa-stack:events:{ids[0]}") > 86_400
+    for wrong in ("", 7):
+        with pytest.raises(OpaError, match="the idempotency_key is not a text, or is empty"):
+            emit_sync("orders.paid", idempotency_key=wrong)  # type: ignore[arg-type]
+
+
 def test_a_payload_that_does_not_fit_a_handler_is_refused_where_it_is_emitted(
     tasks: TaskProject, client: TestClient
 ) -> None:

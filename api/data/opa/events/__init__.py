@@ -3,9 +3,16 @@
 `emit`, `emit_sync`, `on` and `Event` are public, by `opa`. The built-in plugin `core_events` switches it on.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from opa.events.names import EVENT_HANDLERS_GROUP, PLUGIN
 
-__all__ = ["EVENT_HANDLERS_GROUP", "PLUGIN", "know_events", "start_relay", "stop_relay"]
+__all__ = ["EVENT_HANDLERS_GROUP", "PLUGIN", "handles", "know_events", "start_relay", "stop_relay"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def know_events() -> None:
@@ -31,3 +38,22 @@ async def stop_relay() -> None:
     from opa.events.relay import relay_of
 
     await relay_of(get_plugin_manager()).stop()
+
+
+def handles(*patterns: str, name: str, **options: Any) -> Callable[[_Function], _Function]:
+    """Have a task of this name handle events; `on` is for all that can do with a function.
+
+    Its first argument is the event as JSON, which `Event.from_message` reads. It may take others, with defaults, which
+    its own retries give it.
+
+    Args:
+        patterns: names of events, in which `*` stands for any text.
+        name: of the task.
+        options: of the task, also `bind`.
+
+    Raises:
+        RegistrationError: as `task`.
+    """
+    from opa.events.task_handlers import task_handler  # with Celery
+
+    return task_handler(patterns, name, options)

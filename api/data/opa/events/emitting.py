@@ -9,14 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from opa.core.manager import PluginManager, get_plugin_manager
 from opa.core.running import get_plugins
 from opa.core.threads import start_on
 from opa.errors import OpaError
 from opa.events.bell import bell_of
-from opa.events.event import Event
+from opa.events.event import Event, id_of_event
 from opa.events.fan_out import fan_out_task
 from opa.events.handlers import Handler, handlers_of
 from opa.events.names import PLUGIN, is_name
@@ -27,7 +26,7 @@ from opa.loading.conventions import AROUND_PROCESS_GROUP
 from opa.logging.logger import log
 
 
-async def emit(name: str, payload: Any = None, *, session: Any = None) -> Event:
+async def emit(name: str, payload: Any = None, *, session: Any = None, idempotency_key: str | None = None) -> Event:
     """Say that something has happened: handlers of it run in workers, as tasks.
 
     Args:
@@ -35,18 +34,20 @@ async def emit(name: str, payload: Any = None, *, session: Any = None) -> Event:
         payload: JSON, or a Pydantic model.
         session: an asynchronous session of a component, such as one of SQLAlchemy: the event is kept in its
             transaction, and sent by a worker once that is committed. Rolled back, there is no event.
+        idempotency_key: what is emitted by this name with the same key is the same event: it has the same id, and for
+            four days sends no handler twice. Such as the id of a webhook, which its sender may repeat.
 
     Returns:
         The event, when the broker has it, or the transaction.
 
     Raises:
-        OpaError: the name is none, or the payload would not arrive, or does not fit a handler that is known here. Or
-            the session is of no component, or a synchronous one.
+        OpaError: the name is none, the key is empty, the payload would not arrive, or does not fit a handler that is
+            known here. Or the session is of no component, or a synchronous one.
         TaskTooLargeError: it takes more bytes, or more levels, than the settings allow.
         ComponentUnavailableError: there is no component that sends tasks.
         kombu.exceptions.OperationalError: the broker does not answer; a route answers 503.
     """
-    event, here = _prepared(name, payload)
+    event, here = _prepared(name, payload, idempotency_key)
     if session is not None:
         manager = get_plugin_manager()
         component, outbox = outbox_of(manager, session, is_async=True)
@@ -61,13 +62,14 @@ async def emit(name: str, payload: Any = None, *, session: Any = None) -> Event:
     return event
 
 
-def emit_sync(name: str, payload: Any = None, *, session: Any = None) -> Event:
+def emit_sync(name: str, payload: Any = None, *, session: Any = None, idempotency_key: str | None = None) -> Event:
     """The same for a `def`. Outside of requests it runs a `def` of `here=True`, and refuses an `async def`.
 
     Args:
         name: as of `emit`.
         payload: as of `emit`.
         session: as of `emit`, and synchronous.
+        idempotency_key: as of `emit`.
 
     Returns:
         As `emit`.
@@ -75,7 +77,7 @@ def emit_sync(name: str, payload: Any = None, *, session: Any = None) -> Event:
     Raises:
         OpaError: as `emit`, or there is a handler that only `emit` can run. The other errors are those of `emit`, too.
     """
-    event, here = _prepared(name, payload)
+    event, here = _prepared(name, payload, idempotency_key)
     waiting = [handler for handler, _ in here if handler.is_async]
     if waiting and not after_response(None):
         raise OpaError(
@@ -98,7 +100,7 @@ def emit_sync(name: str, payload: Any = None, *, session: Any = None) -> Event:
     return event
 
 
-def _prepared(name: str, payload: Any) -> tuple[Event, list[tuple[Handler, Event]]]:
+def _prepared(name: str, payload: Any, idempotency_key: str | None) -> tuple[Event, list[tuple[Handler, Event]]]:
     """The event, and the handlers that run in this process, each with an event that no other one can change."""
     if PLUGIN not in get_plugins(AROUND_PROCESS_GROUP.name):
         raise OpaError(
@@ -108,11 +110,13 @@ def _prepared(name: str, payload: Any) -> tuple[Event, list[tuple[Handler, Event
         raise OpaError(
             f"{name!r} is no name of an event", hint="Write words with dots between them, such as 'orders.created'"
         )
-    event = Event(str(uuid4()), name, datetime.now(UTC), as_json(name, payload))
+    event = Event(id_of_event(name, idempotency_key), name, datetime.now(UTC), as_json(name, payload))
     handlers = handlers_of(name)
     for handler in handlers:
         handler.arguments(event)
-    return event, [(handler, replace(event, payload=deepcopy(event.payload))) for handler in handlers if handler.here]
+    # Of a task, there is none here.
+    here = [handler for handler in handlers if isinstance(handler, Handler) and handler.here]
+    return event, [(handler, replace(event, payload=deepcopy(event.payload))) for handler in here]
 
 
 def _after_commit(manager: PluginManager, component: str, here: list[tuple[Handler, Event]]) -> Callable[[], None]:

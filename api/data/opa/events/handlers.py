@@ -11,11 +11,13 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from fastapi.params import Depends
 from pydantic import TypeAdapter, ValidationError
 
+from opa._util.event_patterns import is_pattern
 from opa._util.sources import where_is_function
 from opa.core.running import current_groups, get_plugins, register
 from opa.errors import OpaError
 from opa.events.event import Event
-from opa.events.names import EVENT_HANDLERS_GROUP, expression, is_pattern
+from opa.events.names import EVENT_HANDLERS_GROUP, expression
+from opa.events.task_handlers import TaskHandler
 from opa.tasks.decorator import task
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -189,7 +191,7 @@ class Handler:
         return made
 
 
-def handlers_of(name: str) -> list[Handler]:
+def handlers_of(name: str) -> list[Handler | TaskHandler]:
     """Those of the loaded plugins that handle events of this name."""
     return [handler for handler in get_plugins(EVENT_HANDLERS_GROUP).values() if handler.takes(name)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 
+from opa._util.event_patterns import LONGEST
 from opa.loading import conventions
 
 EVENT_HANDLERS_GROUP = conventions.EVENT_HANDLERS_GROUP.name
@@ -13,21 +14,13 @@ FAN_OUT = "opa.events.fan_out"
 """The name of the task that sends those of the handlers."""
 RELAY = "opa.events.relay"
 """The name of the task that sends the events which were committed."""
-LONGEST = 200
-"""Characters of a name."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_PATTERN = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
 
 
 def is_name(value: object) -> bool:
     """Whether an event may be called so."""
     return isinstance(value, str) and len(value) <= LONGEST and _NAME.fullmatch(value) is not None
-
-
-def is_pattern(value: object) -> bool:
-    """Whether it may stand in `on`: a name, in which `*` stands for any text."""
-    return isinstance(value, str) and len(value) <= LONGEST and _PATTERN.fullmatch(value) is not None
 
 
 def expression(patterns: tuple[str, ...]) -> re.Pattern[str]:

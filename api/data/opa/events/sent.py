@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 from opa.core.manager import PluginManager
+from opa.events.event import has_key
 from opa.logging.logger import log
 from opa.redis_clients import text_of
 
 COMPONENT = "aioredis"
-KEPT_FOR = 86_400
-"""Seconds."""
+KEPT_FOR, WITH_KEY_KEPT_FOR = 86_400, 4 * 86_400
+"""Seconds; the second for an event with a key: senders of webhooks repeat them for up to three days."""
 LEASE = 30
 """Seconds for which a worker has an event to itself; one that is killed leaves it to the next after that."""
 PAUSE = 0.1
@@ -34,6 +35,7 @@ class SentHandlers:
         config = manager.config
         self._key = f"opa:{config.PROJECT_ID or config.PROJECT_NAME}:events:{event_id}"
         self._lock, self._token = f"{self._key}:lock", uuid4().hex
+        self._kept_for = WITH_KEY_KEPT_FOR if has_key(event_id) else KEPT_FOR
         self._component = manager.optional_components.get(COMPONENT)
 
     @asynccontextmanager
@@ -61,7 +63,7 @@ class SentHandlers:
         def note(redis: Any) -> Any:
             pipeline = redis.pipeline(transaction=False)
             pipeline.sadd(self._key, handler)
-            pipeline.expire(self._key, KEPT_FOR)
+            pipeline.expire(self._key, self._kept_for)
             return pipeline.execute()
 
         await self._asked(note)

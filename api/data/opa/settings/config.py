@@ -162,7 +162,10 @@ class Config:
                 yield from self._leaves((*path, str(key)), item)
         else:
             known = tuple(part.upper() for part in path)
-            yield Leaf(".".join(path), value, self._sources.get(known, "default"))
+            # A list that stands for a mapping has one source.
+            steps = (known[:length] for length in range(len(known), 0, -1))
+            source = next((self._sources[step] for step in steps if step in self._sources), "default")
+            yield Leaf(".".join(path), value, source)
 
     def _find(self, name: str) -> tuple[KeyPath, Any] | None:
         first, *rest = name.split(".")

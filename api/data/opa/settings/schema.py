@@ -28,6 +28,7 @@ from opa.settings import access_keys, jwt_issuers, oidc_providers
 from opa.settings import hosts as settings_hosts
 from opa.settings import notify as settings_notify
 from opa.settings import users as settings_users
+from opa.settings import webhooks_out as settings_webhooks_out
 from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, is_development
 from opa.settings.quoting import QuotingError, quotable
 
@@ -351,6 +352,14 @@ class NotifyTarget(_UpperKeys):
         return self
 
 
+class WebhookOut(_UpperKeys):
+    """One of WEBHOOKS_OUT."""
+
+    ON: Annotated[TextList, AfterValidator(settings_webhooks_out.patterns)]
+    URL: Annotated[str, AfterValidator(settings_webhooks_out.target_url)]
+    SECRET: Annotated[TextList, AfterValidator(settings_webhooks_out.secrets)]
+
+
 class Component(BaseModel):
     """One of OPTIONAL_COMPONENTS."""
 
@@ -553,6 +562,10 @@ class Settings(BaseModel):
     CELERY_BEAT_SCHEDULE: dict[str, Any]
     SCHEDULE_MISSED_AFTER: Seconds
     NOTIFY: dict[Annotated[str, AfterValidator(access_keys.name)], NotifyTarget]
+    WEBHOOKS_OUT: Annotated[
+        dict[Annotated[str, AfterValidator(access_keys.name)], WebhookOut],
+        BeforeValidator(settings_webhooks_out.by_name),
+    ]
     CELERY_TIMEZONE: Annotated[str, Field(min_length=1), AfterValidator(_time_zone)]
     FLOWER_PORT: Annotated[int, BeforeValidator(_no_switch), Field(ge=1, le=65535)]
 
@@ -675,5 +688,8 @@ def is_mapping_setting(name: str) -> bool:
 
 
 _MAPPINGS_OF_MAPPINGS = frozenset(
-    {"ACCESS_KEYS", "NOTIFY", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS", "USERS"}
+    {
+        *("ACCESS_KEYS", "NOTIFY", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"),
+        *("USERS", "WEBHOOKS_OUT"),
+    }
 )

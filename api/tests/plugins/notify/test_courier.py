@@ -14,8 +14,9 @@ import pytest
 
 from opa import log
 from opa.core.manager import PluginManager
+from opa.http.webhooks import posting
 from opa.plugins.notify import courier as couriers
-from opa.plugins.notify import mail, webhook
+from opa.plugins.notify import mail
 from opa.plugins.notify.courier import Courier, Target
 from opa.plugins.notify.notice import Notice
 from tests.plugins.notify.targets import Mailbox, Webhook
@@ -181,7 +182,7 @@ def test_a_target_has_so_many_messages_an_hour_and_the_rest_is_kept(
 def test_a_target_that_is_in_trouble_is_tried_again_and_then_given_up(
     office: Office, hook: Webhook, said: list[str], status: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "TIME_LIMIT", 1.0)
+    monkeypatch.setattr(posting, "TIME_LIMIT", 1.0)
     hook.status = status
     with Webhook() as other:
         office.targets(ops={"URL": hook.url}, other={"URL": other.url})
@@ -245,7 +246,7 @@ def test_at_the_end_of_a_process_a_target_that_hangs_holds_up_no_other(
         courier = office.courier()
         courier.put(notice()).result(30)
         courier.stop(0.5)
-        wait_until(lambda: len(other.posted) == 1, seconds=webhook._STEP_LIMIT * 0.8)
+        wait_until(lambda: len(other.posted) == 1, seconds=posting.STEP_LIMIT * 0.8)
     hook._released.set()
 
 
@@ -283,7 +284,7 @@ def test_no_thread_that_waits_for_a_target_keeps_a_process_from_ending(hook: Web
     wait_until(lambda: hook.posted)
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(webhook._STEP_LIMIT * 0.8) == 0
+    assert process.wait(posting.STEP_LIMIT * 0.8) == 0
     hook._released.set()
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from opa.checks.deploy.check import Deployment, NotChecked
 from opa.checks.deploy.door import Declared, OpenDoor
 from opa.checks.deploy.guessable import WORDS, why_guessed
+from opa.checks.deploy.webhooks_out import weak_secrets_of_outgoing
 from opa.checks.finding import Finding
 from opa.settings.envs import current_envs
 
@@ -47,7 +48,8 @@ def jwt_without_tls(deployment: Deployment) -> Iterator[Finding]:
 
 
 def weak_webhook_secrets(deployment: Deployment) -> Iterator[Finding]:
-    """A finding for each route whose webhooks are signed with a secret that is guessed, with one of them at hand."""
+    """A finding for each route whose webhooks are signed with a secret that is guessed, and each outgoing webhook."""
+    yield from weak_secrets_of_outgoing(deployment.config)
     app = deployment.application
     if app is None or deployment.mode != "api":
         return

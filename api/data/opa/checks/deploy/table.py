@@ -26,6 +26,7 @@ from opa.checks.deploy.sign_in import sign_in_for_everyone, sign_in_without_tls
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 from opa.checks.deploy.tls import unverified_servers
 from opa.checks.deploy.turned_off import missing_headers, missing_limits
+from opa.checks.deploy.webhooks_out import webhooks_without_tls
 
 CHECKS = (
     DeployCheck("deploy.env-dev", Level.ERROR, env_of_development),
@@ -44,6 +45,7 @@ CHECKS = (
     DeployCheck("deploy.jwt-secret", Level.ERROR, weak_jwt_secrets),
     DeployCheck("deploy.jwt-http", Level.ERROR, jwt_without_tls),
     DeployCheck("deploy.webhook-secret", Level.WARNING, weak_webhook_secrets),
+    DeployCheck("deploy.webhook-http", Level.WARNING, webhooks_without_tls),
     DeployCheck("deploy.user-password", Level.ERROR, weak_user_passwords),
     DeployCheck("deploy.sign-in-http", Level.ERROR, sign_in_without_tls),
     DeployCheck("deploy.sign-in-everyone", Level.WARNING, sign_in_for_everyone),

@@ -9,8 +9,10 @@ from email.utils import formatdate, make_msgid
 from typing import Any
 
 from opa.plugins.notify.message import Message, as_html, as_text
-from opa.plugins.notify.webhook import TIME_LIMIT, NotDeliveredError
+from opa.plugins.notify.webhook import NotDeliveredError
 
+TIME_LIMIT = 20.0
+"""Seconds in which a server has to have taken a mail."""
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 

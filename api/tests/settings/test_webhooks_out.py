@@ -1,0 +1,49 @@
+"""What WEBHOOKS_OUT may say, and what is said of what it may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opa.errors import SettingsError
+from tests.project import Project
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+CRM: dict[str, Any] = {"on": "orders.*", "url": "https://crm.example.org/x", "secret": SECRET}
+
+
+def test_a_list_stands_for_a_mapping_by_the_name_or_the_host(project: Project) -> None:
+    project.settings(WEBHOOKS_OUT=[CRM, {**CRM, "name": "second", "on": "a,b.*", "secret": [SECRET, "whsec_aGVsbG8"]}])
+    found = project.prepare().config.WEBHOOKS_OUT
+    assert list(found) == ["crm-example-org", "second"]
+    assert found["crm-example-org"] == {"ON": ["orders.*"], "URL": CRM["url"], "SECRET": [SECRET]}
+    assert found["second"]["ON"] == ["a", "b.*"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"crm": {**CRM, "on": "a b"}}, "WEBHOOKS_OUT.crm.ON.*should have names of events, .*not 'a b'"),
+        ({"crm": {**CRM, "on": []}}, "WEBHOOKS_OUT.crm.ON.*should name the events"),
+        ({"crm": {**CRM, "url": "ftp://x"}}, "WEBHOOKS_OUT.crm.URL.*should be a URL with https:// or http://"),
+        ({"crm": {**CRM, "url": "https://me:hunter2@x.org"}}, "WEBHOOKS_OUT.crm.URL.*no user or password"),
+        ({"crm": {**CRM, "url": "https://x.org/#hunter2"}}, "without a fragment"),
+        ({"crm": {**CRM, "secret": "hunter2"}}, "WEBHOOKS_OUT.crm.SECRET.*should be whsec_ and base64, or several"),
+        ({"crm": {**CRM, "secret": "whsec_hunter2!"}}, "should be whsec_ and base64"),
+        ({"crm": {**CRM, "secret": ["whsec_"]}}, "should be whsec_ and base64"),
+        ({"crm": {**CRM, "secret": []}}, "should be whsec_ and base64"),
+        ({"crm": {**CRM, "retries": 3}}, "WEBHOOKS_OUT.crm.RETRIES: is not a key"),
+        ({"crm": {"on": "*"}}, "WEBHOOKS_OUT.crm.SECRET: is missing"),
+        ({"a b": CRM}, "WEBHOOKS_OUT.a b.*should be a name of 1 to 64"),
+        ([CRM, CRM], "should have a NAME for each webhook: two are called 'crm-example-org'"),
+        ([{**CRM, "url": "http://[x"}], "WEBHOOKS_OUT.1.URL"),
+        ([CRM, 7], "WEBHOOKS_OUT.2: should be a mapping"),
+        (7, "WEBHOOKS_OUT: should be a mapping"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_entry_and_without_a_secret(project: Project, value: Any, told: str) -> None:
+    project.settings(WEBHOOKS_OUT=value)
+    with pytest.raises(SettingsError, match=told) as error:
+        project.prepare()
+    assert "hunter2" not in str(error.value).replace("#hunter2", "")
