@@ -254,9 +254,17 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 def forget_plugins() -> None:
     """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
     folders = tuple(str(entry) for entry in sys.path if isinstance(entry, PluginFolder))
-    # Not getattr: some modules import others when they are asked for an attribute.
-    modules = {name: getattr(module, "__dict__", {}) for name, module in sys.modules.items()}
-    _forget({name for name, values in modules.items() if MARK in values or _lies_in(folders, name, values)})
+    # First what is quick: of thousands of modules, nearly all are files elsewhere. A package may have folders besides
+    # its own.
+    looked_at = {
+        name: values
+        for name, module in sys.modules.copy().items()
+        # Not getattr of anything else: some modules import others when they are asked for an attribute.
+        if MARK in (values := getattr(module, "__dict__", {}))
+        or "__path__" in values
+        or str(values.get("__file__")).startswith(folders)
+    }
+    _forget({name for name, values in looked_at.items() if MARK in values or _lies_in(folders, name, values)})
 
 
 def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
@@ -279,22 +287,17 @@ def _lies_in(folders: tuple[str, ...], name: str, values: Mapping[str, Any]) -> 
     """Whether a module with these attributes is a file or folder in one of `folders` itself, by whatever name."""
     if not folders:
         return False
-    file, paths = values.get("__file__"), values.get("__path__")
-    # First what is quick: of a thousand modules, nearly all are files elsewhere.
-    if not paths and not (isinstance(file, str) and file.startswith(folders)):
-        return False
-    if name.partition(".")[0] == PACKAGE:
-        return False
-    places = list(paths or ()) or [file]
-    return any(
-        # First what is quick: it is asked for each module that there is.
-        isinstance(place, str) and place.startswith(folders) and os.path.dirname(place) in folders  # noqa: PTH120
-        for place in places
-    )
+    for place in values.get("__path__") or (values.get("__file__"),):
+        # First what is quick: it is asked for each package that there is.
+        if isinstance(place, str) and place.startswith(folders) and os.path.dirname(place) in folders:  # noqa: PTH120
+            return name.partition(".")[0] != PACKAGE
+    return False
 
 
 def _forget(modules: Set[str]) -> None:
     """Take modules, and their submodules, out of `sys.modules`, by whatever name they are there."""
+    if not modules:
+        return
     own = _with_submodules(modules)
     gone = _with_submodules(modules | {each.name for each in second_names.second_names() if own(each.own_name)})
     for name in [name for name in sys.modules if gone(name)]:
