@@ -107,6 +107,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 	--no-header --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["build-system"]["requires"], sep="\n")
 SQL_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["project"]["optional-dependencies"]["sql"], sep="\n")
+ADMIN_REQUIRES := import tomllib; print(*tomllib.load(open("$(PROJECT)", "rb"))["project"]["optional-dependencies"]["admin"], sep="\n")
 IMAGE_EXTRAS := --extra console --extra flower --extra jwt --extra mail --extra mcp --extra metrics --extra sessions --extra shell --extra tracing --extra webhooks
 # Of a project that `opa new` makes: the same versions, so that its plugins meet in development what they meet in the image.
 PROJECT_LOCK := api/data/opa/scaffold/template/requirements.lock.tmpl
@@ -116,6 +117,7 @@ lock: $(VENV)/.dev
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock --extra all -o api/requirements-local.lock
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock $(IMAGE_EXTRAS) -o api/requirements.lock
 	$(BIN)/python -c '$(SQL_REQUIRES)' | $(LOCK) -c api/requirements-dev.lock - -o api/requirements-sql.lock
+	$(BIN)/python -c '$(ADMIN_REQUIRES)' | $(LOCK) -c api/requirements-dev.lock - -o api/requirements-admin.lock
 	$(LOCK) -c api/requirements-dev.lock --group $(PROJECT):docs -o api/requirements-docs.lock
 	$(LOCK) $(PROJECT) -c api/requirements-dev.lock --no-annotate --extra local --extra testing --group $(PROJECT):project -o $(PROJECT_LOCK)
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) $(ARGS) - -o $(BUILD_LOCK)

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import opa
-from opa import commands, events, introspection, jwt, mongodb_clients, redis_clients, testing
+from opa import admin, commands, events, introspection, jwt, mongodb_clients, redis_clients, testing
 from opa.cli.commands import app
 from opa.core import plugin as original
 from opa.loading.plugin_commands import OWN_COMMANDS, OWN_GROUPS
@@ -110,6 +110,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         (redis_clients, "components.md"),
         (jwt, "access.md"),
         (events, "events.md"),
+        (admin, "admin.md"),
         (introspection, "plugins.md"),
         (commands, "commands.md"),
         (testing, "testing.md"),

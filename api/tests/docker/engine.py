@@ -31,6 +31,7 @@ BUILT_FROM = (
         "requirements-build.lock",
         "requirements-docs.lock",
         "requirements-pip.lock",
+        "requirements-admin.lock",
         "requirements-sql.lock",
     ),
 )

@@ -55,6 +55,7 @@ LINKED = frozenset(
         "flower.readthedocs.io",
         "github.com",
         "import-linter.readthedocs.io",
+        "jowilf.github.io",
         "keepachangelog.com",
         "learn.microsoft.com",
         "loguru.readthedocs.io",

@@ -47,6 +47,10 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/access.md": {
         '- issuer: "https://token.actions.githubuserc': "goes on with a list, and is no file by itself",
     },
+    "docs/admin.md": {
+        "opa passwd ada --scope 'admin:read' --scope": TYPED,
+        "pip install 'opa-stack[admin,sql]'": INSTALL,
+    },
     "docs/architecture.md": {
         "cli/              the command opa, one modul": "tests/test_architecture.py holds it",
     },

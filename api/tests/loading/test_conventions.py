@@ -118,7 +118,7 @@ def test_no_other_file_of_a_plugin_is_looked_for() -> None:
 DECLARES = """
     from opa import Convention
 
-    ADMIN = Convention("admin.py", "pages of the console")
+    ADMIN = Convention("report.py", "pages of the console")
     PAGES = Convention("pages/", "files that are shown")
     TITLE = Convention("title", "stands above them")
 """
@@ -135,11 +135,11 @@ def declared(project: Project, plugin: str) -> dict[str, dict[str, object]]:
 def test_a_plugin_finds_what_others_have_under_its_own_conventions(project: Project, name: str) -> None:
     project.plugin(f"{name}.py", DECLARES)
     project.plugin("shop/__init__.py", "title = 'Shop'")
-    project.plugin("shop/admin.py", "pages = ['orders']")
+    project.plugin("shop/report.py", "pages = ['orders']")
     project.plugin("shop/pages/one.html")
     project.plugin("single.py", "title = 'Single'")
     found = declared(project, name)
-    assert [vars(module)["pages"] for module in found["admin.py"].values()] == [["orders"]]
+    assert [vars(module)["pages"] for module in found["report.py"].values()] == [["orders"]]
     assert found["pages/"] == {"shop": project.plugins / "shop" / "pages"}
     assert found["title"] == {"shop": "Shop", "single": "Single"}
 
@@ -147,16 +147,18 @@ def test_a_plugin_finds_what_others_have_under_its_own_conventions(project: Proj
 def test_a_module_of_a_convention_may_be_a_package(project: Project) -> None:
     project.plugin("console.py", DECLARES)
     project.plugin("shop/__init__.py")
-    project.plugin("shop/admin/__init__.py")
-    assert list(declared(project, "console")["admin.py"]) == ["shop"]
+    project.plugin("shop/report/__init__.py")
+    assert list(declared(project, "console")["report.py"]) == ["shop"]
 
 
 @pytest.mark.parametrize("name", ["a_console", "z_console"], ids=["declared first", "declared last"])
 def test_a_module_of_a_convention_that_does_not_import_is_reported_with_its_place(project: Project, name: str) -> None:
     project.plugin(f"{name}.py", DECLARES)
     project.plugin("shop/__init__.py")
-    file = project.plugin("shop/admin.py", "1 / 0")
-    with pytest.raises(PluginImportError, match="admin.py of plugin 'shop' does not import: ZeroDivisionError") as told:
+    file = project.plugin("shop/report.py", "1 / 0")
+    with pytest.raises(
+        PluginImportError, match="report.py of plugin 'shop' does not import: ZeroDivisionError"
+    ) as told:
         project.prepare()
     assert told.value.where == f"{file}:1"
 
@@ -185,8 +187,8 @@ def test_a_name_that_no_plugin_can_have_is_refused(name: str) -> None:
 
 
 def test_a_convention_that_no_plugin_declares_is_reported_as_such(project: Project) -> None:
-    with pytest.raises(RegistrationError, match=r"no loaded plugin declares the convention 'admin.py'. Write it"):
-        project.prepare().found(Convention("admin.py", "pages"))
+    with pytest.raises(RegistrationError, match=r"no loaded plugin declares the convention 'report.py'. Write it"):
+        project.prepare().found(Convention("report.py", "pages"))
 
 
 NOTES = """

@@ -34,12 +34,12 @@ Kind = Literal[
 class Convention:
     """A name by which a plugin says something.
 
-    At the top of a plugin it is one of that plugin's own: `ADMIN = Convention("admin.py", "pages of the console")`.
+    At the top of a plugin it is one of that plugin's own: `REPORT = Convention("report.py", "what /reports shows")`.
     `PluginManager.found` gives what plugins have under it.
 
     Attributes:
         name: what stands in a plugin. A plugin declares a name at the top of others (`router`), a module of their
-            packages, which is imported with them (`admin.py`), or a folder in their packages (`static/`).
+            packages, which is imported with them (`report.py`), or a folder in their packages (`static/`).
         does: what becomes of it, in a few words.
         kind: what it is; for one that a plugin declares it follows from `name`.
         found_by: the module of opa-stack that looks for it; empty for that of a plugin.
@@ -64,7 +64,7 @@ class Convention:
         stem, suffix = re.fullmatch(r"(.*?)(\.py|/|)", self.name, re.DOTALL).groups()  # type: ignore[union-attr]
         if not (stem.isidentifier() or (suffix == "/" and re.fullmatch(r"[\w-]+", stem))):
             raise ValueError(
-                f"{self.name!r} is nothing that a plugin can have: write a name, a module such as admin.py,"
+                f"{self.name!r} is nothing that a plugin can have: write a name, a module such as report.py,"
                 " or a folder such as static/"
             )
         object.__setattr__(self, "kind", kinds[suffix])
@@ -125,6 +125,9 @@ STATIC = Convention(
 MIGRATIONS = Convention(
     "migrations/", "what opa migrate runs, in the order of its numbers", "folder", "plugins/migrations/convention.py"
 )
+ADMIN = Convention(
+    "admin.py", "imported with the package, so its admin panels are there", "module", "plugins/admin_panels/__init__.py"
+)
 TASK = Convention("task", "makes a background task of a function", "decorator", "tasks/decorator.py")
 ON = Convention("on", "makes a handler of events of a function", "decorator", "events/handlers.py")
 REGISTER = Convention("register", "adds a function or class to a group", "decorator", "core/running.py")
@@ -145,6 +148,8 @@ CONSOLE_PAGES_GROUP = Convention("console_pages", "pages of the console", "group
 CONSOLE_CARDS_GROUP = Convention(
     "console_cards", "cards on the start page of the console", "group", "http/console_page.py"
 )
+ADMIN_PANELS_GROUP = Convention("admin_panels", "what `admin.register` has made", "group", "admin/panels.py")
+ADMIN_PAGES_GROUP = Convention("admin_pages", "what `admin.page` has made", "group", "admin/panels.py")
 TASK_FAILED_GROUP = Convention(
     "on_task_failed",
     "functions that are called when a task has failed for the last time",
@@ -198,7 +203,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     *(ROUTER, MIDDLEWARE, EXCEPTION_HANDLERS, READY, STARTUP, SHUTDOWN),
     *(COMMANDS, COMMANDS_MODULE),
     *(HOOK_DEFINITION, HOOK, DRIVER, SETUP, SETTINGS, OWN),
-    *(STATIC, MIGRATIONS),
+    *(STATIC, MIGRATIONS, ADMIN),
     *(TASK, ON, REGISTER),
     *(MIDDLEWARE_GROUP, STARTUP_GROUP, SHUTDOWN_GROUP, AUTHENTICATORS_GROUP),
     *(REQUEST_OBSERVERS_GROUP, TASK_OBSERVERS_GROUP, COMPONENT_OBSERVERS_GROUP),
@@ -207,6 +212,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     BEFORE_BEAT_GROUP,
     *(CONFIGURE, PROCESS, REQUEST),
     *(CONSOLE_PAGES_GROUP, CONSOLE_CARDS_GROUP),
+    *(ADMIN_PANELS_GROUP, ADMIN_PAGES_GROUP),
 )
 
 

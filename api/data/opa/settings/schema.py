@@ -412,6 +412,7 @@ class Settings(BaseModel):
     DOCS_URL: UrlPath
     REDOC_URL: UrlPath
     CONSOLE_URL: UrlPath
+    ADMIN_URL: UrlPath
     OPENAPI_EARLY: bool
     OPENAPI_PREFIX: Annotated[str, AfterValidator(_prefix)]
     SELF_HOSTED: bool

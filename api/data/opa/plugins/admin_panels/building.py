@@ -1,0 +1,89 @@
+"""The admin is made of what plugins have registered, and added to the application."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from opa import OpaError, config
+from opa.admin import SQL, Panel, admin_pages, panels
+
+if TYPE_CHECKING:
+    from starlette_admin.views import BaseModelView
+
+
+def need_package(where: str) -> None:
+    """See that starlette-admin is installed.
+
+    Raises:
+        OpaError: it is not.
+    """
+    if find_spec("starlette_admin") is None:
+        raise OpaError(
+            "an admin panel needs the package starlette-admin, which is not installed",
+            where=where,
+            hint="Install the extra: pip install 'opa-stack[admin]'. An image gets it with"
+            " COMPOSE_PROFILES=sql,admin in .env, by docker compose build; ADMIN_URL: null turns the admin off",
+        )
+    # It says with whose values it does what, and each error that is told anyway.
+    logging.getLogger("starlette_admin").setLevel(logging.CRITICAL)
+
+
+def view_of(panel: Panel, others: list[Panel]) -> BaseModelView:
+    """The view of a panel.
+
+    Args:
+        panel: is shown.
+        others: to which a relation may lead.
+
+    Raises:
+        OpaError: something is wrong with it.
+    """
+    panel.check()
+    if panel.kind == SQL:
+        from opa.plugins.admin_panels.sql.view import SqlView
+
+        return SqlView(panel, others)
+    raise OpaError(
+        f"the admin panel '{panel.name}' is of a model of Pydantic, of which there are no panels yet",
+        where=panel.where,
+        hint="Register a model of SQLAlchemy",
+    )
+
+
+def check_panels(package: str) -> None:
+    """See that the panels that a package has registered can be shown.
+
+    Raises:
+        OpaError: one cannot.
+    """
+    every = panels()
+    own = [panel for panel in every if f"{panel.module}.".startswith(f"{package}.")]
+    for panel in own:
+        need_package(panel.where)
+        view_of(panel, every)
+
+
+def add_admin(app: Any, *, can_sign_in: bool) -> None:
+    """Add the admin to the application, before all other routes.
+
+    Args:
+        app: the FastAPI application.
+        can_sign_in: whether there is anybody who could.
+
+    Raises:
+        OpaError: something is wrong with a panel, or with ADMIN_URL.
+    """
+    every, pages = panels(), admin_pages()
+    need_package(next(iter((*(each.where for each in every), *(each.where for each in pages)))))
+    url = config.ADMIN_URL.rstrip("/")
+    if not url:
+        raise OpaError(
+            "ADMIN_URL is /, where all other routes are", where=config.source("ADMIN_URL"), hint="Set it to /admin"
+        )
+    from opa.plugins.admin_panels.serving import Serving
+    from opa.plugins.admin_panels.site import Site
+
+    site = Site(url, [view_of(panel, every) for panel in every], pages)
+    app.router.routes[:0] = Serving(site, url, can_sign_in=can_sign_in).routes()

@@ -1,0 +1,233 @@
+"""What panels of all kinds have in common: who may do what, what is entered, and what stands in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette_admin.exceptions import FormValidationError
+from starlette_admin.fields import BaseField, RelationField
+from starlette_admin.types import RequestAction
+from starlette_admin.views import BaseModelView
+
+from opa import audit
+from opa.admin import Panel
+from opa.plugins.admin_panels.fields import SecretField, unreadable
+from opa.plugins.admin_panels.visitor import Action, current_visitor
+
+LONGEST_NAME = 80
+"""Characters of what a row is called."""
+LAST_ROW = 2**31 - 1
+"""A page of the list that is behind it is empty."""
+PAGE_SIZES = (10, 25, 50, 100)
+_IN_LIST = (RequestAction.ACTION, RequestAction.ROW_ACTION)
+_KEPT, _DONE = "opa_kept", "opa_done"
+
+
+class PanelView(BaseModelView):
+    """What a view of a panel does, whatever its model is.
+
+    Attributes:
+        panel: what is shown.
+    """
+
+    panel: Panel
+    exporters = ()
+    importers = ()
+    row_click_navigate = False
+
+    def take_options(self, panel: Panel, names: Sequence[str]) -> None:
+        """Take what is said of the panel.
+
+        Args:
+            panel: what is shown.
+            names: of the fields, in their order.
+        """
+        options = panel.options
+        self.panel = panel
+        self.icon = options.icon or "fa-solid fa-table"
+        self.menu_label = panel.label
+        self.display_name = panel.singular
+        self.page_size = options.list_per_page
+        self.page_size_options = sorted({*PAGE_SIZES, options.list_per_page})
+        listed = set(options.list_display or names)
+        self.exclude_fields_from_list = [name for name in names if name not in listed]
+        self.fields_default_sort = [(name.removeprefix("-"), name.startswith("-")) for name in options.ordering] or None
+
+    def set_filters(self, fields: Sequence[BaseField], searched: Collection[str]) -> None:
+        """Say by which fields the list is filtered, searched and sorted.
+
+        Args:
+            fields: of the panel.
+            searched: the names of those that can be searched in.
+        """
+        options = self.panel.options
+        open_fields = [
+            field
+            for field in fields
+            if field.name not in self.exclude_fields_from_list and not isinstance(field, SecretField)
+        ]
+        names = [field.name for field in open_fields if not isinstance(field, RelationField)]
+        filtered = set(names if options.list_filter is None else options.list_filter) & set(names)
+        wanted = names if options.search_fields is None else options.search_fields
+        self.searched = [name for name in wanted if name in searched and name in names]
+        self.searchable_fields = [name for name in names if name in filtered or name in self.searched]
+        self.sortable_fields = [field.name for field in open_fields if field.orderable and field.name in names]
+        for field in fields:
+            if field.name not in filtered:
+                field.filters = []
+
+    # Who may do what
+
+    def is_accessible(self, request: Request) -> bool:
+        """Whether the visitor may see the panel."""
+        return self._may(request, "read")
+
+    def can_view_detail(self, request: Request) -> bool:
+        """The same."""
+        return self._may(request, "read")
+
+    def can_create(self, request: Request) -> bool:
+        """Whether the visitor may create one."""
+        return self.panel.options.can_create and self._may(request, "create")
+
+    def can_edit(self, request: Request) -> bool:
+        """Whether the visitor may edit one."""
+        return self.panel.options.can_edit and self._may(request, "edit")
+
+    def can_delete(self, request: Request) -> bool:
+        """Whether the visitor may delete one."""
+        return self.panel.options.can_delete and self._may(request, "delete")
+
+    def can_export(self, request: Request) -> bool:
+        """Nobody may."""
+        return False
+
+    def can_import(self, request: Request) -> bool:
+        """Nobody may."""
+        return False
+
+    def _may(self, request: Request, action: Action) -> bool:
+        return current_visitor(request).can(action, self.panel.name)
+
+    def can_access_field(self, request: Request, field: BaseField, action: RequestAction | None = None) -> bool:
+        """Whether the visitor has it there: also none of a relation to a panel that they may not see."""
+        asked = action if action is not None else request.state.action
+        if isinstance(field, RelationField) and not current_visitor(request).can("read", str(field.key)):
+            return False
+        if field.name in getattr(request.state, _KEPT, ()):
+            return False
+        is_shown_alone = field.read_only and asked == RequestAction.CREATE
+        return not is_shown_alone and super().can_access_field(
+            request, field, RequestAction.LIST if asked in _IN_LIST else asked
+        )
+
+    # What is entered
+
+    async def validate_fields(self, request: Request, data: dict[str, Any], exclude: Collection[str] = ()) -> None:
+        """See that all that was entered can be read, and is there where it has to be.
+
+        Raises:
+            FormValidationError: it is not.
+        """
+        form = await request.form()
+        fields = [field for field in self.get_fields_list(request) if not field.read_only]
+        if request.state.action == RequestAction.EDIT:  # a secret that is not entered anew stays
+            kept = {field.name for field in fields if isinstance(field, SecretField) and not data.get(field.name)}
+            setattr(request.state, _KEPT, kept)
+            for name in kept:
+                data.pop(name, None)
+        errors: dict[str | int, Any] = {}
+        for field in fields:
+            value = data.get(field.name)
+            if problem := unreadable(field, form.get(field.id), value):
+                errors[field.name] = problem
+            elif isinstance(value, str) and "\x00" in value:
+                errors[field.name] = "A text has no NUL"
+        try:
+            await super().validate_fields(request, data, exclude)
+        except FormValidationError as error:
+            errors = {**error.errors, **errors}
+        if errors:
+            raise FormValidationError(errors)
+
+    def validated(self, schema: type[BaseModel], data: dict[str, Any]) -> BaseModel:
+        """What a model of Pydantic makes of it.
+
+        Raises:
+            FormValidationError: it does not take it.
+        """
+        try:
+            return schema.model_validate(data)
+        except ValidationError as error:
+            raise FormValidationError(self.form_errors(error)) from error
+
+    def form_errors(self, error: ValidationError) -> dict[str | int, Any]:
+        """What it says, by field; what is of no field of the form stands at the first one."""
+        names = [field.name for field in self.fields]
+        first = next((field.name for field in self.fields if not field.exclude_from_edit), names[0])
+        found: dict[str | int, Any] = {}
+        for each in error.errors(include_url=False, include_input=False, include_context=False):
+            name = str(each["loc"][0]) if each["loc"] else ""
+            inner = ".".join(map(str, each["loc"][1:]))
+            text = each["msg"] if not inner else f"{inner}: {each['msg']}"
+            if name not in names:
+                text, name = f"{name}: {text}" if name else text, first
+            found[name] = f"{found[name]}; {text}" if name in found else text
+        return found
+
+    # What was done
+
+    def note(self, request: Request, what: Action, *, ids: Sequence[Any], fields: Sequence[str] = ()) -> None:
+        """Have it stand in the audit log, once it is sure that it was done."""
+        visitor = current_visitor(request)
+        details: dict[str, Any] = {"panel": self.panel.name, "ids": [str(each) for each in ids]}
+        if fields:
+            details["fields"] = list(fields)
+        later(request, lambda: audit(f"admin.{what}", who=visitor.name, request=request, **details))
+
+    async def repr(self, obj: Any, request: Request) -> str:
+        """What one of them is called, in a few words."""
+        text = self.called(obj)
+        if text is None:
+            return f"{self.display_name} {await self.get_pk_value(request, obj)}"
+        return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
+
+    def called(self, obj: Any) -> str | None:
+        """What one calls itself; None where it does not say."""
+        return str(obj) if any("__str__" in vars(cls) for cls in type(obj).__mro__[:-1]) else None
+
+    async def select2_result(self, obj: Any, request: Request) -> str:
+        """The same, where one is chosen: in HTML."""
+        from markupsafe import escape
+
+        return f"<span>{escape(await self.repr(obj, request))}</span>"
+
+
+def later(request: Request, call: Callable[[], None]) -> None:
+    """Have something called, once what the request has changed is kept."""
+    calls: list[Callable[[], None]] = getattr(request.state, _DONE, [])
+    setattr(request.state, _DONE, [*calls, call])
+
+
+def call_what_is_done(request: Request) -> None:
+    """Call it."""
+    for call in cast("list[Callable[[], None]]", getattr(request.state, _DONE, [])):
+        call()
+
+
+def refuse_nonsense(request: Request) -> None:
+    """See that a filter is no longer than one that is put together on the page.
+
+    Raises:
+        HTTPException: it is (400).
+    """
+    texts = (request.query_params.get("filter") or "", request.query_params.get("_list_query") or "")
+    if any(len(text) > LONGEST_FILTER for text in texts):
+        raise HTTPException(400, "the filter is too long")
+
+
+LONGEST_FILTER = 8000

@@ -1,0 +1,131 @@
+"""The fields of a panel, made of the columns and relations of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import LargeBinary, Text, inspect
+from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
+from sqlalchemy.orm import ColumnProperty, RelationshipProperty
+from starlette_admin.contrib.sqla.converters import ModelConverter
+from starlette_admin.contrib.sqla.exceptions import NotSupportedColumn
+from starlette_admin.fields import BaseField, FileField, HasMany, HasOne, JSONField
+
+from opa import OpaError
+from opa.admin import SQL, Panel
+from opa.plugins.admin_panels.fields import JsonField, LongTextField, SecretField, ShownField, is_secret_name
+
+
+def names_of(panel: Panel) -> list[str]:
+    """The names of all attributes of a model that could be fields.
+
+    Raises:
+        OpaError: SQLAlchemy cannot make sense of the model.
+    """
+    try:
+        mapper: Any = inspect(panel.model)
+        return [attribute.key for attribute in mapper.attrs]
+    except SQLAlchemyError as error:
+        raise OpaError(
+            f"the admin panel '{panel.name}' cannot be made: {str(error).partition(chr(10))[0]}",
+            where=panel.where,
+            hint=f"Fix the model {panel.model.__name__}"
+            + (", or import what it refers to" if isinstance(error, InvalidRequestError) else ""),
+        ) from error
+
+
+def fields_of(panel: Panel, others: list[Panel]) -> list[BaseField]:
+    """The fields of a panel, in their order.
+
+    Args:
+        panel: is shown.
+        others: to which a relation may lead.
+
+    Raises:
+        OpaError: there are none, or one is a relation to what has no panel.
+    """
+    options = panel.options
+    mapper: Any = inspect(panel.model)
+    chosen = list(options.fields) or _by_default(panel, others)
+    fields = [_field(panel, mapper.attrs[name], others) for name in chosen if name not in options.exclude]
+    if not fields:
+        raise OpaError(
+            f"the admin panel '{panel.name}' shows no field", where=panel.where, hint="Take some out of 'exclude'"
+        )
+    for field in fields:
+        if field.name in options.readonly_fields:
+            field.read_only, field.required = True, False
+    return fields
+
+
+def _by_default(panel: Panel, others: list[Panel]) -> list[str]:
+    """All columns, and in the place of the columns of a relation that leads to one other the relation itself."""
+    mapper: Any = inspect(panel.model)
+    relations = [
+        each
+        for each in mapper.relationships
+        if each.direction.name == "MANYTOONE" and _panel_of(each, panel, others) is not None
+    ]
+    covered = {column.key for each in relations for column in each.local_columns}
+    names = [
+        each.key for each in mapper.attrs if isinstance(each, ColumnProperty) and each.columns[0].key not in covered
+    ]
+    primary = {column.key for column in mapper.primary_key}
+    hidden = [each.key for each in mapper.column_attrs if each.columns[0].key in covered & primary]
+    return [*names, *(name for name in hidden if name not in names), *(each.key for each in relations)]
+
+
+def _panel_of(relation: RelationshipProperty[Any], panel: Panel, others: list[Panel]) -> Panel | None:
+    target = relation.mapper.class_
+    found = [each for each in others if each.kind == SQL and each.model is target and each.component == panel.component]
+    return found[0] if found else None
+
+
+def _field(panel: Panel, attribute: Any, others: list[Panel]) -> BaseField:
+    if isinstance(attribute, RelationshipProperty):
+        return _relation(panel, attribute, others)
+    name = attribute.key
+    column = attribute.columns[0]
+    if name in panel.options.secret_fields or is_secret_name(name):
+        required = not column.nullable and not column.default and not column.server_default
+        return SecretField(name, required=required)
+    is_of_several = len(attribute.columns) != 1 and not column.primary_key
+    return ShownField(name) if is_of_several or isinstance(column.type, LargeBinary) else _of_column(name, column)
+
+
+def _of_column(name: str, column: Any) -> BaseField:
+    try:
+        converted = ModelConverter().convert(name=name, type=column.type, column=column)
+    except (NotSupportedColumn, NotImplementedError, TypeError, ValueError, AttributeError):
+        converted = None
+    if converted is None or isinstance(converted, FileField):
+        return ShownField(name)
+    kind = LongTextField if isinstance(column.type, Text) else JsonField if isinstance(converted, JSONField) else None
+    return converted if kind is None else kind(name, required=converted.required, default=converted.default)
+
+
+def _relation(panel: Panel, relation: RelationshipProperty[Any], others: list[Panel]) -> BaseField:
+    target = _panel_of(relation, panel, others)
+    if target is None:
+        raise OpaError(
+            f"'fields' of the admin panel '{panel.name}' names '{relation.key}', a relation to"
+            f" {relation.mapper.class_.__name__}, which has no panel of the component '{panel.component}'",
+            where=panel.where,
+            hint=f"Register {relation.mapper.class_.__name__} too, or leave '{relation.key}' out",
+        )
+    if relation.direction.name == "MANYTOONE":
+        required = all(not column.nullable for column in relation.local_columns)
+        return HasOne(relation.key, key=target.name, required=required)
+    if not relation.uselist:
+        return HasOne(relation.key, key=target.name, read_only=True)
+    # To change it would be to change rows of the other panel.
+    return HasMany(relation.key, key=target.name, read_only=True)
+
+
+def has_entered_key(panel: Panel) -> bool:
+    """Whether a primary key is entered by whoever creates a row: neither the database nor the model makes one."""
+    mapper: Any = inspect(panel.model)
+    counted = mapper.local_table.autoincrement_column
+    return any(
+        column is not counted and not column.default and not column.server_default for column in mapper.primary_key
+    )

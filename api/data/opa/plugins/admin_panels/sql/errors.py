@@ -1,0 +1,39 @@
+"""What a database has refused, for whoever has entered it."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+
+from opa import mask_text
+
+_KINDS = (
+    (("unique constraint", "unique failed", "duplicate key"), "There is one with this value already"),
+    (("foreign key",), "This does not fit what refers to it, or what it refers to"),
+    (("not null", "not-null", "null value"), "This must not be empty"),
+    (("check constraint",), "The database does not allow this value"),
+)
+
+
+def refusal(error: Exception) -> str:
+    """What to say; empty where it is no refusal of what was entered."""
+    if isinstance(error, IntegrityError):
+        text = str(error.orig).lower()
+        return next(
+            (said for words, said in _KINDS if any(word in text for word in words)), "The database refuses this"
+        )
+    # asyncpg says in words what it does not even send.
+    is_data = isinstance(error, DataError) or (isinstance(error, DBAPIError) and "DataError" in str(error.orig))
+    if is_data or (isinstance(error, OverflowError) and not isinstance(error, StatementError)):
+        return "The database cannot keep this value"
+    if type(error) is StatementError or isinstance(error, LookupError):  # raised before the database was asked
+        return "This value is none of those that can be"
+    if isinstance(error, ValueError | TypeError):
+        return mask_text(str(error).partition("\n")[0]) or "This value cannot be kept"
+    return ""
+
+
+def field_of(error: Exception, names: list[str]) -> str:
+    """The field that it is about, where the database names it; otherwise the first."""
+    text = str(getattr(error, "orig", error)).lower()
+    named = sorted((name for name in names if name.lower() in text), key=len, reverse=True)
+    return named[0] if named else names[0]

@@ -1,0 +1,36 @@
+"""A session for each request of a panel, which is committed before the answer is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from opa import get_instance
+from opa.admin import Panel
+from opa.plugins.admin_panels.panel_view import call_what_is_done
+
+
+async def in_session(request: Request, panel: Panel, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """What is answered, after its session has ended; an error as the answer rolls it back.
+
+    Args:
+        request: is answered.
+        panel: says by its component of which database it is.
+        answer: gives the answer, and finds the session at `request.state.session`.
+
+    Raises:
+        ComponentUnavailableError: the database is gone.
+    """
+    sessions: Any = get_instance(panel.component)
+    async with sessions() as session:
+        request.state.session = session
+        response = await answer()
+        if response.status_code >= 400:
+            await session.rollback()
+            return response
+        await session.commit()
+    call_what_is_done(request)
+    return response

@@ -1,0 +1,205 @@
+"""A panel of a model of SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import String, cast, inspect, or_
+from sqlalchemy.exc import DBAPIError, StatementError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette_admin.actions import ActionSelection
+from starlette_admin.contrib.sqla import ModelView
+from starlette_admin.exceptions import ActionFailed, FormValidationError
+from starlette_admin.fields import EnumField, RelationField, StringField
+from starlette_admin.filters import FilterGroup
+from starlette_admin.views import BaseModelView
+
+from opa.admin import Panel, check_fields
+from opa.plugins.admin_panels.fields import SecretField, ShownField
+from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
+from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, names_of
+from opa.plugins.admin_panels.sql.errors import field_of, refusal
+
+_NO_KEY = (ValueError, TypeError, OverflowError, AssertionError, LookupError)
+"""What the text of a key that no row can have is told by."""
+
+
+class SqlView(PanelView, ModelView):
+    """Lists, searches and edits the rows of a table.
+
+    Args:
+        panel: what is shown.
+        others: to which a relation may lead.
+
+    Raises:
+        OpaError: the panel names a field that there is not.
+    """
+
+    def __init__(self, panel: Panel, others: list[Panel]) -> None:
+        check_fields(panel, names_of(panel))
+        fields = fields_of(panel, others)
+        self.fields = fields
+        self.take_options(panel, [field.name for field in fields])
+        texts = [
+            field.name
+            for field in fields
+            if isinstance(field, StringField | EnumField) and not isinstance(field, SecretField | ShownField)
+        ]
+        self.set_filters(fields, texts)
+        keys = [inspect(panel.model).get_property_by_column(column).key for column in inspect(panel.model).primary_key]
+        self.show_pk_in_forms = has_entered_key(panel)
+        self.exclude_fields_from_edit = keys
+        if not self.show_pk_in_forms:
+            self.exclude_fields_from_create = keys
+        ModelView.__init__(self, panel.model, key=panel.name)
+
+    def get_search_query(self, request: Request, term: str) -> Any:
+        """Where the term is in one of the texts that are searched; nowhere, if there are none."""
+        columns = (getattr(self.model, name) for name in self.searched)
+        return or_(False, *(cast(column, String).icontains(term, autoescape=True) for column in columns))
+
+    async def find_all(  # noqa: PLR0917 - as starlette-admin has it
+        self,
+        request: Request,
+        skip: int = 0,
+        limit: int = 100,
+        q: str | None = None,
+        sorts: Sequence[tuple[str, str]] | None = None,
+        filters: FilterGroup | None = None,
+    ) -> Sequence[Any]:
+        """The rows of a page."""
+        if skip > LAST_ROW:
+            return []
+        try:
+            return await super().find_all(request, skip, limit, q, sorts, filters)
+        except (DBAPIError, StatementError, OverflowError) as error:
+            raise self._no_such_filter(error) from error
+
+    async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
+        """How many rows there are."""
+        try:
+            return await super().count(request, q, filters)
+        except (DBAPIError, StatementError, OverflowError) as error:
+            raise self._no_such_filter(error) from error
+
+    @staticmethod
+    def _no_such_filter(error: Exception) -> Exception:
+        """A value of a filter that the database does not take is a mistake of the request; all else is what it is."""
+        return HTTPException(400, "the list cannot be filtered by this value") if refusal(error) else error
+
+    async def find_by_pk(self, request: Request, pk: Any) -> Any:
+        """The row of that key; None where there is none."""
+        found = await self.find_by_pks(request, [pk])
+        return found[0] if found else None
+
+    async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
+        """The rows of those keys that there are."""
+        try:
+            return await super().find_by_pks(request, pks)
+        except _NO_KEY:
+            pass
+        except (DBAPIError, StatementError) as error:
+            if not refusal(error):
+                raise
+            await request.state.session.rollback()
+        # One of them is none that a row could have.
+        return [row for pk in pks for row in await self.find_by_pks(request, [pk])] if len(pks) > 1 else []
+
+    async def validate(self, request: Request, data: dict[str, Any]) -> None:
+        """See that the model takes it: its validators, and those of `schema`.
+
+        Raises:
+            FormValidationError: it does not.
+        """
+        entered = {name: value for name, value in data.items() if name not in {each.name for each in self._relations()}}
+        errors: dict[str | int, Any] = {}
+        if self.panel.options.schema is not None:
+            try:
+                shaped = self.validated(self.panel.options.schema, entered)
+                data.update({name: getattr(shaped, name) for name in type(shaped).model_fields if name in data})
+            except FormValidationError as error:
+                errors = error.errors
+        mapper: Any = inspect(self.model)
+        trial = mapper.class_manager.new_instance()
+        for name in entered:
+            if name in mapper.validators and name not in errors:
+                try:
+                    setattr(trial, name, data[name])
+                except (ValueError, TypeError, AssertionError) as error:
+                    errors[name] = refusal(error) or str(error)
+        if errors:
+            raise FormValidationError(errors)
+
+    def _relations(self) -> list[RelationField]:
+        return [field for field in self.fields if isinstance(field, RelationField)]
+
+    async def create(self, request: Request, data: dict[str, Any]) -> Any:
+        """Create a row."""
+        row = await super().create(request, data)
+        self.note(request, "create", ids=[await self.get_pk_value(request, row)])
+        return row
+
+    async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Any:
+        """Change a row; what has the value that it had is not told as changed."""
+        before = await self.find_by_pk(request, pk)
+        if before is None:
+            raise HTTPException(404, "there is no such row any more")
+        old = {name: getattr(before, name) for name in data}
+        row = await super().edit(request, pk, data)
+        changed = [name for name, value in old.items() if getattr(row, name) != value]
+        self.note(request, "edit", ids=[await self.get_pk_value(request, row)], fields=changed)
+        return row
+
+    async def delete(self, request: Request, pks: list[Any]) -> int | None:
+        """Delete rows."""
+        rows = await self.find_by_pks(request, pks)
+        ids = [await self.get_pk_value(request, row) for row in rows]
+        count = await super().delete(request, pks)
+        if ids:
+            self.note(request, "delete", ids=ids)
+        return count
+
+    async def handle_exception(self, request: Request, exc: Exception) -> None:
+        """Say at a field what is wrong with what was entered; raise all else.
+
+        Raises:
+            FormValidationError: the database, or the model, refuses it.
+        """
+        if isinstance(exc, FormValidationError) or not (said := refusal(exc)):
+            raise exc
+        names = [field.name for field in self.get_fields_list(request) if not field.read_only]
+        if not names:
+            raise exc
+        raise FormValidationError({field_of(exc, names): said}) from exc
+
+    async def handle_action(self, request: Request, selection: ActionSelection, name: str) -> Response | None:
+        """Do something with those that are selected.
+
+        Raises:
+            ActionFailed: it cannot be done.
+        """
+        try:
+            return await BaseModelView.handle_action(self, request, selection, name)
+        except (DBAPIError, StatementError) as error:
+            raise self._failed(error) from error
+
+    async def handle_row_action(self, request: Request, pk: Any, name: str) -> Response | None:
+        """Do something with one.
+
+        Raises:
+            ActionFailed: it cannot be done.
+        """
+        if name == "delete" and await self.find_by_pk(request, pk) is None:
+            raise ActionFailed("There is no such row any more")
+        try:
+            return await BaseModelView.handle_row_action(self, request, pk, name)
+        except (DBAPIError, StatementError) as error:
+            raise self._failed(error) from error
+
+    @staticmethod
+    def _failed(error: Exception) -> Exception:
+        said = refusal(error)
+        return ActionFailed(f"It cannot be deleted: {said[:1].lower()}{said[1:]}") if said else error
