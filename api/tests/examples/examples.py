@@ -21,6 +21,6 @@ def put_into(project: Project, example: Path, request: pytest.FixtureRequest) ->
             shutil.copytree(example / folder, project.folder / folder, dirs_exist_ok=True)
     text = "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py"))
     use_stores(project, text, request)
-    if "@task" in text:
+    if "@task" in text or "@on(" in text:
         url = request.getfixturevalue("redis_url")
         project.component("CELERY", "celery", BROKER_URL=f"{url}/10", BACKEND_URL=f"{url}/11")

@@ -48,7 +48,7 @@ def sql_image(image: str) -> Iterator[str]:
 
 @pytest.fixture
 def stack(example: Path, request: pytest.FixtureRequest) -> Iterator[ExampleStack]:
-    image = request.getfixturevalue("sql_image" if example.name == "sql" else "image")
+    image = request.getfixturevalue("sql_image" if example.name in ("openviper", "sql") else "image")
     with cleaned_up(ExampleStack(example, image)) as stack:
         yield stack
 
