@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -56,6 +57,27 @@ def test_a_browser_is_sent_to_the_page_and_back_to_what_it_asked_for(shop: Proje
         assert (back.status_code, back.headers["location"]) == (303, "/docs?a=b&c=d")
         assert client.get(back.headers["location"], headers=HTML).status_code == 200
         assert client.get("/openapi.json").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_a_browser_gets_to_the_page_from_an_application_that_is_mounted(shop: Project, prefix: str) -> None:
+    shop.plugin(
+        "inner.py",
+        """
+        from fastapi import FastAPI
+        from opa import Requires, get_router
+
+        app = FastAPI(dependencies=[Requires()])
+        app.get("/list")(lambda: "list")
+        router = get_router()
+        router.mount("/inner", app)
+        """,
+    )
+    with shop.client(base_url=HOST, follow_redirects=False, root_path=prefix) as client:
+        away = client.get(f"{prefix}/inner/list?a=b", headers=HTML)
+        back = f"{prefix}/inner/list?a=b"
+        assert (away.status_code, away.headers["location"]) == (303, f"{prefix}/sign-in?{urlencode({'next': back})}")
+        assert sign_in(client, next=back).headers["location"] == back
 
 
 def test_the_actor_is_the_user_with_the_scopes_of_the_settings(shop: Project) -> None:

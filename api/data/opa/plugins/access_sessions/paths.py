@@ -35,7 +35,9 @@ def own_path(text: str) -> str | None:
 
 def prefix(connection: HTTPConnection) -> str:
     """The path under which a proxy serves the application; empty for none. A middleware may take it from a header."""
-    path = str(connection.scope.get("root_path", "")).strip("/\\")
+    scope = connection.scope
+    # In an application that is mounted, `root_path` has the path of that as well.
+    path = str(scope.get("app_root_path", scope.get("root_path", ""))).strip("/\\")
     return f"/{quote(path, safe=_IN_PATH + '%')}" if path else ""
 
 
