@@ -45,11 +45,9 @@ def view_of(panel: Panel, others: list[Panel]) -> BaseModelView:
         from opa.plugins.admin_panels.sql.view import SqlView
 
         return SqlView(panel, others)
-    raise OpaError(
-        f"the admin panel '{panel.name}' is of a model of Pydantic, of which there are no panels yet",
-        where=panel.where,
-        hint="Register a model of SQLAlchemy",
-    )
+    from opa.plugins.admin_panels.mongo.view import MongoView
+
+    return MongoView(panel)
 
 
 def check_panels(package: str) -> None:
