@@ -20,6 +20,8 @@ def put_into(project: Project, example: Path, request: pytest.FixtureRequest) ->
         if (example / folder).is_dir():
             shutil.copytree(example / folder, project.folder / folder, dirs_exist_ok=True)
     text = "".join(plugin.read_text() for plugin in project.plugins.rglob("*.py"))
+    if "opa keys" in (example / "README.md").read_text():
+        text += "$ opa keys"
     use_stores(project, text, request)
     if "@task" in text or "@on(" in text:
         url = request.getfixturevalue("redis_url")

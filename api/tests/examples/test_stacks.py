@@ -37,10 +37,10 @@ def client(stack: ExampleStack) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(scope="session")
-def sql_image(image: str) -> Iterator[str]:
-    """The image with the packages for SQL; all but these comes from what `image` was built of."""
-    name = unique("sql-image")
-    given = ("--build-context", f"docs={ROOT / 'docs'}", "--build-arg", "EXTRAS=sql")
+def extras_image(image: str) -> Iterator[str]:
+    """The image with the packages for SQL and the admin; all but these comes from what `image` was built of."""
+    name = unique("extras-image")
+    given = ("--build-context", f"docs={ROOT / 'docs'}", "--build-arg", "EXTRAS=admin,sql")
     docker("build", "--quiet", *given, "--tag", name, str(ROOT / "api"), timeout=900)
     yield name
     docker("rmi", "--force", name, check=False)
@@ -48,7 +48,8 @@ def sql_image(image: str) -> Iterator[str]:
 
 @pytest.fixture
 def stack(example: Path, request: pytest.FixtureRequest) -> Iterator[ExampleStack]:
-    image = request.getfixturevalue("sql_image" if example.name in ("openviper", "sql") else "image")
+    has_extras = "EXTRAS:" in (example / "docker-compose.yml").read_text()
+    image = request.getfixturevalue("extras_image" if has_extras else "image")
     with cleaned_up(ExampleStack(example, image)) as stack:
         yield stack
 

@@ -21,3 +21,12 @@ def test_the_page_names_files_that_are_there(opa_client: OpaClient) -> None:
     files = [part for part in page.split('"') if part.startswith("/static/myplugin/")]
     assert len(files) == 2
     assert {opa_client.get(file).status_code for file in files} == {200}
+
+
+def test_who_has_the_scope_finds_the_orders_in_the_admin(opa_client: OpaClient) -> None:
+    opa_client.post("/orders", json={"item": "tea"})
+    page = {"Accept": "text/html"}
+    away = opa_client.get("/admin/order/list", headers=page, follow_redirects=False)
+    assert away.headers["location"].startswith("/sign-in?")
+    assert opa_client.as_("bob", scopes=["admin:other:read"]).get("/admin/order/list").status_code == 403
+    assert "tea" in opa_client.as_("ada", scopes=["admin:order:read"]).get("/admin/order/list", headers=page).text
