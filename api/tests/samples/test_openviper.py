@@ -208,7 +208,7 @@ def test_middleware_uses_at_request_time_what_ready_has_made(project: Project) -
 
 @pytest.mark.parametrize("installed", [False, True], ids=["in a plugin path", "installed"])
 @PAGE.sample("Full plugin example")
-def test_a_package_with_ready_middleware_and_files_that_mean_nothing_here(
+def test_a_package_with_ready_middleware_an_admin_module_and_a_folder_for_migrations(
     project: Project, installed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {
@@ -235,7 +235,7 @@ def test_a_package_with_ready_middleware_and_files_that_mean_nothing_here(
                         scope["station"] = weather.station
                     await self.app(scope, receive, send)
             """,
-        "weather/admin.py": "raise AssertionError('nobody imports it')",
+        "weather/admin.py": "import weather\nweather.has_panels = True",
         "weather/migrations/__init__.py": "raise AssertionError('nobody imports it')",
     }
     for name, text in files.items():
@@ -247,3 +247,4 @@ def test_a_package_with_ready_middleware_and_files_that_mean_nothing_here(
         project.settings(INSTALLED_PLUGINS=["weather"])
     with project.client() as client:
         assert client.get("/scope/station").json() == "https://given.example"
+        assert sys.modules["weather"].has_panels
