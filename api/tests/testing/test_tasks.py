@@ -81,6 +81,11 @@ TRANSACTIONS = """
         if status != 200:
             raise HTTPException(status)
 """
+SETTINGS = """
+    default:
+      WEBHOOKS_OUT:
+        real: {ON: "*", URL: "https://crm.example.org", SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+"""
 TESTS = """
     import asyncio
     from datetime import date
@@ -197,6 +202,24 @@ TESTS = """
         assert opa_tasks.sent() == []
 
 
+    def test_events_are_posted_to_nobody(opa_app, opa_client, opa_tasks):
+        assert opa.config.WEBHOOKS_OUT == {}
+        opa_client.post("/emit")
+        assert [sent.name for sent in opa_tasks.run()] == ["opa.events.fan_out", "work.hear"]
+
+
+    CRM = {"ON": "*", "URL": "http://127.0.0.1:1", "SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+
+    @pytest.mark.opa(settings={"WEBHOOKS_OUT": {"crm": CRM}})
+    def test_a_webhook_that_is_wished_is_tried_to_its_end(opa_app, opa_client, opa_tasks, monkeypatch):
+        monkeypatch.setattr("opa.plugins.webhooks_out.delivery.PAUSES", (1500,))
+        assert list(opa.config.WEBHOOKS_OUT) == ["crm"]
+        opa_client.post("/emit")
+        states = [sent.state for sent in opa_tasks.run(raises=False) if sent.name == "webhooks_out.crm"]
+        assert states == ["RETRY", "RETRY", "RETRY", "FAILURE"]
+
+
     def test_what_was_sent_is_forgotten(opa_app, opa_tasks):
         opa_app.plugin("work").double.delay(1)
         opa_tasks.clear()
@@ -227,7 +250,8 @@ TESTS = """
 def test_tasks_are_recorded_and_run_as_in_a_worker(suite: Suite) -> None:
     suite.write("plugins/work.py", PLUGIN)
     suite.write("plugins/transactions.py", TRANSACTIONS)
+    suite.write("settings/settings.yaml", SETTINGS)
     suite.write("tests/test_work.py", TESTS)
     outcomes = suite.run("-W", "error").outcomes
-    assert len(outcomes) == 16
+    assert len(outcomes) == 18
     assert set(outcomes.values()) == {"PASSED"}

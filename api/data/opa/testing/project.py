@@ -29,7 +29,9 @@ OF_TESTS: Mapping[str, Any] = {
     "COMPONENT_CONNECT_TIMEOUT": 5,
     "LOG_FORMAT": "text",
     "PLUGIN_FAILURE": "fail",
+    "NOTIFY": {},
     "RUNS": False,
+    "WEBHOOKS_OUT": {},
 }
 """What a test has otherwise than a process that serves, unless its mark says otherwise."""
 
@@ -40,7 +42,8 @@ def settings_of(wished: Mapping[str, Any]) -> Config:
     Raises:
         SettingsError: they have mistakes.
     """
-    last = {**OF_TESTS, **{name: _merging(value) for name, value in wished.items()}}
+    # What a test has otherwise is no addition to what is in the settings: those name the receivers of production.
+    last = {**OF_TESTS, **{name: value if name in OF_TESTS else _merging(value) for name, value in wished.items()}}
     variables = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     if any(name.endswith("__FILE") for name in variables):  # what is in the files is masked from now on
         return _loaded(last)

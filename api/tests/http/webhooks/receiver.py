@@ -30,12 +30,16 @@ class Receiver(LoopbackServer):
 
     Attributes:
         received: in the order in which it came.
-        behaviours: by path; besides statuses there are `hang`, `drip` and `endless`.
+        behaviours: by path; besides statuses there are `slow`, `hang`, `drip` and `endless`.
+        most_at_once: requests, by path.
     """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.behaviours: dict[str, Behaviour] = {}
+        self.most_at_once: dict[str, int] = {}
+        self._at_once: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._released = threading.Event()
         outer = self
 
@@ -43,7 +47,11 @@ class Receiver(LoopbackServer):
             def do_POST(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.received.append(Received(self.path, headers, self.body()))
-                outer.answer(self)
+                outer.count(self.path, 1)
+                try:
+                    outer.answer(self)
+                finally:
+                    outer.count(self.path, -1)
 
             def do_GET(self) -> None:
                 outer.received.append(Received(f"GET {self.path}", {}, b""))
@@ -61,10 +69,18 @@ class Receiver(LoopbackServer):
         """What was posted to a path."""
         return [each for each in self.received if each.path == path]
 
+    def count(self, path: str, number: int) -> None:
+        with self._lock:
+            self._at_once[path] = self._at_once.get(path, 0) + number
+            self.most_at_once[path] = max(self.most_at_once.get(path, 0), self._at_once[path])
+
     def answer(self, handler: Handler) -> None:
         behaviour = self.behaviours.get(handler.path, Behaviour())
         status = behaviour.statuses.pop(0) if len(behaviour.statuses) > 1 else behaviour.statuses[0]
-        if status == "hang":
+        if status == "slow":
+            self._released.wait(0.1)
+            handler.answer(200)
+        elif status == "hang":
             self._released.wait(60)
         elif status == "drip":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
-from opa import Signed, emit_sync, get_instance
+from opa import DeadLetters, Signed, emit_sync, get_instance, get_plugin_manager
 from opa.events.names import FAN_OUT
 from tests.http.webhooks.receiver import Received, Receiver
 from tests.serve.process import wait_until
@@ -24,15 +25,18 @@ SECRET, FORMER = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_aGVyZSBpcyBhIH
 # A day of retries in a moment, in the worker alone.
 FAST = """
     import os
+    from opa.http.webhooks import posting
     from opa.plugins.webhooks_out import delivery, silence
 
     if os.environ.get("MODE") == "worker":
         delivery.PAUSES = (0, 0, 0)
-        delivery.EARLY = 0.01
         delivery.LONGEST_IN_WORKER = 0.5
+        posting.TIME_LIMIT = 1
         silence.TOLERATED = 1
+        silence.QUICK = 0.5
+        silence.FIRST_PAUSE = silence.LONGEST_PAUSE = 3600
 """
-NAMES = ("fine", "fails", "gone", "moved", "later", "rotated", "dead", "other")
+NAMES = ("fine", "fails", "gone", "moved", "later", "rotated", "dead", "slow", "hangs", "other")
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +50,14 @@ def worker(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
     receiver.behave("/sEcRet/fails", 500, 404, 200)
     receiver.behave("/sEcRet/gone", 410)
     receiver.behave("/sEcRet/moved", 302, 200, Location=f"{receiver.address}/elsewhere")
+    receiver.behave("/sEcRet/dead", 500, 500, 404, 307, 200)
+    receiver.behave("/sEcRet/slow", "slow")
+    receiver.behave("/sEcRet/hangs", "hang")
     receiver.behave("/sEcRet/later", 429, 200, Retry_After="2")
     hooks: dict[str, Any] = {
         name: {"ON": f"{name}.*", "URL": f"{receiver.address}/sEcRet/{name}", "SECRET": SECRET} for name in NAMES
     }
     hooks["rotated"]["SECRET"] = [SECRET, FORMER]
-    hooks["dead"]["URL"] = "http://127.0.0.1:1/sEcRet/dead"
     hooks["other"]["ON"] = ["other", "fine.*"]
     with lasting_task_project(tmp_path_factory) as tasks:
         tasks.settings(WEBHOOKS_OUT=hooks)
@@ -141,11 +147,33 @@ def test_what_is_never_taken_is_a_dead_letter_in_the_end_without_anything_secret
     event = emit_sync("dead.x", {"number": 1})
     delivery = str(uuid5(UUID(event.id), "webhooks_out.dead"))
     wait_until(lambda: any(delivery in letter for letter in dead_letters(tasks)), what=lambda: process.log)
-    process.wait_until_says("it is not asked for")
+    assert len(arrived(receiver, "dead")) == 4
     for text in (*dead_letters(tasks), process.log):
         assert "sEcRet" not in text
         assert SECRET not in text
         assert SECRET.removeprefix("whsec_") not in text
+    assert asyncio.run(DeadLetters(get_plugin_manager()).send_again(delivery))
+    assert {each.headers["webhook-id"] for each in arrived(receiver, "dead", 5)} == {delivery}
+    assert not any(delivery in letter for letter in dead_letters(tasks))
+
+
+def test_a_receiver_that_is_slow_has_one_request_at_a_time(
+    worker: tuple[TaskProject, Worker], receiver: Receiver
+) -> None:
+    for number in range(8):
+        emit_sync("slow.x", number)
+    assert len(arrived(receiver, "slow", 8)) == 8
+    assert receiver.most_at_once["/sEcRet/slow"] == 1
+
+
+def test_a_receiver_that_hangs_is_left_alone(worker: tuple[TaskProject, Worker], receiver: Receiver) -> None:
+    tasks, process = worker
+    for number in range(10):
+        emit_sync("hangs.x", number)
+    wait_until(lambda: sum("webhooks_out.hangs" in letter for letter in dead_letters(tasks)) == 10)
+    # Each process finds out by itself, and asks no more.
+    assert 1 <= len(receiver.at("/sEcRet/hangs")) <= 2
+    assert process.says("it is not asked for")
 
 
 def test_an_event_that_is_delivered_twice_is_posted_once(

@@ -24,14 +24,16 @@ def test_tries_go_on_for_more_than_a_day_in_parts_where_a_worker_would_hold_them
 def test_a_receiver_that_does_not_answer_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(silence, "time", SimpleNamespace(monotonic=lambda: now))
-    nothing, refused = WebhookAnswer(None, "TimeoutError"), WebhookAnswer(500, "it has answered 500")
+    nothing, error = WebhookAnswer(None, "TimeoutError"), WebhookAnswer(500, "it has answered 500")
     receiver = Silence()
-    for answer in (nothing, nothing, refused, nothing, nothing):
-        receiver.note(answer)
+    for answer, took in ((nothing, 20), (nothing, 20), (error, 15), (nothing, 20), (nothing, 20), (nothing, 0.1)):
+        receiver.note(answer, took)
         assert receiver.answer() is None
+    receiver.note(nothing, 20)
+    receiver.note(nothing, 20)
     pauses = []
     for _ in range(6):
-        receiver.note(nothing)
+        receiver.note(nothing, 20)
         told = receiver.answer()
         assert told is not None
         assert told.status is None
@@ -41,8 +43,8 @@ def test_a_receiver_that_does_not_answer_is_left_alone_for_a_while(monkeypatch: 
             now += 10.0
         pauses.append(now - start)
     assert pauses == [30, 60, 120, 240, 300, 300]
-    receiver.note(WebhookAnswer(204))
-    receiver.note(nothing)
+    receiver.note(WebhookAnswer(204), 0.1)
+    receiver.note(nothing, 20)
     assert receiver.answer() is None
 
 

@@ -19,8 +19,6 @@ JITTER = 0.1
 """The part of a pause by which it may be longer: what has failed together is not to come back together."""
 LONGEST_IN_WORKER = 600.0
 """Seconds that a task waits at most where it waits in the memory of a worker, which then sends it on."""
-EARLY = 1.0
-"""Seconds that a task may be before its time."""
 GONE = 410
 
 _UNLIMITED = 1_000_000
@@ -41,15 +39,16 @@ def deliver_to(name: str, options: Mapping[str, Any]) -> None:
 
     # The limit keeps a receiver that is slow from holding all processes of a worker.
     @handles(*options["ON"], name=f"webhooks_out.{name}", bind=True, max_retries=_UNLIMITED, concurrency=1)
-    async def deliver(self: Any, event_message: dict[str, Any], tries: int = 0, due: float = 0.0) -> None:
+    async def deliver(self: Any, event_message: dict[str, Any], tries: int = 0, rest: float = 0.0) -> None:
         event = Event.from_message(event_message)
-        rest = due - time.time()
-        if rest > EARLY:
-            raise self.retry(args=[event_message, tries, due], countdown=countdown_of(self.app, rest))
+        if rest > 0:
+            wait = countdown_of(self.app, rest)
+            raise self.retry(args=[event_message, tries, rest - wait], countdown=wait)
         answer = silence.answer()
         if answer is None:
+            began = time.monotonic()
             answer = await _post(options, str(self.request.id), event)
-            silence.note(answer)
+            silence.note(answer, time.monotonic() - began)
         if not answer.problem:
             return
         told = f"the webhook '{name}' has not taken the event '{event.name}' {event.id}: {answer.problem}"
@@ -61,8 +60,8 @@ def deliver_to(name: str, options: Mapping[str, Any]) -> None:
             raise error
         pause = PAUSES[tries] * (1 + JITTER * random.random())  # noqa: S311 - it is no secret
         pause = max(pause, answer.retry_after or 0)
-        arguments = [event_message, tries + 1, time.time() + pause]
-        raise self.retry(args=arguments, countdown=countdown_of(self.app, pause), exc=error)
+        wait = countdown_of(self.app, pause)
+        raise self.retry(args=[event_message, tries + 1, pause - wait], countdown=wait, exc=error)
 
 
 async def _post(options: Mapping[str, Any], webhook_id: str, event: Event) -> WebhookAnswer:

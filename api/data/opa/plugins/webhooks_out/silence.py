@@ -8,6 +8,8 @@ from opa import WebhookAnswer
 
 TOLERATED = 3
 """Requests without an answer, one after another, after which it is left alone."""
+QUICK = 2.0
+"""Seconds: what has failed sooner, such as a connection that is refused, has held up nobody."""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 300.0
 """Seconds for which it is; each further one takes twice as long."""
 
@@ -28,9 +30,9 @@ class Silence:
             None, f"it is not asked for {rest:.0f} s, since it has not answered {self._unanswered} times"
         )
 
-    def note(self, answer: WebhookAnswer) -> None:
-        """Note what became of a request."""
-        if answer.status is not None:
+    def note(self, answer: WebhookAnswer, seconds: float) -> None:
+        """Note what became of a request, and how long it took."""
+        if answer.status is not None or seconds < QUICK:
             self._unanswered = 0
             return
         self._unanswered += 1
