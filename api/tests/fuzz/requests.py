@@ -19,6 +19,7 @@ from opa.http.access.rules import readings
 from opa.http.host_check import HostCheck
 from opa.http.rate_limits.rules import Rules as LimitRules
 from opa.http.slash_redirect import stays_here
+from opa.http.webhooks.posting import LONGEST_WAIT, seconds_in
 from opa.http.webhooks.schemes import HashOfBody, RefusedError, Scheme, scheme_named
 from opa.http.websocket_origin import OriginCheck
 from opa.jwt import claims as jwt_claims
@@ -264,6 +265,14 @@ def _verify(given: tuple[str, list[str], bytes]) -> None:
         raise AssertionError("nobody has signed this")
 
 
+DATE_PARTS = ("Fri, ", "31 Dec 1999", " 23:59:59", " GMT", " -0000", "99999", "120", "-", ",", "(", " ", "Jan", "+9999")
+
+
+def _wait(text: str) -> None:
+    seconds = seconds_in(text)
+    assert seconds is None or 0 <= seconds <= LONGEST_WAIT
+
+
 def _json(body: bytes) -> None:
     with suppress(json.JSONDecodeError):
         json.dumps(strict_json.loads(body), allow_nan=False).encode()
@@ -299,6 +308,7 @@ PARSERS = [
     Parser("paths to go back to", lambda choices: choices.text(PATH_PARTS), _path),
     Parser("paths in ACCESS and RATE_LIMITS", lambda choices: "/" + choices.text(PATH_PARTS), _rules),
     Parser("signatures of webhooks", _signature, _verify),
+    Parser("Retry-After", lambda choices: choices.header(DATE_PARTS), _wait),
     Parser(
         "bodies of JSON",
         lambda choices: choices.text(JSON_PARTS).encode("utf-8", choices.one_of(("surrogatepass",))),

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
-from opa import DeadLetters, Signed, emit_sync, get_instance, get_plugin_manager
+from opa import DeadLetters, Event, Signed, emit_sync, get_instance, get_plugin_manager
 from opa.events.names import FAN_OUT
 from tests.http.webhooks.receiver import Received, Receiver
 from tests.serve.process import wait_until
@@ -176,15 +176,24 @@ def test_a_receiver_that_hangs_is_left_alone(worker: tuple[TaskProject, Worker],
     assert process.says("it is not asked for")
 
 
+def test_what_is_on_its_way_to_a_webhook_that_was_removed_is_a_dead_letter(
+    worker: tuple[TaskProject, Worker], receiver: Receiver
+) -> None:
+    tasks, process = worker
+    message = Event(str(uuid4()), "fine.x", datetime.now(UTC)).message()
+    get_instance("celery").send_task("webhooks_out.removed", [message, 1])
+    wait_until(lambda: any("webhooks_out.removed" in letter for letter in dead_letters(tasks)))
+    process.wait_until_says("webhooks_out.removed")
+
+
 def test_an_event_that_is_delivered_twice_is_posted_once(
     worker: tuple[TaskProject, Worker], receiver: Receiver
 ) -> None:
-    id_ = str(uuid4())
-    message = {"id": id_, "name": "other", "emitted_at": datetime.now(UTC).isoformat(), "payload": 1}
+    message = Event(str(uuid4()), "other", datetime.now(UTC), 1).message()
     for _ in range(3):
         get_instance("celery").send_task(FAN_OUT, [message])
     last = emit_sync("other", 2)
     delivery = str(uuid5(UUID(last.id), "webhooks_out.other"))
     wait_until(lambda: any(each.headers["webhook-id"] == delivery for each in receiver.at("/sEcRet/other")))
-    mine = str(uuid5(UUID(id_), "webhooks_out.other"))
+    mine = str(uuid5(UUID(message["id"]), "webhooks_out.other"))
     assert sum(each.headers["webhook-id"] == mine for each in receiver.at("/sEcRet/other")) == 1

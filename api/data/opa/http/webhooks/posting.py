@@ -93,7 +93,7 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
     except HTTPError as error:
         error.close()
         what = "a redirect, which is not followed" if 300 <= error.code < 400 else "an error"
-        wait = _seconds_in(error.headers.get("Retry-After"))
+        wait = seconds_in(error.headers.get("Retry-After"))
         return WebhookAnswer(error.code, f"it has answered {error.code}, {what}", wait)
     except Exception as error:  # noqa: BLE001 - a socket, TLS and HTTP each have errors of their own
         reason = getattr(error, "reason", error)
@@ -102,8 +102,8 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
         return WebhookAnswer(None, f"{type(reason).__name__}{told}")
 
 
-def _seconds_in(text: str | None) -> float | None:
-    """What the header Retry-After says: seconds, or a date."""
+def seconds_in(text: str | None) -> float | None:
+    """The seconds that a header Retry-After asks for, as a number or a date; None where it says neither."""
     if text is None:
         return None
     text = text.strip()
