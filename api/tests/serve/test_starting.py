@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 from pathlib import Path
+
+import pytest
 
 from opa.healthcheck import check_web
 from tests.serve.process import Opa, free_port, wait_until
@@ -104,3 +108,40 @@ def test_on_a_port_of_its_own_readiness_tells_of_the_start_until_it_has_ended(op
         assert ask(opa.port, "/again?until=first") == (200, '"done"')
         (opa.folder / "fourth").touch()
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("has_own_port", [False, True])
+def test_a_process_that_takes_the_place_of_another_refuses_nothing_that_the_others_answer(
+    opa: Opa, has_own_port: bool
+) -> None:
+    opa.plugin(
+        "index.py",
+        """
+        import time
+        from pathlib import Path
+        from opa import get_router, log, waiting_for
+
+        router = get_router()
+        router.get("/hello")(lambda: "hello")
+
+        def ready():
+            with waiting_for("the index"):
+                while Path("hold").exists():
+                    Path("waits").touch()
+                    time.sleep(0.02)
+        """,
+    )
+    port = free_port() if has_own_port else opa.port
+    file = opa.folder / "health.json"
+    own = {"OPA_OPERATING_PORT": str(port)} if has_own_port else {}
+    opa.start(WEB_CONCURRENCY="2", HEALTH_FILE=str(file), **own)
+    wait_until(lambda: opa.log.count("Application startup complete") == 2, what=lambda: opa.log)
+    (opa.folder / "hold").touch()
+    os.kill(opa.children()[-1], signal.SIGKILL)
+    wait_until((opa.folder / "waits").exists, what=lambda: opa.log)
+    found = {ask(opa.port, "/hello") for _ in range(30)} | {ask(port, "/readyz")[:1] for _ in range(30)}
+    assert found == {(200, '"hello"'), (200,)}
+    assert check_web(json.loads(file.read_text())) == ""
+    (opa.folder / "hold").unlink()
+    wait_until(lambda: len(opa.children()) == 2)
+    assert opa.stop() == 0

@@ -20,6 +20,7 @@ from opa.logging.gunicorn import LogLogger
 from opa.logging.logger import log
 from opa.process.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.process.lookups import look_up
+from opa.process.shared_flag import SharedFlag
 from opa.process.shared_memory import shared_memory
 from opa.process.start_failures import StartFailures
 from opa.serve.application import load_app
@@ -89,6 +90,7 @@ class Application(BaseApplication):  # type: ignore[misc]
         self.app = app
         self.operating = operating
         self.failures = StartFailures()
+        self.has_served = SharedFlag()
         self._address = address_of(listener)
         # gunicorn makes its own socket object of the descriptor.
         self._descriptor = listener.detach()
@@ -200,7 +202,14 @@ class ApiWorker(UvicornWorker):
     async def serve(self) -> None:
         """Serve until the master says that it is enough."""
         self.config.app = self.wsgi
-        server = Server(self.config, alone=False, operating=self._operating_server())
+        has_served = self.app.has_served
+        server = Server(
+            self.config,
+            alone=False,
+            operating=self._operating_server(),
+            when_serving=has_served.set,
+            others_serve=has_served.is_set,
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         beat = asyncio.create_task(self._beat(server))
         try:

@@ -87,9 +87,9 @@ class OperatingServer:
         self._app = OperatingApp(config, routes, stands_in=stands_in)
         paths = (health_paths(config) or operating_paths(config)) if stands_in else operating_paths(config)
         self._config = OperatingConfig(config, self._app, paths)
-        self._stands_in = stands_in
         self._state = ServerState()
-        self._sockets = [listener]
+        self._listener = listener
+        self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._listeners: Listeners | None = None
 
@@ -100,6 +100,7 @@ class OperatingServer:
         if not self._config.loaded:
             self._config.load()
         self._config.connections.open(self._state.connections)
+        self._sockets = [self._listener.dup()]  # it is closed with what accepts from it, which may begin again
         self._listeners = Listeners(self._sockets, self._listen)
         await self._listen(self._sockets[0])
 
@@ -134,12 +135,13 @@ class OperatingServer:
     def close(self) -> None:
         """Accept no more connections, and close those that there are when they are answered."""
         self.pause()
+        self._listener.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 
     def abandon(self) -> None:
         """Close its sockets in a child process, which would hold the port when this process has ended."""
-        for listener in self._sockets:
+        for listener in (self._listener, *self._sockets):
             listener.close()
         if self._listeners is not None:
             self._listeners.close()

@@ -100,6 +100,7 @@ class Server(uvicorn.Server):
         alone: no other process accepts from its sockets.
         operating: what serves the operating routes, where they have a port of their own.
         when_serving: called when it serves.
+        others_serve: whether another process serves, or has served, on its sockets.
 
     Attributes:
         min_drain: seconds that requests which are on their way have to arrive when the server stops, at least.
@@ -115,10 +116,12 @@ class Server(uvicorn.Server):
         alone: bool,
         operating: OperatingServer | None = None,
         when_serving: Callable[[], None] = lambda: None,
+        others_serve: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(config)
         self.min_drain, self.max_drain = MIN_DRAIN, MAX_DRAIN
         self._when_serving = when_serving
+        self._others_serve = others_serve
         self._operating = operating
         self._alone = alone
         self._serving: asyncio.Task[Any] | None = None
@@ -146,7 +149,12 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
         self.config.connections.open(self.server_state.connections)
-        async with answering_meanwhile(self.config.app, sockets or [], self._operating):  # type: ignore[arg-type]  # an `Api`
+        async with answering_meanwhile(
+            self.config.app,  # type: ignore[arg-type]  # an `Api`
+            sockets or [],
+            self._operating,
+            others_serve=self._others_serve,
+        ):
             await super().startup(sockets)
         self._listeners = Listeners(sockets or [], self._listen)
         if self._operating is not None:

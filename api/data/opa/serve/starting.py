@@ -7,7 +7,8 @@ a moment, and not for what takes minutes: an orchestrator is to see that the pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -23,22 +24,31 @@ if TYPE_CHECKING:
     from opa.serve.operating import OperatingServer
     from opa.settings.load import Config
 
-INTERVAL = 1.0
-"""Seconds between two looks at the connections."""
+INTERVAL = 0.1
+"""Seconds between two looks at whether another process has begun to serve: from then on that answers."""
+NOTE_INTERVAL = 1.0
+"""Seconds between two notes for the health check."""
 
 
 @asynccontextmanager
 async def answering_meanwhile(
-    app: Api, sockets: Sequence[socket.socket], operating: OperatingServer | None
+    app: Api,
+    sockets: Sequence[socket.socket],
+    operating: OperatingServer | None,
+    *,
+    others_serve: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """In the block the application starts: while something waits, the health routes are answered, and nothing else is.
+
+    Where other processes serve on the same sockets, they answer; this one would refuse what they do not.
 
     Args:
         app: the application.
         sockets: those that it will serve on.
         operating: what serves the operating routes, where they have a port of their own; then only that answers.
+        others_serve: whether another process serves, or has served, on the same sockets.
     """
-    answers = _Answers(app, sockets, operating)
+    answers = _Answers(app, sockets, operating, others_serve)
     loop = asyncio.get_running_loop()
 
     def tell(_waits: str) -> None:
@@ -52,14 +62,23 @@ async def answering_meanwhile(
 
 
 class _Answers:
-    def __init__(self, app: Api, sockets: Sequence[socket.socket], operating: OperatingServer | None) -> None:
+    def __init__(
+        self,
+        app: Api,
+        sockets: Sequence[socket.socket],
+        operating: OperatingServer | None,
+        others_serve: Callable[[], bool],
+    ) -> None:
         self._app = app
         self._sockets = sockets
         self._operating = operating
+        self._others_serve = others_serve
         self._answering: list[OperatingServer] = []
         self._left: list[OperatingServer] = []
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._noted = ""
+        self._noted_at = 0.0
 
     def follow(self) -> None:
         """Called on the loop as often as what the process waits for has changed."""
@@ -98,17 +117,18 @@ class _Answers:
                     await self._changed.wait()
 
     async def _answer(self, waits: str) -> None:
-        """Answer from the first time that something waits, on the port of the api only while it does.
-
-        There another process may serve already.
-        """
-        note_health_target(self._config, waits=waits)
+        """Answer from the first time that something waits: on the port of the api only while it does."""
+        others_serve = self._others_serve()
+        self._note("" if others_serve else waits)
         if self._operating is not None:
             self._operating.tell_start(waits)
-            await self._operating.start()
+            if others_serve:
+                self._operating.pause()
+            else:
+                await self._operating.start()
             await self._operating.look_after(_headers())
             return
-        if not waits:
+        if others_serve or not waits:
             self._leave()
         elif not self._answering:
             from opa.serve.operating import OperatingServer
@@ -122,6 +142,12 @@ class _Answers:
             if server in self._answering:
                 await server.start()
             await server.look_after(_headers())
+
+    def _note(self, waits: str) -> None:
+        now = time.monotonic()
+        if waits != self._noted or now >= self._noted_at + NOTE_INTERVAL:
+            note_health_target(self._config, waits=waits)
+            self._noted, self._noted_at = waits, now
 
     def _leave(self) -> None:
         """Accept no more on the port of the api; who is connected is answered."""
