@@ -8,11 +8,13 @@ from tests.project import Project
 
 SHOP = """
     import asyncio
+    from contextlib import nullcontext
     from typing import Annotated
 
     from fastapi import BackgroundTasks, Depends, HTTPException, Request
     from fastapi.responses import JSONResponse, StreamingResponse
-    from sqlalchemy import ForeignKey, func, select, text
+    from sqlalchemy import ForeignKey, func, insert, select, text
+    from sqlalchemy.exc import IntegrityError
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -102,6 +104,36 @@ SHOP = """
         await sql.flush()
         asyncio.current_task().cancel()
         await asyncio.sleep(60)
+
+
+    @router.post("/async-caught/{name}")
+    async def caught(name: str, sql: Async, nested: bool = False):
+        await sql.execute(insert(Item).values(name=name))
+        try:
+            async with sql.begin_nested() if nested else nullcontext():
+                await sql.execute(insert(Item).values(name=name))
+        except IntegrityError:
+            return "caught"
+
+
+    @router.post("/sync-caught/{name}")
+    def caught_sync(name: str, sql: Sync, nested: bool = False):
+        sql.execute(insert(Item).values(name=name))
+        try:
+            with sql.begin_nested() if nested else nullcontext():
+                sql.execute(insert(Item).values(name=name))
+        except IntegrityError:
+            return "caught"
+
+
+    @router.get("/left/{status}")
+    async def left(status: int, sql: Async, cold: bool = False):
+        if not cold:
+            await sql.scalar(text("SELECT 1"))
+        kept[:] = [asyncio.create_task(sql.scalar(text("SELECT 1 FROM pg_sleep(60)")))]
+        await asyncio.sleep(0)
+        if status != 200:
+            raise HTTPException(status)
 
 
     @router.get("/sleep/{seconds}")

@@ -57,6 +57,7 @@ def of_sqlite(code: int) -> Exception:
         (with_code("40001"), {}, type(None)),  # could not serialize
         (with_code("40P01"), {}, type(None)),  # deadlock
         (with_code("57014"), {}, type(None)),  # the statement took too long
+        (with_code("57014"), {"is_disconnect": True}, type(None)),  # or we have closed its connection
         (with_code("23505"), {}, type(None)),
     ],
 )

@@ -97,6 +97,23 @@ def test_a_request_that_is_cancelled_is_rolled_back(client: TestClient, postgres
     assert not any(pools(client).values())
 
 
+def test_a_failure_that_is_caught_is_no_success_where_the_database_has_undone_all(client: TestClient) -> None:
+    for kind in KINDS:
+        assert client.post(f"/{kind}-caught/{kind}").status_code == 500
+        assert client.post(f"/{kind}-caught/{kind}?nested=true").status_code == 200
+        assert client.post(f"/{kind}-caught/{kind}?nested=true").status_code == 500  # of what is not caught
+    assert client.get("/async").json() == 2
+    assert not any(pools(client).values())
+
+
+def test_a_task_that_is_left_behind_with_a_session_costs_no_connection_and_fails_no_other(client: TestClient) -> None:
+    for path, status in (("/left/200", 500), ("/left/409", 409), ("/left/409?cold=true", 409)) * 3:
+        assert client.get(path).status_code == status
+        assert client.get("/async").json() == 0
+    wait_until(lambda: not any(pools(client).values()))
+    assert works(client)()
+
+
 def test_no_free_connection_is_503_and_a_statement_without_end_is_500(project: Project, postgres: Postgres) -> None:
     use_shop(project, postgres.new_database(), POOL_SIZE=1, POOL_TIMEOUT=1, STATEMENT_TIMEOUT=4)
     with project.client(raise_server_exceptions=False) as client, ThreadPoolExecutor(2) as threads:

@@ -27,6 +27,8 @@ from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows
 
 TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
+IN_USE = "another operation is in progress"
+"""What asyncpg says where somebody has left a task behind that uses the connection."""
 _USED = "opa_used"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 """Of SQLite: one process writes while others read, and foreign keys are no comments."""
@@ -46,6 +48,7 @@ class Database:
     def __init__(self, driver: Component) -> None:
         self._driver = driver
         self._options = options_of(driver)
+        self._is_sqlite = self._options.url.get_backend_name() == "sqlite"
         self._raw: dict[int, Any] = {}
         self._held = HeldConnections(driver)
         self.engine: Any = new_engine(
@@ -138,17 +141,18 @@ class Database:
         return Pool
 
     def _listen(self) -> None:
-        engine, is_sqlite = self._sync_engine, self._options.url.get_backend_name() == "sqlite"
+        engine = self._sync_engine
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "handle_error", self._translate)
         event.listen(engine, "connect", self._note)
         event.listen(engine, "close", self._forget)
-        if is_sqlite:
+        if self._is_sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "reset", self._end_transaction)
             return
         event.listen(engine, "checkout", self._take)
         event.listen(engine, "checkin", self._give_back)
+        event.listen(engine, "checkin", self._drop_unfinished)
         event.listen(engine, "detach", self._give_back)
         self._driver.breaker.when_open(self._let_go if self._driver.is_async else self._let_go_in_thread)
 
@@ -172,6 +176,12 @@ class Database:
         error = context.original_exception
         if isinstance(error, DatabaseGoneError):
             return None
+        if context.statement is None and IN_USE in str(error):
+            # To end the transaction, of which SQLAlchemy takes no more notice: no other call is to get the connection.
+            context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+            return None
+        if context.statement is not None and not context.is_disconnect and not self._is_sqlite:
+            event.listen(context.connection, "commit", _refuse_lost)
         outage = as_outage(error, component=self._driver.component, is_disconnect=bool(context.is_disconnect))
         if outage is not None:
             self._driver.breaker.failed(outage)
@@ -201,6 +211,17 @@ class Database:
     def _give_back(self, _connection: Any, record: Any) -> None:
         self._held.give_back(record)
         record.info[_USED] = time.monotonic()
+
+    def _drop_unfinished(self, connection: Any, record: Any) -> None:
+        """Close a connection that comes back in a transaction: each call that got it would fail, or go on with that.
+
+        A task that somebody has left behind uses its session, so asyncpg refuses to end the transaction, and SQLAlchemy
+        takes it for ended nevertheless.
+        """
+        if connection is not None:
+            asks = getattr(self._sync_engine.dialect.get_driver_connection(connection), "is_in_transaction", None)
+            if asks is not None and asks():
+                record.invalidate()
 
     async def _let_go(self) -> None:
         """End the calls that wait for an answer."""
@@ -271,6 +292,19 @@ def _end(connection: Any) -> None:
             with suppress(Exception):
                 end()
             return
+
+
+def _refuse_lost(connection: Any) -> None:
+    """Refuse to commit a transaction in which a statement has failed.
+
+    PostgreSQL has undone all of it by then, unless that was behind a savepoint, and says of a COMMIT that it is done.
+    """
+    try:
+        connection.exec_driver_sql("SELECT 1")  # which is an error where all is undone
+    except Exception:
+        if not connection.invalidated:
+            connection.connection.rollback()  # SQLAlchemy takes the transaction for ended
+        raise
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -8,6 +8,8 @@ from opa import mask_text
 
 CANNOT_FOR_NOW = ("08", "53", "57P01", "57P02", "57P03", "57P05")
 """How the codes of PostgreSQL begin: no connection, not enough of something, shut down or not started yet."""
+CANCELED = "57014"
+"""By us, who have closed the connection meanwhile, or by a time limit: the database is there."""
 REFUSED = ("28", "3D000")
 """A wrong password or user, and a database that there is not."""
 REFUSALS = (
@@ -68,7 +70,7 @@ def as_outage(
     if code.startswith(REFUSED) or (is_without_code and any(refusal in str(error) for refusal in REFUSALS)):
         return DatabaseRefusedError(text, component=component)
     is_gone = (
-        is_disconnect
+        (is_disconnect and code != CANCELED)
         or is_without_code
         or code.startswith(CANNOT_FOR_NOW)
         or isinstance(error, OSError)  # TimeoutError is one

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from sqlalchemy.exc import IllegalStateChangeError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from opa import log
+
+PAUSE = 0.1
+"""Seconds between two tries to close a session that something still uses."""
 
 
 class AsyncScope:
@@ -39,11 +43,24 @@ class AsyncScope:
             await self._roll_back()
 
     async def _roll_back(self) -> None:
-        closing = asyncio.ensure_future(self._session.close())
         try:
-            await asyncio.shield(closing)
+            await asyncio.shield(asyncio.ensure_future(self._session.close()))
+        except IllegalStateChangeError:
+            # Somebody has left a task behind that uses it. Nobody waits for that, and no connection is lost by it.
+            self._closing = asyncio.ensure_future(self._close_when_free())
         except Exception as error:  # noqa: BLE001 - what has ended the use is the error to tell
             log.debug("a session is not closed well: {!r}", error)
+
+    async def _close_when_free(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self._session.close()
+            except IllegalStateChangeError:
+                continue
+            except Exception as error:  # noqa: BLE001 - as above
+                log.debug("a session is not closed well: {!r}", error)
+            return
 
 
 class Scope:
