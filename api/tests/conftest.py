@@ -21,11 +21,17 @@ from xdist.scheduler import LoadScopeScheduling
 
 import opa
 from opa.current import current
-from opa.loading import installed
+from opa.loading import importing, installed
 from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
 from tests.leftovers import RUN, end_leftovers
-from tests.once import look_for_python_once, parse_defaults_once, read_entry_points_once
+from tests.once import (
+    look_at_modules_of_applications,
+    look_for_python_once,
+    parse_defaults_once,
+    read_built_in_plugins_once,
+    read_entry_points_once,
+)
 from tests.postgres import Postgres
 from tests.probes import Measurement, remove_stale
 from tests.project import Project, clean_imports
@@ -222,6 +228,8 @@ def _worked_out_once() -> Iterator[None]:
         parse_defaults_once(patched.setattr)
         look_for_python_once(patched.setattr)
         read_entry_points_once(installed, patched.setattr)
+        look_at_modules_of_applications(importing, patched.setattr)
+        read_built_in_plugins_once(str(Path(opa.__file__).parent / "plugins"), patched.setattr)
         yield
 
 

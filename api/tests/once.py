@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,36 @@ def read_entry_points_once(module: Any, patch: Patch = setattr) -> None:
         return tuple(filter(has_packages, map(_stamp, sys.path)))
 
     patch(module, "entry_points", lambda group: known(folders(), group))
+
+
+def look_at_modules_of_applications(module: Any, patch: Patch = setattr) -> None:
+    """What was imported for the tests themselves is of no plugin, apart from built-in ones; `module` looks at all.
+
+    These are thousands, and each application looks at them several times.
+    """
+    others = {name for name in sys.modules if not name.startswith("opa.plugins")}
+
+    def all_modules() -> dict[str, Any]:
+        modules = sys.modules.copy()
+        return {name: modules[name] for name in modules.keys() - others}
+
+    patch(module, "all_modules", all_modules)
+
+
+def read_built_in_plugins_once(folder: str, patch: Patch = setattr) -> None:
+    """The code of each module in `folder`, which is read and executed anew for each application."""
+    get_code = SourceFileLoader.get_code
+    known: dict[tuple[str, str], Any] = {}
+
+    def code(loader: SourceFileLoader, name: str) -> Any:
+        if not str(loader.path).startswith(folder):
+            return get_code(loader, name)
+        key = (name, str(loader.path))
+        if key not in known:
+            known[key] = get_code(loader, name)
+        return known[key]
+
+    patch(SourceFileLoader, "get_code", code)
 
 
 def _stamp(folder: str) -> tuple[str, int]:

@@ -253,12 +253,14 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 
 def forget_plugins() -> None:
     """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
+    if not known_places.are_installed():
+        return
     folders = tuple(str(entry) for entry in sys.path if isinstance(entry, PluginFolder))
     # First what is quick: of thousands of modules, nearly all are files elsewhere. A package may have folders besides
     # its own.
     looked_at = {
         name: values
-        for name, module in sys.modules.copy().items()
+        for name, module in all_modules().items()
         # Not getattr of anything else: some modules import others when they are asked for an attribute.
         if MARK in (values := getattr(module, "__dict__", {}))
         or "__path__" in values
@@ -267,20 +269,26 @@ def forget_plugins() -> None:
     _forget({name for name, values in looked_at.items() if MARK in values or _lies_in(folders, name, values)})
 
 
+def all_modules() -> dict[str, ModuleType]:
+    """All modules that are imported, by their names; another thread may import more of them meanwhile."""
+    return sys.modules.copy()
+
+
 def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
     """The modules of plugins, and those inside of them, each with the name of its plugin.
 
     Args:
         plugins: the name of the plugin of each module.
     """
-    # A module may stand in for itself with an object of another kind.
-    modules = {name: module for name, module in sys.modules.items() if is_a(module, ModuleType)}
-    for name, module in sorted(modules.items()):
+    outermost = {module.partition(".")[0] for module in plugins}
+    modules = all_modules()
+    for name in sorted(name for name in modules if name.partition(".")[0] in outermost):
         parent = name
         while parent and parent not in plugins:
             parent = parent.rpartition(".")[0]
-        if parent:
-            yield plugins[parent], module
+        # A module may stand in for itself with an object of another kind.
+        if parent and is_a(modules[name], ModuleType):
+            yield plugins[parent], modules[name]
 
 
 def _lies_in(folders: tuple[str, ...], name: str, values: Mapping[str, Any]) -> bool:
@@ -300,7 +308,7 @@ def _forget(modules: Set[str]) -> None:
         return
     own = _with_submodules(modules)
     gone = _with_submodules(modules | {each.name for each in second_names.second_names() if own(each.own_name)})
-    for name in [name for name in sys.modules if gone(name)]:
+    for name in filter(gone, all_modules()):
         module = sys.modules.pop(name)
         package, _, attribute = name.rpartition(".")
         around = getattr(sys.modules.get(package), "__dict__", {})

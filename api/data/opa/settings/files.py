@@ -308,8 +308,9 @@ def _new_module(path: Path) -> ModuleType:
 
 def forget_python_files() -> None:
     """Let the next settings files in Python import one another anew."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == PYTHON_PACKAGE]:
-        del sys.modules[name]
+    if PYTHON_PACKAGE in sys.modules:
+        for name in [name for name in sys.modules if name.partition(".")[0] == PYTHON_PACKAGE]:
+            del sys.modules[name]
 
 
 def _from_standard_library(text: str, values: Mapping[str, Any]) -> set[str]:
