@@ -80,6 +80,7 @@ def test_opa_new_brings_a_project_to_the_template_and_names_what_is_left_to_do(
         ("--plugin", "orders", "--update"),
         ("shop", "--task"),
         ("shop", "--sql"),
+        ("shop", "--admin"),
     ],
 )
 def test_opa_new_does_one_thing_at_a_time(here: Path, arguments: tuple[str, ...]) -> None:

@@ -47,6 +47,22 @@ def test_with_sql_it_has_a_table_and_says_what_it_needs(shop: Path, with_task: b
     assert ('"line_items.work"' in (shop / "tests" / "test_line_items.py").read_text()) == with_task
 
 
+@pytest.mark.parametrize("with_task", [False, True])
+def test_with_the_admin_it_has_a_table_and_a_panel_for_it(shop: Path, with_task: bool) -> None:
+    add_plugin(shop, "Line__items", with_task=with_task, with_admin=True)
+    text = (shop / "plugins" / "Line__items.py").read_text()
+    tests = (shop / "tests" / "test_Line__items.py").read_text()
+    assert text.startswith('# /// script\n# dependencies = ["opa-stack[admin,sql]"]\n# ///\n')
+    assert 'name = "line-items"\n    label = "Line  items"' in text
+    assert '[panel.name for panel in admin.panels()] == ["line-items"]\n' in tests
+    assert ("@task\n" in text) == with_task
+    for written in (text, tests):
+        ast.parse(written)
+        assert "{{" not in written
+    add_plugin(shop, "orders", with_task=with_task, with_sql=True)
+    assert "admin" not in (shop / "plugins" / "orders.py").read_text() + (shop / "tests" / "test_orders.py").read_text()
+
+
 def test_outside_of_a_project_nothing_is_written(here: Path) -> None:
     with pytest.raises(ProjectError, match=r"no folder plugins/ here.*Make a project first: opa new NAME"):
         add_plugin(here, "orders", with_task=False)

@@ -15,11 +15,15 @@ def new(
     name: Annotated[
         str | None, typer.Argument(help="The folder of the new project, whose name it gets; . for this one.")
     ] = None,
+    *,
     plugin: Annotated[
         str | None, typer.Option(metavar="NAME", help="Add a plugin to the project in this folder.")
     ] = None,
     task: Annotated[bool, typer.Option("--task", help="The plugin also has a task.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="The plugin has a table in a SQL database.")] = False,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="The plugin has such a table, and a panel of the admin for it.")
+    ] = False,
     update: Annotated[
         bool, typer.Option("--update", help="Bring the project in this folder to the template of this opa-stack.")
     ] = False,
@@ -27,15 +31,15 @@ def new(
     """Make a project: a folder with a first plugin, its tests, settings, lint, an image, Docker Compose and CI."""
     if sum((name is not None, plugin is not None, update)) != 1:
         raise typer.BadParameter("give the name of a new project, or --plugin NAME, or --update: one of the three")
-    if (task or sql) and plugin is None:
-        option = "--task" if task else "--sql"
+    if (task or sql or admin) and plugin is None:
+        option = "--task" if task else "--sql" if sql else "--admin"
         raise typer.BadParameter(f"{option} is for a new plugin: opa new --plugin NAME {option}")
     if name == "":
         raise typer.BadParameter("the name of the new project is empty; . is the current folder")
     if name is not None:
         _project(Path(name))
     elif plugin is not None:
-        _plugin(plugin, with_task=task, with_sql=sql)
+        _plugin(plugin, with_task=task, with_sql=sql, with_admin=admin)
     else:
         _update()
 
@@ -56,10 +60,10 @@ def _project(folder: Path) -> None:
         print(f"  {command}")
 
 
-def _plugin(name: str, *, with_task: bool, with_sql: bool) -> None:
+def _plugin(name: str, *, with_task: bool, with_sql: bool, with_admin: bool) -> None:
     from opa.scaffold.plugin import add_plugin
 
-    for file in add_plugin(Path.cwd(), name, with_task=with_task, with_sql=with_sql):
+    for file in add_plugin(Path.cwd(), name, with_task=with_task, with_sql=with_sql, with_admin=with_admin):
         print(f"{file.path}  {file.what}")
 
 

@@ -12,7 +12,9 @@ from opa.scaffold.project import write_files
 from opa.scaffold.template import File, plugin_files
 
 
-def add_plugin(project: Path, name: str, *, with_task: bool, with_sql: bool = False) -> tuple[File, ...]:
+def add_plugin(
+    project: Path, name: str, *, with_task: bool, with_sql: bool = False, with_admin: bool = False
+) -> tuple[File, ...]:
     """Write a plugin into `plugins/` of a project, and its tests into `tests/`: both or nothing.
 
     Raises:
@@ -21,7 +23,7 @@ def add_plugin(project: Path, name: str, *, with_task: bool, with_sql: bool = Fa
     check_plugin_name(name)
     if not (project / "plugins").is_dir():
         raise _no_project(project)
-    files = plugin_files(name, with_task=with_task, with_sql=with_sql)
+    files = plugin_files(name, with_task=with_task, with_sql=with_sql, with_admin=with_admin)
     ways = [f"plugins/{name}", f"plugins/{name}-meta.json", *(file.path for file in files)]
     if found := [path for path in ways if os.path.lexists(project / path)]:
         raise ProjectError(

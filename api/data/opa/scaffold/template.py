@@ -63,16 +63,34 @@ def project_files(name: str) -> tuple[File, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def plugin_files(name: str, *, with_task: bool, with_sql: bool = False) -> tuple[File, ...]:
-    """The files of a new plugin of this name: itself, and its tests."""
+def plugin_files(name: str, *, with_task: bool, with_sql: bool = False, with_admin: bool = False) -> tuple[File, ...]:
+    """The files of a new plugin of this name: itself, and its tests. With a panel of the admin it has a table too."""
     path = name.lower().replace("_", "-")
     fields = {"plugin": name, "path": path, "title": name.replace("_", " ").capitalize()}
-    kind, what = _KINDS[with_sql, with_task]
+    kind, what = _KINDS[with_sql or with_admin, with_task]
     folder = _FOLDER / "plugin"
+    fields |= _of_admin(folder, path, fields) if with_admin else _WITHOUT_ADMIN
+    what += ", and a panel of the admin" if with_admin else ""
     return (
         File(f"plugins/{name}.py", _filled(folder / f"{kind}.py{_SUFFIX}", fields), what),
         File(f"tests/test_{name}.py", _filled(folder / f"test_{kind}.py{_SUFFIX}", fields), "its tests"),
     )
+
+
+_WITHOUT_ADMIN = {"extras": "sql", "admin": "", "admin_panel": "", "import_admin": "", "test_admin_panel": ""}
+
+
+def _of_admin(folder: Path, path: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """What a plugin with a panel has besides."""
+    panel = re.sub(r"-+", "-", path).strip("-")
+    of_panel = {**fields, "panel": panel}
+    return {
+        "extras": "admin,sql",
+        "admin": "admin, ",
+        "admin_panel": _filled(folder / f"admin_panel.part{_SUFFIX}", of_panel),
+        "import_admin": "from opa import admin\n",
+        "test_admin_panel": _filled(folder / f"test_admin_panel.part{_SUFFIX}", of_panel).rstrip("\n"),
+    }
 
 
 def _path(file: Path, folder: Path) -> str:

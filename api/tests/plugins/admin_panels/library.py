@@ -43,6 +43,12 @@ MODELS = """
             return self.name
 
 
+    class Genre(Base):
+        __tablename__ = "genres"
+
+        name: Mapped[str] = mapped_column(primary_key=True)
+
+
     class Book(Base):
         __tablename__ = "books"
 
@@ -57,6 +63,8 @@ MODELS = """
         owner: Mapped[str] = mapped_column(default="nobody")
         author_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id"))
         author: Mapped[Author | None] = relationship(back_populates="books")
+        genre_name: Mapped[str | None] = mapped_column(ForeignKey("genres.name"))
+        genre: Mapped[Genre | None] = relationship()
 
         @validates("pages")
         def has_pages(self, _: str, pages: int | None) -> int | None:
@@ -75,10 +83,11 @@ MODELS = """
 ADMIN = """
     from markupsafe import escape
 
-    from library.models import Author, Book, Shelf
+    from library.models import Author, Book, Genre, Shelf
     from opa import admin
 
     admin.register(Author, fields=["id", "name", "password", "books"])
+    admin.register(Genre)
     admin.register(Shelf)
 
 

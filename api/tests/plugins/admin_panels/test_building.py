@@ -7,6 +7,8 @@ import re
 import pytest
 
 from opa.errors import OpaError
+from opa.scaffold.template import plugin_files
+from tests.own_metadata import own_metadata
 from tests.plugins.admin_panels.library import Library
 
 BEFORE = "from library.models import Author, Book, Shelf\nfrom opa import admin\n\n\n"
@@ -134,3 +136,13 @@ def test_columns_of_any_type_are_shown(library: Library) -> None:
     assert status == 200
     assert "1.50" in page
     assert library.rows("select day, raw, odd from things") == [("2026-01-31", None, None)]
+
+
+def test_the_plugin_of_opa_new_has_a_panel(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_metadata(library.project.folder / "meta", monkeypatch, admin=[], sql=[])
+    plugin, _ = plugin_files("line_items", with_task=False, with_admin=True)
+    library.project.plugin("line_items.py", plugin.text)
+    with library.visitor("admin:line-items:*") as ada:
+        assert ada.send("/line-items/create", {"name": "tea"})[0] == 200
+        assert "tea" in ada.get("/line-items/list")[1]
+    assert library.rows("select id, name from line_items") == [(1, "tea")]

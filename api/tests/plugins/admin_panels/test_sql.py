@@ -25,6 +25,7 @@ def test_rows_are_created_edited_searched_and_deleted(library: Library) -> None:
         assert library.rows("select title, pages, kind, author_id, extra, owner from books") == [
             ("Emma", 400, "novel", 1, '{"a": [1]}', "nobody")
         ]
+        assert '<option value="1" selected>' in ada.get("/book/edit?pk=1")[1], "before a script has asked for its name"
         assert ada.send("/book/edit?pk=1", {**book, "pages": "410"})[0] == 200
         assert library.rows("select pages from books") == [(410,)]
         for query, is_there in (
@@ -97,7 +98,11 @@ def test_fields_that_a_form_does_not_show_are_not_set(library: Library) -> None:
 def test_hostile_values_are_texts_wherever_they_are_shown(library: Library) -> None:
     with library.visitor() as ada:
         assert ada.send("/author/create", {"name": HOSTILE})[0] == 200
-        assert ada.send("/book/create", {"title": HOSTILE, "about": HOSTILE, "author": "1"})[0] == 200
+        assert ada.send("/genre/create", {"name": HOSTILE})[0] == 200
+        book = {"title": HOSTILE, "about": HOSTILE, "author": "1", "genre": HOSTILE}
+        assert ada.send("/book/create", book)[0] == 200
+        # A script reads the text of an option as HTML.
+        assert "&lt;span&gt;&amp;lt;img src=x" in ada.get("/book/edit?pk=1")[1]
         assert ada.send("/shelf/create", {"name": HOSTILE, "row": "\\"})[0] == 200
         key = quote(re.findall(r"/admin/shelf/detail\?pk=([^\"&]+)", ada.get("/shelf/list")[1])[0], safe="%.")
         pages = [

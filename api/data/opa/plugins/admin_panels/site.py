@@ -10,7 +10,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import Any, cast
 
 from jinja2 import BaseLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL, URLPath
@@ -76,7 +76,11 @@ class Site:
         environment = self._admin.templates.env
         environment.loader = Exchanged(cast("BaseLoader", environment.loader))
         environment.globals.update(
-            list_url=_list_path, opa_settings=config, opa_root=root_of, opa_title=lambda status: title_of(int(status))
+            list_url=_list_path,
+            opa_settings=config,
+            opa_root=root_of,
+            opa_option=lambda key: f"<span>{escape(str(key))!s}</span>",
+            opa_title=lambda status: title_of(int(status)),
         )
         self._admin.mount_to(Starlette())
         self.app = self._admin.app

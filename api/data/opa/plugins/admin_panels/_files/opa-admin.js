@@ -5,3 +5,28 @@ document.addEventListener("change", function (event) {
 document.addEventListener("click", function (event) {
   if (event.target.closest('[data-opa-click="columns"]')) applyColumnVisibility();
 });
+
+// The names of what is chosen in a relation. An option stays what it is, chosen or not: somebody may have chosen another.
+document.querySelectorAll("select[data-opa-initial]").forEach(function (select) {
+  const keys = JSON.parse(select.dataset.opaInitial);
+  const query = keys.map((key) => "pks=" + encodeURIComponent(key)).join("&");
+  $.ajax({ url: select.dataset.url + "?" + query, dataType: "json" }).then(function (found) {
+    for (const item of found.items) {
+      const key = String(item[select.dataset.pk]);
+      const old = Array.from(select.options).find((option) => option.value === key);
+      if (!old) continue;
+      old.replaceWith(new Option(item._meta.select2.selection, key, old.defaultSelected, old.selected));
+    }
+    $(select).trigger("change");
+  });
+});
+
+// Fields that scripts put in the place of others have the names of these, whenever they come.
+function nameFields() {
+  document.querySelectorAll("form label[for]").forEach(function (label) {
+    const field = document.getElementById(label.htmlFor);
+    const shown = field && field.parentElement.querySelector(".select2-selection--multiple, input.flatpickr-input ~ input");
+    if (shown && !shown.hasAttribute("aria-label")) shown.setAttribute("aria-label", label.textContent.trim());
+  });
+}
+new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });

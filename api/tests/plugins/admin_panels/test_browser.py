@@ -1,0 +1,224 @@
+"""The admin as people see it: in Chromium, on an api that is not in development. It also takes pictures of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.docker.browser import chromium, page_in, picture_folder, serious_findings, show_as
+from tests.plugins.access_sessions.people import HASH, PASSWORD
+from tests.plugins.admin_panels.library import PLUGIN
+from tests.serve.process import Opa, opa_in
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[4]
+DOCS = (ROOT / "docs" / "admin.md").read_text()
+HOSTILE = "<img src=x onerror=alert(1)>\"'\\"
+USERS = {
+    "ada": {"PASSWORD": HASH, "SCOPES": ["admin:*"]},
+    "ben": {"PASSWORD": HASH, "SCOPES": ["admin:book:read"]},
+    "eve": {"PASSWORD": HASH, "SCOPES": ["shop:read"]},
+}
+
+
+def block(path: str) -> str:
+    """A file as the page of the documentation has it."""
+    return str(re.findall(rf"```python {re.escape(path)}\n(.*?)```", DOCS, re.DOTALL)[0])
+
+
+@pytest.fixture
+def api(tmp_path: Path, redis_url: str, mongo_url: str) -> Iterator[Opa]:
+    """With the examples of the documentation."""
+    with opa_in(tmp_path / "project") as opa:
+        for name in ("__init__", "models", "admin"):
+            opa.plugin(f"library/{name}.py", block(f"plugins/library/{name}.py"))
+        opa.plugin("library/__init__.py", PLUGIN)
+        opa.plugin("desk.py", block("plugins/desk.py"))
+        opa.plugin("stock.py", block("plugins/stock.py"))
+        components = {
+            "SQL": {"LOAD": "yes", "DRIVER": "sqlalchemy-async", "OPTS": {"URL": f"sqlite:///{tmp_path}/shop.db"}},
+            "MONGODB": {"LOAD": "yes", "DRIVER": "mongodb-async-motor", "OPTS": {"URL": f"{mongo_url}/admin_browser"}},
+            "AIOREDIS": {"LOAD": "yes", "DRIVER": "redis-aioredis", "OPTS": {"URL": f"{redis_url}/13"}},
+        }
+        settings = {"USERS": USERS, "PROJECT_NAME": "Library", "OPTIONAL_COMPONENTS": components}
+        (opa.folder / "settings" / "admin.json").write_text(json.dumps({"default": settings}))
+        for name in components:
+            del opa.environ[f"OPA_OPTIONAL_COMPONENTS__{name}__LOAD"]
+        with MongoClient[Any](mongo_url) as client:
+            client.drop_database("admin_browser")
+        opa.start(WEB_CONCURRENCY="1")
+        opa.wait_until_ready()
+        yield opa
+
+
+def sign_in(page: Page, user: str, password: str = PASSWORD) -> None:
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_people_sign_in_and_create_edit_search_and_delete(api: Opa, tmp_path: Path, mongo_url: str) -> None:
+    executable = chromium()
+    with page_in(executable, f"http://127.0.0.1:{api.port}") as page:
+        told: list[str] = []
+        hosts: set[str] = set()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: dialog.dismiss())
+        page.on("dialog", lambda dialog: told.append(f"dialog {dialog.message}"))
+        page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+
+        page.goto("/admin/book/list")
+        sign_in(page, "ada", "wrong")
+        page.get_by_role("alert").wait_for()
+        assert "/admin" not in page.url.partition("?")[0]
+        told.clear()  # the browser says that this was answered 401
+        sign_in(page, "ada")
+        page.wait_for_url("**/admin/book/list")
+
+        a_row_is_created_edited_searched_and_deleted(page, tmp_path / "shop.db")
+        with MongoClient[Any](mongo_url) as client:
+            a_document_is_created_edited_searched_and_deleted(page, client["admin_browser"]["notes"])
+        look_at_all_pages(page, tmp_path)
+        assert [text for text in told if "status of 422" not in text] == []
+        a_foreign_origin_is_refused(page, tmp_path / "shop.db")
+        told.clear()
+
+        page.goto("/admin/")
+        page.get_by_label("Open user menu").last.click()
+        page.get_by_role("button", name="Sign out").last.click()
+        page.goto("/admin/book/list")
+        sign_in(page, "ben")
+        page.wait_for_url("**/admin/book/list")
+        assert page.get_by_role("link", name="New Book").count() == 0
+        assert page.get_by_role("link", name="Authors").count() == 0
+        for path in ("/admin/book/create", "/admin/author/list", "/admin/book/edit?pk=1"):
+            answer = page.goto(path)
+            assert answer is not None
+            assert (answer.status, page.get_by_text("This is not for you").count()) == (403, 1)
+        assert hosts == {f"127.0.0.1:{api.port}"}
+        assert [text for text in told if "403" not in text] == []
+
+
+def a_row_is_created_edited_searched_and_deleted(page: Page, file: Path) -> None:
+    page.get_by_role("link", name="Authors").click()
+    page.get_by_role("link", name="New Author").click()
+    page.get_by_label("Name").fill("Jane Austen")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/author/list*")
+    for title, pages in (("Emma", "0"), (HOSTILE, "7"), ("Persuasion", "249"), ("Mansfield Park", "560")):
+        page.goto("/admin/book/create")
+        page.get_by_label("Title").fill(title)
+        page.get_by_label("Pages").fill(pages)
+        page.locator(".select2-selection").click()
+        page.locator(".select2-search__field").fill("jane")
+        page.locator(".select2-results__option", has_text="Jane Austen").click()
+        page.get_by_role("button", name="Save", exact=True).click()
+        if pages == "0":
+            page.get_by_text("a book has pages").wait_for()
+            page.get_by_label("Pages").fill("474")
+            page.get_by_role("button", name="Save", exact=True).click()
+        page.wait_for_url("**/admin/book/list*")
+    page.locator("tr", has_text="Emma").get_by_role("link", name="Edit").click()
+    page.get_by_label("Pages").fill("475")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/book/list*")
+    with sqlite3.connect(file) as database:
+        assert database.execute("select title, pages, author_id from books order by id").fetchall() == [
+            *(("Emma", 475, 1), (HOSTILE, 7, 1), ("Persuasion", 249, 1), ("Mansfield Park", 560, 1))
+        ]
+    page.get_by_placeholder("Search").fill("img")
+    page.get_by_placeholder("Search").press("Enter")
+    page.wait_for_url("**q=img*")
+    row = page.locator("tbody tr")
+    assert row.count() == 1
+    assert HOSTILE in row.inner_text()
+    row.get_by_title("Delete").click()
+    page.get_by_role("button", name="Yes, delete").click()
+    page.get_by_text("successfully deleted").wait_for()
+    with sqlite3.connect(file) as database:
+        assert database.execute("select count(*) from books").fetchone() == (3,)
+
+
+def a_document_is_created_edited_searched_and_deleted(page: Page, notes: Any) -> None:
+    """The first form by the keyboard alone."""
+    page.goto("/admin/note/create")
+    tab_until(page, lambda: page.evaluate("document.activeElement.name") == "title")
+    page.keyboard.type("T")
+    page.keyboard.press("Enter")
+    page.get_by_text("at least 2 characters").wait_for()
+    tab_until(page, lambda: page.evaluate("document.activeElement.name") == "title")
+    page.keyboard.press("End")
+    page.keyboard.type("ea")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/note/list*")
+    page.goto("/admin/note/create")
+    page.get_by_label("Title").fill("Bread")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/note/list*")
+    page.locator("tr", has_text="Tea").get_by_role("link", name="Edit").click()
+    page.get_by_label("Kind").select_option("letter")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/note/list*")
+    assert [(each["title"], each["kind"]) for each in notes.find()] == [("Tea", "letter"), ("Bread", "memo")]
+    page.get_by_placeholder("Search").fill("bre")
+    page.get_by_placeholder("Search").press("Enter")
+    page.wait_for_url("**q=bre*")
+    assert page.locator("tbody tr").count() == 1
+    page.locator("tbody tr").get_by_role("checkbox").check()
+    page.get_by_role("button", name="With selected").click()
+    page.locator("#actions-dropdown").get_by_text("Delete").click()
+    page.get_by_role("button", name="Yes, delete all").click()
+    page.get_by_text("successfully deleted").wait_for()
+    assert [each["title"] for each in notes.find()] == ["Tea"]
+
+
+def tab_until(page: Page, is_there: Callable[[], bool]) -> None:
+    for _ in range(60):
+        if is_there():
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not get there")
+
+
+def look_at_all_pages(page: Page, folder: Path) -> None:
+    """Have axe look at each page, on a desktop and on a phone, and take the pictures of the documentation."""
+    pictures = picture_folder(folder / "pictures", ROOT / "docs" / "images")
+    paths = {"start": "/admin/", "list": "/admin/book/list", "edit": "/admin/book/edit?pk=1"}
+    paths |= {"detail": "/admin/book/detail?pk=1", "note": "/admin/note/edit?pk=", "page": "/admin/stock"}
+    findings = []
+    for name, path in paths.items():
+        if name == "note":
+            page.goto("/admin/note/list")
+            page.locator("tbody tr").first.get_by_role("link", name="Edit").click()
+            page.wait_for_url("**/admin/note/edit*")
+        else:
+            page.goto(path)
+        for look in ("light", "phone"):
+            show_as(page, look)
+            findings += [f"{name} {look}: {found}" for found in serious_findings(page)]
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} {look} is wide"
+            if (name, look) in {("list", "light"), ("edit", "phone")}:
+                page.screenshot(path=pictures / f"admin-{name}-{look}.png")
+        show_as(page, "light")
+    assert not findings, "\n".join(findings)
+
+
+def a_foreign_origin_is_refused(page: Page, file: Path) -> None:
+    token = next(each["value"] for each in page.context.cookies() if each["name"] == "starlette_admin_csrftoken")
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}):
+        answer = page.request.post(
+            "/admin/_api/book/row-action?name=delete&pk=1", headers={**headers, "X-CSRFToken": token}
+        )
+        assert answer.status == 403
+    with sqlite3.connect(file) as database:
+        assert database.execute("select count(*) from books").fetchone() == (3,)
