@@ -209,6 +209,19 @@ def test_a_table_of_somebody_else_with_that_name_is_told(project: Project, file:
     assert "the table opa_migrations in the database is not that of opa migrate" in refused()
 
 
+def test_one_that_was_renamed_after_it_has_run_is_not_run_again(project: Project, file: Path) -> None:
+    use_two_plugins(project)
+    assert len(done()) == 4
+    old, new = (project.folder / f"plugins/b/migrations/0002_{name}.py" for name in ("t", "other"))
+    old.rename(new)
+    assert "b/0002_other has the number of b/0002_t, which has run, and whose file is gone" in refused()
+    new.rename(old)
+    assert done() == ["nothing to do"]
+    old.rename(new)
+    assert done("--mark", "--to", "b/2") == ["b/0002_other (sql): noted as done"]
+    assert done() == ["nothing to do"]
+
+
 def test_mark_notes_them_as_done_and_a_file_that_is_gone_is_told(project: Project, file: Path) -> None:
     use_two_plugins(project)
     assert done("--mark", "--to", "b/2") == ["b/0001_t (sql): noted as done", "b/0002_t (sql): noted as done"]

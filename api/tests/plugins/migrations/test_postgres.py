@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.plugins.migrations.shop import CREATE, done, migrate, outputs_of_others, refused, running
@@ -34,6 +37,24 @@ def refused_with(project: Project, text: str) -> str:
 
 def tables(query: Query) -> set[object]:
     return {name for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def test_one_that_waits_for_a_table_which_somebody_has_locked_ends_by_ctrl_c(
+    project: Project, query: Query, postgres: Postgres
+) -> None:
+    query("CREATE TABLE t (id INTEGER)")
+    [(name,)] = query("SELECT current_database()")
+    add = "from alembic import op\n\ndef upgrade():\n    op.execute('ALTER TABLE t ADD COLUMN more INTEGER')\n"
+    project.plugin("shop/migrations/0001_t.py", add)
+    with psycopg.connect(postgres.url(str(name))) as other, ExitStack() as stack:
+        other.execute("SELECT * FROM t")  # as a request that goes on
+        [process] = stack.enter_context(running(OPA))
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        wait_until(lambda: query(waits), seconds=60)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, output
+    assert done() == ["shop/0001_t (sql): done"]
 
 
 @pytest.mark.parametrize("query", ["sqlalchemy-async"], indirect=True)

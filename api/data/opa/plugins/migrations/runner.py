@@ -47,6 +47,7 @@ class Migrations:
     def __init__(self, migrations: Sequence[Migration], ledgers: dict[str, Ledger]) -> None:
         self.all = migrations
         self._ledgers = ledgers
+        self._gone: dict[tuple[str, int], str] | None = None
 
     async def known(self) -> list[Known]:
         """All of them, in their order, and what is recorded of each."""
@@ -80,11 +81,13 @@ class Migrations:
             Those that this process has run: another one may have been faster.
 
         Raises:
-            OpaError: one has failed, and none behind it was run.
+            OpaError: one has failed, or seems to have another name by now, and none behind it was run.
         """
         done = []
         for job in jobs:
             migration = job.migration
+            if job.direction == "upgrade" and not job.is_mark:
+                await self._refuse_renamed(migration)
             seconds = await self._ledgers[migration.component].run(job)
             if seconds is None:
                 tell(f"{migration} ({migration.component}): another process has done it")
@@ -93,6 +96,28 @@ class Migrations:
             what = "noted as done" if job.is_mark else "done" if job.direction == "upgrade" else "taken back"
             tell(f"{migration} ({migration.component}): {what}" + ("" if job.is_mark else f", {seconds:.2f} s"))
         return done
+
+    async def _refuse_renamed(self, migration: Migration) -> None:
+        """See that it has not run under another name.
+
+        Raises:
+            OpaError: one with its number has, whose file is gone.
+        """
+        if self._gone is None:
+            self._gone = {
+                (plugin, int(number)): name
+                for component, plugin, name in await self.forgotten()
+                if (number := name.partition("_")[0]).isdecimal()
+                and (await self._ledgers[component].records())[plugin, name].state == DONE
+            }
+        if (name := self._gone.get((migration.plugin, migration.number))) is not None:
+            raise OpaError(
+                f"the migration {migration} has the number of {migration.plugin}/{name}, which has run, and whose file"
+                " is gone",
+                where=str(migration.file),
+                hint="If it is the same, give the file its old name, or note the new one as done: opa migrate --mark"
+                f" --to {migration}. If it is another, give it another number",
+            )
 
     def sql_of(self, component: str) -> Callable[..., Any] | None:
         """What calls a function with a connection to a SQL database; None where the component is none."""

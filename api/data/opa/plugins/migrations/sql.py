@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from threading import Event
 from typing import Any, TypeVar
 
@@ -78,6 +78,7 @@ class SqlLedger:
         self._engine = engine
         self._dialect = self._engine.dialect.name
         self._is_over = Event()
+        self._connection: Any = None
         if self._dialect not in ("postgresql", "sqlite"):
             raise OpaError(
                 f"the component '{component}' is {self._dialect}, for which there are no migrations",
@@ -109,6 +110,7 @@ class SqlLedger:
                 return await asyncio.to_thread(self._in_thread, function, *arguments)
             except asyncio.CancelledError:
                 self._is_over.set()  # nobody stops a thread, and one that waits for a lock would keep the process
+                self._interrupt()
                 raise
         return await beside(lambda: self._on_loop(function, *arguments))
 
@@ -119,7 +121,15 @@ class SqlLedger:
 
     def _in_thread(self, function: Callable[..., Given], /, *arguments: Any) -> Given:
         with self._engine.connect() as connection:
+            self._connection = connection.connection.driver_connection
             return function(connection, *arguments)
+
+    def _interrupt(self) -> None:
+        """End the statement that runs, such as one that waits for a table which somebody else has locked."""
+        for name in ("cancel", "interrupt"):
+            if (end := getattr(self._connection, name, None)) is not None:
+                with suppress(Exception):
+                    end()
 
     def _whole(self, connection: Connection, job: Job, function: Callable[[], object] | None) -> float | None:
         """In one transaction with its record: who is killed leaves nothing."""
@@ -142,6 +152,8 @@ class SqlLedger:
                 raise
             except Exception as error:
                 _roll_back(connection)
+                if self._is_over.is_set():
+                    raise OverError(f"{job.migration} was interrupted, and rolled back: its process ends") from error
                 self._note_failure(connection, job, error, time.monotonic() - begin)
                 is_ended = isinstance(error, TransactionEndedError)
                 state = "What it has done until then is there" if is_ended else "It was rolled back"
