@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from opa.events.names import EVENT_HANDLERS_GROUP, PLUGIN
+from opa.events.names import EVENT_HANDLERS_GROUP, PLUGIN, RELAY
 
 __all__ = ["EVENT_HANDLERS_GROUP", "PLUGIN", "handles", "know_events", "start_relay", "stop_relay"]
 
@@ -33,11 +33,11 @@ def start_relay() -> None:
 
 
 async def stop_relay() -> None:
-    """End that; what is not sent yet, others send."""
+    """End that, in a process that does it; what is not sent yet, others send."""
     from opa.core.manager import get_plugin_manager
-    from opa.events.relay import relay_of
 
-    await relay_of(get_plugin_manager()).stop()
+    if (relay := get_plugin_manager().store.get(RELAY)) is not None:
+        await relay.stop()
 
 
 def handles(*patterns: str, name: str, **options: Any) -> Callable[[_Function], _Function]:

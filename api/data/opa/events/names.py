@@ -13,7 +13,7 @@ PLUGIN = "core_events"
 FAN_OUT = "opa.events.fan_out"
 """The name of the task that sends those of the handlers."""
 RELAY = "opa.events.relay"
-"""The name of the task that sends the events which were committed."""
+"""The name of the task that sends the events which were committed; and where a manager keeps what does it."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 

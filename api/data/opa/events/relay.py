@@ -25,8 +25,6 @@ LEASE = 30.0
 BATCH = 100
 STOPPING = 5.0
 """Seconds that a batch has to end in."""
-_KEY = "opa.events.relay"
-"""Where a manager keeps its own."""
 
 
 class Relay:
@@ -155,7 +153,7 @@ def relay_task() -> Any:
 
 def relay_of(manager: PluginManager) -> Relay:
     """That of an application, in this process."""
-    found: Relay = manager.store.setdefault(_KEY, Relay(manager))
+    found: Relay = manager.store.setdefault(RELAY, Relay(manager))
     return found
 
 

@@ -27,7 +27,6 @@ async def startup(pm: PluginManager) -> None:
         start_relay()
 
 
-async def shutdown(pm: PluginManager) -> None:
-    """Let others do that."""
-    if pm.mode == "worker":
-        await stop_relay()
+async def shutdown() -> None:
+    """Let others do that. Any process may have sent some: tasks run where they are sent if they are eager."""
+    await stop_relay()
