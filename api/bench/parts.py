@@ -10,6 +10,7 @@ from bench import (
     calls,
     compare,
     components,
+    events,
     growth,
     limited,
     log_lines,
@@ -120,6 +121,16 @@ def _hello(sizes: Sizes, say: Say) -> Found:
         for rounds in (found.bare, found.stack)
     }
     return Found({"ratio": found.ratio, "applications": applications}, (row,))
+
+
+def _events(sizes: Sizes, say: Say) -> Found:
+    cost = events.measure(max(1, sizes.calls // 3), say)
+    figures = (
+        Figure("JSON", cost.ratio, Bound.AT_MOST, 1.0),
+        Figure("a model of Pydantic", cost.model_ratio, Bound.AT_MOST, 1.0),
+    )
+    row = Row("an event is emitted; processor time", "one task is sent, with the same payload", figures)
+    return Found(cost, (row,))
 
 
 def _metrics(sizes: Sizes, say: Say) -> Found:
@@ -359,6 +370,7 @@ PARTS: Mapping[str, Callable[[Sizes, Say], Found]] = {
     "reload": _reload,
     "components": _components,
     "tasks": _tasks,
+    "events": _events,
     "model": _model,
     "suite": _suite,
     "profile": _profile,

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.calls import CallCost
 from bench.components import ComponentStart
+from bench.events import EmitCost
 from bench.growth import Growth
 from bench.limited import LimitCost
 from bench.log_lines import LINES, LineCost
@@ -70,6 +71,10 @@ def _log(cost: LineCost) -> bool:
     return cost.more.keys() == LINES.keys() and _are_positive((cost.masked, cost.plain))
 
 
+def _events(cost: EmitCost) -> bool:
+    return _are_positive(astuple(cost))
+
+
 def _reload(found: Reload) -> bool:
     return _are_positive(astuple(found))
 
@@ -129,6 +134,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "log": _log,
     "reload": _reload,
     "components": _components,
+    "events": _events,
     "tasks": _are_positive,
     "model": _model,
     "suite": _suite,

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from bench import calls, compare, components, memory, protocol, servers, small, startup, suite, tasks
+from bench import calls, compare, components, events, memory, protocol, servers, small, startup, suite, tasks
 from bench.calls import STATEMENTS, CallCost
 from bench.compare import Comparison, Rounds
 from bench.components import ComponentStart
+from bench.events import EmitCost
 from bench.load import Load
 from bench.protocol import RequestCost
 from bench.small import Small
@@ -41,6 +42,7 @@ ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
         (startup, "measure", Startup(10, 2, 3.0, 2.0, 1.5), "ratio 1.50"),
         (components, "measure", ComponentStart(8, 1.5, 1.8, 1.2), "ratio 1.20"),
         (suite, "measure", Suites(100, 6.5, 0.5), "an application 60.0 ms"),
+        (events, "measure", EmitCost(190.0, 200.0, 0.95, 200.0, 210.0, 0.96), "ratio 0.950"),
         (tasks, "measure", RATIOS, "runs/bare 0.500 1.000 0.800"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",

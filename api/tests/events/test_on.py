@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import sys
 from typing import Any
 
@@ -59,6 +60,13 @@ class Order(BaseModel):
 
 class Login(BaseModel):
     password: SecretStr
+
+
+def test_json_is_sent_as_it_was_when_it_was_emitted() -> None:
+    payload: Any = {"a": [1]}
+    sent = as_json("a", payload)
+    payload["a"].append(2)
+    assert sent == {"a": [1]}
 
 
 @pytest.mark.parametrize("payload", [None, 1, 1.5, "ä", True, [], {}, {"a": [1, {"b": None}]}])
@@ -178,3 +186,38 @@ def test_a_filter_may_leave_events_out(project: Project) -> None:
     project.prepare()
     with pytest.raises(OpaError, match="a filter of plugins leaves out core_events"):
         emit_sync("a")
+
+
+def test_a_payload_is_read_for_a_handler_unless_its_type_says_that_it_fits(project: Project) -> None:
+    project.plugin(
+        "shop.py",
+        """
+        from opa import on
+        from pydantic import BaseModel
+
+        class A(BaseModel):
+            a: int
+
+        class Other(A):
+            a: str
+
+        @on("a")
+        def model(order: A): ...
+
+        @on("a")
+        def plain(order: dict): ...
+        """,
+    )
+    project.prepare()
+    shop = importlib.import_module("shop")
+
+    model, plain = (get_plugins("event_handlers")[f"shop.{name}"] for name in ("model", "plain"))
+    for emitted in (shop.A(a=1), shop.Other(a="1"), {"a": 1}):
+        event = Event.from_message({**MESSAGE, "payload": as_json("a", emitted)})
+        model.check(event, emitted)
+        plain.check(event, emitted)
+    for emitted in (shop.Other(a="b"), {"a": "b"}, {}, [], 1):
+        with pytest.raises(OpaError, match="does not fit the handler shop.model"):
+            model.check(Event.from_message({**MESSAGE, "payload": as_json("a", emitted)}), emitted)
+    with pytest.raises(OpaError, match="does not fit the handler shop.plain"):
+        plain.check(Event.from_message({**MESSAGE, "payload": []}), [])

@@ -16,7 +16,7 @@ from opa.core.threads import start_on
 from opa.errors import OpaError
 from opa.events.bell import bell_of
 from opa.events.event import Event, id_of_event
-from opa.events.fan_out import fan_out_task
+from opa.events.fan_out import fan_out_task, options_of
 from opa.events.handlers import Handler, handlers_of
 from opa.events.names import PLUGIN, is_name
 from opa.events.outbox import after_all, is_to_be_looked_at, outbox_of, row_of, tell_late
@@ -55,7 +55,7 @@ async def emit(name: str, payload: Any = None, *, session: Any = None, idempoten
         if is_to_be_looked_at(manager, component):
             tell_late(component, await outbox.oldest(session))
         return event
-    await fan_out_task().send(event.message())
+    await fan_out_task().send_with(options_of(event), event.message())
     for handler, own in here:
         if not after_response(partial(_run, handler, own)):
             await _run(handler, own)
@@ -93,7 +93,7 @@ def emit_sync(name: str, payload: Any = None, *, session: Any = None, idempotenc
         if is_to_be_looked_at(manager, component):
             tell_late(component, outbox.oldest(session))
         return event
-    fan_out_task().delay(event.message())
+    fan_out_task().apply_async((event.message(),), **options_of(event))
     for handler, own in here:
         if not after_response(partial(_run, handler, own)):
             _call(handler, own)
@@ -113,7 +113,7 @@ def _prepared(name: str, payload: Any, idempotency_key: str | None) -> tuple[Eve
     event = Event(id_of_event(name, idempotency_key), name, datetime.now(UTC), as_json(name, payload))
     handlers = handlers_of(name)
     for handler in handlers:
-        handler.arguments(event)
+        handler.check(event, payload)
     # Of a task, there is none here.
     here = [handler for handler in handlers if isinstance(handler, Handler) and handler.here]
     return event, [(handler, replace(event, payload=deepcopy(event.payload))) for handler in here]

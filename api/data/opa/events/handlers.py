@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from fastapi.params import Depends
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from opa._util.event_patterns import is_pattern
 from opa._util.sources import where_is_function
@@ -24,6 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MESSAGE = "event_message"
 _OF_TASKS_ALONE = ("base", "bind", "name", "schedule", "unique")
+_OF_JSON = (dict, list, str, int, float, bool)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -97,7 +98,10 @@ class Handler:
         self._event: str | None = None
         hints = _hints(function)
         self._read_parameters(hints)
-        self._adapter = self._adapter_for(hints.get(self._payload or "", Any))
+        annotation = hints.get(self._payload or "", Any)
+        self._adapter = self._adapter_for(annotation)
+        is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        self._kind = annotation if is_model or annotation in _OF_JSON else None
 
     def _read_parameters(self, hints: Mapping[str, Any]) -> None:
         for parameter in inspect.signature(self.function).parameters.values():
@@ -139,6 +143,19 @@ class Handler:
         if self._event is not None:
             given[self._event] = event
         return given
+
+    def check(self, event: Event, emitted: object) -> None:
+        """See that it can be called with an event. What is known to fit by its type is not read for it.
+
+        Args:
+            event: that is emitted.
+            emitted: its payload: JSON, or a model that is the same when it is read.
+
+        Raises:
+            OpaError: the payload does not fit its annotation.
+        """
+        if self._adapter is not None and type(emitted) is not self._kind:
+            self._read(event)
 
     def _read(self, event: Event) -> Any:
         if self._adapter is None:

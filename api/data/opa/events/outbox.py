@@ -120,10 +120,10 @@ def tell_late(component: str, oldest: float | None) -> None:
         )
 
 
-def read_row(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The event as JSON, and the headers, as `row_of` has written them."""
+def read_row(message: str) -> tuple[Event, dict[str, Any]]:
+    """The event and the headers, as `row_of` has written them."""
     row = json.loads(message)
-    return row["event"], row["headers"]
+    return Event.from_message(row["event"]), row["headers"]
 
 
 def after_all(functions: Iterable[Callable[[], None]]) -> Callable[[], None]:

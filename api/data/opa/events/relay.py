@@ -12,7 +12,7 @@ from typing import Any
 from opa.core.manager import PluginManager, get_plugin_manager
 from opa.core.running import belonging_to
 from opa.core.threads import in_pool
-from opa.events.fan_out import fan_out_task
+from opa.events.fan_out import fan_out_task, options_of
 from opa.events.names import RELAY
 from opa.events.outbox import Outbox, is_asynchronous, is_to_be_looked_at, outboxes, read_row, tell_late
 from opa.events.own_tasks import own_task
@@ -20,7 +20,7 @@ from opa.logging.logger import log
 
 INTERVAL = 5.0
 """Seconds between two looks at an outbox; a process that has committed an event has it looked at at once."""
-LEASE = 30.0
+LEASE = 15.0
 """Seconds for which a worker has messages to itself; one that is killed leaves them to others after that."""
 BATCH = 100
 STOPPING = 5.0
@@ -129,7 +129,7 @@ class Relay:
     async def _is_sent(self, component: str, message: str) -> bool:
         try:
             event, headers = read_row(message)
-            await fan_out_task().send_with({"headers": headers}, event)
+            await fan_out_task().send_with({**options_of(event), "headers": headers}, event.message())
         except Exception as error:
             if self._manager.failed_components(error):
                 raise

@@ -33,9 +33,8 @@ class TaskHandler:
         """Whether it handles events of this name."""
         return self._patterns.fullmatch(name) is not None
 
-    def arguments(self, event: Event) -> dict[str, Any]:
+    def check(self, event: Event, emitted: object) -> None:
         """Nothing that could fail to fit: it takes each payload."""
-        return {}
 
 
 def task_handler(patterns: tuple[str, ...], name: str, options: dict[str, Any]) -> Callable[[Function], Function]:
