@@ -213,10 +213,12 @@ def _check_limits(manager: PluginManager, app: Any) -> None:
     for name in [each for each in app.functions() if given.keys() & {"*", each.lower()}]:
         app.limited[name] = None
         try:
-            app.limits_of(name)
+            limits = app.limits_of(name)
         except ValueError as error:
             where = manager.config.source("CELERY_TASK_ANNOTATIONS")
             raise SettingsError(f"CELERY_TASK_ANNOTATIONS: {name}: {error}", where=where) from error
+        if limits is not None and not limits:  # they take away what the decorator says
+            del app.limited[name]
     if not app.limited:
         return
     from opa.tasks.limits.store import driver_of

@@ -58,6 +58,14 @@ def test_the_settings_set_limits_and_take_them_away(tasks: TaskProject) -> None:
         assert build.delay("a").id != build.delay("a").id
 
 
+def test_a_task_whose_limits_the_settings_take_away_needs_no_redis(tasks: TaskProject) -> None:
+    tasks.project.component("AIOREDIS", "redis-aioredis", load="no")
+    tasks.plugin("docs.py", TASK.format(options="rate='10/m'"))
+    tasks.settings(CELERY_TASK_ANNOTATIONS={"docs.build": {"rate": None}})
+    with tasks.sending():
+        assert tasks.module("docs").build.delay("a").id
+
+
 def test_a_limit_of_the_settings_that_is_of_no_use_is_told(tasks: TaskProject) -> None:
     tasks.project.component("AIOREDIS", "redis-aioredis", URL=tasks.backend)
     tasks.plugin("docs.py", TASK.format(options=""))
