@@ -19,6 +19,7 @@ LIBRARY = """
     from typing import Annotated
 
     from fastapi import HTTPException
+    from sqlalchemy import text
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
@@ -74,6 +75,11 @@ LIBRARY = """
             await emit("library.lent", {"number": 3}, session=session)
             await session.commit()
             await emit("library.lent", {"number": 4}, session=session)  # never committed
+
+
+    @router.get("/isolation")
+    async def isolation(sql: Async) -> str:
+        return await sql.scalar(text("SHOW transaction_isolation"))
 
 
     @router.post("/wrong/{which}")

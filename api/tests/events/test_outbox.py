@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from opa import OpaError, state
 from opa.events import outbox as outboxes
+from opa.events import relay
 from opa.events.names import RELAY
 from tests.events.library import Library, library
 from tests.postgres import Postgres
@@ -235,3 +236,31 @@ def test_a_driver_of_ones_own_keeps_events_in_its_transactions(project: Project)
             assert shop.client.post(f"/kept/{number}").status_code == 200
         assert shop.relay("kept") == [1, 2]
         assert shop.relay("kept") == [1, 2]
+
+
+@pytest.mark.docker
+def test_sessions_keep_an_isolation_of_their_own_on_the_connections_that_workers_look_with(
+    project: Project, postgres: Postgres
+) -> None:
+    with library(project, postgres.new_database(), POOL_SIZE=1, ISOLATION_LEVEL="SERIALIZABLE") as shop:
+        for number, kind in enumerate(("async", "sync")):
+            assert shop.client.post(f"/{kind}/{number}").status_code == 200
+            assert shop.client.get("/isolation").json() == "serializable"
+        assert shop.relay() == [0, 1]
+        assert shop.client.get("/isolation").json() == "serializable"
+
+
+def test_a_driver_that_fails_to_give_its_outbox_is_asked_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = "        if not Path('shelf').exists(): raise RuntimeError('no shelf')\n        return self\n"
+    project.plugin("own.py", "from pathlib import Path\n" + OWN.replace("        return self\n", failing, 1))
+    project.component("KEPT", "kept")
+    monkeypatch.setattr(relay, "INTERVAL", 0.01)
+    with library(project, f"sqlite:///{project.folder / 'a.db'}") as shop:
+        portal: Any = shop.client.portal
+        portal.call(relay.relay_of(shop.manager).start)
+        wait_until(lambda: "a component does not give its outbox: no shelf" in capsys.readouterr().err)
+        (project.folder / "shelf").write_text("")
+        assert shop.client.post("/kept/1").status_code == 200
+        assert wait_until(lambda: shop.numbers) == [1]

@@ -72,8 +72,11 @@ class Relay:
 
     async def _poll(self) -> None:
         while True:
-            for name, _ in list(outboxes(self._manager)):
-                await self.send(name)
+            try:
+                for name, _ in list(outboxes(self._manager)):
+                    await self.send(name)
+            except Exception as error:  # noqa: BLE001 - of a driver of a plugin, which may say where its outbox is later
+                log.opt(exception=error).error(f"a component does not give its outbox: {error}")
             # Not all workers at the same time.
             await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 

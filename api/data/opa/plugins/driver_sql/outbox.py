@@ -95,6 +95,15 @@ class Rows:
         found: float | None = session.connection().scalar(self._select(TABLE.c.added_at).limit(1))
         return found
 
+    def on(self, connection: Connection, function: Callable[..., Given], *arguments: Any) -> Given:
+        """Call one of those below with a connection of its own, whatever isolation its sessions have.
+
+        With another one, of two workers that look at the same moment one would be refused.
+        """
+        if not self._is_sqlite:
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
+        return function(connection, *arguments)
+
     def oldest_of_all(self, connection: Connection) -> float | None:
         """The same, by a connection."""
         found: float | None = (
@@ -223,7 +232,7 @@ class AsyncOutbox:
 
     async def _on_connection(self, function: Callable[..., Given], *arguments: Any) -> Given:
         async with self._engine.connect() as connection:
-            return await connection.run_sync(function, *arguments)
+            return await connection.run_sync(self._rows.on, function, *arguments)
 
 
 class Outbox:
@@ -264,4 +273,4 @@ class Outbox:
 
     def _on_connection(self, function: Callable[..., Given], *arguments: Any) -> Given:
         with self._engine.connect() as connection:
-            return function(connection, *arguments)
+            return self._rows.on(connection, function, *arguments)
