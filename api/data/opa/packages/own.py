@@ -68,30 +68,32 @@ def own_packages() -> OwnPackages:
         PackagesError: opa-stack is not installed as a package.
     """
     own = own_distribution()
-    found = OwnPackages()
+    found, seen = OwnPackages(), set[tuple[str, frozenset[str]]]()
     found.ranges[OWN], found.versions[OWN] = OWN, own.version
-    _add(requirements_of(own), found)
+    _add(requirements_of(own), found, seen)
     found.always = frozenset(found.versions)
     for extra in extras_of(own):
         anywhere = list(requirements_of_extra(own, extra))
         found.extras[extra] = anywhere
         of_extra = [each for each in anywhere if is_for_here(each)]
         if of_extra and all(find_distribution(each.name, everywhere=False) for each in of_extra):
-            _add(of_extra, found)
+            _add(of_extra, found, seen)
     return found
 
 
-def _add(requirements: Iterable[Requirement], found: OwnPackages) -> None:
-    """Add packages, and what these need in turn."""
+def _add(requirements: Iterable[Requirement], found: OwnPackages, seen: set[tuple[str, frozenset[str]]]) -> None:
+    """Add packages, and what these need in turn; not what was seen, for one has to read the metadata of each."""
     waiting = list(requirements)
-    seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         requirement = waiting.pop()
         name, extras = canonical_name(requirement.name), frozenset(requirement.extras)
-        distribution = find_distribution(name, everywhere=False)
-        if (name, extras) in seen or distribution is None:
+        if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        found.versions.setdefault(name, distribution.version)
-        found.ranges.setdefault(name, f"{name}{requirement.specifier}")
+        distribution = find_distribution(name, everywhere=False)
+        if distribution is None:
+            continue
+        if name not in found.versions:
+            found.versions[name] = distribution.version
+            found.ranges[name] = f"{name}{requirement.specifier}"
         waiting += requirements_of(distribution, extras)
