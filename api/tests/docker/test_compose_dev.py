@@ -188,39 +188,6 @@ def look_at_all_pages(stack: Stack, page: Page, failed: str) -> None:
     assert findings == []
 
 
-def test_a_changed_plugin_is_served_without_a_restart(stack: Stack) -> None:
-    started = stack.inspect("api", "{{.State.StartedAt}}")
-    write_plugin(stack.plugins, "hello.py", HELLO.format(word="moon"))
-    stack.wait_for("/hello", "moon")
-    assert stack.inspect("api", "{{.State.StartedAt}}") == started
-
-
-def test_a_mistake_in_a_plugin_is_shown_and_fixed_without_a_restart(stack: Stack) -> None:
-    write_plugin(stack.plugins, "hello.py", "def broken(:\n")
-    wait_until(lambda: "restarts when a file changes" in stack.log)
-    write_plugin(stack.plugins, "hello.py", HELLO.format(word="sun"))
-    stack.wait_for("/hello", "sun")
-
-
-def test_a_change_of_the_package_is_served(stack: Stack) -> None:
-    write_plugin(
-        stack.folder / "api/data/opa/plugins", "extra.py", HELLO.format(word="extra").replace("hello", "extra")
-    )
-    stack.wait_for("/extra", "extra")
-
-
-def test_the_demo_plugins_are_there(stack: Stack) -> None:
-    assert stack.get("/demo/hello").status == 200
-
-
-def test_an_error_shows_the_values_of_variables(stack: Stack) -> None:
-    text = DOUBLE.format(note="").replace("double", "fails").replace("2 * number", "number / (number - number)")
-    write_plugin(stack.plugins, "fails.py", text)
-    wait_until(lambda: stack.get("/fails?number=4711", timeout=5).status == 500)
-    wait_until(lambda: "ZeroDivisionError" in stack.log)
-    assert "└ 4711" in stack.log
-
-
 def attached(stack: Stack, port: int, file: str, line: int) -> DapClient:
     debugger = DapClient("127.0.0.1", port)
     debugger.attach(
@@ -238,18 +205,6 @@ def assert_stops_and_shows_values(stack: Stack, debugger: DapClient, path: str, 
     debugger.resume()
     caller.join()
     return answers
-
-
-def test_a_debugger_stops_at_a_breakpoint_also_after_a_reload(stack: Stack) -> None:
-    place = (stack.debugger_port, "double.py", LINE)
-    with attached(stack, *place) as debugger:
-        assert assert_stops_and_shows_values(stack, debugger, "/double", 42) == [Answer(200, 42)]
-        listens = stack.log.count("a debugger can attach on")
-        write_plugin(stack.plugins, "double.py", DOUBLE.format(note="second"))
-        wait_until(lambda: stack.log.count("a debugger can attach on") == listens + 1, what="it listens again")
-        wait_until(lambda: stack.get("/readyz", timeout=2).status == 200)
-        with attached(stack, *place) as again:
-            assert assert_stops_and_shows_values(stack, again, "/double", 42) == [Answer(200, 42)]
 
 
 def test_a_changed_task_is_run_as_changed_without_a_restart(stack: Stack) -> None:
@@ -304,3 +259,60 @@ def test_flower_shows_the_worker_to_those_who_have_the_password(stack: Stack) ->
     wait_until(
         lambda: f"celery@{host}" in flower(stack, "/workers", "flower:flower")[1], what="flower shows the worker"
     )
+
+
+@pytest.fixture(scope="module")
+def alone(stack: Stack) -> None:
+    """From here on, the api is what is looked at: nothing else starts again with each change."""
+    stack.compose("stop", "--timeout", "5", "worker", "beat", "flower")
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_changed_plugin_is_served_without_a_restart(stack: Stack) -> None:
+    started = stack.inspect("api", "{{.State.StartedAt}}")
+    write_plugin(stack.plugins, "hello.py", HELLO.format(word="moon"))
+    stack.wait_for("/hello", "moon")
+    assert stack.inspect("api", "{{.State.StartedAt}}") == started
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_mistake_in_a_plugin_is_shown_and_fixed_without_a_restart(stack: Stack) -> None:
+    write_plugin(stack.plugins, "hello.py", "def broken(:\n")
+    wait_until(lambda: "restarts when a file changes" in stack.log)
+    write_plugin(stack.plugins, "hello.py", HELLO.format(word="sun"))
+    stack.wait_for("/hello", "sun")
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_change_of_the_package_is_served(stack: Stack) -> None:
+    write_plugin(
+        stack.folder / "api/data/opa/plugins", "extra.py", HELLO.format(word="extra").replace("hello", "extra")
+    )
+    stack.wait_for("/extra", "extra")
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_demo_plugins_are_there(stack: Stack) -> None:
+    assert stack.get("/demo/hello").status == 200
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_error_shows_the_values_of_variables(stack: Stack) -> None:
+    text = DOUBLE.format(note="").replace("double", "fails").replace("2 * number", "number / (number - number)")
+    write_plugin(stack.plugins, "fails.py", text)
+    wait_until(lambda: stack.get("/fails?number=4711", timeout=5).status == 500)
+    wait_until(lambda: "ZeroDivisionError" in stack.log)
+    assert "└ 4711" in stack.log
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_debugger_stops_at_a_breakpoint_also_after_a_reload(stack: Stack) -> None:
+    place = (stack.debugger_port, "double.py", LINE)
+    with attached(stack, *place) as debugger:
+        assert assert_stops_and_shows_values(stack, debugger, "/double", 42) == [Answer(200, 42)]
+        listens = stack.log.count("a debugger can attach on")
+        write_plugin(stack.plugins, "double.py", DOUBLE.format(note="second"))
+        wait_until(lambda: stack.log.count("a debugger can attach on") == listens + 1, what="it listens again")
+        wait_until(lambda: stack.get("/readyz", timeout=2).status == 200)
+        with attached(stack, *place) as again:
+            assert assert_stops_and_shows_values(stack, again, "/double", 42) == [Answer(200, 42)]
