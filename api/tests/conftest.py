@@ -79,6 +79,7 @@ FILL_THE_MACHINE = ("/cli/test_up_ends.py",)
 TAKE_LONG = (
     "/scaffold/test_readme.py",
     "/cases/test_cases.py",
+    "/events/test_killed.py",
     "/http/routing/test_beside_fastapi.py",
     "/local/test_servers.py",
     "/plugins/test_driver_celery.py",

@@ -16,8 +16,8 @@ from opa.redis_clients import text_of
 COMPONENT = "aioredis"
 KEPT_FOR, WITH_KEY_KEPT_FOR = 86_400, 4 * 86_400
 """Seconds; the second for an event with a key: senders of webhooks repeat them for up to three days."""
-LEASE = 30
-"""Seconds for which a worker has an event to itself; one that is killed leaves it to the next after that."""
+LEASE = 10
+"""Seconds for which a worker has an event to itself, from each handler on; one that is killed leaves it to the next."""
 PAUSE = 0.1
 
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
@@ -64,6 +64,7 @@ class SentHandlers:
             pipeline = redis.pipeline(transaction=False)
             pipeline.sadd(self._key, handler)
             pipeline.expire(self._key, self._kept_for)
+            pipeline.expire(self._lock, LEASE)
             return pipeline.execute()
 
         await self._asked(note)
