@@ -219,12 +219,15 @@ def call_what_is_done(request: Request) -> None:
         call()
 
 
-def refuse_nonsense(request: Request) -> None:
-    """See that a filter is no longer than one that is put together on the page.
+async def refuse_nonsense(request: Request) -> None:
+    """See that a filter is no longer than one that is put together on the page, and that a form has no files.
 
     Raises:
-        HTTPException: it is (400).
+        HTTPException: it is, or has (400).
     """
+    if request.method == "POST":
+        await request.body()  # so that those who come later can read it too
+        await request.form(max_files=0)
     texts = (request.query_params.get("filter") or "", request.query_params.get("_list_query") or "")
     if any(len(text) > LONGEST_FILTER for text in texts):
         raise HTTPException(400, "the filter is too long")

@@ -99,7 +99,7 @@ class Site:
     async def _in_session(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         """Give the views of SQL a session, and commit before the answer is sent."""
         try:
-            refuse_nonsense(request)
+            await refuse_nonsense(request)
             view = self._view_of(request)
             if view is None or view.panel.kind != SQL:
                 response = await call_next(request)

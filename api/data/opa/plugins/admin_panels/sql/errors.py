@@ -14,6 +14,10 @@ _KINDS = (
 )
 
 
+_DATA = "22"
+"""How the codes of PostgreSQL for that begin."""
+
+
 def refusal(error: Exception) -> str:
     """What to say; empty where it is no refusal of what was entered."""
     if isinstance(error, IntegrityError):
@@ -21,15 +25,27 @@ def refusal(error: Exception) -> str:
         return next(
             (said for words, said in _KINDS if any(word in text for word in words)), "The database refuses this"
         )
-    # asyncpg says in words what it does not even send.
-    is_data = isinstance(error, DataError) or (isinstance(error, DBAPIError) and "DataError" in str(error.orig))
-    if is_data or (isinstance(error, OverflowError) and not isinstance(error, StatementError)):
+    if _is_of_data(error) or (isinstance(error, OverflowError) and not isinstance(error, StatementError)):
         return "The database cannot keep this value"
     if type(error) is StatementError or isinstance(error, LookupError):  # raised before the database was asked
         return "This value is none of those that can be"
     if isinstance(error, ValueError | TypeError):
         return mask_text(str(error).partition("\n")[0]) or "This value cannot be kept"
     return ""
+
+
+def _is_of_data(error: Exception) -> bool:
+    """Whether a value is none that the column, or the driver, takes."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    # asyncpg refuses some before it sends them, and SQLAlchemy has no kind for that.
+    chain = (error.orig, error.orig.__cause__)
+    codes = [str(getattr(each, "sqlstate", None) or "") for each in chain]
+    return (
+        isinstance(error, DataError)
+        or "DataError" in [type(each).__name__ for each in chain]
+        or any(code.startswith(_DATA) for code in codes)
+    )
 
 
 def field_of(error: Exception, names: list[str]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
 from opa import get_instance
 from opa.admin import Panel
 from opa.plugins.admin_panels.panel_view import call_what_is_done
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 async def in_session(request: Request, panel: Panel, answer: Callable[[], Awaitable[Response]]) -> Response:
@@ -27,6 +30,10 @@ async def in_session(request: Request, panel: Panel, answer: Callable[[], Awaita
     sessions: Any = get_instance(panel.component)
     async with sessions() as session:
         request.state.session = session
+        if request.method not in SAFE_METHODS and session.get_bind().dialect.name == "sqlite":
+            # Without a transaction around it the end of a savepoint is a commit: Python begins one before a statement
+            # that writes, and not before SAVEPOINT.
+            await session.execute(text("BEGIN IMMEDIATE"))
         response = await answer()
         if response.status_code >= 400:
             await session.rollback()

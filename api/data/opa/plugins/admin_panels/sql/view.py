@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import String, cast, inspect, or_
 from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -102,7 +103,8 @@ class SqlView(PanelView, ModelView):
         except _NO_KEY:
             pass
         except (DBAPIError, StatementError) as error:
-            if not refusal(error):
+            # starlette-admin tries once more, in a transaction that PostgreSQL has given up.
+            if not (refusal(error) or (isinstance(error.__context__, DBAPIError) and refusal(error.__context__))):
                 raise
             await request.state.session.rollback()
         # One of them is none that a row could have.
@@ -122,6 +124,10 @@ class SqlView(PanelView, ModelView):
                 data.update({name: getattr(shaped, name) for name in type(shaped).model_fields if name in data})
             except FormValidationError as error:
                 errors = error.errors
+        form = await request.form()
+        for field in self._relations():
+            if field.name in data and data[field.name] is None and form.get(field.id):
+                errors[field.name] = "There is none with this key"
         mapper: Any = inspect(self.model)
         trial = mapper.class_manager.new_instance()
         for name in entered:
@@ -167,7 +173,10 @@ class SqlView(PanelView, ModelView):
 
         Raises:
             FormValidationError: the database, or the model, refuses it.
+            HTTPException: somebody has deleted the row meanwhile (404).
         """
+        if isinstance(exc, StaleDataError):
+            raise HTTPException(404, "there is no such row any more") from exc
         if isinstance(exc, FormValidationError) or not (said := refusal(exc)):
             raise exc
         names = [field.name for field in self.get_fields_list(request) if not field.read_only]
