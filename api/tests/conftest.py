@@ -31,6 +31,7 @@ from tests.once import (
     parse_defaults_once,
     read_built_in_plugins_once,
     read_entry_points_once,
+    read_signatures_once,
 )
 from tests.postgres import Postgres
 from tests.probes import Measurement, remove_stale
@@ -229,6 +230,7 @@ def _worked_out_once() -> Iterator[None]:
         parse_defaults_once(patched.setattr)
         look_for_python_once(patched.setattr)
         read_entry_points_once(installed, patched.setattr)
+        read_signatures_once(patched.setattr)
         look_at_modules_of_applications(importing, patched.setattr)
         read_built_in_plugins_once(str(Path(opa.__file__).parent / "plugins"), patched.setattr)
         yield

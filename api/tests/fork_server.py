@@ -119,12 +119,15 @@ def work_out_once() -> None:
     spec.loader.exec_module(once)
     once.parse_defaults_once()
     once.look_for_python_once()
+    once.read_signatures_once()
 
 
 def import_command() -> None:
     """Import what a process of the command `opa` does before it knows what it is to do."""
     for module in OF_THE_COMMAND:
         importlib.import_module(module)
+    # Reads their signatures, once for all.
+    sys.modules["typer.main"].get_command(sys.modules["opa.cli.program"].app)
     assert threading.active_count() == 1, "a process with threads does not fork"
 
 

@@ -16,6 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+import typer.main
 from dynaconf.vendor.ruamel.yaml import YAML
 
 Patch = Callable[[Any, str, Any], None]
@@ -67,6 +68,20 @@ def read_entry_points_once(module: Any, patch: Patch = setattr) -> None:
         return tuple(filter(has_packages, map(_stamp, sys.path)))
 
     patch(module, "entry_points", lambda group: known(folders(), group))
+
+
+def read_signatures_once(patch: Patch = setattr) -> None:
+    """Those of the commands of `opa`, of which typer makes options and arguments at each call of one."""
+    commands: Any = typer.main
+    read = commands.get_params_from_function
+    known = cache(read)
+
+    def params(function: Callable[..., Any]) -> dict[str, Any]:
+        is_own = str(getattr(function, "__module__", "")).startswith("opa.cli.")
+        found: dict[str, Any] = (known if is_own else read)(function)
+        return found
+
+    patch(commands, "get_params_from_function", params)
 
 
 def look_at_modules_of_applications(module: Any, patch: Patch = setattr) -> None:

@@ -97,7 +97,7 @@ def of_each_worker(opa: Opa, count: int) -> list[tuple[int, dict[str, str], Any]
 
 def builders(opa: Opa) -> list[int]:
     """Processes that build: they are nice to the workers."""
-    niceness = os.getpriority(os.PRIO_PROCESS, 0) + BUILDER_NICENESS
+    niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + BUILDER_NICENESS, 19)  # there is no greater one
     return [pid for pid in opa.children() if is_running(pid) and os.getpriority(os.PRIO_PROCESS, pid) == niceness]
 
 
