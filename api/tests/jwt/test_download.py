@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 import threading
 import time
@@ -12,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from opa.jwt.download import DownloadError, get_json, post_form
+from tests.certificates import self_signed
 from tests.token_issuer import JWKS, TokenIssuer, send, token_issuer
 
 
@@ -71,26 +68,7 @@ def test_an_address_where_nobody_is_cannot_be_had() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A file with a certificate of localhost that nobody has signed, and its key."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(private, hashes.SHA256())
-    )
-    file = tmp_path / "localhost.pem"
-    pem = serialization.Encoding.PEM
-    key_format = serialization.PrivateFormat.PKCS8
-    file.write_bytes(private.private_bytes(pem, key_format, serialization.NoEncryption()) + signed.public_bytes(pem))
-    return file
+    return self_signed(tmp_path / "localhost.pem")
 
 
 def test_the_certificate_of_an_issuer_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def test_a_list_stands_for_a_mapping_by_the_name_or_the_host(project: Project) -
         ({"a b": CRM}, "WEBHOOKS_OUT.a b.*should be a name of 1 to 64"),
         ([CRM, CRM], "should have a NAME for each webhook: two are called 'crm-example-org'"),
         ([{**CRM, "url": "http://[x"}], "WEBHOOKS_OUT.1.URL"),
+        ([CRM, {**CRM, "name": ["hunter2"]}], "WEBHOOKS_OUT: .*should have a text as the NAME of webhook 2"),
         ([CRM, 7], "WEBHOOKS_OUT.2: should be a mapping"),
         (7, "WEBHOOKS_OUT: should be a mapping"),
     ],

@@ -21,7 +21,7 @@ def by_name(value: Any) -> Any:
     """A list of webhooks as the mapping that it stands for: by NAME, or else by the host of the URL.
 
     Raises:
-        ValueError: two have the same name.
+        ValueError: two have the same name, or a name is none.
     """
     if not isinstance(value, list):
         return value
@@ -30,6 +30,10 @@ def by_name(value: Any) -> Any:
         fields = {str(key).upper(): each for key, each in item.items()} if isinstance(item, Mapping) else item
         given = fields.pop("NAME", None) if isinstance(fields, dict) else None
         name = (given if given is not None else _host_in(fields)) or str(number)
+        if isinstance(name, list | Mapping):
+            raise QuotingError(
+                f"should have a text as the NAME of webhook {number}", general="should have texts as NAME"
+            )
         if name in found:
             general = "should have a NAME for each webhook of the same host"
             raise QuotingError(f"should have a NAME for each webhook: two are called '{name}'", general=general)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from dataclasses import dataclass, field
 
@@ -34,7 +35,7 @@ class Receiver(LoopbackServer):
         most_at_once: requests, by path.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self.behaviours: dict[str, Behaviour] = {}
         self.most_at_once: dict[str, int] = {}
@@ -58,6 +59,10 @@ class Receiver(LoopbackServer):
                 self.answer(200)
 
         super().__init__(Answers)
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def behave(self, path: str, *statuses: int | str, **headers: str) -> str:
         """Have a path answer so, and give its URL."""
@@ -83,9 +88,9 @@ class Receiver(LoopbackServer):
         elif status == "hang":
             self._released.wait(60)
         elif status == "drip":
-            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
             while not self._released.wait(0.1):
-                handler.wfile.write(b"X-More: 1\r\n")
+                handler.wfile.write(b"1")
         elif status == "endless":
             handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
             while not self._released.wait(0.001):

@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from opa.errors import OpaError
+from opa.http.webhooks.wire import Wire
 
 TIME_LIMIT = 20.0
 """Seconds in which a target has to have answered."""
@@ -60,7 +61,7 @@ async def post_webhook(url: str, body: bytes, headers: Mapping[str, str]) -> Web
     Raises:
         OpaError: the URL is none.
     """
-    if not url.startswith(("https://", "http://")):
+    if not url.lower().startswith(("https://", "http://")):
         raise OpaError("a webhook is posted to a URL with https:// or http://", hint="Correct the URL")
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[WebhookAnswer] = loop.create_future()
@@ -69,8 +70,10 @@ async def post_webhook(url: str, body: bytes, headers: Mapping[str, str]) -> Web
         if not outcome.done():
             outcome.set_result(answer)
 
+    wire = Wire()
+
     def work() -> None:
-        answer = _posted(url, body, headers)
+        answer = _posted(url, body, headers, wire)
         with contextlib.suppress(RuntimeError):  # the process ends, and nobody waits any more
             loop.call_soon_threadsafe(settle, answer)
 
@@ -82,12 +85,14 @@ async def post_webhook(url: str, body: bytes, headers: Mapping[str, str]) -> Web
             return await outcome
     except TimeoutError:
         return WebhookAnswer(None, f"it has not answered within {TIME_LIMIT:g} s")
+    finally:
+        wire.cut()
 
 
-def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
+def _posted(url: str, body: bytes, headers: Mapping[str, str], wire: Wire) -> WebhookAnswer:
     try:
         request = Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310 - http and https alone
-        with build_opener(_NoRedirects).open(request, timeout=STEP_LIMIT) as answer:
+        with build_opener(_NoRedirects, *wire.handlers()).open(request, timeout=STEP_LIMIT) as answer:
             answer.read(MOST_READ)
             return WebhookAnswer(answer.status)
     except HTTPError as error:
@@ -96,10 +101,16 @@ def _posted(url: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
         wait = seconds_in(error.headers.get("Retry-After"))
         return WebhookAnswer(error.code, f"it has answered {error.code}, {what}", wait)
     except Exception as error:  # noqa: BLE001 - a socket, TLS and HTTP each have errors of their own
-        reason = getattr(error, "reason", error)
-        # Some of HTTP quote the URL, or what was answered.
-        told = "" if isinstance(reason, HTTPException | ValueError) else f": {reason}".replace(url, "its URL")
-        return WebhookAnswer(None, f"{type(reason).__name__}{told}")
+        return WebhookAnswer(None, _told(getattr(error, "reason", error), url))
+
+
+def _told(reason: object, url: str) -> str:
+    name = type(reason).__name__
+    # This one is a ValueError, and what is wrong with a certificate, somebody has to know. Behind a comma is the host.
+    if (verified := getattr(reason, "verify_message", None)) is not None:
+        return f"{name}: {str(verified).partition(',')[0]}"
+    # Some of HTTP quote the URL, or what was answered.
+    return name if isinstance(reason, HTTPException | ValueError) else f"{name}: {reason}".replace(url, "its URL")
 
 
 def seconds_in(text: str | None) -> float | None:
