@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -80,6 +81,26 @@ def keep(number: int) -> None:
     emit_sync("library.lent", {"number": number}, session=transaction)
     if number:
         transaction.commit()
+"""
+
+STUCK = """
+from opa import Driver, state
+
+class Stuck(Driver):
+    name = "stuck"
+    def connect(self):
+        self.instance = self
+    def event_outbox(self):
+        return self
+    def takes(self, session):
+        return False
+    def add(self, session, name, message, committed):
+        raise NotImplementedError
+    def take(self, count, seconds):
+        state["release"].wait()
+        return []
+    def oldest(self, session):
+        return None
 """
 
 Ask = Callable[..., list[Any]]
@@ -172,6 +193,59 @@ def test_a_row_that_cannot_be_sent_holds_up_no_other_and_one_of_another_project_
     assert ask("SELECT count(*) FROM opa_outbox") == [(2,)]
 
 
+def test_an_outbox_that_does_not_answer_holds_up_no_other(project: Project) -> None:
+    project.plugin("stuck.py", STUCK)
+    project.component("A_STUCK", "stuck")
+    state["release"] = threading.Event()
+    with library(project, f"sqlite:///{project.folder / 'a.db'}") as shop:
+        shop.client.post("/async/1")
+        portal: Any = shop.client.portal
+        portal.call(relay.relay_of(shop.manager).start)
+        try:
+            assert wait_until(lambda: shop.numbers) == [1]
+        finally:
+            state["release"].set()
+            portal.call(relay.relay_of(shop.manager).stop)
+
+
+def test_a_table_that_is_none_of_ours_is_named(
+    project: Project, url: str, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask("CREATE TABLE opa_outbox (number INTEGER, project TEXT)")
+    with library(project, url) as shop:
+        for path in ("/async/1", "/sync/1"):
+            with pytest.raises(
+                OpaError, match="the table opa_outbox of the component 'sql.*' does not take an event: "
+            ):
+                shop.client.post(path)
+        for _ in range(3):
+            assert shop.relay() == []
+        assert "".join(capsys.readouterr()).count("events in the outbox of the component 'sql' are sent later") == 1
+        ask("DROP TABLE opa_outbox")
+        assert shop.client.post("/async/2").status_code == 200
+        assert shop.relay() == [2]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_time_that_is_none_ends_neither_a_request_nor_the_relay(
+    shop: Library, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.client.post("/async/1")
+    ask("UPDATE opa_outbox SET added_at = 'yesterday', taken_at = 'today'")
+    monkeypatch.setattr(outboxes, "LATE", 0.0)
+    assert shop.client.post("/async/2").status_code == 200
+    assert shop.relay() == [1, 2]
+
+
+def test_where_there_are_no_transactions_an_event_waits_for_none(project: Project) -> None:
+    with library(project, f"sqlite:///{project.folder / 'a.db'}", ISOLATION_LEVEL="AUTOCOMMIT") as shop:
+        for path in ("/async/1", "/sync/1"):
+            with pytest.raises(
+                OpaError, match="an event cannot wait for a commit of the component 'sql.*': .*AUTOCOMMIT"
+            ):
+                shop.client.post(path)
+
+
 def test_events_that_wait_for_long_are_told(
     shop: Library, ask: Ask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +334,7 @@ def test_a_driver_that_fails_to_give_its_outbox_is_asked_again(
     with library(project, f"sqlite:///{project.folder / 'a.db'}") as shop:
         portal: Any = shop.client.portal
         portal.call(relay.relay_of(shop.manager).start)
-        wait_until(lambda: "a component does not give its outbox: no shelf" in capsys.readouterr().err)
+        wait_until(lambda: "of the component 'kept' are sent later: RuntimeError: no shelf" in capsys.readouterr().err)
         (project.folder / "shelf").write_text("")
         assert shop.client.post("/kept/1").status_code == 200
         assert wait_until(lambda: shop.numbers) == [1]

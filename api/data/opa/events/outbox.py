@@ -46,10 +46,22 @@ class Outbox(Protocol):
 
 def outboxes(manager: PluginManager) -> Iterator[tuple[str, Outbox]]:
     """Those of the connected components, by their names."""
-    for name, driver in manager.optional_components.items():
-        found: Outbox | None = driver.event_outbox() if hasattr(driver, "event_outbox") else None
+    for name in components_with_outbox(manager):
+        found = outbox_of_component(manager, name)
         if found is not None:
             yield name, found
+
+
+def components_with_outbox(manager: PluginManager) -> list[str]:
+    """The names of those whose driver may have one."""
+    return [name for name, driver in list(manager.optional_components.items()) if hasattr(driver, "event_outbox")]
+
+
+def outbox_of_component(manager: PluginManager, name: str) -> Outbox | None:
+    """That of a component; None where it has none, or is not connected."""
+    driver: Any = manager.optional_components.get(name)
+    found: Outbox | None = driver.event_outbox() if hasattr(driver, "event_outbox") else None
+    return found
 
 
 def is_asynchronous(outbox: Outbox) -> bool:

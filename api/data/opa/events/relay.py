@@ -14,7 +14,15 @@ from opa.core.running import belonging_to
 from opa.core.threads import in_pool
 from opa.events.fan_out import fan_out_task, options_of
 from opa.events.names import RELAY
-from opa.events.outbox import Outbox, is_asynchronous, is_to_be_looked_at, outboxes, read_row, tell_late
+from opa.events.outbox import (
+    Outbox,
+    components_with_outbox,
+    is_asynchronous,
+    is_to_be_looked_at,
+    outbox_of_component,
+    read_row,
+    tell_late,
+)
 from opa.events.own_tasks import own_task
 from opa.logging.logger import log
 
@@ -63,20 +71,22 @@ class Relay:
         if component in self._once_more:
             self._once_more[component] = True
             return
+        # Whoever waits for it may be cancelled.
+        await asyncio.shield(self._begin(component))
+
+    def _begin(self, component: str) -> asyncio.Task[None]:
         self._once_more[component] = True
-        # Whoever waits for it may be cancelled. And nothing of its request is in the events of others.
+        # Nothing of a request is in the events of others.
         sending = asyncio.get_running_loop().create_task(self._send(component), context=Context())
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
-        await asyncio.shield(sending)
+        return sending
 
     async def _poll(self) -> None:
         while True:
-            try:
-                for name, _ in list(outboxes(self._manager)):
-                    await self.send(name)
-            except Exception as error:  # noqa: BLE001 - of a driver of a plugin, which may say where its outbox is later
-                log.opt(exception=error).error(f"a component does not give its outbox: {error}")
+            for name in components_with_outbox(self._manager):
+                if name not in self._once_more:
+                    self._begin(name)  # one that does not answer, or has much to send, keeps no other waiting
             # Not all workers at the same time.
             await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
@@ -85,9 +95,9 @@ class Relay:
             with belonging_to(self._manager):
                 while self._once_more[component] and not self._is_stopping:
                     self._once_more[component] = False
-                    for name, outbox in list(outboxes(self._manager)):
-                        if name == component:
-                            await self._send_all(name, outbox)
+                    outbox = outbox_of_component(self._manager, component)
+                    if outbox is not None:
+                        await self._send_all(component, outbox)
         except Exception as error:  # noqa: BLE001 - the next look tries again
             # Of an outage the breaker of its component tells.
             is_told = component in self._failing or self._manager.failed_components(error)

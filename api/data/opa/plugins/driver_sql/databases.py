@@ -23,7 +23,7 @@ from opa.plugins.driver_sql.component import Component
 from opa.plugins.driver_sql.errors import DatabaseGoneError, as_outage
 from opa.plugins.driver_sql.held import HeldConnections
 from opa.plugins.driver_sql.options import Options, options_of
-from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows
+from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows, is_autocommit
 
 TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
@@ -76,7 +76,8 @@ class Database:
             engine: Engine = made.sync_engine if is_async else made
             return engine
 
-        rows = Rows(driver.component, driver.project, self._sync_engine, another)
+        level = self._options.engine.get("isolation_level")
+        rows = Rows(driver.component, driver.project, self._sync_engine, another, is_autocommit=is_autocommit(level))
         return AsyncOutbox(self.engine, rows) if is_async else Outbox(self.engine, rows)
 
     async def answer(self) -> None:

@@ -19,13 +19,21 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    cast,
     delete,
     insert,
     inspect,
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError, UnboundExecutionError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    UnboundExecutionError,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -50,6 +58,16 @@ TABLE = Table(
     Index("opa_outbox_of_project", "project", "number"),
 )
 """Times are seconds since 1970; `taken_at` is 0 where no worker has it."""
+ADDED_AT = cast(TABLE.c.added_at, Float(53))
+"""A number, also where somebody has written something else into a table of SQLite."""
+AUTOCOMMIT = "AUTOCOMMIT"
+UNFIT = (ProgrammingError, IntegrityError, DataError)
+"""What databases say of a table that has other columns, or on which the user has no right."""
+
+
+def is_autocommit(level: object) -> bool:
+    """Whether with this isolation level there are no transactions; SQLAlchemy takes it in any case."""
+    return str(level).upper() == AUTOCOMMIT
 
 
 class Rows:
@@ -60,13 +78,23 @@ class Rows:
         project: that of the settings, since several may share a database.
         engine: of the sessions.
         new_engine: makes one without a pool.
+        is_autocommit: whether its sessions have no transactions.
     """
 
-    def __init__(self, component: str, project: str, engine: Engine, new_engine: Callable[[], Engine]) -> None:
+    def __init__(
+        self,
+        component: str,
+        project: str,
+        engine: Engine,
+        new_engine: Callable[[], Engine],
+        *,
+        is_autocommit: bool = False,
+    ) -> None:
         self._component = component
         self._project = project
         self._engine = engine
         self._new_engine = new_engine
+        self._is_autocommit = is_autocommit
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._is_there = False
 
@@ -79,20 +107,40 @@ class Rows:
         return bind.engine.url == self._engine.url
 
     def add(self, session: Session, name: str, message: str, committed: Callable[[], None]) -> None:
-        """Add one in the transaction of a session."""
+        """Add one in the transaction of a session.
+
+        Raises:
+            OpaError: there are no transactions, or there is no table that takes it.
+        """
         connection = session.connection()
+        if self._is_autocommit or is_autocommit(connection.get_execution_options().get("isolation_level")):
+            raise OpaError(
+                f"an event cannot wait for a commit of the component '{self._component}': with the isolation level"
+                f" {AUTOCOMMIT} each statement is one by itself",
+                hint="Emit it without session=, or by a session of another component",
+            )
         self._create(connection)
         row = {"project": self._project, "name": name, "message": message, "added_at": time.time(), "taken_at": 0.0}
         try:
             connection.execute(insert(TABLE).values(row))
-        except DBAPIError:
-            self._is_there = False  # it may have been dropped
+        except DatabaseGoneError:
             raise
+        except DBAPIError as error:
+            self._is_there = False  # it may have been dropped
+            # PostgreSQL says otherwise that two wait for each other, where the route may try again.
+            if not isinstance(error, (*UNFIT, OperationalError) if self._is_sqlite else UNFIT):
+                raise
+            cause = " ".join(str(error.orig or error).split())
+            raise OpaError(
+                f"the table {NAME} of the component '{self._component}' does not take an event: {cause}",
+                hint="It has to be as opa-stack creates it, and the user of the component may read and change it: see"
+                " 'The table' in docs/events.md",
+            ) from error
         after_commit(session, self._noting(committed))
 
     def oldest(self, session: Session) -> float | None:
         """When the first was added, as a session sees it."""
-        found: float | None = session.connection().scalar(self._select(TABLE.c.added_at).limit(1))
+        found: float | None = session.connection().scalar(self._select(ADDED_AT).limit(1))
         return found
 
     def on(self, connection: Connection, function: Callable[..., Given], *arguments: Any) -> Given:
@@ -106,9 +154,7 @@ class Rows:
 
     def oldest_of_all(self, connection: Connection) -> float | None:
         """The same, by a connection."""
-        found: float | None = (
-            connection.scalar(self._select(TABLE.c.added_at).limit(1)) if self._is_known(connection) else None
-        )
+        found: float | None = connection.scalar(self._select(ADDED_AT).limit(1)) if self._is_known(connection) else None
         return found
 
     def take(self, connection: Connection, count: int, seconds: float) -> list[tuple[int, str]]:
@@ -119,6 +165,13 @@ class Rows:
         wanted = self._select(TABLE.c.number, TABLE.c.message).where(is_free).limit(count)
         if not self._is_known(connection):
             return []
+        try:
+            return self._taken(connection, wanted, now)
+        except DBAPIError:
+            self._is_there = False  # it may have been dropped
+            raise
+
+    def _taken(self, connection: Connection, wanted: Any, now: float) -> list[tuple[int, str]]:
         if self._is_sqlite:
             if connection.execute(wanted.limit(1)).first() is None:
                 return []  # a look keeps nobody from writing
