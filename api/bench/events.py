@@ -118,6 +118,8 @@ def _times() -> dict[str, list[float]]:
     }
     found: dict[str, list[float]] = {name: [] for name in calls}
     turns = list(calls)
+    gc.collect()
+    gc.freeze()  # or each of the collections below would take longer than what is measured
     gc.disable()
     for number in range(ROUNDS + 1):
         for name in turns:
