@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from opa.checks.deploy.cors import cookies_without_tls, open_cors
-from opa.checks.deploy.exposure import console_for_everyone, open_metrics, public_documentation, ready_details
+from opa.checks.deploy.exposure import (
+    admin_for_everyone,
+    console_for_everyone,
+    open_metrics,
+    public_documentation,
+    ready_details,
+)
 from opa.checks.deploy.hosts import any_host
 from opa.checks.deploy.proxy import unknown_proxy
 from opa.checks.deploy.turned_off import LIMITS, missing_headers, missing_limits
@@ -115,6 +121,27 @@ def test_a_console_for_everyone_is_reported(project: Project, rule: dict[str, ob
     assert found(project, console_for_everyone, MODE="worker") == []
     project.settings(CONSOLE_URL=None)
     assert found(project, console_for_everyone) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "parts"),
+    [
+        ({"EVERYONE": True, "SCOPES": ["admin:*"]}, "into the admin at /admin, with admin:*"),
+        ({"EVERYONE": True, "SCOPES": ["*"]}, "with *"),
+        ({"EVERYONE": True, "SCOPES": ["docs:read", "admin:book:read"]}, "with admin:book:read"),
+        ({"EVERYONE": True, "SCOPES": ["docs:read", "administration:read"]}, ""),
+        ({"EMAIL": "ada@example.com", "SCOPES": ["*"]}, ""),
+    ],
+)
+def test_an_admin_for_everyone_is_reported(project: Project, rule: dict[str, object], parts: str) -> None:
+    provider = {"ISSUER": "https://a.example", "CLIENT_ID": "a", "CLIENT_SECRET": "b", "ALLOW": [rule]}
+    project.settings(
+        PLUGIN_BLACKLIST_RE=".*access_sessions$", TRUSTED_HOSTS=["shop.example"], OIDC_PROVIDERS={"a": provider}
+    )
+    assert [parts in each for each in found(project, admin_for_everyone)] == [True] * bool(parts)
+    assert found(project, admin_for_everyone, MODE="worker") == []
+    project.settings(ADMIN_URL=None)
+    assert found(project, admin_for_everyone) == []
 
 
 @pytest.mark.parametrize(

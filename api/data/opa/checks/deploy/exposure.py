@@ -68,18 +68,41 @@ def open_metrics(deployment: Deployment) -> Iterator[Finding]:
         )
 
 
+def _held_by_everyone(deployment: Deployment) -> Iterator[tuple[str, str, list[str]]]:
+    """For each provider where that is set, its issuer, and the scopes of anyone who has an account there."""
+    config = deployment.config
+    for name, provider in config.OIDC_PROVIDERS.items():
+        held = [scope for rule in provider.ALLOW if rule["EVERYONE"] for scope in rule["SCOPES"]]
+        yield config.source(f"OIDC_PROVIDERS.{name}.ALLOW"), provider.ISSUER, held
+
+
 def console_for_everyone(deployment: Deployment) -> Iterator[Finding]:
     """A finding for each provider by whom anyone who has an account there gets to a part of the console."""
     config = deployment.config
     if deployment.mode != "api" or not config.CONSOLE_URL:
         return
-    for name, provider in config.OIDC_PROVIDERS.items():
-        held = [scope for rule in provider.ALLOW if rule["EVERYONE"] for scope in rule["SCOPES"]]
+    for where, issuer, held in _held_by_everyone(deployment):
         parts = [part for part in _CONSOLE_SCOPES if covers(held, f"console:{part}")]
         if parts:
             yield Finding(
-                f"everyone with an account at {provider.ISSUER} gets into the console at {config.CONSOLE_URL}, with"
+                f"everyone with an account at {issuer} gets into the console at {config.CONSOLE_URL}, with"
                 f" console:{', console:'.join(parts)}",
-                where=config.source(f"OIDC_PROVIDERS.{name}.ALLOW"),
+                where=where,
                 hint="Give these scopes to people that ALLOW names, or set CONSOLE_URL to null",
+            )
+
+
+def admin_for_everyone(deployment: Deployment) -> Iterator[Finding]:
+    """A finding for each provider by whom anyone who has an account there gets to a part of the admin."""
+    config = deployment.config
+    if deployment.mode != "api" or not config.ADMIN_URL:
+        return
+    for where, issuer, held in _held_by_everyone(deployment):
+        parts = [scope for scope in held if scope == "*" or scope.startswith("admin:")]
+        if parts:
+            yield Finding(
+                f"everyone with an account at {issuer} gets into the admin at {config.ADMIN_URL}, with"
+                f" {', '.join(parts)}",
+                where=where,
+                hint="Give these scopes to people that ALLOW names, or set ADMIN_URL to null",
             )

@@ -7,7 +7,13 @@ from opa.checks.deploy.check import DeployCheck, Level
 from opa.checks.deploy.components import component_passwords
 from opa.checks.deploy.cors import cookies_without_tls, open_cors
 from opa.checks.deploy.development import debug, debugger, env_of_development, env_without_section, reload
-from opa.checks.deploy.exposure import console_for_everyone, open_metrics, public_documentation, ready_details
+from opa.checks.deploy.exposure import (
+    admin_for_everyone,
+    console_for_everyone,
+    open_metrics,
+    public_documentation,
+    ready_details,
+)
 from opa.checks.deploy.flower import flower_password
 from opa.checks.deploy.hosts import any_host
 from opa.checks.deploy.migrations import pending_migrations
@@ -53,6 +59,7 @@ CHECKS = (
     DeployCheck("deploy.ready-details", Level.WARNING, ready_details),
     DeployCheck("deploy.metrics-open", Level.WARNING, open_metrics),
     DeployCheck("deploy.console-everyone", Level.ERROR, console_for_everyone),
+    DeployCheck("deploy.admin-everyone", Level.ERROR, admin_for_everyone),
     DeployCheck("deploy.trusted-hosts", Level.WARNING, any_host),
     DeployCheck("deploy.proxy", Level.WARNING, unknown_proxy),
     DeployCheck("deploy.limits", Level.WARNING, missing_limits),
