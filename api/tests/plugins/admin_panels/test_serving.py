@@ -23,10 +23,10 @@ def test_each_action_needs_its_scope(library: Library) -> None:
             ("", 401, 401, 401, 401, 401),
             ("shop:write", 403, 403, 403, 403, 403),
             ("admin:book:edit", 403, 403, 403, 403, 403),
-            ("admin:read", 200, 200, 403, 403, 400),
-            ("admin:book:read", 200, 403, 403, 403, 400),
-            ("admin:book:read admin:book:create", 200, 403, 200, 403, 400),
-            ("admin:book:read admin:edit", 200, 403, 403, 200, 400),
+            ("admin:read", 200, 200, 403, 403, 403),
+            ("admin:book:read", 200, 403, 403, 403, 403),
+            ("admin:book:read admin:book:create", 200, 403, 200, 403, 403),
+            ("admin:book:read admin:edit", 200, 403, 403, 200, 403),
             ("admin:book:*", 200, 403, 200, 200, 200),
         ):
             ada.be(scopes)
@@ -48,7 +48,7 @@ def test_each_action_needs_its_scope(library: Library) -> None:
             403,
             403,
         ]
-        assert ada.act("/book/action?name=delete&all=1")[0] == 400
+        assert ada.act("/book/action?name=delete&all=1")[0] == 403
         assert library.rows("select title from books") == [("Emma",)]
 
 
@@ -58,7 +58,7 @@ def test_a_relation_is_shown_to_those_who_may_see_its_panel(library: Library) ->
         ada.send("/book/create", {"title": "Emma", "author": "1"})
         ada.be("admin:book:*")
         assert "Jane" not in ada.get("/book/list")[1] + ada.get("/book/detail?pk=1")[1] + ada.get("/book/edit?pk=1")[1]
-        assert ada.get("/_api/author/relation-lookup?pks=1") == (403, "null")
+        assert ada.get("/_api/author/relation-lookup?pks=1")[0] == 403
         ada.send("/book/edit?pk=1", {"title": "Emma!", "author": "2"})
     assert library.rows("select title, author_id from books") == [("Emma!", 1)]
 

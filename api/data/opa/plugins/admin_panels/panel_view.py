@@ -113,6 +113,19 @@ class PanelView(BaseModelView):
     def _may(self, request: Request, action: Action) -> bool:
         return current_visitor(request).can(action, self.panel.name)
 
+    def refuse_stranger(self, request: Request) -> None:
+        """See that the visitor may do what a request asks for: starlette-admin answers 400 to some of it.
+
+        Raises:
+            HTTPException: they may not (403).
+        """
+        name = self.panel.name
+        if not self.is_accessible(request):
+            raise HTTPException(403, f"the scope admin:{name}:read is missing")
+        is_action = request.scope["path"].endswith(("/action", "/row-action"))
+        if is_action and request.query_params.get("name") == "delete" and not self.can_delete(request):
+            raise HTTPException(403, f"the scope admin:{name}:delete is missing, or nobody may delete here")
+
     def can_access_field(self, request: Request, field: BaseField, action: RequestAction | None = None) -> bool:
         """Whether the visitor has it there: also none of a relation to a panel that they may not see."""
         asked = action if action is not None else request.state.action

@@ -101,6 +101,8 @@ class Site:
         try:
             await refuse_nonsense(request)
             view = self._view_of(request)
+            if view is not None:
+                view.refuse_stranger(request)
             if view is None or view.panel.kind != SQL:
                 response = await call_next(request)
                 if response.status_code < 400:
