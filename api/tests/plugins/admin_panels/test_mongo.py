@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ from pymongo import MongoClient
 from opa.plugins.admin_panels.mongo.values import identity_of, text_of
 from tests.plugins.admin_panels.library import BADGES, Library, Visitor, problems
 from tests.project import Project
+from tests.serve.process import wait_until
+from tests.servers import Server
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'\\</script>"
 ADMIN = """
@@ -87,11 +90,17 @@ def notes(mongo_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def ada(project: Project, notes: Any, mongo_url: str) -> Iterator[Visitor]:
+    with visitor_of_desk(project, mongo_url) as visitor:
+        yield visitor
+
+
+@contextmanager
+def visitor_of_desk(project: Project, url: str) -> Iterator[Visitor]:
     project.plugin("desk/__init__.py")
     project.plugin("desk/admin.py", ADMIN)
     project.plugin("badges.py", BADGES)
     project.settings(PLUGINS={"authenticators": ["badges.Badges"]})
-    project.component("MONGODB", "mongodb-async-motor", URL=f"{mongo_url}/admin_notes")
+    project.component("MONGODB", "mongodb-async-motor", URL=f"{url}/admin_notes")
     library = Library.__new__(Library)
     library.project = project
     with library.visitor() as visitor:
@@ -239,6 +248,20 @@ def test_an_id_that_the_model_needs_is_entered_once_and_options_hold_for_everyon
     ada.be("admin:place:read")
     assert ada.send("/place/edit?pk=hall", {"shelf": "x"})[0] == 403
     assert list(places.find()) == [{"_id": "hall", "shelf": "u"}]
+
+
+def test_a_server_that_is_gone_is_a_503_until_it_is_back(project: Project, start_mongo: Callable[[], Server]) -> None:
+    server = start_mongo()
+    with visitor_of_desk(project, server.url) as ada:
+        assert ada.send("/note/create", {"title": "Tea"})[0] == 200
+        server.stop()
+        status, page = ada.get("/note/list")
+        assert (status, problems(page)) == (503, ["component mongodb does not answer"])
+        assert ada.send("/note/create", {"title": "Tea"})[0] == 503
+        assert ada.act("/note/action?name=delete&pks=x")[0] == 503
+        assert ada.get("/")[0] == 200
+        server.start()
+        wait_until(lambda: ada.get("/note/list")[0] == 200)
 
 
 @pytest.mark.parametrize("value", ["hall", "0" * 24, 7, 1.5, "~", "", True, ObjectId("0" * 24), b"\x00"])
