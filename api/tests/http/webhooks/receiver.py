@@ -31,7 +31,7 @@ class Receiver(LoopbackServer):
 
     Attributes:
         received: in the order in which it came.
-        behaviours: by path; besides statuses there are `slow`, `hang`, `drip` and `endless`.
+        behaviours: by path; besides statuses there are `slow`, `hang`, `drip`, `endless` and `trickle`.
         most_at_once: requests, by path.
     """
 
@@ -91,6 +91,10 @@ class Receiver(LoopbackServer):
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
             while not self._released.wait(0.1):
                 handler.wfile.write(b"1")
+        elif status == "trickle":
+            handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            while not self._released.wait(0.1):
+                handler.wfile.write(b"x")
         elif status == "endless":
             handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
             while not self._released.wait(0.001):

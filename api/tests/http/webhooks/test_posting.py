@@ -80,8 +80,13 @@ def test_what_a_receiver_asks_to_wait_is_told(
         assert least <= answer.retry_after <= most
 
 
-def test_of_an_endless_answer_little_is_read(receiver: Receiver) -> None:
-    assert (post(receiver.behave("/endless", "endless"), b"{}")).status == 200
+@pytest.mark.parametrize("behaviour", ["endless", "trickle"])
+def test_what_is_taken_is_taken_whatever_becomes_of_the_body(
+    receiver: Receiver, behaviour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "TIME_LIMIT", 8)
+    monkeypatch.setattr(posting, "BODY_LIMIT", 0.1)
+    assert post(receiver.behave(f"/{behaviour}", behaviour), b"{}") == WebhookAnswer(200)
 
 
 @pytest.mark.parametrize("behaviour", ["hang", "drip"])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -21,6 +21,8 @@ TIME_LIMIT = 20.0
 """Seconds in which a target has to have answered."""
 STEP_LIMIT = 10.0
 """Seconds for each step of that: to connect, and until the next bytes arrive."""
+BODY_LIMIT = 1.0
+"""Seconds for the body of an answer that says that it is taken: nobody needs it, but some servers mind."""
 MOST_READ = 2048
 """Bytes of an answer; the rest is left."""
 LONGEST_WAIT = 86_400.0
@@ -72,8 +74,12 @@ async def post_webhook(url: str, body: bytes, headers: Mapping[str, str]) -> Web
 
     wire = Wire()
 
+    def answered(answer: WebhookAnswer) -> None:
+        with contextlib.suppress(RuntimeError):  # as below
+            loop.call_soon_threadsafe(loop.call_later, BODY_LIMIT, settle, answer)
+
     def work() -> None:
-        answer = _posted(url, body, headers, wire)
+        answer = _posted(url, body, headers, wire, answered)
         with contextlib.suppress(RuntimeError):  # the process ends, and nobody waits any more
             loop.call_soon_threadsafe(settle, answer)
 
@@ -89,12 +95,17 @@ async def post_webhook(url: str, body: bytes, headers: Mapping[str, str]) -> Web
         wire.cut()
 
 
-def _posted(url: str, body: bytes, headers: Mapping[str, str], wire: Wire) -> WebhookAnswer:
+def _posted(
+    url: str, body: bytes, headers: Mapping[str, str], wire: Wire, answered: Callable[[WebhookAnswer], None]
+) -> WebhookAnswer:
     try:
         request = Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310 - http and https alone
         with build_opener(_NoRedirects, *wire.handlers()).open(request, timeout=STEP_LIMIT) as answer:
-            answer.read(MOST_READ)
-            return WebhookAnswer(answer.status)
+            taken = WebhookAnswer(answer.status)
+            answered(taken)
+            with contextlib.suppress(Exception):  # it is taken, whatever becomes of the rest
+                answer.read(MOST_READ)
+            return taken
     except HTTPError as error:
         error.close()
         what = "a redirect, which is not followed" if 300 <= error.code < 400 else "an error"
