@@ -204,6 +204,22 @@ def test_whoever_waits_for_migrations_says_so_where_it_is_asked_whether_it_is_re
     assert tables(file) == {"t1", "t2", "t3", "opa_migrations"}
 
 
+def test_a_process_that_is_stopped_does_not_wait_for_the_python_code_of_a_migration(
+    project: Project, file: Path, tasks: TaskProject
+) -> None:
+    project.plugin("shop/__init__.py")
+    for number in range(1, 4):
+        project.plugin(f"shop/migrations/{number:04}_t.py", HOLD.format(number=number))
+    Path("hold").touch()
+    port = free_port()
+    process = tasks.start(MODE="api", OPA_PORT=str(port), WEB_CONCURRENCY="1")
+    wait_until(lambda: starting(port) == "migrations are running: 2 of 3", what=lambda: process.log)
+    assert process.stop() == 0
+    assert tables(file) == {"t1", "opa_migrations"}
+    Path("hold").unlink()
+    assert done() == ["shop/0002_t (sql): done", "shop/0003_t (sql): done"]
+
+
 def waits_for_another(process: Worker) -> bool:
     assert process.process.poll() is None, process.log
     return str(process.health.get("reason", "")).startswith(f"it waits: {OTHER}")

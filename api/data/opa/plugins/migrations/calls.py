@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 Given = TypeVar("Given")
+
+ENDING = 3.0
+"""Seconds in which a migration that is interrupted has to end, before its process does."""
 
 
 async def called(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
@@ -26,10 +31,41 @@ async def asked(function: Callable[..., Any], /, *arguments: Any, is_async: bool
     return await asyncio.to_thread(function, *arguments, **named)
 
 
+async def in_thread(function: Callable[[], Given]) -> Given:
+    """Await `function()`, run in a thread that does not keep the process from ending.
+
+    Whoever is cancelled does not wait for it: nobody stops a thread.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Given] = loop.create_future()
+    context = copy_context()
+
+    def settle(given: Any, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(given)
+        else:
+            outcome.set_exception(error)
+
+    def work() -> None:
+        given, failure = None, None
+        try:
+            given = context.run(function)
+        except BaseException as error:  # noqa: BLE001 - it is of whoever waits
+            failure = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, given, failure)
+
+    threading.Thread(target=work, name="migration", daemon=True).start()
+    return await outcome
+
+
 async def beside(work: Callable[[], Coroutine[Any, Any, Given]]) -> Given:
     """Await it on an event loop in a thread: what it runs may hold that one, and not the one of the process.
 
-    It is cancelled with whoever awaits this, which waits for its end.
+    It is cancelled with whoever awaits this, which waits for its end, and not for long: what runs in Python does not
+    hear of it.
     """
     is_cancelled = False
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
@@ -41,7 +77,7 @@ async def beside(work: Callable[[], Coroutine[Any, Any, Given]]) -> Given:
             task.cancel()
         return await task
 
-    thread = asyncio.ensure_future(asyncio.to_thread(lambda: asyncio.run(run())))
+    thread = asyncio.ensure_future(in_thread(lambda: asyncio.run(run())))
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
@@ -49,5 +85,6 @@ async def beside(work: Callable[[], Coroutine[Any, Any, Given]]) -> Given:
         for loop, task in running:
             with suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(task.cancel)
-        await asyncio.wait((thread,))
+        await asyncio.wait((thread,), timeout=ENDING)
+        thread.cancel()
         raise

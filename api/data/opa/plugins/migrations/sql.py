@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.util import await_only
 
 from opa import OpaError, log
-from opa.plugins.migrations.calls import beside
+from opa.plugins.migrations.calls import beside, in_thread
 from opa.plugins.migrations.files import function_of
 from opa.plugins.migrations.ledger import Job, Turn, failure, refuse_repetition, words_of
 from opa.plugins.migrations.records import DONE, Record, now
@@ -107,7 +108,7 @@ class SqlLedger:
         """Call a function with a connection, and with `arguments`."""
         if not self._engine.dialect.is_async:
             try:
-                return await asyncio.to_thread(self._in_thread, function, *arguments)
+                return await in_thread(partial(self._in_thread, function, *arguments))
             except asyncio.CancelledError:
                 self._is_over.set()  # nobody stops a thread, and one that waits for a lock would keep the process
                 self._interrupt()
