@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from opa.plugins.admin_panels.mongo.values import identity_of, text_of
+from tests.plugins.admin_panels.form import sent_back
 from tests.plugins.admin_panels.library import BADGES, Library, Visitor, problems
 from tests.project import Project
 from tests.serve.process import wait_until
@@ -212,6 +214,25 @@ def test_documents_that_do_not_fit_the_model_are_shown_and_can_be_mended(ada: Vi
     assert ada.act("/note/action?name=delete&pks=5&pks=empty")[0] == 200
     assert notes.count_documents({"_id": {"$in": ["5", "empty"]}}) == 0
     assert notes.count_documents({"_id": 5}) == 1
+
+
+def test_a_form_keeps_what_was_not_changed_in_it_and_what_somebody_else_has_changed(ada: Visitor, notes: Any) -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 678000)
+    full = {"text": "a\nb\r\n", "price": "1.50", "tags": [" a  b", ""], "at": at, "place": {"shelf": "s", "more": 1}}
+    notes.insert_many([{"_id": "full", "title": "Tea\n2", **full}, {"_id": "empty", "title": "Tea"}])
+    before = list(notes.find())
+    for key in ("full", "empty"):
+        status, page = ada.send(f"/note/edit?pk={key}", sent_back(ada.get(f"/note/edit?pk={key}")[1]))
+        assert status == 200, problems(page)
+    assert list(notes.find()) == before
+    form = sent_back(ada.get("/note/edit?pk=full")[1])
+    notes.update_one({"_id": "full"}, {"$set": {"text": "of another", "pages": 7}})
+    assert ada.send("/note/edit?pk=full", {**form, "title": "Mine"})[0] == 200
+    assert notes.find_one({"_id": "full"}) == {**before[0], "title": "Mine", "text": "of another", "pages": 7}
+    status, page = ada.send("/note/edit?pk=full", {**form, "title": "Mine", "pages": "8"})
+    assert (status, [text[:25] for text in problems(page)]) == (422, ["Somebody has changed this"])
+    assert ada.send("/note/edit?pk=full", sent_back(page))[0] == 200
+    assert notes.find_one({"_id": "full"})["pages"] == 8
 
 
 def test_nothing_in_an_address_is_an_operator(ada: Visitor, notes: Any) -> None:

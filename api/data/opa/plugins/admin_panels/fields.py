@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette_admin.fields import BaseField, BooleanField, PasswordField, StringField, TextAreaField
+from starlette_admin.fields import (
+    BaseField,
+    BooleanField,
+    DateTimeField,
+    EnumField,
+    FloatField,
+    PasswordField,
+    StringField,
+    TextAreaField,
+)
 from starlette_admin.types import RequestAction
 
 from opa import mask_text
@@ -16,6 +27,9 @@ from opa import mask_text
 MASK = "••••••"
 LONGEST_IN_LIST = 120
 """Characters of a text in a list."""
+
+
+Kind = TypeVar("Kind", bound=BaseField)
 
 
 def is_secret_name(name: str) -> bool:
@@ -81,6 +95,77 @@ class JsonField(TextAreaField):
         return shortened(json.dumps(value, ensure_ascii=False, indent=2 if is_form else None, default=str), request)
 
 
+@dataclass
+class RealField(FloatField):
+    """A number, also of a form that does not have it."""
+
+    async def parse_form_data(self, request: Request, form_data: FormData) -> float | None:
+        """The number; None where there is none."""
+        return await super().parse_form_data(request, form_data) if isinstance(form_data.get(self.id), str) else None
+
+
+@dataclass
+class ZonedField(DateTimeField):
+    """A moment with its zone, shown and entered in UTC: a form knows no zones."""
+
+    help_text: str | None = "UTC"
+
+    async def parse_form_data(self, request: Request, form_data: FormData) -> datetime | None:
+        """The moment."""
+        entered = await super().parse_form_data(request, form_data)
+        return entered.replace(tzinfo=UTC) if entered is not None and entered.tzinfo is None else entered
+
+    async def serialize_value(self, request: Request, value: Any) -> str:
+        """The moment as a text."""
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        text = await super().serialize_value(request, value)
+        return text if request.state.action.is_form() else f"{text} UTC"
+
+
+@dataclass
+class ChoiceField(EnumField):
+    """One of several values, each by the text that a database has for it."""
+
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the choices."""
+        self.choices = [(text, text.replace("_", " ")) for text in self.members]
+        self.coerce = lambda text: self.members.get(text, text)
+        super().__post_init__()
+
+    async def serialize_value(self, request: Request, value: Any) -> Any:
+        """The text of a value, or what it is called."""
+        return await super().serialize_value(request, self._text_of(value))
+
+    async def validate(self, request: Request, value: Any, form_values: dict[str, Any]) -> None:
+        """See that it is one of them.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if value is not None and value not in self.members.values():
+            raise ValueError("This value is none of those that can be")
+        await super().validate(request, value, form_values)
+
+    async def get_create_default(self, request: Request) -> Any:
+        """The text of the default."""
+        value = await super(EnumField, self).get_create_default(request)
+        return None if value is None else self._text_of(value)
+
+    def _text_of(self, value: Any) -> Any:
+        return next((text for text, each in self.members.items() if each == value), value)
+
+
+def made_of(kind: type[Kind], other: BaseField, **given: Any) -> Kind:
+    """A field of a kind, with what is said of another of the same name."""
+    taken: dict[str, Any] = {name: getattr(other, name) for name in ("name", "label", "required", "default")}
+    if other.help_text:
+        taken["help_text"] = other.help_text
+    return kind(**taken, **given)
+
+
 def shortened(text: str, request: Request) -> str:
     """The text, and in a list its beginning."""
     is_in_list = request.state.action in (RequestAction.LIST, RequestAction.RELATION_LOOKUP)
@@ -102,9 +187,10 @@ def unreadable(field: BaseField, raw: object, value: object) -> str:
         return ""
     return {
         "Integer": "This is no whole number",
-        "Float": "This is no number",
+        "Real": "This is no number",
         "Decimal": "This is no number",
         "DateTime": "This is no date with a time",
+        "Zoned": "This is no date with a time",
         "Date": "This is no date",
         "Time": "This is no time",
         "Json": "This is no JSON",

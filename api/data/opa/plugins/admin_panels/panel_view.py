@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette_admin.exceptions import FormValidationError
-from starlette_admin.fields import BaseField, RelationField
+from starlette_admin.fields import BaseField, BooleanField, EnumField, RelationField
 from starlette_admin.types import RequestAction
 from starlette_admin.views import BaseModelView
 
 from opa import audit
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import SecretField, unreadable
+from opa.plugins.admin_panels.fields import ChoiceField, SecretField, shortened, unreadable
+from opa.plugins.admin_panels.shown import carried, digests, sent_digests
 from opa.plugins.admin_panels.visitor import Action, current_visitor
 
 LONGEST_NAME = 80
@@ -25,6 +27,8 @@ LAST_ROW = 2**31 - 1
 PAGE_SIZES = (10, 25, 50, 100)
 _IN_LIST = (RequestAction.ACTION, RequestAction.ROW_ACTION)
 _KEPT, _DONE = "opa_kept", "opa_done"
+_FORM, _UNCHANGED, _NOW, SHOWN = "opa_form", "opa_unchanged", "opa_now", "opa_shown"
+_MEANWHILE = "Somebody has changed this meanwhile. Save again to have what stands here in its place"
 
 
 class PanelView(BaseModelView):
@@ -138,34 +142,89 @@ class PanelView(BaseModelView):
             request, field, RequestAction.LIST if asked in _IN_LIST else asked
         )
 
+    # What is shown
+
+    async def serialize_field_value(self, value: Any, field: BaseField, request: Request) -> Any:
+        """A value for a page; what does not fit its field, as a database may have it, is shown as a text."""
+        try:
+            return await super().serialize_field_value(value, field, request)
+        except (ValueError, TypeError, AssertionError, ArithmeticError, AttributeError):
+            return shortened(str(value), request)
+
+    async def serialize(
+        self, obj: Any, request: Request, include_relationships: bool = True, include_select2: bool = False
+    ) -> dict[str, Any]:
+        """What a page shows of one; of a form, it is kept what that is."""
+        found = await super().serialize(obj, request, include_relationships, include_select2)
+        if request.state.action == RequestAction.EDIT:
+            now = digests(self.get_fields_list(request), found)
+            setattr(request.state, _NOW, now)
+            setattr(request.state, SHOWN, now)
+        return found
+
     # What is entered
 
     async def validate_fields(self, request: Request, data: dict[str, Any], exclude: Collection[str] = ()) -> None:
         """See that all that was entered can be read, and is there where it has to be.
 
         Raises:
-            FormValidationError: it is not.
+            FormValidationError: it is not, or somebody else has changed it meanwhile.
         """
         form = await request.form()
         fields = [field for field in self.get_fields_list(request) if not field.read_only]
-        if request.state.action == RequestAction.EDIT:  # a secret that is not entered anew stays
-            kept = {field.name for field in fields if isinstance(field, SecretField) and not data.get(field.name)}
-            setattr(request.state, _KEPT, kept)
-            for name in kept:
-                data.pop(name, None)
         errors: dict[str | int, Any] = {}
+        kept: set[str] = set()
+        if request.state.action == RequestAction.EDIT:
+            # A secret that is not entered anew stays, as does what comes back as it was shown.
+            kept = {field.name for field in fields if isinstance(field, SecretField) and not data.get(field.name)}
+            sent, shown = sent_digests(fields, form), carried(form)
+            now: dict[str, str] = getattr(request.state, _NOW)
+            kept |= {name for name, each in sent.items() if each in (shown.get(name), now.get(name))}
+            late = {name for name in now.keys() & shown.keys() if now[name] != shown[name]} - kept
+            errors = dict.fromkeys(late, _MEANWHILE)
+            setattr(request.state, SHOWN, {**now, **shown, **{name: now[name] for name in late}})
+            setattr(request.state, _UNCHANGED, kept)
         for field in fields:
+            if field.name in kept:
+                continue
             value = data.get(field.name)
             if problem := unreadable(field, form.get(field.id), value):
                 errors[field.name] = problem
-            elif isinstance(value, str) and "\x00" in value:
+            elif any("\x00" in each for each in form.getlist(field.id) if isinstance(each, str)):
                 errors[field.name] = "A text has no NUL"
         try:
-            await super().validate_fields(request, data, exclude)
+            await super().validate_fields(request, data, {*exclude, *kept})
         except FormValidationError as error:
             errors = {**error.errors, **errors}
+        setattr(request.state, _FORM, form)
         if errors:
+            self._as_entered(request, data)
             raise FormValidationError(errors)
+
+    def _as_entered(self, request: Request, data: dict[str, Any]) -> None:
+        """Have a form that is shown again say what was entered, and not what that was read as."""
+        form = getattr(request.state, _FORM)
+        for field in self.get_fields_list(request):
+            is_read = isinstance(field, BooleanField | EnumField) and not isinstance(field, ChoiceField)
+            entered = form.getlist(field.id)
+            if field.name in data and not is_read and not isinstance(data[field.name], list) and len(entered) == 1:
+                data[field.name] = entered[0] if isinstance(entered[0], str) else ""
+
+    @contextmanager
+    def changed(self, request: Request, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Of what a form has, that which was changed in it; the other fields are not there meanwhile.
+
+        Raises:
+            FormValidationError: as it comes from inside. The form has all its fields then.
+        """
+        kept: set[str] = getattr(request.state, _UNCHANGED, set())
+        setattr(request.state, _KEPT, kept)
+        try:
+            yield {name: value for name, value in data.items() if name not in kept}
+        except FormValidationError:
+            setattr(request.state, _KEPT, set())
+            self._as_entered(request, data)
+            raise
 
     def validated(self, schema: type[BaseModel], data: dict[str, Any]) -> BaseModel:
         """What a model of Pydantic makes of it.

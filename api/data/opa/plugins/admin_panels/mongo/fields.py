@@ -19,7 +19,6 @@ from starlette_admin.fields import (
     DateTimeField,
     DecimalField,
     EnumField,
-    FloatField,
     IntegerField,
     StringField,
     TagsField,
@@ -27,14 +26,14 @@ from starlette_admin.fields import (
 
 from opa import OpaError
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import JsonField, LongTextField, SecretField, ShownField, is_secret_name
+from opa.plugins.admin_panels.fields import JsonField, LongTextField, RealField, SecretField, ShownField, is_secret_name
 
 _LONG = 255
 """Characters from which on a text has more than a line."""
 _SIMPLE: Mapping[type, type[BaseField]] = {
     bool: BooleanField,
     int: IntegerField,
-    float: FloatField,
+    float: RealField,
     Decimal: DecimalField,
     datetime: DateTimeField,
     date: DateField,

@@ -19,7 +19,7 @@ from starlette_admin.filters import FilterGroup, FilterRegistry
 
 from opa import get_instance
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import JsonField, LongTextField, SecretField, ShownField, shortened
+from opa.plugins.admin_panels.fields import JsonField, LongTextField, SecretField, ShownField
 from opa.plugins.admin_panels.mongo.fields import allows_none, fields_of, key_of
 from opa.plugins.admin_panels.mongo.filters import Condition, MongoFilters, condition_of, text_condition
 from opa.plugins.admin_panels.mongo.values import identity_of, kept, text_of
@@ -133,12 +133,9 @@ class MongoView(PanelView):
             return value
 
     async def serialize_field_value(self, value: Any, field: BaseField, request: Request) -> Any:
-        """A value for a page; what does not fit its field, as documents may have it, is shown as a text."""
+        """A value for a page."""
         shown = kept(value) if isinstance(field, JsonField | TagsField) else value
-        try:
-            return await super().serialize_field_value(shown, field, request)
-        except (ValueError, TypeError, AssertionError, ArithmeticError, AttributeError):
-            return shortened(str(value), request)
+        return await super().serialize_field_value(shown, field, request)
 
     def get_filter_registry(self) -> FilterRegistry:
         """The filters of the list."""
@@ -240,6 +237,10 @@ class MongoView(PanelView):
         Raises:
             FormValidationError: the model or the collection does not take it.
         """
+        with self.changed(request, data) as entered:
+            return await self._create(request, entered)
+
+    async def _create(self, request: Request, data: dict[str, Any]) -> Document:
         await self.validate(request, data)
         entered = self._entered(data)
         if self.makes_id and self.panel.model.model_fields["id"].is_required():
@@ -260,6 +261,10 @@ class MongoView(PanelView):
             FormValidationError: the model or the collection does not take it.
             HTTPException: there is no such document any more (404).
         """
+        with self.changed(request, data) as entered:
+            return await self._edit(request, pk, entered)
+
+    async def _edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Document:
         await self.validate(request, data)
         before = await self.find_by_pk(request, pk)
         if before is None:

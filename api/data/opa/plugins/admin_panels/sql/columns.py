@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, Text, inspect
+from sqlalchemy import Enum, Float, Interval, LargeBinary, String, Text, inspect
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 from starlette_admin.contrib.sqla.converters import ModelConverter
 from starlette_admin.contrib.sqla.exceptions import NotSupportedColumn
-from starlette_admin.fields import BaseField, FileField, HasMany, HasOne, JSONField
+from starlette_admin.fields import BaseField, DateTimeField, FileField, HasMany, HasOne, JSONField
 
 from opa import OpaError
 from opa.admin import SQL, Panel
-from opa.plugins.admin_panels.fields import JsonField, LongTextField, SecretField, ShownField, is_secret_name
+from opa.plugins.admin_panels.fields import (
+    ChoiceField,
+    JsonField,
+    LongTextField,
+    RealField,
+    SecretField,
+    ShownField,
+    ZonedField,
+    is_secret_name,
+    made_of,
+)
 
 
 def names_of(panel: Panel) -> list[str]:
@@ -90,18 +100,40 @@ def _field(panel: Panel, attribute: Any, others: list[Panel]) -> BaseField:
         required = not column.nullable and not column.default and not column.server_default
         return SecretField(name, required=required)
     is_of_several = len(attribute.columns) != 1 and not column.primary_key
-    return ShownField(name) if is_of_several or isinstance(column.type, LargeBinary) else _of_column(name, column)
+    return (
+        ShownField(name)
+        if is_of_several or isinstance(column.type, LargeBinary | Interval)
+        else _of_column(name, column)
+    )
 
 
 def _of_column(name: str, column: Any) -> BaseField:
+    # Of numbers and choices, what starlette-admin makes is not what SQLAlchemy 2.1 takes.
+    is_own = isinstance(column.type, Enum | Float)
     try:
-        converted = ModelConverter().convert(name=name, type=column.type, column=column)
+        converted = ModelConverter().convert(name=name, type=String() if is_own else column.type, column=column)
     except (NotSupportedColumn, NotImplementedError, TypeError, ValueError, AttributeError):
         converted = None
     if converted is None or isinstance(converted, FileField):
         return ShownField(name)
+    if isinstance(column.type, Float):
+        return made_of(RealField, converted)
+    if isinstance(column.type, Enum):
+        members = _members(column.type)
+        return made_of(ChoiceField, converted, members=members) if members else ShownField(name)
+    if type(converted) is DateTimeField and getattr(column.type, "timezone", False):
+        return made_of(ZonedField, converted)
     kind = LongTextField if isinstance(column.type, Text) else JsonField if isinstance(converted, JSONField) else None
     return converted if kind is None else kind(name, required=converted.required, default=converted.default)
+
+
+def _members(kind: Enum) -> dict[str, Any]:
+    """What can be chosen, by the texts for it in the database; nothing, where it is not clear what that is."""
+    if kind.enum_class is None:
+        return {text: text for text in kind.enums}
+    by_value = {str(each.value): each for each in kind.enum_class}
+    found = {text: kind.enum_class.__members__.get(text, by_value.get(text)) for text in kind.enums}
+    return found if None not in found.values() else {}
 
 
 def _relation(panel: Panel, relation: RelationshipProperty[Any], others: list[Panel]) -> BaseField:
@@ -129,3 +161,9 @@ def has_entered_key(panel: Panel) -> bool:
     return any(
         column is not counted and not column.default and not column.server_default for column in mapper.primary_key
     )
+
+
+def may_be_none(panel: Panel) -> set[str]:
+    """The names of the attributes whose columns may have nothing in them."""
+    mapper: Any = inspect(panel.model)
+    return {each.key for each in mapper.column_attrs if getattr(each.columns[0], "nullable", False)}

@@ -21,9 +21,10 @@ from starlette_admin.views import BaseModelView
 from opa.admin import Panel, check_fields
 from opa.plugins.admin_panels.fields import SecretField, ShownField
 from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
-from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, names_of
+from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, may_be_none, names_of
 from opa.plugins.admin_panels.sql.errors import field_of, refusal
 
+_ROW = "opa_row"
 _NO_KEY = (ValueError, TypeError, OverflowError, AssertionError, LookupError)
 """What the text of a key that no row can have is told by."""
 
@@ -50,6 +51,7 @@ class SqlView(PanelView, ModelView):
             if isinstance(field, StringField | EnumField) and not isinstance(field, SecretField | ShownField)
         ]
         self.set_filters(fields, texts)
+        self._may_be_none = may_be_none(panel)
         keys = [inspect(panel.model).get_property_by_column(column).key for column in inspect(panel.model).primary_key]
         self.show_pk_in_forms = has_entered_key(panel)
         self.exclude_fields_from_edit = keys
@@ -120,7 +122,8 @@ class SqlView(PanelView, ModelView):
         errors: dict[str | int, Any] = {}
         if self.panel.options.schema is not None:
             try:
-                shaped = self.validated(self.panel.options.schema, entered)
+                kept = getattr(request.state, _ROW, {})
+                shaped = self.validated(self.panel.options.schema, {**kept, **entered})
                 data.update({name: getattr(shaped, name) for name in type(shaped).model_fields if name in data})
             except FormValidationError as error:
                 errors = error.errors
@@ -139,12 +142,17 @@ class SqlView(PanelView, ModelView):
         if errors:
             raise FormValidationError(errors)
 
+    def _entered(self, data: dict[str, Any]) -> dict[str, Any]:
+        """With nothing, and no empty text, where a column may have that and its field was left empty."""
+        return {name: None if value == "" and name in self._may_be_none else value for name, value in data.items()}
+
     def _relations(self) -> list[RelationField]:
         return [field for field in self.fields if isinstance(field, RelationField)]
 
     async def create(self, request: Request, data: dict[str, Any]) -> Any:
         """Create a row."""
-        row = await super().create(request, data)
+        with self.changed(request, data) as entered:
+            row = await super().create(request, self._entered(entered))
         self.note(request, "create", ids=[await self.get_pk_value(request, row)])
         return row
 
@@ -153,8 +161,11 @@ class SqlView(PanelView, ModelView):
         before = await self.find_by_pk(request, pk)
         if before is None:
             raise HTTPException(404, "there is no such row any more")
-        old = {name: getattr(before, name) for name in data}
-        row = await super().edit(request, pk, data)
+        with self.changed(request, data) as entered:
+            old = {name: getattr(before, name) for name in entered}
+            columns: Any = inspect(self.model).column_attrs
+            setattr(request.state, _ROW, {each.key: getattr(before, each.key) for each in columns if each.key in data})
+            row = await super().edit(request, pk, self._entered(entered))
         changed = [name for name, value in old.items() if getattr(row, name) != value]
         self.note(request, "edit", ids=[await self.get_pk_value(request, row)], fields=changed)
         return row
