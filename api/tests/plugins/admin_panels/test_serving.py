@@ -97,6 +97,19 @@ def test_a_foreign_origin_changes_nothing(library: Library) -> None:
     assert library.rows("select title from books") == [("Emma",)]
 
 
+def test_asking_only_for_the_head_of_a_page_changes_nothing(library: Library) -> None:
+    with library.visitor() as ada:
+        assert ada.send("/shelf/create", {"name": "a", "row": "1", "note": "x"})[0] == 200
+        key = re.findall(r"/admin/shelf/edit\?pk=([^\"&]+)", ada.get("/shelf/list")[1])[0]
+        ada.be("admin:shelf:*")
+        for path in (f"/shelf/edit?pk={key}", "/shelf/create", "/shelf/list", "/"):
+            given = {"X-CSRFToken": ada.token(), "Content-Type": "application/x-www-form-urlencoded"}
+            answer = ada.client.request("HEAD", f"/admin{path}", content="name=b&row=2&note=y", headers=given)
+            assert answer.status_code == 200, path
+        assert ada.client.head(f"/admin/_api/shelf/row-action?name=delete&pk={key}").status_code == 405
+    assert library.rows("select * from shelves") == [("a", "1", "x")]
+
+
 def test_a_form_without_its_token_changes_nothing(library: Library) -> None:
     with library.visitor() as ada:
         answer = ada.client.post("/admin/book/create", data={"title": "x"}, headers=OWN)

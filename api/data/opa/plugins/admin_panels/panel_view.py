@@ -294,6 +294,8 @@ def call_what_is_done(request: Request) -> None:
 async def refuse_nonsense(request: Request) -> None:
     """See that a filter is no longer than one that is put together on the page, and that a form has no files.
 
+    Nor are there more ways to sort, or keys at once, than the page has.
+
     Raises:
         HTTPException: it is, or has (400).
     """
@@ -303,6 +305,12 @@ async def refuse_nonsense(request: Request) -> None:
     texts = (request.query_params.get("filter") or "", request.query_params.get("_list_query") or "")
     if any(len(text) > LONGEST_FILTER for text in texts):
         raise HTTPException(400, "the filter is too long")
+    if len(request.query_params.getlist("sort")) > MOST_SORTS:
+        raise HTTPException(400, "the list is sorted by too many fields")
+    if len(request.query_params.getlist("pks")) > MOST_KEYS:
+        raise HTTPException(400, f"these are more than {MOST_KEYS} keys")
 
 
 LONGEST_FILTER = 8000
+MOST_SORTS = 20
+MOST_KEYS = 1000
