@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 Given = TypeVar("Given")
@@ -20,7 +21,7 @@ async def called(function: Callable[..., Any], /, *arguments: Any, **named: Any)
     """Call a function, and give its result: `def` in a thread, `async def` on this event loop."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **named)
-    given = await asyncio.to_thread(function, *arguments, **named)
+    given = await in_thread(partial(function, *arguments, **named))
     return await given if inspect.isawaitable(given) else given
 
 
@@ -28,7 +29,7 @@ async def asked(function: Callable[..., Any], /, *arguments: Any, is_async: bool
     """Call a method of a client, whose methods are asynchronous or are not, which they do not tell."""
     if is_async:
         return await function(*arguments, **named)
-    return await asyncio.to_thread(function, *arguments, **named)
+    return await in_thread(partial(function, *arguments, **named))
 
 
 async def in_thread(function: Callable[[], Given]) -> Given:
@@ -49,9 +50,13 @@ async def in_thread(function: Callable[[], Given]) -> Given:
             outcome.set_exception(error)
 
     def work() -> None:
-        given, failure = None, None
+        given: Any = None
+        failure: BaseException | None = None
         try:
             given = context.run(function)
+        except StopIteration as error:
+            failure = RuntimeError(f"it raised StopIteration: {error}")  # which nothing that is awaited may raise
+            failure.__cause__ = error
         except BaseException as error:  # noqa: BLE001 - it is of whoever waits
             failure = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
