@@ -30,3 +30,16 @@ function nameFields() {
   });
 }
 new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
+
+// A form is sent once, however often its button is clicked; again where somebody comes back to it.
+document.addEventListener("submit", function (event) {
+  if (event.defaultPrevented || event.target.method !== "post") return;
+  if (event.target.dataset.opaSent) event.preventDefault();
+  event.target.dataset.opaSent = "yes";
+});
+window.addEventListener("pageshow", function () {
+  document.querySelectorAll("form[data-opa-sent]").forEach((form) => delete form.dataset.opaSent);
+});
+
+// A key is a text: jQuery makes of "[1]" a list, whose text is the key of another row.
+document.querySelectorAll("tr[data-sa-pk]").forEach((row) => $(row).data("sa-pk", row.dataset.saPk));
