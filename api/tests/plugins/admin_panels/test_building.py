@@ -51,6 +51,13 @@ def test_a_broken_panel_is_told_with_its_place(library: Library, text: str, line
     assert "library" in message
 
 
+@pytest.mark.parametrize("url", ["//evil.example", "/a?b", "/a#b", "/{x}", "/a b", "/../x", "/%61"])
+def test_an_address_that_no_link_can_lead_to_is_refused(library: Library, url: str) -> None:
+    library.project.settings(ADMIN_URL=url)
+    with pytest.raises(OpaError, match="which is no path that links can lead to"), library.visitor():
+        pass
+
+
 def test_a_model_without_a_primary_key_is_refused_where_it_stands(library: Library) -> None:
     library.project.plugin(
         "library/models.py",

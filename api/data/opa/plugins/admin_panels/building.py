@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from opa.admin import SQL, Panel, admin_pages, panels
 
 if TYPE_CHECKING:
     from starlette_admin.views import BaseModelView
+
+
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 
 
 def need_package(where: str) -> None:
@@ -79,6 +83,12 @@ def add_admin(app: Any, *, can_sign_in: bool) -> None:
     if not url:
         raise OpaError(
             "ADMIN_URL is /, where all other routes are", where=config.source("ADMIN_URL"), hint="Set it to /admin"
+        )
+    if not _PATH.fullmatch(url):
+        raise OpaError(
+            f"ADMIN_URL is {config.ADMIN_URL!r}, which is no path that links can lead to",
+            where=config.source("ADMIN_URL"),
+            hint="Write a path of letters, digits, hyphens and the like, as /admin or /internal/admin",
         )
     from opa.plugins.admin_panels.serving import Serving
     from opa.plugins.admin_panels.site import Site
