@@ -86,7 +86,15 @@ class Observers:
     ) -> Callable[[Scope, int, float], None]:
         """What tells them that a request is over."""
         find, by_route, tell = routes.place, routes.by_route, self._tell
-        members = tuple(methods)
+
+        def tell_all(*facts: Any) -> None:
+            for method in methods:
+                try:
+                    method(*facts)
+                except Exception as error:  # noqa: BLE001 - as above
+                    tell(method, error)
+
+        member = methods[0] if len(methods) == 1 else tell_all  # as nearly always
 
         # Each call, each look and each object costs the hello route more than it seems: of nearly all requests, the
         # route is found by its id, and of what this needs nothing is looked up in `self`.
@@ -100,11 +108,10 @@ class Observers:
             if place is None:
                 place = find(scope)
             actor = scope[ACTOR].actor if ACTOR in scope else None
-            for member in members:
-                try:
-                    member(scope, status, seconds, place, actor)
-                except Exception as error:  # noqa: BLE001 - as above
-                    tell(member, error)
+            try:
+                member(scope, status, seconds, place, actor)
+            except Exception as error:  # noqa: BLE001 - as above
+                tell(member, error)
 
         return ended
 
