@@ -89,7 +89,11 @@ def look_at_modules_of_applications(module: Any, patch: Patch = setattr) -> None
 
     These are thousands, and each application looks at them several times.
     """
-    others = {name for name in sys.modules if not name.startswith("opa.plugins")}
+    # A built-in plugin has a second name, which is that of its file alone.
+    own_names = {
+        name: str(getattr(module, "__dict__", {}).get("__name__", name)) for name, module in sys.modules.items()
+    }
+    others = {name for name, own in own_names.items() if not own.startswith("opa.plugins")}
 
     def all_modules() -> dict[str, Any]:
         modules = sys.modules.copy()

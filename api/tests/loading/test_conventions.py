@@ -145,10 +145,10 @@ def test_a_plugin_finds_what_others_have_under_its_own_conventions(project: Proj
 
 
 def test_a_module_of_a_convention_may_be_a_package(project: Project) -> None:
-    project.plugin("console.py", DECLARES)
+    project.plugin("declares.py", DECLARES)
     project.plugin("shop/__init__.py")
     project.plugin("shop/report/__init__.py")
-    assert list(declared(project, "console")["report.py"]) == ["shop"]
+    assert list(declared(project, "declares")["report.py"]) == ["shop"]
 
 
 @pytest.mark.parametrize("name", ["a_console", "z_console"], ids=["declared first", "declared last"])
@@ -164,9 +164,9 @@ def test_a_module_of_a_convention_that_does_not_import_is_reported_with_its_plac
 
 
 def test_a_convention_that_is_imported_from_another_plugin_is_that_one(project: Project) -> None:
-    project.plugin("console.py", DECLARES)
-    project.plugin("asks.py", "from console import TITLE\ntitle = 'Asks'")
-    assert declared(project, "console")["title"] == {"asks": "Asks"}
+    project.plugin("declares.py", DECLARES)
+    project.plugin("asks.py", "from declares import TITLE\ntitle = 'Asks'")
+    assert declared(project, "declares")["title"] == {"asks": "Asks"}
 
 
 @pytest.mark.parametrize(

@@ -253,8 +253,6 @@ def _put_on_path(folders: Iterable[Path]) -> None:
 
 def forget_plugins() -> None:
     """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
-    if not known_places.are_installed():
-        return
     folders = tuple(str(entry) for entry in sys.path if isinstance(entry, PluginFolder))
     # First what is quick: of thousands of modules, nearly all are files elsewhere. A package may have folders besides
     # its own.

@@ -31,11 +31,6 @@ class KnownPlaces:
         return PathFinder.find_spec(name, [folder]) if folder is not None and folder in sys.path else None
 
 
-def are_installed() -> bool:
-    """Whether plugins were imported in this process."""
-    return any(isinstance(finder, KnownPlaces) for finder in sys.meta_path)
-
-
 def install(plugins: Iterable[PluginFile]) -> None:
     """Find these plugins from now on, and no others."""
     finders: list[object] = [finder for finder in sys.meta_path if not isinstance(finder, KnownPlaces)]
