@@ -70,6 +70,18 @@ def docker(*arguments: str, check: bool = True, timeout: float = 300, **options:
     return written
 
 
+@contextlib.contextmanager
+def built_image(extras: str) -> Iterator[str]:
+    """The image of the working tree, with the packages of extras, such as `admin,sql`; gone in the end."""
+    name = unique("extras-image")
+    given = ("--build-context", f"docs={ROOT / 'docs'}", "--build-arg", f"EXTRAS={extras}")
+    docker("build", "--quiet", *given, "--tag", name, str(ROOT / "api"), timeout=900)
+    try:
+        yield name
+    finally:
+        docker("rmi", "--force", name, check=False)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a route answered; status 0 when there was no answer, or not the whole of one."""

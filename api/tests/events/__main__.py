@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.docker.engine import ROOT, Stack, docker, running, unique, write_plugin
+from tests.docker.engine import Stack, built_image, docker, running, write_plugin
 from tests.events.losses import LOSSES, emit_many, write_many
 
 COUNT = 10_000
@@ -49,28 +49,22 @@ class Containers:
 
 def main(count: int) -> None:
     """Run both, and tell what has become of the events."""
-    image = unique("sql-image")
-    given = ("--build-context", f"docs={ROOT / 'docs'}", "--build-arg", "EXTRAS=sql")
-    docker("build", "--quiet", *given, "--tag", image, str(ROOT / "api"), timeout=900)
-    try:
-        with TemporaryDirectory() as name:
-            (Path(name) / "losses").mkdir()
-            stack = Stack(
-                Path(name) / "losses",
-                image,
-                environ={"CELERY_PARAMS": "-c 2", "WEB_CONCURRENCY": "1", "COMPOSE_PROFILES": "sql"},
-            )
-            # One that was killed stays away until somebody starts it.
-            stack.override("once.yml", 'services:\n  worker: {restart: "no"}\n  api: {restart: "no"}\n')
-            stack.leave_out("mongo", "beat")
-            write_plugin(stack.plugins, "losses.py", LOSSES)
-            with running(stack):
-                place = Containers(stack)
-                stack.compose("up", "--detach", "--wait", "--scale", "worker=2")
-                print(emit_many(place, count), flush=True)
-                print(write_many(place, count), flush=True)
-    finally:
-        docker("rmi", "--force", image, check=False)
+    with built_image("sql") as image, TemporaryDirectory() as name:
+        (Path(name) / "losses").mkdir()
+        stack = Stack(
+            Path(name) / "losses",
+            image,
+            environ={"CELERY_PARAMS": "-c 2", "WEB_CONCURRENCY": "1", "COMPOSE_PROFILES": "sql"},
+        )
+        # One that was killed stays away until somebody starts it.
+        stack.override("once.yml", 'services:\n  worker: {restart: "no"}\n  api: {restart: "no"}\n')
+        stack.leave_out("mongo", "beat")
+        write_plugin(stack.plugins, "losses.py", LOSSES)
+        with running(stack):
+            place = Containers(stack)
+            stack.compose("up", "--detach", "--wait", "--scale", "worker=2")
+            print(emit_many(place, count), flush=True)
+            print(write_many(place, count), flush=True)
 
 
 if __name__ == "__main__":
