@@ -100,7 +100,7 @@ def test_the_panels_of_a_plugin_that_is_left_out_are_not_there(library: Library)
         assert "more" in ada.get("/more")[1]
 
 
-def test_columns_of_any_type_are_shown(library: Library) -> None:
+def test_columns_of_any_type_are_shown(library: Library, capsys: pytest.CaptureFixture[str]) -> None:
     library.project.plugin(
         "library/models.py",
         """
@@ -119,8 +119,21 @@ def test_columns_of_any_type_are_shown(library: Library) -> None:
             cache_ok = True
             def get_col_spec(self, **_): return "TEXT"
 
+        class Moody(types.TypeDecorator):
+            impl = String
+            cache_ok = True
+
+        class Whims(types.TypeDecorator):
+            impl = Integer
+            cache_ok = True
+            @property
+            def unsigned(self):
+                raise ValueError("not today")
+
         class Thing(Base):
             __tablename__ = "things"
+            moody: Mapped[str | None] = mapped_column(Moody)
+            whims: Mapped[int | None] = mapped_column(Whims)
             id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
             day: Mapped[date | None]
             at: Mapped[time | None]
@@ -143,6 +156,11 @@ def test_columns_of_any_type_are_shown(library: Library) -> None:
     assert status == 200
     assert "1.50" in page
     assert library.rows("select day, raw, odd from things") == [("2026-01-31", None, None)]
+    told = re.findall(
+        r"the field '(\w+)' of the admin panel 'thing' is shown and not edited: ([^\"]*)", capsys.readouterr().err
+    )
+    # Whoever has no form by its kind, as bytes or a type of the database's own, needs no words.
+    assert set(told) == {("whims", "no form can be made for its type Whims: ValueError: not today")}
 
 
 def test_the_plugin_of_opa_new_has_a_panel(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

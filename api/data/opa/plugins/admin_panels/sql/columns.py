@@ -11,7 +11,7 @@ from starlette_admin.contrib.sqla.converters import ModelConverter
 from starlette_admin.contrib.sqla.exceptions import NotSupportedColumn
 from starlette_admin.fields import BaseField, DateTimeField, FileField, HasMany, HasOne, JSONField
 
-from opa import OpaError
+from opa import OpaError, log
 from opa.admin import SQL, Panel
 from opa.plugins.admin_panels.fields import (
     ChoiceField,
@@ -103,17 +103,23 @@ def _field(panel: Panel, attribute: Any, others: list[Panel]) -> BaseField:
     return (
         ShownField(name)
         if is_of_several or isinstance(column.type, LargeBinary | Interval)
-        else _of_column(name, column)
+        else _of_column(panel, name, column)
     )
 
 
-def _of_column(name: str, column: Any) -> BaseField:
+def _of_column(panel: Panel, name: str, column: Any) -> BaseField:
     # Of numbers and choices, what starlette-admin makes is not what SQLAlchemy 2.1 takes.
     is_own = isinstance(column.type, Enum | Float)
     try:
         converted = ModelConverter().convert(name=name, type=String() if is_own else column.type, column=column)
-    except (NotSupportedColumn, NotImplementedError, TypeError, ValueError, AttributeError):
+    except (NotSupportedColumn, NotImplementedError):
+        converted = None  # the type has no form
+    except (TypeError, ValueError, AttributeError) as error:  # a type of the plugin's own may be anything
         converted = None
+        log.warning(
+            f"the field '{name}' of the admin panel '{panel.name}' is shown and not edited: no form can be made for its"
+            f" type {type(column.type).__name__}: {type(error).__name__}: {error}"
+        )
     if converted is None or isinstance(converted, FileField):
         return ShownField(name)
     if isinstance(column.type, Float):
