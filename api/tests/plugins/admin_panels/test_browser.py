@@ -120,6 +120,7 @@ def test_people_sign_in_and_create_edit_search_and_delete(api: Opa, tmp_path: Pa
 def a_row_is_created_edited_searched_and_deleted(page: Page, file: Path) -> None:
     page.get_by_role("link", name="Authors").click()
     page.get_by_role("link", name="New Author").click()
+    page.wait_for_url("**/admin/author/create*")
     assert page.evaluate(SENT_TWICE) == [True, False, True]
     page.reload()
     page.get_by_label("Name").fill("Jane Austen")
@@ -139,6 +140,7 @@ def a_row_is_created_edited_searched_and_deleted(page: Page, file: Path) -> None
             page.get_by_role("button", name="Save", exact=True).click()
         page.wait_for_url("**/admin/book/list*")
     page.locator("tr", has_text="Emma").get_by_role("link", name="Edit").click()
+    page.wait_for_url("**/admin/book/edit*")
     page.get_by_label("Pages").fill("475")
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/admin/book/list*")
@@ -177,6 +179,7 @@ def a_document_is_created_edited_searched_and_deleted(page: Page, notes: Any) ->
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/admin/note/list*")
     page.locator("tr", has_text="Tea").get_by_role("link", name="Edit").click()
+    page.wait_for_url("**/admin/note/edit*")
     page.get_by_label("Kind").select_option("letter")
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/admin/note/list*")
