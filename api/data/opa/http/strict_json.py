@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from opa._compat.json_encoder import made_once
 from opa._util.nesting import deeper_than
 
 MAX_DEPTH = 200
@@ -96,10 +97,13 @@ def _finite(text: str) -> float:
 
 _decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_encode = made_once(_encoder)
 
 
 def _render(self: JSONResponse, content: Any) -> bytes:
     try:
+        return _encode(content).encode()
+    except RecursionError:  # a circle, which the other encoder knows to be one, or too deep for it as well
         return _encoder.encode(content).encode()
     except ValueError as error:
         return _encoder.encode(_fixed(content, error, set())).encode()
