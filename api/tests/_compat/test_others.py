@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
+import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import anyio.from_thread
 import anyio.to_thread
 import pytest
 from dynaconf.utils.parse_conf import parse_conf_data
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
 from loguru import logger
 from redis.asyncio import Connection as AsyncConnection
 from redis.connection import Connection
 from starlette._utils import get_route_path
+from starlette.applications import Starlette
 
 from opa._compat import anyio as compat_anyio
-from opa._compat import flower, loguru, starlette
+from opa._compat import flower, json_encoder, loguru, starlette
 from opa._compat.better_exceptions import ExceptionFormatter
 from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._compat.redis import socket_of
@@ -119,3 +126,52 @@ def test_flower_keeps_the_names_of_tasks_and_takes_the_answers_of_workers() -> N
     inspector = flower.Inspector(None, None, 1.0)
     inspector._on_update("celery@a", "active_queues", [])
     assert inspector.workers["celery@a"]["active_queues"] == []
+
+
+def test_an_agent_that_replaces_what_is_called_for_each_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not starlette.has_patched_calls()
+    for application in (Starlette, FastAPI):
+        with monkeypatch.context() as patch:
+            call = application.__call__
+
+            @functools.wraps(call)
+            async def watched(*arguments: Any, call: Any = call) -> None:
+                await call(*arguments)
+
+            patch.setattr(application, "__call__", watched)
+            assert starlette.has_patched_calls()
+    assert not starlette.has_patched_calls()
+
+
+WRITTEN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers() | st.none() | st.floats(), inner),
+)
+
+
+@given(WRITTEN)
+def test_the_encoder_that_is_made_once_writes_what_json_writes(value: object) -> None:
+    made = json_encoder.made_once(ENCODER)
+    assert result_of(made, value) == result_of(ENCODER.encode, value)
+
+
+@pytest.mark.parametrize("missing", ["_make", "_strings"])
+def test_without_an_encoder_in_c_that_of_json_is_used(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    assert json_encoder.made_once(ENCODER) != ENCODER.encode  # here there is one
+    monkeypatch.setattr(json_encoder, missing, None)
+    assert json_encoder.made_once(ENCODER) == ENCODER.encode
+
+
+def test_an_encoder_in_c_with_other_arguments_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_encoder, "_make", lambda _markers: None)
+    assert json_encoder.made_once(ENCODER) == ENCODER.encode
+
+
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def result_of(encode: Callable[[object], str], value: object) -> str:
+    try:
+        return encode(value)
+    except ValueError as error:
+        return repr(error)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.testclient import TestClient
 
@@ -111,3 +114,11 @@ def test_the_number_of_routers_has_no_limit(project: Project) -> None:
         app.include_router(APIRouter(lifespan=lifespan))
     with TestClient(app):
         assert len(started) == 2000
+
+
+def test_a_server_that_asks_takes_it_for_an_application_of_asgi_3(project: Project) -> None:
+    app: Any = project.app()
+    config = uvicorn.Config(app)
+    config.load()
+    assert config.interface == "asgi3"
+    assert inspect.iscoroutinefunction(app.__call__)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, TracerProvider
+from starlette.applications import Starlette
 
 from opa.http.telemetry import CHECK_INTERVAL
 from tests.project import Project
@@ -18,6 +19,33 @@ router = get_router()
 @router.get("/hello")
 async def hello(request: Request):
     return request.scope["root_path"]
+"""
+
+
+AGENT = """
+import functools
+
+from opa import get_router
+from starlette.applications import Starlette
+
+router = get_router()
+watched = []
+call = Starlette.__call__
+
+
+@functools.wraps(call)
+async def watching(self, scope, receive, send):
+    if scope["type"] == "http":
+        watched.append(scope["path"])
+    await call(self, scope, receive, send)
+
+
+Starlette.__call__ = watching
+
+
+@router.get("/watched")
+async def get_watched() -> list[str]:
+    return watched
 """
 
 
@@ -77,3 +105,16 @@ def test_a_route_sees_the_prefix_of_the_application(
         set_provider(Noting(), monkeypatch)
     with project.client() as client:
         assert client.get("/hello").json() == "/api"
+
+
+def test_an_agent_that_replaces_the_call_of_starlette_sees_each_request(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("hello.py", HELLO)
+    project.plugin("agent.py", AGENT)
+    monkeypatch.setattr(Starlette, "__call__", Starlette.__call__)  # and put back what the plugin puts in its place
+    project.settings(OPENAPI_PREFIX="/api")
+    with project.client() as client:
+        assert client.get("/hello").json() == "/api"
+        assert client.get("/nothing").status_code == 404
+        assert client.get("/watched").json() == ["/hello", "/nothing", "/watched"]

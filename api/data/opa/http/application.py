@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from opa.current import current
 from opa.errors import PluginError, RegistrationError
 from opa.http import mount_paths, strict_json
 from opa.http.access.refusals import RefusedHandshakeError, answer_refused_handshake
+from opa.http.asgi_call import asgi_call
 from opa.http.body_limits import BodyLimits, LimitedBody
 from opa.http.contributions import Contributions
 from opa.http.lifespan_protocol import LifespanProtocol
@@ -195,27 +196,26 @@ class Api(FastAPI):
         """Take out what `plugin` has added."""
         self._contributions.remove(plugin)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @asgi_call
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """The ASGI application."""
+        telemetry, now = self._telemetry_watch, monotonic()
         if scope["type"] == "http":
-            receive = LimitedBody(receive, scope, self._body_limits)
+            receive = LimitedBody(receive, scope, self._body_limits, now)
         elif scope["type"] == "lifespan":
-            await self._start_and_stop(scope, receive, send)
-            return
+            return self._start_and_stop(scope, receive, send)
         if self.middleware_stack is None:
             with belonging_to(self.manager):
                 self.middleware_stack = self.build_middleware_stack()
-        telemetry, now = self._telemetry_watch, monotonic()
         if now >= telemetry.next_look:
             telemetry.look(now)
         if telemetry.is_set_up:
-            await super().__call__(scope, receive, send)
-        else:
-            # All else that FastAPI and Starlette do here.
-            if self.root_path:
-                scope["root_path"] = self.root_path
-            scope["app"] = self
-            await self.middleware_stack(scope, receive, send)
+            return super().__call__(scope, receive, send)
+        # All else that FastAPI and Starlette do here.
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        scope["app"] = self
+        return self.middleware_stack(scope, receive, send)  # type: ignore[return-value]  # all are coroutines
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
         """Do what Starlette does, and remember which plugin it is of."""

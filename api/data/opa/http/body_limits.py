@@ -68,15 +68,23 @@ class LimitedBody:
         receive: the server's.
         scope: of the request.
         limits: of the settings.
+        came: when the request has come, of the monotonic clock.
+
+    Attributes:
+        came: the same.
     """
 
-    __slots__ = ("_deadline", "_endpoint", "_limits", "_most", "_receive", "_received", "_scope", "_started", "_state")
+    __slots__ = (
+        *("_deadline", "_endpoint", "_limits", "_most", "_receive", "_received", "_scope", "_started", "_state"),
+        "came",
+    )
 
-    def __init__(self, receive: Receive, scope: Scope, limits: BodyLimits) -> None:
+    def __init__(self, receive: Receive, scope: Scope, limits: BodyLimits, came: float) -> None:
         self._receive = receive
         self._scope = scope
         self._limits = limits
         self._state = _NEW
+        self.came = came
 
     def __call__(self) -> Awaitable[Message]:
         """The next part of the body, or of what follows it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from time import perf_counter
+from time import monotonic
 from typing import Protocol
 
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -24,7 +24,7 @@ from opa.http import request_facts
 from opa.http.after_response import run_after_response
 from opa.http.allowed_methods import ROOT_PATH
 from opa.http.answer_headers import AnswerHeaders
-from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
+from opa.http.body_limits import LimitedBody, RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
 from opa.http.early_answer import refuse
 from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
@@ -104,12 +104,14 @@ class Outermost(ServerErrorMiddleware):
             elif name == HEADER and given_id is None:
                 given_id = value
         # Of nearly all requests nothing else need be known: they are for the application.
-        is_usual = (
-            hosts == 1
+        app = (
+            self.app
+            if hosts == 1
             and host in self._good_hosts
             and scope["path"] not in self._health_paths
             and websocket is None
             and not scope.get("root_path")
+            else None
         )
         request_id = request_id_of(given_id) if self._has_ids else None
         observers = self._observers
@@ -121,13 +123,13 @@ class Outermost(ServerErrorMiddleware):
                 going_on.websockets += 1
             if observers.hears_of_begin:
                 observers.began(scope)
-            began = perf_counter()
+            began = receive.came if type(receive) is LimitedBody else monotonic()
         before = current_context.get()
         context = RequestContext(self._manager, request_id, scope, send, self._headers)
         current_context.set(context)
         send_on = context.send
         try:
-            await (self.app if is_usual else self._answering(scope))(scope, receive, send_on)
+            await (self._answering(scope) if app is None else app)(scope, receive, send_on)
         except RefusedBodyError as refused:  # a middleware has read the body: its exceptions have no handlers
             if context.status:
                 raise
@@ -154,7 +156,7 @@ class Outermost(ServerErrorMiddleware):
                 status = context.status
                 if not status:  # what a server answers where the application does not, or how it refuses a websocket
                     status = 500 if websocket is None or not websocket.is_closed else 403
-                observers.ended(scope, status, perf_counter() - began)
+                observers.ended(scope, status, monotonic() - began)
                 if websocket is None:
                     going_on.requests -= 1
                 else:

@@ -1,4 +1,4 @@
-"""Whether FastAPI has requests to report to OpenTelemetry."""
+"""Whether FastAPI, or an agent that has patched it, has requests to report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from opa._compat.fastapi import tested
+from opa._compat.starlette import has_patched_calls
 from opa.http.health_paths import operating_paths
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class TelemetryWatch:
         look: whether it is.
 
     Attributes:
-        is_set_up: whether FastAPI reports requests of the application.
+        is_set_up: whether FastAPI is to be called for requests of the application.
         next_look: of the monotonic clock; whoever asks then is to have it look first.
     """
 
@@ -47,7 +48,8 @@ def telemetry_watch(app: FastAPI) -> TelemetryWatch:
         return TelemetryWatch(lambda: True)
     from opa._compat.fastapi.telemetry import sees_telemetry
 
-    return TelemetryWatch(sees_telemetry(app))
+    sees = sees_telemetry(app)
+    return TelemetryWatch(lambda: sees() or has_patched_calls())
 
 
 def watched_paths(config: Config) -> Callable[[Scope], bool]:
