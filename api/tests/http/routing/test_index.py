@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import pytest
 
 from opa.http.routing.index import ANY, RouteIndex, Shape
@@ -74,3 +76,26 @@ def test_a_path_that_is_added_to_the_index_later_is_found_too() -> None:
     index.add(Shape(("a",)), 1)
     index.add(ANY, 2)
     assert index.candidates("/a") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("shape", [Shape(("a",)), Shape((None,)), ANY, Shape(("a",), is_open=True)])
+def test_a_path_that_was_found_already_finds_what_comes_later_too(shape: Shape) -> None:
+    index = index_of(Shape(("a",)), Shape(("b", None)))
+    for path in ("/a", "/a/", "/b/1"):
+        assert index.candidates(path) == index.candidates(path) == [0 if path[1] == "a" else 1]
+    index.add(shape, 2)
+    assert index.candidates("/a") == index.candidates("/a/") == [0, 2]
+
+
+def test_paths_that_clients_make_up_are_not_remembered() -> None:
+    index = index_of(Shape(("a",)), Shape(("b", None)))
+    before = kept_by(index)
+    for number in range(1000):
+        for path in (f"/b/{number}", f"/c/{number}", "/a" + "/" * number, f"/a/{number}"):
+            index.candidates(path)
+    assert kept_by(index) - before <= 1
+
+
+def kept_by(index: RouteIndex[int]) -> int:
+    """How many values its attributes hold."""
+    return sum(len(value) for value in vars(index).values() if isinstance(value, Sized))

@@ -372,3 +372,13 @@ def test_requests_are_answered_while_routes_come_and_go() -> None:
         for thread in threads:
             thread.join()
     assert list(seen) == [200]
+
+
+def test_two_routers_may_have_one_list_of_routes() -> None:
+    _, first = both_with_paths("/a")
+    _, second = both_with_paths("/b")
+    second.router.routes = first.router.routes
+    for number in range(3):
+        assert [status(app, get("/a")) for app in (first, second)] == [200, 200]
+        first.router.routes.append(plain(f"/later/{number}"))
+        assert [status(app, get(f"/later/{number}")) for app in (second, first)] == [200, 200]

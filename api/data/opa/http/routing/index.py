@@ -37,11 +37,13 @@ class _Node(Generic[T]):
         any: the one for any text.
         closed: what ends here, by its number in the order of adding.
         open: what goes on with anything.
+        is_exact: whether all segments up to here are texts.
     """
 
-    __slots__ = ("any", "closed", "literals", "open")
+    __slots__ = ("any", "closed", "is_exact", "literals", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_exact: bool) -> None:
+        self.is_exact = is_exact
         # Most nodes have one of these alone; empty ones of their own would be most of the index.
         self.literals: dict[str, _Node[T]] = _NOTHING
         self.any: _Node[T] | None = None
@@ -51,11 +53,11 @@ class _Node(Generic[T]):
     def under(self, segment: str | None) -> _Node[T]:
         """The node one segment on, made where there is none."""
         if segment is None:
-            self.any = self.any or _Node()
+            self.any = self.any or _Node(is_exact=False)
             return self.any
         node = self.literals.get(segment)
         if node is None:
-            node = _Node()
+            node = _Node(is_exact=self.is_exact)
             self.literals = _with(self.literals, segment, node)
         return node
 
@@ -79,8 +81,10 @@ class RouteIndex(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._root: _Node[T] = _Node()
+        self._root: _Node[T] = _Node(is_exact=True)
         self._count = 0
+        # For paths that are those of routes, letter for letter, so that there are no more of them than routes.
+        self._exact: dict[str, list[T]] = {}
 
     def add(self, shape: Shape, thing: T) -> None:
         """Put `thing` behind those that are there."""
@@ -92,28 +96,45 @@ class RouteIndex(Generic[T]):
         else:
             node.closed = _with(node.closed, self._count, thing)
         self._count += 1
+        self._exact.clear()
 
     def candidates(self, path: str, other: str | None = None) -> list[T]:
-        """All things that may match `path`, or `other`, however many slashes it ends with, and some that do not."""
+        """All things that may match `path`, or `other`, however many slashes it ends with, and some that do not.
+
+        The list may be given again to others.
+        """
+        if other is not None:
+            return self._all(path.rstrip("/"), other)
+        found = self._exact.get(path)
+        if found is not None:
+            return found
         key = path.rstrip("/")
-        if other is None and not key.endswith("\n"):
+        if "\n" not in key:
             # As nearly always there is one way to go, which is no call for each segment.
             node = self._root
             for segment in key.split("/")[1:]:
+                if node.open:
+                    break
                 below = node.literals.get(segment)
                 if below is None:
                     below = node.any
+                    if below is None:
+                        return []
                 elif node.any is not None:
                     break
-                if node.open:
-                    break
-                if below is None:
-                    return []
                 node = below
             else:
                 if not node.open:
-                    return list(node.closed.values())
+                    found = list(node.closed.values())
+                    if node.is_exact and found and path == key:
+                        self._remember(path, found)
+                    return found
         return self._all(key, other)
+
+    def _remember(self, path: str, found: list[T]) -> None:
+        self._exact[path] = found
+        if self._all(path, None) != found:  # another thread has added something
+            self._exact.clear()
 
     def _all(self, key: str, other: str | None) -> list[T]:
         ends: list[dict[int, T]] = []

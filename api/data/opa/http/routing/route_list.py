@@ -37,11 +37,13 @@ class RouteList(list[BaseRoute]):
 
     Attributes:
         version: the same object as long as the list has at most grown at its end.
+        known: what its reader knows of it as it is; None after each change.
     """
 
     def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
         super().__init__(routes)
         self.version = object()
+        self.known: object = None
         self._alarms: tuple[ref[Alarm], ...] = ()
 
     def __copy__(self) -> RouteList:
@@ -60,6 +62,7 @@ class RouteList(list[BaseRoute]):
     def exchange_last(self, routes: Iterable[BaseRoute]) -> None:
         """Put `routes` in the place of the last one, which may not have been read yet."""
         list.__setitem__(self, slice(-1, None), routes)
+        self.known = None
 
     append = _announced(list.append, grows=True)
     extend = _announced(list.extend, grows=True)
@@ -77,6 +80,7 @@ class RouteList(list[BaseRoute]):
     def _changed(self, *, grows: bool) -> None:
         if not grows:
             self.version = object()
+        self.known = None
         for reference in self._alarms:
             if (alarm := reference()) is not None:
                 alarm.is_on = True

@@ -154,9 +154,8 @@ class IndexedRouter(Router):
             return super().app(scope, receive, send)
         if "router" not in scope:
             scope["router"] = self
-        # As `_current` does; the call would cost a small request half a percent.
-        table, routes = self._table, self._routes
-        if table.version is not routes.version or table.count != len(routes) or self._alarm.is_on:
+        table = self._table
+        if self._routes.known is not table or self._alarm.is_on:
             table = self._current()
         candidates = _below_root_path(table, scope) if scope.get("root_path") else table.index.candidates(scope["path"])
         context = current_context.get()
@@ -185,11 +184,16 @@ class IndexedRouter(Router):
         return chain(own, *(included.effective_low_priority_routes() for included, _ in inclusions))
 
     def _current(self) -> _Table:
-        table, routes = self._table, self._routes
-        if table.version is routes.version and table.count == len(routes) and not self._alarm.is_on:
+        table = self._table
+        if self._routes.known is table and not self._alarm.is_on:
             return table
         with self._lock:
-            return self._read_on(self.routes)
+            routes = self.routes
+            table = self._read_on(routes)
+            routes.known = table
+            if table.version is not routes.version or table.count != len(routes):  # it has changed meanwhile
+                routes.known = None
+            return table
 
     def _read_on(self, routes: RouteList) -> _Table:
         """Read what has come to the list, or all of it where it has changed otherwise."""
@@ -229,7 +233,7 @@ class IndexedRouter(Router):
         """Let FastAPI serve the included routers that have changed: it follows them."""
         with self._lock:
             # In this order: until all is put back, other threads wait; and a change from now on is heard.
-            self._table.version = None
+            self._table.version = self._routes.known = None
             self._alarm.is_on = False
             for inclusion in [each for each in self._included if each.has_changed]:
                 self._included.remove(inclusion)
