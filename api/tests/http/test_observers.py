@@ -50,3 +50,75 @@ def test_an_observer_that_fails_disturbs_neither_the_request_nor_others(
     logged = capsys.readouterr().err
     assert logged.count('shop.Hears.ended of the group request_observers failed: ValueError: no room"') == 1
     assert logged.count("of the group request_observers failed") == 1 + len(others)
+
+
+RECORDS = """
+from opa import RequestObserver, get_router, register
+
+ended, recorded = [], []
+router = get_router()
+
+
+@register("request_observers")
+class Records(RequestObserver):
+    def ended(self, scope, status, seconds, place, actor):
+        ended.append((scope.get("method"), place.route, status))
+
+    def recorder(self, place, method, status):
+        if method == "TRACE":
+            raise ValueError("no such method")
+        if method == "DELETE":
+            return None
+
+        def record(seconds):
+            assert 0 < seconds < 60
+            recorded.append((method, place.route, status))
+            if method == "PUT":
+                raise ValueError("no room")
+
+        return record
+
+
+@router.api_route("/orders/{number}", methods=["GET", "PUT", "DELETE", "TRACE"])
+@router.get("/other")
+async def order(number: int = 0) -> int:
+    return number
+
+
+@router.get("/heard")
+async def heard() -> list[list[object]]:
+    return [ended, recorded]
+"""
+
+
+def test_an_observer_that_is_alone_may_record_further_requests_that_are_like_one(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.plugin("shop.py", RECORDS)
+    with project.client() as client:
+        for number in range(3):
+            for method in ("GET", "PUT", "DELETE", "TRACE", "POST"):
+                client.request(method, f"/orders/{number}")
+            client.get("/other")
+            client.get("/orders/none")
+            client.get("/nowhere")
+        ended, recorded = client.get("/heard").json()
+    kinds = [
+        *(["GET", "/orders/{number}", 200], ["PUT", "/orders/{number}", 200], ["POST", "/orders/{number}", 405]),
+        *(["GET", "/other", 200], ["GET", "/orders/{number}", 422]),
+    ]
+    told = [["DELETE", "/orders/{number}", 200], ["TRACE", "/orders/{number}", 200], ["GET", None, 404]]
+    assert sorted(recorded, key=str) == sorted(kinds * 2, key=str)
+    assert sorted(ended, key=str) == sorted([*kinds, *told * 3], key=str)
+    logged = capsys.readouterr().err
+    assert logged.count("record of the group request_observers failed: ValueError: no room") == 1
+    assert logged.count("of the group request_observers failed: ValueError: no such method") == 1
+
+
+def test_an_observer_among_others_hears_of_each_request(project: Project) -> None:
+    project.plugin("shop.py", RECORDS)
+    project.plugin("another.py", ANOTHER.replace('raise ValueError("no room either")', "pass"))
+    with project.client() as client:
+        for _ in range(3):
+            client.get("/other")
+        assert client.get("/heard").json() == [[["GET", "/other", 200]] * 3, []]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from opa.core.running import running_manager
-from opa.http.request_facts import ACTOR, MOUNTED_AT
+from opa.http.request_facts import ACTOR, MOUNTED_AT, route_in
 from opa.loading import conventions
 from opa.logging.logger import log
 
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from opa.core.manager import PluginManager
     from opa.http.request_facts import KnownRoutes, RoutePlace
 
+    _Recorder = Callable[[RoutePlace, str, int], Callable[[float], object] | None]
+
 GROUP = conventions.REQUEST_OBSERVERS_GROUP.name
 TOLD_EVERY = 60.0
 """Seconds between two lines of the log about an observer that fails."""
+MOST = 20_000
+"""Of those that record a kind of request: who makes up methods may not fill the memory."""
 CLIENT_GONE = 499
 """The status of a request whose client was gone before there was an answer; other servers log it so too."""
 
@@ -51,6 +55,21 @@ class RequestObserver:
             actor: who has sent it, where that was asked for.
         """
 
+    def recorder(self, place: RoutePlace, method: str, status: int) -> Callable[[float], object] | None:
+        """What is called with the seconds of each further request that is like this one, in the place of `ended`.
+
+        It is the cheaper way for what needs to know no more, and is used where the observer is the only one. `ended`
+        still hears of the first such request, of those whose actor was asked for, and of websockets.
+
+        Args:
+            place: its route and plugin.
+            method: that of HTTP, as the client has sent it: it may be any text.
+            status: of the answer.
+
+        Returns:
+            None where `ended` is to be called.
+        """
+
 
 class Observers:
     """Those of an application.
@@ -68,7 +87,9 @@ class Observers:
 
     def __init__(self, members: list[RequestObserver], routes: KnownRoutes, going_on: GoingOn) -> None:
         self._began = [member.began for member in members if _overrides(member, "began")]
-        self.ended = self._telling([member.ended for member in members if _overrides(member, "ended")], routes)
+        told = [member for member in members if _overrides(member, "ended")]
+        recorder = told[0].recorder if len(told) == 1 and _overrides(told[0], "recorder") else None
+        self.ended = self._telling([member.ended for member in told], recorder, routes)
         self.going_on = going_on
         self.hears_of_begin = bool(self._began)
         self._told: dict[int, float] = {}
@@ -82,10 +103,11 @@ class Observers:
                 self._tell(began, error)
 
     def _telling(
-        self, methods: list[Callable[..., object]], routes: KnownRoutes
+        self, methods: list[Callable[..., object]], recorder: _Recorder | None, routes: KnownRoutes
     ) -> Callable[[Scope, int, float], None]:
         """What tells them that a request is over."""
         find, by_route, tell = routes.place, routes.by_route, self._tell
+        records: dict[tuple[int, str | None, int], Callable[[float], object]] = {}
 
         def tell_all(*facts: Any) -> None:
             for method in methods:
@@ -96,24 +118,36 @@ class Observers:
 
         member = methods[0] if len(methods) == 1 else tell_all  # as nearly always
 
-        # Each call, each look and each object costs the hello route more than it seems: of nearly all requests, the
-        # route is found by its id, and of what this needs nothing is looked up in `self`.
-        def ended(scope: Scope, status: int, seconds: float) -> None:
-            place = None
-            if MOUNTED_AT not in scope:
-                fastapi = scope.get("fastapi")
-                place = by_route.get(
-                    id((fastapi.get("effective_route_context") if fastapi else None) or scope.get("route"))
-                )
-            if place is None:
-                place = find(scope)
+        def tell_one(scope: Scope, status: int, seconds: float) -> None:
+            place = find(scope)
             actor = scope[ACTOR].actor if ACTOR in scope else None
             try:
                 member(scope, status, seconds, place, actor)
+                # Only a route that is kept has an id of its own. It is found by it in what follows.
+                key = id(route_in(scope))
+                if recorder is not None and "method" in scope and by_route.get(key) is place and len(records) < MOST:
+                    record = recorder(place, scope["method"], status)
+                    if record is not None:
+                        records[key, scope["method"], status] = record
             except Exception as error:  # noqa: BLE001 - as above
                 tell(member, error)
 
-        return ended
+        # Each call, each look and each object costs the hello route more than it seems: of nearly all requests, what
+        # records it is found in one look, and of what this needs nothing is looked up in `self`.
+        def ended(scope: Scope, status: int, seconds: float) -> None:
+            if ACTOR not in scope and MOUNTED_AT not in scope:
+                fastapi = scope.get("fastapi")
+                route = (fastapi.get("effective_route_context") if fastapi else None) or scope.get("route")
+                record = records.get((id(route), scope.get("method"), status))
+                if record is not None:
+                    try:
+                        record(seconds)
+                    except Exception as error:  # noqa: BLE001 - as above
+                        tell(record, error)
+                    return
+            tell_one(scope, status, seconds)
+
+        return ended if recorder is not None else tell_one
 
     def _tell(self, method: Callable[..., object], error: Exception) -> None:
         now = time.monotonic()

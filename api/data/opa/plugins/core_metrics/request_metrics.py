@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -47,7 +49,6 @@ class RequestMetrics(RequestObserver):
     """Counts in cells that the event loop alone writes to, and so without a lock."""
 
     def __init__(self) -> None:
-        # Of a request, all that is to be found is the number of its cells.
         self._series = 0
         self._kinds: dict[str, int] = {}
 
@@ -56,28 +57,35 @@ class RequestMetrics(RequestObserver):
         if scope["type"] != "http":
             self._add(HANDSHAKES, (place.route or UNKNOWN, place.plugin or UNKNOWN, _status(status)))
             return
-        first = place.kept.get((scope["method"], status))
-        if first is None:
-            first = self._first(scope["method"], status, place)
-        view = cells.view
-        # Most are in the first bucket, for which none need be looked for.
-        view[first if seconds <= FIRST_BOUND else first + bisect_left(BOUNDS, seconds)] += 1.0
-        view[first + SUM] += seconds
+        first, _ = self._cells_of(place, scope["method"], status)
+        _record(first, seconds)
         if actor is not None:
             self._count_kind(actor.kind)
         if status == TOO_MANY and RATE_LIMITS in scope:
             self._add(LIMITED, (place.route or UNKNOWN, place.plugin or UNKNOWN))
 
-    def _first(self, method: str, status: int, place: Any) -> int:
+    def recorder(self, place: Any, method: str, status: int) -> Callable[[float], None] | None:
+        """What counts requests of this kind."""
+        if status == TOO_MANY:  # of those, the limit is counted, too
+            return None
+        first, is_kept = self._cells_of(place, method, status)
+        return partial(_record, first) if is_kept else None
+
+    def _cells_of(self, place: Any, method: str, status: int) -> tuple[int, bool]:
+        """The first cell for such requests, and whether it stays the same."""
+        first = place.kept.get((method, status))
+        if first is not None:
+            return first, True
         is_full = self._series >= MOST_SERIES
         is_known = method in METHODS
         where = (OTHER, OTHER) if is_full else (place.route or UNKNOWN, place.plugin or UNKNOWN)
         labels = (method if is_known else OTHER, *where, _status(status))
         first = cells.allocate(DURATION, "", labels, SUM + 1)
-        if not is_full and is_known:  # a client may make up as many others as it likes
+        is_kept = not is_full and is_known  # a client may make up as many others as it likes
+        if is_kept:
             self._series += 1
             place.kept[method, status] = first
-        return first
+        return first, is_kept
 
     def _count_kind(self, kind: str) -> None:
         cell = self._kinds.get(kind)
@@ -90,6 +98,13 @@ class RequestMetrics(RequestObserver):
 
     def _add(self, definition: Definition, labels: tuple[str, ...]) -> None:
         cells.increase(cells.allocate(definition, "_total", labels), 1.0)
+
+
+def _record(first: int, seconds: float) -> None:
+    view = cells.view
+    # Most are in the first bucket, for which none need be looked for.
+    view[first if seconds <= FIRST_BOUND else first + bisect_left(BOUNDS, seconds)] += 1.0
+    view[first + SUM] += seconds
 
 
 def _status(status: int) -> str:
