@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 JOINED = 65_536
 """Bytes of a body at most that are copied behind a head; a copy of more takes longer than a further write."""
+PATIENCE = 0.002
+"""Seconds that a head waits at most. A timer for each turn of the event loop would cost a small request 2 %."""
 
 
 class Heads:
-    """The heads of a process that wait for what is behind them: until the event loop turns, and no longer.
+    """The heads of a process that wait for what is behind them, for `PATIENCE`.
 
     The answer of a stream may have nothing behind its head for minutes, and its client is to know that it has begun.
     """
@@ -27,9 +29,9 @@ class Heads:
         self._waiting: list[AnswerTransport] = []
 
     def wait(self, answer: AnswerTransport, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the head of `answer` go at the next turn of the event loop."""
-        if not self._waiting:  # one call for all answers that begin in this turn
-            loop.call_soon(self._let_go)
+        """Let the head of `answer` go when its time has come."""
+        if not self._waiting:  # one timer for all answers that begin meanwhile
+            loop.call_later(PATIENCE, self._let_go)
         self._waiting.append(answer)
 
     def _let_go(self) -> None:

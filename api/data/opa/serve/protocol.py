@@ -272,8 +272,9 @@ class HttpProtocol(compat.HttpProtocol):
             if not self._is_in_head:
                 self._part_of_body(len(data))
             # The parser looks at them when it has them all; trailers it never does.
-            if len(self.headers or ()) > self._most_headers and not self._is_done:
-                self.headers.clear()
+            headers = self.headers
+            if headers and len(headers) > self._most_headers and not self._is_done:
+                headers.clear()
                 refusals.note("a request had more headers than MAX_HEADERS (431)")
                 self._refuse(self._answer(431, f"the request has more than {self._most_headers:.0f} headers"))
         return None
