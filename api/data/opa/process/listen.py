@@ -29,9 +29,11 @@ def listening_socket(host: str, port: int, *, prefix: str = "") -> socket.socket
         StartError: the address is taken, not allowed, or not one of this machine.
     """
     where = f"settings {prefix}HOST and {prefix}PORT"
+    # Of a text, Python makes what IDNA has for it, and imports that, also where it is an address.
+    name = host.encode() if host.isascii() else host
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
         raise StartError(f"{prefix}HOST '{host}' is not an address of this machine", where=where) from None

@@ -11,6 +11,7 @@ To add one: a line in `_PREFIXED`, whose start has three or more fixed character
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from opa._util.masking.quick import matcher, whole
 
@@ -105,9 +106,7 @@ _OTHERS = (
 )
 # Not inside of a word; "\n" written as two characters stands before a word, and not in it.
 _START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
-_SHAPES = re.compile(
-    f"{_START}(?:{'|'.join(f'{start}{rest}' for start, rest in _PREFIXED)})|{_PEM}|{'|'.join(_OTHERS)}"
-)
+_SHAPES = f"{_START}(?:{'|'.join(f'{start}{rest}' for start, rest in _PREFIXED)})|{_PEM}|{'|'.join(_OTHERS)}"
 
 SHORTEST = 20
 """How many characters a secret has that is known by its shape."""
@@ -123,4 +122,10 @@ MAY_HAVE_SHAPE = (
 def mask_shapes(text: str) -> str:
     """`text` with `***` for each secret that is known by its shape. Takes time in proportion to the text's length."""
     may_have_shape = matcher(MAY_HAVE_SHAPE)(text if text.isascii() else whole(text))
-    return _SHAPES.sub(MASK, text) if may_have_shape else text
+    return _shapes().sub(MASK, text) if may_have_shape else text
+
+
+@cache
+def _shapes() -> re.Pattern[str]:
+    """Made when a text may have one: it takes as long as a hundredth of a start."""
+    return re.compile(_SHAPES)

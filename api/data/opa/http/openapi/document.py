@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +64,8 @@ def encode(schema: dict[str, Any]) -> Document:
 
 def _document(body: bytes, servers: list[dict[str, Any]], place: tuple[int, int] | None) -> Document:
     etag = f'W/"{blake2b(body, digest_size=16).hexdigest()}"'
+    import gzip  # with it, each start would import what the first document needs
+
     return Document(body, gzip.compress(body, 6, mtime=0), etag, servers, place)
 
 
