@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import operator
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -115,7 +116,8 @@ async def test_heads_that_begin_together_all_go() -> None:
         for connection in connections:
             await _Request(connection, AnswerTransport(connection, heads, loop), "GET", waits=False).start(5)
             await asyncio.sleep(0)
-        await _comes(lambda some=connections: [each.written for each in some] == [[HEAD % 5]] * 3)
+        for connection in connections:
+            await _comes(functools.partial(operator.eq, connection.written, [HEAD % 5]))
 
 
 @_in_event_loop
