@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
-from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,10 +31,10 @@ from opa.http.mount_points import MountPoints, RouteWithPlugin
 from opa.http.mounted import MountedLifespans
 from opa.http.openapi.answer import answers_with
 from opa.http.openapi.cache import DocumentKeeper
-from opa.http.outermost import Belonging, Outermost
 from opa.http.plugin_lifespans import LifespanStarter
 from opa.http.routing.choice import choose_routes
 from opa.http.routing.plain import PlainRoutes, ScopeNoted
+from opa.http.surrounding import behind_outermost, surrounded, surrounded_again
 from opa.http.telemetry import telemetry_watch
 from opa.http.validation_answer import answer_invalid_request
 from opa.settings.access import OPEN
@@ -83,6 +82,7 @@ class Api(FastAPI):
         self._mounted = MountedLifespans()
         self._mount_points = MountPoints(lambda: self.router.routes, self._routes_with_plugins)
         self._inner_started = False
+        self._behind_outermost: ASGIApp | None = None
 
     def setup(self) -> None:
         """Add the route of the OpenAPI document; FastAPI calls it. That of FastAPI would build it in the event loop."""
@@ -206,7 +206,7 @@ class Api(FastAPI):
             return self._start_and_stop(scope, receive, send)
         if self.middleware_stack is None:
             with belonging_to(self.manager):
-                self.middleware_stack = self.build_middleware_stack()
+                self.middleware_stack = self._surrounded_stack()
         if now >= telemetry.next_look:
             telemetry.look(now)
         if telemetry.is_set_up:
@@ -248,7 +248,14 @@ class Api(FastAPI):
             stack = super().build_middleware_stack()
         finally:
             self.user_middleware = given
-        return Outermost(stack, self) if type(stack) is ServerErrorMiddleware else Belonging(stack, self.manager)
+        made = surrounded(stack, self)
+        self._behind_outermost = behind_outermost(made)
+        return made
+
+    def _surrounded_stack(self) -> ASGIApp:
+        """What `build_middleware_stack` gives, which an agent may have replaced for this object."""
+        stack = self.build_middleware_stack()
+        return surrounded_again(stack, self, self._behind_outermost)
 
     def access_rules_of_routes(self, rules: Rules | None = None) -> Callable[[str, object], Rule]:
         """Gives what `rules`, or those of the settings, require of a route, by its path and endpoint."""
@@ -305,7 +312,7 @@ class Api(FastAPI):
         self.middleware_stack = None
         while self.middleware_stack is None:
             try:
-                self.middleware_stack = self.build_middleware_stack()
+                self.middleware_stack = self._surrounded_stack()
             except PluginError as error:
                 if error.plugin is None:
                     raise

@@ -18,8 +18,6 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opa.context import current_context
-from opa.core.manager import PluginManager
-from opa.core.running import belonging_to
 from opa.http import request_facts
 from opa.http.after_response import run_after_response
 from opa.http.allowed_methods import ROOT_PATH
@@ -208,24 +206,6 @@ class Outermost(ServerErrorMiddleware):
 
         failing = again if self._reported is None else self._reported(again)
         await _Answer(failing, self.handler, self.debug)(scope, receive, send)
-
-
-class Belonging:
-    """Stands in its place around what a plugin has built instead: the code behind it runs for the application, too.
-
-    Args:
-        app: what was built.
-        manager: the plugins of the application.
-    """
-
-    def __init__(self, app: ASGIApp, manager: PluginManager) -> None:
-        self.app = app
-        self._manager = manager
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on."""
-        with belonging_to(self._manager):
-            await self.app(scope, receive, send)
 
 
 class _Answer(ServerErrorMiddleware):

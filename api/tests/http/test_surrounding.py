@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.testclient import TestClient
+
+from tests.project import Project
+
+PLUGIN = """
+from opa import get_router
+from starlette.middleware import Middleware
+
+router = get_router()
+
+
+class Reads:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["method"] == "POST":
+            while (await receive()).get("more_body"):
+                pass
+        await self.app(scope, receive, send)
+
+
+middleware = [Middleware(Reads)]
+
+
+@router.get("/hello")
+async def hello() -> str:
+    return "hello"
+
+
+@router.post("/hello")
+async def post_hello() -> str:
+    return "hello"
+
+
+@router.get("/broken/{number}")
+def broken(number: int) -> None:
+    raise ArithmeticError(number)
+"""
+
+
+class Watching:
+    """What an agent puts around an application."""
+
+    def __init__(self, app: Any, noted: list[Any]) -> None:
+        self.app = app
+        self.noted = noted
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def note(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.noted.append(message["status"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception as error:
+            self.noted.append(error)
+            raise
+
+
+def around_class(noted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """As Datadog's."""
+    build = FastAPI.build_middleware_stack
+    monkeypatch.setattr(FastAPI, "build_middleware_stack", lambda app: Watching(build(app), noted))
+    return lambda app: None
+
+
+def around_class_without_a_trace(noted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """It does not say what is inside."""
+    build = FastAPI.build_middleware_stack
+
+    def build_closed(app: FastAPI) -> Any:
+        watching = Watching(build(app), noted)
+
+        async def closed(scope: Any, receive: Any, send: Any) -> None:
+            await watching(scope, receive, send)
+
+        return closed
+
+    monkeypatch.setattr(FastAPI, "build_middleware_stack", build_closed)
+    return lambda app: None
+
+
+def inside_of_object(noted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """As OpenTelemetry's: it takes apart what was built, and builds another one."""
+
+    def patch(app: Any) -> None:
+        build = app.build_middleware_stack
+
+        @functools.wraps(build)
+        def rebuild() -> Any:
+            built = build()
+            assert isinstance(built, ServerErrorMiddleware)
+            anew = ServerErrorMiddleware(built.app, built.handler, built.debug)
+            return ServerErrorMiddleware(Watching(anew, noted))
+
+        app.build_middleware_stack = rebuild
+
+    return patch
+
+
+AGENTS = [around_class, around_class_without_a_trace, inside_of_object]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_agent_around_the_middleware_takes_nothing_away(
+    project: Project, agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.plugin("shop.py", PLUGIN)
+    project.settings(TRUSTED_HOSTS=["testserver"], REQUEST_ID=True, MAX_BODY_BYTES=100, ALLOW_ORIGINS=["https://a.b"])
+    noted: list[Any] = []
+    patch = agent(noted, monkeypatch)
+    app = project.app()
+    patch(app)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/hello").json() == "hello"
+        assert noted.pop() == 200
+        assert client.get("/hello", headers={"Host": "evil.example"}).status_code == 400
+        assert client.get("/hello", headers={"Origin": "https://a.b"}).headers["access-control-allow-origin"]
+        refused = client.post("/hello", content="x" * 101)
+        # Where it cannot be seen what is inside, Starlette answers what a middleware raises.
+        assert refused.status_code == (500 if agent is around_class_without_a_trace else 413)
+        noted.clear()
+        answer = client.get("/broken/7")
+        assert (answer.status_code, bool(answer.headers["x-request-id"])) == (500, True)
+    assert noted[0] == 500
+    assert [type(error) for error in noted[1:]] == [ArithmeticError]
