@@ -102,10 +102,19 @@ def test_its_readme_links_to_no_file_that_an_index_does_not_have() -> None:
 
 
 def test_each_extra_is_described(metadata: Message) -> None:
-    readme = (API / "README.md").read_text()
+    readme, page = (API / "README.md").read_text(), (ROOT / "docs" / "getting-started.md").read_text()
     extras = metadata.get_all("Provides-Extra", [])
     assert extras
     assert [extra for extra in extras if f"| `opa-stack[{extra}]` |" not in readme] == []
+    assert [extra for extra in extras if f"\n| `{extra}` |" not in page] == []
+
+
+def test_its_classifiers_name_the_versions_of_python_that_the_documents_do(metadata: Message) -> None:
+    minor = re.findall(r":: 3\.(\d+)$", "\n".join(metadata.get_all("Classifier", [])), re.MULTILINE)
+    assert metadata["Requires-Python"] == f">=3.{minor[0]}"
+    assert minor == [str(number) for number in range(int(minor[0]), int(minor[-1]) + 1)]
+    assert f"BASE_IMAGE=python:3.{minor[-1]}-" in (API / "Dockerfile").read_text()
+    assert f"Python 3.{minor[0]} to 3.{minor[-1]}, on Linux" in (ROOT / "docs" / "index.md").read_text()
 
 
 def test_all_of_the_package_is_in_it_and_nothing_else(wheel: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.probes import Measurement, coverage_of, remove_stale
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+REPORT = tomllib.loads(PROJECT.read_text())["tool"]["coverage"]["report"]
 SAMPLE = '''"""A package."""
 
 from __future__ import annotations
@@ -206,3 +210,17 @@ def test_compiled_files_of_a_killed_run_are_removed(package: Path) -> None:
     assert remove_stale(package)
     assert not list(package.rglob("*.pyc"))
     assert run(package, "-c", "import package; assert not hasattr(package, '__probes__')") == 0
+
+
+@pytest.mark.parametrize("kind", ["cover", "branch"])
+def test_a_pragma_needs_a_reason(kind: str) -> None:
+    report = REPORT["exclude_lines"] + REPORT["partial_branches"]
+    ignored = re.compile("|".join(pattern for pattern in report if "pragma" in pattern))
+    assert ignored.search(f"return  # pragma: no {kind}: only on macOS")
+    assert not ignored.search(f"return  # pragma: no {kind}")
+    assert not ignored.search(f"return  # pragma: no {kind}: ")
+
+
+def test_the_floor_is_that_of_the_page_for_contributors() -> None:
+    page = (PROJECT.parents[1] / "CONTRIBUTING.md").read_text()
+    assert re.findall(r"fails below (\d+) %", page) == [str(REPORT["fail_under"])]

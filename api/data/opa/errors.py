@@ -75,7 +75,7 @@ class SettingsError(OpaError):
 
 
 class MissingSettingError(OpaError, AttributeError, KeyError):
-    """A setting was asked for that there is not."""
+    """An unknown setting was asked for."""
 
 
 class PluginPathError(OpaError):
@@ -157,7 +157,7 @@ class HookCallError(OpaError, KeyError):
 
 
 class SetupError(PluginError):
-    """A `Setup` class asks for something that there is not, or raised; the cause is chained."""
+    """A `Setup` class asks for something unknown, or raised; the cause is chained."""
 
 
 class ComponentError(OpaError):

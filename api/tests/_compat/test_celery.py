@@ -227,6 +227,7 @@ def test_function_of_a_task_is_called_by_its_name() -> None:
     @app.task(name="again", lazy=False, shared=False, autoretry_for=(ValueError,))
     def again() -> None: ...
 
+    assert [compat.function_name(task) for task in (plain, again)] == ["run", "_orig_run"]
     for task in (plain, again):
         setattr(task, compat.function_name(task), lambda: called.append(1))
         task.run()

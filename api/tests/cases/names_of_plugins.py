@@ -47,7 +47,7 @@ def settings_of_an_optional_plugin(place: Place) -> None:
     assert "no plugin of this name" not in seen.stderr
 
 
-@case("B20", "PLUGIN_OPTIONS for a plugin that there is not gives a warning, and check counts what was skipped")
+@case("B20", "PLUGIN_OPTIONS for an unknown plugin gives a warning, and check counts what was skipped")
 def options_of_no_plugin(place: Place) -> None:
     place.hello()
     place.plugin("broken.py", "import nope")

@@ -32,7 +32,7 @@ BROKEN = {
         "from pydantic import model_validator\nclass S(PluginSettings):\n    key: str = ''\n"
         "    @model_validator(mode='after')\n    def read(self):\n        raise FileNotFoundError('/etc/my-licence')"
     ),
-    "settings with a type that there is not": "class S(PluginSettings):\n    key: 'Missing' = 1",
+    "settings with an undefined type": "class S(PluginSettings):\n    key: 'Missing' = 1",
     "settings whose default raises": (
         "from pydantic import Field\nclass S(PluginSettings):\n    key: str = Field(default_factory=lambda: {}['k'])"
     ),

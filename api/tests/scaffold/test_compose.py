@@ -42,7 +42,7 @@ def test_passwords_of_production_come_from_no_variable() -> None:
 
 
 def test_in_production_services_take_their_passwords_as_those_of_the_clone_do() -> None:
-    """A mistake that is found there is to be mended here too."""
+    """A mistake that is found there is to be fixed here too."""
     clone = COMPOSE_PROD_FILE.read_text()
     for old, new in OTHERWISE.items():
         assert old in clone

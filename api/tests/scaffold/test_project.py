@@ -153,7 +153,7 @@ def test_what_somebody_writes_meanwhile_is_not_overwritten(here: Path, monkeypat
         (here / "shop" / "README.md").write_text("mine")
 
     monkeypatch.setattr(module, "write_files", and_somebody_else)
-    with pytest.raises(ProjectError, match="somebody has written it meanwhile"):
+    with pytest.raises(ProjectError, match="it was written meanwhile"):
         make_project(Path("shop"))
     assert names_in(here / "shop") == ["README.md"]
     assert (here / "shop" / "README.md").read_text() == "mine"

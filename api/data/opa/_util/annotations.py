@@ -80,7 +80,7 @@ def keep_dependencies(function: Callable[..., Any]) -> None:
 
 
 def unresolved(annotation: Any) -> str | None:
-    """The text of an annotation that names what there is not, or of its first part that does."""
+    """The text of an annotation with an undefined name, or of its first part that has one."""
     if isinstance(annotation, ForwardRef):
         return annotation.__forward_arg__
     return next((text for each in get_args(annotation) if (text := unresolved(each))), None)

@@ -215,7 +215,7 @@ class LocalTracks:
 
 
 class Attempts:
-    """Counts the wrong credentials of one application: in redis where it is connected, and else in this process."""
+    """Counts the wrong credentials of one application: in redis where that is connected, otherwise in this process."""
 
     def __init__(self, manager: Manager) -> None:
         config = manager.config

@@ -67,7 +67,7 @@ NAMES_OF_FIELDS = (
 
 
 def check_options(options: type[ModelAdmin], where: str) -> None:
-    """See that a class has no option that there is not, and each with a value that it can have.
+    """See that a class has known options only, and each with a value that it can have.
 
     Raises:
         OpaError: it has; the message names it.

@@ -57,7 +57,7 @@ class Panel:
         """Take the options of a class.
 
         Raises:
-            OpaError: one of them is of no use, its name is taken, or it is of a component that there is not.
+            OpaError: an option is of no use, the name is taken, or the component is unknown.
         """
         if not (isinstance(options, type) and issubclass(options, ModelAdmin)):
             raise OpaError(
@@ -93,7 +93,7 @@ class Panel:
         components: Mapping[str, Any] = {name.lower(): each for name, each in config.OPTIONAL_COMPONENTS.items()}
         if self.component not in components:
             raise OpaError(
-                f"the admin panel '{self.name}' is of the component '{self.component}', which there is not",
+                f"the admin panel '{self.name}' is of the unknown component '{self.component}'",
                 where=self.where,
                 hint=f'Name one of {", ".join(sorted(components))}: component = "…" in its ModelAdmin',
             )

@@ -44,7 +44,7 @@ def unknown_components_in_routes(app: Api) -> Iterator[Finding]:
 
 
 def mistakes_at_start(manager: PluginManager) -> Iterator[SetupError]:
-    """Setups, `ready`, `startup` and `shutdown` that cannot be called, for they ask for what there is not.
+    """Setups, `ready`, `startup` and `shutdown` that cannot be called, since they ask for something unknown.
 
     So are the functions of the groups `startup` and `shutdown`, which belong to no plugin that could be skipped.
     """
@@ -94,7 +94,7 @@ def _components(dependant: Dependant | None) -> Iterator[str]:
 
 
 def hint_for(name: str, manager: PluginManager) -> str:
-    """What to do about a component that there is not."""
+    """What to do about an unknown component."""
     near = nearest(name.lower(), manager.component_states)
     if near is not None:
         return f"Did you mean '{near}'?"

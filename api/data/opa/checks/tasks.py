@@ -131,7 +131,7 @@ def _problems(celery: TaskApplication, task: str, function: Callable[..., Any]) 
 
 
 def components_of_tasks(manager: PluginManager) -> Iterator[Finding]:
-    """A finding for each task that asks for a component which there is not, or whose use it cannot make."""
+    """A finding for each task that asks for an unknown component, or for one that it cannot use."""
     celery = application_of(manager)
     for task, function in celery.functions().items():
         if not celery.where(task) or isinstance(function, type):

@@ -22,10 +22,10 @@ COLUMNS = ("when", "who", "from", "what")
 
 @app.command()
 def audit(
-    since: Annotated[str | None, typer.Option("--since", help="Only those of the last 90d, 24h or the like.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only changes in this time: 90d, 24h, 30m.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show who has changed what, oldest first. It needs AUDIT_LOG: redis."""
+    """Show who changed what, oldest first. It needs AUDIT_LOG: redis."""
     from opa.access.audit import COMPONENT, is_in_redis
     from opa.cli.audited import with_client
     from opa.cli.beside_up import manager_beside_up

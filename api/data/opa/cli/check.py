@@ -30,11 +30,11 @@ class FailLevel(StrEnum):
 @app.command()
 def check(
     deploy: Annotated[
-        bool, typer.Option("--deploy", help="Also report what is unsafe where others reach it, each with an id.")
+        bool, typer.Option("--deploy", help="Also report what is unsafe in production; each finding has an id.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --deploy: print its findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --deploy: print the findings as JSON.")] = False,
     fail_level: Annotated[
-        FailLevel, typer.Option(help="With --deploy: exit with 1 for a finding of this level or a worse one.")
+        FailLevel, typer.Option(help="With --deploy: exit with status 1 if a finding has this level or a worse one.")
     ] = FailLevel.ERROR,
 ) -> None:
     """Load settings and plugins as at a start, and report what is wrong; exit status 1 if anything is."""

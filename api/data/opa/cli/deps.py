@@ -28,10 +28,13 @@ app.add_typer(deps, name="deps")
 def lock(
     context: typer.Context,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Take the newest versions, not those of the lock.")
+        bool, typer.Option("--upgrade", help="Ignore the versions in the lock, and take the newest ones.")
     ] = False,
     upgrade_package: Annotated[
-        list[str] | None, typer.Option("--upgrade-package", metavar="NAME", help="Take the newest version of this one.")
+        list[str] | None,
+        typer.Option(
+            "--upgrade-package", metavar="NAME", help="Take the newest version of this package; repeat for more."
+        ),
     ] = None,
 ) -> None:
     """Find versions that fit all plugins and opa-stack, and write plugins.lock. Commands below install and check it."""
@@ -67,10 +70,10 @@ def lock(
 @deps.command()
 def install(
     target: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Into this folder; by default into the environment.")
+        Path | None, typer.Option(metavar="DIR", help="Install into this folder, not into the environment.")
     ] = None,
 ) -> None:
-    """Install what plugins.lock says, all of it or nothing."""
+    """Install the packages in plugins.lock: all of them, or none."""
     from opa.loading.package_lock import lock_file
     from opa.packages.install import install_into_environment, install_into_folder
     from opa.packages.lock import read_lock
@@ -82,7 +85,7 @@ def install(
 
 @deps.command()
 def check() -> None:
-    """Say whether plugins.lock is up to date, and everything installed; exit status 1 if not."""
+    """Check whether plugins.lock is up to date and its packages are installed; exit status 1 if not."""
     from opa.errors import PackagesError
     from opa.loading.package_lock import install_command, lock_file
     from opa.loading.packages_folder import use_packages_folder

@@ -27,9 +27,8 @@ def health(
 ) -> None:
     """Ask the running process whether it is ready, and check each component; exit status 1 if anything is wrong.
 
-    The process is asked at the address of the settings, or of the file that HEALTH_FILE names. The components are
-    connected from here, with the same settings and plugins, so the result is what a process that starts now
-    would find.
+    It asks the process at the address in the settings, or the file that HEALTH_FILE names.
+    It connects the components itself, as a process that starts now would.
     """
     from opa.bootstrap import prepare
     from opa.cli.beside_up import load_beside_up

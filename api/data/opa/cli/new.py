@@ -13,7 +13,7 @@ from opa.cli.program import app
 @app.command()
 def new(
     name: Annotated[
-        str | None, typer.Argument(help="The folder of the new project, whose name it gets; . for this one.")
+        str | None, typer.Argument(help="The folder to create, which also names the project; . for the current one.")
     ] = None,
     *,
     plugin: Annotated[
@@ -22,10 +22,10 @@ def new(
     task: Annotated[bool, typer.Option("--task", help="The plugin also has a task.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="The plugin has a table in a SQL database.")] = False,
     admin: Annotated[
-        bool, typer.Option("--admin", help="The plugin has such a table, and a panel of the admin for it.")
+        bool, typer.Option("--admin", help="The plugin has a table in a SQL database, and an admin panel for it.")
     ] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Bring the project in this folder to the template of this opa-stack.")
+        bool, typer.Option("--update", help="Update the project in this folder to the template of this version.")
     ] = False,
 ) -> None:
     """Make a project: a folder with a first plugin, its tests, settings, lint, an image, Docker Compose and CI."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @app.command()
 def openapi(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write it into this file, instead of printing it.")
+        Path | None, typer.Option("--output", "-o", help="Write the document to this file instead of printing it.")
     ] = None,
 ) -> None:
     """Print the OpenAPI document of the project. It needs no server and no component."""

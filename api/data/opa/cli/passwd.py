@@ -1,4 +1,4 @@
-"""`opa passwd`: hashes the password of somebody who is to sign in, for the setting USERS.
+"""`opa passwd`: hashes the password of a user who signs in, for the setting USERS.
 
 It is no command of the plugin `access_sessions`: it needs no project that loads, since its output may be what is
 missing.
@@ -20,14 +20,14 @@ SETTING = "USERS"
 
 @app.command()
 def passwd(
-    name: Annotated[str, typer.Argument(help="Who signs in with it.")],
+    name: Annotated[str, typer.Argument(help="The name of the user.")],
     scopes: Annotated[
-        list[str] | None, typer.Option("--scope", help="What the person may do, such as docs:read; once for each.")
+        list[str] | None, typer.Option("--scope", help="A scope that the user has, such as docs:read; repeat for more.")
     ] = None,
 ) -> None:
-    """Ask for a password, and print what to put into the settings: its hash, which no one can sign in with.
+    """Ask for a password, and print its hash for the setting USERS. Nobody can sign in with the hash.
 
-    The password is asked for twice, and not shown. From a pipe or a file one line is read.
+    The password is asked for twice, and not shown. From a pipe or a file, one line is read.
     """
     name, allowed = checked_name(name), scopes_in(scopes or [])
     hashed = _hashed(name, _asked() if _is_terminal() else _read())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 Id = Annotated[
-    str, typer.Argument(metavar="ID", help="The id of the task, or its beginning; `opa tasks runs` shows it.")
+    str, typer.Argument(metavar="ID", help="The id of the run, or the beginning of it; `opa tasks runs` shows the ids.")
 ]
 MOST = 100
 END_LIMIT = 5.0
@@ -35,16 +35,16 @@ END_LIMIT = 5.0
 
 @tasks.command()
 def runs(  # noqa: PLR0917 - each is an option
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed, are dead or lost.")] = False,
-    state: Annotated[list[str] | None, typer.Option("--state", help="Only those in this state.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Only those of this task.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Only those sent in the last 7d, 24h or the like.")
+    failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed, are dead or lost.")] = False,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only runs in this state; repeat for more.")
     ] = None,
-    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = MOST,
+    task: Annotated[str | None, typer.Option("--task", help="Only runs of this task.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only runs sent in this time: 7d, 24h, 30m.")] = None,
+    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many runs to show.")] = MOST,
     as_json: AsJson = False,
 ) -> None:
-    """Show the runs of tasks, those sent last first. It needs the setting RUNS, and the component aioredis."""
+    """Show the runs of tasks, newest first. It needs the setting RUNS and the component aioredis."""
     manager = _manager("opa tasks runs")
     from opa.plugins.task_runs.names import BAD, STATES  # behind it: a plugin registers where it is imported
 
@@ -79,10 +79,10 @@ def runs(  # noqa: PLR0917 - each is an option
 @tasks.command()
 def show(
     task_id: Id,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log as it goes on.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines of the log.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run: what became of it, and what it logged. Exit status 1 where nobody knows it."""
+    """Show a run: its outcome, and what it logged. Exit status 1 if there is no such run."""
 
     async def read(reader: RunReader) -> tuple[Run | None, Any]:
         await reader.sweep()
@@ -113,11 +113,15 @@ def show(
 
 @tasks.command()
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The task; `opa tasks list` shows them.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The name of the task; `opa tasks list` shows the names.")
+    ],
     args: Annotated[
-        str, typer.Argument(metavar="[ARGS]", help='As JSON: a list `[1, "a"]`, or an object by names `{"a": 1}`.')
+        str, typer.Argument(metavar="[ARGS]", help='The arguments as JSON: a list `[1, "a"]`, or an object `{"a": 1}`.')
     ] = "[]",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit status 1 if it fails.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the run has ended; exit status 1 if it fails.")
+    ] = False,
 ) -> None:
     """Send a task to a worker, and print its id."""
     body = _body(args)
@@ -131,7 +135,7 @@ def run(
 
 @tasks.command()
 def cancel(task_id: Id) -> None:
-    """Have a task not run if it waits, and end it if it runs."""
+    """Cancel a run: one that waits does not begin, one that runs is ended."""
     manager = _manager("opa tasks cancel")
 
     async def do(reader: RunReader) -> tuple[Run, Run]:
@@ -159,9 +163,11 @@ def cancel(task_id: Id) -> None:
 @tasks.command()
 def again(
     task_id: Id,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit status 1 if it fails.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the run has ended; exit status 1 if it fails.")
+    ] = False,
 ) -> None:
-    """Send a task once more, with the same arguments; print the id of the new run."""
+    """Send a task again with the same arguments, and print the id of the new run."""
     manager = _manager("opa tasks again")
 
     async def do(reader: RunReader) -> tuple[str, str]:

@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 schedule = typer.Typer(
     name="schedule",
     cls=PluginGroup,
-    help="Show the schedule, pause and resume its entries, and send one now.",
+    help="Show the schedule, pause and resume entries, and send one now.",
     no_args_is_help=True,
 )
 app.add_typer(schedule)
@@ -64,12 +64,12 @@ def pause(
     name: Name,
     until: Annotated[
         str | None,
-        typer.Option("--until", help="When it ends: 2026-12-24T18:00, 2026-12-24 or 18:00; in CELERY_TIMEZONE."),
+        typer.Option("--until", help="When the pause ends: 2026-12-24T18:00, 2026-12-24 or 18:00, in CELERY_TIMEZONE."),
     ] = None,
-    length: Annotated[str | None, typer.Option("--for", help="After which time it ends: 2h, 30m, 7d.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for others to read.")] = "",
+    length: Annotated[str | None, typer.Option("--for", help="How long the pause lasts: 2h, 30m, 7d.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is paused; `opa schedule list` shows it.")] = "",
 ) -> None:
-    """Send no more runs of an entry, until it is resumed or the pause ends. All beats take part."""
+    """Stop sending the runs of an entry until it is resumed or the pause ends. It applies to every beat."""
     if until is not None and length is not None:
         raise typer.BadParameter("give one of them", param_hint="--until / --for")
     manager = manager_beside_up()
@@ -83,7 +83,7 @@ def pause(
 
 @schedule.command()
 def resume(name: Name) -> None:
-    """End a pause: the entry is sent when it is due next."""
+    """End a pause. The entry is sent when it is next due."""
     manager = manager_beside_up()
     if not _with(manager, lambda schedules: schedules.resume(name)):
         print(in_one_line(f"schedule '{name}' is not paused"))
@@ -94,7 +94,7 @@ def resume(name: Name) -> None:
 
 @schedule.command()
 def run(name: Name) -> None:
-    """Send the task of an entry now, with the entry's arguments. Its next run stays when it is, and so does a pause."""
+    """Send the task of an entry now, with the arguments of the entry. Its next run and a pause stay as they are."""
     manager = manager_beside_up()
     task_id = _with(manager, lambda schedules: schedules.run(name))
     tell_observers(manager)
@@ -179,4 +179,4 @@ def _pause_text(state: ScheduleState) -> str:
         return "-"
     end = "" if state.paused_until is None else f" until {moment(state.paused_until)}"
     reason = f": {state.pause_reason}" if state.pause_reason else ""
-    return f"by {state.paused_by or 'somebody'} since {moment(state.paused_since)}{end}{reason}"
+    return f"by {state.paused_by or 'an unknown user'} since {moment(state.paused_since)}{end}{reason}"

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 tasks = typer.Typer(
     name="tasks",
     cls=PluginGroup,
-    help="Show and run the tasks of the plugins, and show their runs and the dead letters: those given up or refused.",
+    help="Show and run the tasks of the plugins, and show their runs and dead letters.",
     no_args_is_help=True,
 )
 app.add_typer(tasks)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which ones; `opa tasks dead` shows the ids.")]
-Every = Annotated[bool, typer.Option("--all", help="All of them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The ids; `opa tasks dead` shows them.")]
+Every = Annotated[bool, typer.Option("--all", help="All dead letters.")]
 
 AUDITED_IDS = 100
 """Ids of dead letters in an entry of the audit log, which has the number of all."""
@@ -41,7 +41,7 @@ AUDITED_IDS = 100
 
 @tasks.command("list")
 def list_tasks(as_json: AsJson = False) -> None:
-    """Show the tasks of the plugins: where each is written, its queue, its schedule and its limits."""
+    """Show the tasks of the plugins: where each is defined, its queue, schedule and limits."""
     rows = task_rows(manager_beside_up())
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -114,7 +114,7 @@ def dead(as_json: AsJson = False) -> None:
 def retry(ids: Ids = None, every: Every = False) -> None:
     """Send dead letters to their queue again, with a new count of deliveries.
 
-    One that a worker cannot read stays where it is.
+    A message that no worker can read stays a dead letter.
     """
     from opa.tasks.application import application_of
     from opa.tasks.dead_letters.control import why_it_stays
@@ -140,7 +140,7 @@ def retry(ids: Ids = None, every: Every = False) -> None:
 def drop(
     ids: Ids = None,
     every: Every = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete dead letters for good."""
     _check_choice(ids, every)
@@ -204,7 +204,7 @@ def _settled(held: Held, settle: Callable[[Held], str]) -> str:
     try:
         return settle(held)
     except LetterGoneError:
-        return "is gone: somebody else has sent it again or dropped it"
+        return "is gone: it was sent again or dropped meanwhile"
     except OpaError as error:
         return f"stays, since {error.problem}"
 

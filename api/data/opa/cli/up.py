@@ -30,13 +30,13 @@ def up(
         ),
     ] = None,
     while_exists: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="End when this file is removed; it is removed at the end.")
+        Path | None, typer.Option(metavar="FILE", help="Stop when this file is removed. It is also removed at the end.")
     ] = None,
 ) -> None:
     """Run everything on this machine, without Docker: servers for redis and mongo, api, worker and beat with ./plugins.
 
-    Components keep a URL that you have set; servers that no component needs are not started. Data are kept in ./.opa.
-    The other commands find the servers while this runs, in the same folder.
+    A component whose URL you have set uses that server. The data stays in ./.opa.
+    While it runs, the other commands find its servers if they run in the same folder.
     ENV is dev unless you set it.
     """
     if while_exists is not None and while_exists.exists() and not while_exists.is_file():

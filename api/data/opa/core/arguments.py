@@ -92,7 +92,7 @@ async def arguments_for(
         where: `file:line`, for the message.
 
     Raises:
-        SetupError: it asks for something that there is not, and has no default for it.
+        SetupError: it asks for something unknown, and has no default for it.
         ComponentUnavailableError: a component that it asks for is not there.
         ComponentUseError: it cannot use what the component gives.
     """

@@ -70,7 +70,7 @@ def _belongings(thing: Any, steps: int) -> set[int]:
 def _attributes(thing: Any) -> list[Any]:
     try:
         return list(vars(thing).values())
-    except Exception:  # noqa: BLE001 - it has none, or stands for something that there is not, as a proxy of Celery's
+    except Exception:  # noqa: BLE001 - it has none, or stands for something that is not there, as a proxy of Celery's
         return []
 
 

@@ -141,7 +141,7 @@ class LifecycleRunner:
             limit: seconds; a third of it gives a warning.
 
         Raises:
-            LifecycleError: it raised, took longer, or asks for what there is not; the cause is chained.
+            LifecycleError: it raised, took longer, or asks for something unknown; the cause is chained.
         """
         what = f"{step}() of plugin '{plugin}'"
         once = f"{what} {where_is_function(function)}"
@@ -153,7 +153,7 @@ class LifecycleRunner:
                 await self._call(function, arguments)
             note_done(once)
         except (Exception, SystemExit) as error:
-            if isinstance(error, SetupError):  # it asks for what there is not, and says so itself
+            if isinstance(error, SetupError):  # it asks for something unknown, and says so itself
                 error.plugin, error.where = plugin, where_is_function(function)
                 raise
             late = came_late(error, timeout)

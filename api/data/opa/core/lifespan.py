@@ -74,7 +74,7 @@ async def running(manager: PluginManager, app: Application | None = None) -> Asy
 
 
 def _watch(manager: PluginManager) -> LoopWatch | NoWatch:
-    """What watches the event loop; a debugger holds it as long as somebody looks at it."""
+    """What watches the event loop; a debugger holds it while it stands at a breakpoint."""
     config = manager.config
     is_watched = config.LOOP_BLOCK_LIMIT is not None and not config.DEBUGPY
     return LoopWatch(manager, config.LOOP_BLOCK_LIMIT) if is_watched else NoWatch()

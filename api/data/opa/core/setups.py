@@ -28,7 +28,7 @@ async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, A
     """Instantiate `setup`, a class of `plugin`, with what its parameters name in `injectables`.
 
     Raises:
-        SetupError: it asks for something that there is not, or raised; the cause is chained.
+        SetupError: it asks for something unknown, or raised; the cause is chained.
     """
     name = f"setup {setup.__name__} of plugin '{plugin}'"
     what = f"{name} {getattr(sys.modules.get(setup.__module__), '__file__', '')}"

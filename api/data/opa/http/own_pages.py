@@ -44,7 +44,7 @@ def _normal(origin: str) -> str:
 def is_own_host(host: str) -> bool:
     """Whether a host, such as `request.url.hostname`, is one that no page of others can have had pointed here.
 
-    Ask it before you show in development what requires somebody elsewhere: a page on the internet can let a name of its
+    Ask it before you show in development what requires an actor elsewhere: a page on the internet can let a name of its
     own lead to this machine, and have the browser read what answers. `localhost`, addresses and the names of
     TRUSTED_HOSTS are our own.
     """

@@ -58,7 +58,7 @@ def check_audience(claims: Mapping[str, Any], audiences: Collection[str] | None)
     """See that a token is for one of `audiences`; None is any.
 
     Raises:
-        RefusedCredentialError: it is for somebody else.
+        RefusedCredentialError: it is for another audience.
     """
     if audiences is not None and not set(_texts(claims, "aud")) & set(audiences):
         raise RefusedCredentialError("a token is for another audience")

@@ -1,6 +1,6 @@
 """Gets a small JSON document by HTTPS, bounded in size and time, whoever answers.
 
-With the standard library, in a thread: it happens once in some minutes, or when somebody signs in.
+With the standard library, in a thread: it happens once in some minutes, or when a user signs in.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
     """The plugins that installed packages announce by the entry-point group `opa.plugins`, by name.
 
     Raises:
-        PluginPathError: an entry point names a module that there is not.
+        PluginPathError: an entry point names a module that does not exist.
     """
     for point in _points():
         plugin = _find(point.module, policy)

@@ -72,7 +72,7 @@ def stands_for(requirement: Requirement) -> list[Requirement]:
     """What is to be installed for a requirement: for one of opa-stack what its extras need; another is itself.
 
     Raises:
-        PackagesError: it is one of opa-stack, of another version or with an extra that there is not; the message is in
+        PackagesError: it is one of opa-stack, of another version or with an unknown extra; the message is in
             words that follow `plugin 'x' needs`.
     """
     if canonical_name(requirement.name) != OWN:

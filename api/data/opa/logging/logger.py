@@ -261,7 +261,7 @@ def setup_logging(config: Config) -> None:
             and on a terminal, and JSON otherwise; and what `opa.logging.tracebacks.install` reads.
 
     Raises:
-        SettingsError: one of the two has a value that there is not.
+        SettingsError: one of the two has an unknown value.
     """
     level = level_number(config.LOGLEVEL)
     chosen = str(config.LOG_FORMAT).lower()

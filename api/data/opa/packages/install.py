@@ -81,7 +81,7 @@ def _arguments(installer: Installer, target: Path | None) -> list[str]:
     both = ["install", *installer.no_index, "--no-deps", "--require-hashes", "--quiet"]
     into = ["--target", str(target)] if target else []
     if installer.is_uv:
-        # Copies, since a folder may be put into an image; a link into the cache is a file of somebody else's.
+        # Copies, since a folder may be put into an image; a link would lead out of it into the cache.
         into += ["--link-mode", "copy"] if target else []
         return [
             "pip",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Missing:
-    """A package that is not there as somebody needs it.
+    """A package that is not there as a plugin needs it.
 
     Attributes:
         need: the need of a plugin because of which it is needed.

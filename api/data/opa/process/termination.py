@@ -14,7 +14,7 @@ STATUS = 128 + signal.SIGTERM
 def terminated_as_by_ctrl_c() -> Iterator[None]:
     """In the block, SIGTERM does what Ctrl-C does, and the block is left with the exit status of SIGTERM.
 
-    Without effect where SIGTERM is ignored or somebody else handles it, and in another thread than the main one, which
+    Without effect where SIGTERM is ignored or has another handler, and in another thread than the main one, which
     cannot set handlers.
 
     Raises:

@@ -43,7 +43,7 @@ def add_plugin(
             with contextlib.suppress(OSError):  # on a file system that is read-only, of what is not there too
                 path.unlink()
         if not has_tests:
-            with contextlib.suppress(OSError):  # it was not made, or somebody else has put something there
+            with contextlib.suppress(OSError):  # it was not made, or another process has put something there
                 (project / "tests").rmdir()
         left = [path for path in written if os.path.lexists(path)]
         raise ProjectError(

@@ -119,14 +119,14 @@ def _aside_name(folder: Path) -> str:
 def _put(new: Path, folder: Path) -> None:
     """Move what was made to its place."""
     if not _is_folder(folder):
-        new.rename(folder)  # which fails where somebody was faster, and has put something there
+        new.rename(folder)  # which fails where another process was faster, and has put something there
         return
     moved: list[tuple[Path, Path]] = []
     try:
         for entry in sorted(new.iterdir()):
             target = folder / entry.name
             if os.path.lexists(target):
-                raise FileExistsError(17, "somebody has written it meanwhile", str(target))
+                raise FileExistsError(17, "it was written meanwhile", str(target))
             entry.rename(target)
             moved.append((entry, target))
     except BaseException:

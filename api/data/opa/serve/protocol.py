@@ -140,7 +140,7 @@ class HttpProtocol(compat.HttpProtocol):
         self._head_bytes = 0
         # Whether all bytes of the head have been counted: one that begins behind another request has been seen in part.
         self._is_counted = True
-        # Whether the request asks for an upgrade that there is not: it comes again, without that.
+        # Whether the request asks for an upgrade that is not supported: it comes again, without that.
         self._comes_again = False
         # Bytes since the last one of a body: extensions of chunks, and trailers.
         self._between = 0
@@ -253,7 +253,7 @@ class HttpProtocol(compat.HttpProtocol):
             rest = self._parse(rest)
 
     def _parse(self, data: bytes | memoryview) -> bytes | None:
-        """Give the parser data; what it is to have next, where the request was for an upgrade that there is not."""
+        """Give the parser data; what it is to have next, where the request was for an upgrade that is not supported."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:

@@ -17,5 +17,5 @@ def current_envs() -> tuple[str, ...]:
 
 
 def is_development() -> bool:
-    """Whether `ENV` says that somebody develops here: `dev` is among its sections."""
+    """Whether `ENV` says that this is a development environment: `dev` is among its sections."""
     return DEVELOPMENT in current_envs()

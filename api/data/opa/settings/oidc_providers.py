@@ -48,7 +48,7 @@ def emails(values: list[str]) -> list[str]:
     Raises:
         ValueError: one of them is none, or there are none.
     """
-    return [_lower(value, _EMAIL, "an address such as ada@example.com, in ASCII") for value in somebody(values)]
+    return [_lower(value, _EMAIL, "an address such as ada@example.com, in ASCII") for value in not_empty(values)]
 
 
 def email_domains(values: list[str]) -> list[str]:
@@ -58,18 +58,18 @@ def email_domains(values: list[str]) -> list[str]:
         ValueError: one of them is none, or there are none.
     """
     return [
-        _lower(value, _DOMAIN, "the part of addresses behind the @, such as example.com") for value in somebody(values)
+        _lower(value, _DOMAIN, "the part of addresses behind the @, such as example.com") for value in not_empty(values)
     ]
 
 
-def somebody(values: list[str]) -> list[str]:
+def not_empty(values: list[str]) -> list[str]:
     """The values of a condition.
 
     Raises:
         ValueError: there are none, which would let in everyone whom the other conditions fit.
     """
     if not values:
-        raise ValueError("should name somebody; without this condition, leave it out")
+        raise ValueError("should not be empty; leave it out if this condition does not matter")
     return values
 
 
@@ -93,7 +93,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
 
 
 def check_allowed(rules: Collection[Any]) -> None:
-    """See that somebody may sign in.
+    """See that anyone may sign in at all.
 
     Raises:
         ValueError: nobody may.

@@ -297,18 +297,18 @@ class SignInRule(_UpperKeys):
 
     EMAIL: Annotated[TextList, AfterValidator(oidc_providers.emails)] = []
     EMAIL_DOMAIN: Annotated[TextList, AfterValidator(oidc_providers.email_domains)] = []
-    SUBJECT: Annotated[TextList, AfterValidator(oidc_providers.somebody)] = []
+    SUBJECT: Annotated[TextList, AfterValidator(oidc_providers.not_empty)] = []
     CLAIMS: dict[str, _ClaimValue | list[_ClaimValue]] = {}
     EVERYONE: bool = False
     SCOPES: Scopes = []
 
     @model_validator(mode="after")
-    def _of_somebody(self) -> Self:
+    def _has_conditions(self) -> Self:
         oidc_providers.check_rule({name: getattr(self, name) for name in type(self).model_fields})
         return self
 
 
-def _for_somebody(rules: list[SignInRule]) -> list[SignInRule]:
+def _some_rules(rules: list[SignInRule]) -> list[SignInRule]:
     oidc_providers.check_allowed(rules)
     return rules
 
@@ -319,7 +319,7 @@ class OidcProvider(_UpperKeys):
     ISSUER: Annotated[str, AfterValidator(oidc_providers.provider_issuer)]
     CLIENT_ID: Annotated[str, AfterValidator(oidc_providers.credential)]
     CLIENT_SECRET: Annotated[str, AfterValidator(oidc_providers.credential)]
-    ALLOW: Annotated[list[SignInRule], AfterValidator(_for_somebody)]
+    ALLOW: Annotated[list[SignInRule], AfterValidator(_some_rules)]
     LABEL: Annotated[str, Field(max_length=100)] = ""
     REQUESTED_SCOPES: Annotated[TextList, AfterValidator(oidc_providers.requested)] = ["openid", "email", "profile"]
     REDIRECT_URL: Annotated[str | None, BeforeValidator(_none_or), AfterValidator(oidc_providers.redirect_url)] = None
@@ -594,7 +594,7 @@ class Settings(BaseModel):
 
     @field_validator("ALLOW_CREDENTIALS")
     @classmethod
-    def _not_for_everybody(cls, value: bool, info: ValidationInfo) -> bool:
+    def _not_for_all_sites(cls, value: bool, info: ValidationInfo) -> bool:
         if value and "*" in info.data.get("ALLOW_ORIGINS", []):
             raise ValueError(
                 'should be false while ALLOW_ORIGINS has "*", or any site could act with a user\'s cookies; '

@@ -77,7 +77,7 @@ class TaskApplication(Application):
         self.limits = Limits()
         self.waits_in_broker = False
         self.breaker: Breaker | None = None
-        self.tell_wait: TellWait | None = None  # where somebody wants to know how long the broker is waited for
+        self.tell_wait: TellWait | None = None  # where something shows how long the broker is waited for
         self.state_writer: StateWriter | None = None  # in a worker
         self.observers: Observers | None = None  # where a plugin has one
         self.schedules: dict[str, dict[str, Any]] = {}

@@ -28,7 +28,7 @@ def isolated(folder: Path, without: Collection[str]) -> Iterator[None]:
 
     Args:
         folder: the current one.
-        without: the names of environment variables that there are not.
+        without: the names of environment variables that are taken away.
     """
     environ, path, shared, level = dict(os.environ), list(sys.path), _shared(), logging.getLogger().level
     known = {name: getattr(current, name) for name in Current.__slots__ if name not in OF_LOG}

@@ -43,7 +43,7 @@ def wishes_of(marks: Iterable[Any]) -> Wishes:
         marks: pytest's, the nearest one first.
 
     Raises:
-        OpaError: one of them has what there is not.
+        OpaError: one of them has something unknown.
     """
     nearest_first = [_checked(mark) for mark in marks]
     settings: dict[str, Any] = {}

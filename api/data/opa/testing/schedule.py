@@ -116,7 +116,7 @@ def _due(name: str, schedule: Any, first: datetime, last: datetime, app: TaskApp
     at = (first - INSTANT if isinstance(asked, crontab) else first).astimezone(asked.tz)
     for _ in range(MOST):
         asked.nowfun = lambda at=at: at
-        # Not in local time: an hour that there is not, or twice, would be counted.
+        # Not in local time: an hour that is skipped, or comes twice, would be counted.
         at = (at.astimezone(UTC) + asked.remaining_estimate(at)).astimezone(asked.tz)
         if at >= last:
             return

@@ -18,7 +18,7 @@ IN_CLASS = "@admin.register(Book)\nclass BookAdmin(admin.ModelAdmin):\n    {}\n"
 @pytest.mark.parametrize(
     ("text", "line", "problem", "hint"),
     [
-        (IN_CLASS.format('component = "nothing"'), 5, "component 'nothing', which there is not", "Name one of "),
+        (IN_CLASS.format('component = "nothing"'), 5, "unknown component 'nothing'", "Name one of "),
         (IN_CLASS.format('component = "sql_sync"'), 5, "whose driver sqlalchemy it cannot use", "sqlalchemy-async"),
         (IN_CLASS.format('component = "mongodb"'), 5, "driver mongodb-async-motor it cannot use", "sqlalchemy-async"),
         (IN_CLASS.format('list_dispaly = ["title"]'), 5, "'list_dispaly', which is no option", "'list_display'?"),

@@ -157,7 +157,7 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_lost(things: Library) -
         assert things.rows("select line, text from things")[0] == ("mine", "of another")
         status, page = ada.send(path, {**old, "line": "mine too", "text": "mine", "number": "many"})
         said = problems(page)
-        assert (status, [text[:25] for text in said]) == (422, [*["Somebody has changed this"] * 2, said[2]])
+        assert (status, [text[:25] for text in said]) == (422, [*["This was changed meanwhil"] * 2, said[2]])
         assert things.rows("select line, text from things")[0] == ("mine", "of another")
         again = sent_back(page)
         assert (again["line"], again["text"]) == (["mine too"], ["mine"])

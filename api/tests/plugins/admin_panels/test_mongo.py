@@ -180,7 +180,7 @@ def test_what_is_entered_is_validated_by_the_model_and_fields_that_are_not_shown
     assert notes.find_one()["owner"] == "nobody"
 
 
-def test_documents_that_do_not_fit_the_model_are_shown_and_can_be_mended(ada: Visitor, notes: Any) -> None:
+def test_documents_that_do_not_fit_the_model_are_shown_and_can_be_fixed(ada: Visitor, notes: Any) -> None:
     odd = {
         "title": 7,
         "kind": HOSTILE,
@@ -230,7 +230,7 @@ def test_a_form_keeps_what_was_not_changed_in_it_and_what_somebody_else_has_chan
     assert ada.send("/note/edit?pk=full", {**form, "title": "Mine"})[0] == 200
     assert notes.find_one({"_id": "full"}) == {**before[0], "title": "Mine", "text": "of another", "pages": 7}
     status, page = ada.send("/note/edit?pk=full", {**form, "title": "Mine", "pages": "8"})
-    assert (status, [text[:25] for text in problems(page)]) == (422, ["Somebody has changed this"])
+    assert (status, [text[:25] for text in problems(page)]) == (422, ["This was changed meanwhil"])
     assert ada.send("/note/edit?pk=full", sent_back(page))[0] == 200
     assert notes.find_one({"_id": "full"})["pages"] == 8
 

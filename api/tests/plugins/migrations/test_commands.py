@@ -313,7 +313,7 @@ def test_foreign_keys_that_lead_nowhere_in_the_end_are_an_error(project: Project
             op.execute("INSERT INTO b VALUES (1, 7)")
         """,
     )
-    assert "rows of the table 'b' refer to rows of 'a' that there are not" in refused()
+    assert "rows of the table 'b' refer to rows of 'a' that do not exist" in refused()
     assert tables(file) == {"opa_migrations"}
 
 

@@ -13,7 +13,7 @@ from .schemas import NewBook
 # Two that meet the same new author at once cannot both add it: the other one runs again, with a session of its own.
 @task(autoretry_for=(IntegrityError,), default_retry_delay=1, max_retries=3)
 def import_books(books: list[NewBook], sql: Session = Component("sql_sync")) -> int:
-    """Add those that there are not yet, and say how many these are. It may run twice: the second run adds none."""
+    """Add those that are missing, and return how many these are. It may run twice: the second run adds none."""
     added = 0
     for book in books:
         author = sql.scalar(select(Author).where(Author.name == book.author))

@@ -1,4 +1,4 @@
-"""What somebody could change who gets to run code in this process."""
+"""What an attacker could change who gets to run code in this process."""
 
 from __future__ import annotations
 

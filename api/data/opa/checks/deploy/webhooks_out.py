@@ -44,5 +44,5 @@ def _problem(secret: str) -> str | None:
     key = bytes_of(secret)
     if len(key) < SHORTEST:
         return f"has fewer than {SHORTEST} bytes"
-    # As text, where somebody has encoded a password.
+    # As text, where a password is percent-encoded.
     return why_guessed(text, SHORTEST_TEXT) or why_guessed(key.decode("latin-1"), SHORTEST_TEXT)

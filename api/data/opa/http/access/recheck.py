@@ -67,7 +67,7 @@ class Recheck:
         if monotonic() < self._next:
             return True
         async with self._lock:
-            if self._is_over or monotonic() < self._next:  # somebody else has asked meanwhile
+            if self._is_over or monotonic() < self._next:  # another call has asked meanwhile
                 return not self._is_over
             if not await self._is_allowed():
                 self._is_over = True

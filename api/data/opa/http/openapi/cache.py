@@ -106,7 +106,7 @@ class DocumentKeeper:
                 raise OpenApiError(found)
             document = found
         else:
-            document = await in_thread(self._of_somebodys_own, name="openapi")
+            document = await in_thread(self._of_own_openapi, name="openapi")
         if not root_path or not self._app.root_path_in_servers:
             return document
         return await self._for_root_path(document, root_path)
@@ -136,7 +136,7 @@ class DocumentKeeper:
                 self._logged, kept.failed = error.problem, time.monotonic()
                 return error.problem
 
-    def _of_somebodys_own(self) -> Document:
+    def _of_own_openapi(self) -> Document:
         """FastAPI calls `app.openapi()` for each request, and so does this; it is encoded when it is another object."""
         with _beside_the_event_loop():
             schema = self._app.openapi()

@@ -1,4 +1,4 @@
-"""Counts the requests of one application: in redis where there is one, and else as the settings have it."""
+"""Counts the requests of one application: in redis where there is one, and otherwise as the settings say."""
 
 from __future__ import annotations
 

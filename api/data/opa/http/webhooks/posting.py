@@ -117,7 +117,7 @@ def _posted(
 
 def _told(reason: object, url: str) -> str:
     name = type(reason).__name__
-    # This one is a ValueError, and what is wrong with a certificate, somebody has to know. Behind a comma is the host.
+    # This one is a ValueError, and what is wrong with a certificate has to be told. Behind a comma is the host.
     if (verified := getattr(reason, "verify_message", None)) is not None:
         return f"{name}: {str(verified).partition(',')[0]}"
     # Some of HTTP quote the URL, or what was answered.

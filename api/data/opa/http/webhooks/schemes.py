@@ -1,7 +1,7 @@
 """How senders of webhooks sign them, and what is compared on arrival.
 
 Each scheme is a keyed hash (HMAC) of the body as it was sent, most of them with the time of sending in it, so that a
-request that somebody has recorded is worth nothing a few minutes later.
+recorded request is worth nothing a few minutes later.
 
 GitHub: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 Stripe: https://docs.stripe.com/webhooks#verify-manually

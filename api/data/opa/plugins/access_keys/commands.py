@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 keys = typer.Typer(
     name="keys",
-    help="Make API keys, show which there are, give them new secrets and revoke them.",
+    help="Create, list, rotate and revoke API keys.",
     no_args_is_help=True,
 )
 commands.add_typer(keys)
@@ -43,7 +43,7 @@ _NO_REDIS = (
     "opa keys create NAME --settings prints what to put there"
 )
 
-Name = Annotated[str, typer.Argument(help="The name of the key; that of the program or person who has it, say.")]
+Name = Annotated[str, typer.Argument(help="The name of the key, such as that of the program or person that uses it.")]
 HELP_OF_EXPIRES = "When it ends: after 90d, 24h or the like, or `never`."
 
 
@@ -53,16 +53,15 @@ async def create(
     name: Name,
     expires: Annotated[str, typer.Option("--expires", help=HELP_OF_EXPIRES)],
     scopes: Annotated[
-        list[str] | None, typer.Option("--scope", help="What it may do, such as shop:read; once for each scope.")
+        list[str] | None, typer.Option("--scope", help="A scope of the key, such as shop:read; repeat for more.")
     ] = None,
     in_settings: Annotated[
-        bool, typer.Option("--settings", help="Print what to put into the settings, instead of using redis.")
+        bool, typer.Option("--settings", help="Print an entry for the settings instead of storing the key in redis.")
     ] = False,
 ) -> None:
-    """Make a key, and print it: once, for only its hash is kept.
+    """Create a key and print it. It is shown only now: only its hash is kept.
 
-    What is said about it goes to standard error. With --settings the key does so too, and the setting to standard
-    output.
+    Messages go to standard error. With --settings, so does the key, and the entry goes to standard output.
     """
     from opa.plugins.access_keys.making import new_key
 
@@ -89,7 +88,7 @@ async def create(
 async def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show the keys that there are, without their secrets, and when each was last used."""
+    """List the keys, without their secrets, and when each was last used."""
     in_settings = [(record, None, _source(name)) for name, record in _in_settings().items()]
     stored: list[tuple[KeyRecord, datetime | None]] = []
     async with _store_if_there() as store:
@@ -109,15 +108,15 @@ async def list_keys(
 async def rotate(
     name: Name,
     overlap: Annotated[
-        str, typer.Option("--overlap", help="For how long the key as it was goes on; 0 ends it at once.")
+        str, typer.Option("--overlap", help="How long the old secret still works; 0 ends it at once.")
     ] = "24h",
     expires: Annotated[
         str | None, typer.Option("--expires", help=f"{HELP_OF_EXPIRES} [default: as long as it was made for]")
     ] = None,
 ) -> None:
-    """Give a key a new secret, and print the key as `create` does. For a while it works as it was, too.
+    """Give a key a new secret, and print it as `create` does. The old secret works for a while.
 
-    Of a key in the settings it prints the setting, with both hashes.
+    For a key in the settings, it prints the entry with both hashes.
     """
     from opa.plugins.access_keys.making import lifetime_of, rotated
 
@@ -151,7 +150,7 @@ async def rotate(
 @keys.command()
 @connects()
 async def revoke(name: Name) -> None:
-    """Delete a key: within a second no process takes it any more."""
+    """Delete a key. Within a second, no process accepts it."""
     from opa.plugins.access_keys.check import FRESH
 
     is_in_settings = name in _in_settings()

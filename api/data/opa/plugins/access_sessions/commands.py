@@ -11,7 +11,7 @@ from opa.commands import audited, connected, connects
 from opa.plugins.access_sessions.component import COMPONENT
 
 commands = typer.Typer()
-sessions = typer.Typer(name="sessions", help="End the sessions of people who have signed in.", no_args_is_help=True)
+sessions = typer.Typer(name="sessions", help="End the sessions of signed-in users.", no_args_is_help=True)
 commands.add_typer(sessions)
 
 
@@ -25,18 +25,18 @@ def group() -> None:
 @connects()
 async def end(
     user: Annotated[
-        str | None, typer.Option("--user", help="Whose sessions end: a name in USERS, or the id in the audit log.")
+        str | None, typer.Option("--user", help="Sessions of this user: a name in USERS, or the id in the audit log.")
     ] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Those of everyone.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="Sessions of all users.")] = False,
 ) -> None:
-    """End sessions, in every process at once: who had one has to sign in again."""
+    """End sessions in every process at once. Their users have to sign in again."""
     from opa.plugins.access_sessions.store import store_of
 
     if (user is None) is not everyone:
         raise typer.BadParameter("give either of them: --user NAME, or --all", param_hint="--user / --all")
     if user is not None and not _may_have_sessions(user):
         raise OpaError(
-            f"USERS has no '{user}', and it is not the id of somebody whom a provider in OIDC_PROVIDERS knows",
+            f"USERS has no '{user}', and it is not the id of a user of a provider in OIDC_PROVIDERS",
             hint="Such an id is ISSUER|SUBJECT. Sessions of who was taken out end when the api starts anew",
         )
     async with connected(COMPONENT):

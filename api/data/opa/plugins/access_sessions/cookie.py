@@ -1,4 +1,4 @@
-"""The cookies that a browser keeps: the id of its session and, while somebody signs in with a provider, the attempt."""
+"""The cookies that a browser keeps: the id of its session and, while a user signs in with a provider, the attempt."""
 
 from __future__ import annotations
 

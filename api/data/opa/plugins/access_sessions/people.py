@@ -1,4 +1,4 @@
-"""Somebody who has signed in, in whatever way."""
+"""A person who has signed in, in whatever way."""
 
 from __future__ import annotations
 

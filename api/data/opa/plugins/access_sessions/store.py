@@ -28,7 +28,7 @@ _ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who has signed in.
+    """A person who has signed in.
 
     Attributes:
         key: of the person.

@@ -37,7 +37,7 @@ class User:
 
     @property
     def person(self) -> Person:
-        """As somebody who has signed in."""
+        """As a person who has signed in."""
         actor = Actor(f"user:{self.name}", "session", self.scopes, {"user": self.name})
         return Person(self.name, actor, self.name, self.version)
 

@@ -1,6 +1,6 @@
 """The admin: panels of models, and pages, that plugins register by `opa.admin`, below ADMIN_URL.
 
-It is there where somebody can sign in, and in development. Nothing more is imported where no plugin has registered
+It is there where users can sign in, and in development. Nothing more is imported where no plugin has registered
 anything.
 """
 

@@ -28,7 +28,7 @@ PAGE_SIZES = (10, 25, 50, 100)
 _IN_LIST = (RequestAction.ACTION, RequestAction.ROW_ACTION)
 _KEPT, _DONE = "opa_kept", "opa_done"
 _FORM, _UNCHANGED, _NOW, SHOWN = "opa_form", "opa_unchanged", "opa_now", "opa_shown"
-_MEANWHILE = "Somebody has changed this meanwhile. Save again to have what stands here in its place"
+_MEANWHILE = "This was changed meanwhile. Save again to replace it by what stands here"
 
 
 class PanelView(BaseModelView):
@@ -168,7 +168,7 @@ class PanelView(BaseModelView):
         """See that all that was entered can be read, and is there where it has to be.
 
         Raises:
-            FormValidationError: it is not, or somebody else has changed it meanwhile.
+            FormValidationError: it is not, or another user has changed it meanwhile.
         """
         form = await request.form()
         fields = [field for field in self.get_fields_list(request) if not field.read_only]

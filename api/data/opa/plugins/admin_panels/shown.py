@@ -3,7 +3,7 @@
 A browser sends all fields of a form, most of them as they were shown, and not each as it is: it has no line breaks in a
 text of one line, others in one of several, no parts of a second, and one empty text for what is nothing and what is
 empty. So a form of an edit carries a digest of what it has shown in each field. A field that comes back like that was
-not changed, and is not written: neither does its value become another one, nor is lost what somebody else has made of
+not changed, and is not written: neither does its value become another one, nor is lost what another user has made of
 it meanwhile.
 """
 

@@ -64,6 +64,6 @@ async def visitor_of(request: Request, *, can_sign_in: bool) -> Visitor:
 
 
 def current_visitor(request: Request) -> Visitor:
-    """Who sends a request that has come this far; for a file that everyone may have, somebody who may do nothing."""
+    """Who sends a request that has come this far; for a file that everyone may have, a visitor who may do nothing."""
     visitor: Visitor = getattr(request.state, "opa_visitor", _NOBODY)
     return visitor

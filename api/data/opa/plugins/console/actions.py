@@ -37,7 +37,7 @@ async def form_of(request: Request) -> FormData:
     """What a page of ours has sent.
 
     Raises:
-        HTTPException: a page of somebody else has sent it (403).
+        HTTPException: a page of another site has sent it (403).
     """
     if not is_from_own_page(request):
         raise HTTPException(403, "this must come from a page of this host")

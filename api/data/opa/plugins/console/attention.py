@@ -13,7 +13,7 @@ class Attention:
         what: in a few words.
         why: in a sentence; empty where nothing more is known.
         path: of the page that has more, below that of the console; empty without one.
-        is_mild: whether somebody has wanted it, or it passes by itself.
+        is_mild: whether a user has wanted it, or it passes by itself.
     """
 
     what: str

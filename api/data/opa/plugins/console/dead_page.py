@@ -121,7 +121,7 @@ async def one_letter(request: Request, reader: Reader) -> Context:
     except OpaError as error:
         return context | {"unknown": str(error)}
     if letter is None:
-        raise HTTPException(404, "it is not among the dead letters: somebody has sent it again or dropped it")
+        raise HTTPException(404, "it is not among the dead letters: it was sent again or dropped")
     if are_recorded() and reader.can(RUNS):
         try:
             run = await runs().get(letter.id)

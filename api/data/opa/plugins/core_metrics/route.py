@@ -39,7 +39,7 @@ def _is_open(request: Request) -> bool:
         return True
     if not is_development() or request.client is None or any(name in request.headers for name in FORWARDED):
         return False
-    # By a name of this machine, which a page of somebody else's does not have, whatever its host resolves to.
+    # By a name of this machine, which a page of another site does not have, whatever its host resolves to.
     return request.client.host in LOOPBACK and (request.url.hostname or "") in LOOPBACK
 
 

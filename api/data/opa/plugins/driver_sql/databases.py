@@ -28,7 +28,7 @@ from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows, is_autocomm
 TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
 IN_USE = "another operation is in progress"
-"""What asyncpg says where somebody has left a task behind that uses the connection."""
+"""What asyncpg says where a task that was left behind uses the connection."""
 _USED = "opa_used"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 """Of SQLite: one process writes while others read, and foreign keys are no comments."""
@@ -216,7 +216,7 @@ class Database:
     def _drop_unfinished(self, connection: Any, record: Any) -> None:
         """Close a connection that comes back in a transaction: each call that got it would fail, or go on with that.
 
-        A task that somebody has left behind uses its session, so asyncpg refuses to end the transaction, and SQLAlchemy
+        A task that was left behind uses its session, so asyncpg refuses to end the transaction, and SQLAlchemy
         takes it for ended nevertheless.
         """
         if connection is not None:

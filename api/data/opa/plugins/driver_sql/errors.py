@@ -11,7 +11,7 @@ CANNOT_FOR_NOW = ("08", "53", "57P01", "57P02", "57P03", "57P05")
 CANCELED = "57014"
 """By us, who have closed the connection meanwhile, or by a time limit: the database is there."""
 REFUSED = ("28", "3D000")
-"""A wrong password or user, and a database that there is not."""
+"""A wrong password or user, and a database that does not exist."""
 REFUSALS = (
     "password authentication failed",
     "no password supplied",

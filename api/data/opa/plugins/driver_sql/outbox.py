@@ -59,7 +59,7 @@ TABLE = Table(
 )
 """Times are seconds since 1970; `taken_at` is 0 where no worker has it."""
 ADDED_AT = cast(TABLE.c.added_at, Float(53))
-"""A number, also where somebody has written something else into a table of SQLite."""
+"""A number, also where a table of SQLite has something else."""
 AUTOCOMMIT = "AUTOCOMMIT"
 UNFIT = (ProgrammingError, IntegrityError, DataError)
 """What databases say of a table that has other columns, or on which the user has no right."""
@@ -225,7 +225,7 @@ class Rows:
                 for index in TABLE.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
             elif not self._is_known(connection):
-                # By another one, which commits it: what somebody else does with it does not wait for this transaction.
+                # By another one, which commits it: what others do with it does not wait for this transaction.
                 engine = self._new_engine()
                 with engine.connect() as other:
                     create_all(other, TABLE.metadata)

@@ -46,7 +46,7 @@ class AsyncScope:
         try:
             await asyncio.shield(asyncio.ensure_future(self._session.close()))
         except IllegalStateChangeError:
-            # Somebody has left a task behind that uses it. Nobody waits for that, and no connection is lost by it.
+            # A task that was left behind uses it. Nobody waits for that, and no connection is lost by it.
             self._closing = asyncio.ensure_future(self._close_when_free())
         except Exception as error:  # noqa: BLE001 - what has ended the use is the error to tell
             log.debug("a session is not closed well: {!r}", error)

@@ -9,7 +9,7 @@ LOCK = 7_163_926_021_544_118
 
 
 def create_all(connection: Connection, metadata: MetaData) -> None:
-    """Create those that there are not yet; the one who calls commits."""
+    """Create those that are missing; the caller commits."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     elif connection.dialect.name == "sqlite":

@@ -38,7 +38,7 @@ class AsyncUtil:
         return engine
 
     async def create_all(self, metadata: MetaData) -> None:
-        """Create the tables that there are not yet. Of several processes that do so at once, one creates them.
+        """Create the tables that are missing. Of several processes that do so at once, one creates them.
 
         Tables that there are stay as they are, also where the model is another one by now.
         """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 mcp = typer.Typer(
     name="mcp",
-    help="Serve routes and tasks as tools for an assistant, by the Model Context Protocol.",
+    help="Serve routes and tasks as tools for an AI assistant, by the Model Context Protocol.",
     invoke_without_command=True,
 )
 commands.add_typer(mcp)
@@ -51,7 +51,7 @@ async def serve(context: typer.Context) -> None:
 @mcp.command()
 @connects()
 async def tools() -> None:
-    """Show the tools, and the routes and tasks that have a tag and cannot be one."""
+    """Show the tools, and the tagged routes and tasks that cannot be tools."""
     _check()
     from opa.plugins.mcp_tools.server import Tools
 

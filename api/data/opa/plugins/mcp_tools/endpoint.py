@@ -29,7 +29,7 @@ async def answer_message(request: Request) -> Response:
     """What the protocol answers to one message.
 
     Raises:
-        HTTPException: nobody is known (401), the scope is missing, or a page of somebody else has sent it (403).
+        HTTPException: nobody is known (401), the scope is missing, or a page of another site has sent it (403).
         ClientDisconnect: the client is gone before all of the message has come.
     """
     _refuse_foreign(request)
@@ -68,7 +68,7 @@ class _Answer(Response):
 
 
 def _refuse_foreign(request: Request) -> None:
-    """See that no page of somebody else has sent the message.
+    """See that no page of another site has sent the message.
 
     Raises:
         HTTPException: one has, or may have by a name that was pointed here (403).

@@ -24,7 +24,7 @@ FindCaller = Callable[[Context], Caller]
 
 
 class Tools:
-    """The tools of an application, which are found when somebody asks for them first.
+    """The tools of an application, which are found when they are first asked for.
 
     Args:
         app: the application, started.

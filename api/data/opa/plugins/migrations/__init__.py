@@ -1,6 +1,6 @@
 """Migrations: the folder `migrations/` of plugins, and `opa migrate`, which runs what is in them.
 
-Nothing more is imported before somebody asks for it, and Alembic only where a migration of a SQL database runs.
+Nothing more is imported before it is asked for, and Alembic only where a migration of a SQL database runs.
 """
 
 from __future__ import annotations

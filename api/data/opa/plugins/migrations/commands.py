@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 migrate = typer.Typer(
     name="migrate",
-    help="Bring databases to what the migrations of plugins say, show what has run, and write new ones.",
+    help="Run the migrations of plugins, show which have run, take them back, and write new ones.",
     invoke_without_command=True,
 )
 commands.add_typer(migrate)
 
-To = Annotated[
-    str | None, typer.Option("--to", help="The last one that is run, such as shop/0003; by default all are.")
-]
+To = Annotated[str | None, typer.Option("--to", help="The last migration to run, such as shop/0003; all by default.")]
 ZERO = "zero"
 STATES = {"running": "runs, or was interrupted", "undoing": "taken back, but not to its end"}
 
@@ -35,10 +33,13 @@ async def run(
     ctx: typer.Context,
     to: To = None,
     mark: Annotated[
-        bool, typer.Option("--mark", help="Note them as done, and run none: where a database has all of it already.")
+        bool,
+        typer.Option(
+            "--mark", help="Record them as run without running them, for a database that has the changes already."
+        ),
     ] = False,
 ) -> None:
-    """Run the migrations that have not run, in their order."""
+    """Run the migrations that have not run yet, in order."""
     if ctx.invoked_subcommand is not None:
         if to is not None or mark:
             raise typer.BadParameter("stands behind the command", param_hint="--to" if to is not None else "--mark")
@@ -57,7 +58,7 @@ async def run(
 @migrate.command()
 @connects()
 async def plan(to: To = None) -> None:
-    """Show what `opa migrate` would run, in its order; it runs nothing."""
+    """Show what `opa migrate` would run, in order, without running it."""
     from opa.plugins.migrations.runner import connected_migrations
 
     async with connected_migrations() as migrations:
@@ -70,7 +71,7 @@ async def plan(to: To = None) -> None:
 async def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show each migration, and what has become of it. Ends with status 1 if one has not run to its end."""
+    """Show each migration and its state; exit status 1 if one has not run completely."""
     from opa.plugins.migrations.runner import connected_migrations
 
     async with connected_migrations() as migrations:
@@ -95,9 +96,9 @@ async def status(
 @connects()
 async def downgrade(
     plugin: Annotated[str, typer.Argument(help="The plugin.")],
-    to: Annotated[str, typer.Argument(help="The number of the one that stays; zero for none.")],
+    to: Annotated[str, typer.Argument(help="The number of the last migration that stays; zero to take back all.")],
 ) -> None:
-    """Take back the migrations of a plugin behind the one that stays, the last one first."""
+    """Take back migrations of a plugin, the newest first."""
     from opa.plugins.migrations.ledger import Job
     from opa.plugins.migrations.runner import connected_migrations
 
@@ -128,13 +129,15 @@ async def downgrade(
 @connects()
 async def make(
     plugin: Annotated[str, typer.Argument(help="The plugin.")],
-    message: Annotated[str, typer.Option("--message", "-m", help="What it does; the file is named by it.")],
-    component: Annotated[str, typer.Option("--component", help="The component that it changes.")] = "sql",
-    empty: Annotated[bool, typer.Option("--empty", help="Write one that does nothing yet.")] = False,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="What the migration does; it becomes part of the file name.")
+    ],
+    component: Annotated[str, typer.Option("--component", help="The component whose database it changes.")] = "sql",
+    empty: Annotated[bool, typer.Option("--empty", help="Write a migration that does nothing yet.")] = False,
 ) -> None:
-    """Write a migration: what makes of the tables in the database those of the plugin's models.
+    """Write a migration from the difference between the tables in the database and the plugin's models.
 
-    For a component that is no SQL database it is empty.
+    For a component that is not a SQL database, it is empty.
     """
     from opa.plugins.migrations.autogenerate import folder_of, next_file
     from opa.plugins.migrations.runner import connected_migrations

@@ -115,7 +115,7 @@ def failure(job: Job, error: BaseException, state: str) -> OpaError:
 
 
 def refuse_repetition(job: Job, record: Record | None) -> None:
-    """See that what may have done a part of its work is run again only by somebody who has looked.
+    """See that what may have done a part of its work is run again only on request of a user.
 
     Raises:
         OpaError: it is to be looked at first.

@@ -18,7 +18,7 @@ TIME_LIMIT = 10.0
 
 
 async def migrate(mode: str) -> None:
-    """Run what has not run. One that has failed, and may have done a part, is not run again: somebody is to look at it.
+    """Run what has not run. One that has failed, and may have done a part, is not run again: a user has to look at it.
 
     Args:
         mode: of this process.

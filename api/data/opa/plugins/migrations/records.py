@@ -39,7 +39,7 @@ class Record:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Record:
-        """What a store has kept; one that is none counts as running, so that somebody looks at it."""
+        """What a store has kept; one that cannot be read counts as running, so that the user has to look at it."""
         state = kept.get("state")
         seconds = kept.get("seconds")
         return cls(

@@ -126,7 +126,7 @@ class SqlLedger:
             return function(connection, *arguments)
 
     def _interrupt(self) -> None:
-        """End the statement that runs, such as one that waits for a table which somebody else has locked."""
+        """End the statement that runs, such as one that waits for a table that another connection has locked."""
         for name in ("cancel", "interrupt"):
             if (end := getattr(self._connection, name, None)) is not None:
                 with suppress(Exception):
@@ -224,7 +224,7 @@ class SqlLedger:
             return
         found = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
         if found is not None:
-            raise ValueError(f"rows of the table '{found[0]}' refer to rows of '{found[2]}' that there are not")
+            raise ValueError(f"rows of the table '{found[0]}' refer to rows of '{found[2]}' that do not exist")
 
     def _note_failure(self, connection: Connection, job: Job, error: Exception, seconds: float) -> None:
         try:

@@ -279,7 +279,7 @@ class RunReader:
             await asyncio.sleep(FOLLOW_INTERVAL)
 
     async def note(self, task_id: str, text: str) -> None:
-        """Write into the record what somebody has done with it."""
+        """Write into the record what a user has done with it."""
         when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         await self._tell({"i": task_id, "x": f"{when} {text}"[:LONGEST_NOTE]})
 

@@ -106,7 +106,7 @@ def _unheard(
 def _in_no_queue(
     client: Any, limits: Limits, silent: list[tuple[str, dict[str, Any]]]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Those whose queues are empty, and were when somebody looked before: one may be on its way to a worker."""
+    """Those whose queues are empty, and were at the last look: one may be on its way to a worker."""
     if not silent:
         return []
     try:

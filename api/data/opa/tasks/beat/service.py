@@ -345,7 +345,7 @@ class Scheduler(celery_beat.Scheduler):
 def _pause_text(pause: Pause) -> str:
     until = "" if pause.until is None else f" until {_moment(pause.until)}"
     reason = f": {pause.reason}" if pause.reason else ""
-    return in_one_line(f"is paused by {pause.by or 'somebody'} since {_moment(pause.since)}{until}{reason}")
+    return in_one_line(f"is paused by {pause.by or 'an unknown user'} since {_moment(pause.since)}{until}{reason}")
 
 
 def _moment(at: float) -> str:

@@ -165,14 +165,14 @@ class TaskQueue(Queue):
         return super().consume(consumer_tag, callback, *args, **options)
 
     def _bind_when_settled(self, channel: Any) -> None:
-        """Bind a queue that somebody else has made, perhaps without an exchange, or right now."""
+        """Bind a queue that another process has made, perhaps without an exchange, or right now."""
         if not is_quorum(self):
             return
 
         def bind() -> None:
             if channel.is_open:
                 trial = channel.connection.channel()
-                # It is deleted, and will be made anew; or this user may not, and somebody else has done it.
+                # It is deleted, and will be made anew; or this user may not, and another one has done it.
                 with suppress(ChannelError):
                     self.bind_all(trial)
                 trial.close()

@@ -3,7 +3,7 @@
 A worker takes a message by a script, which holds it among those in delivery in the same step: a worker that is killed
 loses nothing. A script cannot wait. So each queue has a bell beside it, a list with at most one entry: who puts a
 message into the queue rings, and idle workers wait for the bell. It says only that it is worth a look: one that is
-missing, or that somebody took who was killed, costs the second after which a worker looks anyway.
+missing, or that a worker took which was killed, costs the second after which a worker looks anyway.
 """
 
 from __future__ import annotations

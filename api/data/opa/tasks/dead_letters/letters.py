@@ -79,12 +79,12 @@ class Held(ABC):
 
 
 class LetterGoneError(OpaError):
-    """Somebody else has sent the dead letter again, or dropped it."""
+    """The dead letter was sent again or dropped meanwhile."""
 
     def __init__(self, letter_id: str) -> None:
         super().__init__(
             in_one_line(f"{letter_id} is not among the dead letters"),
-            hint="Somebody may have sent it again or dropped it; `opa tasks dead` shows those that there are",
+            hint="It may have been sent again or dropped; `opa tasks dead` shows those that are left",
         )
 
 

@@ -33,7 +33,7 @@ REQUEUE_POLL_INTERVAL = 0.02
 
 
 def message_count(connection: Any) -> int:
-    """How many messages the dead-letter queue has, without those that somebody looks at; 0 where there is none."""
+    """How many messages the dead-letter queue has, without those that are being looked at; 0 where there is none."""
     channel = connection.channel()
     try:
         count: int = channel.queue_declare(DEAD_LETTER_QUEUE, passive=True).message_count
@@ -97,7 +97,7 @@ class _Taken:
     def __next__(self) -> Any:
         message = self._next() if self._left else None
         if message is None:
-            self._left = 0  # somebody else has taken the others
+            self._left = 0  # other processes have taken the rest
             raise StopIteration
         self._left -= 1
         self.count += 1

@@ -8,7 +8,7 @@ The keys, behind a prefix of the project:
     PACE:starts     when the last runs started, the latest first; PACE is a `Pace.name`
     PACE:line       who waits
     PACE:due        when each of them is expected back
-    gates           the gates before which somebody waits, each with its limit
+    gates           the gates before which tasks wait, each with its limit
     hold:RUN        who has this run in its hands, and what it holds; for as long as it is renewed
     wait:RUN        the message of a run that waits before a gate, to be sent when its turn comes
     done:RUN        a run that has waited, and has ended: another copy of its message may still be on its way

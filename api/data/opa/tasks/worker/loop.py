@@ -161,7 +161,7 @@ class ProcessLoop:
 
 
 class BorrowedLoop(ProcessLoop):
-    """A loop on which somebody else has connected the components, such as that of an api whose tasks run beside it.
+    """A loop on which the components are connected already, such as that of an api whose tasks run beside it.
 
     Args:
         manager: the plugins.

@@ -256,7 +256,7 @@ def test_the_error_of_a_provider_stands_in_the_page_as_text(shop: Project, capsy
         assert 'href="/sign-in/acme?next=%2Forders"' in answer.text
         assert client.get(CALLBACK, params={"state": state, "error": "access_denied"}).status_code == 403
         assert client.get(leave(client)).status_code == 303, "who presses cancel has made no wrong attempt"
-    lines = [line for line in "".join(capsys.readouterr()).splitlines() if "does not sign somebody in" in line]
+    lines = [line for line in "".join(capsys.readouterr()).splitlines() if "does not sign a user in" in line]
     assert len(lines) == 1
     assert "fake: line" in lines[0]
 

@@ -47,7 +47,7 @@ class Exchange:
             redirect_url: where the browser was sent back to.
 
         Raises:
-            RefusedCredentialError: the code is wrong, was used, or is of somebody else.
+            RefusedCredentialError: the code is wrong, was used, or is for another client.
             ProviderError: the provider cannot say.
         """
         fields = {

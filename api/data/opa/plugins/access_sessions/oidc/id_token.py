@@ -1,4 +1,4 @@
-"""The token that says who somebody is: verified, and for us (OpenID Connect Core, section 3.1.3.7)."""
+"""The token that says who a person is: verified, and for us (OpenID Connect Core, section 3.1.3.7)."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ def _check_party(claims: Mapping[str, Any], client_id: str) -> None:
     if party is None and isinstance(audience, list) and len(audience) > 1:
         raise RefusedCredentialError("a token for several does not say whom it was given to, by azp")
     if party is not None and party != client_id:
-        raise RefusedCredentialError("a token was given to somebody else, by azp")
+        raise RefusedCredentialError("a token was given to another client, by azp")

@@ -79,7 +79,7 @@ class Provider:
 
 
 class NotAllowedError(RefusedCredentialError):
-    """Somebody has signed in with the provider, and may not be here."""
+    """A person has signed in with the provider, and may not be here."""
 
 
 def providers_in(setting: Mapping[str, Mapping[str, Any]]) -> dict[str, Provider]:

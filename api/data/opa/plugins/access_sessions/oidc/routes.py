@@ -48,7 +48,7 @@ class ProviderAnswerError(RefusedCredentialError):
         # Of an attempt of this browser, and yet written by anybody: it has passed through the browser.
         self.said = ": ".join(filter(None, (_shown(error), _shown(description))))
         self.is_temporary = error in _TEMPORARY
-        super().__init__(f"the provider {provider} does not sign somebody in: {self.said}", is_guess=False)
+        super().__init__(f"the provider {provider} does not sign a user in: {self.said}", is_guess=False)
 
 
 class ProviderRoutes:

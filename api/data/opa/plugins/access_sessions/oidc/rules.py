@@ -1,4 +1,4 @@
-"""Who may sign in: the rules in ALLOW, applied to what a provider has said of somebody."""
+"""Who may sign in: the rules in ALLOW, applied to what a provider has said of a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opa.jwt import claim_in, is_one_of
 
 
 def scopes_by(rules: Iterable[Mapping[str, Any]], claims: Mapping[str, Any]) -> frozenset[str] | None:
-    """What somebody may do: the scopes of all rules that fit; None where none does, and the person may not sign in."""
+    """What a person may do: the scopes of all rules that fit; None where none does, and the person may not sign in."""
     fitting = [rule for rule in rules if _fits(rule, claims)]
     return frozenset(scope for rule in fitting for scope in rule["SCOPES"]) if fitting else None
 

@@ -6,7 +6,7 @@ document.addEventListener("click", function (event) {
   if (event.target.closest('[data-opa-click="columns"]')) applyColumnVisibility();
 });
 
-// The names of what is chosen in a relation. An option stays what it is, chosen or not: somebody may have chosen another.
+// The names of what is chosen in a relation. An option stays what it is, chosen or not: the user may have chosen another.
 document.querySelectorAll("select[data-opa-initial]").forEach(function (select) {
   const keys = JSON.parse(select.dataset.opaInitial);
   const query = keys.map((key) => "pks=" + encodeURIComponent(key)).join("&");
@@ -31,7 +31,7 @@ function nameFields() {
 }
 new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
 
-// A form is sent once, however often its button is clicked; again where somebody comes back to it.
+// A form is sent once, however often its button is clicked; again after a step back in the browser.
 document.addEventListener("submit", function (event) {
   if (event.defaultPrevented || event.target.method !== "post") return;
   if (event.target.dataset.opaSent) event.preventDefault();

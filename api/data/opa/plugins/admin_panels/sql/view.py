@@ -37,7 +37,7 @@ class SqlView(PanelView, ModelView):
         others: to which a relation may lead.
 
     Raises:
-        OpaError: the panel names a field that there is not.
+        OpaError: the panel names an unknown field.
     """
 
     def __init__(self, panel: Panel, others: list[Panel]) -> None:
@@ -184,7 +184,7 @@ class SqlView(PanelView, ModelView):
 
         Raises:
             FormValidationError: the database, or the model, refuses it.
-            HTTPException: somebody has deleted the row meanwhile (404).
+            HTTPException: the row was deleted meanwhile (404).
         """
         if isinstance(exc, StaleDataError):
             raise HTTPException(404, "there is no such row any more") from exc
