@@ -56,7 +56,7 @@ def surrounded(stack: ASGIApp, api: Application) -> ASGIApp:
 
 
 def surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -> ASGIApp:
-    """The same for what was made of that, as somebody may have taken it apart to put something in between.
+    """The same for what was made of that, as an agent may have taken it apart to put something in between.
 
     Args:
         stack: what is to answer.
