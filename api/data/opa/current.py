@@ -91,7 +91,7 @@ class Current:
         self.start_listener: Callable[[str], None] | None = None
         self.done: set[str] = set()
         self.rate_limits: dict[str, int] = {}
-        self.log_sink = 0  # the one that loguru makes when it is imported
+        self.log_sink: int | None = None
         self.log_level = 0
         self.log_is_text = False
         self.log_stream: Any = None

@@ -18,10 +18,12 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
+from loguru._simple_sinks import StreamSink
 from redis.asyncio import Connection as AsyncConnection
 from redis.connection import Connection
 from starlette._utils import get_route_path
 from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from opa._compat import anyio as compat_anyio
 from opa._compat import flower, json_encoder, loguru, starlette
@@ -73,6 +75,16 @@ def test_loggers_share_their_handlers_and_their_lowest_level() -> None:
     finally:
         logger.remove(number)
     assert number not in loguru.core.handlers
+
+
+def test_loguru_s_own_sink_is_found_by_what_it_writes_to() -> None:
+    number = logger.add(io.StringIO())
+    try:
+        assert isinstance(loguru.core.handlers[number]._sink, StreamSink)
+        found = loguru.default_sink()
+        assert found is None or isinstance(loguru.core.handlers[found]._sink, StreamSink)
+    finally:
+        logger.remove(number)
 
 
 def test_an_exception_and_its_causes_are_written_by_the_method_that_is_overridden() -> None:
@@ -141,6 +153,14 @@ def test_an_agent_that_replaces_what_is_called_for_each_request_is_seen(monkeypa
             patch.setattr(application, "__call__", watched)
             assert starlette.has_patched_calls()
     assert not starlette.has_patched_calls()
+
+
+def test_an_agent_that_replaces_the_middleware_for_errors_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = ServerErrorMiddleware.__call__
+    assert starlette.ServerErrorAnswer.__call__ is call
+    assert not starlette.has_patched_errors()
+    monkeypatch.setattr(ServerErrorMiddleware, "__call__", functools.partialmethod(call))
+    assert starlette.has_patched_errors()
 
 
 WRITTEN = st.recursive(

@@ -139,3 +139,30 @@ def test_an_agent_around_the_middleware_takes_nothing_away(
         assert (answer.status_code, bool(answer.headers["x-request-id"])) == (500, True)
     assert noted[0] == 500
     assert [type(error) for error in noted[1:]] == [ArithmeticError]
+
+
+def test_an_agent_that_replaces_the_middleware_for_errors_hears_of_each_request_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Elastic's, which ends a transaction there, and New Relic's, which names one."""
+    project.plugin("shop.py", PLUGIN)
+    ended: list[object] = []
+    call = ServerErrorMiddleware.__call__
+
+    @functools.wraps(call)
+    async def watching(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        error: object = None
+        try:
+            await call(self, scope, receive, send)
+        except Exception as raised:
+            error = type(raised)
+            raise
+        finally:
+            if scope["type"] == "http":
+                ended.append(error)
+
+    monkeypatch.setattr(ServerErrorMiddleware, "__call__", watching)
+    with TestClient(project.app(), raise_server_exceptions=False) as client:
+        assert client.get("/hello").status_code == 200
+        assert client.get("/broken/7").status_code == 500
+    assert ended == [None, ArithmeticError]

@@ -612,10 +612,10 @@ def test_a_process_without_standard_error_continues(lines: Lines, monkeypatch: p
     assert lines() == []
 
 
-def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, *, fresh: bool = False, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run `code` in a new process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name != "ENV"}
-    return programs.run([sys.executable, "-c", textwrap.dedent(code)], env=clean | environ)
+    return programs.run([sys.executable, "-c", textwrap.dedent(code)], env=clean | environ, fresh=fresh)
 
 
 def test_the_timestamp_is_in_utc_wherever_the_machine_stands() -> None:
@@ -669,3 +669,38 @@ def test_levels_are_those_of_loguru() -> None:
     for name, number in log_module.LEVELS.items():
         if name not in {"warn", "fatal"}:
             assert log.level(name.upper()).no == number
+
+
+def test_an_agent_that_adds_a_sink_while_loguru_is_imported_leaves_the_log_alone() -> None:
+    # As that of New Relic does: loguru's own sink, which would show the values of variables, is not the first then.
+    agent = """
+import importlib.abc, importlib.util, sys
+
+class Agent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "loguru._logger":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def patched(module):
+            execute(module)
+            init = module.Logger.__init__
+            def add(logger, *arguments, **options):
+                init(logger, *arguments, **options)
+                if not seen:
+                    seen.append(logger)
+                    logger.add(seen.append)
+            module.Logger.__init__ = add
+        spec.loader.exec_module = patched
+        return spec
+
+seen = []
+sys.meta_path.insert(0, Agent())
+from opa import log
+log.warning("said once")
+assert len(seen) == 2, seen
+"""
+    result = run(agent, fresh=True, OPA_LOG_FORMAT="text")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("said once") == 1

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from opa._compat.starlette import ServerErrorAnswer
 from opa.context import current_context
 from opa.http import request_facts
 from opa.http.after_response import run_after_response
@@ -208,7 +209,7 @@ class Outermost(ServerErrorMiddleware):
         await _Answer(failing, self.handler, self.debug)(scope, receive, send)
 
 
-class _Answer(ServerErrorMiddleware):
+class _Answer(ServerErrorAnswer):
     def error_response(self, request: Request, exc: Exception) -> Response:
         answer = super().error_response(request, exc)
         request_id = get_request_id()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from opa._compat.starlette import has_patched_errors
 from opa.core.running import belonging_to
 from opa.http.outermost import Outermost
 
@@ -58,11 +59,20 @@ def surrounded(stack: ASGIApp, api: Application) -> ASGIApp:
 def surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -> ASGIApp:
     """The same for what was made of that, as an agent may have taken it apart to put something in between.
 
+    Where an agent has replaced the call of Starlette's middleware for errors, each request passes that too.
+
     Args:
         stack: what is to answer.
         api: the application.
         within: what stood behind `Outermost` before.
     """
+    found = _surrounded_again(stack, api, within)
+    if has_patched_errors() and type(found) is not ServerErrorMiddleware:
+        return ServerErrorMiddleware(found)
+    return found
+
+
+def _surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -> ASGIApp:
     if type(stack) is Outermost:  # as nearly always
         return stack
     errors: ServerErrorMiddleware | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from loguru import logger
 
-from opa._compat.loguru import core
+from opa._compat.loguru import core, default_sink
 from opa._util.masking.secrets import looks_secret
 from opa._util.printable import encodable
 from opa.context import current_context
@@ -337,8 +337,9 @@ def _write_to_stderr(level: int, *, as_text: bool) -> None:
     )
     handler: Any = core.handlers[added]
     handler.__class__ = _without_raw(handler.__class__)
-    with contextlib.suppress(ValueError):  # someone has removed it
-        _remove(current.log_sink)
+    if current.log_sink is not None:
+        with contextlib.suppress(ValueError):  # someone has removed it
+            _remove(current.log_sink)
     current.log_sink, current.log_level, current.log_is_text, current.log_line = added, level, as_text, wanted
 
 
@@ -393,6 +394,8 @@ def _complete(line: Record) -> None:
 
 logger.configure(patcher=_complete)
 _add, _remove = logger.add, logger.remove  # before they are made to keep the log
+if current.log_sink is None:
+    current.log_sink = default_sink()  # the log takes its place
 _write_to_stderr(
     LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), LEVELS["info"]),
     as_text=_is_text(os.environ.get("OPA_LOG_FORMAT", "auto").lower()),
