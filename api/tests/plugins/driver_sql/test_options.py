@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from opa.errors import ComponentError, OpaError
 from opa.plugins.driver_sql.options import options_of
@@ -55,6 +59,48 @@ def test_tls_in_the_url_is_that_of_the_library() -> None:
     assert options_of(component(False, URL=url)).url.query == {"sslmode": "require"}
     with pytest.raises(ValueError, match="sslrootcert in the URL cannot be read: No such file"):
         options_of(component(URL=f"{POSTGRES}?sslmode=verify-full&sslrootcert=/nowhere.pem"))
+
+
+READERS = """
+    from typing import Annotated
+
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+    from opa import Component, get_router
+
+    router = get_router()
+
+
+    @router.get("/async")
+    async def read(statement: str, sql: Annotated[AsyncSession, Component("readers")]) -> int:
+        return (await sql.execute(text(statement))).scalar_one()
+
+
+    @router.get("/sync")
+    def read_in_thread(statement: str, sql: Annotated[Session, Component("readers_sync")]) -> int:
+        return sql.execute(text(statement)).scalar_one()
+"""
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+@pytest.mark.parametrize("how", ["mode=ro", "immutable=1"])
+def test_a_file_that_is_only_read_stays_as_it_is(project: Project, journal: str, how: str) -> None:
+    file = project.folder / "data" / "100% of us.db"
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.executescript(f"PRAGMA journal_mode={journal}; CREATE TABLE t (a); INSERT INTO t VALUES (7)")
+    before = file.read_bytes()
+    project.plugin("readers.py", READERS)
+    project.component("READERS", "sqlalchemy-async", URL=f"sqlite:///{file}?{how}")
+    project.component("READERS_SYNC", "sqlalchemy", URL=f"sqlite:///file:{quote(str(file))}?{how}&uri=true")
+    with project.client() as client:
+        for kind in ("async", "sync"):
+            assert client.get(f"/{kind}", params={"statement": "SELECT a FROM t"}).json() == 7
+            with pytest.raises(OperationalError, match="attempt to write a readonly database"):
+                client.get(f"/{kind}", params={"statement": "INSERT INTO t VALUES (8) RETURNING a"})
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("driver", ["sqlalchemy-async", "sqlalchemy"])

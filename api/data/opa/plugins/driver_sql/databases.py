@@ -148,7 +148,8 @@ class Database:
         event.listen(engine, "connect", self._note)
         event.listen(engine, "close", self._forget)
         if self._is_sqlite:
-            event.listen(engine, "connect", _prepare_sqlite)
+            if self._options.may_write:
+                event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "reset", self._end_transaction)
             return
         event.listen(engine, "checkout", self._take)

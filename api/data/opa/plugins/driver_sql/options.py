@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -35,12 +36,14 @@ class Options:
         connect_args: what its driver gets.
         engine: what SQLAlchemy gets.
         tests_idle: whether a connection is tested that was idle.
+        may_write: false for a file of SQLite that the URL says is only read.
     """
 
     url: URL
     connect_args: dict[str, Any]
     engine: dict[str, Any]
     tests_idle: bool
+    may_write: bool = True
 
 
 def options_of(component: Component, *, connect_timeout: float | None = None) -> Options:
@@ -72,12 +75,15 @@ def options_of(component: Component, *, connect_timeout: float | None = None) ->
             raise ValueError(f"{name.upper()} is not a whole number from {least}")
     if options["pool_timeout"] != 0:  # not to wait at all
         options["pool_timeout"] = _seconds("POOL_TIMEOUT", options["pool_timeout"])
+    is_read_only = url.get_backend_name() == "sqlite" and _is_read_only(url)
+    if is_read_only:
+        url = _as_uri(url)
     url, limits = _limits(url, connect_timeout or seconds, statement)
     if url.get_backend_name() == "sqlite" and not url.database:
         # SQLAlchemy has one connection for a database in memory.
         for name in ("pool_size", "max_overflow", "pool_timeout"):
             options.pop(name)
-    return Options(url, {**limits, **dict(connect_args)}, options, tests_idle)
+    return Options(url, {**limits, **dict(connect_args)}, options, tests_idle, may_write=not is_read_only)
 
 
 def _url(component: Component, given: Mapping[str, Any]) -> URL:
@@ -100,6 +106,18 @@ def _url(component: Component, given: Mapping[str, Any]) -> URL:
             raise ValueError("PASSWORD needs a user in the URL")
         url = url.set(password=str(password))
     return url
+
+
+def _is_read_only(url: URL) -> bool:
+    return url.query.get("mode") == "ro" or url.query.get("immutable") in ("1", "true", "yes", "on")
+
+
+def _as_uri(url: URL) -> URL:
+    """As SQLite takes `mode` and `immutable`, which do not count with a path alone: the file would be written."""
+    path = url.database or ""
+    if not path.startswith("file:"):
+        path = f"file:{quote(path)}"
+    return url.set(database=path).update_query_dict({"uri": "true"})
 
 
 def _seconds(name: str, value: Any) -> float | None:
