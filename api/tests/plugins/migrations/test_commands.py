@@ -283,6 +283,15 @@ def test_make_writes_what_makes_the_tables_of_the_models(project: Project, file:
         done()
     assert rows(file, "SELECT name FROM parents JOIN children ON parents.id = parent") == [("-",)]
 
+    # What they have in a column that is new and not NULL, nobody has said.
+    models.write_text(
+        MODELS.format(column="name: Mapped[str] = mapped_column(server_default='-', index=True)\n    n: Mapped[int]")
+    )
+    made = migrate("make", "shop", "-m", "n")
+    assert made.stderr.splitlines()[-1].startswith("warning: parents.n may not be NULL and has no default")
+    assert "Cannot add a NOT NULL column with default value NULL" in refused()
+    (project.plugins / "shop/migrations/0004_n.py").unlink()
+
     models.write_text("from sqlalchemy import Table")
     done("make", "shop", "-m", "drop")
     done()
@@ -315,6 +324,18 @@ def test_foreign_keys_that_lead_nowhere_in_the_end_are_an_error(project: Project
     )
     assert "rows of the table 'b' refer to rows of 'a' that do not exist" in refused()
     assert tables(file) == {"opa_migrations"}
+
+
+def test_make_without_a_database_says_where_one_is_found(project: Project) -> None:
+    project.plugin("shop/__init__.py", MODELS.format(column=""))
+    project.component("SQL", "sqlalchemy-async", load="auto", URL="postgresql://opa@nowhere.invalid/opa")
+    message = refused("make", "shop", "-m", "a")
+    assert message.startswith(
+        "opa migrate make needs the component 'sql': component 'sql' is not loaded: host 'nowhere"
+    )
+    assert "Start opa up in this folder" in message
+    assert "OPA_OPTIONAL_COMPONENTS__SQL__OPTS__URL" in message
+    assert "Configure it in OPTIONAL_COMPONENTS.ROCKS" in refused("make", "shop", "-m", "a", "--component", "rocks")
 
 
 def test_make_says_where_it_cannot(project: Project, file: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,23 @@ def created_in(migrations: Iterable[Migration]) -> set[str]:
     return names
 
 
-def difference(connection: Any, tables: list[Any], known: set[str]) -> tuple[str, str] | None:
-    """What makes of the tables of a database those of the models, and what takes that back; None for nothing.
+@dataclass(frozen=True)
+class Difference:
+    """What makes of the tables of a database those of the models.
+
+    Attributes:
+        upgrade: Python that does it.
+        downgrade: Python that takes it back.
+        without_value: the columns, as `table.column`, for which rows that are there already have no value.
+    """
+
+    upgrade: str
+    downgrade: str
+    without_value: tuple[str, ...]
+
+
+def difference(connection: Any, tables: list[Any], known: set[str]) -> Difference | None:
+    """What makes of the tables of a database those of the models; None for nothing.
 
     Args:
         connection: to the database.
@@ -157,7 +173,19 @@ def difference(connection: Any, tables: list[Any], known: set[str]) -> tuple[str
     up, down = (
         render_python_code(each, render_as_batch=True, migration_context=context) for each in (upgrade, downgrade)
     )
-    return up, down
+    return Difference(up, down, tuple(_without_value(upgrade)))
+
+
+def _without_value(upgrade: Any) -> Iterator[str]:
+    """New columns of tables that there are, which may not be NULL, and for which a database makes no value."""
+    from alembic.operations.ops import AddColumnOp, ModifyTableOps
+
+    for changed in upgrade.ops:
+        for each in changed.ops if isinstance(changed, ModifyTableOps) else ():
+            if isinstance(each, AddColumnOp):
+                column = each.column
+                if not (column.nullable or column.server_default or column.computed or column.identity):
+                    yield f"{each.table_name}.{column.name}"
 
 
 def _metadata_of(tables: list[Any]) -> Any:

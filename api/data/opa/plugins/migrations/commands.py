@@ -149,7 +149,9 @@ async def make(
         there = [each for each in migrations.all if each.plugin == plugin]
         file = next_file(folder, there, message)
         pending = [] if empty else [each for each in await migrations.pending() if each.component == component.lower()]
-        text = await written(manager, migrations, plugin, component.lower(), message, is_empty=empty, pending=pending)
+        text = await written(
+            manager, migrations, plugin, component.lower(), message, is_empty=empty, pending=pending, tell=_warn
+        )
     if text is None:
         typer.echo(f"no changes: the tables of plugin '{plugin}' are as its models say")
         if not there:
@@ -184,6 +186,10 @@ async def _run(migrations: Migrations, jobs: Iterable[Any]) -> None:
 
 def _say(line: str) -> None:
     typer.echo(in_one_line(line), err=True)
+
+
+def _warn(line: str) -> None:
+    _say(f"warning: {line}")
 
 
 def _row(known: Known) -> dict[str, Any]:

@@ -183,12 +183,18 @@ async def connected_migrations(also: Iterable[str] = ()) -> AsyncIterator[Migrat
                 await stack.enter_async_context(connected(component))
             except OpaError as error:
                 first = next((each for each in migrations if each.component == component), None)
-                if first is None:
-                    raise
+                who = "opa migrate make" if first is None else f"the migration {first}"
                 raise OpaError(
-                    f"the migration {first} needs the component '{component}': {error.problem}",
-                    where=str(first.file),
-                    hint=error.hint or "Start its server, or write another component into the file",
+                    f"{who} needs the component '{component}': {error.problem}",
+                    where=None if first is None else str(first.file),
+                    hint=error.hint or _how_to_reach(component, manager.component_states.get(component)),
                 ) from error
             ledgers[component] = ledger_of(component, manager.get_component(component), project)
         yield Migrations(migrations, ledgers)
+
+
+def _how_to_reach(component: str, state: Any) -> str:
+    if state is None or state.load != "auto":
+        return f"Configure it in OPTIONAL_COMPONENTS.{component.upper()}, or name another component"
+    name = f"OPA_OPTIONAL_COMPONENTS__{component.upper()}__OPTS__URL"
+    return f"Start opa up in this folder, beside which commands find its servers, or give the address of one in {name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opa import OpaError, PluginManager
 from opa.plugins.migrations.autogenerate import (
@@ -28,6 +28,7 @@ async def written(
     *,
     is_empty: bool,
     pending: Sequence[Migration],
+    tell: Callable[[str], None],
 ) -> str | None:
     """The text of a migration; None where the database is as the models of the plugin say.
 
@@ -39,6 +40,7 @@ async def written(
         message: what the migration does.
         is_empty: whether nothing is compared.
         pending: those of the component that have not run.
+        tell: is given what to look at in the text.
 
     Raises:
         OpaError: some have not run, or the plugin has no models.
@@ -64,7 +66,12 @@ async def written(
     found = await on_connection(difference, tables, known)
     if found is None:
         return None
-    text = HEAD.format(message=docstring, upgrade=found[0].strip(), downgrade=found[1].strip())
+    for column in found.without_value:
+        tell(
+            f"{column} may not be NULL and has no default, so that the migration fails where the table has rows. Give "
+            'it what they shall have in the file, such as server_default="0", or fill it there before it is NOT NULL'
+        )
+    text = HEAD.format(message=docstring, upgrade=found.upgrade.strip(), downgrade=found.downgrade.strip())
     modules = {module.__name__ for _, module in modules_of_plugins(manager)}
     return _with_component(_with_imports(text, modules), component)
 
