@@ -29,6 +29,7 @@ from opa.checks.deploy.secrets_of_others import (
     weak_webhook_secrets,
 )
 from opa.checks.deploy.sign_in import sign_in_for_everyone, sign_in_without_tls
+from opa.checks.deploy.static_files import static_files_that_nobody_serves
 from opa.checks.deploy.tasks import dead_letters, unsafe_formats
 from opa.checks.deploy.tls import unverified_servers
 from opa.checks.deploy.turned_off import missing_headers, missing_limits
@@ -69,6 +70,7 @@ CHECKS = (
     DeployCheck("deploy.code-writable", Level.WARNING, writable_code),
     DeployCheck("deploy.packages-unpinned", Level.WARNING, unpinned_packages),
     DeployCheck("deploy.migrations", Level.WARNING, pending_migrations),
+    DeployCheck("deploy.static", Level.WARNING, static_files_that_nobody_serves),
     DeployCheck("deploy.pickle", Level.ERROR, unsafe_formats),
     DeployCheck("deploy.dead-letters", Level.WARNING, dead_letters),
 )
