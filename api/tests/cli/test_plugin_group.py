@@ -517,3 +517,10 @@ def test_a_command_in_an_event_loop_says_how_it_is_called_there(project: Project
         return await asyncio.to_thread(opa, "shop", "open-up")
 
     assert asyncio.run(in_loop()).stdout == "open front\n"
+
+
+def test_the_name_of_the_program_may_stand_twice_since_an_image_calls_it_by_itself(project: Project) -> None:
+    assert printed("opa", "keys", "list") == "no keys"
+    assert (
+        "No such command 'opa'" in opa("keys", "opa", "list").output + opa("opa").output + opa("opa", "--help").output
+    )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from opa.loading.plugin_commands import PluginCommand
 
 PANEL = "Commands of plugins"
+ITSELF = frozenset({"opa", "opa-stack"})
+"""The names of the program, which are no commands of it."""
 
 
 class PluginGroup(TyperGroup):
@@ -60,6 +62,8 @@ class PluginGroup(TyperGroup):
         return found if found[1] is not None else (args[0], TyperCommand(args[0]), args[1:])
 
     def _resolved(self, ctx: Any, args: list[str]) -> Any:
+        if ctx.parent is None and args[0] in ITSELF and len(args) > 1 and not args[1].startswith("-"):
+            args = args[1:]  # as in `docker compose run api opa migrate`: the entrypoint of the image is opa already
         if args[0] not in self.commands and not args[0].startswith("-"):
             self.commands = {**self.commands, **self._found(ctx)}  # also for what may have been meant
         name, command, rest = super().resolve_command(ctx, args)
