@@ -12,14 +12,14 @@ from fastapi import APIRouter
 from starlette.middleware import Middleware
 
 from opa._util.objects import attribute, is_a
-from opa._util.sources import describe, where_is
+from opa._util.sources import where_is
 from opa._util.words import kind_of
 from opa.core.drivers import Driver
-from opa.core.hook_signature import misfit, signature_of_run
-from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
-from opa.core.lazy_errors import LazyErrors
+from opa.core.hooks import Hook, HookDefinition
 from opa.core.lifecycle import Lifecycle, lifecycle_of
 from opa.core.plugin_settings import PluginSettings
+from opa.core.registered_drivers import drivers_by_name
+from opa.core.registered_hooks import called_hooks, hook_definitions, require_hooks
 from opa.core.setups import Setup
 from opa.errors import PluginError, RegistrationError
 from opa.loading import conventions
@@ -114,9 +114,10 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
     """
     inner = _plugins_inside_others(plugins)
     objects = tuple(_objects_of(plugin, used, inner) for plugin in plugins)
-    definitions = _hook_definitions(objects)
-    hooks = _hooks(objects, definitions, made)
-    _require_hooks(objects, definitions, hooks)
+    written = [(found.plugin.name, definition) for found in objects for definition in found.hook_definitions]
+    definitions = hook_definitions(written)
+    hooks = called_hooks(((found.plugin, hook) for found in objects for hook in found.hooks), definitions, made)
+    require_hooks({definition: plugin for plugin, definition in written}, definitions, hooks)
     declared = _conventions(plugins)
     _check_folders(plugins, declared)
     return Registry(
@@ -124,7 +125,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
         starting=tuple(found for found in objects if found.setups or found.lifecycle.functions),
         hook_definitions=definitions,
         hooks=hooks,
-        drivers=_drivers(objects),
+        drivers=drivers_by_name((found.plugin.name, driver) for found in objects for driver in found.drivers),
         setups=tuple(setup for found in objects for setup in found.setups),
         plugin_of={
             cls: found.plugin.name
@@ -328,220 +329,3 @@ def _classes(module: ModuleType, inner: Iterable[str]) -> list[type]:
 def _subclasses(classes: Iterable[type], base: type[Base]) -> tuple[type[Base], ...]:
     """Those of `classes` that are of the kind `base`; one that is abstract can only be a base class."""
     return tuple(cls for cls in classes if issubclass(cls, base) and cls not in BASES and not inspect.isabstract(cls))
-
-
-def _name_of(cls: type[HookDefinition] | type[Hook], plugin: str) -> str:
-    name: object = hook_name(cls)
-    if not isinstance(name, str):
-        raise RegistrationError(
-            f"the name of {cls.__name__} of plugin '{plugin}' is {kind_of(name)}, not a text",
-            plugin=plugin,
-            where=where_is(cls),
-            hint="Write name = '…', or nothing for the name of the class",
-        )
-    return name
-
-
-def _hook_definitions(objects: Sequence[PluginObjects]) -> dict[str, type[HookDefinition]]:
-    definitions: dict[str, type[HookDefinition]] = {}
-    for found in objects:
-        for definition in found.hook_definitions:
-            name = _name_of(definition, found.plugin.name)
-            if name in definitions:
-                raise RegistrationError(
-                    f"hook '{name}' is defined twice: in plugin '{found.plugin.name}'"
-                    f" and by {describe(definitions[name])}",
-                    plugin=found.plugin.name,
-                    where=where_is(definition),
-                    hint="Keep one definition; a plugin that fills the hook subclasses Hook",
-                )
-            _check_definition(found.plugin.name, name, definition)
-            definitions[name] = definition
-    return definitions
-
-
-def _check_definition(plugin: str, name: str, definition: type[HookDefinition]) -> None:
-    run = getattr(definition, "run", None)
-    if run is None:
-        return
-    if not callable(run):
-        problem, hint = f"has {kind_of(run)} as its run", "Write a method, or nothing"
-    elif is_async_hook(run) != definition.is_async:
-        problem = "has 'async def run', and is_async is false" if is_async_hook(run) else "is async, and has 'def run'"
-        hint = "Write 'async def run' with is_async = True, or 'def run' without"
-    else:
-        return
-    raise RegistrationError(
-        f"the definition of hook '{name}' in plugin '{plugin}' {problem}",
-        plugin=plugin,
-        where=where_is(definition),
-        hint=hint,
-    )
-
-
-def _hooks(
-    objects: Sequence[PluginObjects], definitions: Mapping[str, type[HookDefinition]], made: dict[type[Hook], Hook]
-) -> dict[str, Hook]:
-    winners: dict[str, tuple[type[Hook], ImportedPlugin]] = {}
-    for found in objects:
-        for hook in found.hooks:
-            name = _name_of(hook, found.plugin.name)
-            _check_hook(found.plugin.name, name, hook, definitions)
-            _check_run(found.plugin.name, name, hook, definitions[name])
-            if name not in winners or hook.order >= winners[name][0].order:
-                winners[name] = hook, found.plugin
-    for hook, plugin in winners.values():
-        if hook not in made:
-            made[hook] = _make_hook(hook, plugin)
-    return {name: made[hook] for name, (hook, _) in winners.items()}
-
-
-def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
-    try:
-        made = hook()
-        if not isinstance(made, hook):
-            raise TypeError(f"its __new__ gives {kind_of(made)}")
-        return made
-    except (Exception, SystemExit) as error:
-        raise RegistrationError(
-            f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",
-            plugin=plugin.name,
-            where=deepest_line_in([plugin.file.file.parent], error) or where_is(hook),
-            hint="Fix its __init__, which gets no arguments; what takes long or may fail belongs in ready()",
-        ) from error
-
-
-def _check_hook(plugin: str, name: str, hook: type[Hook], definitions: Mapping[str, type[HookDefinition]]) -> None:
-    if name not in definitions:
-        known = ", ".join(sorted(definitions)) or "none"
-        raise RegistrationError(
-            f"plugin '{plugin}' has a hook for '{name}', which no plugin defines",
-            plugin=plugin,
-            where=where_is(hook),
-            hint=f"Fix its name, or add a HookDefinition; hooks that are defined: {known}",
-        )
-    if not isinstance(hook.order, int | float):
-        raise RegistrationError(
-            f"the order of hook '{name}' of plugin '{plugin}' is {kind_of(hook.order)}, not a number",
-            plugin=plugin,
-            where=where_is(hook),
-            hint="Write order = 1, or nothing for 0",
-        )
-
-
-def _check_run(plugin: str, name: str, hook: type[Hook], definition: type[HookDefinition]) -> None:
-    run = getattr(hook, "run", None)
-    if not callable(run):
-        what = "has no run()" if run is None else f"has {kind_of(run)} as its run"
-        raise RegistrationError(
-            f"hook '{name}' of plugin '{plugin}' {what}",
-            plugin=plugin,
-            where=where_is(hook),
-            hint="Define the method run; a base class of your own has a name with a leading underscore",
-        )
-    if definition.is_async != is_async_hook(run):
-        if definition.is_async:
-            problem, hint = "is defined as async, but this run() is not", "Write 'async def run'"
-        else:
-            problem, hint = (
-                "is not defined as async, but this run() is",
-                "Write 'def run', or is_async = True",
-            )
-        raise RegistrationError(
-            f"hook '{name}' {problem}: plugin '{plugin}', class {hook.__name__};"
-            f" it is defined by {describe(definition)}",
-            plugin=plugin,
-            where=where_is(hook),
-            hint=hint,
-        )
-    _check_signature(plugin, name, hook, definition)
-
-
-def _check_signature(plugin: str, name: str, hook: type[Hook], definition: type[HookDefinition]) -> None:
-    defined = signature_of_run(definition) if hasattr(definition, "run") else None
-    filled = signature_of_run(hook) if defined is not None else None
-    if defined is None or filled is None:
-        return
-    reason = misfit(defined, filled)
-    if reason is not None:
-        raise RegistrationError(
-            f"hook '{name}' of plugin '{plugin}' does not fit its definition, run{defined}: {reason};"
-            f" it is defined by {describe(definition)}",
-            plugin=plugin,
-            where=where_is(hook),
-            hint=f"Write run with {defined}, and others only with a default",
-        )
-
-
-def _require_hooks(
-    objects: Sequence[PluginObjects],
-    definitions: Mapping[str, type[HookDefinition]],
-    hooks: Mapping[str, Hook],
-) -> None:
-    plugin_of = {cls: found.plugin.name for found in objects for cls in found.hook_definitions}
-    missing = [name for name, definition in definitions.items() if definition.required and name not in hooks]
-    if missing:
-        definition = definitions[missing[0]]
-        others = f" (and so are: {', '.join(missing[1:])})" if missing[1:] else ""
-        raise RegistrationError(
-            f"hook '{missing[0]}' of plugin '{plugin_of[definition]}' is required, and no plugin that is loaded"
-            f" fills it{others}",
-            plugin=plugin_of[definition],
-            where=where_is(definition),
-            hint=f"Add a plugin with a Hook whose name is '{missing[0]}', or look at 'opa plugins' for one skipped",
-        )
-
-
-def _drivers(objects: Sequence[PluginObjects]) -> dict[str, type[Driver]]:
-    drivers: dict[str, type[Driver]] = {}
-    for found in objects:
-        for driver in found.drivers:
-            name = getattr(driver, "name", None)
-            if not isinstance(name, str) or not name:
-                raise RegistrationError(
-                    f"driver {driver.__name__} of plugin '{found.plugin.name}' has no name",
-                    plugin=found.plugin.name,
-                    where=where_is(driver),
-                    hint="Write name = '…', or give a base class a name with a leading underscore",
-                )
-            if name.lower() in drivers:
-                raise RegistrationError(
-                    f"driver '{name}' of plugin '{found.plugin.name}' is defined twice (case does not matter), also as"
-                    f" {describe(drivers[name.lower()])}",
-                    plugin=found.plugin.name,
-                    where=where_is(driver),
-                    hint="Rename one of them",
-                )
-            _check_connection_errors(found.plugin.name, name, driver)
-            _check_scopes(found.plugin.name, name, driver)
-            drivers[name.lower()] = driver
-    return drivers
-
-
-def _check_scopes(plugin: str, name: str, driver: type[Driver]) -> None:
-    if driver.scope is not Driver.scope and driver.async_scope is not Driver.async_scope:
-        raise RegistrationError(
-            f"driver '{name}' has both scope() and async_scope()",
-            plugin=plugin,
-            where=where_is(driver),
-            hint="Keep the one for its client: async_scope() for an asynchronous one",
-        )
-
-
-def _check_connection_errors(plugin: str, name: str, driver: type[Driver]) -> None:
-    errors: object = inspect.getattr_static(driver, "connection_errors")
-    if isinstance(errors, LazyErrors):
-        return
-    if not isinstance(errors, tuple) or not all(isinstance(e, type) and issubclass(e, BaseException) for e in errors):
-        problem = f"has {errors!r} as its connection_errors, which is not a tuple of exception classes"
-    elif greedy := [error for error in errors if error in (Exception, BaseException)]:
-        # Each mistake of any route would be a component that is gone.
-        problem = f"has {greedy[0].__name__} among its connection_errors, which is every error"
-    else:
-        return
-    raise RegistrationError(
-        f"driver '{name}' {problem}",
-        plugin=plugin,
-        where=where_is(driver),
-        hint="Name the errors that its client raises when the server is gone",
-    )
