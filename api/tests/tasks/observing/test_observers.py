@@ -140,6 +140,7 @@ def test_each_step_of_a_task_is_told(any_tasks: TaskProject) -> None:
         assert events.wait_for(again, "succeeded")["tries"] == 2
         assert events.names(again).count("sent") == 1
         assert "not yet" in events.wait_for(again, "retried")["error"]
+        assert {event["by"]["parent"] for event in events.of(again)} == {""}, "a retry is not sent by itself"
 
         assert events.wait_for(shop.rejects.delay().id, "dead")["reason"] == "rejected"
         assert events.wait_for(shop.ignores.delay().id, "succeeded")["reason"] == "ignored"

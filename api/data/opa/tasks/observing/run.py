@@ -84,9 +84,11 @@ class TaskRun:
     def by(self) -> TaskSender:
         """Who has sent it."""
         request_id = self.headers.get(HEADER)
+        parent = _text(self.headers.get("parent_id"))
         return TaskSender(
             _text(request_id) if is_request_id(request_id) else "",
-            *(_text(self.headers.get(name)) for name in (ACTOR, KIND, SCHEDULE, "parent_id")),
+            *(_text(self.headers.get(name)) for name in (ACTOR, KIND, SCHEDULE)),
+            "" if parent == self.id else parent,  # of a retry, Celery gives the task itself as its parent
         )
 
     @cached_property
