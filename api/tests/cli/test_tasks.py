@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
+from opa import OpaError
 from opa.cli.commands import app
 from tests.project import Project
+from tests.serve.process import free_port
 
 REPORTS = """
 from opa import task
@@ -51,6 +54,13 @@ def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(projec
             "where": f"{file}:12",
         },
     }
+
+
+def test_a_broker_that_does_not_answer_is_said_in_a_line_by_opa_tasks_run(project: Project) -> None:
+    project.plugin("reports.py", REPORTS)
+    project.component("CELERY", "celery", BROKER_URL=f"redis://127.0.0.1:{free_port()}/1")
+    with pytest.raises(OpaError, match="the broker does not answer, so that nothing is sent"):
+        CliRunner().invoke(app, ["tasks", "run", "reports.plain"], catch_exceptions=False)
 
 
 def test_opa_tasks_shows_queues_and_schedules_of_the_settings(project: Project) -> None:

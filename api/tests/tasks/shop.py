@@ -32,6 +32,11 @@ def fails(a):
     raise LookupError(f"no {a}")
 
 
+@task(ignore_result=True)
+def quiet(a):
+    return a
+
+
 @task
 def unfit():
     return log  # no result that JSON has

@@ -14,6 +14,7 @@ import typer
 from opa._util.printable import in_one_line, printable
 from opa.cli.audited import audited, with_client
 from opa.cli.beside_up import manager_beside_up
+from opa.cli.broker_errors import broker_errors
 from opa.cli.observed import tell_observers
 from opa.cli.tasks import AsJson, tasks
 from opa.commands.durations import duration
@@ -29,6 +30,9 @@ Id = Annotated[
     str, typer.Argument(metavar="ID", help="The id of the run, or the beginning of it; `opa tasks runs` shows the ids.")
 ]
 MOST = 100
+ENDS_WITHOUT_RESULT = ("dead", "lost")
+ENDS = ("succeeded", "failed", "revoked", *ENDS_WITHOUT_RESULT)
+LOOK_INTERVAL = 0.2
 END_LIMIT = 5.0
 """Seconds in which a task that is told to end is expected to have ended."""
 
@@ -130,7 +134,7 @@ def run(
     audited(manager, "tasks.run", task=name, id=task_id)
     print(task_id)
     if wait:
-        _wait(manager, task_id)
+        _wait(manager, name, task_id)
 
 
 @tasks.command()
@@ -170,17 +174,18 @@ def again(
     """Send a task again with the same arguments, and print the id of the new run."""
     manager = _manager("opa tasks again")
 
-    async def do(reader: RunReader) -> tuple[str, str]:
+    async def do(reader: RunReader) -> tuple[str, str, str]:
         before = await reader.id_of(task_id)
         new = await reader.again(before, _who())
         tell_observers(manager)
-        return before, new
+        run = await reader.get(before)
+        return "" if run is None else run.task, before, new
 
-    before, new = _with_reader(manager, do)
+    name, before, new = _with_reader(manager, do)
     audited(manager, "tasks.again", id=before, new=new)
     print(new)
     if wait:
-        _wait(manager, new)
+        _wait(manager, name, new)
 
 
 def _body(text: str) -> str:
@@ -198,15 +203,58 @@ def _body(text: str) -> str:
 def _sent(manager: PluginManager, name: str, body: str) -> str:
     from opa.plugins.task_runs.sending import send_as_person
 
-    task_id = send_as_person(manager, name, body, _who(), "")
+    with broker_errors():
+        task_id = send_as_person(manager, name, body, _who(), "")
     tell_observers(manager)
     return task_id
 
 
-def _wait(manager: PluginManager, task_id: str) -> None:
+def _wait(manager: PluginManager, name: str, task_id: str) -> None:
+    """Wait until a task has ended, and print what it has returned.
+
+    Its result says so. A task whose results are not kept has none, and neither has one that was given up or lost: of
+    these the record of the run does.
+
+    Raises:
+        OpaError: neither will say so.
+    """
+    from celery.backends.base import DisabledBackend
     from celery.result import AsyncResult
 
+    from opa.errors import ComponentError, OpaError
+
+    task = manager.celery.tasks.get(name)
+    is_ignored = task is not None and task.ignore_result
+    has_result = not is_ignored and not isinstance(manager.celery.backend, DisabledBackend)
     result: Any = AsyncResult(task_id, app=manager.celery)
+
+    async def end(reader: RunReader) -> Run | None:
+        while True:
+            run = await reader.get(task_id)
+            if run is not None and run.state in (ENDS_WITHOUT_RESULT if has_result else ENDS):
+                return run
+            if has_result and await asyncio.to_thread(result.ready):
+                return None
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    run, problem = None, None
+    if manager.config.RUNS:
+        try:
+            run = _with_reader(manager, end)
+        except ComponentError as error:
+            problem = error
+    if run is None and not has_result:
+        raise OpaError(
+            f"task '{name}' is sent, but its result is not kept, and its run is not known:"
+            f" {problem or 'RUNS is false'}, so nobody can tell when it has ended",
+            hint="Send it without --wait",
+        ) from problem
+    if run is not None:
+        if run.state != "succeeded":
+            typer.echo(in_one_line(f"it is {run.state}: {run.problem}".rstrip(": ")), err=True)
+            raise typer.Exit(1)
+        print(in_one_line(run.result or "None"))
+        return
     try:
         found = result.get()
     except Exception as error:  # noqa: BLE001 - whatever the task has raised
@@ -242,7 +290,8 @@ def _with_reader(manager: PluginManager, use: Callable[[RunReader], Coroutine[An
             where=manager.config.source("RUNS"),
             hint="With RUNS: true this command shows what follows",
         )
-    return asyncio.run(with_client(manager, COMPONENT, lambda _: use(reader_of(manager))))
+    with broker_errors():
+        return asyncio.run(with_client(manager, COMPONENT, lambda _: use(reader_of(manager))))
 
 
 def _time(seconds: float | None) -> str:

@@ -16,6 +16,7 @@ import typer
 from opa._util.printable import in_one_line
 from opa.cli.audited import audited
 from opa.cli.beside_up import manager_beside_up
+from opa.cli.broker_errors import broker_errors
 from opa.cli.observed import tell_observers
 from opa.cli.plugin_group import PluginGroup
 from opa.cli.program import app
@@ -103,19 +104,10 @@ def run(name: Name) -> None:
 
 
 def _with(manager: PluginManager, use: Callable[[Schedules], Coroutine[Any, Any, Result]]) -> Result:
-    from kombu.exceptions import OperationalError
-
-    from opa._util.masking.secrets import mask_text
-    from opa.errors import OpaError
     from opa.tasks.schedule_control import Schedules
 
-    try:
+    with broker_errors():
         return asyncio.run(use(Schedules(manager)))
-    except OperationalError as error:
-        raise OpaError(
-            f"the broker does not answer, so that nothing is sent: {mask_text(str(error))}",
-            hint="Start it and try again; `opa up` in this folder does",
-        ) from error
 
 
 def _end(manager: PluginManager, until: str | None, length: str | None) -> float | None:

@@ -110,6 +110,9 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         assert record["ak"] == "person"
         assert "@" in record["ac"]
         opa("tasks", "run", "shop.fails", '{"a": 1}', "--wait", status=1)
+        # One whose result is not kept is waited for by its record.
+        assert opa("tasks", "run", "shop.quiet", "[7]", "--wait").stdout.split()[1] == "7"
+        opa("tasks", "run", "shop.rejects", "--wait", status=1)
 
         new = opa("tasks", "again", ids["long"][:9], "--wait").stdout.split()
         assert new[1] == "5000"
