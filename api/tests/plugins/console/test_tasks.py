@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from opa.plugins.task_runs.put import put
+from opa.plugins.task_runs.records import as_json
+from opa.plugins.task_runs.scripts import RECORD
 from tests.plugins.console.jobs import do
 from tests.serve.process import wait_until
 from tests.tasks.runs_project import RunsProject
@@ -58,6 +64,17 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
         assert again.headers["location"] != run
         wait_until(lambda: "sent again as" in client.get(run).text)
         assert "tasks.again" in capsys.readouterr().err
+
+        # Another task that fails all the time does not hide it.
+        now = time.time()
+        events = [
+            as_json({"i": f"id-{number}", "s": "failed", "a": now, "n": 1, "f": {"t": "jobs.odd", "ts": now}})
+            for number in range(1234)
+        ]
+        limits: Any = SimpleNamespace(prefix=jobs.prefix, keep=10_000, age=3600.0, bytes=1_000_000)
+        put(jobs.client.register_script(RECORD), limits, now, events, [])
+        wait_until(lambda: "1,234 runs of jobs.odd failed" in page(""), what=lambda: page(""))
+        assert re.search(r"\b2 runs of jobs\.report failed", page(""))
 
 
 def test_a_run_that_is_over_is_not_cancelled_and_one_that_nobody_knows_is_not_shown(jobs: RunsProject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -43,22 +44,32 @@ class Store:
     def names(self) -> list[str]:
         return sorted(text_of(key).removeprefix(self.prefix) for key in self.client.keys(f"{self.prefix}*"))
 
+    def read(self, use: Callable[[RunReader], Any]) -> Any:
+        """What `use` gives of a reader."""
+
+        async def run() -> Any:
+            client = redis.asyncio.Redis.from_url(self.url)
+            try:
+                return await use(RunReader(client, self.prefix, None))  # type: ignore[arg-type]
+            finally:
+                await client.aclose()
+
+        return asyncio.run(run())
+
     def listed(self, **filters: Any) -> list[str]:
         """The ids of all pages of a list."""
 
-        async def read() -> list[str]:
-            client = redis.asyncio.Redis.from_url(self.url)
-            reader = RunReader(client, self.prefix, None)  # type: ignore[arg-type]
+        async def all_pages(reader: RunReader) -> list[str]:
             found, cursor = list[str](), None
             while True:
                 page = await reader.list_runs(cursor=cursor, limit=7, **filters)
                 found += [run.id for run in page.runs]
                 cursor = page.cursor
                 if cursor is None:
-                    await client.aclose()
                     return found
 
-        return asyncio.run(read())
+        found: list[str] = self.read(all_pages)
+        return found
 
 
 @pytest.fixture
@@ -144,6 +155,14 @@ def test_runs_are_found_by_task_state_and_time_page_by_page(store: Store) -> Non
     ]
     assert sorted(store.listed(since=NOW + 19)) == ["57", "58", "59"]
     assert store.listed(task="nobody.has_this") == []
+
+    # Of each task, and only those of a time.
+    counts = store.read(lambda reader: reader.counts_by_task(("failed", "lost"), since=NOW + 10))
+    assert counts == {
+        (f"shop.t{task}", "failed"): sum(number % 5 == task for number in range(1, 60, 4) if number >= 30)
+        for task in range(5)
+    }
+    assert store.read(lambda reader: reader.counts_by_task(("failed",)))["shop.t1", "failed"] == len(both)
 
 
 def test_the_beginning_of_an_id_is_enough_where_no_other_begins_so(store: Store) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator
+from functools import partial
 from time import time
 from urllib.parse import urlencode
 
 from opa import ComponentUnavailableError, OpaError, get_plugin_manager
 from opa.plugins.console import dead_page
 from opa.plugins.console.attention import Attention
-from opa.plugins.console.patience import NotYetError
+from opa.plugins.console.patience import NotYetError, patience
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import DAY, RUNS, are_recorded, runs
 from opa.plugins.console.schedule_page import are_scheduled
 from opa.plugins.console.tasks_page import functions
 
 MOST = 200
-"""Failed runs that are counted."""
+"""Failed runs that are looked at. If there are more, redis counts them, which takes it longer."""
+COUNTS_LIFE = 30.0
+"""Seconds for which that is good: an open page asks every other second."""
 
 
 async def of_tasks(reader: Reader) -> AsyncIterator[Attention]:
@@ -65,16 +68,22 @@ async def _failed() -> list[Attention]:
     """The runs that failed or were lost, of those that were sent in the last day. One that is dead has its letter."""
     from opa.plugins.task_runs.names import FAILED, LOST  # only where runs are recorded
 
+    states, since = (FAILED, LOST), time() - float(DAY)
     try:
-        page = await runs().list_runs(states=(FAILED, LOST), since=time() - float(DAY), limit=MOST)
+        page = await runs().list_runs(states=states, since=since, limit=MOST)
+        counts = Counter((run.task, run.state) for run in page.runs)
+        if page.cursor is not None:
+            # One task that fails all the time must not hide that another one has failed.
+            count = partial(runs().counts_by_task, states, since=since)
+            counts = Counter(await patience().ask("failed runs", count, life=COUNTS_LIFE))
     except ComponentUnavailableError:
         return []
     found = []
-    for (task, state), count in Counter((run.task, run.state) for run in page.runs).most_common():
+    for (task, state), count in counts.most_common():
         query = urlencode({"task": task, "state": state, "period": DAY})
         many, lost = ("run", "was lost") if count == 1 else ("runs", "were lost")
         what = "failed" if state == FAILED else lost
-        found.append(Attention(f"{count} {many} of {task} {what} in the last day", "", f"/runs?{query}"))
+        found.append(Attention(f"{count:,} {many} of {task} {what} in the last day", "", f"/runs?{query}"))
     return found
 
 

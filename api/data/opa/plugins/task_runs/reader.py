@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+import secrets
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ SCANNED = 5000
 """Runs that redis looks through at a time for the beginning of an id."""
 MOST_SHOWN = 3
 """Ids that are named where several begin alike."""
+MOST_TASKS = 1000
+"""Tasks whose runs are counted: anybody who writes into the broker can make up names."""
 FOLLOW_INTERVAL = 0.4
 FOUND_LIFE = 10
 """Seconds for which redis has an index that was made for a question."""
@@ -165,6 +168,28 @@ class RunReader:
                 total, *found = await pipe.execute()
         counts = dict(zip(states, found, strict=True))
         return {"all": total, SUCCEEDED: max(0, total - sum(found)), **counts}
+
+    async def counts_by_task(
+        self, states: Collection[str], *, since: float | None = None
+    ) -> dict[tuple[str, str], int]:
+        """How many runs of each task are in each of these states, where there are any: by the task and the state.
+
+        Args:
+            states: without `succeeded`, of which there is no index.
+            since: only those sent after this time.
+        """
+        tasks = (await self.tasks())[:MOST_TASKS]
+        each = [(task, state) for task in tasks for state in states]
+        key = f"{self._prefix}found:{secrets.token_hex(4)}"
+        with outages_of(COMPONENT, WHAT):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for task, state in each:
+                    both = [f"{self._prefix}state:{state}", f"{self._prefix}task:{task}"]
+                    pipe.zinterstore(key, both, aggregate="MAX")
+                    pipe.zcount(key, "-inf" if since is None else since, "+inf")
+                pipe.unlink(key)
+                counts = (await pipe.execute())[1:-1:2]
+        return {names: count for names, count in zip(each, counts, strict=True) if count}
 
     async def list_runs(
         self,
