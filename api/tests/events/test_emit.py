@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -85,6 +86,13 @@ def test_a_handler_that_always_fails_ends_in_the_dead_letters_and_holds_up_no_ot
     wait_until(lambda: any(task in letter for letter in dead(tasks)))
     assert sum(task in letter for letter in dead(tasks)) == 1
     assert not any(str(uuid5(UUID(event), f"shop.events.{name}")) in str(dead(tasks)) for name in ("model", "json"))
+
+    # The record of its run says for which event it ran.
+    def record() -> dict[str, Any]:
+        found = [seen(tasks).get(key) for key in seen(tasks).keys(f"opa:*:runs:run:{task}")]
+        return json.loads(found[0]) if found else {}
+
+    wait_until(lambda: record().get("ev") == "orders.created", what=lambda: str(record()))
 
 
 def test_an_event_that_is_delivered_twice_sends_no_handler_twice(tasks: TaskProject, client: TestClient) -> None:

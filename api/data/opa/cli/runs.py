@@ -326,7 +326,12 @@ def _took(run: Run) -> str:
 
 
 def _by(run: Run) -> str:
-    for what, value in (("schedule", run.schedule), ("task", run.parent), (run.actor_kind, run.actor)):
+    for what, value in (
+        ("schedule", run.schedule),
+        ("event", run.event),
+        ("task", run.parent),
+        (run.actor_kind, run.actor),
+    ):
         if value:
             return f"{what} {value}"
     return f"request {run.request_id}" if run.request_id else "-"

@@ -13,6 +13,7 @@ from opa.events.names import FAN_OUT
 from opa.events.own_tasks import own_task
 from opa.events.sent import SentHandlers
 from opa.logging.logger import log
+from opa.tasks.headers import EVENT
 
 TRIES = 10
 PAUSE, LONGEST_PAUSE = 2, 300
@@ -39,7 +40,7 @@ async def fan_out(self: Any, event_message: dict[str, Any], sent: Sequence[str] 
             if handler.name in done:
                 continue
             try:
-                options = {"task_id": str(uuid5(UUID(event.id), handler.name))}
+                options = {"task_id": str(uuid5(UUID(event.id), handler.name)), "headers": {EVENT: event.name}}
                 await manager.celery.tasks[handler.name].send_with(options, event_message)
             except Exception as error:
                 if manager.failed_components(error):

@@ -26,6 +26,7 @@ HEADERS = {
     "actor": "mary",
     "actor_kind": "key",
     "schedule": "nightly",
+    "event": "shop.closed",
 }
 
 
@@ -61,6 +62,7 @@ def test_a_record_says_who_sent_it_when_and_where_it_ran_and_how_it_ended(redis_
     assert {name: getattr(found, name) for name in known} == known
     assert (found.sent, found.started, found.ended, found.since) == (NOW, NOW + 1, NOW + 2.5, NOW + 2.5)
     assert (found.parent, found.request_id, found.schedule) == ("another", "0123456789abcdef", "nightly")
+    assert found.event == "shop.closed"
     assert (found.actor, found.actor_kind) == ("mary", "key")
     assert found.arguments.startswith("(1,)")
     assert "hunter2" not in found.arguments

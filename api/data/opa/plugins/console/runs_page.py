@@ -112,6 +112,7 @@ def _by(run: Any) -> list[tuple[str, str, str]]:
     """Who has sent it: what that is, its name, and the path of its page, if it has one."""
     found = [
         ("Schedule", run.schedule, ""),
+        ("Event", run.event, ""),
         ("Task", run.parent, f"/runs/{quote(run.parent)}"),
         ("Request", run.request_id, ""),
         (run.actor_kind.capitalize() or "Actor", run.actor, ""),

@@ -74,8 +74,8 @@ async def _failed() -> list[Attention]:
         counts = Counter((run.task, run.state) for run in page.runs)
         if page.cursor is not None:
             # One task that fails all the time must not hide that another one has failed.
-            count = partial(runs().counts_by_task, states, since=since)
-            counts = Counter(await patience().ask("failed runs", count, life=COUNTS_LIFE))
+            ask = partial(runs().counts_by_task, states, since=since)
+            counts = Counter(await patience().ask("failed runs", ask, life=COUNTS_LIFE))
     except ComponentUnavailableError:
         return []
     found = []

@@ -52,6 +52,7 @@ class Run:
         actor: who has sent it, or that request.
         actor_kind: what made the actor known; `person` for one who used the command.
         schedule: the name of the schedule that has sent it.
+        event: the name of the event whose handler it is.
         parent: the id of the task that has sent it.
         notes: what people have done with it.
         again: whether it can be sent again.
@@ -77,6 +78,7 @@ class Run:
     actor: str = ""
     actor_kind: str = ""
     schedule: str = ""
+    event: str = ""
     parent: str = ""
     notes: str = ""
     again: bool = False
@@ -119,6 +121,7 @@ _SHORT = {
     "ac": "actor",
     "ak": "actor_kind",
     "sc": "schedule",
+    "ev": "event",
     "pa": "parent",
     "x": "notes",
     "b": "body",
@@ -127,7 +130,7 @@ _NUMBERS = {"since", "sent", "started", "ended"}
 _COUNTS = {"tries", "deliveries"}
 
 
-_WHO = ("parent_id", "schedule", "request_id", "actor", "actor_kind")
+_WHO = ("parent_id", "schedule", "event", "request_id", "actor", "actor_kind")
 """Headers by which `TaskRun.by` is known."""
 
 
@@ -199,6 +202,7 @@ def _more(state: str, run: TaskRun, error: str) -> dict[str, Any]:
         if headers.get(name):
             by = run.by
             found |= {"rq": by.request_id, "ac": by.actor, "ak": by.actor_kind, "sc": by.schedule, "pa": by.parent}
+            found["ev"] = by.event
             break
     if run.body is not None:
         found["b"] = _short_body(run)

@@ -11,7 +11,7 @@ from typing import Any
 from opa._util.masking.secrets import may_hold_secret
 from opa.logging.request_id import is_request_id
 from opa.logging.tracebacks import format_exception
-from opa.tasks.headers import ACTOR, HEADER, KIND, MAX_NAME_LENGTH, SCHEDULE, SENT_AT
+from opa.tasks.headers import ACTOR, EVENT, HEADER, KIND, MAX_NAME_LENGTH, SCHEDULE, SENT_AT
 from opa.tasks.shown_arguments import shown_arguments, shown_result
 
 _DELAYED = re.compile(r"(?:[01]\.){28}")
@@ -30,6 +30,7 @@ class TaskSender:
         actor: the id of who sent that request, or of the person who sent the task by `opa tasks run`.
         actor_kind: what made the actor known, in a word.
         schedule: the name of the schedule.
+        event: the name of the event whose handler it is.
         parent: the id of the task that sent it.
     """
 
@@ -37,6 +38,7 @@ class TaskSender:
     actor: str = ""
     actor_kind: str = ""
     schedule: str = ""
+    event: str = ""
     parent: str = ""
 
 
@@ -84,10 +86,15 @@ class TaskRun:
     def by(self) -> TaskSender:
         """Who has sent it."""
         request_id = self.headers.get(HEADER)
-        parent = _text(self.headers.get("parent_id"))
+        actor, kind, schedule, event, parent = (
+            _text(self.headers.get(name)) for name in (ACTOR, KIND, SCHEDULE, EVENT, "parent_id")
+        )
         return TaskSender(
             _text(request_id) if is_request_id(request_id) else "",
-            *(_text(self.headers.get(name)) for name in (ACTOR, KIND, SCHEDULE)),
+            actor,
+            kind,
+            schedule,
+            event,
             "" if parent == self.id else parent,  # of a retry, Celery gives the task itself as its parent
         )
 
