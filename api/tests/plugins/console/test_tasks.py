@@ -66,6 +66,7 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
         assert "tasks.again" in capsys.readouterr().err
 
         # Another task that fails all the time does not hide it.
+        wait_until(lambda: "failed</span>" in client.get(again.headers["location"]).text)
         now = time.time()
         events = [
             as_json({"i": f"id-{number}", "s": "failed", "a": now, "n": 1, "f": {"t": "jobs.odd", "ts": now}})
