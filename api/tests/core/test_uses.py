@@ -44,6 +44,10 @@ ENDPOINT = "    state['notes'].append('called')\n    return 1\n"
             "import functools\ndef same(f):\n    @functools.wraps(f)\n    def inner(): return f()\n    return inner\n"
             "@same\n@router.get('/x')\ndef %s():\n"
         ),
+        "partial that is an endpoint": (
+            "import functools\ndef half():\n    state['notes'].append(1)\n"
+            "router.add_api_route('/x', (%s := functools.partial(half)))\ndef other():\n"
+        ),
         "task": "@task\ndef %s():\n",
         "member of a group": "@register('switches')\ndef %s():\n",
         "receiver of a signal": "from celery.signals import worker_ready\n@worker_ready.connect\ndef %s(**_):\n",
@@ -102,6 +106,14 @@ def test_a_function_that_is_something_already_is_no_step(
             "        app.add_api_route('/x', {0})"
         ),
         "half of a route": "import functools\nrouter.add_api_route('/x', functools.partial({0}))",
+        "route of a mount": (
+            "from starlette.routing import Mount, Route\nrouter.routes.append(Mount('/m', routes=[Route('/x', {0})]))"
+        ),
+        "route of a mount with middleware": (
+            "from starlette.middleware import Middleware\nfrom starlette.middleware.gzip import GZipMiddleware\n"
+            "from starlette.routing import Mount, Route\n"
+            "router.routes.append(Mount('/m', routes=[Route('/x', {0})], middleware=[Middleware(GZipMiddleware)]))"
+        ),
         "handler of a signal": "import signal\nsignal.signal(signal.SIGUSR2, {0})",
         "task under another name": "other = task({0})",
     }.values(),

@@ -10,11 +10,11 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from weakref import ReferenceType
 
-from fastapi import APIRouter, params
+from fastapi import params
 from fastapi.dependencies.models import Dependant
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount, Router
 
 from opa._compat.fastapi.inclusion import dependencies_of, router_in
 from opa._util.objects import attribute, is_a
@@ -66,7 +66,10 @@ class Uses:
         if type(value) is not FunctionType and (is_a(value, type) or _is_task(value) or _is_command(value)):
             return True
         if self._known is None:
-            self._known = {key for each in self._find() for key in _keys(attribute(each, "func", each))}
+            # Of a `functools.partial`, both it and its function are used.
+            self._known = {
+                key for each in self._find() for used in (each, attribute(each, "func")) for key in _keys(used)
+            }
         return not self._known.isdisjoint(_keys(value))
 
 
@@ -111,12 +114,14 @@ def used_by_routes(routes: Iterable[BaseRoute], seen: set[int] | None = None) ->
         if included is not None:
             inner = included
             yield from (each.dependency for each in dependencies_of(route))
-        if isinstance(inner, APIRouter | Starlette):
+        if isinstance(inner, Router | Starlette):
             yield from _used_by(inner, seen)
+        elif is_a(route, Mount):  # the middleware of the mount is around them
+            yield from used_by_routes(getattr(route, "routes", None) or (), seen)
 
 
 def _used_by(value: Any, seen: set[int] | None = None) -> Iterator[object]:
-    if isinstance(value, APIRouter | Starlette):
+    if isinstance(value, Router | Starlette):
         router = value.router if isinstance(value, Starlette) else value
         seen = set() if seen is None else seen
         if id(router) in seen:
