@@ -57,11 +57,26 @@ def starting(port: int, path: str = "/readyz") -> str | None:
     return str(answer.get("waiting_for", ""))
 
 
+def assert_a_page_can_read_that_it_starts(port: int) -> None:
+    page = "Origin: http://shop.test"
+    with Raw(port) as client:
+        for question, expected in (
+            (get("/again", page), 503),
+            (get("/readyz", page), 503),
+            (get("/healthz", page), 200),
+            (get("/again", page, "Access-Control-Request-Method: GET", method="OPTIONS"), 200),
+        ):
+            client.send(question)
+            status, headers, _ = client.answer()
+            assert (status, headers.get("access-control-allow-origin")) == (expected, "http://shop.test")
+
+
 def test_a_process_that_waits_in_its_start_says_for_what_and_lets_no_request_through(opa: Opa) -> None:
     opa.plugin("index.py", WAITS)
     file = opa.folder / "health.json"
-    opa.start(HEALTH_FILE=str(file), OPA_OPENAPI_PREFIX="/api", WEB_CONCURRENCY="1")
+    opa.start(HEALTH_FILE=str(file), OPA_OPENAPI_PREFIX="/api", WEB_CONCURRENCY="1", OPA_ALLOW_ORIGINS="http://shop.test")
     wait_until(lambda: starting(opa.port) == "the index of redis://:***@shop", what=lambda: opa.log)
+    assert_a_page_can_read_that_it_starts(opa.port)
     assert starting(opa.port, "/api/readyz") == "the index of redis://:***@shop"
     assert ask(opa.port, "/healthz") == (200, '{"status":"ok"}')
     for path in ("/again?until=first", "/docs", "/api/again", "/nowhere"):

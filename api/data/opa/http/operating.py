@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opa.http.answer_headers import AnswerHeaders
+from opa.http.cors import Cors
 from opa.http.early_answer import refuse
 from opa.http.health_paths import HealthRoutes
 from opa.http.host_check import HostCheck
@@ -27,7 +28,7 @@ class OperatingApp:
     """Answers the operating routes, and refuses everything else; no plugin sees any of it.
 
     Args:
-        config: reads READY_URL, TRUSTED_HOSTS and the headers of answers.
+        config: reads READY_URL, TRUSTED_HOSTS, the headers of answers, and those of CORS where it stands in.
         routes: the operating routes.
         stands_in: whether it answers on the port of the api, as long as that starts: what else is asked for may be
             there in a moment.
@@ -41,7 +42,9 @@ class OperatingApp:
         self._routes = HealthRoutes(routes)
         # As on the port of the api: who watches the process asks it by its address.
         self._hosts = HostCheck(config.TRUSTED_HOSTS, lambda scope: self._routes.answer_to(scope) is not None)
-        self._headers = AnswerHeaders(config, None, lambda _scope: ())
+        # The port for operating is for no page of another site.
+        self._cors = Cors.from_config(config) if stands_in else None
+        self._headers = AnswerHeaders(config, self._cors, lambda _scope: ())
         self._ready_url = config.READY_URL
         self._prefix: str = config.OPENAPI_PREFIX if stands_in else ""
         self._stands_in = stands_in
@@ -61,6 +64,9 @@ class OperatingApp:
         await self._answering(scope)(scope, receive, send_on)
 
     def _answering(self, scope: Scope) -> ASGIApp:
+        preflight = self._cors.preflight(scope, STARTS) if self._cors is not None else None
+        if preflight is not None:
+            return preflight
         problem = self._hosts.problem(scope)
         if problem is not None:
             return partial(refuse, status=400, detail=problem)
