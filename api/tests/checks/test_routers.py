@@ -67,6 +67,7 @@ def test_an_application_that_nothing_serves_is_reported_with_its_own_routes(proj
         "class Later(Setup):\n    def __init__(self, app):\n        app.mount('/shop', api)",
         "def client():\n    return httpx.AsyncClient(transport=httpx.ASGITransport(api))",
         "api = FastAPI()",
+        "router = get_router()\nrouter.mount('/shop', api)\napi.mount('/again', api)",
     ],
 )
 def test_an_application_that_is_served_handed_on_or_empty_is_not_reported(project: Project, rest: str) -> None:

@@ -61,17 +61,24 @@ def unserved_routers(app: Api, code: Code) -> Iterator[Finding]:
             yield _finding(suspect)
 
 
-def _answers(routes: Iterable[BaseRoute]) -> Iterator[Any]:
-    """The functions and applications that answer, also behind what is mounted, and what decorators have wrapped."""
+def _answers(routes: Iterable[BaseRoute], mounted: set[int] | None = None) -> Iterator[Any]:
+    """The functions and applications that answer, also behind what is mounted, and what decorators have wrapped.
+
+    Args:
+        routes: of an application or a router.
+        mounted: ids of the applications that have been looked at: one may be mounted inside itself.
+    """
+    mounted = set() if mounted is None else mounted
     for route in routes:
         included = router_in(route)
         if included is not None:
-            yield from _answers(included.routes)
+            yield from _answers(included.routes, mounted)
         elif isinstance(route, Mount | Host):
             application: Any = route.app
-            while application is not None:
+            while application is not None and id(application) not in mounted:
+                mounted.add(id(application))
                 yield application
-                yield from _answers(getattr(application, "routes", None) or ())
+                yield from _answers(getattr(application, "routes", None) or (), mounted)
                 application = getattr(application, "app", None)
         else:
             endpoint = getattr(route, "endpoint", None)
