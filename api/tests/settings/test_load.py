@@ -177,6 +177,16 @@ def test_an_env_that_no_file_knows_and_that_looks_like_a_known_one_gives_a_warni
         assert warnings(caplog) == [f'ENV is "{env}", and no file has such a section; did you mean "{meant}"?']
 
 
+@pytest.mark.parametrize(("env", "section"), [("production", "prod"), ("prod", "production"), ("stage", "staging")])
+def test_an_env_whose_section_has_the_other_customary_name_gives_a_warning(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture, env: str, section: str
+) -> None:
+    folder.file("a.yaml", f"{section}: {{}}")
+    folder.variables(ENV=env)
+    folder.load()
+    assert warnings(caplog) == [f'ENV is "{env}", and no file has such a section; did you mean "{section}"?']
+
+
 def test_an_env_that_looks_like_nothing_known_is_taken_in_silence(
     folder: SettingsFolder, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -31,6 +31,8 @@ CUSTOMARY_ENVS = frozenset({"prod", "production", "staging", "stage", "test", "t
 """Names of envs that people mean as they write them, also where no file has such a section."""
 DEV_ENVS = dict.fromkeys(("development", "develop", "debug"), "dev")
 """Names of envs that people write for the one that switches development on."""
+SAME_ENVS = (frozenset({"prod", "production"}), frozenset({"stage", "staging"}), frozenset({"test", "testing"}))
+"""Names that people write for one and the same: a section of one is not read where ENV is the other."""
 MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
 
 
@@ -89,13 +91,22 @@ def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:
         for path in settings_files(sources.folder):
             sources.layers += _layers(path, str(path), sources)
     for env in sources.envs:
-        known = sorted(sources.sections | CUSTOMARY_ENVS)
-        meant = DEV_ENVS.get(env) or next(iter(difflib.get_close_matches(env, known, n=1)), None)
-        if env not in known and meant:
+        if meant := _meant_env(env, sources.sections):
             sources.warnings.append(
                 f'{ENV_VARIABLE} is "{env}", and no file has such a section; did you mean "{meant}"?'
             )
     return sources
+
+
+def _meant_env(env: str, sections: set[str]) -> str | None:
+    """What the name of an env that has no section was to be; None where it may be meant as it is written."""
+    if env in sections:
+        return None
+    if same := [name for names in SAME_ENVS if env in names for name in sorted(names & sections)]:
+        return same[0]
+    known = sorted(sections | CUSTOMARY_ENVS)
+    close = None if env in known else next(iter(difflib.get_close_matches(env, known, n=1)), None)
+    return DEV_ENVS.get(env) or close
 
 
 def default_layers() -> list[Layer]:
