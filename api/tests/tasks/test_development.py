@@ -110,11 +110,14 @@ def test_a_worker_that_reloads_ends_a_task_at_its_time_limit_and_is_started_agai
     with tasks.sending():
         with pytest.raises(TimeLimitExceeded):
             tasks.module("limited").endless.delay().get(timeout=60)
+        wait_until(lambda: worker.says("exceeded for limited.endless"))
+        assert not [word for word in ("Task handler raised error", "Traceback") if word in worker.log], worker.log
         (child,) = children_of(worker.process.pid)
         left = children_of(child)
         assert left, "the processes of the worker"
         os.kill(child, signal.SIGKILL)
         assert tasks.module("words").word.delay().get(timeout=60) == "one"
+    assert not [line for line in ("raised error: TimeLimitExceeded", "Traceback") if line in worker.log], worker.log
     assert worker.says("ended with signal SIGKILL; it restarts in 1 s")
     assert not any(map(is_running, left))
     assert worker.stop() == 0

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import TimeLimitExceeded
 from billiard.util import get_logger as billiard_logger
 
 from opa.tasks.request_ids import actor_of_task, request_id_of_task
 
 RECEIVED, RUN = "celery.worker.strategy", "celery.app.trace"
 """The loggers that write a line when a task has come, and when it is done."""
+FAILED = "celery.worker.request"
+"""The logger that writes a line when a task has failed of which its own process could not say it."""
 WAITING = "Waiting("
 """How the exception is written by which a task with limits is sent on; it waits for its turn, and is not ignored."""
 
@@ -34,6 +38,18 @@ class WithoutArguments(logging.Filter):
         return True
 
 
+def without_text_of_billiard(record: logging.LogRecord) -> bool:
+    """Leave the exception itself, and not the one that carries its traceback as a text, which cannot be folded.
+
+    That of a time limit is nothing by itself: the next line says which limit it was, and of which task.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ExceptionWithTraceback):
+        error = error.exc
+        record.exc_info = (type(error), error, error.__traceback__)
+    return not isinstance(error, TimeLimitExceeded)
+
+
 def lead_records() -> None:
     """Lead the warnings of billiard, which runs Celery's processes, into the log, and what Celery says of single tasks.
 
@@ -41,6 +57,7 @@ def lead_records() -> None:
     """
     billiard_logger().propagate = True
     billiard_logger().setLevel(logging.WARNING)
+    logging.getLogger(FAILED).addFilter(without_text_of_billiard)
     shorten_records()
 
 
