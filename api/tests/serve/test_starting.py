@@ -74,7 +74,9 @@ def assert_a_page_can_read_that_it_starts(port: int) -> None:
 def test_a_process_that_waits_in_its_start_says_for_what_and_lets_no_request_through(opa: Opa) -> None:
     opa.plugin("index.py", WAITS)
     file = opa.folder / "health.json"
-    opa.start(HEALTH_FILE=str(file), OPA_OPENAPI_PREFIX="/api", WEB_CONCURRENCY="1", OPA_ALLOW_ORIGINS="http://shop.test")
+    opa.start(
+        HEALTH_FILE=str(file), OPA_OPENAPI_PREFIX="/api", WEB_CONCURRENCY="1", OPA_ALLOW_ORIGINS="http://shop.test"
+    )
     wait_until(lambda: starting(opa.port) == "the index of redis://:***@shop", what=lambda: opa.log)
     assert_a_page_can_read_that_it_starts(opa.port)
     assert starting(opa.port, "/api/readyz") == "the index of redis://:***@shop"

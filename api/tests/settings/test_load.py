@@ -497,6 +497,18 @@ def test_an_option_beside_opts_gives_a_warning(folder: SettingsFolder, caplog: p
     ]
 
 
+def test_to_switch_off_a_component_of_a_misspelt_name_gives_a_warning(
+    folder: SettingsFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.variables(OPA_OPTIONAL_COMPONENTS__MONGO__LOAD="no", OPA_OPTIONAL_COMPONENTS__OTHER__LOAD="no")
+    folder.load()
+
+    assert warnings(caplog) == [
+        "OPTIONAL_COMPONENTS.MONGO has no DRIVER; did you mean MONGODB? "
+        "(environment variable OPA_OPTIONAL_COMPONENTS__MONGO__LOAD)"
+    ]
+
+
 # Nothing is left behind
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from opa._util.masking.secrets import mask_setting
-from opa._util.suggestions import misspelt
+from opa._util.suggestions import misspelt, nearest
 from opa.settings.quoting import QuotingError
 from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
 from opa.settings.value_files import is_from_file
@@ -75,7 +75,11 @@ def check(
         sources: where they came from, by their path in upper case.
         already_wrong: paths of values that are missing because of another mistake.
     """
-    warnings = [*_likely_typos(values, sources), *_ignored_component_keys(values, sources)]
+    warnings = [
+        *_likely_typos(values, sources),
+        *_misspelt_components(values, sources),
+        *_ignored_component_keys(values, sources),
+    ]
     try:
         settings = validated(values, {name for name in KNOWN if _is_default(name, sources)})
     except ValidationError as error:
@@ -149,6 +153,26 @@ def _likely_typos(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], s
         elif name in _WITHOUT_PREFIX:
             warnings.append(f"{name} is not a setting but an environment variable of its own, without OPA_ ({where})")
     return sorted(warnings)
+
+
+def _misspelt_components(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
+    """One without a driver is nothing; to switch it off switches off nothing either, and so is no mistake elsewhere."""
+    components = values.get("OPTIONAL_COMPONENTS")
+    if not isinstance(components, Mapping):
+        return []
+    has_driver = {str(name).upper(): bool(_driver_of(component)) for name, component in components.items()}
+    known = [name for name, has in has_driver.items() if has]
+    return [
+        f"OPTIONAL_COMPONENTS.{name} has no DRIVER; did you mean {close}? "
+        f"({source_of(('OPTIONAL_COMPONENTS', name), sources)})"
+        for name, has in has_driver.items()
+        if not has and (close := misspelt(name, known) or nearest(name, known))
+    ]
+
+
+def _driver_of(component: Any) -> Any:
+    keys = component if isinstance(component, Mapping) else {}
+    return next((value for key, value in keys.items() if str(key).upper() == "DRIVER"), None)
 
 
 def _ignored_component_keys(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
