@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import anyio.to_thread
 import pytest
 
 from opa._compat import anyio as compat_anyio
+from opa.core.running import get_component
 from opa.http import thread_limits
 from opa.http.thread_limits import MIN_DRAINING_THREADS, ComponentLimiter, Share
 from tests.project import Project
@@ -20,26 +22,45 @@ THREADS = 3
 SLOW = """
     import threading
     import anyio.to_thread
-    from opa import Driver, get_instance, get_router
+    from typing import Annotated
+    from opa import Component, Driver, get_instance, get_router
 
     router = get_router()
     goes_on = threading.Event()
     waiting = []
+    lost = threading.Event()
+    is_gone = []
 
     class Slow(Driver):
         name = "slow"
+        connection_errors = (OSError,)
 
         def connect(self):
             self.instance = self
 
+        def probe(self):
+            if is_gone:
+                goes_on.wait(30)
+                raise OSError("gone")
+
         def ask(self):
             waiting.append(1)
-            goes_on.wait(30)
+            while not goes_on.wait(0.01):
+                if lost.is_set():
+                    raise OSError("gone")
             return "answer"
 
     @router.get("/slow")
     def slow():
         return get_instance("slow").ask()
+
+    @router.get("/given")
+    def given(slow: Annotated[Slow, Component("slow")]):
+        return slow.ask()
+
+    @router.get("/fails")
+    def fails(slow: Annotated[Slow, Component("slow")]):
+        raise OSError("gone")
 
     @router.get("/plain")
     def plain():
@@ -75,6 +96,52 @@ def test_routes_that_wait_for_a_component_take_no_threads_from_others(slow: Proj
         assert not any(request.done() for request in requests)
         plugin.goes_on.set()
         assert [request.result(30).json() for request in requests] == ["answer"] * 2 * THREADS
+
+
+def test_a_request_that_waited_for_a_thread_until_its_component_was_refused_does_not_call_it(slow: Project) -> None:
+    with slow.client() as client, ThreadPoolExecutor(2 * THREADS) as threads:
+        import slow as plugin
+
+        client.get(f"/limit/{THREADS}").raise_for_status()
+        plugin.goes_on.set()
+        assert client.get("/given").json() == "answer"
+        plugin.goes_on.clear()
+        plugin.is_gone.append(1)
+        requests = [threads.submit(client.get, "/given") for _ in range(2 * THREADS)]
+        wait_until(lambda: get_component("slow").breaker.is_open, seconds=10)
+        plugin.goes_on.set()
+        answers = sorted(request.result(30).status_code for request in requests)
+        assert answers == [200] * THREADS + [503] * THREADS
+        assert len(plugin.waiting) == 1 + THREADS
+
+
+def test_requests_that_waited_for_a_thread_are_all_refused_when_the_first_call_fails(slow: Project) -> None:
+    with slow.client() as client, ThreadPoolExecutor(3 * THREADS) as threads:
+        import slow as plugin
+
+        client.get(f"/limit/{THREADS}").raise_for_status()
+        plugin.goes_on.set()
+        assert client.get("/given").json() == "answer"
+        plugin.goes_on.clear()
+        breaker = get_component("slow").breaker
+        breaker._trusted_until = math.inf  # it has just answered: that calls wait says nothing
+        requests = [threads.submit(client.get, "/given") for _ in range(3 * THREADS)]
+        wait_until(lambda: len(plugin.waiting) == 1 + THREADS, seconds=10)
+        plugin.is_gone.append(1)
+        breaker._trusted_until = 0.0
+        plugin.lost.set()
+        assert {request.result(30).status_code for request in requests} == {503}
+        assert len(plugin.waiting) == 1 + THREADS
+
+
+def test_while_it_is_found_out_whether_a_component_answers_no_request_is_given_it(slow: Project) -> None:
+    with slow.client() as client:
+        import slow as plugin
+
+        plugin.is_gone.append(1)
+        assert client.get("/fails").status_code == 503
+        assert client.get("/given").status_code == 503
+        assert not plugin.waiting
 
 
 def test_the_number_of_threads_can_be_set_also_later(slow: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from opa.context import current_context
@@ -21,6 +22,12 @@ class Used(Protocol):
     def suspect(self) -> None:
         """Have the component asked whether it hangs."""
 
+    def refusal(self) -> Exception:
+        """The error for a call that is refused."""
+
+    async def checked(self) -> None:
+        """Raise where the component is refused; while it is being asked, this waits for its answer."""
+
 
 NONE: frozenset[Used] = frozenset()
 _NOBODY = (None, NONE)
@@ -28,6 +35,8 @@ _NOBODY = (None, NONE)
 # By the id of the endpoint, which need not have a hash; it stands here itself, so that no other gets the id meanwhile.
 _uses_cache: dict[int, tuple[object, frozenset[Used]]] = {}
 _lock = threading.Lock()
+_GIVEN = "opa.given"
+"""Of the scope of a request."""
 MAX_ENDPOINTS = 20_000
 """Endpoints at most: some frameworks make one for each request."""
 
@@ -43,6 +52,20 @@ def note_use(breaker: Used) -> None:
     with _lock:
         if breaker.is_armed and (id(endpoint) in _uses_cache or len(_uses_cache) < MAX_ENDPOINTS):
             _uses_cache[id(endpoint)] = endpoint, _used_by(endpoint) | {breaker}
+
+
+def note_given(breaker: Used) -> None:
+    """The request that this code runs for has been given the component of `breaker`, whose client does not ask it."""
+    scope = current_context.get().scope
+    if scope is not None:
+        scope.setdefault(_GIVEN, []).append(breaker)
+
+
+def take_given() -> Sequence[Used]:
+    """The breakers of what the request was given that this code runs for, since this was last asked."""
+    scope = current_context.get().scope
+    given: Sequence[Used] = () if scope is None else scope.pop(_GIVEN, ())
+    return given
 
 
 def uses_of_route() -> frozenset[Used]:

@@ -8,9 +8,10 @@ from fastapi import Depends, params
 from starlette.requests import HTTPConnection
 
 from opa._compat.fastapi.exit_stacks import function_stack
+from opa.core.component_use import note_given
 from opa.core.drivers import Driver
 from opa.core.per_use import OneUse
-from opa.core.running import get_component, usable
+from opa.core.running import get_component, usable_in_loop
 from opa.errors import ComponentUseError
 
 _USES = "opa.uses"
@@ -37,7 +38,10 @@ class ComponentDependency:
         driver = get_component(self.name)
         if driver.per_use is not None:
             return await _uses_of(connection).give(driver)
-        return usable(driver).get_instance()
+        instance = (await usable_in_loop(driver)).get_instance()
+        if not driver.guards_client:
+            note_given(driver.breaker)
+        return instance
 
 
 def _uses_of(connection: HTTPConnection) -> OneUse:

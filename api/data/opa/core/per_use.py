@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from opa.core.drivers import ASYNC, Driver
-from opa.core.running import usable
+from opa.core.running import usable, usable_in_loop
 
 
 class OneUse:
@@ -35,7 +35,7 @@ class OneUse:
         if driver in self._given:
             return self._given[driver]
         if driver.per_use is None:
-            return usable(driver).get_instance()
+            return (await usable_in_loop(driver)).get_instance()
         if driver.per_use == ASYNC:
             if not driver.guards_client:
                 await driver.breaker.checked()

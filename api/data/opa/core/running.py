@@ -207,6 +207,17 @@ def usable(component: Driver) -> Driver:
     return component
 
 
+async def usable_in_loop(component: Driver) -> Driver:
+    """What `usable` does, for a coroutine: while it is being found out whether the component answers, it waits.
+
+    Raises:
+        ComponentUnavailableError: it is known not to answer.
+    """
+    if not component.guards_client:
+        await component.breaker.checked()
+    return usable(component)
+
+
 def call_hook(name: str, argument: Any = _NOTHING, /, *more: Any, **named: Any) -> Any:
     """Call a hook of the running application; see `PluginManager.call`."""
     # To hand on a tuple and a dict costs more than all the rest; one argument, as most hooks have, goes without them.

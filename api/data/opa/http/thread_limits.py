@@ -8,14 +8,17 @@ others. When such a component is refused from now on, those that waited for a th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import anyio.to_thread
 
 from opa._compat.anyio import Limiter, set_thread_limiter
+from opa.context import current_context
 from opa.core.component_observers import THREAD, measured
-from opa.core.component_use import Used, uses_of_route
+from opa.core.component_use import Used, take_given, uses_of_route
+from opa.core.hooks import is_async_function
 from opa.logging.logger import log
 
 MIN_DRAINING_THREADS = 4
@@ -113,7 +116,11 @@ class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known whe
             other.set_height(value)
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
-        """Wait for a thread; called in the task of the request."""
+        """Wait for a thread; called in the task of the request.
+
+        Raises:
+            ComponentUnavailableError: the request was given a component that is refused since it waits.
+        """
         breakers = uses_of_route()
         if not breakers:
             await super().acquire_on_behalf_of(borrower)
@@ -125,6 +132,7 @@ class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known whe
             other = Share(self.total_tokens)
             other.breakers = breakers
             self._others = {**connected, breakers: other}
+        given = take_given()
         if other.available_tokens <= 0:  # they may be busy, or wait for a component that hangs
             for breaker in breakers:
                 breaker.suspect()
@@ -132,6 +140,12 @@ class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known whe
                 for breaker in breakers:
                     waits.enter_context(measured(breaker.tell_wait, THREAD))
                 await other.acquire_on_behalf_of(borrower)
+            if given and _is_called_in_thread():
+                try:
+                    await _check(given)
+                except BaseException:
+                    other.release_on_behalf_of(borrower)
+                    raise
         else:
             await other.acquire_on_behalf_of(borrower)
         self._lent[borrower] = other
@@ -143,6 +157,20 @@ class ComponentLimiter(Limiter):  # type: ignore[misc]  # its class is known whe
             super().release_on_behalf_of(borrower)
         else:
             other.release_on_behalf_of(borrower)
+
+
+async def _check(given: Sequence[Used]) -> None:
+    """A request that has waited has its components from when they answered, and would wait for them as others do."""
+    for breaker in given:
+        if breaker.is_open:
+            raise breaker.refusal()
+        await breaker.checked()
+
+
+def _is_called_in_thread() -> bool:
+    """Whether a thread is for the function of the route, and not for what that does by itself."""
+    scope = current_context.get().scope
+    return scope is not None and not is_async_function(scope.get("endpoint"))
 
 
 def install() -> None:
