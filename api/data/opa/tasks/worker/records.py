@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # celery-types lacks it
 from billiard.exceptions import TimeLimitExceeded
 from billiard.util import get_logger as billiard_logger
 
