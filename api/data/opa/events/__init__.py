@@ -36,7 +36,7 @@ async def stop_relay() -> None:
     """End that, in a process that does it; what is not sent yet, others send."""
     from opa.core.manager import get_plugin_manager
 
-    if (relay := get_plugin_manager().store.get(RELAY)) is not None:
+    if (relay := get_plugin_manager().kept.get(RELAY)) is not None:
         await relay.stop()
 
 

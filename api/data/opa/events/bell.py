@@ -13,9 +13,6 @@ from opa.core.running import belonging_to
 from opa.core.threads import begin_in_pool
 from opa.logging.logger import log
 
-_KEY = "opa.events.bell"
-"""Where a manager keeps its own."""
-
 
 class Bell:
     """Rings once for all that is committed until it rings.
@@ -61,5 +58,5 @@ class Bell:
 
 def bell_of(manager: PluginManager) -> Bell:
     """That of an application."""
-    found: Bell = manager.store.setdefault(_KEY, Bell(manager))
+    found: Bell = manager.kept.setdefault(__name__, Bell(manager))
     return found

@@ -18,8 +18,6 @@ from opa.tasks.request_ids import with_request_id
 
 LATE = 60.0
 """Seconds after which an event that waits is told, and how often."""
-_LOOKED_AT = "opa.events.outbox looked at"
-"""Where a manager keeps when this process has looked at which outbox."""
 
 
 class Outbox(Protocol):
@@ -110,7 +108,7 @@ def row_of(manager: PluginManager, event: Event) -> str:
 
 def is_to_be_looked_at(manager: PluginManager, component: str) -> bool:
     """Whether nobody in this process has looked for a while whether events wait for long in an outbox."""
-    looked_at, now = manager.store.setdefault(_LOOKED_AT, {}), time.monotonic()
+    looked_at, now = manager.kept.setdefault(__name__, {}), time.monotonic()
     if now < looked_at.get(component, 0.0) + LATE:
         return False
     looked_at[component] = now

@@ -166,7 +166,7 @@ def relay_task() -> Any:
 
 def relay_of(manager: PluginManager) -> Relay:
     """That of an application, in this process."""
-    found: Relay = manager.store.setdefault(RELAY, Relay(manager))
+    found: Relay = manager.kept.setdefault(RELAY, Relay(manager))
     return found
 
 
