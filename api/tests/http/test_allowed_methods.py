@@ -84,9 +84,8 @@ def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(
         assert client.request(allowed.split(", ")[0], path).status_code == 200
 
 
-def test_methods_that_are_not_of_http_are_named_too(project: Project) -> None:
-    project.plugin("orders.py", ORDERS)
-    with project.client() as client:
+def test_methods_that_are_not_of_http_are_named_too(orders: Project) -> None:
+    with orders.client() as client:
         assert client.post("/orders/1/more").headers["allow"] == "GET, UNLINK"
 
 

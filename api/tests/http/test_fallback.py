@@ -40,6 +40,22 @@ async def docs():
     return "my own"
 """
 
+LIMITED = """
+from fastapi import APIRouter
+from opa import RateLimit, Requires, get_router
+
+router = get_router()
+inner = APIRouter(prefix="/limited")
+
+@inner.get("/", dependencies=[RateLimit("5/minute")])
+def limited(): ...
+
+@inner.get("/closed", dependencies=[Requires("shop:read")])
+def closed(): ...
+
+router.include_router(inner)
+"""
+
 
 @pytest.fixture
 def untested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
@@ -98,9 +114,11 @@ def test_document_has_an_entity_tag_and_hears_of_new_routes(untested: Project) -
 def test_document_is_the_same_as_with_a_tested_version(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.plugin("items.py", ITEMS)
     project.plugin("all.py", ROUTES)
+    project.plugin("limited.py", LIMITED)
     found = []
     for version in (fastapi.__version__, "0.999.0"):
         monkeypatch.setattr(fastapi, "__version__", version)
         with project.client() as client:
             found.append(client.get("/openapi.json").json())
+    assert "429" in found[0]["paths"]["/limited/"]["get"]["responses"]
     assert found[0] == found[1]

@@ -11,6 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from opa._compat.fastapi.inclusion import leaves
+
 STATUS = 405
 
 Headers = list[tuple[bytes, bytes]]
@@ -70,10 +72,15 @@ def _taken(methods: Iterable[str], scope: Scope, routes: Iterable[BaseRoute]) ->
             named |= route.methods
         else:
             others.append(route)
-    scopes = {method: {**scope, "method": method} for method in methods} if others else {}
+    scopes = {method: {**scope, "method": method} for method in {*methods, *_named_in(others)}} if others else {}
     return named.union(
         method for method in scopes if any(_match(route, scopes[method]) is Match.FULL for route in others)
     )
+
+
+def _named_in(routes: Sequence[BaseRoute]) -> set[str]:
+    """The methods of all routes of included routers, which may have names of their own."""
+    return {method for route, _ in leaves(routes) for method in getattr(route, "methods", None) or ()}
 
 
 def _match(route: BaseRoute, scope: Scope) -> Match:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
@@ -12,11 +12,14 @@ from fastapi.openapi.utils import get_openapi
 from opa._compat.fastapi import tested
 from opa._compat.fastapi.inclusion import described_leaves, leaves
 from opa._util.sources import where_is_function
+from opa.current import current
 from opa.http.openapi.document import Document, encode
 from opa.http.openapi.problems import naming
 from opa.loading.conventions import AUTHENTICATORS_GROUP
 
 if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
+
     from opa.core.manager import PluginManager
     from opa.http.access.documented import SecurityOfRoutes
     from opa.http.access.rules import Rule
@@ -81,14 +84,26 @@ def _in_one_piece(app: FastAPI, security: SecurityOfRoutes | None) -> dict[str, 
         raise
     if security is not None:
         _add_security(document, app, security)
+    if current.rate_limits:
+        from opa.http.rate_limits.documented import add_answer  # where none is limited, nothing is imported
+
+        for operations, _, _, dependant in _operations(document, app):
+            add_answer(operations, dependant)
     return document
 
 
-def _add_security(document: dict[str, Any], app: FastAPI, security: SecurityOfRoutes) -> None:
+def _operations(document: dict[str, Any], app: FastAPI) -> Iterator[tuple[dict[str, Any], str, APIRoute, Any]]:
+    """Those of each route in a document, by method, with its path, the route, and what is known of its dependencies."""
     for route, path, dependant in described_leaves(app.routes):
         there = document.get("paths", {}).get(path, {})
         operations = {method: there[method] for method in map(str.lower, route.methods or ()) if method in there}
-        if operations and security.add_to(operations, path, route.endpoint, dependant):
+        if operations:
+            yield operations, path, route, dependant
+
+
+def _add_security(document: dict[str, Any], app: FastAPI, security: SecurityOfRoutes) -> None:
+    for operations, path, route, dependant in _operations(document, app):
+        if security.add_to(operations, path, route.endpoint, dependant):
             components = document.setdefault("components", {})
             components.setdefault("responses", {}).update(security.responses)
             if security.schemes:
