@@ -74,12 +74,14 @@ def findings_in_application(app: Api) -> Iterator[Finding]:
     from opa.checks.second_names import imports_by_second_names, modules_that_are_there_twice
     from opa.checks.taken_parts import routes_that_lose_a_part
     from opa.checks.task_calls import sent_functions
+    from opa.checks.unimported import unimported_parts
     from opa.checks.wider import routes_behind_wider_ones
 
     code = Code(app.manager)
     yield from imports_by_second_names(app.manager)
     yield from modules_that_are_there_twice(app.manager)
     yield from commands_out_of_reach(app.manager)
+    yield from unimported_parts(app.manager)
     yield from unserved_routers(app, code)
     yield from decorators_without_parentheses(code)
     yield from shadowed_paths(app)
