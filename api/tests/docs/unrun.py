@@ -43,6 +43,8 @@ TRACED = "tests/plugins/tracing sets the variables, and receives the spans"
 TYPED_CLIENT = "tests/cli/test_openapi.py does it, with the generator that is installed"
 MEASURED = "takes minutes, and has targets of its own"
 
+AGENTS = "needs the package of an agent, which no test has; the page says with which version it was tried"
+
 NOT_RUN: dict[str, dict[str, str]] = {
     "docs/access.md": {
         '- issuer: "https://token.actions.githubuserc': "goes on with a list, and is no file by itself",
@@ -128,6 +130,12 @@ NOT_RUN: dict[str, dict[str, str]] = {
     },
     "docs/migrations.md": {
         '{"status": "starting", "waiting_for": "migra': "tests/plugins/migrations/test_on_start.py gets the same",
+    },
+    "docs/monitoring-agents.md": {
+        "DD_SERVICE=shop DD_AGENT_HOST=datadog-agent": AGENTS,
+        "NEW_RELIC_LICENSE_KEY=… NEW_RELIC_APP_NAME=s": AGENTS,
+        "[newrelic]": AGENTS,
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=fastap": AGENTS,
     },
     "docs/new-project.md": {
         "make install": PROJECT,

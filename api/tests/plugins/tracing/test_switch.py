@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import signals
 
+from opa.plugins.tracing import task_spans
 from opa.plugins.tracing.wanted import asking_variable
 from tests.project import Project
 from tests.serve.process import Opa, opa_in
@@ -125,3 +128,17 @@ def test_the_headers_of_a_collector_are_masked(opa: Opa) -> None:
 def opa(tmp_path: Path) -> Any:
     with opa_in(tmp_path / "project") as opa:
         yield opa
+
+
+def test_tasks_that_the_instrumentation_of_celery_traces_are_not_traced_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    instrumentor = SimpleNamespace(is_instrumented_by_opentelemetry=False)
+    others = SimpleNamespace(CeleryInstrumentor=lambda: instrumentor)
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.celery", others)  # type: ignore[arg-type]
+    connected: list[object] = []
+    monkeypatch.setattr(type(signals.task_prerun), "connect", lambda signal, *_, **__: connected.append(signal))
+    task_spans.connect()
+    assert signals.task_prerun in connected
+    connected.clear()
+    instrumentor.is_instrumented_by_opentelemetry = True
+    task_spans.connect()
+    assert connected == []

@@ -8,6 +8,7 @@ and so deeper each time; here all runs belong to the send, and each has a link t
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
-from opa import get_plugin_manager, get_request_id
+from opa import get_plugin_manager, get_request_id, log
 
 _tracer = trace.get_tracer("opa.plugins.tracing")
 _PREVIOUS = "opa_trace_previous"
@@ -51,12 +52,20 @@ class _Run:
     token: Token[Context]
 
 
+_OTHERS = "opentelemetry.instrumentation.celery"
+
 _send: ContextVar[_Send | None] = ContextVar("opa_tracing_send", default=None)
 _run: ContextVar[_Run | None] = ContextVar("opa_tracing_run", default=None)
 
 
 def connect() -> None:
-    """From now on, in this process and those that it forks."""
+    """From now on, in this process and those that it forks; not where something else makes a span of each already."""
+    if _are_traced_already():
+        log.info(
+            "tasks are traced by opentelemetry-instrumentation-celery, and so not by opa-stack (For spans with plugin"
+            " and request id: OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=celery)"
+        )
+        return
     for signal, receiver in (
         (signals.before_task_publish, _before_send),
         (signals.after_task_publish, _after_send),
@@ -66,6 +75,12 @@ def connect() -> None:
         (signals.task_retry, _retried),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"{__name__}.{receiver.__name__}")
+
+
+def _are_traced_already() -> bool:
+    """Whether opentelemetry-instrument, or a plugin, has turned on OpenTelemetry's own instrumentation of Celery."""
+    others: Any = sys.modules.get(_OTHERS)
+    return others is not None and bool(others.CeleryInstrumentor().is_instrumented_by_opentelemetry)
 
 
 def _before_send(
