@@ -134,7 +134,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
     "docs/monitoring-agents.md": {
         "DD_SERVICE=shop DD_AGENT_HOST=datadog-agent": AGENTS,
         "NEW_RELIC_LICENSE_KEY=… NEW_RELIC_APP_NAME=s": AGENTS,
-        "[newrelic]": AGENTS,
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=fastap": AGENTS,
     },
     "docs/new-project.md": {

@@ -133,7 +133,7 @@ def opa(tmp_path: Path) -> Any:
 def test_tasks_that_the_instrumentation_of_celery_traces_are_not_traced_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     instrumentor = SimpleNamespace(is_instrumented_by_opentelemetry=False)
     others = SimpleNamespace(CeleryInstrumentor=lambda: instrumentor)
-    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.celery", others)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.celery", others)
     connected: list[object] = []
     monkeypatch.setattr(type(signals.task_prerun), "connect", lambda signal, *_, **__: connected.append(signal))
     task_spans.connect()
