@@ -11,7 +11,7 @@ from opa._util.sources import where_is
 from opa.core.arguments import arguments_for, has_no_parameters
 from opa.core.hooks import BasePlugin
 from opa.core.raised import in_words
-from opa.errors import SetupError
+from opa.errors import OpaError, SetupError
 from opa.loading.repeats import hint_for, note_done
 
 
@@ -44,10 +44,18 @@ async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, A
         error.plugin, error.where = plugin, error.where or where_is(setup)
         raise
     except (Exception, SystemExit) as error:
-        problem, hint = f"{name} failed: {in_words(error)}", hint_for(what, "Fix the setup")
-        raise SetupError(problem, plugin=plugin, where=where_is(setup), hint=hint) from error
+        raise _failure(error, setup, plugin, name, what) from error
     note_done(what)
     return instance
+
+
+def _failure(error: BaseException, setup: type[Setup], plugin: str, name: str, what: str) -> SetupError:
+    if isinstance(error, OpaError) and error.hint and error.each == (error,):
+        # It says where the mistake is, and what to do, which is seldom to change the setup.
+        problem = f"{name} failed: {error.problem}"
+        return SetupError(problem, plugin=plugin, where=error.where or where_is(setup), hint=error.hint)
+    problem, hint = f"{name} failed: {in_words(error)}", hint_for(what, "Fix the setup")
+    return SetupError(problem, plugin=plugin, where=where_is(setup), hint=hint)
 
 
 def asks_for(name: str, setup: type[Setup]) -> bool:
