@@ -7,7 +7,7 @@ import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from opa import OpaError, config
+from opa import OpaError, config, get_plugin_manager
 from opa.admin import SQL, Panel, admin_pages, panels
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def view_of(panel: Panel, others: list[Panel]) -> BaseModelView:
 
 
 def check_panels(package: str) -> None:
-    """See that the panels that a package has registered can be shown.
+    """See that the panels that a package has registered can be shown; the views that are made for it are kept.
 
     Raises:
         OpaError: one cannot.
@@ -64,7 +64,19 @@ def check_panels(package: str) -> None:
     own = [panel for panel in every if f"{panel.module}.".startswith(f"{package}.")]
     for panel in own:
         need_package(panel.where)
-        view_of(panel, every)
+        _checked()[panel] = every, view_of(panel, every)
+
+
+def _checked() -> dict[Panel, tuple[list[Panel], BaseModelView]]:
+    """The views that were made to check their panels, each with the panels that there were then."""
+    checked: dict[Panel, tuple[list[Panel], BaseModelView]] = get_plugin_manager().kept.setdefault(__name__, {})
+    return checked
+
+
+def _view(panel: Panel, every: list[Panel]) -> BaseModelView:
+    """The view that was made to check the panel, so that nothing is told twice; a new one, if there are other panels."""
+    others, view = _checked().pop(panel, ([], None))
+    return view if view is not None and others == every else view_of(panel, every)
 
 
 def add_admin(app: Any, *, can_sign_in: bool) -> None:
@@ -93,5 +105,5 @@ def add_admin(app: Any, *, can_sign_in: bool) -> None:
     from opa.plugins.admin_panels.serving import Serving
     from opa.plugins.admin_panels.site import Site
 
-    site = Site(url, [view_of(panel, every) for panel in every], pages)
+    site = Site(url, [_view(panel, every) for panel in every], pages)
     app.router.routes[:0] = Serving(site, url, can_sign_in=can_sign_in).routes()
