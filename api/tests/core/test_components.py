@@ -153,6 +153,22 @@ def test_load_auto_looks_for_the_host_and_says_which_does_not_resolve(project: P
     )
 
 
+def test_a_host_that_is_a_service_with_a_profile_is_told_with_that(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_PROFILES", "= other.invalid= a.invalid=a  nowhere.invalid=sql")
+    project.plugin("fake.py", DRIVER)
+    project.component("THING", "fake", load="auto", URL="fake://nowhere.invalid:1")
+    manager = project.prepare()
+    assert connected(manager) == {}
+    with pytest.raises(ComponentUnavailableError) as caught:
+        get_instance("thing")
+    assert str(caught.value) == (
+        "component 'thing' is not loaded: host 'nowhere.invalid' does not resolve"
+        " (Docker Compose starts 'nowhere.invalid' if COMPOSE_PROFILES in .env has 'sql'), LOAD is auto"
+    )
+
+
 def test_load_auto_needs_one_host_of_each_url(project: Project) -> None:
     project.plugin("fake.py", DRIVER)
     project.component("ONE", "fake", load="auto", URL="fake://nowhere.invalid,localhost")

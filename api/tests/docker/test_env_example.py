@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import yaml
+
+from opa.scaffold.template import project_files
 from tests.docker.engine import COMPOSE_DEV_FILE, COMPOSE_FILE, COMPOSE_PROD_FILE, ENV_EXAMPLE
 
 COMPOSE = COMPOSE_FILE.read_text() + COMPOSE_DEV_FILE.read_text()
@@ -56,3 +59,13 @@ def test_ports_are_published_on_loopback_alone() -> None:
     published = re.findall(r"^      - (\S*:\d+)$", COMPOSE, re.MULTILINE)
     assert len(published) == 5
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_containers_know_which_services_start_with_a_profile_alone() -> None:
+    (template,) = (file.text for file in project_files("shop") if file.path == "docker-compose.yml")
+    for text in (COMPOSE_FILE.read_text(), template):
+        services = yaml.safe_load(text)["services"]
+        named = {(name, profile) for name, service in services.items() for profile in service.get("profiles", ())}
+        for name in ("api", "worker", "beat"):
+            told = services[name]["environment"]["SERVICE_PROFILES"].split()
+            assert {tuple(item.split("=")) for item in told} == named != set()

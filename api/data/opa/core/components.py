@@ -22,6 +22,7 @@ from opa.core.component_states import (
 )
 from opa.core.drivers import Driver, is_permanent
 from opa.core.preparation import prepare_component
+from opa.core.service_profiles import how_to_start
 from opa.core.threads import in_thread
 from opa.errors import ComponentConnectError, ComponentError
 from opa.logging.logger import log
@@ -180,7 +181,8 @@ async def missing_host(services: Iterable[tuple[str, ...]], time_limit: float) -
                 break
         else:
             names = " and ".join(f"'{host}'" for host in alternatives)
-            return f"host {names} does not resolve"
+            what_to_do = how_to_start(alternatives)
+            return f"host {names} does not resolve" + (f" ({what_to_do})" if what_to_do else "")
     return ""
 
 
