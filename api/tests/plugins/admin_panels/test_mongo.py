@@ -209,6 +209,8 @@ def test_documents_that_do_not_fit_the_model_are_shown_and_can_be_fixed(ada: Vis
         assert "<img" not in page
         status, page = ada.get(f"/note/edit?pk={key}")
         assert (status, "<img" not in page) == (200, True), (key, problems(page))
+        form = sent_back(page)
+        assert key == "empty" or (form["kind"], form["level"]) == ([HOSTILE], ["?"]), (key, form)
     status, page = ada.send("/note/edit?pk=5", {"title": "Tea"})
     assert (status, notes.find_one({"_id": "5"})["title"], notes.find_one({"_id": 5})["title"]) == (200, "Tea", 7)
     assert ada.act("/note/action?name=delete&pks=5&pks=empty")[0] == 200

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.plugins.admin_panels.form import sent_back
 from tests.plugins.admin_panels.library import OWN, Library, problems
 from tests.serve.process import wait_until
 
@@ -249,3 +250,34 @@ def test_a_component_that_is_off_is_a_503(library: Library) -> None:
     with library.visitor() as ada:
         assert ada.get("/book/list")[0] == 503
         assert ada.get("/")[0] == 200
+
+
+def test_a_value_of_an_enum_that_the_code_has_no_more_is_shown_marked_and_can_be_changed(library: Library) -> None:
+    with library.visitor() as ada:
+        ada.send("/author/create", {"name": "Jane"})
+        ada.send("/book/create", {"title": "Emma", "kind": "novel", "author": "1"})
+        ada.send("/book/create", {"title": "Ivanhoe", "author": "1"})
+        library.rows("update books set kind = '<b>ballad' where title = 'Ivanhoe'")
+        status, page = ada.get("/book/list")
+        assert status == 200
+        assert "&lt;b&gt;ballad (no choice any more)" in page
+        assert "novel (" not in page
+        for path in ("/book/detail?pk=2", "/author/list", "/author/detail?pk=1", "/book/list?q=ivan"):
+            assert ada.get(path)[0] == 200, path
+
+        form = sent_back(ada.get("/book/edit?pk=2")[1])
+        assert form["kind"] == ["<b>ballad"]
+        status, page = ada.send("/book/edit?pk=2", {**form, "pages": "0"})
+        assert (status, problems(page)) == (422, ["a book has pages"])
+        assert sent_back(page)["kind"] == ["<b>ballad"]
+        assert ada.send("/book/edit?pk=2", {**form, "pages": "9"})[0] == 200
+        assert library.rows("select kind, pages from books where id = 2") == [("<b>ballad", 9)]
+        form = sent_back(ada.get("/book/edit?pk=2")[1])
+        assert ada.send("/book/edit?pk=2", {**form, "kind": "epic"})[0] == 422
+        assert ada.send("/book/edit?pk=2", {**form, "kind": "poem"})[0] == 200
+        assert library.rows("select kind, pages, author_id from books where id = 2") == [("poem", 9, 1)]
+        assert "no choice any more" not in ada.get("/book/list")[1] + ada.get("/book/edit?pk=2")[1]
+
+        library.rows("update books set kind = 'epic'")
+        assert ada.act("/book/row-action?pk=2&name=delete")[0] == 200
+        assert library.rows("select id, kind from books") == [(1, "epic")]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any, TypeVar, cast
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -124,7 +125,49 @@ class ZonedField(DateTimeField):
 
 
 @dataclass
-class ChoiceField(EnumField):
+class OneOfField(EnumField):
+    """One of several values. A row may have another one, of a choice that there was before.
+
+    That is shown, marked, and a form has it too: otherwise a browser would choose one in its place.
+    """
+
+    def __post_init__(self) -> None:
+        """Have the choices of a form with that of its row."""
+        super().__post_init__()
+        self.choices_loader = self._offered
+
+    async def serialize_value(self, request: Request, value: Any) -> Any:
+        """The value, or what it is called."""
+        shown = value.value if isinstance(value, Enum) else value
+        if any(shown == known for known, _ in self._own()):
+            return await super().serialize_value(request, shown)
+        text = str(shown)
+        if not request.state.action.is_form():
+            return f"{shortened(text, request)} {FORMER}"
+        former_choices(request)[self.name] = text
+        return text
+
+    def _own(self) -> list[tuple[Any, str]]:
+        return cast("list[tuple[Any, str]]", self.choices)
+
+    def _offered(self, request: Request) -> list[tuple[Any, str]]:
+        former = former_choices(request).get(self.name)
+        return self._own() if former is None else [(former, f"{former} {FORMER}"), *self._own()]
+
+
+FORMER = "(no choice any more)"
+"""Behind a value that is none of those that can be chosen."""
+
+
+def former_choices(request: Request) -> dict[str, str]:
+    """The values that the row of a request has and nobody can choose, by the names of their fields."""
+    found: dict[str, str] = getattr(request.state, "opa_former", {})
+    request.state.opa_former = found
+    return found
+
+
+@dataclass
+class ChoiceField(OneOfField):
     """One of several values, each by the text that a database has for it."""
 
     members: Mapping[str, Any] = field(default_factory=dict)

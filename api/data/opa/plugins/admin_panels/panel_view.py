@@ -16,7 +16,7 @@ from starlette_admin.views import BaseModelView
 
 from opa import audit
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import ChoiceField, SecretField, shortened, unreadable
+from opa.plugins.admin_panels.fields import ChoiceField, SecretField, former_choices, shortened, unreadable
 from opa.plugins.admin_panels.shown import carried, digests, sent_digests
 from opa.plugins.admin_panels.visitor import Action, current_visitor
 
@@ -180,6 +180,8 @@ class PanelView(BaseModelView):
             sent, shown = sent_digests(fields, form), carried(form)
             now: dict[str, str] = getattr(request.state, _NOW)
             kept |= {name for name, each in sent.items() if each in (shown.get(name), now.get(name))}
+            # Nor is it read again what nobody could choose.
+            kept |= {field.name for field in self.fields if field.read_only and field.name in former_choices(request)}
             late = {name for name in now.keys() & shown.keys() if now[name] != shown[name]} - kept
             errors = dict.fromkeys(late, _MEANWHILE)
             setattr(request.state, SHOWN, {**now, **shown, **{name: now[name] for name in late}})

@@ -18,7 +18,6 @@ from starlette_admin.fields import (
     DateField,
     DateTimeField,
     DecimalField,
-    EnumField,
     IntegerField,
     StringField,
     TagsField,
@@ -26,7 +25,15 @@ from starlette_admin.fields import (
 
 from opa import OpaError
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import JsonField, LongTextField, RealField, SecretField, ShownField, is_secret_name
+from opa.plugins.admin_panels.fields import (
+    JsonField,
+    LongTextField,
+    OneOfField,
+    RealField,
+    SecretField,
+    ShownField,
+    is_secret_name,
+)
 
 _LONG = 255
 """Characters from which on a text has more than a line."""
@@ -97,7 +104,7 @@ def _of_type(name: str, kind: Any, info: FieldInfo, common: dict[str, Any]) -> B
     choices = _choices(kind)
     if choices:
         by_text = {str(value): value for value, _ in choices}
-        return EnumField(name, choices=choices, coerce=lambda text: by_text.get(str(text), text), **common)
+        return OneOfField(name, choices=choices, coerce=lambda text: by_text.get(str(text), text), **common)
     if get_origin(kind) in (list, set, tuple, frozenset) and get_args(kind)[:1] == (str,):
         return TagsField(name, **common)
     if kind is bytes:

@@ -24,6 +24,7 @@ from opa.plugins.admin_panels.fields import (
     is_secret_name,
     made_of,
 )
+from opa.plugins.admin_panels.sql.raw_choices import members_of
 
 
 def names_of(panel: Panel) -> list[str]:
@@ -125,21 +126,12 @@ def _of_column(panel: Panel, name: str, column: Any) -> BaseField:
     if isinstance(column.type, Float):
         return made_of(RealField, converted)
     if isinstance(column.type, Enum):
-        members = _members(column.type)
+        members = members_of(column.type)
         return made_of(ChoiceField, converted, members=members) if members else ShownField(name)
     if type(converted) is DateTimeField and getattr(column.type, "timezone", False):
         return made_of(ZonedField, converted)
     kind = LongTextField if isinstance(column.type, Text) else JsonField if isinstance(converted, JSONField) else None
     return converted if kind is None else kind(name, required=converted.required, default=converted.default)
-
-
-def _members(kind: Enum) -> dict[str, Any]:
-    """What can be chosen, by the texts for it in the database; nothing, where it is not clear what that is."""
-    if kind.enum_class is None:
-        return {text: text for text in kind.enums}
-    by_value = {str(each.value): each for each in kind.enum_class}
-    found = {text: kind.enum_class.__members__.get(text, by_value.get(text)) for text in kind.enums}
-    return found if None not in found.values() else {}
 
 
 def _relation(panel: Panel, relation: RelationshipProperty[Any], others: list[Panel]) -> BaseField:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import String, cast, inspect, or_
@@ -23,8 +23,9 @@ from opa.plugins.admin_panels.fields import SecretField, ShownField
 from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
 from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, may_be_none, names_of
 from opa.plugins.admin_panels.sql.errors import field_of, refusal
+from opa.plugins.admin_panels.sql.raw_choices import enums_of, fill_enums, without_enums
 
-_ROW = "opa_row"
+_ROW, _RAW = "opa_row", "opa_raw"
 _NO_KEY = (ValueError, TypeError, OverflowError, AssertionError, LookupError)
 """What the text of a key that no row can have is told by."""
 
@@ -64,6 +65,36 @@ class SqlView(PanelView, ModelView):
         columns = (getattr(self.model, name) for name in self.searched)
         return or_(False, *(cast(column, String).icontains(term, autoescape=True) for column in columns))
 
+    def get_list_query(self, request: Request) -> Any:
+        """The query of all rows, of the list and of one."""
+        query = super().get_list_query(request)
+        return query.options(*without_enums(self.model, self._read_with(request))) if self._is_raw(request) else query
+
+    def _is_raw(self, request: Request) -> bool:
+        """Whether the request has met a row with a value of an Enum that the code does not have."""
+        return self.panel in getattr(request.state, _RAW, ())
+
+    def _read_with(self, request: Request) -> list[str]:
+        return [field.name for field in self.get_fields_list(request) if isinstance(field, RelationField)]
+
+    async def _read(self, request: Request, find: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
+        """What is found; values of an Enum that the code does not have are texts."""
+        session = request.state.session
+        if not self._is_raw(request):
+            try:
+                return await find()
+            except LookupError:
+                relations = [getattr(self.model, name).property.mapper.class_ for name in self._read_with(request)]
+                if not any(map(enums_of, (self.model, *relations))):
+                    raise
+            setattr(request.state, _RAW, {self.panel, *getattr(request.state, _RAW, ())})
+            for each in list(session.identity_map.values()):  # one is half read
+                if isinstance(each, self.model):
+                    session.expunge(each)
+        rows = await find()
+        await fill_enums(session, rows, self._read_with(request))
+        return rows
+
     async def find_all(  # noqa: PLR0917 - as starlette-admin has it
         self,
         request: Request,
@@ -77,7 +108,8 @@ class SqlView(PanelView, ModelView):
         if skip > LAST_ROW:
             return []
         try:
-            return await super().find_all(request, skip, limit, q, sorts, filters)
+            find = super().find_all
+            return await self._read(request, lambda: find(request, skip, limit, q, sorts, filters))
         except (DBAPIError, StatementError, OverflowError) as error:
             raise self._no_such_filter(error) from error
 
@@ -101,7 +133,8 @@ class SqlView(PanelView, ModelView):
     async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
         """The rows of those keys that there are."""
         try:
-            return await super().find_by_pks(request, pks)
+            find = super().find_by_pks
+            return await self._read(request, lambda: find(request, pks))
         except _NO_KEY:
             pass
         except (DBAPIError, StatementError) as error:
