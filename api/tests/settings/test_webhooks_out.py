@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from opa.errors import SettingsError
+from opa.introspection.settings import masked
 from tests.project import Project
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -29,6 +30,12 @@ def test_a_list_stands_for_a_mapping_by_the_name_or_the_host(project: Project) -
         ({"crm": {**CRM, "url": "ftp://x"}}, "WEBHOOKS_OUT.crm.URL.*should be a URL with https:// or http://"),
         ({"crm": {**CRM, "url": "https://me:hunter2@x.org"}}, "WEBHOOKS_OUT.crm.URL.*no user or password"),
         ({"crm": {**CRM, "url": "https://x.org/#hunter2"}}, "without a fragment"),
+        ({"crm": {**CRM, "url": "https://hunter2@x.org"}}, r'URL: is "https://\*\*\*", should have no user'),
+        ({"crm": {**CRM, "url": "https://me:a/hunter2@x.org/"}}, r'URL: is "https://\*\*\*", should be a URL'),
+        ({"crm": {**CRM, "url": "htps://x.org/hunter2?a=hunter2"}}, r'URL: is "htps://\*\*\*", should be a URL'),
+        ({"crm": {**CRM, "url": "x.org/hunter2"}}, r'URL: is "\*\*\*", should be a URL'),
+        ({"crm": {**CRM, "url": ["https://x.org/hunter2"]}}, "URL: .*should be text"),
+        ([{**CRM, "url": "htps://x.org/hunter2", "name": [1]}], "should have a text as the NAME of webhook 1"),
         ({"crm": {**CRM, "secret": "hunter2"}}, "WEBHOOKS_OUT.crm.SECRET.*should be whsec_ and base64, or several"),
         ({"crm": {**CRM, "secret": "whsec_hunter2!"}}, "should be whsec_ and base64"),
         ({"crm": {**CRM, "secret": ["whsec_"]}}, "should be whsec_ and base64"),
@@ -47,4 +54,21 @@ def test_what_is_wrong_is_told_with_its_entry_and_without_a_secret(project: Proj
     project.settings(WEBHOOKS_OUT=value)
     with pytest.raises(SettingsError, match=told) as error:
         project.prepare()
-    assert "hunter2" not in str(error.value).replace("#hunter2", "")
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_url_of_a_webhook_is_shown_up_to_its_host(project: Project) -> None:
+    urls = {
+        "https://crm.example.org/in/hunter2?a=hunter2": "https://crm.example.org/***",
+        "http://[::1]:8080?hunter2": "http://[::1]:8080/***",
+        "https://crm.example.org/": "https://crm.example.org/",
+        "https://crm.example.org": "https://crm.example.org",
+    }
+    for url, shown in urls.items():
+        project.settings(
+            WEBHOOKS_OUT={"crm": {**CRM, "url": url}},
+            NOTIFY={"ops": {"type": "json", "url": url, "console": "https://x.org/c"}},
+        )
+        found = {leaf.name: leaf.value for leaf in masked(project.prepare().config.leaves(), dict)}
+        assert (found["WEBHOOKS_OUT.crm.URL"], found["NOTIFY.ops.URL"]) == (shown, shown)
+        assert found["NOTIFY.ops.CONSOLE"] == "https://x.org/c"

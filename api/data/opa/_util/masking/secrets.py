@@ -43,7 +43,25 @@ def mask_setting(name: str, value: Any) -> Any:
         return value
     if looks_secret(name):
         return MASK
-    return mask_url(value) if isinstance(value, str) else mask_value(value)
+    if isinstance(value, str):
+        return _mask_webhook(value) if _WEBHOOK_URL.fullmatch(name) else mask_url(value)
+    return mask_value(value)
+
+
+_WEBHOOK_URL = re.compile(r"(?:WEBHOOKS_OUT|NOTIFY)\..*\bURL", re.IGNORECASE | re.DOTALL)
+"""The settings whose URL may be the secret itself: whoever knows its path posts there."""
+_HOST = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<host>[A-Za-z0-9.:\[\]-]*)(?P<rest>.*)", re.DOTALL)
+
+
+def _mask_webhook(text: str) -> str:
+    """The host of a URL; of one that is wrong, no more than what is surely none of a secret."""
+    found = _HOST.fullmatch(text)
+    if found is None:
+        return MASK
+    scheme, host, rest = found.groups()
+    if scheme.lower() not in ("http://", "https://") or "@" in rest or rest[:1] not in ("", "/", "?", "#"):
+        return f"{scheme}{MASK}"
+    return mask_text(text) if rest in ("", "/") else f"{scheme}{host}/{MASK}"
 
 
 def mask_key(key: Any) -> Any:
