@@ -97,6 +97,8 @@ def test_parts_of_a_file_are_sent(shop: Project) -> None:
         assert part("bytes=-3") == (206, "789")
         assert part("bytes=2-4", **{"If-Range": etag}) == (206, "234")
         assert part("bytes=2-4", **{"If-Range": '"other"'}) == (200, "0123456789")
+        for of_no_known_unit in ("items=2-4", "bytes2-4", "", "="):
+            assert part(of_no_known_unit) == (200, "0123456789")
         assert part("bytes=10-") == (416, "")
         assert part("bytes=" + ",".join(["0-1"] * 5000)) == (200, "0123456789")
         status, several = part("bytes=0-1,5-6")

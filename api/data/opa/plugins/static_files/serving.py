@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from opa import get_actor
 from opa.plugins.static_files.content_types import content_type
@@ -26,6 +28,16 @@ _DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST_LENGTH}}}")
 _KEEP, _ASK = "max-age=31536000, immutable", "no-cache"
 _starlettes = StaticFiles()
 """For what it knows of conditional requests; it serves nothing."""
+
+
+class _File(FileResponse):
+    """One that ignores a range in a unit that it does not know, as RFC 9110 (14.2) has it; Starlette answers 400."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Headers(scope=scope).get("range", "bytes=")
+        if asked.partition("=")[0].strip().lower() != "bytes":
+            scope = {**scope, "headers": [each for each in scope["headers"] if each[0] != b"range"]}
+        await super().__call__(scope, receive, send)
 
 
 def routes_of(plugin: str, place: Path | Traversable) -> Iterator[Route]:
@@ -61,7 +73,7 @@ def _answer(request: Request, path: str, found: Found, is_kept: bool) -> Respons
     # What not everybody may have is kept by the browser alone, and by no cache on the way.
     whose = "" if get_actor() is None else "private, "
     headers = {"Cache-Control": whose + (_KEEP if is_kept else _ASK), "X-Content-Type-Options": "nosniff"}
-    response = FileResponse(found.path, headers=headers, media_type=content_type(path), stat_result=found.stat)
+    response = _File(found.path, headers=headers, media_type=content_type(path), stat_result=found.stat)
     if _starlettes.is_not_modified(response.headers, request.headers):
         return NotModifiedResponse(response.headers)
     return response
