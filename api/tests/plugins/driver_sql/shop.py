@@ -8,7 +8,7 @@ from tests.project import Project
 
 SHOP = """
     import asyncio
-    from contextlib import nullcontext
+    from contextlib import nullcontext, suppress
     from typing import Annotated
 
     from fastapi import BackgroundTasks, Depends, HTTPException, Request
@@ -124,6 +124,32 @@ SHOP = """
                 sql.execute(insert(Item).values(name=name))
         except IntegrityError:
             return "caught"
+
+
+    @router.post("/async-nested/{name}")
+    async def nested(name: str, sql: Async, status: int = 200):
+        async with sql.begin_nested():
+            number = await sql.scalar(select(func.count(Item.id)))
+            sql.add(Item(name=f"{name} {number}"))
+        with suppress(ZeroDivisionError):
+            async with sql.begin_nested():
+                await sql.execute(insert(Item).values(name=name))
+                1 / 0
+        if status != 200:
+            raise HTTPException(status)
+
+
+    @router.post("/sync-nested/{name}")
+    def nested_sync(name: str, sql: Sync, status: int = 200):
+        with sql.begin_nested():
+            number = sql.scalar(select(func.count(Item.id)))
+            sql.add(Item(name=f"{name} {number}"))
+        with suppress(ZeroDivisionError):
+            with sql.begin_nested():
+                sql.execute(insert(Item).values(name=name))
+                1 / 0
+        if status != 200:
+            raise HTTPException(status)
 
 
     @router.get("/left/{status}")

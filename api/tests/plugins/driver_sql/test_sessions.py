@@ -53,6 +53,16 @@ def test_a_commit_that_fails_is_no_success(client: TestClient, kind: str) -> Non
     assert pool(client, kind).in_use == 0
 
 
+def test_a_savepoint_is_part_of_its_transaction_also_where_it_comes_first(client: TestClient, kind: str) -> None:
+    assert client.post(f"/{kind}-nested/a?status=409").status_code == 409
+    assert client.get(f"/{kind}").json() == 0
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: client.post(f"/{kind}-nested/a").status_code, range(40)))
+    assert answers == [200] * 40  # nobody reads a number that another one takes: names are unique
+    assert client.get(f"/{kind}").json() == 40
+    assert pool(client, kind).in_use == 0
+
+
 def test_a_session_that_is_kept_beyond_its_use_says_so(client: TestClient, kind: str) -> None:
     client.post(f"/{kind}/a")
     with pytest.raises(InvalidRequestError, match="permanently closed"):

@@ -254,9 +254,26 @@ def new_engine(options: Options, *, is_async: bool, **more: Any) -> Any:
                 f"the URL begins with {options.url.drivername}://, which is not {kind}, and the driver of the component"
                 f" is. Leave the part behind + away, or name one that is {kind}"
             )
-        return make(options.url, connect_args=options.connect_args, hide_parameters=True, **more)
+        engine = make(options.url, connect_args=options.connect_args, hide_parameters=True, **more)
     except (ArgumentError, InvalidRequestError, TypeError, ImportError) as error:
         raise ValueError(f"SQLAlchemy cannot use the options: {error}") from None
+    # With autocommit=True of Python 3.12, its commit does nothing.
+    if options.url.get_backend_name() == "sqlite" and options.connect_args.get("autocommit") is not True:
+        event.listen(engine.sync_engine if is_async else engine, "savepoint", _begin_before_savepoint)
+    return engine
+
+
+def _begin_before_savepoint(connection: Any, _name: str | None) -> None:
+    """Begin a transaction that a savepoint of SQLite would be otherwise: its end would be a commit.
+
+    Python begins one before a statement that writes, and not before SAVEPOINT. It is not begun before each statement,
+    as SQLAlchemy's recipe has it: a transaction of SQLite that reads first cannot write any more once another one has
+    written meanwhile. For the same reason it may write from its beginning, for which it waits as a statement does.
+    """
+    driver = connection.connection.driver_connection
+    # None: each statement is committed by itself.
+    if not driver.in_transaction and driver.isolation_level is not None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def ask(driver: Component) -> None:

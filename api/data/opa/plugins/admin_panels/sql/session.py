@@ -31,8 +31,8 @@ async def in_session(request: Request, panel: Panel, answer: Callable[[], Awaita
     async with sessions() as session:
         request.state.session = session
         if request.method not in SAFE_METHODS and session.get_bind().dialect.name == "sqlite":
-            # Without a transaction around it the end of a savepoint is a commit: Python begins one before a statement
-            # that writes, and not before SAVEPOINT.
+            # What is read first is as it was when it is written: Python begins a transaction before a statement that
+            # writes, and not before one that reads.
             await session.execute(text("BEGIN IMMEDIATE"))
         response = await answer()
         if response.status_code >= 400:
