@@ -92,10 +92,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A project that `opa new` has made, where the wheel is installed and nothing else of opa-stack is."""
     work = tmp_path_factory.mktemp("work")
     wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
-    commands = install(wheel, work / "venv", "local", "sql", "testing", programs=TOOLS)
+    commands = install(wheel, work / "venv", "local", "sql", "admin", "testing", programs=TOOLS)
     wheels = Wheels(work / "wheels")
     wheels.add("humanize", "4.99.0", code=HUMANIZE, typed=True)
-    for name in OF_SQL:  # they are installed, and have to be found for the lock
+    for name in OF_EXTRAS:  # they are installed, and have to be found for the lock
         wheels.add(name, version(name))
     others = {
         name: value
@@ -116,11 +116,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     # The README adds one with a task, and one with a table.
     made.run("opa", "new", "--plugin", "line_items")
     made.run("opa", "new", "--plugin", "parcels", "--sql", "--task")
+    made.run("opa", "new", "--plugin", "shelves", "--admin")
     return made
 
 
 TOOLS = ("mypy", "pip", "pytest", "ruff", "uv")
-OF_SQL = ("SQLAlchemy", "alembic", "aiosqlite", "asyncpg", "greenlet", "psycopg")
+OF_EXTRAS = (
+    "SQLAlchemy",
+    "alembic",
+    "aiosqlite",
+    "asyncpg",
+    "greenlet",
+    "jinja2",
+    "markupsafe",
+    "psycopg",
+    "starlette-admin",
+)
 
 
 class ShopReader(Reader):
@@ -210,7 +221,7 @@ def reader(shop: Shop) -> Iterator[ShopReader]:
 def test_a_new_project_does_what_its_readme_says(reader: ShopReader) -> None:
     assert {"make install", "make run", "make test", "make lint", "opa deps"} <= set(reader.done)
     assert sum(command.startswith("curl") for command in reader.done) == 4
-    assert "12 passed" in reader.printed["make test"], "those of the template, of three plugins and of the README"
+    assert "15 passed" in reader.printed["make test"], "those of the template, of four plugins and of the README"
     assert "warning" not in reader.printed["make test"]
     assert "Traceback" not in reader.log()
 
@@ -225,7 +236,7 @@ def test_with_a_plugin_for_sql_it_does_what_its_readme_says(reader: ShopReader) 
     assert "opa new --plugin books --sql" in reader.done
     assert (reader.shop.folder / ".opa" / "sql.db").is_file()
     assert (
-        "# need: asyncpg>=0.32  # books (opa-stack[sql]), parcels (opa-stack[sql])"
+        "# need: asyncpg>=0.32  # books (opa-stack[sql]), parcels (opa-stack[sql]), shelves (opa-stack[admin,sql])"
         in (reader.shop.folder / "plugins.lock").read_text()
     )
     assert "2 passed" in reader.shop.run("pytest", "-q", "tests/test_books.py")
@@ -264,6 +275,8 @@ def docked(reader: ShopReader, docker: None, image: str) -> Iterator[Shop]:
     """
     reader.interrupt()
     shop = reader.shop
+    for file in ("plugins/shelves.py", "tests/test_shelves.py"):  # the README knows nothing of it
+        (shop.folder / file).unlink()
     index = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
     for name in ("UV_FIND_LINKS", "UV_NO_INDEX", "PIP_CONFIG_FILE", "PIP_NO_INDEX"):
         shop.environ.pop(name, None)

@@ -74,7 +74,7 @@ def _checked() -> dict[Panel, tuple[list[Panel], BaseModelView]]:
 
 
 def _view(panel: Panel, every: list[Panel]) -> BaseModelView:
-    """The view that was made to check the panel, so that nothing is told twice; a new one, if there are other panels."""
+    """The view that was made to check the panel, so nothing is told twice; a new one, if there are other panels."""
     others, view = _checked().pop(panel, ([], None))
     return view if view is not None and others == every else view_of(panel, every)
 
