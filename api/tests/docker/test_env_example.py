@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import yaml
+from dynaconf.vendor.ruamel.yaml import YAML
 
 from opa.scaffold.template import project_files
 from tests.docker.engine import COMPOSE_DEV_FILE, COMPOSE_FILE, COMPOSE_PROD_FILE, ENV_EXAMPLE
@@ -64,7 +64,7 @@ def test_ports_are_published_on_loopback_alone() -> None:
 def test_containers_know_which_services_start_with_a_profile_alone() -> None:
     (template,) = (file.text for file in project_files("shop") if file.path == "docker-compose.yml")
     for text in (COMPOSE_FILE.read_text(), template):
-        services = yaml.safe_load(text)["services"]
+        services = YAML(typ="safe").load(text)["services"]
         named = {(name, profile) for name, service in services.items() for profile in service.get("profiles", ())}
         for name in ("api", "worker", "beat"):
             told = services[name]["environment"]["SERVICE_PROFILES"].split()

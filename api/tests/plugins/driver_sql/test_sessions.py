@@ -20,7 +20,7 @@ COMPONENTS = {"async": "sql", "sync": "sql_sync"}
 
 @pytest.fixture
 def client(project: Project) -> Iterator[TestClient]:
-    use_shop(project, f"sqlite:///{project.folder / 'shop.db'}", POOL_SIZE=5)
+    use_shop(project, f"sqlite:///{project.folder / 'shop.db'}", POOL_SIZE=5, CONNECT_TIMEOUT=60, POOL_TIMEOUT=60)
     with project.client() as client:
         yield client
 
