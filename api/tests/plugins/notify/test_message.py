@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from opa import TaskRun
 from opa.plugins.notify.mail import as_mail
-from opa.plugins.notify.message import as_html, as_json, as_slack, as_teams, as_text, message_of
+from opa.plugins.notify.message import as_body, as_html, as_json, as_slack, as_teams, as_text, message_of
 from opa.plugins.notify.notice import Notice, of_run, together
 
 EVIL = '<!channel> <@U1> @here *b* _i_ `c` [x](http://evil.example) <img src=x onerror=alert(1)> {{DATE(1)}} &amp; "'
@@ -101,6 +101,19 @@ def test_everything_stays_small_whatever_tasks_write() -> None:
     made = of_run("failed", run, manager)
     assert max(len(text) for text in (made.task, made.problem, made.id)) <= 300
     assert len(message_of([long], 0, "Shop").title) <= 150
+
+
+def test_a_card_for_teams_has_as_many_kinds_as_it_takes() -> None:
+    long = [notice(task=f"報告.{number}", problem="沒有" * 150, frame="頁" * 300, count=2) for number in range(12)]
+    card = as_teams(message_of(long, 5, "Shop"))
+    assert 10_000 < len(as_body(card)) <= 20_000
+    text = as_body(card).decode()
+    shown = text.count(" failed 2 times")
+    assert 1 < shown < 10
+    assert f"And {(12 - shown) * 2 + 5} more failures" in text
+    few = as_body(as_teams(message_of([notice(task=f"shop.{number}") for number in range(12)], 0, "Shop"))).decode()
+    assert few.count(" failed 1,000 times") == 10
+    assert b"?" in as_body({"text": "\ud800"})
 
 
 class Item(BaseModel):

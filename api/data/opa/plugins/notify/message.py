@@ -6,8 +6,9 @@ Whatever a task has written is shown as it is: in none of the forms it becomes m
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ from opa.plugins.notify.notice import Notice
 SHOWN = 10
 """Kinds of failures that a message shows."""
 LONGEST_TITLE = 150
+LARGEST_CARD = 20_000
+"""Bytes of a card for Teams, which refuses messages of more than about 28 KB."""
 
 _VERBS = {"failed": "failed", "dead": "was given up", "missed": "was not sent in time"}
 _COUNTED = {"failed": "failed {} times", "dead": "was given up {} times", "missed": "was not sent in time {} times"}
@@ -60,11 +63,14 @@ def message_of(notices: Sequence[Notice], more: int, project: str, console_url: 
     ordered = sorted(notices, key=lambda notice: (-notice.count, notice.first, notice.task))
     count = sum(notice.count for notice in notices) + more
     title = _title(ordered[0]) if len(ordered) == 1 and not more else f"{count:,} failures"
-    left = ordered[SHOWN:]
-    unshown = sum(notice.count for notice in left) + more
-    rest = f"And {unshown:,} more failures of other kinds: opa tasks runs --failed" if unshown else ""
+    rest = _rest(ordered[SHOWN:], more)
     shown = tuple(_part(notice, console_url) for notice in ordered[:SHOWN])
     return Message(project, _short(f"{project}: {title}"), shown, rest, tuple(ordered), more)
+
+
+def _rest(left: Sequence[Notice], more: int) -> str:
+    unshown = sum(notice.count for notice in left) + more
+    return f"And {unshown:,} more failures of other kinds: opa tasks runs --failed" if unshown else ""
 
 
 def as_text(message: Message) -> str:
@@ -98,16 +104,33 @@ def as_slack(message: Message) -> dict[str, Any]:
 
 
 def as_teams(message: Message) -> dict[str, Any]:
-    """As Teams' webhooks take it: an adaptive card of text runs, in which nothing is markup."""
+    """As Teams' webhooks take it: an adaptive card of text runs, in which nothing is markup.
+
+    Of texts that are long, it has fewer kinds of failures.
+    """
+    content = _card(message, message.parts, message.rest)
+    for shown in range(len(message.parts) - 1, 0, -1):
+        if len(as_body(content)) <= LARGEST_CARD:
+            break
+        content = _card(message, message.parts[:shown], _rest(message.notices[shown:], message.more))
+    return content
+
+
+def as_body(content: Mapping[str, Any]) -> bytes:
+    """A form as it is posted: JSON in UTF-8. Half a character, which an error may have, is a question mark."""
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _card(message: Message, parts: Sequence[Part], rest: str) -> dict[str, Any]:
     body: list[dict[str, Any]] = [_run(message.title, weight="Bolder", size="Large")]
-    for part in message.parts:
+    for part in parts:
         body.append(_run(part.title, weight="Bolder"))
         body.extend(_run(line) for line in part.lines)
         if part.link:
             action = {"type": "Action.OpenUrl", "title": "Open it in the console", "url": part.link}
             body.append({"type": "ActionSet", "actions": [action]})
-    if message.rest:
-        body.append(_run(message.rest))
+    if rest:
+        body.append(_run(rest))
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
