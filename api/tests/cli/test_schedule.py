@@ -120,6 +120,8 @@ def test_run_sends_it_now_as_that_schedule(with_redis: Project, redis_url: str) 
     headers = json.loads(message)["headers"]
     assert (headers["id"], headers["task"]) == (task_id, "reports.hourly")
     assert (headers["schedule"], headers["mine"]) == ("extra", "1")
+    assert headers["actor_kind"] == "person"
+    assert "@" in headers["actor"]
     row = listed()["extra"]
     assert row["last_id"] == task_id
     assert row["last_run"] == pytest.approx(time.time(), abs=60)

@@ -96,8 +96,11 @@ def resume(name: Name) -> None:
 @schedule.command()
 def run(name: Name) -> None:
     """Send the task of an entry now, with the arguments of the entry. Its next run and a pause stay as they are."""
+    from opa.access.audit import entry_of
+
     manager = manager_beside_up()
-    task_id = _with(manager, lambda schedules: schedules.run(name))
+    who = str(entry_of("")["who"])
+    task_id = _with(manager, lambda schedules: schedules.run(name, by=who))
     tell_observers(manager)
     print(task_id)
     audited(manager, "schedule.run", name=name, id=task_id)

@@ -23,9 +23,14 @@ def with_request_id(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | No
     return headers if request_id is None else {HEADER: request_id, **(headers or {})}
 
 
-def with_schedule(options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The options of a task that the entry `name` of the schedule sends, with the header that says so."""
-    return {**options, "headers": {**(options.get("headers") or {}), SCHEDULE: name}}
+def with_schedule(options: Mapping[str, Any], name: str, person: str = "") -> dict[str, Any]:
+    """The options of a task that the entry `name` of the schedule sends, with the header that says so.
+
+    Args:
+        person: who has it sent before it is due.
+    """
+    who = {ACTOR: person, KIND: "person"} if person else {}
+    return {**options, "headers": {**(options.get("headers") or {}), **who, SCHEDULE: name}}
 
 
 def request_id_of_task() -> str | None:

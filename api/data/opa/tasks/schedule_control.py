@@ -142,10 +142,14 @@ class Schedules:
 
         return await self._in_thread(end)
 
-    async def run(self, name: str) -> str:
+    async def run(self, name: str, *, by: str = "") -> str:
         """Send the task of an entry now, with its arguments, and give the id of the task.
 
         That changes neither when the entry is due, nor a pause.
+
+        Args:
+            name: of the entry.
+            by: who has asked for it, whom the task then has as its actor.
 
         Raises:
             OpaError: there is no such entry, or redis does not answer.
@@ -160,7 +164,7 @@ class Schedules:
                 entry["task"],
                 entry.get("args") or (),
                 entry.get("kwargs") or {},
-                **with_schedule(entry.get("options") or {}, name),
+                **with_schedule(entry.get("options") or {}, name, by),
             )
             task_id = str(sent.id)
             note_run(redis_client(app, "a run"), _key(app, ran_key), name, task_id)

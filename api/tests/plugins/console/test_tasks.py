@@ -107,6 +107,7 @@ def test_a_schedule_is_paused_resumed_and_run_now(jobs: RunsProject) -> None:
         assert client.get(run).status_code == 200, "the browser goes there at once, before the run is recorded"
         wait_until(lambda: "succeeded</span>" in client.get(run).text, what=lambda: client.get(run).text)
         assert "jobs.nightly" in client.get(run).text
+        assert "development" in client.get(run).text, "who has asked for it is in its record"
 
 
 def test_a_page_of_somebody_else_does_nothing(jobs: RunsProject) -> None:

@@ -139,7 +139,7 @@ async def resume(request: Request, reader: Reader, form: FormData) -> str:
 async def run(request: Request, reader: Reader, form: FormData) -> str:
     """Send the task of a schedule now."""
     name, who = str(form.get("name", "")), _who(reader)
-    task_id = await Schedules(get_plugin_manager()).run(name)
+    task_id = await Schedules(get_plugin_manager()).run(name, by=who)
     audit("schedule.run", who=who, request=request, name=name, id=task_id)
     return _page_of(task_id)
 
