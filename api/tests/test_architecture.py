@@ -51,6 +51,8 @@ def test_each_module_that_is_named_is_there() -> None:
     places = {name: (PACKAGE / name.removeprefix("opa/"), ROOT / name) for name in named}
     gone = [name for name, paths in places.items() if not any(path.is_file() for path in paths)]
     assert gone == [], "docs/architecture.md names modules that do not exist"
+    beside_a_folder = set(re.findall(r"`([a-z_]+\.py)`", page))
+    assert beside_a_folder <= {file.name for file in PACKAGE.rglob("*.py")}
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:

@@ -68,7 +68,7 @@ def test_the_fallback_is_one_line_of_the_log(untested: Project, capsys: pytest.C
     untested.app()
     lines = [line for line in capsys.readouterr().err.splitlines() if "0.999.0" in line]
     assert len(lines) == 1
-    assert "FastAPI 0.999.0 is none of the versions that opa-stack is tested with" in lines[0]
+    assert "FastAPI 0.999.0 is not one of the versions that opa-stack is tested with" in lines[0]
 
 
 @accelerated

@@ -107,7 +107,8 @@ def test_a_mistake_in_a_plugin_with_tasks(project: Project, files: dict[str, str
         ),
         (
             {"CELERY_BEAT_SCHEDULE": {"nightly": {"task": "one.build", "every": 60}}},
-            "the entry 'nightly' has every, which is none of args, enabled, kwargs, options, relative, schedule, task",
+            "the entry 'nightly' has every, which is not one of args, enabled, kwargs, options, relative, schedule,"
+            " task",
         ),
     ],
 )

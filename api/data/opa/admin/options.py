@@ -77,7 +77,7 @@ def check_options(options: type[ModelAdmin], where: str) -> None:
         if name not in _OPTIONS:
             close = nearest(name, _OPTIONS)
             raise _error(
-                f"{options.__name__} has '{name}', which is no option of a ModelAdmin",
+                f"{options.__name__} has '{name}', which is not an option of a ModelAdmin",
                 where,
                 f"Did you mean '{close}'?" if close else f"There are {', '.join(_OPTIONS)}",
             )

@@ -15,7 +15,7 @@ from opa.commands.durations import duration
 if TYPE_CHECKING:
     from opa.settings.load import Config
 
-AT_ONCE = 1000
+PAGE_SIZE = 1000
 """Entries that are asked for at once."""
 COLUMNS = ("when", "who", "from", "what")
 
@@ -67,9 +67,9 @@ async def _entries(client: Any, config: Config, start: str) -> list[dict[str, An
     found: list[dict[str, Any]] = []
     with outages_of(COMPONENT, "the audit log"):
         while True:
-            part = await client.xrange(stream_of(config), min=start, count=AT_ONCE)
+            part = await client.xrange(stream_of(config), min=start, count=PAGE_SIZE)
             found += [_entry(values) for _, values in part]
-            if len(part) < AT_ONCE:
+            if len(part) < PAGE_SIZE:
                 return found
             start = f"({text_of(part[-1][0])}"
 

@@ -31,7 +31,7 @@ INTERVAL = 5.0
 LEASE = 15.0
 """Seconds for which a worker has messages to itself; one that is killed leaves them to others after that."""
 BATCH = 100
-STOPPING = 5.0
+STOP_TIMEOUT = 5.0
 """Seconds that a batch has to end in."""
 
 
@@ -61,7 +61,7 @@ class Relay:
         if self._polling is not None:
             self._polling.cancel()
         if self._sending:
-            await asyncio.wait(self._sending, timeout=STOPPING)
+            await asyncio.wait(self._sending, timeout=STOP_TIMEOUT)
 
     async def send(self, component: str) -> None:
         """Send what waits in the outbox of a component.

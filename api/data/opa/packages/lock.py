@@ -21,7 +21,7 @@ HEAD = f"""\
 # The packages that plugins need beside those of opa-stack. Written by `opa deps`, installed by `{INSTALL}`; not to be
 # edited: run `opa deps` again when a plugin needs something else.
 """
-AGAIN = "Make it again: remove it, and run opa deps"
+REMEDY = "Make it again: remove it, and run opa deps"
 NOTHING = "# No plugin needs a package.\n"
 _HASH = re.compile(r"--hash=[a-z0-9]+:[0-9a-fA-F]+")
 
@@ -73,7 +73,7 @@ def read_lock(file: Path) -> str:
         text = read_text(file)
     except UnreadableError as error:
         problem = f"there is no {LOCK}" if error.is_missing else f"{LOCK} {error}"
-        hint = "Make it with opa deps" if error.is_missing else AGAIN
+        hint = "Make it with opa deps" if error.is_missing else REMEDY
         raise PackagesError(problem, where=str(file), hint=hint) from None
     pins_in(text, str(file))
     return text
@@ -118,7 +118,7 @@ def _pin(lines: str, number: int, where: str) -> Pin:
         raise PackagesError(
             f"{LOCK} has '{words.strip()[:60]}', which is no NAME==VERSION with hashes",
             where=f"{where}:{number}",
-            hint=AGAIN,
+            hint=REMEDY,
         )
     return Pin(requirement, lines, is_for_here)
 

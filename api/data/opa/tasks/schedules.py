@@ -76,7 +76,7 @@ def _parse_entry(
         raise ValueError(f"the entry '{name}' names no task" + (f"; did you mean '{near}'?" if near else ""))
     if unknown := sorted(set(entry) - ENTRY_KEYS):
         raise ValueError(
-            f"the entry '{name}' has {', '.join(unknown)}, which is none of {', '.join(sorted(ENTRY_KEYS))}"
+            f"the entry '{name}' has {', '.join(unknown)}, which is not one of {', '.join(sorted(ENTRY_KEYS))}"
         )
     if "enabled" in entry:
         entry["enabled"] = _switch(name, entry["enabled"])

@@ -13,7 +13,7 @@ import redis.asyncio
 
 from opa._util.rates import Rate, rates_in
 from opa.http.rate_limits import shared
-from opa.http.rate_limits.shared import AT_A_TIME, SharedCounts
+from opa.http.rate_limits.shared import BATCH_SIZE, SharedCounts
 from opa.http.rate_limits.window import Demand, LocalCounts
 
 TIME = "local time = redis.call('TIME')"
@@ -95,7 +95,7 @@ def test_requests_at_the_same_time_share_round_trips(redis_url: str) -> None:
             return await script(*args)
 
         counts._script = counted
-        outcomes = await asyncio.gather(*(counts.take(wanted) for _ in range(3 * AT_A_TIME)))
+        outcomes = await asyncio.gather(*(counts.take(wanted) for _ in range(3 * BATCH_SIZE)))
         return trips, sum(outcome.passes for outcome in outcomes)
 
     assert run(redis_url, use) == (4, 100)  # the first one is alone, and the others wait for it

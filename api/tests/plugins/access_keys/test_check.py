@@ -436,7 +436,7 @@ def test_a_right_key_is_asked_for_once_in_a_while(monkeypatch: pytest.MonkeyPatc
         assert [(await check.actor(token)).id for _ in range(3)] == ["key:bot"] * 3
         assert kept.asked == [record.id]
         kept.records.clear()
-        ticks += module.FRESH
+        ticks += module.FRESH_SECONDS
         with pytest.raises(RefusedCredentialError):
             await check.actor(token)
 

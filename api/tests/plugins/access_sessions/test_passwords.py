@@ -12,9 +12,9 @@ import pytest
 
 from opa.plugins.access_sessions import passwords as module
 from opa.plugins.access_sessions.passwords import (
-    AT_ONCE,
-    LESS_URGENT,
     LONGEST,
+    NICENESS,
+    THREADS,
     WAITING,
     PasswordCheck,
     TooManyError,
@@ -98,15 +98,15 @@ def test_a_few_are_compared_at_a_time_and_the_rest_are_turned_away(monkeypatch: 
     async def run() -> None:
         tries = [asyncio.create_task(check.is_right("ada", "wrong")) for _ in range(200)]
         done, waiting = await asyncio.wait(tries, return_when=asyncio.FIRST_EXCEPTION)
-        while len(done) < 200 - AT_ONCE - WAITING:
+        while len(done) < 200 - THREADS - WAITING:
             more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             done |= more
         assert all(isinstance(task.exception(), TooManyError) for task in done)
         may_end.set()
-        assert [await task for task in waiting] == [False] * (AT_ONCE + WAITING)
+        assert [await task for task in waiting] == [False] * (THREADS + WAITING)
 
     asyncio.run(run())
-    assert most[0] == AT_ONCE
+    assert most[0] == THREADS
     monkeypatch.undo()
     assert asyncio.run(check.is_right("ada", PASSWORD))  # there is room again
 
@@ -122,9 +122,9 @@ def test_a_request_that_is_gone_takes_no_room(monkeypatch: pytest.MonkeyPatch) -
     check = PasswordCheck({"ada": HASH})
 
     async def run() -> None:
-        tries = [asyncio.create_task(check.is_right("ada", "x")) for _ in range(AT_ONCE + WAITING)]
+        tries = [asyncio.create_task(check.is_right("ada", "x")) for _ in range(THREADS + WAITING)]
         await asyncio.sleep(0)
-        for _ in range(AT_ONCE):
+        for _ in range(THREADS):
             begun.acquire()
         for task in tries:
             task.cancel()
@@ -153,7 +153,7 @@ def test_requests_come_before_passwords(monkeypatch: pytest.MonkeyPatch) -> None
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     asyncio.run(PasswordCheck({"ada": HASH}).is_right("ada", PASSWORD))
 
-    assert found == [min(own + LESS_URGENT, 19)]
+    assert found == [min(own + NICENESS, 19)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
@@ -166,7 +166,7 @@ def test_a_thread_that_cannot_be_started_takes_no_place_for_ever(monkeypatch: py
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        for _ in range(AT_ONCE + WAITING + 1):
+        for _ in range(THREADS + WAITING + 1):
             with pytest.raises(TooManyError):
                 asyncio.run(check.is_right("ada", PASSWORD))
 

@@ -21,7 +21,7 @@ IN_CLASS = "@admin.register(Book)\nclass BookAdmin(admin.ModelAdmin):\n    {}\n"
         (IN_CLASS.format('component = "nothing"'), 5, "unknown component 'nothing'", "Name one of "),
         (IN_CLASS.format('component = "sql_sync"'), 5, "whose driver sqlalchemy it cannot use", "sqlalchemy-async"),
         (IN_CLASS.format('component = "mongodb"'), 5, "driver mongodb-async-motor it cannot use", "sqlalchemy-async"),
-        (IN_CLASS.format('list_dispaly = ["title"]'), 5, "'list_dispaly', which is no option", "'list_display'?"),
+        (IN_CLASS.format('list_dispaly = ["title"]'), 5, "'list_dispaly', which is not an option", "'list_display'?"),
         (IN_CLASS.format("list_display = 'title'"), 5, "'list_display' of BookAdmin is 'title'", "a list of names"),
         (IN_CLASS.format("list_per_page = 100000"), 5, "is 100000", "from 1 to 500"),
         (IN_CLASS.format("schema = dict(a=1)"), 5, "'schema' of BookAdmin is a dict", "BaseModel"),
@@ -54,7 +54,7 @@ def test_a_broken_panel_is_told_with_its_place(library: Library, text: str, line
 @pytest.mark.parametrize("url", ["//evil.example", "/a?b", "/a#b", "/{x}", "/a b", "/../x", "/%61"])
 def test_an_address_that_no_link_can_lead_to_is_refused(library: Library, url: str) -> None:
     library.project.settings(ADMIN_URL=url)
-    with pytest.raises(OpaError, match="which is no path that links can lead to"), library.visitor():
+    with pytest.raises(OpaError, match="which is not a path that links can lead to"), library.visitor():
         pass
 
 

@@ -47,7 +47,7 @@ class Office:
     """Couriers of one project, as those of several processes."""
 
     def __init__(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(couriers, "GATHERING", 0.01)
+        monkeypatch.setattr(couriers, "GATHER_SECONDS", 0.01)
         monkeypatch.setattr(couriers, "POLL_INTERVAL", 0.2)
         monkeypatch.setattr(couriers, "PAUSES", (0.1, 0.1))
         self.project = project

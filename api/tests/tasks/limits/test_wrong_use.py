@@ -71,7 +71,7 @@ def test_a_limit_of_the_settings_that_is_of_no_use_is_told(tasks: TaskProject) -
     tasks.plugin("docs.py", TASK.format(options=""))
     tasks.settings(CELERY_TASK_ANNOTATIONS={"docs.build": {"concurrency": {"limit": 2, "of": "{color}"}}})
     with (
-        pytest.raises(OpaError, match="CELERY_TASK_ANNOTATIONS: docs.build: concurrency has of, which is none of"),
+        pytest.raises(OpaError, match="CELERY_TASK_ANNOTATIONS: docs.build: concurrency has of, which is not one of"),
         tasks.sending(),
     ):
         pass

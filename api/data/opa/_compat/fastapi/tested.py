@@ -38,7 +38,7 @@ def problem() -> str | None:
     """Why FastAPI is to find the routes and to describe them itself; None where that is done here, and faster."""
     version = fastapi.__version__
     if version.rpartition(".")[0] not in TESTED:
-        return f"FastAPI {version} is none of the versions that opa-stack is tested with ({', '.join(TESTED)})"
+        return f"FastAPI {version} is not one of the versions that opa-stack is tested with ({', '.join(TESTED)})"
     missing = [f"{module}.{name}" for module, names in NEEDED.items() for name in names if not _has(module, name)]
     return f"FastAPI {version} has no {', '.join(missing)}" if missing else None
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from opa.http.rate_limits.window import SLOTS, Demand, Outcome, State
 
-AT_A_TIME = 100
+BATCH_SIZE = 100
 """Requests in a round trip at most: nobody else is served by redis meanwhile."""
 TIME_LIMIT = 1.0
 """Seconds for a round trip. Behind it stand requests that need not have to do with redis."""
@@ -129,7 +129,7 @@ class SharedCounts:
 
     async def _send_waiting(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:AT_A_TIME], self._waiting[AT_A_TIME:]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             try:
                 outcomes = await self._round_trip([demands for demands, _ in batch])
             except Exception as error:  # noqa: BLE001 - each who waits is told

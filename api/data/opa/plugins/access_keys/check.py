@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opa import PluginManager
     from opa.plugins.access_keys.store import KeyStore
 
-FRESH = 1.0
+FRESH_SECONDS = 1.0
 """Seconds for which a key that was found right is not looked up again; a revoked one is refused after that."""
 MOST_FRESH = 1000
 NOTED_EVERY = 60.0
@@ -58,7 +58,7 @@ def token_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 class KeyCheck:
     """Knows the actor of each key.
 
-    A key that was right is remembered for `FRESH` seconds, by its hash: under load that spares nearly all questions to
+    A key that was right is remembered by its hash, for `FRESH_SECONDS`: under load that spares nearly all questions to
     redis. What is wrong is never remembered, and so always takes the same way.
     """
 
@@ -130,7 +130,7 @@ class KeyCheck:
         self._fresh.pop(given, None)
         if len(self._fresh) >= MOST_FRESH:
             del self._fresh[next(iter(self._fresh))]  # the oldest
-        self._fresh[given] = monotonic() + FRESH, end, actor
+        self._fresh[given] = monotonic() + FRESH_SECONDS, end, actor
 
     def _note_use(self, store: KeyStore, key_id: str, now: float) -> None:
         """Have the last use written, beside the request."""

@@ -151,7 +151,7 @@ async def rotate(
 @connects()
 async def revoke(name: Name) -> None:
     """Delete a key. Within a second, no process accepts it."""
-    from opa.plugins.access_keys.check import FRESH
+    from opa.plugins.access_keys.check import FRESH_SECONDS
 
     is_in_settings = name in _in_settings()
     # There may be one of the same name in redis, too, and who revokes it may believe that there is one.
@@ -160,7 +160,7 @@ async def revoke(name: Name) -> None:
         if store is not None:
             count = await store.remove(name)
     if count:
-        print(f"API key '{name}' is revoked, in every process within {FRESH:g} s")
+        print(f"API key '{name}' is revoked, in every process within {FRESH_SECONDS:g} s")
         await audited("keys.revoke", name=name)
     if is_in_settings:
         raise OpaError(
@@ -231,7 +231,7 @@ def _lifetime(text: str) -> timedelta | None:
         return None
     length = duration(text, "--expires")
     if not length:
-        raise typer.BadParameter("a key that has ended is of no use", param_hint="--expires")
+        raise typer.BadParameter("the key would have ended already", param_hint="--expires")
     return length
 
 

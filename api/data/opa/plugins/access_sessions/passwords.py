@@ -17,11 +17,11 @@ from argon2.exceptions import VerifyMismatchError
 
 SHORTEST = 12
 LONGEST = 1024
-AT_ONCE = 2
+THREADS = 2
 """Passwords that a process compares at the same time. Each takes 64 MiB, and several cores."""
 WAITING = 8
 """Those that may wait for it: less than a second."""
-LESS_URGENT = 10
+NICENESS = 10
 """By how much more `nice` the threads are that compare them."""
 
 
@@ -55,8 +55,8 @@ class PasswordCheck:
         self._hashes = hashes
         self._models = list(hashes.values())
         self._secret = os.urandom(32)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password", initializer=_yield_to_others)
-        self._free = threading.BoundedSemaphore(AT_ONCE + WAITING)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="password", initializer=_yield_to_others)
+        self._free = threading.BoundedSemaphore(THREADS + WAITING)
 
     async def is_right(self, user: str, password: str) -> bool:
         """Whether it is the password of the user. For one that is not known it takes the same time.
@@ -94,7 +94,7 @@ def _yield_to_others() -> None:
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LESS_URGENT)
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def is_hash_of(kept: str, password: str) -> bool:

@@ -98,7 +98,7 @@ def add_admin(app: Any, *, can_sign_in: bool) -> None:
         )
     if not _PATH.fullmatch(url):
         raise OpaError(
-            f"ADMIN_URL is {config.ADMIN_URL!r}, which is no path that links can lead to",
+            f"ADMIN_URL is {config.ADMIN_URL!r}, which is not a path that links can lead to",
             where=config.source("ADMIN_URL"),
             hint="Write a path of letters, digits, hyphens and the like, as /admin or /internal/admin",
         )

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-AHEAD = 16
+READ_AHEAD = 16
 """Lines that are read before anyone has asked for them."""
 
 
@@ -25,7 +25,7 @@ class Lines:
     def __init__(self, descriptor: int) -> None:
         self._file = io.open(descriptor, encoding="utf-8", errors="replace", closefd=False)  # noqa: UP020, SIM115
         self._loop = asyncio.get_running_loop()
-        self._lines: asyncio.Queue[str] = asyncio.Queue(AHEAD)
+        self._lines: asyncio.Queue[str] = asyncio.Queue(READ_AHEAD)
         threading.Thread(target=self._read, name="opa mcp: standard input", daemon=True).start()
 
     def _read(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 Given = TypeVar("Given")
 
-ENDING = 3.0
+END_TIMEOUT = 3.0
 """Seconds in which a migration that is interrupted has to end, before its process does."""
 
 
@@ -90,6 +90,6 @@ async def beside(work: Callable[[], Coroutine[Any, Any, Given]]) -> Given:
         for loop, task in running:
             with suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(task.cancel)
-        await asyncio.wait((thread,), timeout=ENDING)
+        await asyncio.wait((thread,), timeout=END_TIMEOUT)
         thread.cancel()
         raise

@@ -58,7 +58,7 @@ class LeasedLedger:
     async def records(self) -> Mapping[tuple[str, str], Record]:
         """What is recorded."""
         kept = await called(self._store.records)
-        return {_key(name): Record.of(record) for name, record in kept.items()}
+        return {_key(name): Record.from_mapping(record) for name, record in kept.items()}
 
     async def run(self, job: Job) -> float | None:
         """Run one, see `Ledger.run`."""

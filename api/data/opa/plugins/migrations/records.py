@@ -38,7 +38,7 @@ class Record:
         return asdict(self)
 
     @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> Record:
+    def from_mapping(cls, kept: Mapping[str, Any]) -> Record:
         """What a store has kept; one that cannot be read counts as running, so that the user has to look at it."""
         state = kept.get("state")
         seconds = kept.get("seconds")

@@ -341,7 +341,7 @@ def _all(connection: Connection) -> dict[tuple[str, str], Record]:
             hint="Give it another name, if it belongs to something else, or give migrations another database",
         )
     rows = connection.execute(select(RECORDS)).mappings()
-    return {(str(row["plugin"]), str(row["name"])): Record.of(dict(row)) for row in rows}
+    return {(str(row["plugin"]), str(row["name"])): Record.from_mapping(dict(row)) for row in rows}
 
 
 def _is_it(job: Job) -> Any:
@@ -350,7 +350,7 @@ def _is_it(job: Job) -> Any:
 
 def _record(connection: Connection, job: Job) -> Record | None:
     row = connection.execute(select(RECORDS).where(_is_it(job))).mappings().first()
-    return None if row is None else Record.of(dict(row))
+    return None if row is None else Record.from_mapping(dict(row))
 
 
 def _note(connection: Connection, job: Job, record: Record) -> None:

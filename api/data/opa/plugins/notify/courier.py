@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COMPONENT = "aioredis"
 """The component in whose redis failures are collected."""
-GATHERING = 0.2
+GATHER_SECONDS = 0.2
 """Seconds in which failures of this process are put together before they go to redis."""
 POLL_INTERVAL = 5.0
 """Seconds between two looks at what other processes have collected."""
@@ -153,7 +153,7 @@ class Courier:
                     await asyncio.wait_for(self._wake.wait(), min(POLL_INTERVAL, max(0.05, wait or POLL_INTERVAL)))
                     self._wake.clear()
                     if not self._is_stopping:
-                        await asyncio.sleep(GATHERING)
+                        await asyncio.sleep(GATHER_SECONDS)
             await self._end()
         finally:
             if self._client is not None:

@@ -10,7 +10,7 @@ from opa.plugins.task_runs.journal import journals_of, left_behind
 from opa.plugins.task_runs.limits import Limits
 from opa.plugins.task_runs.said import packed
 
-AT_ONCE = 200
+BATCH_SIZE = 200
 """Events in a script: redis does nothing else meanwhile."""
 
 
@@ -46,8 +46,8 @@ def write_left(record: Any, limits: Limits, folder: Path | None, own: Path | Non
     if folder is None:
         return
     for left in left_behind(folder, own):
-        for first in range(0, len(left.events), AT_ONCE):
-            put(record, limits, time.time(), left.events[first : first + AT_ONCE], [])
+        for first in range(0, len(left.events), BATCH_SIZE):
+            put(record, limits, time.time(), left.events[first : first + BATCH_SIZE], [])
         for task_id, tries, said, traceback, total in left.logs:
             blob = f"log:{task_id}:{tries}", packed(said, traceback, total)
             put(record, limits, time.time(), [], [blob])

@@ -16,7 +16,7 @@ from opa.plugins.task_runs.component import COMPONENT
 from opa.plugins.task_runs.event import INTERVAL
 from opa.plugins.task_runs.limits import Limits
 from opa.plugins.task_runs.names import RUNNING, WAITING, WORKER_LIFE, prefix_of
-from opa.plugins.task_runs.put import AT_ONCE, journal_folder, put, write_left
+from opa.plugins.task_runs.put import BATCH_SIZE, journal_folder, put, write_left
 from opa.plugins.task_runs.records import SHORT_BODY, told
 from opa.plugins.task_runs.said import Said, compressed, packed
 from opa.plugins.task_runs.scripts import BEAT, RECORD
@@ -131,7 +131,7 @@ class Writer:
 
     def _take(self) -> None:
         """Make records of the events that there are."""
-        events, limit = self._taken.events, AT_ONCE * 5
+        events, limit = self._taken.events, BATCH_SIZE * 5
         while events and len(self._pending) < limit:
             event = events.popleft()
             self._live.pop(event.id, None)
@@ -167,7 +167,7 @@ class Writer:
             self._client.register_script(BEAT)(keys=[], args=beat)
             self._beat = now
         while self._pending:
-            part = self._pending[:AT_ONCE]
+            part = self._pending[:BATCH_SIZE]
             texts = [text for text, _ in part if text]
             put(self._record, self._limits, now, texts, [blob for _, blobs in part for blob in blobs])
             del self._pending[: len(part)]

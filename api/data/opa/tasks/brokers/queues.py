@@ -277,7 +277,7 @@ class TaskQueues(Queues):
         by_default = "classic" if cannot_be_quorum(queue) else self.create_missing_queue_type
         kind = arguments.get("x-queue-type") or by_default or "classic"
         if kind not in QUEUE_TYPES:
-            raise ValueError(f"queue '{name}' has the type '{kind}', which is none of {', '.join(QUEUE_TYPES)}")
+            raise ValueError(f"queue '{name}' has the type '{kind}', which is not one of {', '.join(QUEUE_TYPES)}")
         ours = queue_arguments(self._delivery_limit) if kind == "quorum" else CLASSIC_ARGUMENTS
         queue.queue_arguments = ours | arguments
         if type(queue) is Queue:

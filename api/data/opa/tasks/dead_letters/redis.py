@@ -20,7 +20,7 @@ from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, LetterGoneError, describe, digest, id_in
 from opa.tasks.headers import OF_DELIVERIES
 
-AT_A_TIME = 50
+BATCH_SIZE = 50
 
 MOVE = """
 if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 0 then
@@ -50,7 +50,7 @@ def listed_messages(connection: Any, limits: Limits, start: int = 0) -> Generato
     count: Any = client.llen(key) - start
     kept = start
     # From the end, where the oldest are: new ones are put to the other end. Not all at once, each may have megabytes.
-    while count > 0 and (messages := cast("list[bytes]", client.lrange(key, -kept - AT_A_TIME, -kept - 1))):
+    while count > 0 and (messages := cast("list[bytes]", client.lrange(key, -kept - BATCH_SIZE, -kept - 1))):
         for message in reversed(messages[-count:]):
             held = ListedMessage(client, channel, key, message, limits)
             yield held

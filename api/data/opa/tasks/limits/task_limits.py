@@ -176,7 +176,7 @@ def _limit(option: str, given: Any, parse: Any, parameters: list[str] | None) ->
     elif isinstance(given, Mapping):  # of the settings
         named = {str(key).lower(): value for key, value in given.items()}
         if unknown := sorted(named.keys() - {"limit", "by"}):
-            raise ValueError(f"{option} has {', '.join(unknown)}, which is none of limit, by")
+            raise ValueError(f"{option} has {', '.join(unknown)}, which is not one of limit, by")
         limit, by = named.get("limit"), named.get("by")
     template = None if by is None else _parsed(f"{option}: by", Template.parse, by, parameters)
     if template is not None and not template.fields:

@@ -21,7 +21,7 @@ PAUSE = 0.5
 """Seconds until the next one where redis has not answered: it may start just then, and gives places after 5 seconds."""
 SHARE = 0.75
 """Of that time, in which one worker of all looks whose turn has come."""
-LAST_WORDS = 3.0
+SHUTDOWN_MARGIN = 3.0
 """Seconds that a worker which ends waits until redis knows what has ended."""
 MOST_WAITING = 10_000
 """Ends of tasks that wait to be told; of what comes beyond, redis learns by itself."""
@@ -78,7 +78,7 @@ class LimitKeeper:
         with self._changed:
             self._is_over = True
             self._changed.notify()
-        self._thread.join(LAST_WORDS)
+        self._thread.join(SHUTDOWN_MARGIN)
 
     def _work(self) -> None:
         while True:

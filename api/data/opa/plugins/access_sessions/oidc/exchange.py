@@ -19,7 +19,7 @@ from opa.plugins.access_sessions.oidc.provider import Provider
 
 TIMEOUT = 5.0
 """Seconds for a provider to answer, those included in which others wait for it."""
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Codes of a provider that a process exchanges at the same time, each in a thread."""
 
 _OURS = frozenset({"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type"})
@@ -35,7 +35,7 @@ class Exchange:
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self._limiter = CapacityLimiter(AT_ONCE)
+        self._limiter = CapacityLimiter(MAX_CONCURRENT)
 
     async def id_token(self, metadata: Metadata, code: str, verifier: str, redirect_url: str) -> str:
         """The token for a code.
