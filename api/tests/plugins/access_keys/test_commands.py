@@ -182,7 +182,7 @@ def test_a_redis_that_does_not_answer_is_told(project: Project, start_redis: Cal
     [
         (["bot"], "--expires"),
         (["bot", "--expires", "soon"], "not a duration"),
-        (["bot", "--expires", "0d"], "of no use"),
+        (["bot", "--expires", "0d"], "would have ended"),
         (["two words", "--expires", "1d"], "should be a name"),
         (["a.b", "--expires", "1d"], "should be a name"),
         (["bot", "--expires", "1d", "--scope", "two words"], "should be a scope"),
