@@ -173,3 +173,29 @@ def test_before_the_page_ends_it_answers_who_has_asked_and_waits_for_nobody_else
         server.serve_until(stop)
         assert asked.status() == 503
         assert silent.is_closed()
+
+
+def test_pages_of_allowed_origins_can_read_that_there_is_a_mistake_and_no_code() -> None:
+    server, stop = Server((Mistake("my secret code"),), "127.0.0.1", 0, frozenset({"http://shop.test"})), Flag()
+    serving = threading.Thread(target=server.serve_until, args=[stop])
+    serving.start()
+    port = server.socket.getsockname()[1]
+
+    def ask(origin: str, *headers: str, method: str = "GET") -> tuple[int, str | None, bytes]:
+        with Raw(port) as client:
+            client.send(get("/", *(["Origin: " + origin] if origin else []), *headers, method=method))
+            status, answered, body = client.answer()
+            return status, answered.get("access-control-allow-origin"), body
+
+    try:
+        assert ask("http://shop.test")[:2] == (503, "http://shop.test")
+        assert b"secret" not in ask("http://shop.test")[2]
+        assert ask("http://other.test")[1] is None
+        assert b"secret" not in ask("http://other.test")[2]
+        assert b"secret" in ask("")[2]
+        assert b"secret" in ask("http://localhost")[2]  # a form of its own
+        preflight = ask("http://shop.test", "Access-Control-Request-Method: PUT", method="OPTIONS")
+        assert preflight[:2] == (204, "http://shop.test")
+    finally:
+        stop.set()
+        serving.join()

@@ -1,7 +1,7 @@
 """The page in the place of an api that does not start because of a mistake, in development.
 
 A process of its own, which the supervisor of the reload starts, and ends before it starts the api again:
-`python -m opa.serve.mistake_page SUPERVISOR HOST PORT FILE`. It has no part of the project in it.
+`python -m opa.serve.mistake_page SUPERVISOR HOST PORT FILE ORIGIN…`. It has no part of the project in it.
 """
 
 from __future__ import annotations
@@ -55,16 +55,23 @@ _POLICY = (
 
 
 class Server(ThreadingHTTPServer):
-    """Answers each request with the mistakes, and finishes what it has begun to answer."""
+    """Answers each request with the mistakes, and finishes what it has begun to answer.
+
+    Args:
+        origins: of the pages of other sites that may read an answer, as ALLOW_ORIGINS has them.
+    """
 
     daemon_threads = False
     timeout = 0
 
-    def __init__(self, mistakes: tuple[Mistake, ...], host: str, port: int) -> None:
+    def __init__(
+        self, mistakes: tuple[Mistake, ...], host: str, port: int, origins: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__((host, port), Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening_socket(host, port)
         self.mistakes = mistakes
+        self.origins = origins
         self.mark = sha256(repr(mistakes).encode()).hexdigest()[:16]
         self._connections: set[Any] = set()
 
@@ -111,7 +118,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Answer."""
-        mistakes = self.server.mistakes if _is_own_name(self.headers.get("Host", "")) else ()
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin", "")
+        is_let_in = bool(origin) and not self.server.origins.isdisjoint((origin, "*"))
+        if is_let_in and self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers:
+            self._answer_preflight(origin)
+            return
+        # Other sites, which may be any of them, are told that there is a mistake, and see none of the code.
+        is_own = _is_own_name(host) and origin.partition("://")[2] in ("", host)
+        mistakes = self.server.mistakes if is_own else ()
         is_page = "text/html" in self.headers.get("Accept", "")
         if is_page:
             content = page(mistakes, self.server.mark)
@@ -125,10 +139,26 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-store")
         self.send_header("Retry-After", "1")
+        if is_let_in:
+            self._let_in(origin)
         self.send_header(MARK, self.server.mark)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _answer_preflight(self, origin: str) -> None:
+        """Let the page of another site ask: without that it is told nothing but that it is blocked."""
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self._let_in(origin)
+        self.send_header("Access-Control-Allow-Methods", _in_one_line(self.headers["Access-Control-Request-Method"]))
+        wanted = self.headers.get("Access-Control-Request-Headers", "")
+        self.send_header("Access-Control-Allow-Headers", _in_one_line(wanted))
+        self.end_headers()
+
+    def _let_in(self, origin: str) -> None:
+        self.send_header("Access-Control-Allow-Origin", _in_one_line(origin))
+        self.send_header("Access-Control-Allow-Credentials", "true")
+        self.send_header("Vary", "Origin")
 
     def log_message(self, format: str, *args: object) -> None:
         """Write nothing: the log has the mistake."""
@@ -169,6 +199,11 @@ def _line(number: int, text: str, wrong: int) -> str:
     return f"<mark>{line}</mark>\n" if number == wrong else f"{line}\n"
 
 
+def _in_one_line(value: str) -> str:
+    """A header of a request may have several lines, and would end one of an answer."""
+    return " ".join(value.split())
+
+
 def _is_own_name(host: str) -> bool:
     """Whether it is no name that a page on the internet may have pointed here, to read this one."""
     return is_here_alone(host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host)
@@ -176,11 +211,11 @@ def _is_own_name(host: str) -> bool:
 
 def main() -> None:
     """Serve the page until SIGTERM."""
-    supervisor, host, port, file = sys.argv[1:]
+    supervisor, host, port, file, *origins = sys.argv[1:]
     stop = Flag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     end_with_parent(int(supervisor))
-    Server(read_mistakes(Path(file)), host, int(port)).serve_until(stop)
+    Server(read_mistakes(Path(file)), host, int(port), frozenset(origins)).serve_until(stop)
 
 
 if __name__ == "__main__":

@@ -243,7 +243,8 @@ class MistakePage(Child):
 
     def show(self, config: Config) -> None:
         """Serve it, on `HOST` and `PORT`."""
-        page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), config.HOST, config.PORT, self.file]
+        place = (config.HOST, config.PORT, self.file, *config.ALLOW_ORIGINS)
+        page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), *place]
         with _without_sigint():  # its supervisor ends it
             self.spawn([str(each) for each in page])
 
