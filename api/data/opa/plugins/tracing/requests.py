@@ -34,8 +34,13 @@ class RequestDetails(BaseMiddleware):
             await self.app(scope, receive, send_with_plugin)
         except Exception as error:
             _add_plugin(span, scope)
-            span.record_exception(error)
+            if _is_of_fastapi(span):  # what else makes spans of requests records it as well
+                span.record_exception(error)
             raise
+
+
+def _is_of_fastapi(span: Any) -> bool:
+    return getattr(getattr(span, "instrumentation_scope", None), "name", "") == "fastapi"
 
 
 def _add_plugin(span: trace.Span, scope: Mapping[str, Any]) -> None:
