@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from opa import OpaError
 from opa.cli.commands import app
+from opa.cli.plugin_group import ELSEWHERE
 from tests.project import Project
 
 SHOP = """
@@ -157,6 +158,21 @@ def test_a_command_that_is_misspelt_gets_those_of_plugins_suggested(project: Pro
     result = opa("shpo")
     assert result.exit_code == 2
     assert "Did you mean 'shop'?" in result.output
+
+
+@pytest.mark.parametrize("word", ELSEWHERE)
+def test_a_command_of_another_framework_is_answered_with_that_of_opa(project: Project, word: str) -> None:
+    result = opa(word)
+    assert result.exit_code == 2
+    assert f"No such command '{word}'. Use: {ELSEWHERE[word]}" in result.output
+    program, *meant = ELSEWHERE[word].split()
+    command = meant[:2] if meant[:1] == ["migrate"] else meant[:1]
+    assert program != "opa" or opa(*command, "--help").exit_code == 0
+
+
+def test_a_plugin_may_have_a_command_of_that_name(project: Project) -> None:
+    project.plugin("serve.py", SHOP)
+    assert opa("serve", "--help").exit_code == 0
 
 
 def test_the_help_works_where_the_settings_have_a_mistake(project: Project) -> None:

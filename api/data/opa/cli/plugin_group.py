@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 PANEL = "Commands of plugins"
 ITSELF = frozenset({"opa", "opa-stack"})
 """The names of the program, which are no commands of it."""
+ELSEWHERE = {
+    **dict.fromkeys(("runserver", "serve", "dev", "run"), "opa up"),
+    "startproject": "opa new NAME",
+    "startapp": "opa new --plugin NAME",
+    "makemigrations": "opa migrate make",
+    "showmigrations": "opa migrate plan",
+    "createsuperuser": "opa passwd NAME",
+    "test": "pytest",
+    "worker": "opa start with MODE=worker",
+    "beat": "opa start with MODE=beat",
+}
+"""What is used here for commands that other frameworks have."""
 
 
 class PluginGroup(TyperGroup):
@@ -66,6 +78,8 @@ class PluginGroup(TyperGroup):
             args = args[1:]  # as in `docker compose run api opa migrate`: the entrypoint of the image is opa already
         if args[0] not in self.commands and not args[0].startswith("-"):
             self.commands = {**self.commands, **self._found(ctx)}  # also for what may have been meant
+        if ctx.parent is None and args[0] in ELSEWHERE and args[0] not in self.commands:
+            ctx.fail(f"No such command '{args[0]}'. Use: {ELSEWHERE[args[0]]}")
         name, command, rest = super().resolve_command(ctx, args)
         return name, command.loaded(ctx) if isinstance(command, _OfPlugin) else command, rest
 
