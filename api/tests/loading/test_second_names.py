@@ -190,6 +190,10 @@ def load_by_file(name: str, file: Path) -> None:
         ("from extras.shop.models import Color  # a comment", "from shop.models import Color"),
         ("import extras.shop", "import shop"),
         ("from extras import shop", "import shop"),
+        (
+            "import importlib; importlib.import_module('extras.shop')",
+            "import importlib; importlib.import_module('shop')",
+        ),
     ],
 )
 def test_an_import_by_a_folder_that_is_no_package_is_told_the_name_of_the_plugin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import traceback
@@ -32,7 +33,7 @@ def import_hint(error: BaseException, file: Path) -> str:
             return f"'{name}' is there, and has no module of that name: fix the import"
         if own := _own_import(error):
             return own
-        known = {*sys.stdlib_module_names, *sys.modules}
+        known = {each for each in (*sys.stdlib_module_names, *sys.modules) if "." in error.name or "." not in each}
         close = nearest(error.name, known)
         return f"Did you mean '{close}'?" if close else f"Install the package that has '{name}', or fix the import"
     if isinstance(error, ImportError) and "no known parent package" in str(error):
@@ -62,8 +63,10 @@ def _own_import(error: ModuleNotFoundError) -> str | None:
 
 
 def _last_line(error: BaseException) -> str:
-    """The line of code that has raised it, without a comment."""
-    return (traceback.extract_tb(error.__traceback__)[-1].line or "").split("#")[0].strip()
+    """The line of code that has raised it, without a comment; `import_module` is no code of anyone's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(("<frozen importlib", str(importlib.__file__)))]
+    return ((own or frames)[-1].line or "").split("#")[0].strip()
 
 
 def deepest_line_in(folders: Iterable[Path], error: BaseException) -> str | None:
