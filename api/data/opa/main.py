@@ -30,17 +30,18 @@ def start_api(config: Config | None = None) -> Api:
         OpaError: a mistake in settings or plugins.
     """
     from opa._util.garbage import frozen
-    from opa.bootstrap import prepare
-    from opa.checks import warn_of_findings
-    from opa.checks.deploy.start import refuse_open_applications, refuse_open_doors
-    from opa.core.overview import overview
-    from opa.http.builder import build_app
-    from opa.logging.logger import log
-    from opa.settings.load import load_settings
 
-    config = config or load_settings()
-    refuse_open_doors(config, os.environ, "api")
     with frozen():
+        from opa.bootstrap import prepare
+        from opa.checks import warn_of_findings
+        from opa.checks.deploy.start import refuse_open_applications, refuse_open_doors
+        from opa.core.overview import overview
+        from opa.http.builder import build_app
+        from opa.logging.logger import log
+        from opa.settings.load import load_settings
+
+        config = config or load_settings()
+        refuse_open_doors(config, os.environ, "api")
         manager = prepare(config, mode="api")
         refuse_open_applications(manager)
         app = build_app(manager)

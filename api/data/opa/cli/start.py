@@ -5,15 +5,18 @@ from __future__ import annotations
 
 def start() -> None:
     """Run the mode that the environment variable MODE names, `api` by default. This is what the image runs."""
-    import os
-    import signal
-    import sys
+    from opa._util.garbage import frozen
 
-    from opa.cli.beside_up import load_beside_up
-    from opa.errors import OpaError
-    from opa.process.error_report import print_start_error
-    from opa.serve import mode
-    from opa.settings.inherited import HANDED_VARIABLE
+    with frozen():  # from here to the application, or else a collection looks at all that was imported
+        import os
+        import signal
+        import sys
+
+        from opa.cli.beside_up import load_beside_up
+        from opa.errors import OpaError
+        from opa.process.error_report import print_start_error
+        from opa.serve import mode
+        from opa.settings.inherited import HANDED_VARIABLE
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Until the server or Celery handles it, Ctrl-C ends the process, and raises nothing in the middle of a

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opa._compat.pymongo_threads import leave_idle_threads
-from opa._util.garbage import end_without_collection
+from opa._util.garbage import end_without_collection, frozen
 from opa.errors import StartError
 from opa.logging.logger import log
 from opa.process.health_target import note_health_target
@@ -37,11 +37,13 @@ def serve(config: Config) -> None:
     note_health_target(config)
     if chosen is not None and chosen > 1:
         _warn_or_refuse(config, chosen)
-    from opa.serve.server import stop_limit
+    with frozen():
+        from opa.serve.server import stop_limit
 
     limits = {"reload_limit": RELOAD_LIMIT, "stop_limit": stop_limit(config)}
     if not runs_in_development(config, **limits, has_page=True):
-        from opa.serve import gunicorn
+        with frozen():
+            from opa.serve import gunicorn
 
         gunicorn.serve(config, workers=worker_count(os.environ, config.WORKERS))
 

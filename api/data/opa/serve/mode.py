@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from opa._util.garbage import frozen
 from opa.errors import StartError
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ def start(load: Callable[[], Config] | None = None) -> None:
         OpaError: it cannot be started; a mistake in settings or plugins, or a component that does not
         connect. SystemExit: a server ended in another way than by returning.
     """
+    with frozen():  # what is imported stays
+        serve, config = _chosen(load)
+    serve(config)
+
+
+def _chosen(load: Callable[[], Config] | None) -> tuple[Callable[[Config], None], Config]:
+    """What is to run, and the settings."""
     mode = chosen_mode(os.environ)
     from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
     from opa.logging.kept import keep_std_logging
@@ -100,4 +108,4 @@ def start(load: Callable[[], Config] | None = None) -> None:
         provide(config)
     if mode in MODES_WITH_METRICS:
         begin_metrics(config)
-    MODES[mode]().serve(config)
+    return MODES[mode]().serve, config
