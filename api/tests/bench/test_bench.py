@@ -35,7 +35,12 @@ ROUNDS = (Load(1000, 5000.0, 1.5, 2.5), Load(1000, 6000.0, 1.5, 2.5))
 @pytest.mark.parametrize(
     ("module", "name", "found", "last"),
     [
-        (compare, "compare", Comparison(Rounds(servers.BARE, ROUNDS), Rounds(servers.STACK, ROUNDS)), "median ratio 1.000"),
+        (
+            compare,
+            "compare",
+            Comparison(Rounds(servers.BARE, ROUNDS), Rounds(servers.STACK, ROUNDS)),
+            "median ratio 1.000",
+        ),
         (calls, "measure", CallCost(dict.fromkeys(STATEMENTS, 65.0), 5.5, 3.5, 2.5), "attribute 2.50"),
         (protocol, "measure", RequestCost(30.0, 20.0, 1.5), "ratio 1.500"),
         (small, "measure", Small(0.4, 0.3, 1.25, 55.0, 50.0), "1.10 ×"),
