@@ -65,7 +65,7 @@ def test_sessions_of_who_signed_in_with_a_provider_end_by_the_id_in_the_audit_lo
     assert "have ended, in every process" in result.stdout
     for wrong in ("https://login.example.com", "https://login.example.com|", "https://evil.example|248289761001"):
         set_running(None)
-        with pytest.raises(OpaError, match="it is not the id of somebody"):
+        with pytest.raises(OpaError, match="it is not the id of a user"):
             end("--user", wrong)
 
 

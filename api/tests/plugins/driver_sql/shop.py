@@ -10,9 +10,7 @@ SHOP = """
     import asyncio
     from contextlib import nullcontext, suppress
     from typing import Annotated
-    from unittest.mock import patch
 
-    import asyncpg
     from fastapi import BackgroundTasks, Depends, HTTPException, Request
     from fastapi.responses import JSONResponse, StreamingResponse
     from sqlalchemy import ForeignKey, func, insert, select, text
@@ -162,18 +160,6 @@ SHOP = """
         await asyncio.sleep(0)
         if status != 200:
             raise HTTPException(status)
-
-
-    @router.get("/confused")
-    async def confused(sql: Async):
-        connection = (await (await sql.connection()).get_raw_connection()).driver_connection
-
-        def refuse(*_, **__):
-            connection.terminate()
-            raise asyncpg.InternalClientError("got result for unknown protocol state 3")
-
-        with patch.object(type(connection), "prepare", refuse):
-            await sql.scalar(text("SELECT 2"))
 
 
     @router.get("/sleep/{seconds}")

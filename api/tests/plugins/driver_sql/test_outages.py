@@ -114,13 +114,6 @@ def test_a_task_that_is_left_behind_with_a_session_costs_no_connection_and_fails
     assert works(client)()
 
 
-def test_a_connection_that_two_have_used_at_once_is_no_outage(client: TestClient) -> None:
-    for _ in range(2):
-        assert client.get("/confused").status_code == 500
-        assert client.get("/async").json() == 0
-    wait_until(lambda: not any(pools(client).values()))
-
-
 def test_no_free_connection_is_503_and_a_statement_without_end_is_500(project: Project, postgres: Postgres) -> None:
     use_shop(project, postgres.new_database(), POOL_SIZE=1, POOL_TIMEOUT=1, STATEMENT_TIMEOUT=4)
     with project.client(raise_server_exceptions=False) as client, ThreadPoolExecutor(2) as threads:

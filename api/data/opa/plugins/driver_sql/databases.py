@@ -29,8 +29,6 @@ TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
 IN_USE = "another operation is in progress"
 """What asyncpg says where a task that was left behind uses the connection."""
-CONFUSED = "InternalClientError"
-"""What asyncpg raises where such a task and the end of its request have used one at once. It has closed it then."""
 _USED = "opa_used"
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 """Of SQLite: one process writes while others read, and foreign keys are no comments."""
@@ -180,7 +178,7 @@ class Database:
         error = context.original_exception
         if isinstance(error, DatabaseGoneError):
             return None
-        if type(error).__name__ == CONFUSED or (context.statement is None and IN_USE in str(error)):
+        if context.statement is None and IN_USE in str(error):
             # To end the transaction, of which SQLAlchemy takes no more notice: no other call is to get the connection.
             context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
             return None
