@@ -38,15 +38,18 @@ def test_plugins_read_what_runs_while_they_are_imported_and_afterwards(
     project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, runner: str
 ) -> None:
     monkeypatch.setitem(state, "runner", "")
-    project.plugin("told.py", "from opa import state\n\nseen = state['runner']")
+    monkeypatch.setitem(state, "mode", "")
+    project.plugin("told.py", "from opa import state\n\nseen = (state['mode'], state['runner'])")
     manager = project.prepare(mode)
     (found,) = [each.plugin for each in manager.registry.objects if each.plugin.name == "told"]
-    assert (manager.mode, found.module.seen, state["runner"]) == (mode, runner, runner)
+    assert (found.module.seen, manager.mode) == ((mode, runner), mode)
+    assert (state["mode"], state["runner"]) == (mode, runner)
 
 
 def test_listing_the_plugins_runs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(state, "runner", "mine")
-    assert (project.prepare().mode, state["runner"]) == ("", "mine")
+    monkeypatch.setitem(state, "mode", "mine")
+    assert (project.prepare().mode, state["runner"], state["mode"]) == ("", "mine", "mine")
 
 
 def test_drivers_are_told_the_mode_of_their_application(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ RUNNERS = {
     "shell": "ipython",
     "command": "command",
 }
-"""What `state["runner"]` says in each mode, for plugins that read it; opa-stack itself hands the mode down."""
+"""What `state["runner"]` says in each mode, for plugins of the original; opa-stack itself hands the mode down."""
 
 
 def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequence[str] = ()) -> PluginManager:
@@ -53,7 +53,7 @@ def prepare(config: Config | None = None, *, mode: str = "", submodules: Sequenc
     settings.config.adopt(config)
     setup_logging(config)
     if mode in RUNNERS:
-        state["runner"] = RUNNERS[mode]
+        state.update(runner=RUNNERS[mode], mode=mode)
     with no_collection():
         return _load(config, mode, submodules)
 

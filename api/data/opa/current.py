@@ -104,4 +104,5 @@ class Current:
 current = Current()
 
 state: dict[str, Any] = {}
-"""Free for plugins. `state["runner"]` says what runs: `uvicorn` for the api, `ipython` in `opa shell`."""
+"""Free for plugins. `state["mode"]` says what runs, as `PluginManager.mode` does; `state["runner"]` says it as in the
+original: `uvicorn` for the api, `ipython` in `opa shell`."""

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from celery import signals
 
+from opa import state
 from opa.plugins.tracing import task_spans
+from opa.plugins.tracing.resource import resource_of
 from opa.plugins.tracing.wanted import asking_variable
 from tests.project import Project
 from tests.serve.process import Opa, opa_in
@@ -46,6 +48,29 @@ def imported():
 )
 def test_the_standard_variables_turn_traces_on(environ: dict[str, str], variable: str | None) -> None:
     assert asking_variable(environ) == variable
+
+
+@pytest.mark.parametrize(
+    ("mode", "service"),
+    [
+        ("api", "shop-api"),
+        ("worker", "shop-worker"),
+        ("beat", "shop-beat"),
+        ("flower", "shop-flower"),
+        ("shell", "shop-shell"),
+        ("command", "shop"),
+        (None, "shop"),
+    ],
+)
+def test_a_process_is_named_for_what_it_runs(
+    monkeypatch: pytest.MonkeyPatch, project: Project, mode: str | None, service: str
+) -> None:
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    project.settings(PROJECT_NAME="shop")
+    for key in ("mode", "runner"):
+        monkeypatch.delitem(state, key, raising=False)
+    config = project.prepare(mode or "").config
+    assert resource_of(config, state.get("mode")).attributes["service.name"] == service
 
 
 def test_nothing_is_imported_where_no_variable_asks(tmp_path: Path) -> None:

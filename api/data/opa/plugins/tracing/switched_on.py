@@ -50,7 +50,7 @@ class SwitchedOn:
         try:
             if isinstance(provider, trace.ProxyTracerProvider):  # the API's own, for as long as there is none
                 batches = [LazyBatch(make) for make in new_exporters(os.environ)]
-                provider = TracerProvider(resource=resource_of(config, state.get("runner")), shutdown_on_exit=False)
+                provider = TracerProvider(resource=resource_of(config, state.get("mode")), shutdown_on_exit=False)
                 for batch in batches:
                     provider.add_span_processor(batch)
                 trace.set_tracer_provider(provider)
