@@ -20,14 +20,19 @@ from opa.http.access.rules import Rules as AccessRules
 from opa.http.rate_limits.rules import Rules as LimitRules
 from opa.settings import access as settings_access
 from opa.settings import hosts, users, validation
+from opa.settings.access_keys import AccessKey
 from opa.settings.ambiguous import in_variable, in_yaml
 from opa.settings.files import read_sections
+from opa.settings.jwt_issuers import JwtIssuer
 from opa.settings.load import load_settings
 from opa.settings.merge import MergedSettings
+from opa.settings.oidc_providers import OidcProvider, SignInRule
 from opa.settings.plain import plain_settings
-from opa.settings.schema import AccessKey, JwtIssuer, OidcProvider, RateLimitRule, Settings, SignInRule, User
+from opa.settings.rate_limits import RateLimitRule
+from opa.settings.schema import Settings
 from opa.settings.service_links import service_links
 from opa.settings.sources import Layer
+from opa.settings.users import User
 from opa.settings.value_files import ValueFileError, read_value
 from opa.settings.variables import read_variables
 from tests.fuzz.inputs import Choices

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 import opa.plugins
 from opa import Actor, OpaError, RefusedCredentialError
-from opa.settings.schema import JwtIssuer
+from opa.settings.jwt_issuers import JwtIssuer
 from tests.json_values import json_values
 from tests.project import Project
 from tests.token_issuer import (

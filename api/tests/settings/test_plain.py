@@ -10,7 +10,8 @@ from opa.errors import SettingsError
 from opa.settings import load
 from opa.settings.defaults import FILE, read_defaults
 from opa.settings.files import read_sections
-from opa.settings.schema import KNOWN, validated
+from opa.settings.names import KNOWN
+from opa.settings.validation import validated
 from tests import programs
 from tests.settings_folder import SettingsFolder
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opa.settings.files import read_sections
-from opa.settings.schema import ALIASES, KNOWN
+from opa.settings.names import ALIASES, KNOWN
 from opa.settings.sources import DEFAULTS_FILE
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"

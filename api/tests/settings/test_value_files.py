@@ -27,7 +27,7 @@ from opa.introspection.settings import masked
 from opa.logging.logger import log, setup_logging
 from opa.process.error_report import print_error, print_start_error
 from opa.settings.load import load_settings
-from opa.settings.schema import KNOWN, is_mapping_setting
+from opa.settings.names import KNOWN, is_mapping_setting
 from opa.settings.value_files import ValueFileError, is_from_file, read_value
 from tests.project import Project
 from tests.settings_folder import SettingsFolder

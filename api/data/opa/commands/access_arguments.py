@@ -13,10 +13,10 @@ def checked_name(name: str) -> str:
     Raises:
         BadParameter: it can be none.
     """
-    from opa.settings import access_keys
+    from opa.settings.field_types import entry_name
 
     try:
-        return access_keys.name(name)
+        return entry_name(name)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="NAME") from None
 
@@ -27,9 +27,9 @@ def scopes_in(given: Iterable[str]) -> list[str]:
     Raises:
         BadParameter: one of them can be none.
     """
-    from opa.settings import access_keys
+    from opa.settings.field_types import scope
 
     try:
-        return [access_keys.scope(scope) for each in given for scope in each.split(",")]
+        return [scope(value) for each in given for value in each.split(",")]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--scope") from None

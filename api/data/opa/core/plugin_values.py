@@ -16,7 +16,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, Secret, ValidationError
 from pydantic.fields import FieldInfo
 
 from opa._util.masking.models import as_in_variable, fields_of, is_class, is_model, resolved
-from opa.settings.schema import split_list
+from opa.settings.field_types import split_list
 
 Path = tuple[str | int, ...]
 _SEQUENCES = (list, tuple, set, frozenset, deque)

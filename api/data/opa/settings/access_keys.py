@@ -1,26 +1,18 @@
 """Checks what ACCESS_KEYS says of an API key."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from opa._util.scopes import is_scope
+from pydantic import AfterValidator, BeforeValidator
+
+from opa.settings.field_types import Scopes, UpperKeys
 
 NEVER = "never"
 # Not compiled here: most starts have no key to check.
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _ID = r"[0-9A-Za-z]{12}"
 _HASH = r"sha256:[0-9a-f]{64}"
-
-
-def name(value: str) -> str:
-    """The name of a key: it stands in lines of the log, and in dotted names of settings."""
-    if re.fullmatch(_NAME, value) is None:
-        raise ValueError("should be a name of 1 to 64 letters, digits, - and _, with a letter or a digit first")
-    return value
 
 
 def key_id(value: str) -> str:
@@ -39,13 +31,6 @@ def _printed(pattern: str, value: str) -> str:
     return value
 
 
-def scope(value: str) -> str:
-    """A scope."""
-    if not is_scope(value):
-        raise ValueError("should be a scope such as shop:write: printable ASCII without spaces, quotes and backslashes")
-    return value
-
-
 def moment(value: Any) -> str:
     """A time as a text, in UTC where it does not say; YAML makes an object of one that is not in quotes."""
     try:
@@ -60,7 +45,22 @@ def moment_or_never(value: Any) -> str:
     return NEVER if isinstance(value, str) and value.strip().lower() == NEVER else moment(value)
 
 
-def without_shared_ids(value: Mapping[str, Any]) -> Mapping[str, Any]:
+Moment = Annotated[str, BeforeValidator(moment)]
+
+
+class AccessKey(UpperKeys):
+    """One of ACCESS_KEYS, as `opa keys create --settings` prints it."""
+
+    ID: Annotated[str, AfterValidator(key_id)]
+    HASH: Annotated[str, AfterValidator(key_hash)]
+    SCOPES: Scopes
+    CREATED: Moment
+    EXPIRES: Annotated[str, BeforeValidator(moment_or_never)]
+    FORMER_HASH: Annotated[str, AfterValidator(key_hash)] | None = None
+    FORMER_UNTIL: Moment | None = None
+
+
+def without_shared_ids(value: Mapping[str, AccessKey]) -> Mapping[str, AccessKey]:
     """The keys, each of which has an ID of its own."""
     if len({key.ID for key in value.values()}) < len(value):
         raise ValueError("should have each ID once: two of its keys have the same")

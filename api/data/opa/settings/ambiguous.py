@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opa._util.masking.secrets import looks_secret
-from opa.settings.schema import ALIASES, KNOWN, path_of
+from opa.settings.names import ALIASES, KNOWN, path_of
 
 SWITCHES = frozenset({"yes", "no", "on", "off"})
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from opa.errors import MissingSettingError
-from opa.settings.schema import ALIASES
+from opa.settings.names import ALIASES
 from opa.settings.section import Section
 from opa.settings.sources import FOLDER_VARIABLE, PREFIX
 

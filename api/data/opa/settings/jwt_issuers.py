@@ -1,14 +1,16 @@
 """What the setting JWT_ISSUERS may hold: where the keys of an issuer come from, and what they sign with."""
 
-from __future__ import annotations
-
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from opa._util.hosts import is_loopback
 from opa.settings.envs import DEVELOPMENT, current_envs
+from opa.settings.field_types import ClaimValue, Seconds, TextList, UpperKeys, no_switch, none_or
 from opa.settings.quoting import QuotingError
 
 ASYMMETRIC: Final = (
@@ -124,3 +126,55 @@ def _why_not(value: str, text: str | None) -> str:
 
 def _is_on_this_machine(host: str) -> bool:
     return is_loopback(host) or host.endswith(".localhost")
+
+
+class JwtIssuer(UpperKeys):
+    """One of JWT_ISSUERS."""
+
+    ISSUER: Annotated[str, AfterValidator(issuer)]
+    SECRET: Annotated[str | None, BeforeValidator(none_or), AfterValidator(secret)] = None
+    JWKS_URL: Annotated[str | None, BeforeValidator(none_or), Field(validate_default=True)] = None
+    ALGORITHMS: Annotated[TextList, Field(validate_default=True)] = []
+    CLAIMS: dict[str, ClaimValue | list[ClaimValue]] = {}
+    AUDIENCE: Annotated[TextList | None, BeforeValidator(none_or)]
+    SCOPES_CLAIM: str = "scope"
+    SCOPES_PREFIX: str = ""
+    SCOPES: TextList = []
+    LEEWAY: Annotated[float, BeforeValidator(no_switch), Field(ge=0, le=600, allow_inf_nan=False)] = 60
+    JWKS_REFRESH: Annotated[Seconds, Field(ge=30)] = 600
+    JWKS_KEEP: Annotated[float, BeforeValidator(no_switch), Field(ge=0, allow_inf_nan=False)] = 86400
+
+    # Of a field that is wrong, those after it are not judged by: it is reported once.
+
+    @field_validator("JWKS_URL")
+    @classmethod
+    def _where_keys_are(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_judged = {"ISSUER", "SECRET"} <= info.data.keys()
+        return jwks_url(value, info.data["ISSUER"], info.data["SECRET"]) if is_judged else value
+
+    @field_validator("ALGORITHMS")
+    @classmethod
+    def _of_its_keys(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        return algorithms(value, info.data["SECRET"]) if "SECRET" in info.data else value
+
+    @field_validator("AUDIENCE")
+    @classmethod
+    def _for_us(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if value is not None and not value:
+            raise ValueError("should name who the tokens are for, as their claim aud has it")
+        if value is None and not info.data.get("CLAIMS", True):
+            raise ValueError("should be null only with CLAIMS, or a token for anybody else is good here")
+        return value
+
+
+def each_once(values: list[JwtIssuer]) -> list[JwtIssuer]:
+    """The issuers, none of which is there twice.
+
+    Raises:
+        ValueError: one is.
+    """
+    doubles = [name for name, count in Counter(value.ISSUER for value in values).items() if count > 1]
+    if doubles:
+        general = "should have each issuer once; AUDIENCE may be a list"
+        raise QuotingError(f'should have "{doubles[0]}" once; AUDIENCE may be a list', general=general)
+    return values

@@ -8,7 +8,9 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, time
+from datetime import date, time, timedelta
+from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from opa._util.watchdog import TimeLimitError, time_limit
@@ -16,17 +18,9 @@ from opa.errors import SettingsError
 from opa.settings.ambiguous import in_variable
 from opa.settings.config import FOLDER_SETTING, Config
 from opa.settings.envs import DEFAULT_SECTION
+from opa.settings.field_types import split_list
+from opa.settings.names import ALIASES, LISTS, PLAIN, TEXTS, is_mapping_setting, path_of
 from opa.settings.plain import PlainSettings, literal_value, plain_settings
-from opa.settings.schema import (
-    ALIASES,
-    LISTS,
-    PLAIN,
-    TEXTS,
-    is_mapping_setting,
-    path_of,
-    split_list,
-    without_python,
-)
 from opa.settings.sources import (
     FOLDER_VARIABLE,
     Layer,
@@ -180,10 +174,27 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             if ALIASES[name] not in names:
                 values[ALIASES[name]] = value
         else:
-            plain = without_python(value) if path_of(name)[0] in PLAIN else value
+            plain = _without_python(value) if path_of(name)[0] in PLAIN else value
             is_text = name in LISTS and isinstance(plain, str) and not plain.startswith("@")
             values[key] = split_list(plain) if is_text else plain
     return replace(layer, values=values)
+
+
+def _without_python(value: Any) -> Any:  # noqa: PLR0911 - one for each kind
+    """`value` as another format than Python would have it: a path is a text, a member of an enum is its value."""
+    if isinstance(value, Enum):
+        return _without_python(value.value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {_without_python(key): _without_python(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(_without_python, value), key=str)
+    if isinstance(value, list | tuple):
+        return [_without_python(item) for item in value]
+    return value
 
 
 def _warn_of_alias(name: str, source: str, sources: Sources) -> None:

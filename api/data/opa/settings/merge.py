@@ -23,7 +23,8 @@ from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._util.masking.secrets import looks_secret, mask_text, masked
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.settings.envs import DEFAULT_SECTION
-from opa.settings.schema import path_of, without_doubles
+from opa.settings.field_types import without_doubles
+from opa.settings.names import path_of
 from opa.settings.sources import MERGE_MARKS, Layer, as_switch
 
 KeyPath = tuple[str, ...]

@@ -1,11 +1,13 @@
 """Checks what the setting NOTIFY says of a target."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from opa.settings.field_types import Count, PortOrNone, Seconds, TextList, UpperKeys, lower, none_or, split_list
 
 KINDS = ("failed", "dead", "missed")
 _ADDRESS = re.compile(r"(?:[^<>@\r\n]*<)?[^\s<>@,;]+@[^\s<>@,;]+>?")
@@ -57,3 +59,30 @@ def check_target(fields: Mapping[str, Any]) -> None:
         raise ValueError("should have both USER and PASSWORD, or neither")
     if is_mail and fields["USER"] and fields["TLS"] == "none":
         raise ValueError("should have TLS starttls or tls: without it everyone on the way reads the password")
+
+
+class NotifyTarget(UpperKeys):
+    """One of NOTIFY."""
+
+    TYPE: Annotated[Literal["slack", "teams", "json", "mail"], BeforeValidator(lower)]
+    EVENTS: Annotated[
+        list[Annotated[Literal["failed", "dead", "missed"], BeforeValidator(lower)]], BeforeValidator(split_list)
+    ] = ["failed", "dead", "missed"]
+    TASKS: TextList = ["*"]
+    PLUGINS: TextList = ["*"]
+    WINDOW: Annotated[Seconds, Field(le=86400)] = 30
+    LIMIT: Count = 20
+    CONSOLE: Annotated[str | None, BeforeValidator(none_or), AfterValidator(webhook_url)] = None
+    URL: Annotated[str | None, BeforeValidator(none_or), AfterValidator(webhook_url)] = None
+    HOST: str = ""
+    PORT: PortOrNone = None
+    TLS: Annotated[Literal["starttls", "tls", "none"], BeforeValidator(lower)] = "starttls"
+    USER: str = ""
+    PASSWORD: str = ""
+    FROM: Annotated[str, AfterValidator(lambda value: address(value) if value else value)] = ""
+    TO: Annotated[list[Annotated[str, AfterValidator(address)]], BeforeValidator(split_list)] = []
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        check_target({name: getattr(self, name) for name in type(self).model_fields})
+        return self

@@ -1,13 +1,14 @@
 """What the setting OIDC_PROVIDERS may hold: with whom people sign in, and which of them may."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
 from opa.settings.envs import current_envs
+from opa.settings.field_types import ClaimValue, Scopes, TextList, UpperKeys, none_or
 from opa.settings.jwt_issuers import issuer, url
 from opa.settings.quoting import QuotingError
 
@@ -165,3 +166,36 @@ def requested(values: list[str]) -> list[str]:
     if OPENID not in values:
         raise ValueError("should have openid, or the provider does not say who signs in")
     return values
+
+
+class SignInRule(UpperKeys):
+    """One of ALLOW of a provider: who may sign in, and what they may do then."""
+
+    EMAIL: Annotated[TextList, AfterValidator(emails)] = []
+    EMAIL_DOMAIN: Annotated[TextList, AfterValidator(email_domains)] = []
+    SUBJECT: Annotated[TextList, AfterValidator(not_empty)] = []
+    CLAIMS: dict[str, ClaimValue | list[ClaimValue]] = {}
+    EVERYONE: bool = False
+    SCOPES: Scopes = []
+
+    @model_validator(mode="after")
+    def _has_conditions(self) -> Self:
+        check_rule({name: getattr(self, name) for name in type(self).model_fields})
+        return self
+
+
+def _some_rules(rules: list[SignInRule]) -> list[SignInRule]:
+    check_allowed(rules)
+    return rules
+
+
+class OidcProvider(UpperKeys):
+    """One of OIDC_PROVIDERS."""
+
+    ISSUER: Annotated[str, AfterValidator(provider_issuer)]
+    CLIENT_ID: Annotated[str, AfterValidator(credential)]
+    CLIENT_SECRET: Annotated[str, AfterValidator(credential)]
+    ALLOW: Annotated[list[SignInRule], AfterValidator(_some_rules)]
+    LABEL: Annotated[str, Field(max_length=100)] = ""
+    REQUESTED_SCOPES: Annotated[TextList, AfterValidator(requested)] = ["openid", "email", "profile"]
+    REDIRECT_URL: Annotated[str | None, BeforeValidator(none_or), AfterValidator(redirect_url)] = None

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opa.settings.ambiguous import in_variable
-from opa.settings.schema import ALIASES, LISTS, TEXTS, path_of, split_list
+from opa.settings.field_types import split_list
+from opa.settings.names import ALIASES, LISTS, TEXTS, path_of
 from opa.settings.sources import DEFAULTS_FILE, FOLDER_VARIABLE, PREFIX, Layer
 from opa.settings.variables import Variable
 

@@ -17,7 +17,7 @@ from opa.settings.envs import DEFAULT_SECTION, ENV_VARIABLE, GLOBAL_SECTION, cur
 from opa.settings.files import forget_python_files, read_sections, settings_files
 from opa.settings.foreign_files import foreign_file
 from opa.settings.inherited import HANDED_VARIABLE, PROCESS_VARIABLE, STATE_VARIABLE, handed_settings
-from opa.settings.schema import KNOWN
+from opa.settings.names import KNOWN
 from opa.settings.service_links import service_links
 
 DEFAULTS_FILE = defaults.FILE

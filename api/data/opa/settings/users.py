@@ -1,8 +1,11 @@
 """Checks what the settings say of people who sign in: USERS, and where the page is."""
 
-from __future__ import annotations
-
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from opa.settings.field_types import Scopes, UpperKeys
 
 # Not compiled here: most starts have no user to check.
 _HASH = r"\$argon2id\$v=19\$m=([0-9]{1,8}),t=([0-9]{1,8}),p=([0-9]{1,8})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,171}"
@@ -26,6 +29,13 @@ def password_hash(value: str) -> str:
     if not _LEAST <= memory <= _MOST_MEMORY or not 1 <= rounds <= _MOST_ROUNDS or not 1 <= lanes <= _MOST_LANES:
         raise ValueError("should be made with m=7168 to 1048576 (KiB), t=1 to 100 and p=1 to 64, as opa passwd does")
     return value
+
+
+class User(UpperKeys):
+    """One of USERS."""
+
+    PASSWORD: Annotated[str, AfterValidator(password_hash)]
+    SCOPES: Scopes = []
 
 
 def page_path(value: str) -> str:

@@ -7,15 +7,18 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from opa._util.masking.secrets import mask_setting
 from opa._util.suggestions import misspelt, nearest
+from opa.settings.components import COMPONENT_KEYS
+from opa.settings.field_types import SecondsOrNone
+from opa.settings.names import ALIASES, KNOWN
 from opa.settings.quoting import QuotingError
-from opa.settings.schema import ALIASES, COMPONENT_KEYS, KNOWN, validated
+from opa.settings.schema import Settings
 from opa.settings.value_files import is_from_file
 
 _CLOSE = 0.88
@@ -45,6 +48,12 @@ _PROBLEMS = {
     "literal_error": "should be {expected}",
 }
 _MAPPINGS = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
+
+_TOGETHER = frozenset(
+    name for validator in Settings.__pydantic_decorators__.field_validators.values() for name in validator.info.fields
+) | {"OPENAPI_URL", "ALLOW_ORIGINS", "CELERY_TASK_TIME_LIMIT", "SIGN_IN_URL"}
+"""Settings of which one says what another may be."""
+_SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, get_args(SecondsOrNone)[0]))
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,31 @@ def check(
         )
         return Checked(mistakes=mistakes, warnings=tuple(warnings))
     return Checked(settings=settings, warnings=tuple(warnings))
+
+
+def validated(values: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:
+    """The known settings among `values`, in their right types.
+
+    Args:
+        defaults: names of those that stand in default-settings.yaml, which need no check.
+
+    Raises:
+        ValidationError: some of the others are wrong, or missing.
+    """
+    given = [name for name in Settings.model_fields if name not in defaults]
+    if not _TOGETHER.isdisjoint(given) or not values.keys() >= KNOWN:
+        return Settings.model_validate({name: value for name, value in values.items() if name in KNOWN}).model_dump()
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name in given if (field := Settings.model_fields[name])
+    }
+    checked = create_model("Given", **fields)(**{name: values[name] for name in given}).model_dump()
+    return {
+        name: checked[name] if name in checked else _as_seconds(name, values[name]) for name in Settings.model_fields
+    }
+
+
+def _as_seconds(name: str, value: Any) -> Any:
+    return float(value) if name in _SECONDS and value is not None else value
 
 
 def _is_default(name: str, sources: Mapping[tuple[str, ...], str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from opa._util.masking.hidden import hide
-from opa.settings.schema import ALIASES, KNOWN, is_mapping_setting, path_of
+from opa.settings.names import ALIASES, KNOWN, is_mapping_setting, path_of
 from opa.settings.sources import PREFIX, setting_variables
 from opa.settings.value_files import SUFFIX, ValueFileError, read_value, source_of_file
 

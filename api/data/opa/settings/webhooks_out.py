@@ -1,14 +1,15 @@
 """What the setting WEBHOOKS_OUT may hold: which events are posted where, and by which secrets they are signed."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator
+
 from opa._util.event_patterns import is_pattern
+from opa.settings.field_types import TextList, UpperKeys
 from opa.settings.notify import webhook_url
 from opa.settings.quoting import QuotingError
 
@@ -101,3 +102,11 @@ def bytes_of(secret: str) -> bytes:
     """What a secret stands for; empty where it is none. As receivers read it, padding may be missing."""
     text = secret.removeprefix(PREFIX)
     return base64.b64decode(f"{text}==") if re.fullmatch(_BASE64, text) and len(text.rstrip("=")) % 4 != 1 else b""
+
+
+class WebhookOut(UpperKeys):
+    """One of WEBHOOKS_OUT."""
+
+    ON: Annotated[TextList, AfterValidator(patterns)]
+    URL: Annotated[str, AfterValidator(target_url)]
+    SECRET: Annotated[TextList, AfterValidator(secrets)]

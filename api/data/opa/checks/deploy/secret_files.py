@@ -10,7 +10,7 @@ from pathlib import Path
 from opa.checks.deploy.check import Deployment
 from opa.checks.deploy.flower import FLOWER
 from opa.checks.finding import Finding
-from opa.settings.schema import is_mapping_setting
+from opa.settings.names import is_mapping_setting
 from opa.settings.sources import PREFIX
 from opa.settings.value_files import SUFFIX
 

@@ -9,7 +9,7 @@ from opa._util.rates import Rate, rates_in
 from opa.http.access.rules import Paths, check_plugins, readings, segments_of
 from opa.http.rate_limits.callers import Kind
 from opa.settings.access import EVERYTHING_ELSE
-from opa.settings.schema import UNLIMITED
+from opa.settings.rate_limits import UNLIMITED
 
 
 class Rule(NamedTuple):

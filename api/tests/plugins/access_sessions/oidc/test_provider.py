@@ -11,7 +11,7 @@ from hypothesis import strategies
 
 from opa import RefusedCredentialError
 from opa.plugins.access_sessions.oidc.provider import Provider
-from opa.settings.schema import SignInRule
+from opa.settings.oidc_providers import SignInRule
 from tests.json_values import json_values
 
 ISSUER = "https://login.example.com"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opa.plugins.access_sessions.oidc.rules import scopes_by, verified_email
-from opa.settings.schema import SignInRule
+from opa.settings.oidc_providers import SignInRule
 
 ADA: dict[str, Any] = {
     "sub": "1",

@@ -1,0 +1,39 @@
+"""Which settings are known, and what is known of each by its name alone."""
+
+from __future__ import annotations
+
+from typing import get_origin
+
+from opa.settings.schema import Settings
+
+ALIASES = {"PTVSD": "DEBUGPY"}
+"""Names of the original opa-stack that are accepted for a setting of today, with a warning."""
+
+KNOWN = frozenset(Settings.model_fields)
+MAPPINGS = frozenset(n for n, f in Settings.model_fields.items() if get_origin(f.annotation) is dict)
+PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not name.startswith("CELERY_"))
+"""Settings that need no objects of Python, as those of a plugin's model or of Celery may."""
+TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))
+LISTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation == list[str])
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """The steps of a name: by `__`, or else by dots. A dot beside `__` is one of a key, such as a task's name."""
+    first, *rest = name.strip().split("__" if "__" in name else ".")
+    return (first.upper(), *rest)
+
+
+def is_mapping_setting(name: str) -> bool:
+    """Whether the setting with this dotted name, or `A__B`, is always a mapping."""
+    path = path_of(name.upper())
+    if path[0] == "OPTIONAL_COMPONENTS" and len(path) == 3:
+        return path[2] == "OPTS"
+    return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
+
+
+_MAPPINGS_OF_MAPPINGS = frozenset(
+    {
+        *("ACCESS_KEYS", "NOTIFY", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"),
+        *("USERS", "WEBHOOKS_OUT"),
+    }
+)
