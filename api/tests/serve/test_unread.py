@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from opa.serve import protocol
+from opa.serve import progress
 from opa.serve.unread import read_steps
 from opa.settings.load import Config
 from tests.project import Project
@@ -104,8 +104,8 @@ def test_a_client_that_reads_a_few_bytes_now_and_then_does_not_hold_its_answer(
             clock = itertools.count()
             for second in range(5 * IDLE):
                 read = second * bytes_per_second
-                monkeypatch.setattr(protocol, "unread_bytes", lambda _, read=read: len(WHOLE) - read)
-                monkeypatch.setattr(protocol, "read_steps", lambda _, step, __, read=read: read // step)
+                monkeypatch.setattr(progress, "unread_bytes", lambda _, read=read: len(WHOLE) - read)
+                monkeypatch.setattr(progress, "read_steps", lambda _, step, __, read=read: read // step)
                 sweep(server, clock, 1)
             was_closed = transport.is_closing()
             client.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -91,3 +92,17 @@ class AnswerTransport:
         """Close the connection behind what was written."""
         self.let_go()
         self._transport.close()
+
+
+class UnreadTransport:
+    """The transport as the answer to a request sees it whose body is still arriving.
+
+    Args:
+        answers: that of answers to other requests.
+        close: called where the connection is to be closed behind the answer.
+    """
+
+    def __init__(self, answers: AnswerTransport, close: Callable[[], None]) -> None:
+        self.write = answers.write
+        self.is_closing = answers.is_closing
+        self.close = close

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from opa._compat import uvicorn as compat
-from opa.http.body_limits import MIN_BYTES_PER_SECOND
 from opa.http.limits import limits_of
 from opa.logging.refusal_log import refusals
 from opa.serve.access import end_line
-from opa.serve.answer import AnswerTransport
+from opa.serve.answer import AnswerTransport, UnreadTransport
 from opa.serve.left import Left
-from opa.serve.unread import read_steps, unread_bytes
+from opa.serve.progress import ANSWER, BODY_NOBODY_WANTS, HEAD, IDLE, REQUEST, Doing, measured
+from opa.serve.refusal import cors_headers, last_answer, too_much_to_do
+from opa.serve.turns import HeldFlow
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
@@ -42,67 +41,15 @@ MAX_LINGERING = 32
 MAX_UNREAD_BYTES = 1_048_576
 """Bytes of a body at most that nobody has asked for. uvicorn stops reading at 64 KB, but a look at whether the client
 is still there makes it go on."""
-MIN_READ_BYTES_PER_SECOND = 240
-"""What the slowest client reads of an answer, seen over IDLE_TIMEOUT."""
 LINGER_TIMEOUT = 5.0
 """Seconds that a client has to see its last answer while it still sends. Closed at once, the connection would be reset,
 and the answer lost."""
 LINGER_BYTES = 67_108_864
 """What it may send in that time."""
-RETRY_AFTER = 1
-"""Seconds after which a client may try again that was refused because there is too much to do."""
-
 MAX_SMALL_READ = 4096
 """Bytes that are taken in as they come. Of more, others may be waiting for the end: chunks of a byte take long."""
 CHUNK_SIZE = 16_384
 """Bytes of those that are taken in before all the others get on."""
-
-# What a connection is doing, for `look_after`.
-HEAD, BODY_NOBODY_WANTS, IDLE, REQUEST, ANSWER = "head", "body", "idle", "request", "answer"
-
-
-class _Doing(NamedTuple):
-    """What a connection is doing: nothing has gone on where this is the same as before.
-
-    Attributes:
-        name: one of those above.
-        cycle: the request.
-        unsent: whether there are bytes of an answer that the client has not read.
-        read: how much it has read, in steps as well: a few bytes now and then would hold the answer, its memory and its
-            place among the requests, for as long as one likes.
-        progress: how much of its body has come, in steps: a byte now and then is none.
-        is_whole: whether all of the body has.
-    """
-
-    name: str
-    cycle: RequestResponseCycle | None
-    unsent: bool
-    read: int
-    progress: int
-    is_whole: bool
-
-
-class _Flow(compat.FlowControl):
-    """Reads no more while what has been read is not taken in, whatever a request asks for."""
-
-    holds = False
-
-    def resume_reading(self) -> None:
-        if self.holds:
-            self.read_paused = False
-        else:
-            super().resume_reading()
-
-    def hold(self) -> None:
-        """Begin with that."""
-        self.holds = True
-        self.stop_transport()
-
-    def let_go(self) -> None:
-        """End it."""
-        self.holds = False
-        if not self.read_paused:
-            self.start_transport()
 
 
 class _Refused(Exception):  # noqa: N818 - it ends the parser, and is caught here
@@ -119,7 +66,7 @@ class HttpProtocol(compat.HttpProtocol):
     """
 
     _answers: AnswerTransport
-    flow: _Flow
+    flow: HeldFlow
 
     def __init__(
         self,
@@ -158,7 +105,7 @@ class HttpProtocol(compat.HttpProtocol):
         # For `look_after`: bytes of bodies that have come, and what it did when it was last looked at, since when.
         self._body_bytes = 0
         self.since = 0.0
-        self._doing: _Doing | None = None
+        self._doing: Doing | None = None
 
     # What the event loop calls.
 
@@ -166,7 +113,7 @@ class HttpProtocol(compat.HttpProtocol):
         """A client has connected: it gets a place, or is refused where there are too many."""
         super().connection_made(transport)
         self._answers = AnswerTransport(transport, self._shared.heads, self.loop)
-        self.flow = _Flow(transport)
+        self.flow = HeldFlow(transport)
         self._shared.newcomers[self] = None
         above = self._above_limit()
         if above > 0 and not self._shared.make_room():
@@ -350,7 +297,7 @@ class HttpProtocol(compat.HttpProtocol):
         if not self._is_above_limit:
             refusals.note("more requests in flight than MAX_REQUESTS (503)")
         app = self.app
-        self.app = functools.partial(self._busy, closes=self._is_above_limit)
+        self.app = functools.partial(too_much_to_do, cors=self._shared.cors, closes=self._is_above_limit)
         try:
             super().on_headers_complete()
         finally:
@@ -461,24 +408,6 @@ class HttpProtocol(compat.HttpProtocol):
             self._active.message_event.set()
         self.close_when_read()
 
-    async def _busy(self, scope: Any, receive: Any, send: Any, *, closes: bool) -> None:
-        """Say so, in place of the application."""
-        body = b'{"detail":"the server has too much to do"}'
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(RETRY_AFTER).encode()),
-            *self._cors_headers(scope["headers"]),
-        ]
-        if closes:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _cors_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        cors = self._shared.cors
-        return cors.headers_for({"headers": headers}) if cors is not None else []
-
     def _answer(self, status: int, detail: str, to: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
         """An answer that closes the connection.
 
@@ -487,18 +416,7 @@ class HttpProtocol(compat.HttpProtocol):
             detail: what it says.
             to: the headers of the request, where they are known.
         """
-        body = json.dumps({"detail": detail}).encode()
-        headers = [
-            *self.server_state.default_headers,
-            *self._cors_headers(to),
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append((b"retry-after", str(RETRY_AFTER).encode()))
-        lines = [name + b": " + value for name, value in headers if name != b"connection"]
-        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
-        return b"\r\n".join([first, *lines, b"connection: close", b"", body])
+        return last_answer(status, detail, [*self.server_state.default_headers, *cors_headers(self._shared.cors, to)])
 
     def _part_of_body(self, size: int) -> None:
         """Look at a body of which there is more to come."""
@@ -515,8 +433,8 @@ class HttpProtocol(compat.HttpProtocol):
             self._discarded += size
             if self._discarded > self._shared.discarded_bytes:
                 self.close_when_read()
-        elif not isinstance(cycle.transport, _ClosedWhenRead):
-            cycle.transport = _ClosedWhenRead(self)  # type: ignore[assignment]
+        elif not isinstance(cycle.transport, UnreadTransport):
+            cycle.transport = UnreadTransport(self._answers, self.end_answer)  # type: ignore[assignment]
         elif len(cycle.body) > MAX_UNREAD_BYTES:
             refusals.note("a client sent a body behind a request that is not answered yet")
             self._answers.close()
@@ -600,21 +518,16 @@ class HttpProtocol(compat.HttpProtocol):
         elif name == REQUEST:
             self._end_slow_request(doing, took)
 
-    def _what_it_does(self) -> _Doing:
+    def _what_it_does(self) -> Doing:
         cycle, newest = self._active, self.cycle
         if cycle is None or newest.response_complete:
             waits = HEAD if self._is_in_head else BODY_NOBODY_WANTS
             name = IDLE if self.is_idle() else waits
         else:
             name = ANSWER if cycle.response_started else REQUEST
-        progress = self._body_bytes // MIN_BYTES_PER_SECOND if name == REQUEST else 0
-        is_whole = cycle is None or not cycle.more_body
-        unread = unread_bytes(self.transport)
-        step = max(MIN_READ_BYTES_PER_SECOND * self._shared.idle_time, 1)
-        read = read_steps(self.transport, step, unread) if unread else 0
-        return _Doing(name, cycle, bool(unread), read, progress, is_whole)
+        return measured(name, cycle, self.transport, body_bytes=self._body_bytes, idle_time=self._shared.idle_time)
 
-    def _end_slow_request(self, doing: _Doing, took: float) -> None:
+    def _end_slow_request(self, doing: Doing, took: float) -> None:
         cycle: Any = doing.cycle
         said = limits_of(cycle.scope.get("endpoint"))
         most = self._shared.request_time(said.time)
@@ -632,15 +545,3 @@ class HttpProtocol(compat.HttpProtocol):
         else:
             refusals.note("a connection was silent, see HEADER_TIMEOUT")
             self.transport.close()
-
-
-class _ClosedWhenRead:
-    """The transport as the answer to a request sees it whose body is still arriving."""
-
-    def __init__(self, protocol: HttpProtocol) -> None:
-        self._protocol = protocol
-        self.write = protocol._answers.write
-        self.is_closing = protocol.transport.is_closing
-
-    def close(self) -> None:
-        self._protocol.end_answer()

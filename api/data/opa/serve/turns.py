@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import Protocol
 
+from opa._compat.uvicorn import FlowControl
+
 TIME_SLICE = 0.005
 """Seconds after which all the others get on: requests, and the routes that are to have the messages."""
 
@@ -47,3 +49,27 @@ class Turns:
         finally:
             if waiting:
                 asyncio.get_running_loop().call_soon(self._go)
+
+
+class HeldFlow(FlowControl):
+    """Reads no more from a connection that waits for its turn, whatever a request asks for."""
+
+    holds = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless what has been read is not taken in."""
+        if self.holds:
+            self.read_paused = False
+        else:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        """Read no more, until it is let go."""
+        self.holds = True
+        self.stop_transport()
+
+    def let_go(self) -> None:
+        """Read as it was asked for meanwhile."""
+        self.holds = False
+        if not self.read_paused:
+            self.start_transport()
