@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 SIMILARITY = 0.75
 """How much of two names has to be equal, as `difflib` counts it."""
+LOOSE_SIMILARITY = 0.6
+"""The same where there are few names that are known, and something is wrong in any case."""
 
 
 def typing_mistakes(name: str, meant: str) -> int:
@@ -37,7 +39,13 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that is `name`, or looks most like it; none where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=SIMILARITY)
+def nearest(name: str, known: Iterable[str], similarity: float = SIMILARITY) -> str | None:
+    """The one of `known` that is `name`, or looks most like it; none where nothing is near.
+
+    Args:
+        name: what was written.
+        known: what may be meant.
+        similarity: how much of both has to be equal, from 0 to 1.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=similarity)
     return near[0] if near else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from opa._util.suggestions import LOOSE_SIMILARITY, nearest
 from opa.errors import MissingSettingError
 from opa.settings.names import ALIASES
 from opa.settings.section import Section
@@ -179,8 +179,8 @@ class Config:
         return self.__dict__
 
     def _missing(self, name: str) -> MissingSettingError:
-        close = difflib.get_close_matches(name.upper(), list(_names(self.__dict__)), n=1)
-        meant = f"Did you mean {close[0]}? " if close else ""
+        close = nearest(name.upper(), _names(self.__dict__), LOOSE_SIMILARITY)
+        meant = f"Did you mean {close}? " if close else ""
         folder = self.__dict__.get(FOLDER_SETTING, "the settings folder")
         places = f"default-settings.yaml, the files in {folder}, and environment variables {PREFIX}…"
         return MissingSettingError(f'there is no setting "{name}"', hint=f"{meant}Settings come from {places}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opa._util.reading import read_text
+from opa._util.suggestions import LOOSE_SIMILARITY, nearest
 from opa.errors import SettingsError
 from opa.settings import defaults
 from opa.settings.ambiguous import in_yaml, is_own
@@ -33,6 +33,8 @@ DEV_ENVS = dict.fromkeys(("development", "develop", "debug"), "dev")
 """Names of envs that people write for the one that switches development on."""
 SAME_ENVS = (frozenset({"prod", "production"}), frozenset({"stage", "staging"}), frozenset({"test", "testing"}))
 """Names that people write for one and the same: a section of one is not read where ENV is the other."""
+_NEAR_DEFAULT = 0.8
+"""From when on the name of a section looks like a slip of `default`, and not like one of an env."""
 MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
 
 
@@ -105,7 +107,7 @@ def _meant_env(env: str, sections: set[str]) -> str | None:
     if same := [name for names in SAME_ENVS if env in names for name in sorted(names & sections)]:
         return same[0]
     known = sorted(sections | CUSTOMARY_ENVS)
-    close = None if env in known else next(iter(difflib.get_close_matches(env, known, n=1)), None)
+    close = None if env in known else nearest(env, known, LOOSE_SIMILARITY)
     return DEV_ENVS.get(env) or close
 
 
@@ -200,7 +202,7 @@ def _checked_sections(sections: Mapping[str, Any], label: str, sources: Sources)
         else:
             checked[name.lower()] = values or {}
     for name in checked.keys() - {DEFAULT_SECTION}:
-        if difflib.get_close_matches(name, [DEFAULT_SECTION], cutoff=0.8):
+        if nearest(name, [DEFAULT_SECTION], _NEAR_DEFAULT):
             sources.warnings.append(
                 f'section "{name}" is not "{DEFAULT_SECTION}", it is read in an env of that name ({label})'
             )

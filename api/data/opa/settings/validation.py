@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from opa.settings.schema import Settings
 from opa.settings.value_files import is_from_file
 
 _CLOSE = 0.88
+"""From when on a name that is not known looks like a slip, and not like a setting of the user's own."""
 _WITHOUT_PREFIX = frozenset(
     {*("ENV", "WEB_CONCURRENCY", "HEALTH_FILE", "METRICS_FOLDER", "CELERY_PARAMS", "CELERY_COMMAND")}
 )
@@ -182,7 +182,7 @@ def _likely_typos(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], s
     warnings, known = [], sorted({*KNOWN, *ALIASES, "SETTINGS_DIR"})
     for name in values.keys() - KNOWN:
         where = source_of((name,), sources)
-        if close := misspelt(name, known) or next(iter(difflib.get_close_matches(name, known, 1, _CLOSE)), None):
+        if close := misspelt(name, known) or nearest(name, known, _CLOSE):
             warnings.append(f"{name} is not a setting of opa-stack; did you mean {close}? ({where})")
         elif name in _WITHOUT_PREFIX:
             warnings.append(f"{name} is not a setting but an environment variable of its own, without OPA_ ({where})")
