@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import sys
-import time
 from contextlib import suppress
 from functools import partial
 from queue import Empty
@@ -19,79 +16,19 @@ from redis.exceptions import ConnectionError as ClosedError
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
 from opa._compat import kombu as compat
-from opa._util.words import kind_of
 from opa.core.breaker import Breaker
 from opa.logging.logger import log
 from opa.redis_clients.pools import GuardedPlainPool
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE, are_names
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
+from opa.tasks.brokers.redis_messages import RETURNS, Message, letter_of, letter_of_malformed, returns_in, why_malformed
 from opa.tasks.brokers.redis_queues import BELL_SECONDS, PUT, Taken, split_held, take_command, taken_of
 from opa.tasks.codec import Limits
 from opa.tasks.headers import TICKET
 from opa.tasks.observing.observers import Observers
-from opa.tasks.unpacking import unpack
 
-RETURNS = "x-delivery-count"
-"""The header, by RabbitMQ's name, that counts how often a message came back."""
-DEATH = "x-opa-death"
-"""The header that says how a message came to the dead letters: `queue`, `reason`, `time` and `deliveries`."""
 UNROUTABLE = "unroutable"
 """The reason of a message that came back, and whose exchange and routing key lead to no queue that is known here."""
-MALFORMED = "malformed"
-"""The reason of what is no message at all: the body of its letter is what stood in the queue."""
-
-_BODY_ENCODINGS = (None, "base64", "utf-8")
-
-
-class MalformedError(ValueError):
-    """What stands in a queue is no message; the text does not repeat what it holds."""
-
-
-class Message(compat.Message):
-    """A message that is what kombu takes for granted, and is unpacked within limits.
-
-    Raises:
-        MalformedError: it is not.
-    """
-
-    body: Any
-
-    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
-        _check_envelope(payload)
-        compression = (payload.get("headers") or {}).get("compression")
-        if compression:
-            self.errors = [None]  # kombu leaves a message alone that has an error already
-        super().__init__(payload, channel, **kwargs)
-        if compression:
-            self.errors = []
-            try:
-                body = self.body.encode() if isinstance(self.body, str) else self.body or b""
-                self.body = unpack(body, compression, channel.max_bytes)
-            except ValueError:
-                self.errors.append(sys.exc_info())
-
-
-def _check_envelope(payload: Any) -> None:
-    """Whether `payload` has all that kombu needs to hold it, to give it back and to acknowledge it.
-
-    Raises:
-        MalformedError: it has not; the message says what.
-    """
-    if not isinstance(payload, dict):
-        raise MalformedError(f"it is {kind_of(payload)}, not a message")
-    properties = payload.get("properties")
-    delivery = properties.get("delivery_info") if isinstance(properties, dict) else None
-    if not isinstance(properties, dict) or not isinstance(delivery, dict):
-        raise MalformedError("it has no properties of a message")
-    texts = (properties.get("delivery_tag"), delivery.get("exchange"), delivery.get("routing_key"))
-    if not all(isinstance(text, str) for text in texts) or not texts[0]:
-        raise MalformedError("it does not say how it is delivered")
-    if not isinstance(payload.get("headers"), dict | None):
-        raise MalformedError("its headers are not a dict")
-    if not isinstance(payload.get("body"), str | None):
-        raise MalformedError("its body is not text")
-    if properties.get("body_encoding") not in _BODY_ENCODINGS:
-        raise MalformedError("its body has an unknown encoding")
 
 
 class QoS(compat.QoS):
@@ -364,9 +301,8 @@ class Channel(compat.Channel):
         return [*strays, self.asked] if self.asked else strays
 
     def _bury_taken(self, taken: Taken, error: Exception) -> None:
-        log.error(
-            f"an entry of queue '{taken.queue}' is not a message, and is kept among the dead letters: {_reason(error)}"
-        )
+        problem = why_malformed(error)
+        log.error(f"an entry of queue '{taken.queue}' is not a message, and is kept among the dead letters: {problem}")
         try:
             with self.conn_or_acquire() as client, client.pipeline() as pipe:
                 if taken.is_held:
@@ -386,13 +322,13 @@ class Channel(compat.Channel):
         except Exception as error:
             if isinstance(error, self.connection_errors):
                 raise
-            log.warning(f"a message for all workers is dropped: {_reason(error)}")
+            log.warning(f"a message for all workers is dropped: {why_malformed(error)}")
             raise Empty from error
 
     def restore_message(self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False) -> None:
         """Put a message that comes back into its queue, or among the dead letters."""
         headers = payload["headers"] = payload.get("headers") or {}
-        headers[RETURNS] = _returns(headers) + 1
+        headers[RETURNS] = returns_in(headers) + 1
         if self.delivery_limit and headers[RETURNS] >= self.delivery_limit:
             self.bury(payload, exchange, routing_key, "delivery_limit", pipe)
             self._tell_dead(headers, routing_key, "delivery_limit")
@@ -410,39 +346,16 @@ class Channel(compat.Channel):
 
     def bury(self, payload: Any, exchange: str, routing_key: str, reason: str, pipe: Any) -> None:
         """Add a message to the dead letters, by a command on `pipe`."""
-        headers = payload["headers"] = payload.get("headers") or {}
-        deliveries = _returns(headers) + (reason == "rejected")
-        headers.pop(RETURNS, None)
         queue = next(iter(self.queues_of(exchange, routing_key)), routing_key)
-        headers[DEATH] = {"queue": queue, "reason": reason, "time": time.time(), "deliveries": deliveries}
-        pipe.lpush(DEAD_LETTER_QUEUE, dumps(payload))
+        pipe.lpush(DEAD_LETTER_QUEUE, dumps(letter_of(payload, queue, reason)))
 
     def bury_raw(self, item: bytes, queue: str, error: Exception, pipe: Any) -> None:
         """Add what is no message to the dead letters, byte for byte, by a command on `pipe`."""
-        death = {"queue": queue, "reason": MALFORMED, "time": time.time(), "deliveries": 1, "problem": _reason(error)}
-        letter = {
-            "body": base64.b64encode(item).decode(),
-            "content-type": "application/octet-stream",
-            "content-encoding": "binary",
-            "headers": {DEATH: death},
-            "properties": {"body_encoding": "base64", "delivery_tag": str(uuid4())},
-        }
-        pipe.lpush(DEAD_LETTER_QUEUE, dumps(letter))
+        pipe.lpush(DEAD_LETTER_QUEUE, dumps(letter_of_malformed(item, queue, error)))
 
 
 def _add(pipe: Any, command: str, *args: Any) -> None:
     getattr(pipe, command)(*args)
-
-
-def _returns(headers: dict[str, Any]) -> int:
-    """How often a message came back; a sender may have written anything there."""
-    found = headers.get(RETURNS, 0)
-    return found if type(found) is int and found > 0 else 0
-
-
-def _reason(error: Exception) -> str:
-    """Why something is no message, without what it holds: the text of an error of Python's may repeat that."""
-    return str(error) if isinstance(error, MalformedError) else f"it cannot be read ({type(error).__name__})"
 
 
 class Transport(redis.Transport):

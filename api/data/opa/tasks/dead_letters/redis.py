@@ -14,7 +14,7 @@ from redis import Redis
 
 from opa._compat.kombu import key_of
 from opa.tasks.brokers.queues import DEAD_LETTER_QUEUE
-from opa.tasks.brokers.redis import DEATH
+from opa.tasks.brokers.redis_messages import DEATH
 from opa.tasks.brokers.redis_queues import BELL_SECONDS
 from opa.tasks.codec import Limits
 from opa.tasks.dead_letters.letters import DeadLetter, Held, LetterGoneError, describe, digest, id_in
