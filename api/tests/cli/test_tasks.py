@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from opa import OpaError
 from opa.cli.commands import app
+from opa.process.error_report import print_error
 from tests.project import Project
 from tests.serve.process import free_port
 
@@ -34,6 +35,15 @@ def rows() -> dict[str, dict[str, Any]]:
     return {row["task"]: row for row in json.loads(result.stdout)}
 
 
+def error_lines(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """What the command prints of the error with which it ends."""
+    with pytest.raises(OpaError) as raised:
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    capsys.readouterr()
+    print_error(raised.value)
+    return capsys.readouterr().err.splitlines()
+
+
 def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(project: Project) -> None:
     file = project.plugin("reports.py", REPORTS)
     project.component("CELERY", "celery", BROKER_URL="pyamqp://rabbit.invalid", BACKEND_URL="redis://redis.invalid")
@@ -56,11 +66,30 @@ def test_opa_tasks_list_shows_each_task_with_its_place_queue_and_schedule(projec
     }
 
 
-def test_a_broker_that_does_not_answer_is_said_in_a_line_by_opa_tasks_run(project: Project) -> None:
+def test_a_broker_that_does_not_answer_is_said_in_a_line_by_opa_tasks_run(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     project.plugin("reports.py", REPORTS)
     project.component("CELERY", "celery", BROKER_URL=f"redis://127.0.0.1:{free_port()}/1")
-    with pytest.raises(OpaError, match="the broker does not answer, so that nothing is sent"):
-        CliRunner().invoke(app, ["tasks", "run", "reports.plain"], catch_exceptions=False)
+    (line,) = error_lines(capsys, "tasks", "run", "reports.plain")
+    assert line.startswith("error: the broker does not answer, so that nothing is sent")
+
+
+@pytest.mark.parametrize("arguments", ["[1]", '{"colour": "red"}'])
+def test_arguments_that_a_task_does_not_take_are_said_in_a_line(
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: str
+) -> None:
+    project.plugin("reports.py", REPORTS)
+    project.component("CELERY", "celery", BROKER_URL=f"redis://127.0.0.1:{free_port()}/1")
+    (line,) = error_lines(capsys, "tasks", "run", "reports.plain", arguments)
+    assert line.startswith("error: task 'reports.plain' is not called so: plain() ")
+
+
+def test_a_server_that_does_not_answer_is_said_in_a_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.settings(COMPONENT_CONNECT_TIMEOUT=0.1)
+    project.component("AIOREDIS", "redis-aioredis", URL=f"redis://127.0.0.1:{free_port()}/1")
+    line = error_lines(capsys, "keys", "list")[-1]
+    assert line.startswith("error: component 'aioredis' (driver redis-aioredis) did not connect within 0.1 s")
 
 
 def test_opa_tasks_shows_queues_and_schedules_of_the_settings(project: Project) -> None:

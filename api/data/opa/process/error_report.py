@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from opa._util.masking.secrets import mask_text
 from opa._util.printable import in_one_line, printable
 from opa._util.sources import PACKAGE_FOLDER
-from opa.errors import OpaError, SettingsError
-from opa.logging.folding import FoldedStack
+from opa.errors import OpaError, PluginError, SettingsError
+from opa.logging.folding import FoldedStack, Owners
 from opa.settings.inherited import STATE_VARIABLE, process_of_up
 
 
@@ -69,14 +69,27 @@ def _print_last(error: OpaError) -> None:
 
 
 def trace_of(error: OpaError) -> str:
-    """The traceback of what a plugin or a library raised, as it may be shown; empty where nothing did."""
+    """The traceback of what a plugin or a library raised, as it may be shown; empty where nothing did.
+
+    It is empty too where no line of the user's own code is in it, such as that of a server that does not answer: the
+    error says all of it. Of a plugin's mistake it is shown in any case, since an installed plugin looks like a library.
+    """
     cause = error.__cause__
-    return "" if cause is None or isinstance(cause, OpaError) else printable(mask_text("".join(_trace(cause))))
-
-
-def _trace(cause: BaseException) -> Iterator[str]:
-    """The traceback of `cause` without the frames of opa-stack, but for its plugins, and of Python's import system."""
+    if cause is None or isinstance(cause, OpaError):
+        return ""
     trace = traceback.TracebackException.from_exception(cause)
+    if not isinstance(error, PluginError) and not _has_own_code(trace.stack):
+        return ""
+    return printable(mask_text("".join(_lines(trace))))
+
+
+def _has_own_code(frames: Iterable[traceback.FrameSummary]) -> bool:
+    owners = Owners()
+    return any(owners.library_of(frame.filename) is None for frame in frames)
+
+
+def _lines(trace: traceback.TracebackException) -> Iterator[str]:
+    """Without the frames of opa-stack, but for its plugins, and of Python's import system."""
     trace.stack = FoldedStack([frame for frame in trace.stack if not _is_inside(frame.filename)])
     return trace.format(chain=False)
 
