@@ -133,11 +133,7 @@ def import_command() -> None:
 
 def begin_log() -> None:
     """Do what the import of the logger does with the environment."""
-    logger: Any = sys.modules["opa.logging.logger"]
-    logger._write_to_stderr(
-        logger.LEVELS.get(os.environ.get("OPA_LOGLEVEL", "").lower(), logger.LEVELS["info"]),
-        as_text=logger._is_text(os.environ.get("OPA_LOG_FORMAT", "auto").lower()),
-    )
+    sys.modules["opa.logging.stderr"].set_sink_by_environment()
 
 
 def end(status: object) -> None:

@@ -43,7 +43,7 @@ class Current:
         start_listener: told of each change of that, as long as it starts; the same.
         done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
         rate_limits: how often `RateLimit` was called, by module and line; `http/rate_limits/rate_limit.py`.
-        log_sink: the number of loguru's sink that is the log's; `logging/logger.py`.
+        log_sink: the number of loguru's sink that is the log's; `logging/stderr.py`.
         log_level: the number of the level that is written; the same.
         log_is_text: whether lines are for people, and no JSON; the same.
         log_line: for what that sink was made; the same.

@@ -6,29 +6,20 @@ import json
 import logging
 import os
 import pickle
-import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from loguru import logger
 
-from opa.errors import SettingsError
-from opa.logging import logger as log_module
 from opa.logging.arguments import Shown
-from opa.logging.logger import level_number, log, setup_logging
+from opa.logging.logger import log, setup_logging
 from opa.logging.standard import InterceptHandler
-from tests import programs
+from tests.logging.conftest import Lines, here, run, settings
 
-Lines = Callable[[], list[dict[str, Any]]]
-
-
-def settings(level: str | int = "trace", form: str = "json") -> Any:
-    return SimpleNamespace(LOGLEVEL=level, LOG_FORMAT=form, BETTER_EXCEPTIONS=False, BETTER_EXCEPTIONS_MAX_LENGTH=100)
+pytestmark = pytest.mark.usefixtures("undone")
 
 
 class Unprintable:
@@ -44,33 +35,6 @@ class Counted:
     def __repr__(self) -> str:
         type(self).asked += 1
         return "Counted()"
-
-
-@pytest.fixture(autouse=True)
-def undone() -> Iterator[None]:
-    """The log and the standard library's logging as before."""
-    root = logging.getLogger()
-    before = root.level, list(root.handlers)
-    yield
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    logging.captureWarnings(False)
-    setup_logging(settings("info", "text"))
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-
-
-@pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """What was logged since the last call, from trace on, a dict for each line."""
-    setup_logging(settings())
-    capsys.readouterr()
-    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-
-
-def here() -> int:
-    """The line of the caller."""
-    return sys._getframe(1).f_lineno
 
 
 @pytest.mark.parametrize("level", ["trace", "debug", "info", "success", "warning", "error", "critical"])
@@ -148,28 +112,6 @@ def test_opt_keeps_the_meaning_that_it_has_in_loguru(lines: Lines) -> None:
     line = here() - 1
     log.opt(lazy=True).info("{}", lambda: "late")
     assert [(found["message"], found["line"]) for found in lines()] == [("from outside", line), ("late", line + 2)]
-
-
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_a_raw_message_is_a_line_as_any_other(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    setup_logging(settings(form=form))
-    own: list[str] = []
-    sink = logger.add(own.append, format="{message}")
-    capsys.readouterr()
-    text = "password=hunter2 from \x1b[31m\u202e\n2026-01-01 fake\n"
-    log.opt(raw=True).info(text)
-    log.opt(raw=True, colors=True).info("<red>password=hunter2</red>\n")
-    logger.opt(raw=True).info(text)
-    log.remove(sink)
-    written = capsys.readouterr().err
-    assert "hunter2" not in written
-    assert written.isascii()
-    assert "\x1b" not in written
-    assert len([line for line in written.splitlines() if line[0] != " "]) == 3
-    if form == "json":
-        first = json.loads(written.splitlines()[0])
-        assert first["message"] == "password=*** from \x1b[31m\u202e\n2026-01-01 fake"
-    assert own[0] == text  # a sink of the user's own has it as it is
 
 
 def test_the_rest_of_loguru_is_there(lines: Lines) -> None:
@@ -509,130 +451,9 @@ def test_chatty_libraries_are_heard_at_trace_alone(capsys: pytest.CaptureFixture
     assert messages == ["anything", "a command with data", "anything"]
 
 
-@pytest.mark.parametrize(
-    ("level", "number"), [("info", 20), ("TRACE", 5), ("Warn", 30), (15, 15), ("15", 15), (" error ", 40)]
-)
-def test_a_level_is_a_name_in_any_case_or_a_number(level: str | int, number: int) -> None:
-    assert level_number(level) == number
-
-
-@pytest.mark.parametrize("level", ["loud", "", -1, True, None])
-def test_an_unknown_level_is_an_error(level: Any) -> None:
-    with pytest.raises(SettingsError, match="LOGLEVEL"):
-        setup_logging(settings(level))
-
-
-def test_an_unknown_format_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="LOG_FORMAT"):
-        setup_logging(settings(form="xml"))
-
-
-@pytest.mark.parametrize(
-    ("form", "env", "terminal", "as_text"),
-    [
-        ("auto", "", False, False),
-        ("auto", "dev", False, True),
-        ("auto", "", True, True),
-        ("json", "dev", True, False),
-        ("TEXT", "", False, True),
-    ],
-)
-def test_the_format_is_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    form: str,
-    env: str,
-    terminal: bool,
-    as_text: bool,
-) -> None:
-    monkeypatch.setenv("ENV", env)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    setup_logging(settings(form=form))
-    log.info("hello")
-    assert capsys.readouterr().err.startswith("{") is not as_text
-
-
-@pytest.mark.parametrize(
-    ("environ", "terminal", "colored"),
-    [
-        ({}, True, True),
-        ({}, False, False),
-        ({"NO_COLOR": "1"}, True, False),
-        ({"FORCE_COLOR": "1"}, False, True),
-        ({"TERM": "dumb"}, True, False),
-    ],
-)
-def test_text_has_colors_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    environ: dict[str, str],
-    terminal: bool,
-    colored: bool,
-) -> None:
-    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    setup_logging(settings(form="text"))
-    log.info("hello")
-    assert ("\x1b[" in capsys.readouterr().err) is colored
-
-
-def test_text_has_file_line_extra_and_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    setup_logging(settings(form="text"))
-    try:
-        int("x")
-    except ValueError:
-        log.bind(order=7).exception("failed <red>{braces}</red>")
-        line = here() - 1
-    written = capsys.readouterr().err
-    assert f"ERROR    {__name__} test_logger.py:{line} failed <red>{{braces}}</red> order=7\n" in written
-    assert written.endswith("ValueError: invalid literal for int() with base 10: 'x'\n")
-
-
-def test_the_log_writes_to_the_current_standard_error(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import io
-
-    other = io.StringIO()
-    with monkeypatch.context() as replaced:
-        replaced.setattr(sys, "stderr", other)
-        log.info("there")
-    log.info("here")
-    assert json.loads(other.getvalue())["message"] == "there"
-    assert [found["message"] for found in lines()] == ["here"]
-
-
-def test_a_process_without_standard_error_continues(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as replaced:
-        replaced.setattr(sys, "stderr", None)
-        log.info("nowhere")
-    assert lines() == []
-
-
-def run(code: str, *, fresh: bool = False, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `code` in a new process."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("OPA_") and name != "ENV"}
-    return programs.run([sys.executable, "-c", textwrap.dedent(code)], env=clean | environ, fresh=fresh)
-
-
 def test_the_timestamp_is_in_utc_wherever_the_machine_stands() -> None:
     line = json.loads(run("from opa import log; log.info('now')", TZ="Asia/Tokyo").stderr)
     assert abs(datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])) < timedelta(minutes=1)
-
-
-def test_the_log_works_before_it_is_set_up() -> None:
-    done = run("from opa import log; log.debug('no'); log.info('early')")
-    (line,) = done.stderr.splitlines()
-    assert json.loads(line)["message"] == "early"
-
-
-def test_the_environment_says_how_before_it_is_set_up() -> None:
-    done = run("from opa import log; log.debug('early')", OPA_LOGLEVEL="DEBUG", OPA_LOG_FORMAT="text")
-    assert "DEBUG" in done.stderr
-    assert not done.stderr.startswith("{")
 
 
 def test_the_log_works_in_a_process_that_was_forked_while_others_were_logging() -> None:
@@ -663,12 +484,6 @@ def test_the_log_works_in_a_process_that_was_forked_while_others_were_logging() 
     assert done.returncode == 0, done.stderr[-2000:]
     messages = {json.loads(line)["message"] for line in done.stderr.splitlines()}
     assert messages == {"busy"} | {f"child {number}" for number in range(20)}
-
-
-def test_levels_are_those_of_loguru() -> None:
-    for name, number in log_module.LEVELS.items():
-        if name not in {"warn", "fatal"}:
-            assert log.level(name.upper()).no == number
 
 
 def test_an_agent_that_adds_a_sink_while_loguru_is_imported_leaves_the_log_alone() -> None:

@@ -39,7 +39,8 @@ def print_start_error(error: OpaError) -> None:
 
 
 def _print_start_error(error: OpaError) -> None:
-    from opa.logging.logger import log, writes_text
+    from opa.logging.logger import log
+    from opa.logging.stderr import writes_text
 
     if process_of_up():
         from opa.process.told import is_told

@@ -90,7 +90,8 @@ def _chosen(load: Callable[[], Config] | None) -> tuple[Callable[[Config], None]
     mode = chosen_mode(os.environ)
     from opa.checks.deploy.start import refuse_open_doors, warn_of_known_passwords
     from opa.logging.kept import keep_std_logging
-    from opa.logging.logger import log, setup_logging, write_to_this_stderr
+    from opa.logging.logger import log, setup_logging
+    from opa.logging.stderr import write_to_this_stderr
     from opa.logging.uncaught import report_what_nothing_caught
     from opa.process.metrics_folder import begin_metrics
     from opa.settings import load as settings

@@ -35,7 +35,8 @@ def main() -> None:
         end_with_parent(int(sys.argv[1]))
     try:
         from opa.checks.deploy.start import refuse_open_doors
-        from opa.logging.logger import setup_logging, write_to_this_stderr
+        from opa.logging.logger import setup_logging
+        from opa.logging.stderr import write_to_this_stderr
         from opa.serve.mode import DEFAULT_MODE, MODES, chosen_mode
         from opa.settings import load as settings
 
