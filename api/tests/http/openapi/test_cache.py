@@ -361,7 +361,7 @@ def test_all_who_ask_below_a_root_path_get_the_same_one(app: Api) -> None:
 
 
 def test_the_switch_interval_and_the_collector_are_as_before() -> None:
-    before = sys.getswitchinterval()
+    before, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(0.004)
     try:
         asyncio.run(DocumentKeeper(FastAPI()).document())
@@ -369,3 +369,4 @@ def test_the_switch_interval_and_the_collector_are_as_before() -> None:
     finally:
         sys.setswitchinterval(before)
     assert gc.isenabled()
+    assert gc.get_threshold() == thresholds
