@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -382,3 +384,32 @@ def test_two_routers_may_have_one_list_of_routes() -> None:
         assert [status(app, get("/a")) for app in (first, second)] == [200, 200]
         first.router.routes.append(plain(f"/later/{number}"))
         assert [status(app, get(f"/later/{number}")) for app in (second, first)] == [200, 200]
+
+
+def test_the_routes_of_an_included_router_are_no_longer_kept_when_they_are_taken_out() -> None:
+    _, ours = both_with_paths("/stays")
+    included = APIRouter()
+    included.get("/goes")(hello)
+    ours.include_router(included)
+    is_kept = ref(ours.router.routes[-1])
+    assert status(ours, get("/goes")) == 200
+    ours.router.routes[:] = [route for route in ours.router.routes if getattr(route, "path", "") != "/goes"]
+    assert status(ours, get("/goes")) == 404
+    gc.collect()
+    assert is_kept() is None
+
+
+def test_an_included_router_is_followed_when_its_routes_were_away_for_a_while() -> None:
+    _, ours = both_with_paths("/stays")
+    included = APIRouter()
+    included.get("/x")(hello)
+    ours.include_router(included)
+    there = list(ours.router.routes)
+    ours.router.routes[:] = [plain("/maintenance")]
+    gc.collect()
+    assert status(ours, get("/x")) == 404
+    ours.router.routes[:] = there
+    assert status(ours, get("/x")) == 200
+    included.get("/later")(hello)
+    assert status(ours, get("/later")) == 200
+    assert {id(router) for _, router in ours.router.routes_with_routers() if router is not None} == {id(included)}

@@ -28,6 +28,9 @@ from opa.http.routing.route_list import Alarm, RouteList
 from opa.http.routing.shape import fits_its_path
 
 
+_INCLUSION = "opa_inclusion"
+
+
 @dataclass(eq=False)
 class Inclusion:
     """A router that FastAPI has included, and what it comes to.
@@ -65,6 +68,11 @@ class Inclusion:
         seen = [(router, _list_of(router).state) for router in routers]
         has_frontend = any(map(own_frontend_routes, routers))
         return cls(included, list(_routes(included)), has_frontend, seen)
+
+    def stay_with_routes(self) -> None:
+        """Be there as long as one of the routes is: who takes them out of the application says so to nobody."""
+        for route in self.routes:
+            vars(route)[_INCLUSION] = self
 
     @property
     def has_changed(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from threading import RLock
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter
 from starlette.datastructures import URLPath
@@ -73,7 +74,7 @@ class IndexedRouter(Router):
     def __init__(self, **options: Any) -> None:
         self._lock = RLock()
         self._alarm = Alarm()
-        self._included: list[Inclusion] = []
+        self._included: WeakValueDictionary[int, Inclusion] = WeakValueDictionary()
         self._table = _Table(None)
         super().__init__(**options)
 
@@ -105,13 +106,15 @@ class IndexedRouter(Router):
             inclusion = Inclusion.from_router(included, self._alarm)
             if inclusion is not None and inclusion.routes and not inclusion.has_frontend:
                 self._routes.exchange_last(inclusion.routes)
-                self._included.append(inclusion)
+                inclusion.stay_with_routes()
+                self._included[id(inclusion)] = inclusion
 
     def routes_with_routers(self) -> Iterator[tuple[BaseRoute, APIRouter | None]]:
         """The routes in the order in which they are tried, each with the router that was included with it in it."""
         with self._lock:
             routes = list(self.routes)
-            whose = {id(route): each.included.original_router for each in self._included for route in each.routes}
+            included = list(self._included.values())
+            whose = {id(route): each.included.original_router for each in included for route in each.routes}
             known = self._known_inclusions()
         for route in routes:
             inclusion = known.get(id(route))
@@ -235,8 +238,8 @@ class IndexedRouter(Router):
             # In this order: until all is put back, other threads wait; and a change from now on is heard.
             self._table.version = self._routes.known = None
             self._alarm.is_on = False
-            for inclusion in [each for each in self._included if each.has_changed]:
-                self._included.remove(inclusion)
+            for inclusion in [each for each in self._included.values() if each.has_changed]:
+                del self._included[id(inclusion)]
                 self._put_back(inclusion)
 
     def _put_back(self, inclusion: Inclusion) -> None:
