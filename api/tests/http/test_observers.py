@@ -122,3 +122,29 @@ def test_an_observer_among_others_hears_of_each_request(project: Project) -> Non
         for _ in range(3):
             client.get("/other")
         assert client.get("/heard").json() == [[["GET", "/other", 200]] * 3, []]
+
+
+MOUNTS = TELLS.replace("raise ValueError", "ValueError") + """
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+sub = FastAPI()
+sub.get("/x")(lambda: 1)
+inner = [Route("/x", lambda request: Response()), Mount("/raw", Response("raw")), Mount("/fast", sub)]
+router.routes.append(Mount("/star", routes=[Mount("/in", routes=inner)]))
+router.mount("/raw", Response("raw"))
+"""
+
+
+def test_a_mount_is_no_route_whoever_has_mounted_it(project: Project) -> None:
+    project.plugin("shop.py", MOUNTS)
+    found = ["/star/in/x", "/star/in/fast/x"]
+    mounted = ["/raw/x", "/star/in/raw/x"]
+    missed = ["/star/in/nowhere", "/star/in/fast/nowhere"]
+    with project.client() as client:
+        for path in [*found, *mounted, *missed]:
+            assert client.get(path).status_code == (404 if path in missed else 200)
+        heard = client.get("/orders/8").json()
+    assert [route for path, _, route, _ in heard if path in found] == found
+    assert [route for path, _, route, _ in heard if path not in found] == [None] * 4

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from starlette.routing import Mount
+
 from opa.context import current_context
 from opa.logging.request_id import get_request_id
 
@@ -78,10 +80,11 @@ def actor_here() -> str | None:
 
 
 def route_in(scope: Scope) -> object | None:
-    """The route that has answered, where it is in the scope: those of Starlette are not."""
+    """The route that has answered, where it is in the scope: those of Starlette at the top are not."""
     # FastAPI's own place for the route of an included router, whose path has a prefix there; see `included_routes`.
     route: object | None = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    return route
+    # Starlette's router puts a mount there too. It is none, and its path is among those of the mounts already.
+    return None if isinstance(route, Mount) else route
 
 
 def mounted_at(scope: Scope) -> str:
