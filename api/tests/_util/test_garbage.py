@@ -48,14 +48,14 @@ def collector() -> Iterator[None]:
 
 
 def _collections() -> int:
-    return gc.get_stats()[0]["collections"]
+    return int(gc.get_stats()[0]["collections"])
 
 
 @pytest.mark.usefixtures("collector")
 def test_the_garbage_collector_rests_in_the_block_and_works_on_behind_it() -> None:
     with no_collection(), frozen():
         before = _collections()
-        kept = [[] for _ in range(5_000)]
+        kept: list[list[object]] = [[] for _ in range(5_000)]
         assert _collections() == before
         assert gc.isenabled()
     kept += [[] for _ in range(5_000)]

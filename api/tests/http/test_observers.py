@@ -124,7 +124,9 @@ def test_an_observer_among_others_hears_of_each_request(project: Project) -> Non
         assert client.get("/heard").json() == [[["GET", "/other", 200]] * 3, []]
 
 
-MOUNTS = TELLS.replace("raise ValueError", "ValueError") + """
+MOUNTS = (
+    TELLS.replace("raise ValueError", "ValueError")
+    + """
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -135,6 +137,7 @@ inner = [Route("/x", lambda request: Response()), Mount("/raw", Response("raw"))
 router.routes.append(Mount("/star", routes=[Mount("/in", routes=inner)]))
 router.mount("/raw", Response("raw"))
 """
+)
 
 
 def test_a_mount_is_no_route_whoever_has_mounted_it(project: Project) -> None:

@@ -8,7 +8,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 _RESTING = 10_000_019
 """New objects after which there is a collection all the same. A prime, so that it is nobody else's choice."""
 

@@ -412,4 +412,6 @@ def test_an_included_router_is_followed_when_its_routes_were_away_for_a_while() 
     assert status(ours, get("/x")) == 200
     included.get("/later")(hello)
     assert status(ours, get("/later")) == 200
-    assert {id(router) for _, router in ours.router.routes_with_routers() if router is not None} == {id(included)}
+    router = ours.router
+    assert isinstance(router, IndexedRouter)
+    assert {id(whose) for _, whose in router.routes_with_routers() if whose is not None} == {id(included)}

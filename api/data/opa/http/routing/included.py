@@ -27,7 +27,6 @@ from opa._compat.fastapi.routing import (
 from opa.http.routing.route_list import Alarm, RouteList
 from opa.http.routing.shape import fits_its_path
 
-
 _INCLUSION = "opa_inclusion"
 
 
