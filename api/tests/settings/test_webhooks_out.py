@@ -57,6 +57,58 @@ def test_what_is_wrong_is_told_with_its_entry_and_without_a_secret(project: Proj
     assert "hunter2" not in str(error.value)
 
 
+URLS = {
+    "https://hooks.example.org/in/hunter2?token=hunter2": "https://hooks.example.org/***",
+    "https://me:a/hunter2@hooks.example.org/": "https://***",
+    "postgresql://me:hunter2@db/shop": "postgresql://***",
+    "hooks.example.org/in/hunter2": "hooks.example.org/***",
+}
+
+
+@pytest.mark.parametrize(("url", "shown"), URLS.items())
+def test_a_url_in_the_place_of_a_name_is_refused_and_shown_up_to_its_host(
+    project: Project, url: str, shown: str
+) -> None:
+    for settings, told in (
+        ({"WEBHOOKS_OUT": {url: CRM}}, f'WEBHOOKS_OUT.{shown}.[key]: is "***", should be a name of 1 to 64'),
+        ({"WEBHOOKS_OUT": {url: {"on": "a"}}}, f"WEBHOOKS_OUT.{shown}.URL: is missing"),
+        ({"WEBHOOKS_OUT": {url: "a"}}, f"WEBHOOKS_OUT.{shown}: should be a mapping"),
+        ({"WEBHOOKS_OUT": [{**CRM, "name": url}]}, f"WEBHOOKS_OUT.{shown}.[key]: "),
+        (
+            {"WEBHOOKS_OUT": [{**CRM, "name": url}] * 2},
+            f"should have a NAME for each webhook: two are called '{shown}'",
+        ),
+        ({"WEBHOOKS_OUT": {"crm": {**CRM, url: 1}}}, "is not a key of this mapping"),
+        ({"NOTIFY": {url: {"type": "json"}}}, f"NOTIFY.{shown}.[key]: "),
+    ):
+        project.settings(**{"WEBHOOKS_OUT": {}, "NOTIFY": {}, **settings})
+        with pytest.raises(SettingsError) as error:
+            project.prepare()
+        told_of = "\n".join(error.value.mistakes)
+        assert told in told_of
+        assert "hunter2" not in f"{error.value}{told_of}"
+
+
+@pytest.mark.parametrize("url", [url for url in URLS if "://" in url])
+def test_a_url_in_the_place_of_a_components_name_is_refused_without_its_secret(project: Project, url: str) -> None:
+    project.component(url, "redis-aioredis")
+    with pytest.raises(
+        SettingsError, match="should be the name of a component: its URL belongs into OPTS.URL"
+    ) as error:
+        project.prepare()
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(("url", "shown"), [(url, shown) for url, shown in URLS.items() if "://" in url])
+def test_the_name_of_a_setting_is_shown_without_the_secret_of_a_url_in_it(
+    project: Project, url: str, shown: str
+) -> None:
+    project.settings(PLUGINS={url: []}, **{url: {"LIMIT": 1}})
+    names = {leaf.name for leaf in masked(project.prepare().config.leaves(), dict)}
+    assert f"PLUGINS.{shown}" in names
+    assert not [name for name in names if "hunter2" in name]
+
+
 def test_the_url_of_a_webhook_is_shown_up_to_its_host(project: Project) -> None:
     urls = {
         "https://crm.example.org/in/hunter2?a=hunter2": "https://crm.example.org/***",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opa._util.masking.models import mask_by_type
-from opa._util.masking.secrets import MASK, mask_key, mask_setting
+from opa._util.masking.secrets import MASK, mask_key, mask_setting, mask_setting_name
 from opa.core.plugin_settings import SETTING
 from opa.settings.config import Config, Leaf
 from opa.settings.value_files import is_from_file
@@ -37,7 +37,7 @@ def masked(leaves: Iterable[Leaf], plugin_settings: Callable[[], Mapping[str, An
             value = of_plugins.get(leaf.name, MASK)
         else:
             value = mask_setting(leaf.name, leaf.value)
-        yield Leaf(mask_key(leaf.name), value, leaf.source)
+        yield Leaf(mask_key(mask_setting_name(leaf.name)), value, mask_setting_name(leaf.source))
 
 
 def plugin_settings_of(manager: PluginManager) -> dict[str, Any]:

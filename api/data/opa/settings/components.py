@@ -30,6 +30,17 @@ class Component(BaseModel):
         return value
 
 
+def component_name(value: str) -> str:
+    """The name of a component.
+
+    Raises:
+        ValueError: it is a URL, which has its place in OPTS; the message does not have it.
+    """
+    if "://" in value:
+        raise ValueError("should be the name of a component: its URL belongs into OPTS.URL, where it is masked")
+    return value
+
+
 def component_keys_in_any_case(value: Any) -> Any:
     """OPTIONAL_COMPONENTS with the known keys of each in upper case.
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from opa.settings import hosts, webhooks_out
 from opa.settings.access import access
 from opa.settings.access_keys import AccessKey, without_shared_ids
-from opa.settings.components import Component, component_keys_in_any_case
+from opa.settings.components import Component, component_keys_in_any_case, component_name
 from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, is_development
 from opa.settings.field_types import (
     Count,
@@ -172,7 +172,9 @@ class Settings(BaseModel):
     SESSION_IDLE_TIMEOUT: Annotated[Seconds, Field(ge=60)]
     SESSION_LIFETIME: Annotated[Seconds, Field(ge=60)]
 
-    OPTIONAL_COMPONENTS: Annotated[dict[str, Component], BeforeValidator(component_keys_in_any_case)]
+    OPTIONAL_COMPONENTS: Annotated[
+        dict[Annotated[str, AfterValidator(component_name)], Component], BeforeValidator(component_keys_in_any_case)
+    ]
     TASK_DRIVERS: TextList
     COMPONENT_DNS_TIMEOUT: Seconds
     COMPONENT_CONNECT_TIMEOUT: Seconds

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from opa._util.masking.secrets import mask_setting
+from opa._util.masking.secrets import mask_setting, mask_setting_name
 from opa._util.suggestions import misspelt, nearest
 from opa.settings.components import COMPONENT_KEYS
 from opa.settings.field_types import SecondsOrNone
@@ -150,7 +150,7 @@ def _mistake(detail: ErrorDetails, sources: Mapping[tuple[str, ...], str]) -> st
     is_shown = kind not in ("missing", "extra_forbidden") and kind not in _MAPPINGS and not isinstance(value, Mapping)
     is_shown = is_shown and not is_from_file(source)
     shown = f"is {show(name, value)}, " if is_shown else ""
-    return f"{name}: {shown}{problem} ({source})"
+    return f"{mask_setting_name(name)}: {shown}{problem} ({mask_setting_name(source)})"
 
 
 def _told(error: object, path: tuple[str, ...], sources: Mapping[tuple[str, ...], str]) -> str:
@@ -214,8 +214,8 @@ def _ignored_component_keys(values: Mapping[str, Any], sources: Mapping[tuple[st
     if not isinstance(components, Mapping):
         return []
     return [
-        f"OPTIONAL_COMPONENTS.{name}.{key} is not used; options of the driver belong under OPTS "
-        f"({source_of(('OPTIONAL_COMPONENTS', str(name), str(key)), sources)})"
+        f"{mask_setting_name(f'OPTIONAL_COMPONENTS.{name}.{key}')} is not used; options of the driver belong under"
+        f" OPTS ({source_of(('OPTIONAL_COMPONENTS', str(name), str(key)), sources)})"
         for name, component in components.items()
         if isinstance(component, Mapping)
         for key in component

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from opa._util.event_patterns import is_pattern
+from opa._util.masking.secrets import mask_setting_name
 from opa.settings.field_types import TextList, UpperKeys
 from opa.settings.notify import webhook_url
 from opa.settings.quoting import QuotingError
 
+SETTING = "WEBHOOKS_OUT"
 PREFIX = "whsec_"
 """Of a secret, as Standard Webhooks has it."""
 _BASE64 = r"[A-Za-z0-9+/]+={0,2}"
@@ -37,7 +39,8 @@ def by_name(value: Any) -> Any:
             )
         if name in found:
             general = "should have a NAME for each webhook of the same host"
-            raise QuotingError(f"should have a NAME for each webhook: two are called '{name}'", general=general)
+            shown = mask_setting_name(f"{SETTING}.{name}").removeprefix(f"{SETTING}.")
+            raise QuotingError(f"should have a NAME for each webhook: two are called '{shown}'", general=general)
         found[name] = fields
     return found
 

@@ -23,6 +23,7 @@ __all__ = [
     "looks_secret_in_text",
     "mask_key",
     "mask_setting",
+    "mask_setting_name",
     "mask_text",
     "masked",
     "masked_argument",
@@ -62,6 +63,32 @@ def _mask_webhook(text: str) -> str:
     if scheme.lower() not in ("http://", "https://") or "@" in rest or rest[:1] not in ("", "/", "?", "#"):
         return f"{scheme}{MASK}"
     return mask_text(text) if rest in ("", "/") else f"{scheme}{host}/{MASK}"
+
+
+_URL_IN_NAME = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+-]{0,20}://)(?:(?P<host>[A-Za-z0-9.:\[\]-]+)(?=[/?#])(?!.*@))?.*?"
+    r"(?P<keys>(?:\.(?:[A-Z][A-Z_]*|\[key\]))*)\Z",
+    re.DOTALL,
+)
+_ADDRESS_IN_NAME = re.compile(
+    r"(?P<host>(?:WEBHOOKS_OUT|NOTIFY)\.[^/?#@]*)[/?#@].*?(?P<keys>(?:\.(?:[A-Z][A-Z_]*|\[key\]))*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def mask_setting_name(name: str) -> str:
+    """A dotted name of a setting as it may be shown: a key in it may be a URL, where a name was to stand.
+
+    The URL is shown up to its host, and the keys behind it are.
+    """
+    if "://" in name:
+        return _URL_IN_NAME.sub(_up_to_host, name, count=1)
+    return _ADDRESS_IN_NAME.sub(rf"\g<host>/{MASK}\g<keys>", name, count=1)
+
+
+def _up_to_host(found: re.Match[str]) -> str:
+    host = f"{found['host']}/" if found["host"] else ""
+    return f"{found['scheme']}{host}{MASK}{found['keys']}"
 
 
 def mask_key(key: Any) -> Any:
