@@ -16,10 +16,10 @@ import pytest
 
 from opa._util.flag import Flag
 from opa.errors import RegistrationError, SettingsError
-from opa.serve import reload
+from opa.serve import mode_process
 from opa.serve.mistake import Mistake, read_mistakes, write_mistakes
 from opa.serve.mistake_page import SUMMARY, Server, page
-from opa.serve.reload import MistakePage
+from opa.serve.mode_process import MistakePage
 from opa.settings.load import load_settings
 from tests.no_answer import NO_ANSWER
 from tests.serve.process import Opa, free_port, is_running, wait_until
@@ -134,7 +134,7 @@ def test_a_page_without_mistakes_says_where_they_are(tmp_path: Path) -> None:
 def test_an_answer_that_the_page_has_begun_is_whole_where_a_reload_ends_the_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reload, "PAGE_GRACE", 60)
+    monkeypatch.setattr(mode_process, "PAGE_GRACE", 60)
     port, shown = free_port(), MistakePage()
     # More than fits into the buffers of a connection: the page waits for its client in the middle of the answer.
     text = "wrong" * 4_000_000

@@ -18,7 +18,8 @@ from opa.local.servers import valkey
 from opa.local.supervisor import ProgramProcess
 from opa.logging.logger import log
 from opa.serve.command import MISTAKE
-from opa.serve.reload import MAX_RESTART_DELAY, MIN_RESTART_DELAY, Lives, ModeProcess, Repeats, polls, watched_folders
+from opa.serve.mode_process import ModeProcess
+from opa.serve.reload import MAX_RESTART_DELAY, MIN_RESTART_DELAY, Lives, Repeats, polls, watched_folders
 from opa.serve.watch import without_nested
 from opa.settings.load import Config
 from tests.serve.process import Opa, free_port, is_running, wait_until
