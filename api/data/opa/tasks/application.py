@@ -9,25 +9,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.exceptions import EncodeError, OperationalError
 
 from opa._compat.celery.app import Application, announce_finalized, pool_of_connections
-from opa._util.sources import where_is, where_is_function
+from opa._util.sources import where_is_function
 from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
 from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
 from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.clock import Clock
 from opa.tasks.codec import Limits, Sending, UnfitError, encode
-from opa.tasks.components import signature_of_message
+from opa.tasks.declared import LIMITS, DeclaredTasks
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
 from opa.tasks.headers import SENT_AT
 from opa.tasks.marks import TooLargeError
-from opa.tasks.options import unknown_options
 from opa.tasks.parameters import Parameters, parameters_of
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
@@ -45,13 +43,9 @@ if TYPE_CHECKING:
 
 CONTROL = "opa.tasks.control"
 """The module of what sends commands to workers, which Celery imports where one is sent."""
-LOOKED_UP_OPTIONS = ("rate_limit", "serializer", "compression", "autoretry_for")
-"""Options whose values the driver looks up."""
-LIMITS = ("unique", "unique_for", "concurrency", "rate")
-"""Options by which a task has limits; what they may be, `tasks/limits/` says, and that is imported where one is."""
 
 
-class TaskApplication(Application):
+class TaskApplication(DeclaredTasks, Application):
     """A Celery application whose tasks may be `async def`, whose names are unique, and whose queues lose no task.
 
     It is made before the plugins are imported, so that their tasks have something to belong to, and configured by the
@@ -59,7 +53,9 @@ class TaskApplication(Application):
     """
 
     def __init__(self) -> None:
-        super().__init__(
+        DeclaredTasks.__init__(self)
+        Application.__init__(
+            self,
             "opa",
             task_cls=Task,
             tasks=TaskRegistry(),  # type: ignore[arg-type]  # Celery takes one as well
@@ -80,19 +76,10 @@ class TaskApplication(Application):
         self.tell_wait: TellWait | None = None  # where something shows how long the broker is waited for
         self.state_writer: StateWriter | None = None  # in a worker
         self.observers: Observers | None = None  # where a plugin has one
-        self.schedules: dict[str, dict[str, Any]] = {}
-        self.disabled_schedules: dict[str, dict[str, Any]] = {}
-        self.unknown_options: dict[str, tuple[Callable[..., Any], list[str]]] = {}
-        self.looked_up_options: dict[str, Mapping[str, Any]] = {}
-        self.unmade: dict[str, RegistrationError] = {}
-        self.limited: dict[str, TaskLimits | None] = {}  # None until they are asked for
         self.limit_driver: Any = None
         self.limits_without_redis = "refuse"
         self.limit_keeper: LimitKeeper | None = None  # in a worker
         self._limit_stores: dict[int, LimitStore] = {}
-        self._functions: dict[str, Callable[..., Any]] = {}
-        self._bound: set[str] = set()
-        self._discarded: set[str] = set()
         self._is_finalizing = False
         self._is_noting = False
 
@@ -120,66 +107,16 @@ class TaskApplication(Application):
 
         return self.subclass_with_self(Beat)
 
-    def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """The functions that the tasks of all plugins were made from, by the name of the task."""
-        return MappingProxyType(self._functions)
-
-    def is_bound(self, name: str) -> bool:
-        """Whether the function of a task is given the task as its first argument."""
-        return name in self._bound
-
-    def signature_of(self, name: str) -> inspect.Signature | None:
-        """What a task is called with; None where that cannot be told."""
-        function = self._functions[name]
-        is_class = isinstance(function, type)
-        try:
-            signature = signature_of_message(function.run if is_class else function)  # type: ignore[attr-defined]
-        except (AttributeError, TypeError, ValueError):
-            return None
-        parameters = list(signature.parameters.values())
-        has_itself = is_class or name in self._bound
-        return signature.replace(parameters=parameters[1:]) if has_itself else signature
-
-    def take_schedule(self, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The schedule that runs: that of the decorators, with entries of the settings; those not `enabled` are kept.
-
-        Args:
-            entries: as `parse_entries` gives them.
-        """
-        found: dict[str, dict[str, Any]] = {**self.schedules, **{name: dict(entry) for name, entry in entries.items()}}
-        disabled = {name for name, entry in found.items() if not entry.pop("enabled", True)}
-        self.disabled_schedules = {name: found.pop(name) for name in disabled}
-        return found
-
     def scheduled(self) -> dict[str, dict[str, Any]]:
         """The entries of the schedule that run, by name; also where no component has configured the application."""
         entries = {**self.schedules, **self.conf.beat_schedule}
         return {name: entry for name, entry in entries.items() if name not in self.disabled_schedules}
 
-    def tasks_of(self, module: str) -> list[str]:
-        """The names of the tasks of the plugin whose module is `module`."""
-        return [
-            name for name, function in self._functions.items() if f"{function.__module__}.".startswith(f"{module}.")
-        ]
-
     def discard(self, module: str) -> None:
         """Take out the tasks of the plugin whose module is `module`: a worker refuses them, and beat sends none."""
-        # Celery makes those that nobody has used yet later on, and shared ones are not even known before.
-        self._discarded.add(f"{module}.")
-        for name in self.tasks_of(module):
-            del self._functions[name]
-            self._bound.discard(name)
-            self.schedules.pop(name, None)
-            self.disabled_schedules.pop(name, None)
-            self.unknown_options.pop(name, None)
-            self.looked_up_options.pop(name, None)
-            self.unmade.pop(name, None)
-            self.limited.pop(name, None)
+        for name in self.forget_tasks_of(module):
             self.conf.beat_schedule.pop(name, None)
             self.made_tasks.pop(name, None)
-
-    def _is_discarded(self, origin: Callable[..., Any]) -> bool:
-        return f"{origin.__module__}.".startswith(tuple(self._discarded))
 
     def finalize(self, auto: bool = False) -> None:
         """Make the tasks that were declared; Celery calls it when the first one is used.
@@ -195,12 +132,12 @@ class TaskApplication(Application):
 
     def _adopt_tasks(self) -> None:
         for name, task in list(self.made_tasks.items()):
-            if self._is_discarded(type(task)):
+            if self.is_discarded(type(task)):
                 del self.made_tasks[name]
                 continue
             if name not in self._functions:
                 self._functions[name] = type(task)
-                self._note_options(name, type(task), {}, type(task))
+                self.note_options(name, type(task), {}, type(task))
             try:
                 self.made_tasks[name] = adopt(task)
             except RegistrationError as error:
@@ -365,24 +302,17 @@ class TaskApplication(Application):
         finally:
             self._is_noting = False
 
-    def where(self, name: str) -> str:
-        """File and line of the function that a plugin's task was made from; empty for a task of Celery's own."""
-        function = self._functions.get(name)
-        if function is None or function.__module__.startswith("celery."):
-            return ""
-        return _where(function)
-
     def _add(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         options = dict(options)
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
         refuse_generator(function)
-        self._claim(name, function)
+        self.claim(name, function)
         if options.get("base") is not None:
             options["base"] = _base(options["base"], name, function)
         if options.get("bind"):
             self._bound.add(name)
-        self._note_options(name, function, options, options.get("base"))
+        self.note_options(name, function, options, options.get("base"))
         if schedule is not None:
             self.schedules[name] = {"task": name, "schedule": _schedule(schedule, name, function)}
         # Not shared: Celery would put it into every other application of the process too.
@@ -396,8 +326,8 @@ class TaskApplication(Application):
         """
         cls = task if isinstance(task, type) else type(task)
         name = task.name or self.gen_task_name(cls.__name__, cls.__module__)
-        self._claim(name, cls)
-        self._note_options(name, cls, {}, cls)
+        self.claim(name, cls)
+        self.note_options(name, cls, {}, cls)
         return super().register_task(adopt(task), **options)
 
     def task_from_function(
@@ -406,7 +336,7 @@ class TaskApplication(Application):
         """Called by Celery to make a task from a function, also from one of `shared_task`."""
         name = name or self.gen_task_name(fun.__name__, fun.__module__)
         known = self._functions.get(name)
-        is_discarded = self._is_discarded(fun)
+        is_discarded = self.is_discarded(fun)
         if known is not fun and (_is_forgotten(fun) or (known and (is_discarded or _is_forgotten(known)))):
             # `shared_task` puts it into all applications, those before and those to come.
             return self.made_tasks.get(name)
@@ -415,7 +345,7 @@ class TaskApplication(Application):
             if options.get("bind"):
                 self._bound.add(name)
             if known is None:  # one of `shared_task`
-                self._note_options(name, fun, {**options, "base": base}, base)
+                self.note_options(name, fun, {**options, "base": base}, base)
         try:
             refuse_generator(fun)
             if self._is_noting:
@@ -434,48 +364,11 @@ class TaskApplication(Application):
             self.made_tasks.pop(name, None)
         return task
 
-    def _note_options(
-        self, name: str, origin: Callable[..., Any], options: Mapping[str, Any], base: type | None
-    ) -> None:
-        """Keep what is looked up when all plugins are there: one of them may have what another names."""
-        if unknown := unknown_options(options):
-            self.unknown_options[name] = (origin, unknown)
-        values = {key: options.get(key, getattr(base, key, None)) for key in LOOKED_UP_OPTIONS}
-        if any(values.values()):
-            self.looked_up_options[name] = values
-        limits = {option: options.get(option, getattr(base, option, None)) for option in LIMITS}
-        if any(value is not None for value in limits.values()):
-            self._note_limits(name, origin, limits)
-
-    def _note_limits(self, name: str, origin: Callable[..., Any], limits: Mapping[str, Any]) -> None:
-        from opa.tasks.limits.task_limits import limits_of
-
-        try:
-            limits_of(name, self.signature_of(name), limits)
-        except ValueError as error:
-            raise RegistrationError(
-                f"task '{name}': {error}", where=_where(origin), hint="Fix its decorator"
-            ) from error
-        self.limited[name] = None
-
-    def _claim(self, name: str, origin: Callable[..., Any]) -> None:
-        if name in self._functions:
-            raise RegistrationError(
-                f"task '{name}' is defined twice, also at {self.where(name)}",
-                where=_where(origin),
-                hint="Rename one of them, or give it another name=…",
-            )
-        self._functions[name] = origin
-
 
 def _is_forgotten(function: Callable[..., Any]) -> bool:
     """Whether the module of a function was imported anew since, or belongs to plugins that are gone."""
     module = sys.modules.get(function.__module__)
     return module is None or vars(module) is not getattr(inspect.unwrap(function), "__globals__", vars(module))
-
-
-def _where(origin: Callable[..., Any]) -> str:
-    return where_is(origin) if isinstance(origin, type) else where_is_function(origin)
 
 
 def _itself(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,12 +18,12 @@ from opa.errors import MissingSettingError, RegistrationError, SettingsError
 from opa.loading.import_errors import deepest_line_in, summary
 from opa.loading.plugin_paths import plugin_paths
 from opa.redis_clients.urls import with_certificate_check
-from opa.tasks.application import LIMITS as LIMIT_OPTIONS
 from opa.tasks.application import application_of
 from opa.tasks.brokers.rabbitmq import BREAKER, MAX_BYTES
 from opa.tasks.brokers.redis import OBSERVERS
 from opa.tasks.brokers.redis_results import ANSWER_TIMEOUT, RESULT_BACKENDS
 from opa.tasks.codec import Limits
+from opa.tasks.declared import LIMITS as LIMIT_OPTIONS
 from opa.tasks.lookups import read_texts, unknown_names, unknown_of_task
 from opa.tasks.modes import is_worker
 from opa.tasks.observing.observers import observers_of
