@@ -91,12 +91,12 @@ class TaskApplication(DeclaredTasks, Application):
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name
         """The worker that runs the tasks; imported when a worker starts, and not where tasks are only sent."""
-        from opa.tasks.worker import commands, consumer, events, worker
+        from opa.tasks.worker import commands, consumer, consumer_steps, events, worker
 
         self.control.mailbox.node_cls = commands.Node  # type: ignore[attr-defined]  # celery-types lacks it
         self.events.dispatcher_cls = f"{events.EventDispatcher.__module__}:{events.EventDispatcher.__name__}"
         self.steps["worker"].add(worker.ChildrenUp)
-        self.steps["consumer"].update({consumer.DeadLetters, consumer.GiveBack, consumer.Readiness})
+        self.steps["consumer"].update({consumer_steps.DeadLetters, consumer_steps.GiveBack, consumer_steps.Readiness})
         self.conf.worker_consumer = f"{consumer.Consumer.__module__}:{consumer.Consumer.__name__}"
         return self.subclass_with_self(worker.Worker)
 

@@ -2,26 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.utils.imports import symbol_by_name
-from celery.worker.consumer.control import Control
-
 from opa import get_plugin_manager
 from opa.tasks.application import application_of
-from opa.tasks.worker.consumer import Readiness
 from tests.serve.process import wait_until
 from tests.tasks.workers import TaskProject
-
-
-def required_by(step: object) -> set[object]:
-    """The steps that surely come before: of the others Celery makes any order, another one in each process."""
-    direct = {symbol_by_name(each) for each in getattr(step, "requires", ())}
-    return direct.union(*map(required_by, direct))
-
-
-def test_a_worker_has_taken_tasks_only_once_its_own_queue_for_commands_is_there() -> None:
-    # That queue is locked where another worker has the same name, which ends a worker that has taken none.
-    assert Control in required_by(Readiness)
-
 
 NO_QUEUES: list[dict[str, Any]] = [
     *({"queue": name} for name in (5, True, None, "", {"a": 1}, ["a"], "x" * 300, "\ud800", "a\nb", "opa.dead")),
