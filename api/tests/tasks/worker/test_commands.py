@@ -10,7 +10,8 @@ from celery.worker import control, state
 
 from opa import get_plugin_manager
 from opa.tasks.application import application_of
-from opa.tasks.worker.commands import MAX_STAMPS, Node, is_quick
+from opa.tasks.worker.command_rules import MAX_STAMPS, is_quick
+from opa.tasks.worker.commands import Node
 from opa.tasks.worker.state_writer import StateWriter
 from tests.tasks.workers import TaskProject
 
