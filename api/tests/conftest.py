@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import opa
 from opa.current import current
-from opa.loading import importing, installed
+from opa.loading import imported_modules, installed
 from tests.docker.engine import ROOT, unique
 from tests.docker.engine import docker as run_docker
 from tests.leftovers import RUN, end_leftovers
@@ -231,7 +231,7 @@ def _worked_out_once() -> Iterator[None]:
         look_for_python_once(patched.setattr)
         read_entry_points_once(installed, patched.setattr)
         read_signatures_once(patched.setattr)
-        look_at_modules_of_applications(importing, patched.setattr)
+        look_at_modules_of_applications(imported_modules, patched.setattr)
         read_built_in_plugins_once(str(Path(opa.__file__).parent / "plugins"), patched.setattr)
         yield
 

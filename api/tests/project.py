@@ -19,7 +19,7 @@ from opa.core.manager import PluginManager
 from opa.core.running import set_running
 from opa.http.application import Api
 from opa.http.builder import build_app
-from opa.loading.importing import forget_plugins
+from opa.loading.imported_modules import forget_plugins
 from opa.settings.load import Config, load_settings
 
 # The plugin of opa-stack, where the environment may have an older one or none.

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from opa._util.reading import MAX_FILE_BYTES
-from opa.loading.importing import modules_of
+from opa.loading.imported_modules import modules_of
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager

@@ -20,7 +20,8 @@ from opa._compat.fastapi.inclusion import dependencies_of, router_in
 from opa._util.objects import attribute, is_a
 from opa.core.hooks import Hook
 from opa.loading.conventions import EXCEPTION_HANDLERS
-from opa.loading.importing import ImportedPlugin, modules_of
+from opa.loading.imported_modules import modules_of
+from opa.loading.importing import ImportedPlugin
 
 if TYPE_CHECKING:
     from opa.core.groups import Groups

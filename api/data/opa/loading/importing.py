@@ -26,6 +26,7 @@ from opa.loading.candidates import LARGE_HINT, LINK_HINT, who_may_read
 from opa.loading.conventions import Convention, declared_in
 from opa.loading.discover import BUILT_IN_FOLDER, PluginFile
 from opa.loading.import_errors import deepest_line_in, import_hint, summary
+from opa.loading.imported_modules import PluginFolder, forget_modules, forget_plugins, put_on_path
 from opa.loading.repeats import note_done
 from opa.loading.roster import Roster
 from opa.logging.folding import MARK
@@ -34,7 +35,6 @@ from opa.logging.logger import log
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-PACKAGE = __name__.partition(".")[0]
 PARTS = tuple(convention.module for convention in conventions.of_kind("module"))
 """Submodules of a package that mean something to opa-stack, and are imported with it."""
 
@@ -109,7 +109,7 @@ def import_plugins(
             installed module.
     """
     forget_plugins()
-    _put_on_path(folders)
+    put_on_path(folders)
     installed = _installed_names()
     in_folders = [plugin for plugin in roster.plugins if plugin.folder is not None and not plugin.is_built_in]
     known_places.install(plugin for plugin in in_folders if plugin.name not in installed)
@@ -223,7 +223,7 @@ def _errors_told(plugin: PluginFile, roster: Roster, folders: Sequence[Path]) ->
     except KeyboardInterrupt:
         raise
     except TimeLimitError as error:
-        _forget({plugin.module})
+        forget_modules({plugin.module})
         limit = roster.policy.limit(plugin.name, "IMPORT")
         raise PluginImportError(
             f"{doing.what} takes longer than {limit:g} s to import",
@@ -232,92 +232,12 @@ def _errors_told(plugin: PluginFile, roster: Roster, folders: Sequence[Path]) ->
             hint="Move what takes long into ready(), or raise PLUGIN_IMPORT_TIMEOUT",
         ) from error
     except BaseException as error:
-        _forget({plugin.module})
+        forget_modules({plugin.module})
         raise _import_error(doing.what, plugin, doing.file, error, [*folders, plugin.file.parent]) from error
 
 
 def _threads_since(before: Sequence[threading.Thread]) -> tuple[str, ...]:
     return tuple(thread.name for thread in threading.enumerate() if thread not in before)
-
-
-class PluginFolder(str):
-    """An entry of `sys.path` that is here because it is a plugin path."""
-
-    __slots__ = ()
-
-
-def _put_on_path(folders: Iterable[Path]) -> None:
-    others = [entry for entry in sys.path if not isinstance(entry, PluginFolder)]
-    sys.path[:] = others + [PluginFolder(folder) for folder in folders if str(folder) not in others]
-
-
-def forget_plugins() -> None:
-    """Take the plugins of earlier applications, and what else they import from plugin paths, out of `sys.modules`."""
-    folders = tuple(str(entry) for entry in sys.path if isinstance(entry, PluginFolder))
-    # First what is quick: of thousands of modules, nearly all are files elsewhere. A package may have folders besides
-    # its own.
-    looked_at = {
-        name: values
-        for name, module in all_modules().items()
-        # Not getattr of anything else: some modules import others when they are asked for an attribute.
-        if MARK in (values := getattr(module, "__dict__", {}))
-        or "__path__" in values
-        or str(values.get("__file__")).startswith(folders)
-    }
-    _forget({name for name, values in looked_at.items() if MARK in values or _lies_in(folders, name, values)})
-
-
-def all_modules() -> dict[str, ModuleType]:
-    """All modules that are imported, by their names; another thread may import more of them meanwhile."""
-    return sys.modules.copy()
-
-
-def modules_of(plugins: Mapping[str, str]) -> Iterator[tuple[str, ModuleType]]:
-    """The modules of plugins, and those inside of them, each with the name of its plugin.
-
-    Args:
-        plugins: the name of the plugin of each module.
-    """
-    outermost = {module.partition(".")[0] for module in plugins}
-    modules = all_modules()
-    for name in sorted(name for name in modules if name.partition(".")[0] in outermost):
-        parent = name
-        while parent and parent not in plugins:
-            parent = parent.rpartition(".")[0]
-        # A module may stand in for itself with an object of another kind.
-        if parent and is_a(modules[name], ModuleType):
-            yield plugins[parent], modules[name]
-
-
-def _lies_in(folders: tuple[str, ...], name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a module with these attributes is a file or folder in one of `folders` itself, by whatever name."""
-    if not folders:
-        return False
-    for place in values.get("__path__") or (values.get("__file__"),):
-        # First what is quick: it is asked for each package that there is.
-        if isinstance(place, str) and place.startswith(folders) and os.path.dirname(place) in folders:  # noqa: PTH120
-            return name.partition(".")[0] != PACKAGE
-    return False
-
-
-def _forget(modules: Set[str]) -> None:
-    """Take modules, and their submodules, out of `sys.modules`, by whatever name they are there."""
-    if not modules:
-        return
-    own = _with_submodules(modules)
-    gone = _with_submodules(modules | {each.name for each in second_names.second_names() if own(each.own_name)})
-    for name in filter(gone, all_modules()):
-        module = sys.modules.pop(name)
-        package, _, attribute = name.rpartition(".")
-        around = getattr(sys.modules.get(package), "__dict__", {})
-        if around.get(attribute) is module:  # where `from package import module` would find it
-            del around[attribute]
-
-
-def _with_submodules(modules: Set[str]) -> Callable[[str], bool]:
-    """Whether a name is one of these, or inside of one."""
-    inside = tuple(f"{name}." for name in modules)
-    return lambda name: name in modules or name.startswith(inside)
 
 
 def _installed_names() -> frozenset[str]:

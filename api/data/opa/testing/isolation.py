@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opa.current import Current, current, state
-from opa.loading.importing import forget_plugins
+from opa.loading.imported_modules import forget_plugins
 from opa.logging.standard import INTERCEPT_HANDLER
 from opa.settings.envs import ENV_VARIABLE
 from opa.settings.load import config, load_settings
