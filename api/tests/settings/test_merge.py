@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from opa.settings import merge
 from opa.settings.merge import MergedSettings
+from opa.settings.merge_marks import is_plain
 from opa.settings.sources import Layer, default_layers
 from tests.settings_folder import SettingsFolder
 
@@ -297,7 +298,7 @@ def test_a_plain_value_is_what_dynaconf_makes_of_it(layers: list[dict[str, Any]]
     quick = merged(*layers)
     found = repr(quick.values()), quick.sources, quick.mistakes
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(merge, "_is_plain", lambda *_: False)
+        patched.setattr(merge, "is_plain", lambda *_: False)
         slow = merged(*layers)
         asked = repr(slow.values()), slow.sources, slow.mistakes
     assert _without_addresses(found) == _without_addresses(asked)
@@ -309,11 +310,11 @@ def _without_addresses(found: Any) -> str:
 
 @pytest.mark.parametrize("value", ["@int 4", "a @merge b", {"dynaconf_merge": True}, {"a": ["@none"]}, {"a.b": 1}])
 def test_what_may_be_a_mark_is_for_dynaconf(value: Any) -> None:
-    assert not merge._is_plain("X", value)
+    assert not is_plain("X", value)
 
 
 def test_what_takes_time_to_merge_is_not_nearly_all_that_the_defaults_say() -> None:
-    assert all(merge._is_plain(name, value) for layer in default_layers() for name, value in layer.values.items())
+    assert all(is_plain(name, value) for layer in default_layers() for name, value in layer.values.items())
 
 
 # Names that lead inside

@@ -1,8 +1,7 @@
 """Merges layers into one set of values, as dynaconf does, and remembers which source each value came from.
 
-dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on). Settled here is
-what it leaves open: marks that survive in values, items that are there twice after a merge, and marks below a
-dict that is not merged itself.
+dynaconf decides what merging means (`dynaconf_merge`, `@merge`, `A__B`, `@json` and so on), and `merge_marks` what it
+leaves open.
 """
 
 from __future__ import annotations
@@ -10,28 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from dynaconf.base import Settings as DynaconfSettings
 from dynaconf.loaders.base import SourceMetadata
 from dynaconf.nodes import DataDict, DataList, recursively_evaluate_lazy_format
-from dynaconf.utils import object_merge
 from dynaconf.utils.functional import empty
 from dynaconf.utils.parse_conf import Lazy, MetaValue, boolean_fix, parse_conf_data
 
-from opa._compat.dynaconf import is_deleted, is_inserted
 from opa._util.masking.secrets import looks_secret, mask_text, masked
 from opa._util.nesting import MAX_DEPTH, TOO_DEEP, NestingError, check_nesting
 from opa.settings.envs import DEFAULT_SECTION
-from opa.settings.field_types import without_doubles
+from opa.settings.merge_marks import (
+    MISSING,
+    as_spelled,
+    is_plain,
+    look_up,
+    look_up_path,
+    merge_marked_below,
+    nested,
+    own_of,
+    plain_copy,
+    prepared,
+    settled,
+    with_value,
+)
 from opa.settings.names import path_of
-from opa.settings.sources import MERGE_MARKS, Layer, as_switch
+from opa.settings.sources import Layer
 
 KeyPath = tuple[str, ...]
 
-_MISSING: Final = object()
 _SHOWN = 100
-_MARK_IN_TEXT = re.compile(r"(?:^|[\s,])@|dynaconf", re.IGNORECASE)
 
 ALWAYS_MERGED = frozenset({"ACCESS_KEYS", "OIDC_PROVIDERS", "PLUGINS", "PLUGIN_SETTINGS", "PLUGIN_OPTIONS", "USERS"})
 """Settings to which each layer adds: their keys are names of things, which a layer has no reason to take away."""
@@ -108,33 +116,33 @@ class MergedSettings:
         name, *inner = path_of(key)
         before = self._raw(name)
         if inner:
-            inner = _as_spelled(inner, before)
+            inner = as_spelled(inner, before)
             key = "__".join([name, *inner])
-        if before is _MISSING and not inner and name not in self._removed and _is_plain(name, written):
-            self._put(name, _copy(written), before, written, layer.source)
+        if before is MISSING and not inner and name not in self._removed and is_plain(name, written):
+            self._put(name, plain_copy(written), before, written, layer.source)
             return
-        given = _nested(inner, _copy(written))
-        value = _prepared(_copy(written), _look_up_path(before, inner))
+        given = nested(inner, plain_copy(written))
+        value = prepared(plain_copy(written), look_up_path(before, inner))
         if not inner and self._merges(name, layer) is not True:
-            value = _merge_marked_below(value, before)
+            value = merge_marked_below(value, before)
         merge = self._merges(name, layer)
         if any("." in part for part in inner):  # dynaconf would take the dot for a step into a dict
-            key, value, merge = name, _with(before, inner, value), False
+            key, value, merge = name, with_value(before, inner, value), False
         self._dynaconf.set(key, value, loader_identifier=SourceMetadata("opa", layer.source), merge=merge)
         merged = self._raw(name)
-        if merged is _MISSING:
+        if merged is MISSING:
             self._forget_sources(name)
             self._names.pop(name, None)
             self._removed.add(name)
             return
-        self._put(name, _settled(merged, before, given), before, given, layer.source)
+        self._put(name, settled(merged, before, given), before, given, layer.source)
 
     def _set_literal(self, key: str, written: Any, layer: Layer) -> None:
         """The same for a value in which dynaconf is to find no marks: it does not get to see it."""
         name, *inner = path_of(key)
         before = self._raw(name)
-        inner = _as_spelled(inner, before)
-        self._put(name, _with(before, inner, written), before, _nested(inner, written), layer.source)
+        inner = as_spelled(inner, before)
+        self._put(name, with_value(before, inner, written), before, nested(inner, written), layer.source)
 
     def _put(self, name: str, after: Any, before: Any, given: Any, source: str) -> None:
         """Store what the setting is `after` the merge, and where each value in it comes from."""
@@ -151,7 +159,7 @@ class MergedSettings:
 
     def _raw(self, name: str) -> Any:
         store = self._dynaconf.store
-        return _copy(dict.__getitem__(store, name)) if dict.__contains__(store, name) else _MISSING
+        return plain_copy(dict.__getitem__(store, name)) if dict.__contains__(store, name) else MISSING
 
     def _as_node(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -176,7 +184,7 @@ class MergedSettings:
         try:
             evaluated = recursively_evaluate_lazy_format(value, self._dynaconf)
             check_nesting(evaluated)
-            return _copy(evaluated)
+            return plain_copy(evaluated)
         except Exception as error:  # noqa: BLE001 - templates raise what they like
             # What stands behind @read_file is a path, whatever it leads to.
             is_secret = looks_secret(".".join(path)) and str(value.formatter) != "read_file"
@@ -185,144 +193,6 @@ class MergedSettings:
 
     def _note_mistake(self, path: KeyPath, reason: str, source: str) -> None:
         self.mistakes[tuple(part.upper() for part in path)] = f"{'.'.join(path)}: {reason} ({source})"
-
-
-def _as_spelled(keys: list[str], value: Any) -> list[str]:
-    """`keys` as they are written already where only their dashes differ: the name of a variable can have none."""
-    if not keys:
-        return []
-    first, *rest = keys
-    names = [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
-    if not any(name.upper() == first.upper() for name in names):
-        same = [name for name in names if name.upper().replace("-", "_") == first.upper()]
-        first = same[0] if len(same) == 1 else first
-    return [first, *_as_spelled(rest, _look_up(value, first))]
-
-
-def _nested(keys: list[str], value: Any) -> Any:
-    for key in reversed(keys):
-        value = {key: value}
-    return value
-
-
-def _with(before: Any, keys: list[str], value: Any) -> Any:
-    """What was there before, with another value in the place that the keys lead to, in any case."""
-    if not keys:
-        return _merge_if_marked(value, before)
-    first, *rest = keys
-    found = before if isinstance(before, dict) else {}
-    key = next((each for each in found if str(each).upper() == first.upper()), first)
-    return {**found, key: _with(found.get(key, _MISSING), rest, value)}
-
-
-def _copy(value: Any) -> Any:
-    """A copy in plain dicts and lists that shares nothing: merging changes them in place."""
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in dict.items(value)}
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in list.__iter__(value)]
-    if type(value) is tuple:
-        return [_copy(item) for item in value]
-    return value
-
-
-def _look_up(value: Any, key: Any) -> Any:
-    """`value[key]` where `value` is a dict that has it, in any case."""
-    if not isinstance(value, dict):
-        return _MISSING
-    if key in value:
-        return value[key]
-    same = (item for name, item in value.items() if isinstance(name, str) and name.upper() == str(key).upper())
-    return next(same, _MISSING)
-
-
-def _look_up_path(value: Any, keys: list[str]) -> Any:
-    for key in keys:
-        value = _look_up(value, key)
-    return value
-
-
-def _is_mark(item: Any) -> bool:
-    return isinstance(item, str) and item.lower() in MERGE_MARKS
-
-
-def _is_plain(name: str, value: Any) -> bool:
-    """Whether dynaconf would make of a new setting what it says: with it, that takes ten times as long.
-
-    As nearly all defaults: nothing that could be a mark, and no key that dynaconf reads in a way of its own.
-    """
-    return "DYNACONF" not in name and name.isidentifier() and _says_what_it_means(value)
-
-
-def _says_what_it_means(value: Any) -> bool:
-    kind = type(value)
-    if kind is dict:
-        return all(type(key) is str and key.isidentifier() for key in value) and all(
-            _says_what_it_means(each) for pair in value.items() for each in pair
-        )
-    if kind is list:
-        return all(map(_says_what_it_means, value))
-    if kind is str:
-        return not _MARK_IN_TEXT.search(value)
-    return value is None or kind in (bool, int, float)
-
-
-def _prepared(value: Any, before: Any) -> Any:
-    """`value` with marks as dynaconf knows them, and without those for which nothing was there before.
-
-    dynaconf would leave idle marks in the value, or take a text that was there for a list of its characters.
-    """
-    if isinstance(value, dict):
-        marks = {key.lower(): as_switch(value.pop(key)) for key in [key for key in value if _is_mark(key)]}
-        values = [mark for mark in marks.values() if not isinstance(mark, bool)]
-        if values and not value and not isinstance(before, dict | list):
-            return _prepared(values[0], before)  # `dynaconf_merge: VALUE` stands for the value
-        return {key: _prepared(item, _look_up(before, key)) for key, item in value.items()} | marks
-    if isinstance(value, list):
-        own = _own(value)
-        return own if len(own) == len(value) or not isinstance(before, list) else [*own, MERGE_MARKS[0]]
-    return value
-
-
-def _merge_marked_below(value: Any, before: Any) -> Any:
-    """Merge what is marked inside a dict that is not merged itself; dynaconf would leave the mark there."""
-    if not isinstance(value, dict) or any(mark for key, mark in value.items() if _is_mark(key)):
-        return value
-    return {key: _merge_if_marked(item, _look_up(before, key)) for key, item in value.items() if not _is_mark(key)}
-
-
-def _merge_if_marked(value: Any, before: Any) -> Any:
-    if isinstance(value, list) and isinstance(before, list) and len(_own(value)) < len(value):
-        return before + _own(value)
-    merged = _merge_marked_below(value, before)
-    if isinstance(merged, dict) and any(_is_mark(key) for key in merged):
-        items = {key: item for key, item in merged.items() if not _is_mark(key)}
-        return object_merge(_copy(before), items) if isinstance(before, dict) else items
-    return merged
-
-
-def _settled(value: Any, before: Any, given: Any) -> Any:
-    """`value` without marks, and without doubles in lists that a merge has put together."""
-    if isinstance(value, MetaValue):  # a mark such as "@merge x" for which there was nothing to merge with
-        inner = _copy(value.unwrap())
-        return [inner] if is_inserted(value) else inner
-    if isinstance(value, dict):
-        return {
-            key: _settled(item, _look_up(before, key), _look_up(given, key))
-            for key, item in value.items()
-            if not _is_mark(key) and not is_deleted(item)
-        }
-    if isinstance(value, list):
-        items = [_settled(item, _MISSING, _MISSING) for item in value if not _is_mark(item)]
-        return without_doubles(items) if isinstance(before, list) and items not in (before, _own(given)) else items
-    return value
-
-
-def _own(given: Any) -> Any:
-    """What a source itself says, without marks."""
-    return [item for item in given if not _is_mark(item)] if isinstance(given, list) else given
 
 
 @dataclass(frozen=True)
@@ -338,16 +208,16 @@ class _Attribution:
             return {path: self._of_value(path, after, before, given)}
         found: dict[KeyPath, str] = {}
         for key, value in after.items():
-            found |= self.of((*path, str(key).upper()), value, _look_up(before, key), _look_up(given, key))
+            found |= self.of((*path, str(key).upper()), value, look_up(before, key), look_up(given, key))
         return found
 
     def _of_value(self, path: KeyPath, after: Any, before: Any, given: Any) -> str:
         known = self.former.get(path)
         if known is None:
             return self.source
-        if given is _MISSING and after == before:
+        if given is MISSING and after == before:
             return known
-        if isinstance(before, list) and isinstance(after, list) and before and after != _own(given):
+        if isinstance(before, list) and isinstance(after, list) and before and after != own_of(given):
             is_extended = all(item in after for item in before)
             return f"{known}, {self.source}" if is_extended else self.source
         return self.source
