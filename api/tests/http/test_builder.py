@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from opa.errors import RegistrationError
+from opa.errors import RegistrationError, SettingsError
+from opa.http.openapi.build import build
 from tests.project import Project
 
 HELLO = """
@@ -54,6 +58,52 @@ def test_title_version_and_description_come_from_the_settings(project: Project) 
     project.settings(PROJECT_NAME="Mine", PROJECT_VERSION="2.0", PROJECT_DESCRIPTION="About")
     info = project.app().openapi()["info"]
     assert info == {"title": "Mine", "version": "2.0", "description": "About"}
+
+
+def test_the_document_says_of_the_api_what_the_settings_do(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.settings(
+        PROJECT_NAME="Mine",
+        PROJECT_SUMMARY="Orders and bills",
+        PROJECT_TERMS_OF_SERVICE="https://shop.example.org/terms",
+        PROJECT_CONTACT={"name": "Ada", "EMAIL": "ada@example.org"},
+        PROJECT_LICENSE={"NAME": "Apache 2.0", "IDENTIFIER": "Apache-2.0"},
+        PROJECT_TAGS=[{"NAME": "orders", "DESCRIPTION": "*All*", "URL": "https://x.org/"}, {"name": "bills"}],
+    )
+    document = json.loads(bytes(build(project.app()).body))
+    assert document["info"] == {
+        "title": "Mine",
+        "version": "0.1.0",
+        "summary": "Orders and bills",
+        "termsOfService": "https://shop.example.org/terms",
+        "contact": {"name": "Ada", "email": "ada@example.org"},
+        "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+    }
+    orders = {"name": "orders", "description": "*All*", "externalDocs": {"url": "https://x.org/"}}
+    assert document["tags"] == [orders, {"name": "bills"}]
+    assert "email-validator" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"PROJECT_CONTACT": {"EMAIL": "ada"}}, "PROJECT_CONTACT.EMAIL: .*should be an address"),
+        ({"PROJECT_CONTACT": {"URL": "javascript:x"}}, "PROJECT_CONTACT.URL: .*should be a URL with https://"),
+        ({"PROJECT_CONTACT": {"PHONE": "1"}}, "PROJECT_CONTACT.PHONE: is not a key"),
+        ({"PROJECT_CONTACT": "ada"}, "PROJECT_CONTACT: should be a mapping"),
+        ({"PROJECT_LICENSE": {"IDENTIFIER": "MIT"}}, "PROJECT_LICENSE: .*should have NAME"),
+        ({"PROJECT_LICENSE": {"NAME": "a", "IDENTIFIER": "MIT", "URL": "https://x.org"}}, "IDENTIFIER or URL"),
+        ({"PROJECT_TERMS_OF_SERVICE": "terms.html"}, "PROJECT_TERMS_OF_SERVICE: .*should be a URL"),
+        ({"PROJECT_TAGS": [{"DESCRIPTION": "a"}]}, "PROJECT_TAGS.0.NAME: is missing"),
+        ({"PROJECT_TAGS": [{"NAME": "a"}, {"NAME": "a"}]}, "PROJECT_TAGS: .*should have each NAME once"),
+        ({"PROJECT_TAGS": ["orders"]}, "PROJECT_TAGS.0: should be a mapping"),
+    ],
+)
+def test_what_the_settings_cannot_say_of_the_api_is_a_mistake(
+    project: Project, settings: dict[str, Any], told: str
+) -> None:
+    project.settings(**settings)
+    with pytest.raises(SettingsError, match=told):
+        project.prepare()
 
 
 def test_the_middleware_of_plugins_runs_first_loaded_outermost(project: Project) -> None:

@@ -21,6 +21,7 @@ from opa.http.component_parameters import component_misfits
 from opa.http.convention_routes import add_routes_of, put_before_wider_ones
 from opa.http.health_paths import health_paths, operating_paths
 from opa.http.middleware import middleware_of
+from opa.http.openapi.info import info_of
 from opa.http.telemetry import watched_paths
 from opa.loading.import_errors import deepest_line_in
 
@@ -43,9 +44,7 @@ def build_app(manager: PluginManager) -> Api:
     forget_functions()
     app = Api(
         manager,
-        title=config.PROJECT_NAME,
-        description=config.PROJECT_DESCRIPTION,
-        version=config.PROJECT_VERSION,
+        **info_of(config),
         openapi_url=config.OPENAPI_URL,
         docs_url=None,
         redoc_url=None,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import get_origin
 
+from pydantic import BaseModel
+
 from opa.settings.schema import Settings
 
 ALIASES = {"PTVSD": "DEBUGPY"}
 """Names of the original opa-stack that are accepted for a setting of today, with a warning."""
 
 KNOWN = frozenset(Settings.model_fields)
-MAPPINGS = frozenset(n for n, f in Settings.model_fields.items() if get_origin(f.annotation) is dict)
+MAPPINGS = frozenset(
+    name
+    for name, field in Settings.model_fields.items()
+    if get_origin(field.annotation) is dict
+    or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel))
+)
 PLAIN = frozenset(name for name in KNOWN if name != "PLUGIN_SETTINGS" and not name.startswith("CELERY_"))
 """Settings that need no objects of Python, as those of a plugin's model or of Celery may."""
 TEXTS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (str, str | None))

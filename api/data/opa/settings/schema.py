@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from opa.settings import hosts, webhooks_out
 from opa.settings.access import access
 from opa.settings.access_keys import AccessKey, without_shared_ids
+from opa.settings.api_info import ApiContact, ApiLicense, ApiTag, WebUrl, each_tag_once
 from opa.settings.components import Component, component_keys_in_any_case, component_name
 from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, is_development
 from opa.settings.field_types import (
@@ -93,8 +94,13 @@ class Settings(BaseModel):
 
     PROJECT_NAME: str
     PROJECT_ID: str | None
+    PROJECT_SUMMARY: str
     PROJECT_DESCRIPTION: str
     PROJECT_VERSION: str
+    PROJECT_TERMS_OF_SERVICE: WebUrl
+    PROJECT_CONTACT: ApiContact
+    PROJECT_LICENSE: ApiLicense
+    PROJECT_TAGS: Annotated[list[ApiTag], AfterValidator(each_tag_once)]
 
     OPENAPI_URL: UrlPath
     DOCS_URL: UrlPath

@@ -49,10 +49,13 @@ def described(app: FastAPI, security: Security | None) -> dict[str, Any]:
         tags=app.openapi_tags,
         servers=app.servers,
         terms_of_service=app.terms_of_service,
-        contact=app.contact,
         license_info=app.license_info,
         external_docs=app.openapi_external_docs,
     )
+    if app.contact:  # of an address, FastAPI logs that it would rather have another package
+        info = document["info"]
+        behind = {name: info.pop(name) for name in ("license", "version") if name in info}
+        document["info"] = {**info, "contact": dict(app.contact), **behind}
     last = {name: document.pop(name) for name in ("tags", "externalDocs") if name in document}
     parts = _Routes([*routes, *webhooks], separate=app.separate_input_output_schemas)
     document["paths"] = parts.paths(routes, security)
