@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from starlette.routing import Mount
 
 from tests.project import Project
 
@@ -151,3 +154,16 @@ def test_a_mount_is_no_route_whoever_has_mounted_it(project: Project) -> None:
         heard = client.get("/orders/8").json()
     assert [route for path, _, route, _ in heard if path in found] == found
     assert [route for path, _, route, _ in heard if path not in found] == [None] * 4
+
+
+def test_what_is_reached_by_a_mount_too_is_never_recorded_as_the_route_itself(project: Project) -> None:
+    project.plugin("shop.py", RECORDS)
+    with project.client() as client:
+        app: Any = client.app
+        same = [route for route in app.routes if getattr(route, "path", "") == "/other"]
+        app.routes.append(Mount("/again", routes=same))
+        for path in ("/other", "/other", "/again/other", "/again/other"):
+            client.get(path)
+        ended, recorded = client.get("/heard").json()
+    assert recorded == [["GET", "/other", 200]]
+    assert ended == [["GET", "/other", 200], *[["GET", "/again/other", 200]] * 2]

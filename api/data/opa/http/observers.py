@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from opa.core.running import running_manager
-from opa.http.request_facts import ACTOR, MOUNTED_AT, route_in
+from opa.http.request_facts import ACTOR, MOUNTED_AT, OF_FASTAPI
 from opa.loading import conventions
 from opa.logging.logger import log
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GROUP = conventions.REQUEST_OBSERVERS_GROUP.name
 TOLD_EVERY = 60.0
 """Seconds between two lines of the log about an observer that fails."""
+MORE_TO_TELL = (ACTOR, MOUNTED_AT, OF_FASTAPI)
+"""Keys of scopes. Of a request that has one, more is to be told than its route, method and status."""
 MOST = 20_000
 """Of those that record a kind of request: who makes up methods may not fill the memory."""
 CLIENT_GONE = 499
@@ -80,16 +82,20 @@ class Observers:
         going_on: counts what goes on.
 
     Attributes:
-        going_on: the same; whoever tells of requests counts there.
+        going_on: the same; whoever tells of websockets counts there, and of requests where `is_counted_here`.
         hears_of_begin: whether a member has a method `began`.
-        ended: called with the scope, the status and the seconds of a request that is over.
+        records: what is called with the seconds of a request in the place of `ended`, by the id of its route, its
+            method and the status of its answer. Whoever tells of requests looks there first: each call costs the hello
+            route more than it seems. They are for scopes without `ACTOR` and `MOUNTED_AT`.
     """
 
     def __init__(self, members: list[RequestObserver], routes: KnownRoutes, going_on: GoingOn) -> None:
         self._began = [member.began for member in members if _overrides(member, "began")]
         told = [member for member in members if _overrides(member, "ended")]
-        recorder = told[0].recorder if len(told) == 1 and _overrides(told[0], "recorder") else None
-        self.ended = self._telling([member.ended for member in told], recorder, routes)
+        self._ended = [member.ended for member in told]
+        self._recorder = told[0].recorder if len(told) == 1 and _overrides(told[0], "recorder") else None
+        self._routes = routes
+        self.records: dict[tuple[int, str | None, int], Callable[[float], object]] = {}
         self.going_on = going_on
         self.hears_of_begin = bool(self._began)
         self._told: dict[int, float] = {}
@@ -100,56 +106,33 @@ class Observers:
             try:
                 began(scope)
             except Exception as error:  # noqa: BLE001 - whoever looks on disturbs nobody
-                self._tell(began, error)
+                self.failed(began, error)
 
-    def _telling(
-        self, methods: list[Callable[..., object]], recorder: _Recorder | None, routes: KnownRoutes
-    ) -> Callable[[Scope, int, float], None]:
-        """What tells them that a request is over."""
-        find, by_route, tell = routes.place, routes.by_route, self._tell
-        records: dict[tuple[int, str | None, int], Callable[[float], object]] = {}
-
-        def tell_all(*facts: Any) -> None:
-            for method in methods:
-                try:
-                    method(*facts)
-                except Exception as error:  # noqa: BLE001 - as above
-                    tell(method, error)
-
-        member = methods[0] if len(methods) == 1 else tell_all  # as nearly always
-
-        def tell_one(scope: Scope, status: int, seconds: float) -> None:
-            place = find(scope)
-            actor = scope[ACTOR].actor if ACTOR in scope else None
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """A request is over that none of the `records` is for."""
+        place = self._routes.place(scope)
+        actor = scope[ACTOR].actor if ACTOR in scope else None
+        for ended in self._ended:
             try:
-                member(scope, status, seconds, place, actor)
-                # Only a route that is kept has an id of its own. It is found by it in what follows.
-                key = id(route_in(scope))
-                if recorder is not None and "method" in scope and by_route.get(key) is place and len(records) < MOST:
-                    record = recorder(place, scope["method"], status)
-                    if record is not None:
-                        records[key, scope["method"], status] = record
+                ended(scope, status, seconds, place, actor)
             except Exception as error:  # noqa: BLE001 - as above
-                tell(member, error)
+                self.failed(ended, error)
+        if self._recorder is None or "method" not in scope or any(map(scope.get, MORE_TO_TELL)):
+            return
+        # Only a route that is kept has an id of its own. It is found by it in what follows.
+        key = id(scope.get("route"))
+        if self._routes.by_route.get(key) is not place or len(self.records) >= MOST:
+            return
+        try:
+            record = self._recorder(place, scope["method"], status)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.failed(self._recorder, error)
+        else:
+            if record is not None:
+                self.records[key, scope["method"], status] = record
 
-        # Each call, each look and each object costs the hello route more than it seems: of nearly all requests, what
-        # records it is found in one look, and of what this needs nothing is looked up in `self`.
-        def ended(scope: Scope, status: int, seconds: float) -> None:
-            if ACTOR not in scope and MOUNTED_AT not in scope:
-                fastapi = scope.get("fastapi")
-                route = (fastapi.get("effective_route_context") if fastapi else None) or scope.get("route")
-                record = records.get((id(route), scope.get("method"), status))
-                if record is not None:
-                    try:
-                        record(seconds)
-                    except Exception as error:  # noqa: BLE001 - as above
-                        tell(record, error)
-                    return
-            tell_one(scope, status, seconds)
-
-        return ended if recorder is not None else tell_one
-
-    def _tell(self, method: Callable[..., object], error: Exception) -> None:
+    def failed(self, method: Callable[..., object], error: Exception) -> None:
+        """Write to the log that an observer has failed, now and then."""
         now = time.monotonic()
         if now >= self._told.get(id(method), 0.0):
             self._told[id(method)] = now + TOLD_EVERY
@@ -161,33 +144,51 @@ class GoingOn:
     """What this process is answering, where there is an observer.
 
     Attributes:
-        requests: those that are not websockets.
+        requests: those that are not websockets, where `is_counted_here`.
         websockets: from the handshake on.
+        is_counted_here: whether `requests` is counted, as no server does.
     """
 
-    __slots__ = ("requests", "websockets")
+    __slots__ = ("_of_server", "is_counted_here", "requests", "websockets")
 
     def __init__(self) -> None:
         self.requests = 0
         self.websockets = 0
+        self.is_counted_here = True
+        self._of_server: Callable[[], int] = lambda: 0
+
+    def count_in_server(self, requests: Callable[[], int]) -> None:
+        """Ask the server from now on.
+
+        It knows its requests anyway, and to count them once more costs the hello route half a percent.
+
+        Args:
+            requests: how many it is answering, without websockets.
+        """
+        self._of_server = requests
+        self.is_counted_here = False
+
+    def all_requests(self) -> int:
+        """Those that are not websockets."""
+        return self.requests + self._of_server()
 
 
 def requests_in_flight() -> tuple[int, int]:
     """How many requests this process is answering, and how many websockets are open; counted for observers alone."""
-    manager: Any = running_manager()
-    found = _going_on(manager.kept)
-    return found.requests, found.websockets
+    found = going_on_in(running_manager())
+    return found.all_requests(), found.websockets
 
 
-def _going_on(kept: dict[str, Any]) -> GoingOn:
-    found: GoingOn = kept.setdefault(__name__, GoingOn())
+def going_on_in(manager: Any) -> GoingOn:
+    """What the process answers for the application of these plugins."""
+    found: GoingOn = manager.kept.setdefault(__name__, GoingOn())
     return found
 
 
 def observers_of(manager: PluginManager, routes: KnownRoutes) -> Observers | None:
     """Those of an application; None where there are none."""
     members: list[Any] = list(manager.groups.get(GROUP).values())
-    return Observers(members, routes, _going_on(manager.kept)) if members else None
+    return Observers(members, routes, going_on_in(manager)) if members else None
 
 
 def _overrides(member: RequestObserver, name: str) -> bool:

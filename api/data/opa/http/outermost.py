@@ -23,7 +23,7 @@ from opa.http import request_facts
 from opa.http.after_response import run_after_response
 from opa.http.allowed_methods import ROOT_PATH
 from opa.http.answer_headers import AnswerHeaders
-from opa.http.body_limits import LimitedBody, RefusedBodyError, answer_refused, refusal_of
+from opa.http.body_limits import RefusedBodyError, answer_refused, refusal_of
 from opa.http.cors import Cors
 from opa.http.early_answer import refuse
 from opa.http.gone import WATCHED, WatchedWebSocket, says_that_client_is_gone
@@ -32,7 +32,7 @@ from opa.http.host_check import HostCheck
 from opa.http.observers import CLIENT_GONE, observers_of
 from opa.http.plugin_exit import as_error_of_plugin, is_of_the_server
 from opa.http.request_context import RequestContext
-from opa.http.request_facts import KnownRoutes, facts_of
+from opa.http.request_facts import ACTOR, MOUNTED_AT, KnownRoutes, facts_of
 from opa.http.telemetry import exception_telemetry
 from opa.http.websocket_origin import OriginCheck
 from opa.logging.failed_request import in_words, note_request, take_note
@@ -116,13 +116,17 @@ class Outermost(ServerErrorMiddleware):
         observers = self._observers
         if observers is not None:
             going_on = observers.going_on
-            if websocket is None:
-                going_on.requests += 1
-            else:
+            is_counted = going_on.is_counted_here
+            if websocket is not None:
                 going_on.websockets += 1
+            elif is_counted:
+                going_on.requests += 1
             if observers.hears_of_begin:
                 observers.began(scope)
-            began = receive.came if type(receive) is LimitedBody else monotonic()
+            try:
+                began = receive.came  # type: ignore[attr-defined]  # that of `Application`, as nearly always
+            except AttributeError:
+                began = monotonic()
         before = current_context.get()
         context = RequestContext(self._manager, request_id, scope, send, self._headers)
         current_context.set(context)
@@ -152,14 +156,24 @@ class Outermost(ServerErrorMiddleware):
             await self._answer(error, scope, receive, _nowhere if has_started else send_on, has_started=has_started)
         finally:
             if observers is not None:
-                status = context.status
-                if not status:  # what a server answers where the application does not, or how it refuses a websocket
-                    status = 500 if websocket is None or not websocket.is_closed else 403
-                observers.ended(scope, status, monotonic() - began)
-                if websocket is None:
-                    going_on.requests -= 1
+                # Nearly all requests are like one before.
+                record = observers.records.get((id(scope.get("route")), scope.get("method"), context.status))
+                if record is None or ACTOR in scope or MOUNTED_AT in scope:
+                    status = context.status
+                    if (
+                        not status
+                    ):  # what a server answers where the application does not, or how it refuses a websocket
+                        status = 500 if websocket is None or not websocket.is_closed else 403
+                    observers.ended(scope, status, monotonic() - began)
                 else:
+                    try:
+                        record(monotonic() - began)
+                    except Exception as error:  # noqa: BLE001 - who looks on disturbs nobody
+                        observers.failed(record, error)
+                if websocket is not None:
                     going_on.websockets -= 1
+                elif is_counted:
+                    going_on.requests -= 1
             if context.after is not None:
                 await run_after_response(context)
             context.after = ()

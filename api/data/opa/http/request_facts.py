@@ -21,6 +21,9 @@ MOUNTED_AT = "opa.mounted_at"
 ACTOR = "opa.actor"
 """Where `access.authenticate` remembers in a scope who is calling."""
 
+OF_FASTAPI = "fastapi"
+"""FastAPI's own place in a scope, for the route of a router that it has included."""
+
 LIMITED = "opa.rate_limits"
 """Where `rate_limits` notes in a scope by which limits it is counted."""
 

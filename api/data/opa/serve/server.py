@@ -16,6 +16,7 @@ from uvicorn.lifespan.on import LifespanOn
 from opa.current import current
 from opa.errors import StartError
 from opa.http.health_paths import health_paths, operating_paths
+from opa.http.observers import going_on_in
 from opa.process.listen import Listeners, refuse_connections, refuses_connections
 from opa.serve import access
 from opa.serve.config import SharingConfig
@@ -149,6 +150,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
         self.config.connections.open(self.server_state.connections)
+        going_on_in(self.config.app.manager).count_in_server(self.requests)  # type: ignore[union-attr]  # an `Api`
         async with answering_meanwhile(
             self.config.app,  # type: ignore[arg-type]  # an `Api`
             sockets or [],
@@ -161,6 +163,10 @@ class Server(uvicorn.Server):
             await self._operating.start()
         if self.started:
             self._when_serving()
+
+    def requests(self) -> int:
+        """How many requests are being answered, without websockets."""
+        return len(self.server_state.tasks) - self.config.connections.websocket_tasks
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections once a second; uvicorn calls it ten times as often."""

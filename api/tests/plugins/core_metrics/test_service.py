@@ -8,10 +8,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.no_answer import NO_ANSWER
 from tests.plugins.core_metrics.plugin_parts import GREETING, ODD_ROUTES
@@ -59,6 +60,26 @@ async def hello(who: str):
 @router.get("/pid")
 async def pid():
     return os.getpid()
+
+
+leave = asyncio.Event()
+
+
+@router.get("/stay")
+async def stay():
+    await leave.wait()
+
+
+@router.get("/leave")
+async def leave_now():
+    leave.set()
+
+
+@router.websocket("/stay")
+async def stay_connected(websocket: WebSocket):
+    await websocket.accept()
+    await leave.wait()
+    await websocket.close()
 
 
 """
@@ -160,6 +181,27 @@ def test_sums_of_two_api_processes_agree_with_the_load_and_never_go_down_when_on
     assert len(list(mine.glob("*.cells"))) == 2, "that of the killed process is put together with others"
     opa.stop()
     assert not mine.exists()
+
+
+def test_requests_and_websockets_that_go_on_are_shown_apart(opa: Opa) -> None:
+    port = free_port()
+    opa.start(OPA_METRICS="true", OPA_OPERATING_PORT=str(port), WEB_CONCURRENCY="1")
+    wait_until(lambda: opa.answers("/pid") and is_there(port), what=lambda: opa.log)
+
+    def go_on(requests: int, websockets: int) -> bool:
+        found = scrape(port)
+        in_flight, is_open = found.sum("opa_http_requests_in_flight"), found.sum("opa_websockets_open")
+        return (in_flight, is_open) == (requests, websockets)
+
+    with ThreadPoolExecutor(5) as pool, ExitStack() as websockets:
+        held = [pool.submit(opa.get, "/stay", timeout=60) for _ in range(5)]
+        for _ in range(2):
+            websockets.enter_context(connect(f"ws://127.0.0.1:{opa.port}/stay"))
+        wait_until(lambda: go_on(5, 2), what=lambda: opa.log)
+        opa.get("/leave")
+        for each in held:
+            assert each.result() is None
+        wait_until(lambda: go_on(0, 0), what=lambda: opa.log)
 
 
 def test_unknown_paths_methods_and_errors_make_few_series(opa: Opa) -> None:

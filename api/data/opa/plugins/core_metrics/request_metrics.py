@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from typing import Any
 
@@ -58,7 +57,7 @@ class RequestMetrics(RequestObserver):
             self._add(HANDSHAKES, (place.route or UNKNOWN, place.plugin or UNKNOWN, _status(status)))
             return
         first, _ = self._cells_of(place, scope["method"], status)
-        _record(first, seconds)
+        _recorder(first)(seconds)
         if actor is not None:
             self._count_kind(actor.kind)
         if status == TOO_MANY and RATE_LIMITS in scope:
@@ -69,7 +68,7 @@ class RequestMetrics(RequestObserver):
         if status == TOO_MANY:  # of those, the limit is counted, too
             return None
         first, is_kept = self._cells_of(place, method, status)
-        return partial(_record, first) if is_kept else None
+        return _recorder(first) if is_kept else None
 
     def _cells_of(self, place: Any, method: str, status: int) -> tuple[int, bool]:
         """The first cell for such requests, and whether it stays the same."""
@@ -100,11 +99,16 @@ class RequestMetrics(RequestObserver):
         cells.increase(cells.allocate(definition, "_total", labels), 1.0)
 
 
-def _record(first: int, seconds: float) -> None:
-    view = cells.view
-    # Most are in the first bucket, for which none need be looked for.
-    view[first if seconds <= FIRST_BOUND else first + bisect_left(BOUNDS, seconds)] += 1.0
-    view[first + SUM] += seconds
+def _recorder(first: int) -> Callable[[float], None]:
+    last = first + SUM
+
+    def record(seconds: float) -> None:
+        view = cells.view
+        # Most are in the first bucket, for which none need be looked for.
+        view[first if seconds <= FIRST_BOUND else first + bisect_left(BOUNDS, seconds)] += 1.0
+        view[last] += seconds
+
+    return record
 
 
 def _status(status: int) -> str:
