@@ -48,20 +48,20 @@ class RequestMetrics(RequestObserver):
     """Counts in cells that the event loop alone writes to, and so without a lock."""
 
     def __init__(self) -> None:
-        self._series = 0
+        self._series: set[tuple[Definition, tuple[str, ...]]] = set()
         self._kinds: dict[str, int] = {}
 
     def ended(self, scope: Any, status: int, seconds: float, place: Any, actor: Actor | None) -> None:
         """Count it."""
         if scope["type"] != "http":
-            self._add(HANDSHAKES, (place.route or UNKNOWN, place.plugin or UNKNOWN, _status(status)))
+            self._add(HANDSHAKES, place, (_status(status),))
             return
         first, _ = self._cells_of(place, scope["method"], status)
         _recorder(first)(seconds)
         if actor is not None:
             self._count_kind(actor.kind)
         if status == TOO_MANY and RATE_LIMITS in scope:
-            self._add(LIMITED, (place.route or UNKNOWN, place.plugin or UNKNOWN))
+            self._add(LIMITED, place)
 
     def recorder(self, place: Any, method: str, status: int) -> Callable[[float], None] | None:
         """What counts requests of this kind."""
@@ -75,14 +75,11 @@ class RequestMetrics(RequestObserver):
         first = place.kept.get((method, status))
         if first is not None:
             return first, True
-        is_full = self._series >= MOST_SERIES
         is_known = method in METHODS
-        where = (OTHER, OTHER) if is_full else (place.route or UNKNOWN, place.plugin or UNKNOWN)
-        labels = (method if is_known else OTHER, *where, _status(status))
+        labels, is_full = self._labels(DURATION, (method if is_known else OTHER,), place, (_status(status),))
         first = cells.allocate(DURATION, "", labels, SUM + 1)
         is_kept = not is_full and is_known  # a client may make up as many others as it likes
         if is_kept:
-            self._series += 1
             place.kept[method, status] = first
         return first, is_kept
 
@@ -95,8 +92,23 @@ class RequestMetrics(RequestObserver):
                 self._kinds[kind] = cell
         cells.increase(cell, 1.0)
 
-    def _add(self, definition: Definition, labels: tuple[str, ...]) -> None:
+    def _add(self, definition: Definition, place: Any, behind: tuple[str, ...] = ()) -> None:
+        labels, _ = self._labels(definition, (), place, behind)
         cells.increase(cells.allocate(definition, "_total", labels), 1.0)
+
+    def _labels(
+        self, definition: Definition, before: tuple[str, ...], place: Any, behind: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], bool]:
+        """With the route and the plugin, or without them where there are too many series; and whether that is so.
+
+        Each series counts once, however often its route is made anew.
+        """
+        labels = (*before, place.route or UNKNOWN, place.plugin or UNKNOWN, *behind)
+        if (definition, labels) not in self._series:
+            if len(self._series) >= MOST_SERIES:
+                return (*before, OTHER, OTHER, *behind), True
+            self._series.add((definition, labels))
+        return labels, False
 
 
 def _recorder(first: int) -> Callable[[float], None]:
