@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from tests.project import Project
 
 PLUGIN = """
-from opa import get_router
+from opa import RequestObserver, get_router, register
 from starlette.middleware import Middleware
 
 router = get_router()
@@ -40,6 +40,20 @@ async def hello() -> str:
 @router.post("/hello")
 async def post_hello() -> str:
     return "hello"
+
+
+told = []
+
+
+@register("request_observers")
+class Hears(RequestObserver):
+    def ended(self, scope, status, seconds, place, actor):
+        told.append(status)
+
+
+@router.get("/told")
+async def all_told() -> list[int]:
+    return told
 
 
 @router.get("/broken/{number}")
@@ -113,7 +127,27 @@ def inside_of_object(noted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Calla
     return patch
 
 
-AGENTS = [around_class, around_class_without_a_trace, inside_of_object]
+def around_object_without_a_trace(noted: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """It does not say what is inside, which has all of ours already."""
+
+    def patch(app: Any) -> None:
+        build = app.build_middleware_stack
+
+        def build_closed() -> Any:
+            watching = Watching(build(), noted)
+
+            async def closed(scope: Any, receive: Any, send: Any) -> None:
+                await watching(scope, receive, send)
+
+            return closed
+
+        app.build_middleware_stack = build_closed
+
+    return patch
+
+
+WITHOUT_A_TRACE = [around_class_without_a_trace, around_object_without_a_trace]
+AGENTS = [around_class, inside_of_object, *WITHOUT_A_TRACE]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -133,12 +167,14 @@ def test_an_agent_around_the_middleware_takes_nothing_away(
         assert client.get("/hello", headers={"Origin": "https://a.b"}).headers["access-control-allow-origin"]
         refused = client.post("/hello", content="x" * 101)
         # Where it cannot be seen what is inside, Starlette answers what a middleware raises.
-        assert refused.status_code == (500 if agent is around_class_without_a_trace else 413)
+        assert refused.status_code == (500 if agent in WITHOUT_A_TRACE else 413)
         noted.clear()
         answer = client.get("/broken/7")
         assert (answer.status_code, bool(answer.headers["x-request-id"])) == (500, True)
+        told = client.get("/told").json()
+    assert told == [200, 400, 200, refused.status_code, 500]
     assert noted[0] == 500
-    assert [type(error) for error in noted[1:]] == [ArithmeticError]
+    assert [type(error) for error in noted[1:-1]] == [ArithmeticError]
 
 
 def test_an_agent_that_replaces_the_middleware_for_errors_hears_of_each_request_once(

@@ -34,7 +34,7 @@ from opa.http.openapi.cache import DocumentKeeper
 from opa.http.plugin_lifespans import LifespanStarter
 from opa.http.routing.choice import choose_routes
 from opa.http.routing.plain import PlainRoutes, ScopeNoted
-from opa.http.surrounding import behind_outermost, surrounded, surrounded_again
+from opa.http.surrounding import outermost_in, surrounded, surrounded_again
 from opa.http.telemetry import telemetry_watch
 from opa.http.validation_answer import answer_invalid_request
 from opa.settings.access import OPEN
@@ -42,6 +42,7 @@ from opa.settings.access import OPEN
 if TYPE_CHECKING:
     from opa.http.access.owners import Owners
     from opa.http.access.rules import Rule, Rules
+    from opa.http.outermost import Outermost
     from opa.http.rate_limits.rules import Rules as RateRules
 
 
@@ -82,7 +83,7 @@ class Api(FastAPI):
         self._mounted = MountedLifespans()
         self._mount_points = MountPoints(lambda: self.router.routes, self._routes_with_plugins)
         self._inner_started = False
-        self._behind_outermost: ASGIApp | None = None
+        self._outermost: Outermost | None = None
 
     def setup(self) -> None:
         """Add the route of the OpenAPI document; FastAPI calls it. That of FastAPI would build it in the event loop."""
@@ -249,13 +250,13 @@ class Api(FastAPI):
         finally:
             self.user_middleware = given
         made = surrounded(stack, self)
-        self._behind_outermost = behind_outermost(made)
+        self._outermost = outermost_in(made)
         return made
 
     def _surrounded_stack(self) -> ASGIApp:
         """What `build_middleware_stack` gives, which an agent may have replaced for this object."""
         stack = self.build_middleware_stack()
-        return surrounded_again(stack, self, self._behind_outermost)
+        return surrounded_again(stack, self, self._outermost)
 
     def access_rules_of_routes(self, rules: Rules | None = None) -> Callable[[str, object], Rule]:
         """Gives what `rules`, or those of the settings, require of a route, by its path and endpoint."""

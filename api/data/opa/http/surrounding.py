@@ -56,7 +56,7 @@ def surrounded(stack: ASGIApp, api: Application) -> ASGIApp:
     return Outermost(ServerErrorMiddleware(stack), api)
 
 
-def surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -> ASGIApp:
+def surrounded_again(stack: ASGIApp, api: Application, made: Outermost | None) -> ASGIApp:
     """The same for what was made of that, as an agent may have taken it apart to put something in between.
 
     Where an agent has replaced the call of Starlette's middleware for errors, each request passes that too.
@@ -64,31 +64,33 @@ def surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -
     Args:
         stack: what is to answer.
         api: the application.
-        within: what stood behind `Outermost` before.
+        made: what `outermost_in` found before.
     """
-    found = _surrounded_again(stack, api, within)
+    found = _surrounded_again(stack, api, made)
     if has_patched_errors() and type(found) is not ServerErrorMiddleware:
         return ServerErrorMiddleware(found)
     return found
 
 
-def _surrounded_again(stack: ASGIApp, api: Application, within: ASGIApp | None) -> ASGIApp:
+def _surrounded_again(stack: ASGIApp, api: Application, made: Outermost | None) -> ASGIApp:
     if type(stack) is Outermost:  # as nearly always
         return stack
     errors: ServerErrorMiddleware | None = None
     for each in _inwards(stack):
         if type(each) is Outermost:
             return stack
-        if each is within and errors is not None:
+        if made is not None and each is made.app and errors is not None:
             return _exchanged(stack, errors, api)
         if type(each) is ServerErrorMiddleware:
             errors = each
+    if made is not None:  # it may be in there, where nobody sees it, and would tell of each request a second time
+        made.__class__ = ServerErrorMiddleware  # type: ignore[assignment]  # as which it was built
     return surrounded(stack, api)
 
 
-def behind_outermost(stack: ASGIApp) -> ASGIApp | None:
-    """The application behind `Outermost` in what `surrounded` has given."""
-    return next((each.app for each in _inwards(stack) if type(each) is Outermost), None)
+def outermost_in(stack: ASGIApp) -> Outermost | None:
+    """The `Outermost` in what `surrounded` has given."""
+    return next((each for each in _inwards(stack) if type(each) is Outermost), None)
 
 
 def _exchanged(stack: ASGIApp, errors: ServerErrorMiddleware, api: Application) -> ASGIApp:
