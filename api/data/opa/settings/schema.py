@@ -169,6 +169,7 @@ class Settings(BaseModel):
     RUNS_KEEP: Count
     RUNS_KEEP_AGE: Annotated[Seconds, Field(ge=60)]
     RUNS_KEEP_BYTES: Count
+    RUNS_KEEP_RECORD_BYTES: CountOrNone
     JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(each_once)]
 
     USERS: dict[EntryName, User]

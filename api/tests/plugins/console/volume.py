@@ -2,10 +2,13 @@
 
 It starts a redis of its own, writes 120,000 runs as workers do, with the settings that are there by default, and asks
 the application in this process for each page. It ends with 1 where a page takes too long, or redis too much.
+`--runs`, `--result` and `--log` write others than those: `--help` says which.
 """
 
 from __future__ import annotations
 
+import argparse
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -49,6 +52,7 @@ from tests.tasks.runs_project import RunsProject, runs_project
 from tests.tasks.workers import task_project
 
 WRITTEN, KEPT, LETTERS = 120_000, 100_000, 500
+WORDS = "".join(random.Random(1).choices("etaoinshrdlu 0123456789", k=200_000))  # the same each time
 MOST_SECONDS, MOST_BYTES = 0.3, 150_000_000
 DAYS = 6
 """For which runs were sent: within the age of those that are kept."""
@@ -93,7 +97,7 @@ def task_and_state(number: int) -> tuple[str, str]:
     return task, others.get(number % 1000, SUCCEEDED)
 
 
-def written(number: int, now: float) -> Written:
+def written(number: int, now: float, sizes: argparse.Namespace) -> Written:
     """What becomes of a run, from when it was sent to when it ended."""
     task, state = task_and_state(number)
     customer = f"customer-{number}"
@@ -104,7 +108,7 @@ def written(number: int, now: float) -> Written:
         task,
         task.partition(".")[0],
         "celery",
-        sent_at=now - DAYS * 86_400 * (1 - number / WRITTEN),
+        sent_at=now - DAYS * 86_400 * (1 - number / sizes.runs),
         body=BODY % customer,
         headers=headers,
     )
@@ -117,20 +121,25 @@ def written(number: int, now: float) -> Written:
     if state not in (RUNNING, LOST):
         run = run.changed(ended_at=begun + 1.5)
     if state == SUCCEEDED:
-        run = run.changed(result=f"{{'customer': '{customer}', 'file': 'reports/{number}.pdf', 'rows': 31}}")
+        result = f"{{'customer': '{customer}', 'file': 'reports/{number}.pdf', 'rows': 31}}"
+        run = run.changed(result=f"{result}{WORDS[number : number + sizes.result]}"[: max(len(result), sizes.result)])
     texts.append(told(state, run, "0123456789ab", error_line(traceback)))
     # Of each twentieth, more than half of what is kept of a log.
     lines = 700 if number % 20 == 0 else 4
     said = "".join(f"{begun + line:.3f} INFO {customer}: page {line * number % 8191} of it\n" for line in range(lines))
+    if sizes.log:
+        begin = number % 1000
+        said = f"{said}{WORDS[begin : begin + sizes.log]}"[-sizes.log :]
     return Written(tuple(texts), ((f"log:{sent.id}:1", packed(said, traceback, len(said))),))
 
 
-def write(runs: RunsProject) -> None:
+def write(runs: RunsProject, sizes: argparse.Namespace) -> None:
     """Write the runs, the oldest first, and letters that are dead."""
     limits, now = Limits(runs.tasks.project.config()), time.time()
     record = runs.client.register_script(RECORD)
-    for first in range(0, WRITTEN, BATCH_SIZE // 2):
-        part = [written(number, now) for number in range(first, min(first + BATCH_SIZE // 2, WRITTEN))]
+    for first in range(0, sizes.runs, BATCH_SIZE // 2):
+        numbers = range(first, min(first + BATCH_SIZE // 2, sizes.runs))
+        part = [written(number, now, sizes) for number in numbers]
         texts = [text for each in part for text in each.texts]
         put(record, limits, now, texts, [blob for each in part for blob in each.blobs])
     broker: Any = redis.Redis.from_url(runs.tasks.broker)
@@ -138,31 +147,38 @@ def write(runs: RunsProject) -> None:
     broker.close()
 
 
-def see_what_is_kept(runs: RunsProject) -> None:
-    """See that the oldest have made room, with all that was known of them."""
+def see_what_is_kept(runs: RunsProject, sizes: argparse.Namespace) -> int:
+    """See that the oldest have made room, with all that was known of them; how many runs are kept."""
     limits = Limits(runs.tasks.project.config())
     client, prefix = runs.client, runs.prefix
     records = sum(1 for _ in client.scan_iter(f"{prefix}run:*", count=5000))
     logs = sum(1 for _ in client.scan_iter(f"{prefix}log:*", count=5000))
     of_tasks = sum(client.zcard(f"{prefix}task:{task}") for task in TASKS)
-    assert client.zcard(f"{prefix}all") == records == of_tasks == limits.keep == KEPT, (records, of_tasks)
+    kept: int = client.zcard(f"{prefix}all")
+    assert kept == records == of_tasks <= limits.keep, (kept, records, of_tasks)
     assert client.zcard(f"{prefix}blobs") == logs
-    size = int(client.get(f"{prefix}blob-bytes"))
-    assert size <= limits.bytes
+    of_runs, of_blobs = map(int, client.get(f"{prefix}counted").split())
+    assert of_runs <= limits.run_bytes
+    assert of_blobs <= limits.blob_bytes
+    if not (sizes.result or sizes.log):
+        assert kept == min(KEPT, sizes.runs), kept
     states = {state: client.zcard(f"{prefix}state:{state}") for state in STATES if state != SUCCEEDED}
-    mean = (
-        sum(map(len, client.mget([f"{prefix}run:{id_of(number)}" for number in range(WRITTEN - 1000, WRITTEN)]))) / 1000
+    newest = [f"{prefix}run:{id_of(number)}" for number in range(max(0, sizes.runs - 1000), sizes.runs)]
+    mean = sum(map(len, client.mget(newest))) / len(newest)
+    print(
+        f"{sizes.runs:,} runs were written, {records:,} are kept, {of_runs / 1e6:.1f} MB; {logs:,} have a log,", end=" "
     )
-    print(f"{WRITTEN:,} runs were written, {records:,} are kept, {logs:,} with a log, which take {size / 1e6:.1f} MB")
+    print(f"{of_blobs / 1e6:.1f} MB")
     print(f"{mean:.0f} bytes in a record; ", end="")
     print(", ".join(f"{count:,} {state}" for state, count in states.items() if count), flush=True)
+    return kept
 
 
-def last_page(runs: RunsProject) -> str:
+def last_page(runs: RunsProject, kept: int) -> str:
     """The cursor of the page behind which there is none."""
 
     async def find(reader: RunReader) -> str:
-        cursor, left = None, KEPT - PAGE
+        cursor, left = None, kept - PAGE
         while left:
             page = await reader.list_runs(cursor=cursor, limit=min(left, 5000))
             cursor, left = page.cursor, left - len(page.runs)
@@ -171,7 +187,7 @@ def last_page(runs: RunsProject) -> str:
     return str(runs.read(find))
 
 
-def pages(runs: RunsProject) -> Iterator[tuple[str, str, str]]:
+def pages(runs: RunsProject, sizes: argparse.Namespace, kept: int) -> Iterator[tuple[str, str, str]]:
     """Each page: what it is, its path below that of the console, and a text that it has where all of it is there."""
     one = 'class="badge '
     yield "start", "", "of jobs.report failed"
@@ -189,10 +205,11 @@ def pages(runs: RunsProject) -> Iterator[tuple[str, str, str]]:
         yield f"runs, {task}, succeeded", f"/runs?task={task}&state=succeeded", one
     yield "runs, the last hour", "/runs?period=3600", one
     yield "runs, a task, dead, the last week", "/runs?task=shop.order&state=dead&period=604800", one
-    yield "runs, the last page", f"/runs?cursor={quote(last_page(runs))}", id_of(WRITTEN - KEPT)
+    yield "runs, the last page", f"/runs?cursor={quote(last_page(runs, kept))}", id_of(sizes.runs - kept)
     # The newest with a long log and an error.
-    newest = max(range(0, WRITTEN, 20))
-    yield "a run with its log", f"/runs/{id_of(newest)}", f"INFO customer-{newest}: page"
+    newest = max(range(0, sizes.runs, 20))
+    said = "" if sizes.log else f"INFO customer-{newest}: page"
+    yield "a run with its log", f"/runs/{id_of(newest)}", said
     yield "schedules", "/schedule", "jobs.nightly"
     yield "dead letters", "/dead", "jobs.nightly"
     yield "dead letters, the last page", f"/dead?page={LETTERS // PAGE}", "jobs.nightly"
@@ -238,7 +255,13 @@ def started(folder: Path) -> Iterator[RunsProject]:
 
 def main() -> int:
     """Write, measure, and tell; 1 where something is too much."""
-    too_much = 0
+    parser = argparse.ArgumentParser(prog="python -m tests.plugins.console.volume")
+    parser.add_argument("--runs", type=int, default=WRITTEN, help="how many are written; at least 2,500")
+    parser.add_argument("--result", type=int, default=0, help="characters of each result; by default about 70")
+    parser.add_argument(
+        "--log", type=int, default=0, help="characters of each log; by default 200, of each twentieth 36,000"
+    )
+    sizes, too_much = parser.parse_args(), 0
 
     def tell(what: str, values: str, *, is_ok: bool) -> None:
         nonlocal too_much
@@ -246,11 +269,13 @@ def main() -> int:
         print(f"{what:36} {values}  {'ok' if is_ok else 'too much'}", flush=True)
 
     with TemporaryDirectory() as name, started(Path(name)) as runs:
-        write(runs)
-        see_what_is_kept(runs)
+        empty = int(runs.client.info("memory")["used_memory"])
+        write(runs, sizes)
+        kept = see_what_is_kept(runs, sizes)
+        print(f"{(int(runs.client.info('memory')['used_memory']) - empty) / 1e6:.1f} MB of redis are theirs")
         print(f"{'page':36} {'ms':>6} {'ms of the processor':>20}  at most {MOST_SECONDS * 1000:.0f} ms")
         with TestClient(runs.tasks.project.app(), base_url="http://localhost") as client:
-            for what, path, text in pages(runs):
+            for what, path, text in pages(runs, sizes, kept):
                 seconds, busy = measured(client, runs, path, text)
                 tell(what, f"{seconds * 1000:6.0f} {busy * 1000:20.0f}", is_ok=seconds <= MOST_SECONDS)
         used = int(runs.client.info("memory")["used_memory"])

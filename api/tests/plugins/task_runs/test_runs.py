@@ -16,7 +16,9 @@ import pytest
 from opa import TaskTooLargeError, get_plugin_manager
 from opa.plugins.task_runs import names
 from opa.plugins.task_runs.journal import journals_of
+from opa.plugins.task_runs.limits import Limits
 from opa.plugins.task_runs.said import Said
+from opa.plugins.task_runs.scripts import SWEEP
 from tests.serve.process import wait_until
 from tests.tasks.runs_project import RunsProject, opa
 
@@ -232,6 +234,7 @@ def test_what_is_huge_or_no_json_is_recorded_in_short(runs: RunsProject) -> None
     tasks = runs.tasks
     with tasks.sending():
         shop = tasks.module("shop")
+        shop.noop.apply_async(task_id="x" * 2000)
         unfit, talks, long = shop.unfit.delay(), shop.talks.delay(30_000), shop.long.delay("word " * 150_000)
         with pytest.raises(TaskTooLargeError):
             shop.long.delay("x" * 10_000_000)
@@ -250,6 +253,7 @@ def test_what_is_huge_or_no_json_is_recorded_in_short(runs: RunsProject) -> None
         assert "line 29999" in said.text
         kept = sum(runs.client.memory_usage(key) for key in runs.client.keys(f"{runs.prefix}*"))
         assert kept < 100_000
+        assert not runs.client.keys(f"{runs.prefix}*xxx*"), "an id stands in each index"
     with pytest.raises(Exception, match="are not kept"):
         opa("tasks", "again", long.id)
 
@@ -285,3 +289,8 @@ def test_many_sends_at_once_while_workers_are_killed_end_as_what_they_are(rabbit
         wait_until(lambda: counts() == expected, seconds=120, what=lambda: str(counts()))
         # Writing them takes far less than a round trip for each.
         assert runs.client.info("commandstats")["cmdstat_evalsha"]["calls"] < 300
+        # What they take is right, too, whoever has counted it.
+        limits, key = Limits(tasks.project.config()), f"{runs.prefix}counted"
+        counted = runs.client.getdel(key)
+        runs.client.register_script(SWEEP)(keys=[], args=[*limits.args(time.time()), names.MISSING_TIME])
+        assert runs.client.get(key) == counted

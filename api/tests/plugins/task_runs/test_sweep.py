@@ -21,7 +21,7 @@ class Broker:
     """Results, lengths of queues, and what workers have in hand; runs are of redis."""
 
     def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.store = Store(url, age=604_800)
+        self.store = Store(url, RUNS_KEEP_AGE=604_800)
         self.results: dict[str, tuple[str, float]] = {}
         self.lengths: dict[str, int] | None = {"celery": 0}
         monkeypatch.setattr(sweeping, "queue_lengths", self._lengths)

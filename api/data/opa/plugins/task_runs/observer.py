@@ -27,6 +27,8 @@ MOST_WAITING = 20_000
 
 LONGEST_BODY = 16_384
 """Characters of arguments that are kept, so that the task can be sent again."""
+LONGEST_ID = 1000
+"""Characters of an id. Who sends a message makes it up, and it stands in each index: what is longer is not recorded."""
 
 
 class RunObserver(TaskObserver):
@@ -59,7 +61,8 @@ class RunObserver(TaskObserver):
 
     def started(self, run: TaskRun) -> None:
         """It is written only if it runs for a while."""
-        self._taken.running[run.id] = (run, Said())
+        if len(run.id) <= LONGEST_ID:
+            self._taken.running[run.id] = (run, Said())
         if not self._taken.has_news:
             self._wake()
 
@@ -142,6 +145,9 @@ class RunObserver(TaskObserver):
     def _add(self, event: Event) -> bool:
         """Take it down; whether it is."""
         if self._taken.is_off:
+            return False
+        if len(event.id) > LONGEST_ID:
+            log.warning("the run of a task whose id has {} characters is not recorded", len(event.id))
             return False
         if len(self._taken.events) >= MOST_WAITING:
             self._taken.dropped += 1

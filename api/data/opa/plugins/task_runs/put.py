@@ -21,8 +21,7 @@ def put(record: Any, limits: Limits, now: float, events: list[str], blobs: list[
         redis.RedisError: redis does not take them.
     """
     text = f"[{','.join(events)}]".encode("utf-8", "replace")
-    head = [limits.prefix, f"{now:.3f}", limits.keep, limits.age, limits.bytes, text]
-    return record(keys=[], args=[*head, *(part for blob in blobs for part in blob)])
+    return record(keys=[], args=[*limits.args(now), text, *(part for blob in blobs for part in blob)])
 
 
 def journal_folder(config: Any) -> Path | None:

@@ -417,9 +417,9 @@ class RunReader:
         from opa.plugins.task_runs.scripts import RECORD
 
         limits = Limits(self._manager.config)
-        head = [limits.prefix, f"{time.time():.3f}", limits.keep, limits.age, limits.bytes]
+        args = [*limits.args(time.time()), json.dumps([event])]
         with outages_of(COMPONENT, WHAT):
-            await self._client.register_script(RECORD)(keys=[], args=[*head, json.dumps([event])])
+            await self._client.register_script(RECORD)(keys=[], args=args)
 
 
 def _read_cursor(cursor: str | None) -> tuple[float, int]:

@@ -3,13 +3,17 @@
 A run is a text of JSON, with short names (`opa.plugins.task_runs.records` has the long ones): a hash would take twice
 the memory. Indexes are sorted sets by the time at which the run was sent: of all runs, of each task, and of each state
 but `succeeded`, which most have.
+
+What all records take is one number, and what all logs take another one: `counted` has both, and each script that
+writes brings them up to date. Once a day, and where they are not there, they are counted anew: keys may have gone in
+other ways.
 """
 
 from __future__ import annotations
 
-_COMMON = """
+_READ = """
 local prefix = ARGV[1]
-local all, blobs, total = prefix .. 'all', prefix .. 'blobs', prefix .. 'blob-bytes'
+local all, blobs, counted, cut_up_to = prefix .. 'all', prefix .. 'blobs', prefix .. 'counted', prefix .. 'cut'
 
 local function is_number(value, most)
     return type(value) == 'number' and value >= 0 and value <= most
@@ -27,27 +31,90 @@ local function read(id)
     local text = redis.pcall('get', prefix .. 'run:' .. id)
     if type(text) ~= 'string' then return nil end
     local is_json, run = pcall(cjson.decode, text)
-    if not is_json or type(run) ~= 'table' or type(run.s) ~= 'string' then return nil end
+    if not is_json or type(run) ~= 'table' or type(run.s) ~= 'string' then return nil, text end
     for _, name in ipairs({'t', 'k', 'x'}) do
-        if run[name] ~= nil and type(run[name]) ~= 'string' then return nil end
+        if run[name] ~= nil and type(run[name]) ~= 'string' then return nil, text end
     end
     for name, most in pairs({n = 1e9, a = 2.5e11, o = 2.5e11}) do
-        if not is_number(run[name], most) then return nil end
+        if not is_number(run[name], most) then return nil, text end
     end
-    if run.m ~= nil and not is_number(run.m, 2.5e11) then return nil end
+    if run.m ~= nil and not is_number(run.m, 2.5e11) then return nil, text end
     drop_odd_numbers(run)
     return run, text
+end
+"""
+
+_COMMON = (
+    _READ
+    + """
+local now, keep, age = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local most_of_blobs, most_of_runs = tonumber(ARGV[5]), tonumber(ARGV[6])
+local life = math.ceil(age)
+-- What the indexes have is not to be gone before it is trimmed, which would leave it there and in the count.
+local value_life = life + 3600
+
+-- About what redis 8 takes for a value with its key and its places in the indexes, and for one in that of a state.
+local function cost_of_run(id, length)
+    return length + math.floor(length / 8) + 4 * #id + #prefix + 335
+end
+local function cost_of_blob(member, length)
+    return length + math.floor(length / 4) + 3 * #member + #prefix + 135
+end
+local cost_of_state = 130
+local states = {'waiting', 'running', 'retrying', 'given back', 'failed', 'dead', 'revoked', 'lost'}
+
+
+-- What the members of an index take: of 5,000 of them, where there are more, since redis does nothing else meanwhile.
+local function count(index, key_prefix, cost)
+    local number = redis.call('zcard', index)
+    local members = number > 5000 and redis.call('zrandmember', index, 5000) or redis.call('zrange', index, 0, -1)
+    local sum = 0
+    for _, member in ipairs(members) do
+        local length = redis.pcall('strlen', key_prefix .. member)
+        if type(length) == 'number' and length > 0 then sum = sum + cost(member, length) end
+    end
+    return math.floor(sum * math.max(1, number / 5000))
+end
+
+local found = redis.pcall('get', counted)
+local of_runs, of_blobs = string.match(type(found) == 'string' and found or '', '^(%d+) (%d+)$')
+of_runs, of_blobs = tonumber(of_runs), tonumber(of_blobs)
+if not of_runs then
+    of_runs, of_blobs = count(all, prefix .. 'run:', cost_of_run), count(blobs, prefix, cost_of_blob)
+    for _, state in ipairs(states) do
+        of_runs = of_runs + cost_of_state * redis.call('zcard', prefix .. 'state:' .. state)
+    end
+    -- It lives no longer than the indexes.
+    redis.call('set', counted, '0 0', 'ex', math.min(life, 86400))
+end
+local of_runs_before = of_runs
+
+local function keep_count()
+    redis.call('set', counted, string.format('%.0f %.0f', math.max(0, of_runs), math.max(0, of_blobs)), 'keepttl')
+end
+
+-- By bytes, and not through a character.
+local function cut(text, most)
+    return (string.gsub(string.sub(text, 1, most), '[\\192-\\255]?[\\128-\\191]*$', '', 1))
+end
+
+local function write(id, run, before, ...)
+    local text = cjson.encode(run)
+    of_runs = of_runs + cost_of_run(id, #text) - (before and cost_of_run(id, #before) or 0)
+    redis.call('set', prefix .. 'run:' .. id, text, ...)
 end
 
 local function forget_blob(member)
     local key = prefix .. member
-    redis.call('decrby', total, redis.call('strlen', key))
+    local length = redis.call('strlen', key)
+    if length > 0 then of_blobs = of_blobs - cost_of_blob(member, length) end
     redis.call('del', key)
     redis.call('zrem', blobs, member)
 end
 
 local function forget(id)
-    local run = read(id)
+    local run, text = read(id)
+    if text then of_runs = of_runs - cost_of_run(id, #text) end
     redis.call('zrem', all, id)
     if not run then
         redis.call('del', prefix .. 'run:' .. id)
@@ -55,7 +122,7 @@ local function forget(id)
         local of_task = prefix .. 'task:' .. (run.t or '')
         redis.call('zrem', of_task, id)
         if redis.call('exists', of_task) == 0 then redis.call('srem', prefix .. 'tasks', run.t or '') end
-        redis.call('zrem', prefix .. 'state:' .. run.s, id)
+        of_runs = of_runs - cost_of_state * redis.call('zrem', prefix .. 'state:' .. run.s, id)
         for try = math.max(1, (run.n or 1) - 9), run.n or 1 do
             if redis.call('exists', prefix .. 'log:' .. id .. ':' .. try) == 1 then
                 forget_blob('log:' .. id .. ':' .. try)
@@ -66,21 +133,73 @@ local function forget(id)
     end
 end
 
-local function trim(now, keep, age)
+-- Cut the results of the oldest runs, but for those of the newest tenth; whether there is nothing left to cut.
+local function cut_results()
+    local score = redis.pcall('get', cut_up_to)
+    local first = type(score) == 'string' and redis.pcall('zcount', all, '-inf', score)
+    if type(first) ~= 'number' then first = 0 end
+    local after = math.floor(redis.call('zcard', all) * 0.9)
+    if first >= after then return true end
+    local found = redis.call('zrange', all, first, math.min(after, first + 500) - 1, 'withscores')
+    for number = 1, #found, 2 do
+        local id = found[number]
+        local run, text = read(id)
+        if run and type(run.r) == 'string' and #run.r > 100 then
+            run.r = cut(run.r, 97) .. '\\226\\128\\166'
+            write(id, run, text, 'keepttl')
+        end
+        score = found[number + 1]
+        if of_runs <= most_of_runs then break end
+    end
+    redis.call('set', cut_up_to, score, 'ex', life)
+    return first + 500 >= after
+end
+
+-- At most so many in one step, in which redis does nothing else.
+local function trim()
+    local left = 1000
+    while of_blobs > most_of_blobs and left > 0 do
+        local members = redis.call('zrange', blobs, 0, 99)
+        if #members == 0 then of_blobs = 0 end
+        for _, member in ipairs(members) do
+            if of_blobs > most_of_blobs then forget_blob(member) end
+        end
+        left = left - 100
+    end
     local over = redis.call('zcard', all) - keep
     if over > 0 then
         for _, id in ipairs(redis.call('zrange', all, 0, math.min(over, 2000) - 1)) do forget(id) end
     end
     for _, id in ipairs(redis.call('zrangebyscore', all, '-inf', now - age, 'limit', 0, 2000)) do forget(id) end
+    -- They have expired: their runs were gone before, or had more tries than are looked for.
+    redis.call('zremrangebyscore', blobs, '-inf', '(' .. string.format('%.3f', now - value_life))
+    if of_runs <= most_of_runs then return end
+    -- While results are cut, what comes in is made room for, and no more.
+    local most = cut_results() and most_of_runs or math.max(most_of_runs, of_runs_before)
+    if of_runs <= most then return end
+    -- The newest one stays, however large it is.
+    local others = redis.call('zcard', all) - 1
+    if others < 1 then return end
+    for _, id in ipairs(redis.call('zrange', all, 0, math.min(500, others) - 1)) do
+        forget(id)
+        if of_runs <= most then return end
+    end
 end
 """
+)
 
 RECORD = (
     _COMMON
     + """
-local now, keep, age, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local events, life = cjson.decode(ARGV[6]), math.ceil(age)
+local events = cjson.decode(ARGV[7])
 local rank = {waiting = 0, running = 1, retrying = 2, ['given back'] = 2, lost = 2, revoked = 3, failed = 3, dead = 4}
+
+-- Ours are shorter; whoever writes into the broker may make up others, of which one is not to take the place of all.
+local function cut_long_texts(fields)
+    for name, value in pairs(fields) do
+        if type(value) == 'string' and #value > 4096 then fields[name] = cut(value, 4096) end
+    end
+end
 
 local function wins(event, run)
     if not run.s then return true end
@@ -103,9 +222,13 @@ local function wins(event, run)
 end
 
 for _, event in ipairs(events) do
-    local id, key = event.i, prefix .. 'run:' .. event.i
-    local run = read(id) or {}
-    if event.f then drop_odd_numbers(event.f) end
+    local id = event.i
+    local run, text = read(id)
+    run = run or {}
+    if event.f then
+        drop_odd_numbers(event.f)
+        cut_long_texts(event.f)
+    end
     if event.s and not is_number(event.a, 2.5e11) then event.a = now end
     if event.s and not is_number(event.n, 1e9) then event.n = 1 end
     local before, task_before = run.s, run.t
@@ -138,71 +261,78 @@ for _, event in ipairs(events) do
         redis.call('expire', prefix .. 'task:' .. run.t, life)
     end
     if before ~= run.s then
-        if before and before ~= 'succeeded' then redis.call('zrem', prefix .. 'state:' .. before, id) end
+        if before and before ~= 'succeeded' then
+            of_runs = of_runs - cost_of_state * redis.call('zrem', prefix .. 'state:' .. before, id)
+        end
         if run.s ~= 'succeeded' then
-            redis.call('zadd', prefix .. 'state:' .. run.s, run.o, id)
+            of_runs = of_runs + cost_of_state * redis.call('zadd', prefix .. 'state:' .. run.s, run.o, id)
             redis.call('expire', prefix .. 'state:' .. run.s, life)
         end
     end
-    redis.call('set', key, cjson.encode(run), 'ex', life)
+    write(id, run, text, 'ex', value_life)
 end
-for number = 7, #ARGV, 2 do
-    local member, key = ARGV[number], prefix .. ARGV[number]
-    redis.call('incrby', total, #ARGV[number + 1] - redis.call('strlen', key))
-    redis.call('set', key, ARGV[number + 1], 'ex', life)
-    redis.call('zadd', blobs, now, member)
-end
-local bytes = tonumber(redis.call('get', total) or '0')
-while bytes > most_bytes do
-    local oldest = redis.call('zrange', blobs, 0, 0)[1]
-    if not oldest then
-        redis.call('set', total, 0)
-        break
+for number = 8, #ARGV, 2 do
+    local member, value = ARGV[number], ARGV[number + 1]
+    local key, taken = prefix .. member, cost_of_blob(member, #value)
+    -- One that is larger than all may be is not kept, and nothing makes room for it.
+    if taken <= most_of_blobs then
+        local before = redis.call('strlen', key)
+        of_blobs = of_blobs + taken - (before > 0 and cost_of_blob(member, before) or 0)
+        redis.call('set', key, value, 'ex', value_life)
+        redis.call('zadd', blobs, now, member)
     end
-    forget_blob(oldest)
-    bytes = tonumber(redis.call('get', total) or '0')
 end
-trim(now, keep, age)
-for _, each in ipairs({all, blobs, total, prefix .. 'tasks'}) do redis.call('expire', each, life) end
+trim()
+keep_count()
+for _, each in ipairs({all, blobs, prefix .. 'tasks'}) do redis.call('expire', each, life) end
 return #events
 """
 )
-"""ARGV: prefix, time, number of runs and seconds to keep, bytes of blobs to keep, events as JSON, then names and values
-of blobs in turns."""
+"""ARGV: what `Limits.args` gives, events as JSON, then names and values of blobs in turns."""
 
 SWEEP = (
     _COMMON
     + """
 -- Its own time: those who ask may have different clocks.
-local now, missing_time = tonumber(redis.call('time')[1]), tonumber(ARGV[5])
+local time, missing_time = tonumber(redis.call('time')[1]), tonumber(ARGV[7])
 local alive, gone = {}, {}
 for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
-    local key = prefix .. 'run:' .. id
     local run, text = read(id)
     if not run or run.s ~= 'running' then
-        redis.call('zrem', prefix .. 'state:running', id)
+        of_runs = of_runs - cost_of_state * redis.call('zrem', prefix .. 'state:running', id)
     else
         local worker = run.k or ''
         if alive[worker] == nil then alive[worker] = redis.call('exists', prefix .. 'worker:' .. worker) end
         if alive[worker] == 1 then
             if run.m then
                 run.m = nil
-                redis.call('set', key, cjson.encode(run), 'keepttl')
+                write(id, run, text, 'keepttl')
             end
         elseif not run.m then
-            run.m = now
-            redis.call('set', key, cjson.encode(run), 'keepttl')
-        elseif now - run.m >= missing_time then
+            run.m = time
+            write(id, run, text, 'keepttl')
+        elseif time - run.m >= missing_time then
             gone[#gone + 1] = id
             gone[#gone + 1] = text
         end
     end
 end
-trim(tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+trim()
+-- What an index has before the oldest run is of a record that has gone by itself.
+local oldest = redis.call('zrange', all, 0, 0, 'withscores')[2]
+local before = oldest and '(' .. oldest or '+inf'
+for _, state in ipairs(states) do
+    of_runs = of_runs - cost_of_state * redis.call('zremrangebyscore', prefix .. 'state:' .. state, '-inf', before)
+end
+for _, task in ipairs(redis.call('srandmember', prefix .. 'tasks', 100)) do
+    redis.call('zremrangebyscore', prefix .. 'task:' .. task, '-inf', before)
+    if redis.call('exists', prefix .. 'task:' .. task) == 0 then redis.call('srem', prefix .. 'tasks', task) end
+end
+keep_count()
 return gone
 """
 )
-"""ARGV: prefix, time, number of runs and seconds to keep, seconds for which a worker must be missing.
+"""ARGV: what `Limits.args` gives, seconds for which a worker must be missing.
 
 Gives ids and records of those that run in a worker that is gone.
 """
@@ -219,7 +349,7 @@ redis.call('expire', held, life)
 """ARGV: prefix, the worker, its host, seconds for which that counts, ids of the tasks that it has in hand."""
 
 UNHEARD = (
-    _COMMON
+    _READ
     + """
 local now, least = tonumber(ARGV[2]), tonumber(ARGV[3])
 local held_since, found = tonumber(redis.call('time')[1]) - tonumber(ARGV[4]), {}

@@ -39,7 +39,7 @@ def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
         redis.RedisError: redis does not answer.
     """
     now = round(time.time(), 4)
-    args = [limits.prefix, now, limits.keep, limits.age, MISSING_TIME]
+    args = [*limits.args(now), MISSING_TIME]
     events = [
         event
         for task_id, run in _pairs(client.register_script(SWEEP)(keys=[], args=args))
