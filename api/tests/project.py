@@ -133,7 +133,7 @@ NOBODY = 65534
 
 @contextmanager
 def no_root() -> Iterator[None]:
-    """Root may read everything, so it is somebody else in the block."""
+    """Root may read everything, so the block runs as another user."""
     user = os.geteuid()
     os.seteuid(user or NOBODY)
     try:

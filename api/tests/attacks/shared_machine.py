@@ -137,7 +137,7 @@ def of_nobody(path: Path) -> None:
 
 
 def opened(put: Callable[[Path], object]) -> Callable[[Path], None]:
-    """A folder that everybody could enter, in which somebody has put something."""
+    """A folder that every user could enter, in which an attacker has put something."""
 
     def make(path: Path) -> None:
         path.mkdir()

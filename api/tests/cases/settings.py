@@ -2,13 +2,13 @@
 
 Kinds:
 
-- B8: a variable that somebody else has set is taken for a setting.
+- B8: a variable of another program is taken for a setting.
 - B13: a settings file in Python is not run as the module that it is, and its values are not those of other formats.
 - B37: what the process itself writes counts as a change of its code.
 - P2: two places decide each for itself what the default is.
 - B23: what `opa up` hands to its processes wins over what its user writes.
 - B24: a value is written in one language and read in another.
-- P4-env, P15-names: a slip of a known name is taken for somebody's own, without a word.
+- P4-env, P15-names: a slip of a known name is taken for a setting of the user's own, without a word.
 - P9: what was written for one thing is given to another that took its name.
 - P7-up, P8: what is true of all processes is told by each of them.
 - B41: a value that many programs read in one way is read in another, without a word.

@@ -52,7 +52,7 @@ def show_as(page: Any, look: str) -> None:
 
 
 def serious_findings(page: Any) -> list[str]:
-    """What axe finds of the page that keeps somebody from using it."""
+    """What axe finds of the page that keeps a user from it."""
     from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 
     return [
@@ -70,7 +70,7 @@ def take_picture(page: Any, file: Path) -> None:
 
 
 def picture_folder(folder: Path, documentation: Path) -> Path:
-    """Where pictures go: into the documentation only if somebody asks for that."""
+    """Where pictures go: into the documentation only where a variable asks for that."""
     chosen = documentation if os.environ.get(SCREENSHOTS) else folder
     chosen.mkdir(exist_ok=True)
     return chosen

@@ -43,7 +43,7 @@ def inspected(project: str, service: str, template: str) -> str:
 
 
 def let_in_with_passwords_of_development(compose: Compose) -> list[str]:
-    """The services that let somebody in with a password that everyone knows."""
+    """The services that accept a password that everyone knows."""
     names: list[str] = json.loads(compose("exec", "-T", "api", "python", "-c", _WITH_PASSWORDS_OF_DEVELOPMENT))
     return names
 

@@ -1,7 +1,7 @@
 """Links to other hosts, in the documents and in the code: `make links` asks each of them, and says which are broken.
 
 No test may need a network, so that test_hosts.py holds what can be seen without one: each link is https, and to a host
-that somebody has written down here.
+that is written down here.
 """
 
 from __future__ import annotations

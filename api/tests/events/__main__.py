@@ -56,7 +56,7 @@ def main(count: int) -> None:
             image,
             environ={"CELERY_PARAMS": "-c 2", "WEB_CONCURRENCY": "1", "COMPOSE_PROFILES": "sql"},
         )
-        # One that was killed stays away until somebody starts it.
+        # One that was killed stays away until it is started.
         stack.override("once.yml", 'services:\n  worker: {restart: "no"}\n  api: {restart: "no"}\n')
         stack.leave_out("mongo", "beat")
         write_plugin(stack.plugins, "losses.py", LOSSES)

@@ -27,7 +27,7 @@ UNEXPECTED = (
 
 
 class Choices:
-    """Chooses by bytes that somebody else has chosen; where there are no more, always the first."""
+    """Chooses by bytes that the caller has chosen; where there are no more, always the first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -148,7 +148,7 @@ def test_the_file_with_the_password_of_valkey_is_for_this_user_alone(tmp_path: P
 
 @contextlib.contextmanager
 def impostor(answer: bytes) -> Iterator[int]:
-    """A process of somebody else that has taken the port, and gives the same answer to everything."""
+    """Another process that has taken the port, and gives the same answer to everything."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):

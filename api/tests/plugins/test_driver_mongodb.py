@@ -130,7 +130,7 @@ def test_a_server_that_hangs_is_noticed_within_the_limits_of_the_driver() -> Non
 
 @pytest.mark.parametrize("driver", CLIENTS)
 def test_a_wrong_password_is_said_at_once_and_not_shown(project: Project, mongo_url: str, driver: str) -> None:
-    text = refusal(project, driver, URL=mongo_url.replace("//", "//somebody:hunter2@"))
+    text = refusal(project, driver, URL=mongo_url.replace("//", "//ada:hunter2@"))
     assert "authentication failed" in text.lower()
     assert "hunter2" not in text
     assert "tries" not in text
@@ -139,20 +139,20 @@ def test_a_wrong_password_is_said_at_once_and_not_shown(project: Project, mongo_
 @pytest.mark.parametrize(
     "opts",
     [
-        {"URL": "mongodb://somebody@h/data"},
-        {"URL": "mongodb://somebody:other@h/data"},
-        {"URL": "mongodb://h/data", "USERNAME": "somebody"},
+        {"URL": "mongodb://ada@h/data"},
+        {"URL": "mongodb://ada:other@h/data"},
+        {"URL": "mongodb://h/data", "USERNAME": "ada"},
     ],
     ids=["user", "password", "option"],
 )
 def test_the_option_password_is_the_password_of_the_server_as_it_is_written(opts: dict[str, str]) -> None:
     with new_client(GuardedClient, {**opts, "PASSWORD": "p@ss/w%40:rd#"}, connect=False) as client:
         credentials = client.options.pool_options._credentials
-    assert (credentials.username, credentials.password, credentials.source) == ("somebody", "p@ss/w%40:rd#", "data")
+    assert (credentials.username, credentials.password, credentials.source) == ("ada", "p@ss/w%40:rd#", "data")
 
 
 def test_an_empty_option_password_leaves_that_of_the_url() -> None:
-    with new_client(GuardedClient, {"URL": "mongodb://somebody:inside@h/", "PASSWORD": ""}, connect=False) as client:
+    with new_client(GuardedClient, {"URL": "mongodb://ada:inside@h/", "PASSWORD": ""}, connect=False) as client:
         assert client.options.pool_options._credentials.password == "inside"
 
 

@@ -555,10 +555,10 @@ def test_registered_rights_guard_a_served_application(shop: Project) -> None:
     shop.settings(PLUGINS={"middleware": ["users.user_of", "shop.steps.rights.knows", "shop.steps.rights.may"]})
     with shop.client() as client:
         nobody = client.get("/echo")
-        somebody = client.get("/echo", headers={"Authorization": "token"})
+        refused = client.get("/echo", headers={"Authorization": "token"})
         ada = client.get("/echo", headers={"Authorization": "token", "X-May": "look buy"})
     assert (nobody.status_code, nobody.text) == (403, "who are you?")
-    assert (somebody.status_code, somebody.text) == (403, "not you")
+    assert (refused.status_code, refused.text) == (403, "not you")
     assert ada.json() == "echo"
 
 

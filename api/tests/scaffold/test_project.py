@@ -144,15 +144,15 @@ def test_a_disk_that_is_full_leaves_nothing(
     assert [str(path.relative_to(here)) for path in here.rglob("*")] == (["shop"] if exists else [])
 
 
-def test_what_somebody_writes_meanwhile_is_not_overwritten(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_written_meanwhile_is_not_overwritten(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "shop").mkdir()
     write_files = module.write_files
 
-    def and_somebody_else(folder: Path, files: tuple[File, ...]) -> None:
+    def and_another_process(folder: Path, files: tuple[File, ...]) -> None:
         write_files(folder, files)
         (here / "shop" / "README.md").write_text("mine")
 
-    monkeypatch.setattr(module, "write_files", and_somebody_else)
+    monkeypatch.setattr(module, "write_files", and_another_process)
     with pytest.raises(ProjectError, match="it was written meanwhile"):
         make_project(Path("shop"))
     assert names_in(here / "shop") == ["README.md"]

@@ -329,7 +329,7 @@ default:
 
 @pytest.fixture(scope="module")
 def deployed(docked: Shop) -> Shop:
-    """The project in production, as its README says, by somebody whose files nobody else can read."""
+    """The project in production, as its README says, by a user whose files no other can read."""
     docked.run("docker", "compose", "down", "--volumes")
     (docked.folder / "secrets").mkdir()  # by whoever runs the tests, who can remove it
     (docked.folder / "plugins" / "line_items.py").unlink()  # the README knows nothing of it

@@ -641,7 +641,7 @@ def test_a_dot_beside_underscores_is_one_of_the_key(folder: SettingsFolder, capl
     assert warnings(caplog) == []
 
 
-# Variables of somebody else's
+# Variables of other programs
 
 
 def test_variables_that_describe_a_service_are_no_settings(folder: SettingsFolder) -> None:

@@ -127,10 +127,10 @@ def other_password(server: Server, admin: redis.Redis) -> Iterator[str]:
 
 @contextmanager
 def foreign_key(server: Server, admin: redis.Redis) -> Iterator[str]:
-    """Somebody writes over the queue; here it is kept aside."""
+    """Another program writes over the queue; here it is kept aside."""
     admin.select(1)
     admin.eval("if redis.call('exists', 'celery') == 1 then redis.call('rename', 'celery', 'aside') end return 1", 0)
-    admin.set("celery", "somebody else's")
+    admin.set("celery", "another program's")
     yield "WRONGTYPE"
     admin.delete("celery")
     admin.eval("if redis.call('exists', 'aside') == 1 then redis.call('rename', 'aside', 'celery') end return 1", 0)

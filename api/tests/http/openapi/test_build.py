@@ -37,7 +37,7 @@ class Address(BaseModel):
 
 
 class Person(BaseModel):
-    """Somebody.
+    """A person.
 
     \f Not for the document.
     """
@@ -90,7 +90,7 @@ def rich_router() -> APIRouter:
         user: Annotated[str, Security(OAUTH, scopes=["read"])],
         session: Annotated[str | None, Cookie()] = None,
     ) -> Person:
-        """Add somebody.
+        """Add a person.
 
         In *Markdown*, with ünïcödé.
         """

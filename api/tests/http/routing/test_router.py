@@ -167,8 +167,8 @@ def test_a_route_of_an_unknown_class_is_always_asked() -> None:
 
 def test_a_custom_default_answers_where_no_route_does() -> None:
     _, ours = both_with_paths("/a")
-    ours.router.default = PlainTextResponse("somebody else's")
-    assert TestClient(ours).get("/b").text == "somebody else's"
+    ours.router.default = PlainTextResponse("the default of another router")
+    assert TestClient(ours).get("/b").text == "the default of another router"
 
 
 def test_the_scope_and_urls_name_the_router_itself() -> None:

@@ -91,7 +91,7 @@ def test_a_call_has_the_request_id_of_the_message(api: Opa) -> None:
     assert answer.json()["result"]["structuredContent"]["id"] == "from-outside"
 
 
-def test_a_page_of_somebody_else_is_refused(api: Opa) -> None:
+def test_a_page_of_another_origin_is_refused(api: Opa) -> None:
     assert post(api, X_Badge="anna", Origin="https://evil.example").status_code == 403
     assert post(api, X_Badge="anna", Origin="null").status_code == 403
     assert post(api, X_Badge="anna", Sec_Fetch_Site="cross-site").status_code == 403

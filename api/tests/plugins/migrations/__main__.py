@@ -24,7 +24,7 @@ NUMBERS = range(1, 21)
 NAMES = ("api", "worker", "beat")
 ONCE = """
 services:
-  # None before the servers are there. One that was killed stays away until somebody starts it.
+  # None before the servers are there. One that was killed stays away until it is started.
   api: &once {{scale: 0, restart: "no", environment: {{OPA_MIGRATE_ON_START: "true"}}}}
   worker: *once
   beat: *once

@@ -202,7 +202,7 @@ def test_one_that_waits_for_a_file_says_so_and_ends_by_ctrl_c(project: Project) 
 @pytest.mark.parametrize(
     "statement", ["CREATE TABLE opa_migrations (id INTEGER)", "CREATE VIEW opa_migrations AS SELECT 1 AS plugin"]
 )
-def test_a_table_of_somebody_else_with_that_name_is_told(project: Project, file: Path, statement: str) -> None:
+def test_a_table_of_another_program_with_that_name_is_told(project: Project, file: Path, statement: str) -> None:
     use_two_plugins(project)
     with closing(sqlite3.connect(file)) as other:
         other.execute(statement)

@@ -39,7 +39,7 @@ def tables(query: Query) -> set[object]:
     return {name for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
 
-def test_one_that_waits_for_a_table_which_somebody_has_locked_ends_by_ctrl_c(
+def test_a_migration_that_waits_for_a_table_which_is_locked_ends_by_ctrl_c(
     project: Project, query: Query, postgres: Postgres
 ) -> None:
     query("CREATE TABLE t (id INTEGER)")
@@ -148,10 +148,10 @@ def test_make_compares_with_the_types_of_postgresql(project: Project, query: Que
             more: Mapped[dict] = mapped_column(JSONB)
         """,
     )
-    query("CREATE TABLE of_somebody_else (id INTEGER)")
+    query("CREATE TABLE of_another_program (id INTEGER)")
     done("make", "shop", "-m", "items")
     text = (project.plugins / "shop/migrations/0001_items.py").read_text()
     assert "from sqlalchemy.dialects import postgresql" in text
-    assert "of_somebody_else" not in text
+    assert "of_another_program" not in text
     assert done() == ["shop/0001_items (sql): done"]
     assert done("make", "shop", "-m", "more") == ["no changes: the tables of plugin 'shop' are as its models say"]

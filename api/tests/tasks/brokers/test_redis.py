@@ -300,10 +300,10 @@ def test_a_queue_has_one_bell_at_most_and_it_does_not_stay(
     assert not admin.exists(BELL)
 
 
-def test_an_idle_consumer_puts_a_bell_right_over_which_somebody_has_written(
+def test_an_idle_consumer_puts_a_bell_right_that_was_overwritten(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker]
 ) -> None:
-    admin.set(BELL, "somebody else's")
+    admin.set(BELL, "another program's")
     one = taker(wait=FOREVER)
     one.rest(admin)
     send(server, "heard")
@@ -358,7 +358,7 @@ def test_what_redis_cannot_note_stays_in_its_queue(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker]
 ) -> None:
     send(server, *range(3))
-    admin.set("unacked_index", "somebody else's")
+    admin.set("unacked_index", "another program's")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         taker().take(1)
     assert (admin.llen("jobs"), admin.exists("unacked")) == (3, 0)
@@ -367,7 +367,7 @@ def test_what_redis_cannot_note_stays_in_its_queue(
 
 
 @pytest.mark.parametrize("key", ["jobs", "jobs\x06\x163", "unacked"])
-def test_a_key_over_which_somebody_has_written_is_named(
+def test_a_key_that_was_overwritten_is_named(
     server: Server, admin: redis.Redis, taker: Callable[..., Taker], key: str
 ) -> None:
     consumer = taker()

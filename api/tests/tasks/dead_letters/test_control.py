@@ -66,7 +66,7 @@ def test_what_no_worker_can_read_is_shown_and_dropped_and_stays_where_it_would_b
         assert [letter.task for letter in letters(app)] == ["jobs.good"]
 
 
-def test_what_somebody_has_taken_out_of_the_list_meanwhile_is_neither_sent_nor_dropped(tasks: TaskProject) -> None:
+def test_a_letter_that_was_taken_out_of_the_list_meanwhile_is_neither_sent_nor_dropped(tasks: TaskProject) -> None:
     tasks.plugin("jobs.py", JOBS)
     with sending(tasks) as app:
         sent = tasks.module("jobs").good.delay(1).id

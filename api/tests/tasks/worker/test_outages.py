@@ -60,7 +60,7 @@ def count_with_retries():
 @task
 def fails_with_its_own_error():
     log.info("fails begins")
-    raise ConnectionError("somebody else's")
+    raise ConnectionError("the task's own")
 
 
 @task
@@ -159,7 +159,7 @@ def test_a_task_with_retries_of_its_own_uses_them(tasks: TaskProject, store: Ser
 
 def test_a_task_whose_component_is_there_is_run_again_some_times_only(tasks: TaskProject) -> None:
     worker = tasks.worker()
-    with tasks.sending(), pytest.raises(redis.ConnectionError, match="somebody else's"):
+    with tasks.sending(), pytest.raises(redis.ConnectionError, match="the task's own"):
         tasks.module("counting").fails_with_its_own_error.delay().get(timeout=60)
     assert worker.log.count("fails begins") == 4
 

@@ -1,4 +1,4 @@
-"""Which tokens of a provider say who somebody is."""
+"""Which tokens of a provider say who has signed in."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SIGNED: dict[str, Sign] = {
     "HS256 with the client secret": lambda _, claims: signed_with_secret(
         {"alg": "HS256", "kid": key().kid}, claims, CLIENT_SECRET.encode()
     ),
-    "a key of somebody else": lambda provider, claims: provider.signed(claims, key("RSA", 2048, 7), kid=key().kid),
+    "a key of another issuer": lambda provider, claims: provider.signed(claims, key("RSA", 2048, 7), kid=key().kid),
     "a key that it brings": lambda provider, claims: provider.signed(
         claims, key("RSA", 2048, 7), jwk=public(key("RSA", 2048, 7))
     ),

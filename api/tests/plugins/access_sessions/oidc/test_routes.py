@@ -132,7 +132,7 @@ def test_a_code_is_taken_once(shop: Project, provider: OidcProvider) -> None:
 
 
 def test_an_answer_is_for_the_browser_that_has_asked(shop: Project, provider: OidcProvider) -> None:
-    """Nobody is signed in as somebody else by a link, and a code that was seen is of no use."""
+    """Nobody is signed in as another user by a link, and a code that was seen is of no use."""
     with browser(shop) as client:
         link = leave(client)
         planted = client.cookies[FLOW]
