@@ -49,9 +49,8 @@ _COMMON = (
     + """
 local now, keep, age = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local most_of_blobs, most_of_runs = tonumber(ARGV[5]), tonumber(ARGV[6])
-local life = math.ceil(age)
 -- What the indexes have is not to be gone before it is trimmed, which would leave it there and in the count.
-local value_life = life + 3600
+local life = math.ceil(age) + 3600
 
 -- About what redis 8 takes for a value with its key and its places in the indexes, and for one in that of a state.
 local function cost_of_run(id, length)
@@ -84,8 +83,9 @@ if not of_runs then
     for _, state in ipairs(states) do
         of_runs = of_runs + cost_of_state * redis.call('zcard', prefix .. 'state:' .. state)
     end
-    -- It lives no longer than the indexes.
-    redis.call('set', counted, '0 0', 'ex', math.min(life, 86400))
+    -- It is not to outlive the index: what comes then would make room for what is gone.
+    local left = redis.call('ttl', all)
+    redis.call('set', counted, '0 0', 'ex', math.max(1, math.min(left < 0 and life or left, 86400)))
 end
 local of_runs_before = of_runs
 
@@ -172,7 +172,7 @@ local function trim()
     end
     for _, id in ipairs(redis.call('zrangebyscore', all, '-inf', now - age, 'limit', 0, 2000)) do forget(id) end
     -- They have expired: their runs were gone before, or had more tries than are looked for.
-    redis.call('zremrangebyscore', blobs, '-inf', '(' .. string.format('%.3f', now - value_life))
+    redis.call('zremrangebyscore', blobs, '-inf', '(' .. string.format('%.3f', now - life))
     if of_runs <= most_of_runs then return end
     -- While results are cut, what comes in is made room for, and no more.
     local most = cut_results() and most_of_runs or math.max(most_of_runs, of_runs_before)
@@ -269,7 +269,7 @@ for _, event in ipairs(events) do
             redis.call('expire', prefix .. 'state:' .. run.s, life)
         end
     end
-    write(id, run, text, 'ex', value_life)
+    write(id, run, text, 'ex', life)
 end
 for number = 8, #ARGV, 2 do
     local member, value = ARGV[number], ARGV[number + 1]
@@ -278,7 +278,7 @@ for number = 8, #ARGV, 2 do
     if taken <= most_of_blobs then
         local before = redis.call('strlen', key)
         of_blobs = of_blobs + taken - (before > 0 and cost_of_blob(member, before) or 0)
-        redis.call('set', key, value, 'ex', value_life)
+        redis.call('set', key, value, 'ex', life)
         redis.call('zadd', blobs, now, member)
     end
 end
