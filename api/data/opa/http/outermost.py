@@ -160,9 +160,8 @@ class Outermost(ServerErrorMiddleware):
                 record = observers.records.get((id(scope.get("route")), scope.get("method"), context.status))
                 if record is None or ACTOR in scope or MOUNTED_AT in scope:
                     status = context.status
-                    if (
-                        not status
-                    ):  # what a server answers where the application does not, or how it refuses a websocket
+                    # What a server answers where the application does not, or how it refuses a websocket.
+                    if not status:
                         status = 500 if websocket is None or not websocket.is_closed else 403
                     observers.ended(scope, status, monotonic() - began)
                 else:
