@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import String, cast, inspect, or_
 from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,10 +24,11 @@ from opa.plugins.admin_panels.fields import SecretField, ShownField
 from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
 from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, may_be_none, names_of
 from opa.plugins.admin_panels.sql.errors import field_of, refusal
+from opa.plugins.admin_panels.sql.keys import NAME, KeyField, RowKeys
 from opa.plugins.admin_panels.sql.raw_choices import enums_of, fill_enums, without_enums
 
 _ROW, _RAW = "opa_row", "opa_raw"
-_NO_KEY = (ValueError, TypeError, OverflowError, AssertionError, LookupError)
+_NO_KEY = (ValueError, TypeError, AssertionError, LookupError, ArithmeticError)
 """What the text of a key that no row can have is told by."""
 
 
@@ -53,12 +55,17 @@ class SqlView(PanelView, ModelView):
         ]
         self.set_filters(fields, texts)
         self._may_be_none = may_be_none(panel)
-        keys = [inspect(panel.model).get_property_by_column(column).key for column in inspect(panel.model).primary_key]
+        self.row_keys = RowKeys(panel.model)
         self.show_pk_in_forms = has_entered_key(panel)
-        self.exclude_fields_from_edit = keys
+        self.exclude_fields_from_edit = self.row_keys.names
         if not self.show_pk_in_forms:
-            self.exclude_fields_from_create = keys
+            self.exclude_fields_from_create = self.row_keys.names
+        if self.fields_default_sort is None:
+            self.fields_default_sort = [(name, False) for name in self.row_keys.names]
         ModelView.__init__(self, panel.model, key=panel.name)
+        # What a page shows of a key, such as a date in words, is none.
+        self.pk_field = KeyField(self.row_keys)
+        self.pk_attr = NAME
 
     def get_search_query(self, request: Request, term: str) -> Any:
         """Where the term is in one of the texts that are searched; nowhere, if there are none."""
@@ -107,11 +114,17 @@ class SqlView(PanelView, ModelView):
         """The rows of a page."""
         if skip > LAST_ROW:
             return []
+        # Of what a relation may lead to, all is asked for by its key.
+        order = [each for one in sorts or () for each in self._by_columns(one)]
         try:
             find = super().find_all
-            return await self._read(request, lambda: find(request, skip, limit, q, sorts, filters))
+            return await self._read(request, lambda: find(request, skip, limit, q, order, filters))
         except (DBAPIError, StatementError, OverflowError) as error:
             raise self._no_such_filter(error) from error
+
+    def _by_columns(self, sort: tuple[str, str]) -> list[tuple[str, str]]:
+        name, way = sort
+        return [(each, way) for each in self.row_keys.names] if name == NAME else [sort]
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:
         """How many rows there are."""
@@ -133,17 +146,22 @@ class SqlView(PanelView, ModelView):
     async def find_by_pks(self, request: Request, pks: list[Any]) -> Sequence[Any]:
         """The rows of those keys that there are."""
         try:
-            find = super().find_by_pks
-            return await self._read(request, lambda: find(request, pks))
+            wanted = self.row_keys.condition_of(pks)
+            return await self._read(request, lambda: self._rows_where(request, wanted))
         except _NO_KEY:
             pass
         except (DBAPIError, StatementError) as error:
-            # starlette-admin tries once more, in a transaction that PostgreSQL has given up.
-            if not (refusal(error) or (isinstance(error.__context__, DBAPIError) and refusal(error.__context__))):
+            if not refusal(error):
                 raise
             await request.state.session.rollback()
         # One of them is none that a row could have.
         return [row for pk in pks for row in await self.find_by_pks(request, [pk])] if len(pks) > 1 else []
+
+    async def _rows_where(self, request: Request, condition: Any) -> Sequence[Any]:
+        relations = [joinedload(getattr(self.model, name)) for name in self._read_with(request)]
+        query = self.get_detail_query(request).where(condition).options(*relations)
+        rows: Sequence[Any] = (await request.state.session.execute(query)).scalars().unique().all()
+        return rows
 
     async def validate(self, request: Request, data: dict[str, Any]) -> None:
         """See that the model takes it: its validators, and those of `schema`.
