@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 from starlette.routing import Mount
 
+from opa.http import request_facts
 from tests.project import Project
 
 TELLS = """
@@ -167,3 +170,24 @@ def test_what_is_reached_by_a_mount_too_is_never_recorded_as_the_route_itself(pr
         ended, recorded = client.get("/heard").json()
     assert recorded == [["GET", "/other", 200]]
     assert ended == [["GET", "/other", 200], *[["GET", "/again/other", 200]] * 2]
+
+
+def test_routes_that_are_gone_are_forgotten_with_what_records_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_facts, "CACHE_SIZE", 10)
+    project.plugin("shop.py", RECORDS)
+    with project.client() as client:
+        app: Any = client.app
+        kept = list(app.routes)
+        gone = []
+        for number in range(25):
+            app.get(f"/made/{number}")(lambda: 1)
+            gone.append(weakref.ref(app.routes[-1]))
+            for _ in range(2):
+                assert client.get(f"/made/{number}").json() == 1
+            app.router.routes = list(kept)
+        ended, recorded = client.get("/heard").json()
+        gc.collect()
+    assert ended == recorded == [["GET", f"/made/{number}", 200] for number in range(25)]
+    assert sum(route() is not None for route in gone) <= 10

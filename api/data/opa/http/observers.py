@@ -96,6 +96,7 @@ class Observers:
         self._recorder = told[0].recorder if len(told) == 1 and _overrides(told[0], "recorder") else None
         self._routes = routes
         self.records: dict[tuple[int, str | None, int], Callable[[float], object]] = {}
+        routes.when_forgotten.append(self.records.clear)
         self.going_on = going_on
         self.hears_of_begin = bool(self._began)
         self._told: dict[int, float] = {}

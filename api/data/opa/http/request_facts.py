@@ -143,11 +143,13 @@ class KnownRoutes:
 
     Attributes:
         by_route: those that were found, by the id of the route, where a scope has it and it is not mounted.
+        when_forgotten: what is called when all of them are forgotten, and another route may get the id of one.
     """
 
     def __init__(self, api: Application) -> None:
         self._api = api
         self.by_route: dict[int, RoutePlace] = {}
+        self.when_forgotten: list[Callable[[], object]] = []
         self._known: dict[tuple[int, int, str | None], RoutePlace] = {}
         self._nowhere = RoutePlace(None, None)
 
@@ -163,8 +165,16 @@ class KnownRoutes:
         if found is None:
             plugin = plugin_of(endpoint, self._api.manager)
             found = RoutePlace(route_of(scope, endpoint, self._api), plugin, (endpoint, route))
-            if len(self._known) < CACHE_SIZE:
-                self._known[key] = found
-                if route is not None and MOUNTED_AT not in scope:
-                    self.by_route[id(route)] = found
+            if len(self._known) >= CACHE_SIZE:
+                self._forget()
+            self._known[key] = found
+            if route is not None and MOUNTED_AT not in scope:
+                self.by_route[id(route)] = found
         return found
+
+    def _forget(self) -> None:
+        """Forget all: most of them are gone, where there are so many."""
+        self._known.clear()
+        self.by_route.clear()
+        for forget in self.when_forgotten:
+            forget()
