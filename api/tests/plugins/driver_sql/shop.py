@@ -13,7 +13,7 @@ SHOP = """
 
     from fastapi import BackgroundTasks, Depends, HTTPException, Request
     from fastapi.responses import JSONResponse, StreamingResponse
-    from sqlalchemy import ForeignKey, func, insert, select, text
+    from sqlalchemy import ForeignKey, event, func, insert, select, text
     from sqlalchemy.exc import IntegrityError
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -160,6 +160,37 @@ SHOP = """
         await asyncio.sleep(0)
         if status != 200:
             raise HTTPException(status)
+
+
+    @router.get("/left-unanswered/{name}")
+    async def left_unanswered(name: str, sql: Async, cold: bool = False, cut: bool = False):
+        if not cold:
+            await sql.scalar(text("SELECT 1"))
+        raw = (await (await sql.connection()).get_raw_connection()).driver_connection
+        loop, transport = asyncio.get_running_loop(), raw._transport
+        transport.pause_reading()
+        # The answer comes once the end of the request closes the connection, or has given it back.
+        for moment in ("close", "checkin"):
+            event.listen(
+                get_util("sql").engine.sync_engine,
+                moment,
+                lambda *_: loop.call_soon(raw.terminate if cut else transport.resume_reading),
+                once=True,
+            )
+        kept[:] = [asyncio.create_task(sql.execute(insert(Item).values(name=name)))]
+        await asyncio.sleep(0)
+        raise HTTPException(409)
+
+
+    @router.get("/terminated")
+    async def terminated(sql: Async):
+        (await (await sql.connection()).get_raw_connection()).driver_connection.terminate()
+
+
+    @router.get("/left-error")
+    async def left_error():
+        await asyncio.wait(kept)
+        return type(kept[0].exception()).__name__
 
 
     @router.get("/sleep/{seconds}")

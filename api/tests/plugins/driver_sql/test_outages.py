@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from opa.errors import ComponentError
@@ -37,6 +38,14 @@ def pools(client: TestClient) -> dict[str, int]:
     application: Any = client.app
     components = application.manager.optional_components
     return {kind: components[NAMES[kind]].pools()["connections"].in_use for kind in KINDS}
+
+
+def outages(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What the asynchronous component takes for one from now on; its breaker does not hear of them."""
+    application: Any = client.app
+    told: list[BaseException] = []
+    monkeypatch.setattr(application.manager.optional_components["sql"].breaker, "failed", told.append)
+    return told
 
 
 def test_while_the_server_is_gone_a_route_answers_503_and_then_works_again(
@@ -106,12 +115,45 @@ def test_a_failure_that_is_caught_is_no_success_where_the_database_has_undone_al
     assert not any(pools(client).values())
 
 
-def test_a_task_that_is_left_behind_with_a_session_costs_no_connection_and_fails_no_other(client: TestClient) -> None:
+def test_a_task_that_is_left_behind_with_a_session_costs_no_connection_and_fails_no_other(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = outages(client, monkeypatch)
     for path, status in (("/left/200", 500), ("/left/409", 409), ("/left/409?cold=true", 409)) * 3:
         assert client.get(path).status_code == status
         assert client.get("/async").json() == 0
+    assert told == []
     wait_until(lambda: not any(pools(client).values()))
     assert works(client)()
+
+
+def test_a_task_left_behind_that_waits_for_an_answer_is_no_outage_and_no_other_request_gets_its_connection(
+    project: Project, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_shop(project, postgres.new_database(), POOL_SIZE=1, STATEMENT_TIMEOUT=30)
+    with project.client(raise_server_exceptions=False) as client:
+        told = outages(client, monkeypatch)
+        application: Any = client.app
+        engine = application.manager.optional_components["sql"].util.engine.sync_engine
+        opened: list[object] = []
+        closed: list[object] = []
+        event.listen(engine, "connect", lambda connection, _: opened.append(connection))
+        event.listen(engine, "close", lambda connection, _: closed.append(connection))
+        # It waits for that of a statement, for one that never comes, and for that of BEGIN.
+        for query in ("", "?cut=true", "?cold=true"):
+            assert client.get(f"/left-unanswered/a{query}").status_code == 409
+            assert client.get("/async").json() == 0
+            assert client.get("/left-error").json() not in ("NoneType", "DatabaseGoneError")
+        assert client.get("/terminated").status_code == 200
+        assert client.get("/async").json() == 0
+        assert told == []
+        wait_until(lambda: not any(pools(client).values()))
+        assert closed
+        assert len(closed) == len({id(connection) for connection in closed})  # twice would lose another
+        opened.clear()
+        assert client.post("/async/a?status=409").status_code == 409
+        assert client.get("/async").json() == 0
+        assert opened == []  # one that nobody uses any more stays
 
 
 def test_no_free_connection_is_503_and_a_statement_without_end_is_500(project: Project, postgres: Postgres) -> None:

@@ -145,18 +145,22 @@ class Database:
         engine = self._sync_engine
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "handle_error", self._translate)
-        event.listen(engine, "connect", self._note)
+        event.listen(engine, "connect", self._note, insert=True)  # before SQLAlchemy uses it, which may fail
         event.listen(engine, "close", self._forget)
         if self._is_sqlite:
             if self._options.may_write:
                 event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "reset", self._end_transaction)
-            return
-        event.listen(engine, "checkout", self._take)
-        event.listen(engine, "checkin", self._give_back)
-        event.listen(engine, "checkin", self._drop_unfinished)
-        event.listen(engine, "detach", self._give_back)
-        self._driver.breaker.when_open(self._let_go if self._driver.is_async else self._let_go_in_thread)
+        else:
+            event.listen(engine, "checkout", self._take)
+            event.listen(engine, "checkin", self._give_back)
+            event.listen(engine, "detach", self._give_back)
+            self._driver.breaker.when_open(self._let_go if self._driver.is_async else self._let_go_in_thread)
+        if self._driver.is_async and isinstance(engine.pool, QueuePool):  # another has one connection, which all share
+            from opa.plugins.driver_sql.callers import Callers  # greenlet is there for asynchronous components
+
+            self._callers = Callers(engine)
+            event.listen(engine, "checkin", self._drop_unfinished)
 
     def _connect(self, dialect: Any, _record: Any, args: Any, options: Any) -> Any:
         breaker = self._driver.breaker
@@ -178,6 +182,11 @@ class Database:
         error = context.original_exception
         if isinstance(error, DatabaseGoneError):
             return None
+        if self._is_given_up(context.connection):
+            # That is the fault of the program, whatever the driver says of it. Who has given the connection up closes
+            # it: to close it twice would lose the next one that the pool has in its place.
+            context.is_disconnect = False
+            return None
         if context.statement is None and IN_USE in str(error):
             # To end the transaction, of which SQLAlchemy takes no more notice: no other call is to get the connection.
             context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
@@ -188,6 +197,14 @@ class Database:
         if outage is not None:
             self._driver.breaker.failed(outage)
         return outage
+
+    def _is_given_up(self, connection: Any) -> bool:
+        """Whether it was closed or given back while a task, or thread, that was left behind still used it."""
+        if connection is None:
+            return False
+        if connection.closed or connection.invalidated:
+            return True
+        return id(connection.connection.dbapi_connection) not in self._raw
 
     def _note(self, connection: Any, _record: Any) -> None:
         self._raw[id(connection)] = self._sync_engine.dialect.get_driver_connection(connection)
@@ -218,12 +235,16 @@ class Database:
         """Close a connection that comes back in a transaction: each call that got it would fail, or go on with that.
 
         A task that was left behind uses its session, so asyncpg refuses to end the transaction, and SQLAlchemy
-        takes it for ended nevertheless.
+        takes it for ended nevertheless. Where that task still waits for its first answer, there is none yet to end:
+        it would begin on a connection that is another call's by then.
         """
-        if connection is not None:
-            asks = getattr(self._sync_engine.dialect.get_driver_connection(connection), "is_in_transaction", None)
-            if asks is not None and asks():
-                record.invalidate()
+        if connection is None:
+            return
+        driver = self._sync_engine.dialect.get_driver_connection(connection)
+        # One of asyncpg that is closed cannot say whether it is in a transaction.
+        asks = (getattr(driver, name, bool) for name in ("is_closed", "is_in_transaction"))
+        if self._callers.still_use(connection) or any(ask() for ask in asks):
+            record.invalidate()
 
     async def _let_go(self) -> None:
         """End the calls that wait for an answer."""
