@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -51,6 +55,47 @@ def test_opa_new_adds_a_plugin_to_the_project_in_the_current_folder(here: Path) 
         "tests/test_orders.py  its tests",
         "",
     ]
+
+
+def test_what_is_printed_with_a_table_leads_to_a_migration_of_it(here: Path) -> None:
+    (here / "plugins").mkdir()
+    (here / "settings").mkdir()
+    components = {"SQL": {"LOAD": "yes", "DRIVER": "sqlalchemy-async", "OPTS": {"URL": f"sqlite:///{here}/shop.db"}}}
+    (here / "settings" / "sql.json").write_text(json.dumps({"default": {"OPTIONAL_COMPONENTS": components}}))
+    with sqlite3.connect(here / "shop.db") as database:  # as a start has made it
+        database.execute("create table orders (id integer not null primary key, name varchar not null)")
+    said = new("--plugin", "orders", "--sql").output
+    assert "Run it:\n  opa up\n" in said
+    for folder_or_make in commands_in(said)[1:]:
+        said = followed(here, folder_or_make)
+        file = here / "plugins" / "orders" / "__init__.py"
+        if file.exists():  # what is printed has it taken out
+            file.write_text(re.sub(r"async def ready.*?metadata\)\n", "", file.read_text(), flags=re.DOTALL))
+    for command in commands_in(said):
+        said = followed(here, command)
+    assert "orders/0001_create_orders (sql): noted as done" in said
+    assert [file.name for file in (here / "plugins" / "orders" / "migrations").glob("*.py")] == [
+        "0001_create_orders.py"
+    ]
+
+
+def commands_in(said: str) -> list[str]:
+    return [line.strip() for line in said.splitlines() if line.startswith("  ")]
+
+
+def followed(here: Path, command: str) -> str:
+    """What a command of the shell says that opa has printed."""
+    words = shlex.split(command)
+    variables = dict(word.split("=", 1) for word in words if "=" in word and word.startswith("OPA_"))
+    words = [programs.OPA if word == "opa" else word for word in words if not word.startswith("OPA_")]
+    done = programs.run(words, cwd=here, env={**programs.ENVIRON, **variables}, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_opa_new_with_an_admin_panel_says_where_it_is(here: Path) -> None:
+    (here / "plugins").mkdir()
+    assert "Its panel is at /admin of the api then." in new("--plugin", "orders", "--admin").output
 
 
 def test_opa_new_brings_a_project_to_the_template_and_names_what_is_left_to_do(

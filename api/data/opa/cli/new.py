@@ -65,6 +65,21 @@ def _plugin(name: str, *, with_task: bool, with_sql: bool, with_admin: bool) -> 
 
     for file in add_plugin(Path.cwd(), name, with_task=with_task, with_sql=with_sql, with_admin=with_admin):
         print(f"{file.path}  {file.what}")
+    if with_sql or with_admin:
+        print("\nRun it:\n  opa up")
+        if with_admin:
+            print("Its panel is at /admin of the api then.")
+        print(
+            "\nIts table is made at a start if it is missing, and never changed. Before you change it where rows are"
+            " kept, give the plugin migrations:"
+        )
+        print(f"  mkdir plugins/{name}")
+        print(f"  mv plugins/{name}.py plugins/{name}/__init__.py")
+        print(f'  opa migrate make {name} -m "create {name}"')
+        print(
+            "Take ready(), which makes the table, out of plugins/"
+            f"{name}/__init__.py, and set MIGRATE_ON_START: true in the section test: of the settings, for its tests."
+        )
 
 
 def _update() -> None:

@@ -304,9 +304,16 @@ def test_make_writes_what_makes_the_tables_of_the_models(project: Project, file:
         "CREATE TABLE kids (id INTEGER NOT NULL PRIMARY KEY, parent INTEGER NOT NULL, "
         "FOREIGN KEY (parent) REFERENCES others (id) ON DELETE CASCADE)",
     )
-    nothing, why = done("make", "other", "-m", "create")
+    nothing, why, *commands = done("make", "other", "-m", "create all")
     assert nothing.startswith("no changes")
     assert why.startswith("It has no migration yet")
+    empty = "OPA_OPTIONAL_COMPONENTS__SQL__OPTS__URL=sqlite:///empty.db"
+    assert [command.strip() for command in commands] == [
+        f"{empty} opa migrate",
+        f"{empty} opa migrate make other -m 'create all'",
+        "rm empty.db",
+        "opa migrate --mark --to other/0001",
+    ]
 
 
 def test_foreign_keys_that_lead_nowhere_in_the_end_are_an_error(project: Project, file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -147,6 +148,7 @@ async def make(
     folder = folder_of(manager, plugin)
     async with connected_migrations([component.lower()]) as migrations:
         there = [each for each in migrations.all if each.plugin == plugin]
+        has_others = any(each.component == component.lower() for each in migrations.all)
         file = next_file(folder, there, message)
         pending = [] if empty else [each for each in await migrations.pending() if each.component == component.lower()]
         text = await written(
@@ -157,8 +159,14 @@ async def make(
         if not there:
             typer.echo(
                 "It has no migration yet. Where create_all has made its tables, have the first one written against an "
-                f"empty database: set OPA_OPTIONAL_COMPONENTS__{component.upper()}__OPTS__URL to its address"
+                "empty database, such as a file of SQLite, and note it as done where the tables are:"
             )
+            url = f"OPA_OPTIONAL_COMPONENTS__{component.upper()}__OPTS__URL=sqlite:///empty.db"
+            option = "" if component == "sql" else f" --component {component}"
+            if has_others:
+                typer.echo(f"  {url} opa migrate")
+            typer.echo(f"  {url} opa migrate make {plugin} -m {shlex.quote(message)}{option}")
+            typer.echo(f"  rm empty.db\n  opa migrate --mark --to {plugin}/0001")
         return
     try:
         folder.mkdir(exist_ok=True)
