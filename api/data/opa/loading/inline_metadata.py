@@ -41,12 +41,18 @@ def has_inline_metadata(file: Path) -> bool:
 
 
 def _content(file: Path) -> bytes:
+    # Not by `open`, which takes twice the time: each plugin's file is looked at.
     try:
-        with open(file, "rb", buffering=0, opener=without_waiting) as opened:
-            # Not as many as there may be: memory is had for what is asked for.
-            return opened.read(min(os.fstat(opened.fileno()).st_size, MAX_FILE_BYTES)) or b""
+        opened = without_waiting(str(file), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    try:
+        # Not as many as there may be: memory is had for what is asked for.
+        return os.read(opened, min(os.fstat(opened).st_size, MAX_FILE_BYTES))
+    except OSError:
+        return b""
+    finally:
+        os.close(opened)
 
 
 def read_inline_metadata(file: Path) -> InlineMetadata:
