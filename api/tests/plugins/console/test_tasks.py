@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from opa.plugins.task_runs.limits import Limits
 from opa.plugins.task_runs.put import put
 from opa.plugins.task_runs.records import as_json
 from opa.plugins.task_runs.scripts import RECORD
@@ -72,7 +71,7 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
             as_json({"i": f"id-{number}", "s": "failed", "a": now, "n": 1, "f": {"t": "jobs.odd", "ts": now}})
             for number in range(1234)
         ]
-        limits: Any = SimpleNamespace(prefix=jobs.prefix, keep=10_000, age=3600.0, bytes=1_000_000)
+        limits = Limits(jobs.tasks.project.config())
         put(jobs.client.register_script(RECORD), limits, now, events, [])
         wait_until(lambda: "1,234 runs of jobs.odd failed" in page(""), what=lambda: page(""))
         assert re.search(r"\b2 runs of jobs\.report failed", page(""))
