@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ class Library:
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """What the database has, or is told."""
-        with sqlite3.connect(self.file) as database:
+        with closing(sqlite3.connect(self.file)) as database, database:
             return database.execute(statement, values).fetchall()
 
     @contextmanager

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ def a_row_is_created_edited_searched_and_deleted(page: Page, file: Path) -> None
     page.get_by_label("Pages").fill("475")
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url("**/admin/book/list*")
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("select title, pages, author_id from books order by id").fetchall() == [
             *(("Emma", 475, 1), (HOSTILE, 7, 1), ("Persuasion", 249, 1), ("Mansfield Park", 560, 1))
         ]
@@ -164,7 +165,7 @@ def a_row_is_created_edited_searched_and_deleted(page: Page, file: Path) -> None
     row.get_by_title("Delete").click()
     page.get_by_role("button", name="Yes, delete").click()
     page.get_by_text("successfully deleted").wait_for()
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("select count(*) from books").fetchone() == (3,)
 
 
@@ -199,7 +200,7 @@ def a_form_outlives_the_session_in_which_it_was_opened(page: Page, file: Path) -
     assert page.evaluate("JSON.stringify([localStorage, sessionStorage])").count("Bront") == 0
     save.click()
     page.wait_for_url("**/admin/author/list*")
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("select name from authors").fetchall() == [("Jane Austen",), ("Anne Brontë",)]
         database.execute("delete from authors where name like 'Anne%'")
 
@@ -276,5 +277,5 @@ def a_foreign_origin_is_refused(page: Page, file: Path) -> None:
             "/admin/_api/book/row-action?name=delete&pk=1", headers={**headers, "X-CSRFToken": token}
         )
         assert answer.status == 403
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         assert database.execute("select count(*) from books").fetchone() == (3,)

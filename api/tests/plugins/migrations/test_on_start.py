@@ -90,9 +90,11 @@ def test_a_start_runs_them_before_any_other_plugin_is_started(project: Project, 
         "early.py",
         """
         import sqlite3
+        from contextlib import closing
 
         async def ready():
-            sqlite3.connect("a.db").execute("SELECT * FROM a2").close()
+            with closing(sqlite3.connect("a.db")) as database:
+                database.execute("SELECT * FROM a2")
         """,
     )
     with project.client() as client:
