@@ -9,9 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.orm import Session
+from sqlalchemy import Column, Integer, TypeDecorator, create_engine
+from sqlalchemy.orm import Session, declarative_base
+from sqlalchemy.types import UserDefinedType
 
+from opa.plugins.admin_panels.sql.keys import RowKeys
 from tests.plugins.admin_panels.form import sent_back
 from tests.plugins.admin_panels.library import BADGES, PLUGIN, Library, Visitor, problems
 from tests.project import Project
@@ -173,3 +175,18 @@ def test_a_relation_leads_to_a_row_whose_key_is_an_enum(keyed: Library) -> None:
         assert keyed.rows("select note, shelf_kind from books") == [("Emma", "novel")]
         found = ada.client.get("/admin/_api/shelves/relation-lookup").json()
         assert sorted(item["opa_key"] for item in found["items"]) == ["novel", "poem"]
+
+
+class Number(TypeDecorator[int]):
+    impl = Integer
+    cache_ok = True
+
+
+class Own(UserDefinedType[str]):
+    cache_ok = True
+
+
+@pytest.mark.parametrize(("kind", "value"), [(Number(), 7), (Own(), "7")], ids=["decorates another", "its own"])
+def test_a_key_of_a_type_of_the_plugin_is_found_by_what_is_kept_for_it(kind: Any, value: object) -> None:
+    model = type("Thing", (declarative_base(),), {"__tablename__": "things", "id": Column(kind, primary_key=True)})
+    assert RowKeys(model).condition_of(["7"]).right.value == [value]

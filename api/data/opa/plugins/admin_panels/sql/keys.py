@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Enum, inspect, tuple_
+from sqlalchemy import Enum, TypeDecorator, inspect, tuple_
 from starlette.requests import Request
 from starlette_admin.fields import StringField
 from starlette_admin.tools import iterdecode, iterencode
@@ -94,8 +94,12 @@ def _reader_of(kind: Any) -> Callable[[str], Any]:
         return kind.enum_class.__getitem__
     try:
         made: type[Any] = kind.python_type
-    except NotImplementedError:  # a type of the plugin's own need not say
-        return str
+    except NotImplementedError:  # which is how a type says that it does not say
+        made = object
+    if (
+        made is object
+    ):  # a type of the plugin's own need not say; what is kept for it is known where it decorates another
+        return _reader_of(kind.impl_instance) if isinstance(kind, TypeDecorator) else str
     by_type: dict[type[Any], Callable[[str], Any]] = {
         bool: {"True": True, "False": False}.__getitem__,
         bytes: bytes.fromhex,
