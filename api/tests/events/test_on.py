@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
-import sys
+import json
 from typing import Any
 
 import pytest
@@ -110,13 +110,22 @@ def test_what_would_arrive_as_something_else_is_refused(payload: Any) -> None:
     assert "hunter2" not in str(told.value)
 
 
-def test_a_payload_that_is_nested_without_end_is_refused() -> None:
+def test_a_payload_has_two_hundred_levels_at_most_in_any_version_of_python() -> None:
+    class Names(list[Any]):  # no list of its own: read again, and compared
+        pass
+
+    def nested(levels: int, innermost: list[Any]) -> Any:
+        return innermost if levels == 1 else [nested(levels - 1, innermost)]
+
     endless: list[Any] = []
     endless.append(endless)
-    deep: list[Any] = []
-    for _ in range(sys.getrecursionlimit() // 2):  # JSON has written it, where to compare it is too deep
-        deep = [deep]
-    for payload in (endless, deep, {"a": deep}):
+    plain: list[Any] = []
+    for innermost in (plain, Names()):
+        assert as_json("a", nested(200, innermost)) == nested(200, [])
+        for payload in (nested(201, innermost), {"a": nested(200, innermost)}):
+            with pytest.raises(OpaError, match=r"neither JSON.*: it is nested in more than 200 levels"):
+                as_json("a", payload)
+    for payload in (endless, json.loads("[" * 900 + "]" * 900)):
         with pytest.raises(OpaError, match="neither JSON"):
             as_json("a", payload)
 

@@ -13,7 +13,9 @@ from opa.errors import OpaError
 
 _PLAIN = (str, int, float, bool, type(None))
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
-_LEVELS = 100
+_LEVELS = 200
+"""Lists and dicts in each other: as many as Pydantic's parser reads. Python's own limit differs from version to
+version, and with how deep the caller is, so that what one process sends another could not read."""
 _MOST_BITS = 10_000
 """Python writes no number of more than 4,300 digits, unless it is asked to."""
 
@@ -34,7 +36,7 @@ def as_json(name: str, payload: Any) -> Any:
         return _copied(payload, _LEVELS)
     try:
         read = json.loads(json.dumps(payload, allow_nan=False))
-        is_same = _is_same(payload, read)
+        is_same = _is_same(payload, read, _LEVELS)
     except (TypeError, ValueError, RecursionError) as error:
         raise _refused(name, str(error) or type(error).__name__) from error
     if not is_same:
@@ -73,17 +75,25 @@ def _of_model(name: str, model: BaseModel) -> Any:
     return written
 
 
-def _is_same(value: Any, read: Any) -> bool:
-    """Whether JSON has kept the types, subclasses of these included: `1` is not `True`, a tuple is no list."""
+def _is_same(value: Any, read: Any, levels: int) -> bool:
+    """Whether JSON has kept the types, subclasses of these included: `1` is not `True`, a tuple is no list.
+
+    Raises:
+        ValueError: it has more levels.
+    """
+    if isinstance(value, _PLAIN):
+        return True
+    if not levels:
+        raise ValueError(f"it is nested in more than {_LEVELS} levels")
     if isinstance(value, dict):
         return (
             isinstance(read, dict)
             and all(isinstance(key, str) for key in value)
-            and all(_is_same(item, read[key]) for key, item in value.items())
+            and all(_is_same(item, read[key], levels - 1) for key, item in value.items())
         )
     if isinstance(value, list):
-        return isinstance(read, list) and all(map(_is_same, value, read))
-    return isinstance(value, _PLAIN)
+        return isinstance(read, list) and all(_is_same(*both, levels - 1) for both in zip(value, read, strict=True))
+    return False
 
 
 def _refused(name: str, why: str) -> OpaError:
