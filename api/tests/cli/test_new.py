@@ -7,6 +7,7 @@ import re
 import shlex
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_what_is_printed_with_a_table_leads_to_a_migration_of_it(here: Path) -> 
     (here / "settings").mkdir()
     components = {"SQL": {"LOAD": "yes", "DRIVER": "sqlalchemy-async", "OPTS": {"URL": f"sqlite:///{here}/shop.db"}}}
     (here / "settings" / "sql.json").write_text(json.dumps({"default": {"OPTIONAL_COMPONENTS": components}}))
-    with sqlite3.connect(here / "shop.db") as database:  # as a start has made it
+    with closing(sqlite3.connect(here / "shop.db")) as database, database:  # as a start has made it
         database.execute("create table orders (id integer not null primary key, name varchar not null)")
     said = new("--plugin", "orders", "--sql").output
     assert "Run it:\n  opa up\n" in said

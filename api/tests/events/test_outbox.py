@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -122,10 +123,8 @@ def ask(url: str, request: pytest.FixtureRequest) -> Ask:
         if not url.startswith("sqlite"):
             server: Postgres = request.getfixturevalue("postgres")
             return server.execute(statement, url.rpartition("/")[2])
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            found = connection.execute(statement).fetchall()
-        connection.close()
-        return found
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            return connection.execute(statement).fetchall()
 
     return ask
 
