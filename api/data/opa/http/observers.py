@@ -171,7 +171,8 @@ class GoingOn:
 
     def all_requests(self) -> int:
         """Those that are not websockets."""
-        return self.requests + self._of_server()
+        # Another thread may ask, between two numbers of which the server makes it.
+        return self.requests + max(0, self._of_server())
 
 
 def requests_in_flight() -> tuple[int, int]:

@@ -78,6 +78,8 @@ def test_metrics_on_the_port_of_the_api_require_the_scope(project: Project) -> N
             "/metrics", headers={"x-scopes": "metrics:read", "accept": "application/openmetrics-text; version=1.0.0"}
         )
         assert newer.text.endswith("# EOF\n")
+        odd = {"x-scopes": "metrics:read", "accept": "application/openmetrics-text; version=abc"}
+        assert "sold_total" in client.get("/metrics", headers=odd).text
 
 
 def test_a_second_application_in_the_process_begins_anew(project: Project) -> None:

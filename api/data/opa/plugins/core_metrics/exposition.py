@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
@@ -14,19 +14,43 @@ from opa.plugins.core_metrics.cells import Definition
 from opa.plugins.core_metrics.reading import Total
 
 
-def as_text(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
-    """The answer to a request, and its content type.
+class Format(NamedTuple):
+    """A version of the text format: there are few.
+
+    Attributes:
+        content_type: of the answer.
+        encoder: writes what a registry has.
+    """
+
+    content_type: str
+    encoder: Callable[[Any], bytes]
+
+
+def format_for(accept: str) -> Format:
+    """The one that a request asks for.
+
+    Args:
+        accept: the header of the request; where it makes no sense, the oldest version is it.
+    """
+    try:
+        encoder, content_type = choose_encoder(accept)
+    except Exception:  # noqa: BLE001 - prometheus_client compares what is no number, such as version=abc
+        encoder, content_type = choose_encoder("")
+    return Format(content_type, encoder)
+
+
+def as_text(metrics: Iterable[Metric], encoder: Callable[[Any], bytes]) -> bytes:
+    """The answer to a request.
 
     Args:
         metrics: all of them.
-        accept: the header of the request, which says which version of the format is wanted.
+        encoder: that of the format.
     """
-    encoder, content_type = choose_encoder(accept)
     found = list(metrics)
     try:
-        return encoder(_Fixed(found)), content_type
+        return encoder(_Fixed(found))
     except Exception:  # noqa: BLE001 - the collector of a plugin may give anything, and the other metrics are wanted
-        return encoder(_Fixed(_fit(found, encoder))), content_type
+        return encoder(_Fixed(_fit(found, encoder)))
 
 
 def _fit(metrics: Iterable[Metric], encoder: Callable[[Any], bytes]) -> list[Metric]:

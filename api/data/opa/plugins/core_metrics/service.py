@@ -11,7 +11,7 @@ from typing import Any
 from opa import log
 from opa.plugins.core_metrics import project
 from opa.plugins.core_metrics.component_metrics import Pools
-from opa.plugins.core_metrics.exposition import as_text, families
+from opa.plugins.core_metrics.exposition import Format, as_text, families, format_for
 from opa.plugins.core_metrics.queues import Queues
 from opa.plugins.core_metrics.reading import Reader, Total
 from opa.plugins.core_metrics.state import cells, metrics
@@ -37,8 +37,8 @@ class Service:
         self._queues = Queues()
         self._pools = Pools()
         self._has_told = self._folder is not None and not cells.name
-        self._last: asyncio.Task[tuple[bytes, str]] | None = None
-        self._next: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
+        self._last: asyncio.Task[bytes] | None = None
+        self._next: dict[str, asyncio.Task[bytes]] = {}
 
     async def answer(self, accept: str) -> tuple[bytes, str]:
         """What `/metrics` answers, and its content type.
@@ -49,25 +49,26 @@ class Service:
             BusyError: another process reads for too long.
             OSError: the files cannot be read.
         """
-        task = self._next.get(accept)
+        wanted = format_for(accept)  # whoever asks in another way for the same reads nothing anew
+        task = self._next.get(wanted.content_type)
         if task is None:
-            task = self._next[accept] = asyncio.create_task(self._answer_after(self._last, accept))
-            self._last = task
-        return await asyncio.shield(task)
+            task = asyncio.create_task(self._answer_after(self._last, wanted))
+            self._last = self._next[wanted.content_type] = task
+        return await asyncio.shield(task), wanted.content_type
 
-    async def _answer_after(self, previous: asyncio.Task[Any] | None, accept: str) -> tuple[bytes, str]:
+    async def _answer_after(self, previous: asyncio.Task[Any] | None, wanted: Format) -> bytes:
         if previous is not None:
             await asyncio.wait([previous])
-        del self._next[accept]
+        del self._next[wanted.content_type]
         # Of its own, since the pool of the event loop may be full of what looks up names.
         with ThreadPoolExecutor(1, thread_name_prefix="metrics") as thread:
-            return await asyncio.get_running_loop().run_in_executor(thread, self._read, accept)
+            return await asyncio.get_running_loop().run_in_executor(thread, self._read, wanted)
 
-    def _read(self, accept: str) -> tuple[bytes, str]:
+    def _read(self, wanted: Format) -> bytes:
         self.note()
         total = self._reader.total()
         found = [*families(total), *project.facts(), *self._queues.metrics(), *metrics.of_this_process()]
-        return as_text(found, accept)
+        return as_text(found, wanted.encoder)
 
     async def total(self) -> Total:
         """What all processes of the service have counted.
