@@ -88,6 +88,16 @@ def test_the_document_says_of_the_api_what_the_settings_do(project: Project, cap
     [
         ({"PROJECT_CONTACT": {"EMAIL": "ada"}}, "PROJECT_CONTACT.EMAIL: .*should be an address"),
         ({"PROJECT_CONTACT": {"URL": "javascript:x"}}, "PROJECT_CONTACT.URL: .*should be a URL with https://"),
+        (
+            {"PROJECT_CONTACT": {"EMAIL": "Ada <ada@example.org>"}},
+            "PROJECT_CONTACT.EMAIL: .*should be an address alone",
+        ),
+        (
+            {"PROJECT_CONTACT": {"URL": "https://ada:bread@x.org/"}},
+            'ada:.{3}@x.org/", should have no user and no password',
+        ),
+        ({"PROJECT_LICENSE": {"NAME": "a", "URL": "https://1.2.3.400/"}}, "PROJECT_LICENSE.URL: .*the name of a host"),
+        ({"PROJECT_TAGS": [{"NAME": "a", "URL": "https://a<b.org/"}]}, "PROJECT_TAGS.0.URL: .*the name of a host"),
         ({"PROJECT_CONTACT": {"PHONE": "1"}}, "PROJECT_CONTACT.PHONE: is not a key"),
         ({"PROJECT_CONTACT": "ada"}, "PROJECT_CONTACT: should be a mapping"),
         ({"PROJECT_LICENSE": {"IDENTIFIER": "MIT"}}, "PROJECT_LICENSE: .*should have NAME"),

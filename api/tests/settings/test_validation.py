@@ -31,6 +31,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsFolder:
         ("COMPONENT_DNS_TIMEOUT: 0", "COMPONENT_DNS_TIMEOUT: is 0, should be more than 0"),
         ("COMPONENT_DNS_TIMEOUT: soon", 'COMPONENT_DNS_TIMEOUT: is "soon", should be a number'),
         ("COMPONENT_CONNECT_TIMEOUT: .inf", "COMPONENT_CONNECT_TIMEOUT: is Infinity, should be a finite number"),
+        (
+            "COMPONENT_CONNECT_TIMEOUT: 1e300",
+            "COMPONENT_CONNECT_TIMEOUT: is 1e+300, should be 3153600000 or less, which is a century",
+        ),
         ("COMPONENT_DISCONNECT_TIMEOUT: false", "COMPONENT_DISCONNECT_TIMEOUT: is false, should be a number"),
         ("BETTER_EXCEPTIONS_MAX_LENGTH: 0", "BETTER_EXCEPTIONS_MAX_LENGTH: is 0, should be 1 or more"),
         ("DEBUG: maybe", 'DEBUG: is "maybe", should be true or false'),

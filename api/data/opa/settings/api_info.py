@@ -1,13 +1,45 @@
 """Checks what the settings PROJECT_… say of the API, for its documentation."""
 
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, model_serializer, model_validator
+from pydantic_core import Url, ValidationError
 
 from opa.settings.field_types import Text, UpperKeys, none_or
 from opa.settings.notify import address, webhook_url
 
-WebUrl = Annotated[str | None, BeforeValidator(none_or), AfterValidator(webhook_url)]
+
+def public_url(value: str | None) -> str | None:
+    """A URL that stands in the documentation, where everybody may read it.
+
+    Raises:
+        ValueError: it is none, also for FastAPI, which would make no document, or has a user or a password; the
+            message does not have it.
+    """
+    if value is None or webhook_url(value) is None:
+        return None
+    if "@" in urlsplit(value).netloc:
+        raise ValueError("should have no user and no password: it stands in the documentation of the API")
+    try:
+        Url(value)
+    except ValidationError:
+        raise ValueError("should be a URL with the name of a host, such as https://example.org/terms") from None
+    return value
+
+
+def bare_address(value: str) -> str:
+    """An address of e-mail without a name before it, as OpenAPI has it; it may be empty.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value and "<" in address(value):
+        raise ValueError("should be an address alone, such as api@example.org; the name belongs into NAME")
+    return value
+
+
+WebUrl = Annotated[str | None, BeforeValidator(none_or), AfterValidator(public_url)]
 
 
 class _OnlyGiven(UpperKeys):
@@ -23,7 +55,7 @@ class ApiContact(_OnlyGiven):
 
     NAME: str = ""
     URL: WebUrl = None
-    EMAIL: Annotated[str, AfterValidator(lambda value: value and address(value))] = ""
+    EMAIL: Annotated[str, AfterValidator(bare_address)] = ""
 
 
 class ApiLicense(_OnlyGiven):

@@ -15,6 +15,9 @@ from opa.settings.quoting import QuotingError
 
 _ENTRY_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # not compiled here: most starts have no entry with a name
 
+_CENTURY = 3_153_600_000
+"""Seconds."""
+
 
 def split_list(value: Any) -> Any:
     """A string as the list that it stands for, split at commas; a list without space around its items."""
@@ -53,6 +56,13 @@ def no_switch(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("should be a number")
     return value
+
+
+def _at_most_a_century(seconds: float) -> float:
+    # What waits takes little more, neither locks of Python nor event loops, and what expires in redis neither.
+    if seconds > _CENTURY:
+        raise ValueError(f"should be {_CENTURY} or less, which is a century")
+    return seconds
 
 
 def entry_name(value: str) -> str:
@@ -130,7 +140,9 @@ UrlPath = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_s
 UrlPrefix = Annotated[str, AfterValidator(_prefix)]
 HeaderOrNone = Annotated[str | None, BeforeValidator(_none_or_off), AfterValidator(_header_value)]
 
-Seconds = Annotated[float, BeforeValidator(no_switch), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[
+    float, BeforeValidator(no_switch), Field(gt=0, allow_inf_nan=False), AfterValidator(_at_most_a_century)
+]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(none_or)]
 Count = Annotated[int, BeforeValidator(no_switch), Field(ge=1)]
 CountOrNone = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(none_or), BeforeValidator(no_switch)]
