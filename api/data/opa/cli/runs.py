@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -69,6 +69,8 @@ def runs(  # noqa: PLR0917 - each is an option
             cursor = page.cursor
             if cursor is None:
                 break
+        if not found and task is not None:
+            _see_that_there_is(task, {*manager.celery.tasks, *await reader.tasks()})
         return found
 
     found = _with_reader(manager, read)
@@ -78,6 +80,25 @@ def runs(  # noqa: PLR0917 - each is an option
         _print_runs(found)
     else:
         print("no runs")
+
+
+def _see_that_there_is(task: str, known: Collection[str]) -> None:
+    """See that there is a task of this name.
+
+    Args:
+        known: the names of all tasks, and of those of which there are runs: a plugin may be gone.
+
+    Raises:
+        OpaError: there is none.
+    """
+    from opa._util.suggestions import nearest
+    from opa.errors import OpaError
+
+    if task in known:
+        return
+    near = nearest(task, known)
+    hint = f"Did you mean '{near}'?" if near else "opa tasks list shows those that there are"
+    raise OpaError(in_one_line(f"there is no task '{task}', and there are no runs of one of that name"), hint=hint)
 
 
 @tasks.command()

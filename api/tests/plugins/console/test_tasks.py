@@ -72,7 +72,7 @@ def test_a_task_is_sent_from_its_form_found_when_it_failed_and_run_again(
             for number in range(1234)
         ]
         limits = Limits(jobs.tasks.project.config())
-        put(jobs.client.register_script(RECORD), limits, now, events, [])
+        put(jobs.client.register_script(RECORD), limits, events, [])
         wait_until(lambda: "1,234 runs of jobs.odd failed" in page(""), what=lambda: page(""))
         assert re.search(r"\b2 runs of jobs\.report failed", page(""))
 

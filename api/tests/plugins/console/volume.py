@@ -141,7 +141,7 @@ def write(runs: RunsProject, sizes: argparse.Namespace) -> None:
         numbers = range(first, min(first + BATCH_SIZE // 2, sizes.runs))
         part = [written(number, now, sizes) for number in numbers]
         texts = [text for each in part for text in each.texts]
-        put(record, limits, now, texts, [blob for each in part for blob in each.blobs])
+        put(record, limits, texts, [blob for each in part for blob in each.blobs])
     broker: Any = redis.Redis.from_url(runs.tasks.broker)
     broker.lpush(DEAD_LETTER_QUEUE, *(letter(id_of(number)) for number in range(LETTERS)))
     broker.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from opa import TaskTooLargeError, get_plugin_manager
+from opa import OpaError, TaskTooLargeError, get_plugin_manager
 from opa.plugins.task_runs import names
 from opa.plugins.task_runs.journal import journals_of
 from opa.plugins.task_runs.limits import Limits
@@ -105,6 +105,13 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         found = json.loads(opa("tasks", "runs", "--task", "shop.add", "--since", "1h", "--json").stdout)
         assert {run["task"] for run in found} == {"shop.add"}
         assert ids["secret"] in opa("tasks", "runs").stdout
+        # None of a task is no mistake, and no task is one, unless its runs are on record.
+        assert opa("tasks", "runs", "--task", "shop.quiet").stdout == "no runs\n"
+        with pytest.raises(OpaError, match=r"there is no task 'shop\.ad', .* Did you mean 'shop\.add'\?"):
+            opa("tasks", "runs", "--task", "shop.ad", "--json")
+        runs.client.sadd(f"{runs.prefix}tasks", "shop.gone")
+        runs.client.zadd(f"{runs.prefix}task:shop.gone", {ids["sleeps"]: time.time()})
+        assert opa("tasks", "runs", "--task", "shop.gone").stdout == "no runs\n"
 
         by_hand = opa("tasks", "run", "shop.add", "[20, 22]", "--wait").stdout.split()
         assert by_hand[1] == "42"
@@ -292,5 +299,5 @@ def test_many_sends_at_once_while_workers_are_killed_end_as_what_they_are(rabbit
         # What they take is right, too, whoever has counted it.
         limits, key = Limits(tasks.project.config()), f"{runs.prefix}counted"
         counted = runs.client.getdel(key)
-        runs.client.register_script(SWEEP)(keys=[], args=[*limits.args(time.time()), names.MISSING_TIME])
+        runs.client.register_script(SWEEP)(keys=[], args=[*limits.args(), names.MISSING_TIME])
         assert runs.client.get(key) == counted

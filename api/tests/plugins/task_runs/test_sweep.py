@@ -41,7 +41,7 @@ class Broker:
         at = time.time() - seconds
         more = {"z": 1} if fields.pop("z", 0) else {}
         found = {"t": "shop.add", "q": "celery", "ts": at, **fields}
-        self.store.tell({"i": task_id, "s": state, "a": at, "n": 1, "f": found, **more}, now=time.time())
+        self.store.tell({"i": task_id, "s": state, "a": at, "n": 1, "f": found, **more})
 
     def sweep(self, *, later: bool = False) -> None:
         client = self.store.client
@@ -72,7 +72,7 @@ def test_a_run_that_no_queue_and_no_worker_has_is_lost(broker: Broker, state: st
     assert broker.record("old")["s"] == LOST
     assert broker.record("old")["y"] == "no queue and no worker has it"
     assert broker.record("young")["s"] == state
-    broker.store.tell({"i": "old", "s": "running", "a": time.time(), "n": 1, "f": {"k": "late"}}, now=time.time())
+    broker.store.tell({"i": "old", "s": "running", "a": time.time(), "n": 1, "f": {"k": "late"}})
     assert broker.record("old")["s"] == "running", "it was not lost after all"
 
 
@@ -119,12 +119,33 @@ def test_what_was_told_meanwhile_is_not_overwritten(broker: Broker) -> None:
     real = broker._result
 
     def told_meanwhile(task_id: str) -> Any:
-        broker.store.tell({"i": "a", "s": "running", "a": time.time(), "n": 1, "f": {"k": "w"}}, now=time.time())
+        broker.store.tell({"i": "a", "s": "running", "a": time.time(), "n": 1, "f": {"k": "w"}})
         return real(task_id)
 
     broker._manager.celery.AsyncResult = told_meanwhile
     broker.sweep()
     assert broker.record("a")["s"] == "running"
+
+
+def test_a_limit_that_was_made_lower_holds_after_one_look_though_nothing_is_written(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "TRIM_TIME", 60)
+    store = broker.store
+    store.set(RUNS_KEEP=10_000)
+    for first in range(0, 3000, 500):
+        numbers = range(first, first + 500)
+        events = [{"s": "succeeded", "n": 1, "f": {"t": "shop.add", "r": "x" * 300}} for _ in numbers]
+        blobs = tuple((f"log:{number}:1", b"x") for number in numbers)
+        store.tell(*({"i": str(number), **each} for number, each in zip(numbers, events, strict=True)), blobs=blobs)
+    store.set(RUNS_KEEP_RECORD_BYTES=200_000, RUNS_KEEP_BYTES=50_000)
+    broker.sweep()
+    of_runs, of_blobs = map(int, store.client.get(f"{store.prefix}counted").split())
+    assert 190_000 < of_runs <= 200_000
+    assert 45_000 < of_blobs <= 50_000
+    store.set(RUNS_KEEP=2)
+    broker.sweep()
+    assert len(store.listed()) == 2
 
 
 def test_records_that_others_have_written_end_no_look(broker: Broker) -> None:

@@ -26,6 +26,6 @@ class Limits:
         self.keep, self.age, self.blob_bytes = config.RUNS_KEEP, config.RUNS_KEEP_AGE, config.RUNS_KEEP_BYTES
         self.run_bytes = config.RUNS_KEEP_RECORD_BYTES or max(LEAST_BYTES, self.keep * BYTES_OF_RUN)
 
-    def args(self, now: float) -> list[Any]:
+    def args(self) -> list[Any]:
         """What scripts that write are given first."""
-        return [self.prefix, f"{now:.4f}", self.keep, self.age, self.blob_bytes, self.run_bytes]
+        return [self.prefix, self.keep, self.age, self.blob_bytes, self.run_bytes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ BATCH_SIZE = 200
 """Events in a script: redis does nothing else meanwhile."""
 
 
-def put(record: Any, limits: Limits, now: float, events: list[str], blobs: list[tuple[str, bytes]]) -> Any:
+def put(record: Any, limits: Limits, events: list[str], blobs: list[tuple[str, bytes]]) -> Any:
     """Write events, as JSON, and blobs in one round trip.
 
     Raises:
         redis.RedisError: redis does not take them.
     """
     text = f"[{','.join(events)}]".encode("utf-8", "replace")
-    return record(keys=[], args=[*limits.args(now), text, *(part for blob in blobs for part in blob)])
+    return record(keys=[], args=[*limits.args(), text, *(part for blob in blobs for part in blob)])
 
 
 def journal_folder(config: Any) -> Path | None:
@@ -46,7 +45,7 @@ def write_left(record: Any, limits: Limits, folder: Path | None, own: Path | Non
         return
     for left in left_behind(folder, own):
         for first in range(0, len(left.events), BATCH_SIZE):
-            put(record, limits, time.time(), left.events[first : first + BATCH_SIZE], [])
+            put(record, limits, left.events[first : first + BATCH_SIZE], [])
         for task_id, tries, said, traceback, total in left.logs:
             blob = f"log:{task_id}:{tries}", packed(said, traceback, total)
-            put(record, limits, time.time(), [], [blob])
+            put(record, limits, [], [blob])

@@ -134,8 +134,10 @@ class RunReader:
         """The id that begins so; the same text where it is an id itself, or none begins so.
 
         Raises:
-            RunError: several do.
+            RunError: several do, or it is empty.
         """
+        if not beginning:  # a variable of a shell that is not set, and not the only run that there is
+            raise RunError("no id is given", hint="`opa tasks runs` shows the ids")
         if await self.get(beginning) is not None:
             return beginning
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", beginning) + "*"
@@ -417,7 +419,7 @@ class RunReader:
         from opa.plugins.task_runs.scripts import RECORD
 
         limits = Limits(self._manager.config)
-        args = [*limits.args(time.time()), json.dumps([event])]
+        args = [*limits.args(), json.dumps([event])]
         with outages_of(COMPONENT, WHAT):
             await self._client.register_script(RECORD)(keys=[], args=args)
 

@@ -47,8 +47,11 @@ end
 _COMMON = (
     _READ
     + """
-local now, keep, age = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local most_of_blobs, most_of_runs = tonumber(ARGV[5]), tonumber(ARGV[6])
+local keep, age = tonumber(ARGV[2]), tonumber(ARGV[3])
+local most_of_blobs, most_of_runs = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Its own time: the clocks of those who write may be wrong, and one of them is not to make all others too old.
+local time = redis.call('time')
+local now = tonumber(time[1]) + math.floor(tonumber(time[2]) / 100) / 10000
 -- What the indexes have is not to be gone before it is trimmed, which would leave it there and in the count.
 local life = math.ceil(age) + 3600
 
@@ -62,17 +65,24 @@ end
 local cost_of_state = 130
 local states = {'waiting', 'running', 'retrying', 'given back', 'failed', 'dead', 'revoked', 'lost'}
 
+-- 0 for what is not there, and for what others have put there.
+local function length_of(key)
+    local length = redis.pcall('strlen', key)
+    return type(length) == 'number' and length or 0
+end
 
 -- What the members of an index take: of 5,000 of them, where there are more, since redis does nothing else meanwhile.
 local function count(index, key_prefix, cost)
     local number = redis.call('zcard', index)
-    local members = number > 5000 and redis.call('zrandmember', index, 5000) or redis.call('zrange', index, 0, -1)
-    local sum = 0
-    for _, member in ipairs(members) do
-        local length = redis.pcall('strlen', key_prefix .. member)
-        if type(length) == 'number' and length > 0 then sum = sum + cost(member, length) end
+    local step, sum, looked_at = math.max(100, math.floor(number / 50)), 0, 0
+    for first = 0, number - 1, step do
+        for _, member in ipairs(redis.call('zrange', index, first, first + 99)) do
+            local length = length_of(key_prefix .. member)
+            if length > 0 then sum = sum + cost(member, length) end
+            looked_at = looked_at + 1
+        end
     end
-    return math.floor(sum * math.max(1, number / 5000))
+    return math.floor(sum * number / math.max(1, looked_at))
 end
 
 local found = redis.pcall('get', counted)
@@ -106,7 +116,7 @@ end
 
 local function forget_blob(member)
     local key = prefix .. member
-    local length = redis.call('strlen', key)
+    local length = length_of(key)
     if length > 0 then of_blobs = of_blobs - cost_of_blob(member, length) end
     redis.call('del', key)
     redis.call('zrem', blobs, member)
@@ -155,7 +165,7 @@ local function cut_results()
     return first + 500 >= after
 end
 
--- At most so many in one step, in which redis does nothing else.
+-- At most so many in one step, in which redis does nothing else; whether more are to go.
 local function trim()
     local left = 1000
     while of_blobs > most_of_blobs and left > 0 do
@@ -170,20 +180,22 @@ local function trim()
     if over > 0 then
         for _, id in ipairs(redis.call('zrange', all, 0, math.min(over, 2000) - 1)) do forget(id) end
     end
-    for _, id in ipairs(redis.call('zrangebyscore', all, '-inf', now - age, 'limit', 0, 2000)) do forget(id) end
+    local too_old = redis.call('zrangebyscore', all, '-inf', string.format('%.4f', now - age), 'limit', 0, 2000)
+    for _, id in ipairs(too_old) do forget(id) end
     -- They have expired: their runs were gone before, or had more tries than are looked for.
     redis.call('zremrangebyscore', blobs, '-inf', '(' .. string.format('%.3f', now - life))
-    if of_runs <= most_of_runs then return end
+    local is_more = of_blobs > most_of_blobs or over > 2000 or #too_old == 2000
+    if of_runs <= most_of_runs then return is_more end
     -- While results are cut, what comes in is made room for, and no more.
     local most = cut_results() and most_of_runs or math.max(most_of_runs, of_runs_before)
-    if of_runs <= most then return end
     -- The newest one stays, however large it is.
     local others = redis.call('zcard', all) - 1
-    if others < 1 then return end
+    if of_runs <= most or others < 1 then return is_more or (of_runs > most_of_runs and others > 0) end
     for _, id in ipairs(redis.call('zrange', all, 0, math.min(500, others) - 1)) do
         forget(id)
-        if of_runs <= most then return end
+        if of_runs <= most then break end
     end
+    return is_more or (of_runs > most_of_runs and others > 500)
 end
 """
 )
@@ -191,7 +203,7 @@ end
 RECORD = (
     _COMMON
     + """
-local events = cjson.decode(ARGV[7])
+local events = cjson.decode(ARGV[6])
 local rank = {waiting = 0, running = 1, retrying = 2, ['given back'] = 2, lost = 2, revoked = 3, failed = 3, dead = 4}
 
 -- Ours are shorter; whoever writes into the broker may make up others, of which one is not to take the place of all.
@@ -253,6 +265,8 @@ for _, event in ipairs(events) do
     end
     if not run.o then
         run.o = run.ts or run.tb or run.te or run.a
+        -- By a clock that is wrong; or it has waited for so long that it would be too old at once.
+        if run.o > now or run.o <= now - age then run.o = now end
         redis.call('zadd', all, run.o, id)
     end
     if run.t and run.t ~= task_before then
@@ -271,12 +285,12 @@ for _, event in ipairs(events) do
     end
     write(id, run, text, 'ex', life)
 end
-for number = 8, #ARGV, 2 do
+for number = 7, #ARGV, 2 do
     local member, value = ARGV[number], ARGV[number + 1]
     local key, taken = prefix .. member, cost_of_blob(member, #value)
     -- One that is larger than all may be is not kept, and nothing makes room for it.
     if taken <= most_of_blobs then
-        local before = redis.call('strlen', key)
+        local before = length_of(key)
         of_blobs = of_blobs + taken - (before > 0 and cost_of_blob(member, before) or 0)
         redis.call('set', key, value, 'ex', life)
         redis.call('zadd', blobs, now, member)
@@ -293,8 +307,7 @@ return #events
 SWEEP = (
     _COMMON
     + """
--- Its own time: those who ask may have different clocks.
-local time, missing_time = tonumber(redis.call('time')[1]), tonumber(ARGV[7])
+local missing_time = tonumber(ARGV[6])
 local alive, gone = {}, {}
 for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
     local run, text = read(id)
@@ -309,9 +322,9 @@ for _, id in ipairs(redis.call('zrange', prefix .. 'state:running', 0, 999)) do
                 write(id, run, text, 'keepttl')
             end
         elseif not run.m then
-            run.m = time
+            run.m = now
             write(id, run, text, 'keepttl')
-        elseif time - run.m >= missing_time then
+        elseif now - run.m >= missing_time then
             gone[#gone + 1] = id
             gone[#gone + 1] = text
         end
@@ -336,6 +349,16 @@ return gone
 
 Gives ids and records of those that run in a worker that is gone.
 """
+
+TRIM = (
+    _COMMON
+    + """
+local is_more = trim()
+keep_count()
+return is_more and 1 or 0
+"""
+)
+"""ARGV: what `Limits.args` gives. Gives 1 where more is to go than goes in one step."""
 
 BEAT = """
 local prefix, worker, life = ARGV[1], ARGV[2], tonumber(ARGV[4])

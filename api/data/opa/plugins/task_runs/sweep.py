@@ -21,13 +21,15 @@ from opa.plugins.task_runs.names import (
 )
 from opa.plugins.task_runs.put import put
 from opa.plugins.task_runs.records import as_json
-from opa.plugins.task_runs.scripts import RECORD, SWEEP, UNHEARD
+from opa.plugins.task_runs.scripts import RECORD, SWEEP, TRIM, UNHEARD
 from opa.redis_clients import text_of
 
 if TYPE_CHECKING:
     from opa import PluginManager
 
 _STATES = {"SUCCESS": SUCCEEDED, "FAILURE": FAILED, "REVOKED": REVOKED}
+TRIM_TIME = 1.0
+"""Seconds that it takes at most: tasks go on meanwhile, and what becomes of them waits to be written."""
 _GONE_LIFE = 60
 """Seconds for which it is known since when nobody has a run, between two looks."""
 
@@ -39,7 +41,8 @@ def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
         redis.RedisError: redis does not answer.
     """
     now = round(time.time(), 4)
-    args = [*limits.args(now), MISSING_TIME]
+    _make_room(client, limits)
+    args = [*limits.args(), MISSING_TIME]
     events = [
         event
         for task_id, run in _pairs(client.register_script(SWEEP)(keys=[], args=args))
@@ -48,7 +51,15 @@ def sweep(client: Any, manager: PluginManager, limits: Limits) -> None:
     args = [limits.prefix, now, ASK_AFTER, WORKER_LIFE, *UNHEARD_TIME]
     events += _unheard(client, manager, limits, _pairs(client.register_script(UNHEARD)(keys=[], args=args)), now)
     if events:
-        put(client.register_script(RECORD), limits, now, list(map(as_json, events)), [])
+        put(client.register_script(RECORD), limits, list(map(as_json, events)), [])
+
+
+def _make_room(client: Any, limits: Limits) -> None:
+    """Have go what is beyond a limit that was made lower, in many steps, between which redis does other things."""
+    trim = client.register_script(TRIM)
+    until = time.monotonic() + TRIM_TIME
+    while trim(keys=[], args=limits.args()) and time.monotonic() < until:
+        pass
 
 
 def _pairs(found: list[Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -169,7 +169,7 @@ class Writer:
         while self._pending:
             part = self._pending[:BATCH_SIZE]
             texts = [text for text, _ in part if text]
-            put(self._record, self._limits, now, texts, [blob for _, blobs in part for blob in blobs])
+            put(self._record, self._limits, texts, [blob for _, blobs in part for blob in blobs])
             del self._pending[: len(part)]
             self._take()
         self._taken.journal.clear(self._taken.events)
