@@ -138,7 +138,7 @@ def test_a_parameter_without_a_value_is_reported(
         assert f"task 'reports.build' of plugin 'reports' {problem}" in lines[0]
 
 
-def test_a_component_that_there_is_not_is_reported(project: Project) -> None:
+def test_an_unknown_component_is_reported(project: Project) -> None:
     (line,) = told(project, components_of_tasks, 'redis=Component("aioredsi")', "")
     assert "task 'reports.build' of plugin 'reports' asks for the component 'aioredsi', which" in line
     assert line.endswith("Did you mean 'aioredis'?")

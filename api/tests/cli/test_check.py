@@ -229,7 +229,7 @@ def test_deploy_prints_a_mistake_as_json_too(project: Project, variable: str, va
     assert result.stderr.startswith(f"error: {problem}")
 
 
-def test_deploy_reports_a_mode_that_there_is_not(project: Project) -> None:
+def test_deploy_reports_an_unknown_mode(project: Project) -> None:
     result = check("--deploy", MODE="wroker")
 
     assert result.returncode == 1

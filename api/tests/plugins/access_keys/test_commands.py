@@ -139,7 +139,7 @@ def test_revoke_takes_a_key_out(with_redis: Project) -> None:
 
 
 @pytest.mark.parametrize("command", ["rotate", "revoke"])
-def test_a_key_that_there_is_not_is_a_mistake(with_redis: Project, command: str) -> None:
+def test_an_unknown_key_is_a_mistake(with_redis: Project, command: str) -> None:
     with pytest.raises(OpaError, match="there is no API key 'bot'"):
         keys(command, "bot")
 

@@ -44,7 +44,7 @@ def test_whose_sessions_has_to_be_said(project: Project, arguments: list[str]) -
     assert end(*arguments).exit_code == 2
 
 
-def test_a_user_that_there_is_not_is_a_mistake(project: Project, redis_url: str) -> None:
+def test_an_unknown_user_is_a_mistake(project: Project, redis_url: str) -> None:
     use_sessions(project, redis_url)
     with pytest.raises(OpaError, match="USERS has no 'adda'"):
         end("--user", "adda")

@@ -152,7 +152,7 @@ class Library:
 
     @contextmanager
     def visitor(self, scopes: str = "admin:*", host: str = "localhost") -> Iterator[Visitor]:
-        """Somebody with a badge who looks at the pages."""
+        """A user with a badge who looks at the pages."""
         with TestClient(self.project.app(), base_url=f"http://{host}", headers=HTML) as client:
             yield Visitor(client, scopes)
 

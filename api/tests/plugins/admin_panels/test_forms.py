@@ -1,4 +1,4 @@
-"""A form changes what somebody has changed in it, and no value by the way."""
+"""A form changes what its user has changed in it, and no value by the way."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_form_that_comes_back_as_it_was_changes_no_value(things: Library) -> N
     assert things.rows("select line, real, data from things")[-1] == ("y", float("inf"), "false")
 
 
-def test_what_somebody_else_has_changed_meanwhile_is_not_lost(things: Library) -> None:
+def test_what_another_user_has_changed_meanwhile_is_not_lost(things: Library) -> None:
     path = f"/thing/edit?pk={UUID(int=0)}"
     with things.visitor() as ada:
         old = sent_back(ada.get(path)[1])

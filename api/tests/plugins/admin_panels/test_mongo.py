@@ -147,12 +147,12 @@ def test_documents_are_created_edited_searched_and_deleted(ada: Visitor, notes: 
     assert "Tea" in pages[0]
     assert all("planted" not in page for page in pages)
 
-    notes.update_one({}, {"$set": {"unknown": 7, "owner": "somebody"}})
+    notes.update_one({}, {"$set": {"unknown": 7, "owner": "visitor"}})
     status, page = ada.send(f"/note/edit?pk={key}", {"title": "Tea!", "kind": "memo", "tags": ["a"], "code": ""})
     assert status == 200, problems(page)
     [found] = notes.find()
     assert [found[name] for name in ("title", "kind", "level", "tags", "code", "owner", "unknown", "done")] == [
-        *("Tea!", "memo", None, ["a"], "planted", "somebody", 7, False)
+        *("Tea!", "memo", None, ["a"], "planted", "visitor", 7, False)
     ]
     assert ada.act(f"/note/row-action?name=delete&pk={key}")[0] == 200
     assert ada.act(f"/note/row-action?name=delete&pk={key}")[0] == 400
@@ -223,7 +223,7 @@ def test_documents_that_do_not_fit_the_model_are_shown_and_can_be_fixed(ada: Vis
     assert notes.count_documents({"_id": 5}) == 1
 
 
-def test_a_form_keeps_what_was_not_changed_in_it_and_what_somebody_else_has_changed(ada: Visitor, notes: Any) -> None:
+def test_a_form_keeps_what_was_not_changed_in_it_and_what_another_user_has_changed(ada: Visitor, notes: Any) -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, 678000)
     full = {"text": "a\nb\r\n", "price": "1.50", "tags": [" a  b", ""], "at": at, "place": {"shelf": "s", "more": 1}}
     notes.insert_many([{"_id": "full", "title": "Tea\n2", **full}, {"_id": "empty", "title": "Tea"}])

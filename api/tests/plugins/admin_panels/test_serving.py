@@ -171,7 +171,7 @@ def test_in_development_without_people_it_is_open_on_this_machine_alone(
 ) -> None:
     monkeypatch.setenv("ENV", "dev")
     with library.visitor("") as ada:
-        assert ada.get("/book/list")[0] == 401  # somebody could sign in
+        assert ada.get("/book/list")[0] == 401  # there is a user who could sign in
     library.project.settings(PLUGINS={})
     with library.visitor("") as ada:
         assert ada.send("/book/create", {"title": "Emma"})[0] == 200

@@ -1,4 +1,4 @@
-"""Tasks for the console to show, and what somebody does on its pages."""
+"""Tasks for the console to show, and what a user does on its pages."""
 
 from __future__ import annotations
 

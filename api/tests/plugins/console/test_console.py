@@ -155,7 +155,7 @@ def test_in_development_it_is_open_on_names_that_nobody_else_can_give(shop: Proj
         assert get(client, "/settings")[0] == 200
 
 
-def test_in_development_a_name_that_somebody_points_here_sees_nothing(shop: Project) -> None:
+def test_in_development_a_name_that_an_attacker_points_here_sees_nothing(shop: Project) -> None:
     with client_of(shop, "evil.example") as client:
         assert get(client, "")[0] == client.get("/").status_code == 403
     shop.settings(TRUSTED_HOSTS=["dev.example"])
@@ -351,7 +351,7 @@ def test_the_console_shows_requests_errors_and_times_of_each_route(
     assert "With the setting" not in page
 
 
-def test_what_there_is_not_is_a_page_of_the_console_for_a_browser(closed: Project) -> None:
+def test_an_unknown_path_is_a_page_of_the_console_for_a_browser(closed: Project) -> None:
     browser = {"Accept": "text/html,*/*", "X-Badge": "console:*"}
     with client_of(closed) as client:
         for path in ("/none", "/plugins/none", "/plugins/shop?file=none", "/added/none", "/files/x/y"):

@@ -109,7 +109,7 @@ def test_a_schedule_is_paused_resumed_and_run_now(jobs: RunsProject) -> None:
         assert "development" in client.get(run).text, "who has asked for it is in its record"
 
 
-def test_a_page_of_somebody_else_does_nothing(jobs: RunsProject) -> None:
+def test_a_page_of_another_site_does_nothing(jobs: RunsProject) -> None:
     with TestClient(jobs.tasks.project.app(), base_url="http://localhost") as client:
         for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"}):
             for path in ("/tasks/jobs.report", "/schedule/pause", "/schedule/run", "/runs/x/again", "/runs/x/cancel"):

@@ -50,7 +50,7 @@ router = get_router()
 @router.get("/hello/{who}")
 async def hello(who: str):
     await asyncio.sleep(0.001)
-    HELLOS.labels("somebody").inc()
+    HELLOS.labels("visitor").inc()
     SIZES.observe(5)
     OPEN.set(3)
     EACH.set(1)
