@@ -87,6 +87,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "limits",
         "log",
         "mask_text",
+        "nearest",
         "on",
         "post_webhook",
         "queue_lengths",

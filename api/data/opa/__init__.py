@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opa._util.masking.secrets import mask_text
+    from opa._util.suggestions import nearest
     from opa.access.actor import Actor, get_actor
     from opa.access.audit import audit
     from opa.access.counts import credential_counts
@@ -142,6 +143,7 @@ __all__ = [
     "limits",
     "log",
     "mask_text",
+    "nearest",
     "on",
     "post_webhook",
     "queue_lengths",
@@ -222,6 +224,7 @@ _HOME = {
     "limits": "http.limits",
     "log": "logging.logger",
     "mask_text": "_util.masking.secrets",
+    "nearest": "_util.suggestions",
     "on": "events.handlers",
     "post_webhook": "http.webhooks.posting",
     "queue_lengths": "tasks.queue_lengths",

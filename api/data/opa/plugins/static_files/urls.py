@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from urllib.parse import quote
 
-from opa import Convention, OpaError, config, get_plugin_manager
+from opa import Convention, OpaError, config, get_plugin_manager, nearest
 from opa.plugins.static_files.folder import Folder, folder_of, known_folders
 
 URL = "/static"
@@ -37,9 +36,9 @@ def url_of(static: Convention, plugin: str, path: str) -> str:
 def _found(static: Convention, plugin: str, path: str) -> Folder:
     places = get_plugin_manager().found(static)
     if plugin not in places:
-        near = get_close_matches(plugin, places, 1)
+        near = nearest(plugin, places)
         raise OpaError(
             f"static_url({plugin!r}, {path!r}): no plugin of that name is loaded and has a folder static/",
-            hint=f"'{near[0]}' is meant, perhaps" if near else f"Those that have one: {', '.join(places) or 'none'}",
+            hint=f"'{near}' is meant, perhaps" if near else f"Those that have one: {', '.join(places) or 'none'}",
         )
     return folder_of(plugin, places[plugin])

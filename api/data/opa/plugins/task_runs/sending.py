@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from kombu.exceptions import SerializationError
 from kombu.serialization import loads
 
+from opa import nearest
 from opa.plugins.task_runs.failure import RunError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def send_as_person(manager: PluginManager, task: str, body: str, who: str, queue
     """
     app = manager.celery
     if task not in app.tasks:
-        close = get_close_matches(task, app.tasks, n=1)
-        hint = f"Perhaps it is {close[0]}" if close else "`opa tasks list` shows those that there are"
+        close = nearest(task, app.tasks)
+        hint = f"Perhaps it is {close}" if close else "`opa tasks list` shows those that there are"
         raise RunError(f"there is no task '{task}'", hint=hint)
     try:
         args, kwargs, *_ = loads(body, "application/json", "utf-8")
