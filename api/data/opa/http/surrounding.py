@@ -83,8 +83,12 @@ def _surrounded_again(stack: ASGIApp, api: Application, made: Outermost | None) 
             return _exchanged(stack, errors, api)
         if type(each) is ServerErrorMiddleware:
             errors = each
-    if made is not None:  # it may be in there, where nobody sees it, and would tell of each request a second time
-        made.__class__ = ServerErrorMiddleware  # type: ignore[assignment]  # as which it was built
+    if made is not None:
+        # It may be in there, where nothing sees it, and would tell of each request a second time. What calls it cannot
+        # be given another object; Python looks `__call__` up in the class, so that no attribute of the object stands
+        # for it; and to ask in `__call__` itself would cost each request of each application. So it becomes what it was
+        # built as.
+        made.__class__ = ServerErrorMiddleware  # type: ignore[assignment]
     return surrounded(stack, api)
 
 
