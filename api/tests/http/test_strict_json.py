@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from loguru import logger
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from opa.http.strict_json import MAX_DEPTH, loads
@@ -74,6 +78,11 @@ PLUGIN = """
     @router.get("/not-json-either")
     async def not_json_either():
         return JSONResponse([float("nan")])
+
+
+    @router.get("/keys")
+    async def keys():
+        return {"\\ud800": 1, "\\ud801": 2, 1: 3, "1": 4, float("inf"): 5, None: float("nan"), "null": 6}
 
 
     @router.get("/pair")
@@ -161,6 +170,36 @@ def test_an_answer_has_null_and_the_replacement_character_for_what_json_has_not(
     assert client.get("/not-json").json() == {"nan": None, "list": [None, None], "half": "a\ufffdb", "\ufffd": 1}
     assert client.get("/not-json-either").content == b"[null]"
     assert client.get("/pair").json() == "\U0001f600"
+
+
+def test_keys_that_become_one_in_json_are_written_each_as_those_of_python_are(client: TestClient) -> None:
+    written = json.loads(client.get("/keys").content, object_pairs_hook=list)
+    expected = [("\ufffd", 1), ("\ufffd", 2), ("1", 3), ("1", 4), ("Infinity", 5), ("null", None), ("null", 6)]
+    assert [tuple(pair) for pair in written] == expected
+
+
+def test_json_that_a_plugin_reads_and_writes_itself_stays_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(_self: Request) -> Any:
+        return "read"
+
+    @functools.wraps(JSONResponse.render)  # it calls itself as that which it replaces
+    def write(_self: JSONResponse, content: Any) -> bytes:
+        return f"written: {content}".encode()
+
+    monkeypatch.setattr(Request, "json", read)
+    monkeypatch.setattr(JSONResponse, "render", write)
+    project.plugin("echo.py", PLUGIN)
+    logged: list[str] = []
+    number = logger.add(lambda message: logged.append(message.record["message"]), level="DEBUG")
+    with project.client() as client:
+        assert post(client, "/echo", b"[NaN]").text == "written: read"
+    logger.remove(number)
+    assert [line.partition(" is ")[0] for line in logged if "stays so" in line] == [
+        "Request.json",
+        "JSONResponse.render",
+    ]
 
 
 def test_an_answer_that_is_a_circle_is_an_error_of_the_plugin(client: TestClient) -> None:

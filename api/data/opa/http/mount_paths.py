@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from opa.http.request_facts import MOUNTED_AT, mounted_at
 
-_handle = Mount.handle
+_NOTES = "opa_notes_mounts"
 
 
 def install() -> None:
-    """Note the path of each mount that a request goes through, from now on, in this process."""
-    Mount.handle = _noting  # type: ignore[assignment, method-assign]
+    """Note the path of each mount that a request goes through, from now on, in this process.
+
+    What a plugin or an agent has put into the place of `Mount.handle` is called for that.
+    """
+    if not hasattr(Mount.handle, _NOTES):
+        Mount.handle = _noting(Mount.handle)  # type: ignore[method-assign]
 
 
-def _noting(self: Mount, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    scope[MOUNTED_AT] = mounted_at(scope) + self.path
-    return _handle(self, scope, receive, send)
+def _noting(handle: Callable[..., Any]) -> Any:
+    def noting(self: Mount, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope[MOUNTED_AT] = mounted_at(scope) + self.path
+        handled: Awaitable[None] = handle(self, scope, receive, send)
+        return handled
+
+    setattr(noting, _NOTES, True)
+    return noting

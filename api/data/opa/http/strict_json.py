@@ -2,7 +2,7 @@
 
 What a client sends and nobody could answer with is refused where it is read: FastAPI makes a 422 of it. What an answer
 has that JSON has not is replaced. `Request.json` and `JSONResponse.render` are the places for both: FastAPI calls them
-for every route, and plugins do too.
+for every route, and plugins do too. A plugin that has put something of its own there keeps it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from starlette.responses import JSONResponse
 
 from opa._compat.json_encoder import made_once
 from opa._util.nesting import deeper_than
+from opa.logging.logger import log
 
 MAX_DEPTH = 200
 """Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, amid an answer."""
@@ -30,9 +33,23 @@ class _RefusedError(ValueError):
 
 
 def install() -> None:
-    """Read and write so from now on, in this process."""
-    Request.json = _read  # type: ignore[method-assign]
-    JSONResponse.render = _render  # type: ignore[method-assign]
+    """Read and write so from now on, in this process, unless a plugin or an agent does that itself."""
+    _put(Request, "json", _read)
+    _put(JSONResponse, "render", _render)
+
+
+def _put(owner: type, name: str, function: Callable[..., Any]) -> None:
+    found = vars(owner)[name]
+    if found is function:
+        return
+    # Starlette's own is known by the module in which it runs: a decorator copies both names, but not that.
+    if getattr(found, "__globals__", None) is not vars(sys.modules[owner.__module__]):
+        log.debug(
+            f"{owner.__name__}.{name} is {getattr(found, '__module__', None)}.{getattr(found, '__qualname__', found)},"
+            " and stays so: what JSON is, is up to that"
+        )
+        return
+    setattr(owner, name, function)
 
 
 async def _read(self: Request[Any]) -> Any:
@@ -104,21 +121,26 @@ def _render(self: JSONResponse, content: Any) -> bytes:
     try:
         return _encode(content).encode()
     except RecursionError:  # a circle, which the other encoder knows to be one, or too deep for it as well
-        return _encoder.encode(content).encode()
+        return _of_characters(_encoder.encode(content))
+    except UnicodeEncodeError:
+        return _of_characters(_encode(content))
     except ValueError as error:
-        return _encoder.encode(_fixed(content, error, set())).encode()
+        return _of_characters(_encoder.encode(_fixed(content, error, set())))
+
+
+def _of_characters(text: str) -> bytes:
+    """With U+FFFD for halves of pairs. In the text, and not before: of keys that become one, JSON has each, too."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _fixed(value: Any, error: ValueError, around: set[int]) -> Any:
-    """A copy with `null` for what is no number, and U+FFFD for what is no character.
+    """A copy with `null` for what is no number; a key that is none is a text, as Python's own JSON writes it.
 
     Args:
         value: what JSON cannot hold.
         error: raised where it is a circle.
         around: the ids of the lists and dicts that it is in.
     """
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if not isinstance(value, dict | list | tuple):
@@ -128,8 +150,12 @@ def _fixed(value: Any, error: ValueError, around: set[int]) -> Any:
     around.add(id(value))
     fixed: Any
     if isinstance(value, dict):
-        fixed = {_fixed(key, error, around): _fixed(item, error, around) for key, item in value.items()}
+        fixed = {_key(key): _fixed(item, error, around) for key, item in value.items()}
     else:
         fixed = [_fixed(item, error, around) for item in value]
     around.remove(id(value))
     return fixed
+
+
+def _key(key: Any) -> Any:
+    return json.dumps(key) if isinstance(key, float) and not math.isfinite(key) else key
