@@ -32,8 +32,11 @@ class Rooms(Driver):
         self.taken = 0
         self.names = ["rooms"]
         self.goes_on = threading.Event()
+        self.hangs = False
 
     def pools(self):
+        if self.hangs:
+            self.goes_on.wait(600)
         if self.names is None:
             raise ValueError("nobody knows")
         return {name: PoolUse(self.taken, 3 - self.taken, 3) for name in self.names}
@@ -224,6 +227,29 @@ def test_a_driver_of_a_plugin_tells_how_its_pools_are_used_and_how_long_calls_wa
         for request in held:
             request.result(30).raise_for_status()
         assert waits(metrics(), "rooms", "thread") == 2
+
+
+def test_a_driver_that_hangs_as_it_tells_of_its_pools_holds_up_nothing_and_is_named_in_the_log(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("opa.plugins.core_metrics.component_metrics.HANGS_AFTER", 0.5)
+    project.component("OTHER", "rooms")
+    project.component("ROOMS", "rooms")
+    with measured(project) as (client, metrics):
+        rooms: Any = get_component("rooms")
+        other: Any = get_component("other")
+        assert use(metrics(), "rooms", "rooms") == (0, 3, 3)
+        rooms.hangs = True
+        wait_until(lambda: use(metrics(), "rooms", "rooms") == (0, 0, 0))
+        other.take()
+        assert client.get("/threads").is_success, "the event loop turns"
+        wait_until(lambda: use(metrics(), "other", "rooms") == (1, 2, 3))
+        assert use(metrics(), "rooms", "rooms") == (0, 0, 0)
+        rooms.hangs = False
+        rooms.goes_on.set()
+        wait_until(lambda: use(metrics(), "rooms", "rooms") == (0, 3, 3))
+    told = "component 'rooms' does not tell how its pools are used: pools() of its driver has not returned for 0.5 s"
+    assert told in capsys.readouterr().err
 
 
 def test_what_drivers_and_plugins_name_costs_no_other_metric(

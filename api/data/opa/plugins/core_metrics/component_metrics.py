@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -39,6 +41,10 @@ LONGEST_NAME = 100
 """Characters of the name of a pool."""
 OTHER = "other"
 TOLD_EVERY = 300.0
+HANGS_AFTER = 5.0
+"""Seconds."""
+ANSWER_LIMIT = 0.2
+"""Seconds that who asks for the metrics waits for drivers to tell, as they do at once."""
 
 
 class ComponentMetrics(ComponentObserver):
@@ -59,18 +65,88 @@ class ComponentMetrics(ComponentObserver):
         cells.increase(first + len(BOUNDS), seconds)
 
 
+class _Round:
+    """The drivers are asked once, in a thread of its own: `pools()` of one may hang."""
+
+    def __init__(self, drivers: list[tuple[str, Any]], note: Callable[[str, Any], None]) -> None:
+        self.component = ""
+        self.since = time.monotonic()
+        self.done = threading.Event()
+        self.is_given_up = False
+        self._drivers = drivers
+        self._note = note
+
+    def begin(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: there are as many as there may be, or the process ends.
+        """
+        threading.Thread(target=self._ask, name="metrics-pools", daemon=True).start()
+
+    def _ask(self) -> None:
+        try:
+            for component, driver in self._drivers:
+                if self.is_given_up:
+                    return
+                self.component, self.since = component, time.monotonic()
+                self._note(component, driver)
+        finally:
+            self.done.set()
+
+
 class Pools:
     """The pools of this process."""
 
     def __init__(self) -> None:
         self._noted: dict[str, set[str]] = {}
         self._told: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._round: _Round | None = None
+        self._hanging: dict[str, _Round] = {}
 
-    def note(self) -> None:
-        """Note how they are used now."""
-        for component, state in list(get_plugin_manager().component_states.items()):
-            if state.driver is not None:
-                self._note(component, state.driver)
+    def note(self, wait: float = 0) -> None:
+        """Have noted how they are used now.
+
+        Args:
+            wait: seconds to wait for that, in a thread that may.
+        """
+        before = self._round
+        if wait and before is not None:  # it may have asked a moment ago
+            before.done.wait(wait)
+        with self._lock:
+            now = self._begun()
+        if wait and now is not None:
+            now.done.wait(wait)
+
+    def _begun(self) -> _Round | None:
+        """A new round, unless one goes on; a driver that hangs is not asked again until it has answered."""
+        found = self._round
+        if found is not None and not found.done.is_set():
+            if not found.component or time.monotonic() - found.since < HANGS_AFTER:
+                return None
+            self._give_up(found)
+        self._hanging = {name: each for name, each in self._hanging.items() if not each.done.is_set()}
+        states = list(get_plugin_manager().component_states.items())
+        drivers = [
+            (name, state.driver) for name, state in states if state.driver is not None and name not in self._hanging
+        ]
+        self._round = _Round(drivers, self._note)
+        try:
+            self._round.begin()
+        except RuntimeError:
+            self._round = None
+        return self._round
+
+    def _give_up(self, found: _Round) -> None:
+        component, found.is_given_up = found.component, True
+        self._hanging[component] = found
+        log.warning(
+            f"component '{component}' does not tell how its pools are used: pools() of its driver has not returned for"
+            f" {HANGS_AFTER:g} s, and is not called again until it has. It must not wait for anything"
+        )
+        for pool in self._noted.get(component, ()):
+            _set(component, pool, PoolUse(0, 0, 0))
 
     def _note(self, component: str, driver: Any) -> None:
         noted = self._noted.setdefault(component, set())

@@ -10,7 +10,7 @@ from typing import Any
 
 from opa import log
 from opa.plugins.core_metrics import project
-from opa.plugins.core_metrics.component_metrics import Pools
+from opa.plugins.core_metrics.component_metrics import ANSWER_LIMIT, Pools
 from opa.plugins.core_metrics.exposition import Format, as_text, families, format_for
 from opa.plugins.core_metrics.queues import Queues
 from opa.plugins.core_metrics.reading import Reader, Total
@@ -65,7 +65,7 @@ class Service:
             return await asyncio.get_running_loop().run_in_executor(thread, self._read, wanted)
 
     def _read(self, wanted: Format) -> bytes:
-        self.note()
+        self.note(wait=ANSWER_LIMIT)
         total = self._reader.total()
         found = [*families(total), *project.facts(), *self._queues.metrics(), *metrics.of_this_process()]
         return as_text(found, wanted.encoder)
@@ -80,12 +80,16 @@ class Service:
         # With what it remembers for itself: `answer` reads in a thread of its own.
         return await asyncio.to_thread(Reader(cells, self._folder).total)
 
-    def note(self) -> None:
-        """Note what only this process knows."""
+    def note(self, *, wait: float = 0) -> None:
+        """Note what only this process knows; what may take a moment is noted within the next second.
+
+        Args:
+            wait: seconds to wait for that, in a thread that may.
+        """
         self._restore()
         self.vitals.note()
         project.note_states()
-        self._pools.note()
+        self._pools.note(wait)
 
     def _restore(self) -> None:
         had_room = bool(cells.name)
