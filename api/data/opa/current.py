@@ -41,6 +41,8 @@ class Current:
         is_stopping: whether the api takes no more requests; `core/running.py`.
         start_waits: what this process waits for while it starts; `core/start_waits.py`.
         start_listener: told of each change of that, as long as it starts; the same.
+        start_step: the step of its start that this process is in, in words; the same.
+        step_listener: told of each such step; the same.
         done: what of plugins went well before, as for an earlier application; `loading/repeats.py`.
         rate_limits: how often `RateLimit` was called, by module and line; `http/rate_limits/rate_limit.py`.
         log_sink: the number of loguru's sink that is the log's; `logging/stderr.py`.
@@ -72,7 +74,9 @@ class Current:
         "rate_limits",
         "soft_limit",
         "start_listener",
+        "start_step",
         "start_waits",
+        "step_listener",
         "task_loop",
         "traceback_format",
     )
@@ -89,6 +93,8 @@ class Current:
         self.is_stopping = False
         self.start_waits: dict[object, str] = {}
         self.start_listener: Callable[[str], None] | None = None
+        self.start_step = ""
+        self.step_listener: Callable[[str], None] | None = None
         self.done: set[str] = set()
         self.rate_limits: dict[str, int] = {}
         self.log_sink: int | None = None

@@ -18,6 +18,7 @@ from opa._util.words import kind_of
 from opa.core.arguments import arguments_for
 from opa.core.hooks import is_async_function
 from opa.core.raised import came_late, problem_of
+from opa.core.start_waits import note_step
 from opa.core.threads import SerialThread
 from opa.errors import LifecycleError, SetupError
 from opa.loading import conventions
@@ -144,7 +145,10 @@ class LifecycleRunner:
             LifecycleError: it raised, took longer, or asks for something unknown; the cause is chained.
         """
         what = f"{step}() of plugin '{plugin}'"
-        once = f"{what} {where_is_function(function)}"
+        where = where_is_function(function)
+        once = f"{what} {where}"
+        if step != "shutdown":
+            note_step(f"{what} ({where})")
         loop = asyncio.get_running_loop()
         timeout = None
         warning = loop.call_later(limit / 3, _warn, what, time.monotonic(), limit)
@@ -154,11 +158,11 @@ class LifecycleRunner:
             note_done(once)
         except (Exception, SystemExit) as error:
             if isinstance(error, SetupError):  # it asks for something unknown, and says so itself
-                error.plugin, error.where = plugin, where_is_function(function)
+                error.plugin, error.where = plugin, where
                 raise
             late = came_late(error, timeout)
             raise LifecycleError(
-                f"{what} ({where_is_function(function)}) {problem_of(error, timeout, limit)}",
+                f"{what} ({where}) {problem_of(error, timeout, limit)}",
                 plugin=plugin,
                 hint=f"Fix it, or raise PLUGIN_{step.upper()}_TIMEOUT" if late else hint_for(once, "Fix it"),
             ) from error

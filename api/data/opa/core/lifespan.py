@@ -13,6 +13,7 @@ from opa.core.lifecycle import GROUPS, LifecycleRunner, StepName
 from opa.core.loop_watch import LoopWatch, NoWatch
 from opa.core.running import belonging_to
 from opa.core.setups import asks_for, run_setup
+from opa.core.start_waits import note_step
 from opa.core.uses import Uses, used_by_routes
 from opa.errors import PluginError
 from opa.logging.logger import keep_logging, log
@@ -57,14 +58,17 @@ async def running(manager: PluginManager, app: Application | None = None) -> Asy
         process = _Process(manager, app)
         watch = _watch(manager)
         try:
+            note_step("the connecting of its components")
             await connect_components(manager)
             await process.set_up()
             await process.start()
+            note_step("" if app is None else "the group around_process")
             keep_logging(manager.config)
             watch.start()
             with nullcontext() if app is None else around_process(manager):
                 yield process.skip
         finally:
+            note_step("")
             watch.stop()
             is_failing = sys.exc_info()[0] is not None
             failure = await process.stop()

@@ -11,6 +11,7 @@ from opa._util.sources import where_is
 from opa.core.arguments import arguments_for, has_no_parameters
 from opa.core.hooks import BasePlugin
 from opa.core.raised import in_words
+from opa.core.start_waits import note_step
 from opa.errors import OpaError, SetupError
 from opa.loading.repeats import hint_for, note_done
 
@@ -31,7 +32,9 @@ async def run_setup(setup: type[Setup], plugin: str, injectables: Mapping[str, A
         SetupError: it asks for something unknown, or raised; the cause is chained.
     """
     name = f"setup {setup.__name__} of plugin '{plugin}'"
-    what = f"{name} {getattr(sys.modules.get(setup.__module__), '__file__', '')}"
+    where = getattr(sys.modules.get(setup.__module__), "__file__", "")
+    what = f"{name} {where}"
+    note_step(f"{name} ({where})")
     try:
         instance = setup.__new__(setup)
         # Called by hand and not through the class, since the class would refuse what an `async def __init__` gives.

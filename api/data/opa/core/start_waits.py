@@ -1,4 +1,9 @@
-"""What a process waits for while it starts, said by the code that waits to whoever asks whether it is ready."""
+"""What a process waits for while it starts, said by the code that waits to whoever asks whether it is ready.
+
+And which step of the start it is in. A process that is told to stop meanwhile cancels the step, and stops what has
+started. Code that blocks, such as `time.sleep` in a `Setup`, cannot be cancelled: after `STOP_LIMIT` seconds the
+process ends all the same, and the log says in which step.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ from opa.current import current
 
 LONGEST = 300
 """Characters of what is said: it stands in each answer to a probe."""
+STOP_LIMIT = 5.0
+"""Seconds that a step of a start may go on in a process that is told to stop: half of what Docker gives to a stop."""
 
 
 @contextmanager
@@ -57,6 +64,22 @@ def start_waits_told(tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         current.start_listener = None
+
+
+def note_step(what: str) -> None:
+    """From now on the process is in this step of its start.
+
+    Args:
+        what: with the plugin and the file, for the log; empty where it is in none, since it has started, or stops.
+    """
+    current.start_step = what
+    if current.step_listener is not None:
+        current.step_listener(what)
+
+
+def words_for_end(step: str) -> str:
+    """What the log says of a process that is told to stop while it starts, and is ended in `step`."""
+    return f"told to stop while it starts, it does not leave {step}, and is ended there"
 
 
 def _set(mark: object, what: str) -> None:

@@ -18,6 +18,7 @@ from opa.core.lifespan import Skip, running
 from opa.core.manager import PluginManager
 from opa.core.routers import has_lifespan
 from opa.core.running import belonging_to
+from opa.core.start_waits import note_step
 from opa.current import current
 from opa.errors import PluginError, RegistrationError
 from opa.http import mount_paths, strict_json
@@ -295,7 +296,9 @@ class Api(FastAPI):
                 thread_limits.install()
             async with running(self.manager, self) as self._skips:
                 self._inner_started = False
+                note_step("what makes its middleware")
                 await self._build_middleware()
+                note_step("the lifespan of the application")
                 await super().__call__(scope, server.receive, server.send)
                 if not self._inner_started:
                     raise await self._swallowed()

@@ -6,6 +6,7 @@ import traceback
 
 from starlette.types import Message, Receive, Send
 
+from opa.core.start_waits import note_step
 from opa.errors import OpaError
 
 
@@ -42,6 +43,7 @@ class LifespanProtocol:
             self._failure = message  # a stack trace, in place of which the error itself may have words
             return
         self._is_started = message["type"] == "lifespan.startup.complete"
+        note_step("")
         await self._send(message)
 
     async def fail(self, error: BaseException) -> None:

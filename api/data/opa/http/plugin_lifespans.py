@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from opa.core.raised import came_late, in_words, problem_of
+from opa.core.start_waits import note_step
 from opa.errors import LifecycleError, PluginError
 from opa.loading.import_errors import deepest_line_in
 
@@ -66,6 +67,7 @@ class LifespanStarter:
         limits = roster.policy
         limit = limits.limits["STARTUP"] if plugin is None else limits.limit(plugin, "STARTUP")
         whose = f"the lifespan of {what}" + (f" of plugin '{plugin}'" if plugin else "")
+        note_step(whose)
         try:
             with nullcontext() if plugin is None else self._contributed_by(plugin):
                 given = await self._started(whose, lifespan, app, limit)

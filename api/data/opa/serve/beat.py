@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_LIMIT = 10.0
 """Seconds: it finishes what it is sending, and gives its lock back."""
+CLEANUP_LIMIT = 2.0
+"""Seconds for what beat waits for to clean up, once it is cancelled."""
 
 
 def serve(config: Config) -> None:
@@ -63,24 +65,23 @@ def _wait(manager: PluginManager) -> None:
 
     if not manager.groups.members(BEFORE_BEAT_GROUP.name):
         return
-    import asyncio
-
-    from opa.core.before_beat import run_before_beat
+    from opa._util.flag import Flag
+    from opa.core.before_beat import WaitingBeside
     from opa.core.start_waits import start_waits_told
+    from opa.core.stopped_start import has_started
     from opa.process.health_target import note_start
 
-    async def run() -> None:
-        waiting = asyncio.ensure_future(run_before_beat(manager))
-        for number in STOP_SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
-        await waiting
-
-    before = [(number, signal.getsignal(number)) for number in STOP_SIGNALS]
+    stop = Flag()
+    before = [(number, signal.signal(number, lambda *_: stop.set())) for number in STOP_SIGNALS]
     try:
         with start_waits_told(partial(note_start, "beat")):
-            asyncio.run(run())
-    except asyncio.CancelledError:  # it has sent nothing, and holds nothing
-        raise SystemExit(0) from None
+            waiting = WaitingBeside(manager)
+            waiting.begin()
+            is_over = has_started(
+                waiting.done, is_told_to_stop=stop.is_set, cancel=waiting.cancel, cleanup_limit=CLEANUP_LIMIT
+            )
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+    if not is_over:
+        raise SystemExit(0)  # it has sent nothing, and holds nothing

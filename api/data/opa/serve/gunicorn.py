@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
@@ -14,13 +15,15 @@ from gunicorn.errors import HaltServer
 
 from opa._compat.uvicorn_worker import UvicornWorker
 from opa.core.preparation import prepare_found, unset_hosts
+from opa.core.start_waits import STOP_LIMIT, words_for_end
+from opa.current import current
 from opa.errors import OpaError, StartError
 from opa.http.openapi import early as openapi_early
 from opa.logging.gunicorn import LogLogger
 from opa.logging.logger import log
 from opa.process.listen import BACKLOG, address_of, listening_socket, refuse_connections
 from opa.process.lookups import look_up
-from opa.process.shared_flag import SharedFlag
+from opa.process.shared_flag import SharedFlag, SharedText
 from opa.process.shared_memory import shared_memory
 from opa.process.start_failures import StartFailures
 from opa.serve.application import load_app
@@ -36,6 +39,8 @@ WORKER_TIMEOUT = 60
 HEARTBEAT = 5
 LOOK_UP_LIMIT = 0.5
 """Seconds to wait, when the application is built, for which hosts there are."""
+KILL_LIMIT = 1.0
+"""Seconds to wait for the end of a process that was killed; what the kernel itself waits for may hold it."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
@@ -143,6 +148,7 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's master, which also stops in order where more than one worker fails to start."""
 
     _stopping = False
+    _stops_since = 0.0
 
     def init_signals(self) -> None:
         """Take over the signals, and hear of the children that have ended before."""
@@ -164,18 +170,47 @@ class OrderlyArbiter(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         """Refuse new connections, and stop the workers."""
         self._stopping = True
+        self._stops_since = time.monotonic()
         for listener in self.LISTENERS:
             refuse_connections(listener.sock)
         super().stop(graceful)
 
     def reap_workers(self) -> None:
-        """Note which workers have ended, and stop all where one could not start."""
+        """Note which workers have ended, and stop all where one could not start; called often while it stops."""
+        if self._stopping and time.monotonic() - self._stops_since > STOP_LIMIT:
+            self._end_those_that_start()
         try:
             super().reap_workers()
         except HaltServer:
             # Raised once more while the others are being stopped, it would leave them behind.
             if not self._stopping:
                 raise
+
+    def kill_workers(self, sig: int) -> None:
+        """Signal all workers; gunicorn ends so those that have had their time, which is short after a second SIGINT."""
+        if sig == signal.SIGKILL:
+            self._end_those_that_start()
+        super().kill_workers(sig)
+
+    def _end_those_that_start(self) -> None:
+        """End the workers that are still in a step of their start: it blocks, and cannot be cancelled."""
+        for pid, worker in list(self.WORKERS.items()):
+            if step := worker.step.get():
+                worker.step.set("")
+                self.log.error("worker %s: %s", pid, words_for_end(step))
+                self._kill(pid)
+
+    def _kill(self, pid: int) -> None:
+        """End a worker, and note that, since gunicorn would take it for one that has had no memory."""
+        self.kill_worker(pid, signal.SIGKILL)
+        deadline = time.monotonic() + KILL_LIMIT
+        while pid in self.WORKERS and time.monotonic() < deadline:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                worker = self.WORKERS.pop(pid)
+                worker.tmp.close()
+                self.cfg.child_exit(self, worker)
+            else:
+                time.sleep(0.01)
 
 
 class ApiWorker(UvicornWorker):
@@ -186,6 +221,7 @@ class ApiWorker(UvicornWorker):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.config = ServerConfig(self.app.config)
+        self.step = SharedText()
 
     def init_signals(self) -> None:
         """Take over the signals, also those that have waited since the fork."""
@@ -202,13 +238,13 @@ class ApiWorker(UvicornWorker):
     async def serve(self) -> None:
         """Serve until the master says that it is enough."""
         self.config.app = self.wsgi
-        has_served = self.app.has_served
+        current.step_listener = self.step.set
         server = Server(
             self.config,
             alone=False,
             operating=self._operating_server(),
-            when_serving=has_served.set,
-            others_serve=has_served.is_set,
+            when_serving=self._note_serving,
+            others_serve=self.app.has_served.is_set,
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGQUIT, None)
         beat = asyncio.create_task(self._beat(server))
@@ -218,6 +254,11 @@ class ApiWorker(UvicornWorker):
             self._fail(error)
         finally:
             beat.cancel()
+
+    def _note_serving(self) -> None:
+        self.app.has_served.set()
+        current.step_listener = None
+        self.step.set("")
 
     def _operating_server(self) -> OperatingServer | None:
         if self.app.operating is None:

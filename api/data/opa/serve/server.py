@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from opa.serve.starting import answering_meanwhile
 from opa.serve.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
+    from opa.serve.blocked_start import BlockedStart
     from opa.serve.operating import OperatingServer
     from opa.settings.load import Config
 
@@ -126,6 +128,7 @@ class Server(uvicorn.Server):
         self._operating = operating
         self._alone = alone
         self._serving: asyncio.Task[Any] | None = None
+        self._blocked: BlockedStart | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal arrives.
@@ -135,7 +138,8 @@ class Server(uvicorn.Server):
         """
         self._serving = asyncio.current_task()
         try:
-            await super().serve(sockets)
+            with self._blocked_start():
+                await super().serve(sockets)
         except asyncio.CancelledError:
             # The signal came while the application was starting. What has started is stopped with the event
             # loop.
@@ -146,6 +150,15 @@ class Server(uvicorn.Server):
             if failure is None or self.should_exit:
                 raise
             raise StartFailedError(failure) from None
+
+    def _blocked_start(self) -> AbstractContextManager[None]:
+        """Sees to it that the process ends where its start blocks; of several processes their parent does."""
+        if not self._alone:
+            return nullcontext()
+        from opa.serve.blocked_start import BlockedStart
+
+        self._blocked = BlockedStart()
+        return self._blocked.watched()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
@@ -162,6 +175,8 @@ class Server(uvicorn.Server):
         if self._operating is not None:
             await self._operating.start()
         if self.started:
+            if self._blocked is not None:
+                self._blocked.end()
             self._when_serving()
 
     def requests(self) -> int:
@@ -232,6 +247,8 @@ class Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
         if not self.started and self._serving is not None:
+            if self._blocked is not None:
+                self._blocked.told.set()
             self._serving.get_loop().call_soon_threadsafe(self._serving.cancel)
 
 

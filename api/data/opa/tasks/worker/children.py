@@ -12,6 +12,7 @@ from celery.worker.state import maybe_shutdown
 from opa.core.manager import get_plugin_manager
 from opa.errors import LifecycleError, OpaError
 from opa.logging.logger import log
+from opa.process.shared_flag import SharedFlag
 from opa.process.start_failures import MAX_LINE_BYTES, StartFailures
 from opa.tasks.worker.loop import start_process_loop, stop_process_loop
 
@@ -27,11 +28,13 @@ class Children:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._skipped = Messages()
+        self._stops = SharedFlag()
 
     def start(self, **_: object) -> None:
         """Connect the components and run the setups; where that fails the worker stops, and says why."""
         try:
-            start_process_loop(get_plugin_manager())
+            if not start_process_loop(get_plugin_manager(), self._is_told_to_stop):
+                raise SystemExit(0)
         except Exception as error:  # Celery would log it, and go on without components
             self._failures.note(reason(error))
             os.kill(self._worker, signal.SIGTERM)
@@ -47,6 +50,13 @@ class Children:
     def stop(self, **_: object) -> None:
         """Disconnect the components."""
         stop_process_loop()
+
+    def tell_to_stop(self) -> None:
+        """Tell those that are still starting that the worker stops."""
+        self._stops.set()
+
+    def _is_told_to_stop(self) -> bool:
+        return self._stops.is_set() or os.getppid() != self._worker
 
     def wait_until_up(self, count: int, all_are_alive: Callable[[], bool]) -> None:
         """Wait in the worker until `count` children have connected their components, or one has ended.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from opa.core.drivers import Driver
 from opa.core.lifespan import running
 from opa.core.manager import PluginManager
 from opa.core.start_waits import start_waits_told
+from opa.core.stopped_start import has_started
 from opa.current import current
 from opa.logging.logger import log
 from opa.process.health_target import note_start
@@ -75,16 +77,23 @@ class ProcessLoop:
         self._stop: asyncio.Event | None = None
         self._runs: set[_Run] = set()
         self._started: Future[None] = Future()
+        self._serving: asyncio.Task[None] | None = None
+        self._is_given_up = False
         self._thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
 
-    def start(self) -> None:
-        """Connect the components and run the setups.
+    def start(self, is_told_to_stop: Callable[[], bool]) -> bool:
+        """Connect the components and run the setups; false where the process was told to stop before that was done.
 
         Raises:
             OpaError: one of them failed; the loop has ended, and what had connected is disconnected.
         """
         self._thread.start()
-        self._started.result()
+        return has_started(
+            self._started,
+            is_told_to_stop=is_told_to_stop,
+            cancel=self._give_up,
+            cleanup_limit=self._cleanup_limit(),
+        )
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Result], task_id: str, time_limit: float | None) -> Result:
         """Run `coroutine` on the loop, for the task `task_id`, and wait for it in the thread that calls.
@@ -139,10 +148,20 @@ class ProcessLoop:
         if self._loop is None or self._stop is None or not self._thread.is_alive():
             return
         self._loop.call_soon_threadsafe(self._stop.set)
-        components = len(self._manager.optional_components)
-        self._thread.join(components * self._manager.config.COMPONENT_DISCONNECT_TIMEOUT + CLEANUP_LIMIT)
+        self._thread.join(self._cleanup_limit())
         if self._thread.is_alive():
             log.warning("the event loop does not end: a task holds it, or the components do not disconnect")
+
+    def _cleanup_limit(self) -> float:
+        components = len(self._manager.optional_components)
+        return float(components * self._manager.config.COMPONENT_DISCONNECT_TIMEOUT + CLEANUP_LIMIT)
+
+    def _give_up(self) -> None:
+        """Cancel the start, as soon as what it is in lets the loop turn."""
+        self._is_given_up = True
+        if self._loop is not None and self._serving is not None:
+            with suppress(RuntimeError):  # it has ended just now
+                self._loop.call_soon_threadsafe(self._serving.cancel)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -150,7 +169,10 @@ class ProcessLoop:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._serving = asyncio.current_task()
         try:
+            if self._is_given_up:  # before there was a task to cancel
+                raise asyncio.CancelledError
             async with running(self._manager):
                 self._started.set_result(None)
                 await self._stop.wait()
@@ -210,16 +232,18 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-def start_process_loop(manager: PluginManager) -> None:
-    """Start the loop of this process.
+def start_process_loop(manager: PluginManager, is_told_to_stop: Callable[[], bool]) -> bool:
+    """Start the loop of this process; false where it was told to stop before it had started.
 
     Raises:
         OpaError: a component that had to connect did not, or a setup failed.
     """
     loop = ProcessLoop(manager)
     with start_waits_told(partial(note_start, "worker")):
-        loop.start()
+        if not loop.start(is_told_to_stop):
+            return False
     current.task_loop = loop
+    return True
 
 
 def stop_process_loop() -> None:

@@ -38,6 +38,11 @@ class Stopping:
             self._began = time.monotonic()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it is told to stop."""
+        return self._began is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether tasks that still run are to be given back."""
         return self._is_urgent.is_set() or self._remaining() <= 0

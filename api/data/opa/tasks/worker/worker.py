@@ -124,7 +124,7 @@ class Worker(celery_worker.Worker):
             signals.worker_process_init.connect(self.children.start, weak=False)
             signals.worker_process_shutdown.connect(self.children.stop, weak=False)
         else:
-            _start_or_exit()
+            self._start_or_exit()
             self.begin()
 
     def begin(self) -> None:
@@ -136,6 +136,15 @@ class Worker(celery_worker.Worker):
 
             self.app.limit_keeper = LimitKeeper(self.app, self.hostname)
             self.app.limit_keeper.start()
+
+    def _start_or_exit(self) -> None:
+        try:
+            has_started = start_process_loop(get_plugin_manager(), lambda: self.stopping.has_begun)
+        except Exception as error:
+            log.error(reason(error))
+            raise SystemExit(EX_FAILURE) from error
+        if not has_started:
+            raise SystemExit(EX_OK)
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Handle signals; Celery's own handlers print to standard output, and know no limit in time."""
@@ -158,6 +167,7 @@ class Worker(celery_worker.Worker):
     def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
         """Take no more tasks, and end as soon as those that run are done, or have had their time."""
         self.stopping.begin()
+        self.children.tell_to_stop()
         if failure := self.children.failure():
             log.error(failure)
             exitcode = EX_FAILURE
@@ -235,11 +245,3 @@ def _number(count: int) -> str:
 @signals.setup_logging.connect
 def _leave_the_log_alone(**_: Any) -> None:
     """Celery sets up no log of its own, in the children either, where this has a receiver."""
-
-
-def _start_or_exit() -> None:
-    try:
-        start_process_loop(get_plugin_manager())
-    except Exception as error:
-        log.error(reason(error))
-        raise SystemExit(EX_FAILURE) from error
