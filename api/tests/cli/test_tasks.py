@@ -85,11 +85,15 @@ def test_arguments_that_a_task_does_not_take_are_said_in_a_line(
     assert line.startswith("error: task 'reports.plain' is not called so: plain() ")
 
 
-def test_a_server_that_does_not_answer_is_said_in_a_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    project.settings(COMPONENT_CONNECT_TIMEOUT=0.1)
+def test_a_command_says_in_a_line_that_a_server_does_not_answer_and_waits_for_less_than_a_start(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.settings(COMMAND_CONNECT_TIMEOUT=0.1)
     project.component("AIOREDIS", "redis-aioredis", URL=f"redis://127.0.0.1:{free_port()}/1")
     line = error_lines(capsys, "keys", "list")[-1]
     assert line.startswith("error: component 'aioredis' (driver redis-aioredis) did not connect within 0.1 s")
+    assert "to '127.0.0.1': " in line
+    assert "(setting OPTIONAL_COMPONENTS.AIOREDIS)" in line
 
 
 def test_opa_tasks_shows_queues_and_schedules_of_the_settings(project: Project) -> None:

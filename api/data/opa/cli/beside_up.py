@@ -53,7 +53,7 @@ def load_beside_up(*, quiet: bool = False) -> Config:
 
 
 def manager_beside_up(mode: str = "") -> PluginManager:
-    """The plugins, with these settings, for a command that says little.
+    """The plugins, with these settings, for a command that says little, and soon when a server does not answer.
 
     Args:
         mode: what `PluginManager.mode` says.
@@ -63,7 +63,9 @@ def manager_beside_up(mode: str = "") -> PluginManager:
     """
     from opa.bootstrap import prepare
 
-    return prepare(load_beside_up(quiet=True), mode=mode)
+    manager = prepare(load_beside_up(quiet=True), mode=mode)
+    manager.connect_limit = min(manager.connect_limit, manager.config.COMMAND_CONNECT_TIMEOUT)
+    return manager
 
 
 def _uses(config: Config, running: Running) -> str:

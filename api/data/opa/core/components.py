@@ -105,7 +105,7 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
     prepare_component(manager, state.name)
     state = manager.component_states[state.name]
     try:
-        there = await _connect_within_limit(component, state, manager.config)
+        there = await _connect_within_limit(component, state, manager.config, manager.connect_limit)
     except ComponentConnectError as error:
         _note(manager, state, FAILED, error.problem)
         raise
@@ -186,12 +186,11 @@ async def missing_host(services: Iterable[tuple[str, ...]], time_limit: float) -
     return ""
 
 
-async def _connect_within_limit(component: Driver, state: ComponentState, config: Config) -> bool:
+async def _connect_within_limit(component: Driver, state: ComponentState, config: Config, limit: float) -> bool:
     """Try until it is connected; False where the driver says, with `LOAD` auto, that there is nothing to connect to.
 
     A name may resolve before its server listens, as in a fresh `docker compose up`; therefore more than one try.
     """
-    limit: float = config.COMPONENT_CONNECT_TIMEOUT
     clock = asyncio.get_running_loop().time
     deadline, pause, tries = clock() + limit, MIN_RETRY_DELAY, 0
     before: Exception | None = None
@@ -207,7 +206,8 @@ async def _connect_within_limit(component: Driver, state: ComponentState, config
                 # A try that the limit cut short says nothing; the one before it does.
                 cause = before if isinstance(error, TimeoutError) and before is not None else error
                 defaults = default_urls(config, state.name, component.opts)
-                raise _failure(state, cause, tries, limit, permanent, defaults=defaults) from cause
+                hosts = "" if permanent else _hosts(component)
+                raise _failure(state, cause, tries, limit, permanent, defaults=defaults, hosts=hosts) from cause
             before = error
             log.warning(f"component '{state.name}' does not connect yet ({reason_of(error)}); next try in {pause:g} s")
         except BaseException:
@@ -234,12 +234,25 @@ async def _call(method: Callable[[], Any], component: Driver) -> Any:
     return await call(method, name=f"{getattr(method, '__name__', 'call')}-{component.component}")
 
 
+def _hosts(component: Driver) -> str:
+    """Those that it connects to, in words; empty where its options name none."""
+    return " and ".join(" or ".join(f"'{host}'" for host in alternatives) for alternatives in component.hosts())
+
+
 def _failure(
-    state: ComponentState, error: Exception, tries: int, limit: float, permanent: bool, *, defaults: list[str]
+    state: ComponentState,
+    error: Exception,
+    tries: int,
+    limit: float,
+    permanent: bool,
+    *,
+    defaults: list[str],
+    hosts: str,
 ) -> ComponentConnectError:
+    to = f" to {hosts}" if hosts else ""
     within = "" if permanent else f" within {limit:g} s ({tries} {'try' if tries == 1 else 'tries'})"
     return ComponentConnectError(
-        f"component '{state.name}' (driver {state.driver_name}) did not connect{within}: {reason_of(error)}",
+        f"component '{state.name}' (driver {state.driver_name}) did not connect{within}{to}: {reason_of(error)}",
         component=state.name,
         where=f"setting OPTIONAL_COMPONENTS.{state.name.upper()}"
         + (f"; {' and '.join(defaults)} from default-settings.yaml" if defaults else ""),

@@ -68,6 +68,7 @@ class PluginManager:
 
     Attributes:
         config: its settings.
+        connect_limit: seconds that connecting to a component may take, all tries together.
         mode: what this process runs: `api`, `worker`, `beat`, `flower`, `shell`, or `command` for one of a plugin;
             empty in commands that only look at the plugins, and in programs that prepare them by themselves.
         folders: the plugin paths, the built-in one last.
@@ -95,6 +96,7 @@ class PluginManager:
     def __init__(self, loaded: Loaded) -> None:
         self.config = loaded.config
         self.mode = loaded.mode
+        self.connect_limit: float = loaded.config.COMPONENT_CONNECT_TIMEOUT
         self.folders = loaded.folders
         self.decisions = loaded.decisions
         self.refused = loaded.refused

@@ -185,6 +185,7 @@ class Settings(BaseModel):
     TASK_DRIVERS: TextList
     COMPONENT_DNS_TIMEOUT: Seconds
     COMPONENT_CONNECT_TIMEOUT: Seconds
+    COMMAND_CONNECT_TIMEOUT: Seconds
     COMPONENT_DISCONNECT_TIMEOUT: Seconds
 
     DEBUG: bool
