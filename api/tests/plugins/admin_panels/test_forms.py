@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.plugins.admin_panels.form import sent_back
 from tests.plugins.admin_panels.library import Library, problems
+from tests.postgres import Postgres
+from tests.serve.process import wait_until
 
 MODELS = r"""
     import enum
@@ -18,7 +22,7 @@ MODELS = r"""
     from uuid import UUID, uuid4
 
     from pydantic import BaseModel, model_validator
-    from sqlalchemy import JSON, BigInteger, DateTime, Enum, ForeignKey, Interval, Numeric, Text
+    from sqlalchemy import JSON, BigInteger, Computed, DateTime, Enum, ForeignKey, Interval, Numeric, Text
     from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -40,6 +44,9 @@ MODELS = r"""
         __tablename__ = "makers"
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str]
+        boss_id: Mapped[int | None] = mapped_column(ForeignKey("makers.id"))
+        boss: Mapped["Maker | None"] = relationship(remote_side=[id], back_populates="staff")
+        staff: Mapped[list["Maker"]] = relationship(back_populates="boss")
 
         def __str__(self) -> str:
             if self.name == "planted":
@@ -70,6 +77,7 @@ MODELS = r"""
         long: Mapped[timedelta | None] = mapped_column(Interval)
         maker_id: Mapped[int | None] = mapped_column(ForeignKey("makers.id"))
         maker: Mapped[Maker | None] = relationship()
+        upper: Mapped[str | None] = mapped_column(Computed("upper(line)", persisted=True))
 
 
     class Whole(BaseModel):
@@ -90,7 +98,7 @@ MODELS = r"""
         dict(line="\na\r\nb ", other=" None", text="\n a\nb\r\nc\rd\n", number=2**53 + 1, real=0.1 + 0.2, done=True,
              price=Decimal("123456789.12345"), kind=Kind.poem, size=Size.large, word="no", day=date(1815, 12, 23),
              at=time(1, 2, 3, 4), local=moment, zoned=moment.replace(tzinfo=timezone(timedelta(hours=2))),
-             data={"b": ["\u2028</script>", None], "a": 1e-7}, raw=b"\0", key=UUID(int=7),
+             data={"b": ["\u2028</script>", None, "\ud800"], "a": 1e-7}, raw=b"\0", key=UUID(int=7),
              long=timedelta(days=1, microseconds=3), maker_id=1),
         dict(line="null", other="<b>&amp;", text="</textarea>", number=-5, real=1e22, data=[],
              price=Decimal("0.00001")),
@@ -174,8 +182,15 @@ def test_what_a_form_offers_is_taken_and_what_it_does_not_is_refused(things: Lib
     with things.visitor() as ada:
         page = ada.get("/thing/create")[1]
         assert re.findall(r'<option value="([^"]+)"', page) == ["novel", "poem", "1", "2", "yes", "no"]
-        sent = {"line": "new", "kind": "poem", "size": "2", "word": "no", "real": "0.5", "zoned": "2026-01-02 03:04:05"}
-        empty = {"other": "", "text": "", "key": "", "number": "", "day": "", "maker": ""}
+        sent = {
+            "line": "new",
+            "kind": "poem",
+            "size": "2",
+            "word": "no",
+            "real": "0.5",
+            "zoned": "2026-01-02T05:04:05+02:00",
+        }
+        empty = {"upper": "x", "other": "", "text": "", "key": "", "number": "", "day": "", "maker": ""}
         for number in range(2):  # of nothing there may be two, also where each is unique
             status, page = ada.send("/thing/create", {**sent, **empty, "line": f"new {number}"})
             assert status == 200, problems(page)
@@ -185,7 +200,7 @@ def test_what_a_form_offers_is_taken_and_what_it_does_not_is_refused(things: Lib
         ]
         for name, value in (
             *(("kind", "p"), ("kind", "song"), ("size", "3"), ("word", "maybe"), ("real", "0x10"), ("maker", "77")),
-            *(("maker", "x"), ("number", "1e9")),
+            *(("maker", "x"), ("number", "1e9"), ("zoned", "9999-12-31T23:59:59-14:00")),
         ):
             status, page = ada.send("/thing/create", {"line": "bad", name: value})
             assert (status, len(problems(page))) == (422, 1), (name, value, problems(page))
@@ -193,5 +208,27 @@ def test_what_a_form_offers_is_taken_and_what_it_does_not_is_refused(things: Lib
         again = sent_back(ada.send("/thing/create", entered)[1])
         assert {name: again[name] for name in entered} == {name: [value] for name, value in entered.items()}
         assert ada.send("/maker/create", {"name": "planted"})[0] == 500
+        status, page = ada.send("/maker/edit?pk=1", {"name": "Jane", "boss": "1"})
+        assert (status, problems(page)) == (422, ["This would lead in a circle"])
     assert things.rows("select * from things where line = 'bad'") == []
     assert things.rows("select name from makers") == [("Jane",)]
+
+
+@pytest.mark.docker
+def test_what_somebody_else_is_about_to_change_is_waited_for_by_postgresql_too(
+    library: Library, postgres: Postgres
+) -> None:
+    url = postgres.new_database()
+    library.project.component("SQL", "sqlalchemy-async", URL=url)
+    waits = f"select 1 from pg_stat_activity where datname = '{url.rpartition('/')[2]}' and wait_event_type = 'Lock'"
+    with library.visitor() as ada, psycopg.connect(url) as other, ThreadPoolExecutor(1) as threads:
+        assert ada.send("/author/create", {"name": "Jane"})[0] == 200
+        form = sent_back(ada.get("/author/edit?pk=1")[1])
+        other.execute("update authors set name = 'of another'")
+        sending = threads.submit(ada.send, "/author/edit?pk=1", {**form, "name": "mine"})
+        try:
+            wait_until(lambda: bool(postgres.execute(waits)), what="the form waits for the other change")
+        finally:
+            other.commit()
+        status, page = sending.result(60)
+        assert (status, [text[:25] for text in problems(page)]) == (422, ["This was changed meanwhil"])

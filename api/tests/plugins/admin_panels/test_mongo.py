@@ -242,6 +242,23 @@ def test_a_form_keeps_what_was_not_changed_in_it_and_what_another_user_has_chang
     assert notes.find_one({"_id": "full"})["pages"] == 8
 
 
+def test_what_a_browser_cannot_show_in_a_field_is_not_lost_by_a_change_of_another(ada: Visitor, notes: Any) -> None:
+    odd = {"pages": "many", "day": "soon", "price": "12 EUR"}
+    empty = dict.fromkeys(odd, "")  # in fields of numbers and of days
+    notes.insert_one({"_id": "odd", "title": "Tea", **odd})
+    form = sent_back(ada.get("/note/edit?pk=odd")[1])
+    status, page = ada.send("/note/edit?pk=odd", {**form, **empty, "title": "Mine"})
+    assert (status, len(problems(page))) == (422, 3)
+    assert notes.find_one() == {"_id": "odd", "title": "Tea", **odd}
+    assert ada.send("/note/edit?pk=odd", {**sent_back(page), "pages": "8"})[0] == 200
+    assert notes.find_one() == {"_id": "odd", "title": "Mine", "pages": 8, "day": None, "price": None}
+
+
+def test_half_of_a_surrogate_pair_is_refused_at_its_field(ada: Visitor, notes: Any) -> None:
+    status, page = ada.send("/note/create", {"title": "Tea", "place": '{"shelf": "\\ud800"}'})
+    assert (status, problems(page), notes.find_one()) == (422, ["The database cannot keep this value"], None)
+
+
 def test_nothing_in_an_address_is_an_operator(ada: Visitor, notes: Any) -> None:
     notes.insert_many([{"title": f"Note {number}", "owner": "planted"} for number in range(3)])
     for key in ('~{"$gt": ""}', '~{"$regex": ".*"}', '~{"$ne": null}', "$ne", '{"$gt": ""}', "~", "~[", '~{"$oid": 1}'):

@@ -43,6 +43,28 @@ def test_rows_are_created_edited_searched_and_deleted(library: Library) -> None:
         assert ada.act("/book/row-action?name=delete&pk=1")[0] == 400
 
 
+def test_a_filter_takes_a_value_with_a_comma_as_it_was_entered(library: Library) -> None:
+    title = 'Emma, "a" \\ novel'
+    with library.visitor() as ada:
+        for each in (title, "Emma"):
+            assert ada.send("/book/create", {"title": each})[0] == 200
+        entered = title.replace("\\", "\\\\").replace('"', '\\"')
+        for query, is_there in (
+            (f'title__eq="{entered}"', (True, False)),
+            (f'title__neq="{entered}"', (False, True)),
+            ('title__contains="Emma, "', (True, False)),
+            ("title__startswith=Emma,", (True, False)),
+            ('pages__eq="1,5"', None),
+        ):
+            status, page = ada.get(f"/book/list?filter={quote(query)}")
+            assert status == (400 if is_there is None else 200), (query, problems(page))
+            found = tuple(f'data-sa-pk="{key}"' in page for key in (1, 2))
+            assert found == (is_there or (False, False)), query
+        selected = quote("filter=" + quote('title__contains="Emma, "'))
+        assert ada.act(f"/book/action?name=delete&all=1&_list_query={selected}")[0] == 200
+    assert library.rows("select title from books") == [("Emma",)]
+
+
 def test_the_audit_log_has_who_did_what_without_values(library: Library, capfd: pytest.CaptureFixture[str]) -> None:
     with library.visitor() as ada:
         ada.send("/author/create", {"name": "Jane", "password": "planted"})
@@ -206,6 +228,8 @@ def test_nonsense_in_the_address_is_no_error_of_the_server(library: Library) -> 
             assert "nobody" not in page, path
         assert ada.act("/book/action?name=export&all=1")[0] == 400
         assert ada.act("/book/action?name=nothing&pks=1")[0] == 400
+        assert ada.act("/book/action?pks=1")[0] == 400
+        assert ada.act("/book/row-action?name=view&pk=1")[0] == 400
         assert ada.act("/book/import")[0] == 403
 
 

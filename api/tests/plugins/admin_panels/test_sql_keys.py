@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import Column, Integer, TypeDecorator, create_engine
+from sqlalchemy import Column, String, create_engine, select, text
 from sqlalchemy.orm import Session, declarative_base
-from sqlalchemy.types import UserDefinedType
 
+from opa.errors import OpaError
 from opa.plugins.admin_panels.sql.keys import RowKeys
 from tests.plugins.admin_panels.form import sent_back
 from tests.plugins.admin_panels.library import BADGES, PLUGIN, Library, Visitor, problems
@@ -24,8 +24,9 @@ MODELS = """
     from decimal import Decimal
     from uuid import UUID
 
-    from sqlalchemy import Enum, ForeignKey, Numeric
+    from sqlalchemy import Enum, ForeignKey, Integer, Numeric, PickleType, String, TypeDecorator
     from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+    from sqlalchemy.types import UserDefinedType
 
 
     class Base(DeclarativeBase):
@@ -69,6 +70,58 @@ MODELS = """
     SINGLE = {model_of(kind): keys for kind, keys in KEYS.items()}
 
 
+    class Numbered(TypeDecorator):
+        impl = Integer
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            return int(value.removeprefix("user_"))
+
+        def process_result_value(self, value, dialect):
+            return f"user_{value}"
+
+
+    class Thing(str):
+        def __str__(self):
+            return "of no use"
+
+
+    class Things(TypeDecorator):
+        impl = String
+        cache_ok = True
+
+        def process_bind_param(self, value, dialect):
+            return "".join(value)
+
+        def process_result_value(self, value, dialect):
+            return Thing(value)
+
+
+    class Own(UserDefinedType):
+        cache_ok = True
+
+        def get_col_spec(self, **_):
+            return "TEXT"
+
+        def bind_processor(self, dialect):
+            return lambda value: value["key"]
+
+        def result_processor(self, dialect, kind):
+            return lambda text: type("Key", (dict,), {"__hash__": lambda self: hash(text)})(key=text)
+
+
+    OWN = {
+        Numbered: ["user_1", "user_22"],
+        Things: [Thing("a/b"), Thing("int:7"), Thing("~")],
+        PickleType: [("a", 1), b"x"],
+        Own: [Own().result_processor(None, None)(text) for text in ("%", "x")],
+    }
+    for kind, keys in OWN.items():
+        columns = {"key": mapped_column(kind, primary_key=True), "__annotations__": {"note": Mapped[str]}}
+        name = f"of{kind.__name__.lower()}"
+        SINGLE[type(name, (Base,), {"__tablename__": name, **columns})] = keys
+
+
     class Pair(Base):
         __tablename__ = "pairs"
 
@@ -107,6 +160,7 @@ ADMIN = """
         admin.register(model, name=model.__tablename__)
 """
 KINDS = ("kind", "size", "uuid", "date", "datetime", "time", "timedelta", "bytes", "decimal", "float", "bool", "int")
+OWN = ("numbered", "things", "pickletype", "own")
 WRONG = ("nope", "", "sNaN", "9" * 400, "%00", "a/b", "x" * 5000, "-9", "\x00", "NaN", ",", "2026-01-02T00:00:00+00:00")
 
 
@@ -149,7 +203,7 @@ def edited(ada: Visitor, panel: str, key: str, **fields: Any) -> None:
 def test_each_page_of_a_row_works_whatever_its_key_is(keyed: Library) -> None:
     with keyed.visitor() as ada:
         fill(keyed)
-        for table in (*(f"of{kind}" for kind in (*KINDS, "str")), "pairs"):
+        for table in (*(f"of{kind}" for kind in (*KINDS, "str", *OWN)), "pairs"):
             keys = keys_in(ada.get(f"/{table}/list?page_size=100")[1])
             total = keyed.rows(f"select count(*) from {table}")
             assert [(len(set(keys)),)] == total, table
@@ -177,16 +231,38 @@ def test_a_relation_leads_to_a_row_whose_key_is_an_enum(keyed: Library) -> None:
         assert sorted(item["opa_key"] for item in found["items"]) == ["novel", "poem"]
 
 
-class Number(TypeDecorator[int]):
-    impl = Integer
-    cache_ok = True
+def test_nothing_in_a_key_of_several_columns_is_no_text() -> None:
+    columns = {name: Column(String, primary_key=True, nullable=True) for name in "ab"}
+    model = type("Thing", (declarative_base(),), {"__tablename__": "things", **columns})
+    keys, engine = RowKeys(model), create_engine("sqlite://")
+    found = [keys.text_of(model(a="x", b=b), engine.dialect) for b in (None, "None", "", "~", "~-", "~~-")]
+    assert len(set(found)) == len(found)
+    with engine.connect() as connection:
+        connection.execute(text("create table things (a, b)"))
+        connection.execute(text("insert into things values ('x', null), ('x', 'None'), ('x', '~-')"))
+        for wanted, key in zip((None, "None", "~-"), (found[0], found[1], found[4]), strict=True):
+            rows = connection.execute(select(model.__table__).where(keys.condition_of([key])))  # type: ignore[attr-defined]
+            assert [tuple(row) for row in rows] == [("x", wanted)]
+    engine.dispose()
 
 
-class Own(UserDefinedType[str]):
-    cache_ok = True
+def test_a_key_that_the_table_does_not_have_is_a_mistake_at_the_panel(keyed: Library) -> None:
+    keyed.project.plugin(
+        "library/admin.py",
+        """
+        from library.models import Base
+        from opa import admin
+        from sqlalchemy import Column, Integer, Table
+
+        table = Table("views", Base.metadata, Column("number", Integer))
 
 
-@pytest.mark.parametrize(("kind", "value"), [(Number(), 7), (Own(), "7")], ids=["decorates another", "its own"])
-def test_a_key_of_a_type_of_the_plugin_is_found_by_what_is_kept_for_it(kind: Any, value: object) -> None:
-    model = type("Thing", (declarative_base(),), {"__tablename__": "things", "id": Column(kind, primary_key=True)})
-    assert RowKeys(model).condition_of(["7"]).right.value == [value]
+        @admin.register
+        class View(Base):
+            __table__ = table
+            __mapper_args__ = {"primary_key": [table.c.number]}
+        """,
+    )
+    with pytest.raises(OpaError, match="the table of View has no primary key") as told:
+        keyed.project.app()
+    assert "library/admin.py:" in str(told.value)

@@ -182,6 +182,21 @@ SHOP = """
         raise HTTPException(409)
 
 
+    @router.get("/left-reading")
+    async def left_reading(sql: Async):
+        kept[:] = [await sql.stream(text("SELECT generate_series(1, 1000)"))]
+        return [number for number, in await kept[0].fetchmany(60)][-1]
+
+
+    @router.post("/read-on/{name}")
+    async def read_on(name: str, sql: Async):
+        await sql.execute(insert(Item).values(name=name))
+        try:
+            await kept[0].fetchmany(60)
+        except Exception as error:
+            return type(error).__name__
+
+
     @router.get("/terminated")
     async def terminated(sql: Async):
         (await (await sql.connection()).get_raw_connection()).driver_connection.terminate()

@@ -153,6 +153,10 @@ def test_a_task_left_behind_that_waits_for_an_answer_is_no_outage_and_no_other_r
         opened.clear()
         assert client.post("/async/a?status=409").status_code == 409
         assert client.get("/async").json() == 0
+        # Who goes on to read, row by row, does so in no transaction of another request.
+        assert client.get("/left-reading").json() == 60
+        assert client.post("/read-on/b").json() == "AssertionError"
+        assert client.get("/async").json() == 1
         assert opened == []  # one that nobody uses any more stays
 
 

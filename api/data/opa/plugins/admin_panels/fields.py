@@ -112,9 +112,14 @@ class ZonedField(DateTimeField):
     help_text: str | None = "UTC"
 
     async def parse_form_data(self, request: Request, form_data: FormData) -> datetime | None:
-        """The moment."""
+        """The moment, in UTC: not each database keeps the zone in which it was entered."""
         entered = await super().parse_form_data(request, form_data)
-        return entered.replace(tzinfo=UTC) if entered is not None and entered.tzinfo is None else entered
+        if entered is None or entered.tzinfo is None:
+            return entered and entered.replace(tzinfo=UTC)
+        try:
+            return entered.astimezone(UTC)
+        except OverflowError:
+            return None
 
     async def serialize_value(self, request: Request, value: Any) -> str:
         """The moment as a text."""
@@ -213,6 +218,11 @@ def shortened(text: str, request: Request) -> str:
     """The text, and in a list its beginning."""
     is_in_list = request.state.action in (RequestAction.LIST, RequestAction.RELATION_LOOKUP)
     return f"{text[:LONGEST_IN_LIST]}…" if is_in_list and len(text) > LONGEST_IN_LIST else text
+
+
+def encodable(text: str) -> str:
+    """The text, with an escape for half of a surrogate pair, which JSON can have and no page."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def unreadable(field: BaseField, raw: object, value: object) -> str:

@@ -16,8 +16,8 @@ from starlette_admin.views import BaseModelView
 
 from opa import audit
 from opa.admin import Panel
-from opa.plugins.admin_panels.fields import ChoiceField, SecretField, former_choices, shortened, unreadable
-from opa.plugins.admin_panels.shown import carried, digests, sent_digests
+from opa.plugins.admin_panels.fields import ChoiceField, SecretField, encodable, former_choices, shortened, unreadable
+from opa.plugins.admin_panels.shown import carried, digests, sent_digests, without_place
 from opa.plugins.admin_panels.visitor import Action, current_visitor
 
 LONGEST_NAME = 80
@@ -28,6 +28,7 @@ PAGE_SIZES = (10, 25, 50, 100)
 _IN_LIST = (RequestAction.ACTION, RequestAction.ROW_ACTION)
 _KEPT, _DONE = "opa_kept", "opa_done"
 _FORM, _UNCHANGED, _NOW, SHOWN = "opa_form", "opa_unchanged", "opa_now", "opa_shown"
+_HIDDEN = "opa_hidden"
 _MEANWHILE = "This was changed meanwhile. Save again to replace it by what stands here"
 
 
@@ -126,9 +127,11 @@ class PanelView(BaseModelView):
         name = self.panel.name
         if not self.is_accessible(request):
             raise HTTPException(403, f"the scope admin:{name}:read is missing")
-        is_action = request.scope["path"].endswith(("/action", "/row-action"))
-        if is_action and request.query_params.get("name") == "delete" and not self.can_delete(request):
-            raise HTTPException(403, f"the scope admin:{name}:delete is missing, or nobody may delete here")
+        if request.scope["path"].endswith(("/action", "/row-action")):
+            if request.query_params.get("name") != "delete":
+                raise HTTPException(400, "there is no such action")
+            if not self.can_delete(request):
+                raise HTTPException(403, f"the scope admin:{name}:delete is missing, or nobody may delete here")
 
     def can_access_field(self, request: Request, field: BaseField, action: RequestAction | None = None) -> bool:
         """Whether the visitor has it there: also none of a relation to a panel that they may not see."""
@@ -147,9 +150,10 @@ class PanelView(BaseModelView):
     async def serialize_field_value(self, value: Any, field: BaseField, request: Request) -> Any:
         """A value for a page; what does not fit its field, as a database may have it, is shown as a text."""
         try:
-            return await super().serialize_field_value(value, field, request)
+            found = await super().serialize_field_value(value, field, request)
         except (ValueError, TypeError, AssertionError, ArithmeticError, AttributeError):
-            return shortened(str(value), request)
+            found = shortened(str(value), request)
+        return encodable(found) if isinstance(found, str) else found
 
     async def serialize(
         self, obj: Any, request: Request, include_relationships: bool = True, include_select2: bool = False
@@ -157,7 +161,9 @@ class PanelView(BaseModelView):
         """What a page shows of one; of a form, it is kept what that is."""
         found = await super().serialize(obj, request, include_relationships, include_select2)
         if request.state.action == RequestAction.EDIT:
-            now = digests(self.get_fields_list(request), found)
+            fields = self.get_fields_list(request)
+            now = digests(fields, found)
+            setattr(request.state, _HIDDEN, without_place(fields, found))
             setattr(request.state, _NOW, now)
             setattr(request.state, SHOWN, now)
         return found
@@ -179,7 +185,8 @@ class PanelView(BaseModelView):
             kept = {field.name for field in fields if isinstance(field, SecretField) and not data.get(field.name)}
             sent, shown = sent_digests(fields, form), carried(form)
             now: dict[str, str] = getattr(request.state, _NOW)
-            kept |= {name for name, each in sent.items() if each in (shown.get(name), now.get(name))}
+            known = {name: each for name, each in now.items() if name not in getattr(request.state, _HIDDEN)}
+            kept |= {name for name, each in sent.items() if each in (shown.get(name), known.get(name))}
             # Nor is it read again what nobody could choose.
             kept |= {field.name for field in self.fields if field.read_only and field.name in former_choices(request)}
             late = {name for name in now.keys() & shown.keys() if now[name] != shown[name]} - kept
@@ -223,9 +230,13 @@ class PanelView(BaseModelView):
         setattr(request.state, _KEPT, kept)
         try:
             yield {name: value for name, value in data.items() if name not in kept}
-        except FormValidationError:
+        except FormValidationError as error:
             setattr(request.state, _KEPT, set())
             self._as_entered(request, data)
+            # What is wrong there, and was not shown, is left as it is once. Empty again, it becomes empty.
+            refused = error.errors.keys() & getattr(request.state, _HIDDEN, set())
+            shown: dict[str, str] = getattr(request.state, SHOWN, {})
+            setattr(request.state, SHOWN, {name: each for name, each in shown.items() if name not in refused})
             raise
 
     def validated(self, schema: type[BaseModel], data: dict[str, Any]) -> BaseModel:
@@ -267,8 +278,8 @@ class PanelView(BaseModelView):
         """What one of them is called, in a few words."""
         text = self.called(obj)
         if text is None:
-            return f"{self.display_name} {await self.get_pk_value(request, obj)}"
-        return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
+            text = f"{self.display_name} {await self.get_pk_value(request, obj)}"
+        return encodable(text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…")
 
     def called(self, obj: Any) -> str | None:
         """What one calls itself; None where it does not say."""

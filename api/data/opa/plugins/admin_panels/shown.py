@@ -10,10 +10,11 @@ it meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, time
 from hashlib import sha256
+from math import isfinite
 from typing import Any, Final
 
 from starlette.datastructures import FormData
@@ -25,6 +26,7 @@ from starlette_admin.fields import (
     DateTimeField,
     FileField,
     ListField,
+    NumberField,
     RelationField,
     TagsField,
     TextAreaField,
@@ -55,6 +57,20 @@ def digests(fields: Iterable[BaseField], values: Mapping[str, Any]) -> dict[str,
     }
 
 
+def without_place(fields: Iterable[BaseField], values: Mapping[str, Any]) -> set[str]:
+    """The names of the fields of a form that are empty in a browser, since their values are none of their kind.
+
+    Args:
+        fields: of the form.
+        values: as the form shows them, by the names of the fields.
+    """
+    return {
+        field.name
+        for field in fields
+        if (value := values.get(field.name)) is not None and isinstance(value, str) and not _can_show(field, value)
+    }
+
+
 def sent_digests(fields: Iterable[BaseField], form: FormData) -> dict[str, str]:
     """The digests of what has come back, by the names of the fields."""
     return {
@@ -81,8 +97,24 @@ def _shown(field: BaseField, value: Any) -> list[str]:
         return []
     if isinstance(field, BooleanField):
         return ["on"] if value else []
-    is_several = isinstance(value, list | tuple | set | frozenset)
-    return [str(each) for each in value] if is_several else [str(value)]
+    is_several = isinstance(value, list | tuple | set | frozenset | dict)
+    return [str(each) for each in value] if is_several else [str(value)] if _can_show(field, str(value)) else []
+
+
+def _can_show(field: BaseField, text: str) -> bool:
+    """Whether a browser has the text in its field: in one of numbers or days there is nothing in place of a word."""
+    read: Callable[[str], Any] = str
+    if isinstance(field, TimeField):
+        read = time.fromisoformat
+    elif isinstance(field, DateTimeField):
+        read = datetime.fromisoformat
+    elif isinstance(field, NumberField):
+        read = float
+    try:
+        found = read(text)
+    except ValueError:
+        return False
+    return not isinstance(found, float) or isfinite(found)
 
 
 def _sent(field: BaseField, form: FormData) -> list[Any]:

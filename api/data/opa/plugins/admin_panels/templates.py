@@ -22,6 +22,8 @@ EXCHANGES = (
     ('onchange="window.location = this.value"', "data-opa-go"),
     # In a script, where what HTML escapes is not enough.
     ('"{{ obj[pk] }}"', "{{ obj[pk] | string | tojson }}"),
+    # It has a title for some actions only, and asks a question for each.
+    ('aria-labelledby="modal-action-title"', 'aria-labelledby="modal-action-title actionConfirmation"'),
     # Without a host, so that a form leads to where its page has come from, whatever a proxy has said.
     ('action="{{ request.url }}"', 'action="{{ request.url.path }}?{{ request.url.query }}"'),
 )

@@ -240,6 +240,7 @@ class Database:
         """
         if connection is None:
             return
+        self._callers.end_reading(connection)
         driver = self._sync_engine.dialect.get_driver_connection(connection)
         # One of asyncpg that is closed cannot say whether it is in a transaction.
         asks = (getattr(driver, name, bool) for name in ("is_closed", "is_in_transaction"))

@@ -42,6 +42,7 @@ from starlette_admin.filters.numeric import EqualFilter as NumberEqualFilter
 from starlette_admin.filters.numeric import NotEqualFilter as NumberNotEqualFilter
 from starlette_admin.filters.string import ContainsFilter, EndsWithFilter, NotContainsFilter, StartsWithFilter
 
+from opa.plugins.admin_panels.filters import WholeValues
 from opa.plugins.admin_panels.mongo.values import kept
 
 Condition = dict[str, Any]
@@ -105,7 +106,7 @@ _TIMES = [
 _DAYS = [*map(_made, (DateEqualFilter, DateBetweenFilter)), *_NULL]
 
 
-class MongoFilters(FilterRegistry):
+class MongoFilters(WholeValues):
     """Which filters there are for which field."""
 
     @filters(BaseField, DecimalField)

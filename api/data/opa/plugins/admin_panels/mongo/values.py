@@ -40,8 +40,9 @@ def text_of(identity: Any) -> str:
     if isinstance(identity, ObjectId):
         return str(identity)
     # In an address, an empty text is none.
-    if isinstance(identity, str) and identity and not ObjectId.is_valid(identity) and not identity.startswith(_OTHER):
-        return identity
+    is_text = type(identity) is str  # Code is one, too
+    if is_text and identity and not ObjectId.is_valid(identity) and not identity.startswith(_OTHER):
+        return str(identity)
     return _OTHER + json_util.dumps(Binary.from_uuid(identity) if isinstance(identity, UUID) else identity)
 
 

@@ -42,7 +42,7 @@ def _said(view: MongoView | None = None) -> Iterator[None]:
         raise _refused(view, error, "There is one with this value already") from error
     except WriteError as error:
         raise _refused(view, error, "The collection does not take this") from error
-    except (InvalidDocument, OverflowError) as error:
+    except (InvalidDocument, OverflowError, UnicodeEncodeError) as error:
         raise _refused(view, error, "The database cannot keep this value") from error
     except OperationFailure as error:
         if error.code not in _BAD_VALUES or view is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Enum, Float, Interval, LargeBinary, String, Text, inspect
+from sqlalchemy import Column, Enum, Float, Interval, LargeBinary, String, Text, inspect
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.orm import ColumnProperty, RelationshipProperty
 from starlette_admin.contrib.sqla.converters import ModelConverter
@@ -35,7 +35,7 @@ def names_of(panel: Panel) -> list[str]:
     """
     try:
         mapper: Any = inspect(panel.model)
-        return [attribute.key for attribute in mapper.attrs]
+        names = [attribute.key for attribute in mapper.attrs]
     except SQLAlchemyError as error:
         raise OpaError(
             f"the admin panel '{panel.name}' cannot be made: {str(error).partition(chr(10))[0]}",
@@ -43,6 +43,13 @@ def names_of(panel: Panel) -> list[str]:
             hint=f"Fix the model {panel.model.__name__}"
             + (", or import what it refers to" if isinstance(error, InvalidRequestError) else ""),
         ) from error
+    if not any(column.primary_key for column in mapper.primary_key):
+        raise OpaError(
+            f"the admin panel '{panel.name}' cannot be made: the table of {panel.model.__name__} has no primary key",
+            where=panel.where,
+            hint="Give a column of it primary_key=True: the database need not know of that",
+        )
+    return names
 
 
 def fields_of(panel: Panel, others: list[Panel]) -> list[BaseField]:
@@ -64,9 +71,18 @@ def fields_of(panel: Panel, others: list[Panel]) -> list[BaseField]:
             f"the admin panel '{panel.name}' shows no field", where=panel.where, hint="Take some out of 'exclude'"
         )
     for field in fields:
-        if field.name in options.readonly_fields:
+        if field.name in options.readonly_fields or _is_made_by_database(mapper.attrs[field.name]):
             field.read_only, field.required = True, False
     return fields
+
+
+def _is_made_by_database(attribute: Any) -> bool:
+    """Whether nobody else can give it a value: as of a column with `GENERATED ALWAYS`, or a query."""
+    if not isinstance(attribute, ColumnProperty):
+        return False
+    column: Any = attribute.columns[0]
+    identity = getattr(column, "identity", None)
+    return not isinstance(column, Column) or column.computed is not None or bool(identity and identity.always)
 
 
 def _by_default(panel: Panel, others: list[Panel]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import CircularDependencyError, DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.orm.exc import FlushError
 
 from opa import mask_text
 
@@ -16,6 +17,8 @@ _KINDS = (
 
 _DATA = "22"
 """How the codes of PostgreSQL for that begin."""
+_OTHER_TYPE = frozenset({"42804", "42846", "42883"})
+"""Those for what cannot be compared with a column: a type that does not fit, no cast to it, no such operator."""
 
 
 def refusal(error: Exception) -> str:
@@ -25,11 +28,13 @@ def refusal(error: Exception) -> str:
         return next(
             (said for words, said in _KINDS if any(word in text for word in words)), "The database refuses this"
         )
+    if isinstance(error, CircularDependencyError):
+        return "This would lead in a circle"
     if _is_of_data(error) or (isinstance(error, OverflowError) and not isinstance(error, StatementError)):
         return "The database cannot keep this value"
     if type(error) is StatementError or isinstance(error, LookupError):  # raised before the database was asked
         return "This value is none of those that can be"
-    if isinstance(error, ValueError | TypeError):
+    if isinstance(error, ValueError | TypeError | FlushError):  # the last one of a row in whose key something is NULL
         return mask_text(str(error).partition("\n")[0]) or "This value cannot be kept"
     return ""
 
@@ -40,12 +45,21 @@ def _is_of_data(error: Exception) -> bool:
         return False
     # asyncpg refuses some before it sends them, and SQLAlchemy has no kind for that.
     chain = (error.orig, error.orig.__cause__)
-    codes = [str(getattr(each, "sqlstate", None) or "") for each in chain]
     return (
         isinstance(error, DataError)
         or "DataError" in [type(each).__name__ for each in chain]
-        or any(code.startswith(_DATA) for code in codes)
+        or any(code.startswith(_DATA) for code in _codes(error))
     )
+
+
+def is_of_type(error: Exception) -> bool:
+    """Whether a value is of a type with which the column cannot be compared."""
+    return isinstance(error, DBAPIError) and not _OTHER_TYPE.isdisjoint(_codes(error))
+
+
+def _codes(error: DBAPIError) -> list[str]:
+    chain = () if error.orig is None else (error.orig, error.orig.__cause__)
+    return [str(getattr(each, "sqlstate", None) or "") for each in chain]
 
 
 def field_of(error: Exception, names: list[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import String, cast, inspect, or_
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
@@ -14,22 +14,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette_admin.actions import ActionSelection
 from starlette_admin.contrib.sqla import ModelView
+from starlette_admin.contrib.sqla.filters import SqlaFilterRegistry
 from starlette_admin.exceptions import ActionFailed, FormValidationError
 from starlette_admin.fields import EnumField, RelationField, StringField
-from starlette_admin.filters import FilterGroup
+from starlette_admin.filters import FilterGroup, FilterRegistry
+from starlette_admin.types import RequestAction
 from starlette_admin.views import BaseModelView
 
 from opa.admin import Panel, check_fields
 from opa.plugins.admin_panels.fields import SecretField, ShownField
+from opa.plugins.admin_panels.filters import WholeValues
 from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
 from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, may_be_none, names_of
-from opa.plugins.admin_panels.sql.errors import field_of, refusal
+from opa.plugins.admin_panels.sql.errors import field_of, is_of_type, refusal
 from opa.plugins.admin_panels.sql.keys import NAME, KeyField, RowKeys
 from opa.plugins.admin_panels.sql.raw_choices import enums_of, fill_enums, without_enums
 
 _ROW, _RAW = "opa_row", "opa_raw"
-_NO_KEY = (ValueError, TypeError, AssertionError, LookupError, ArithmeticError)
+_NO_KEY = (ValueError, TypeError, AssertionError, LookupError, ArithmeticError, AttributeError)
 """What the text of a key that no row can have is told by."""
+
+
+class SqlFilters(WholeValues, SqlaFilterRegistry):
+    """Those of starlette-admin."""
 
 
 class SqlView(PanelView, ModelView):
@@ -66,6 +73,10 @@ class SqlView(PanelView, ModelView):
         # What a page shows of a key, such as a date in words, is none.
         self.pk_field = KeyField(self.row_keys)
         self.pk_attr = NAME
+
+    def get_filter_registry(self) -> FilterRegistry:
+        """The filters of the list."""
+        return SqlFilters()
 
     def get_search_query(self, request: Request, term: str) -> Any:
         """Where the term is in one of the texts that are searched; nowhere, if there are none."""
@@ -147,19 +158,28 @@ class SqlView(PanelView, ModelView):
         """The rows of those keys that there are."""
         try:
             wanted = self.row_keys.condition_of(pks)
-            return await self._read(request, lambda: self._rows_where(request, wanted))
+            is_written = self._is_written(request, pks)
+            return await self._read(request, lambda: self._rows_where(request, wanted, is_written=is_written))
         except _NO_KEY:
             pass
         except (DBAPIError, StatementError) as error:
-            if not refusal(error):
+            if not refusal(error) and not is_of_type(error):
                 raise
             await request.state.session.rollback()
         # One of them is none that a row could have.
         return [row for pk in pks for row in await self.find_by_pks(request, [pk])] if len(pks) > 1 else []
 
-    async def _rows_where(self, request: Request, condition: Any) -> Sequence[Any]:
+    def _is_written(self, request: Request, pks: list[Any]) -> bool:
+        """Whether these are the row that a form changes, and not one to which it refers."""
+        is_form = request.state.action == RequestAction.EDIT and request.method == "POST"
+        return is_form and request.path_params.get("key") == self.key and pks == [request.query_params.get("pk")]
+
+    async def _rows_where(self, request: Request, condition: Any, *, is_written: bool) -> Sequence[Any]:
         relations = [joinedload(getattr(self.model, name)) for name in self._read_with(request)]
         query = self.get_detail_query(request).where(condition).options(*relations)
+        if is_written:
+            # What the form is compared with stays what it is, until it is written.
+            query = query.with_for_update(of=self.model)
         rows: Sequence[Any] = (await request.state.session.execute(query)).scalars().unique().all()
         return rows
 
@@ -254,7 +274,7 @@ class SqlView(PanelView, ModelView):
         """
         try:
             return await BaseModelView.handle_action(self, request, selection, name)
-        except (DBAPIError, StatementError) as error:
+        except SQLAlchemyError as error:
             raise self._failed(error) from error
 
     async def handle_row_action(self, request: Request, pk: Any, name: str) -> Response | None:
@@ -267,7 +287,7 @@ class SqlView(PanelView, ModelView):
             raise ActionFailed("There is no such row any more")
         try:
             return await BaseModelView.handle_row_action(self, request, pk, name)
-        except (DBAPIError, StatementError) as error:
+        except SQLAlchemyError as error:
             raise self._failed(error) from error
 
     @staticmethod
