@@ -45,6 +45,48 @@ def test_a_dependency_is_seen_beside_a_type_that_is_not_there(project: Project, 
         assert client.get("/openapi.json").status_code == 200
 
 
+SUB = """
+from functools import partial
+def give(): return 5
+Five = Annotated[int, Depends(give)]
+async def direct(thing: Annotated[Thing, Depends(give)]) -> int: return thing
+async def by_default(thing: int = Depends(direct)) -> Thing: return thing
+class Session:
+    def __init__(self, thing: Annotated[Thing, Depends(give)]) -> None: self.thing = thing
+class Checker:
+    def __call__(self, thing: Annotated[Thing, Depends(give)], other: Five) -> int: return thing
+    def method(self, thing: Annotated[Thing, Depends(give)]) -> int: return thing
+def two(times: int, thing: Annotated[Thing, Depends(give)]) -> int: return thing
+"""
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "thing: Annotated[int, Depends(direct)]",
+        "thing: Annotated[int, Depends(by_default)]",
+        "thing: int = Depends(by_default)",
+        "session: Annotated[Session, Depends()], thing=Depends(direct)",
+        "session: Session = Depends(), thing=Depends(direct)",
+        "thing: Annotated[int, Depends(Checker())]",
+        "thing: Annotated[int, Depends(Checker().method)]",
+        "thing: Annotated[int, Depends(partial(two, 2))]",
+    ],
+)
+def test_so_is_one_of_what_a_route_depends_on(project: Project, parameter: str) -> None:
+    routes = f"@router.get('/n')\ndef n({parameter}) -> int: return thing\n"
+    others = "other = get_router(dependencies=[Depends(direct)])\n@other.get('/m', dependencies=[Depends(Checker())])\n"
+    project.plugin(
+        "a.py",
+        f"{HEAD}{SUB}{routes}{others}def m(): return 5\n"
+        "router.include_router(other, dependencies=[Depends(Session)])\n",
+    )
+    app = project.app()
+    assert list(unresolved_types(app)) == []
+    with TestClient(app) as client:
+        assert [client.get(path).json() for path in ("/n", "/m")] == [5, 5]
+
+
 def test_a_setup_and_a_step_get_what_they_name_whatever_its_type(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +110,10 @@ def test_a_setup_and_a_step_get_what_they_name_whatever_its_type(
         ("def n(thing: Thing): ...", "parameter 'thing' of GET /n of plugin 'a' has the type Thing"),
         ("def n(things: list[Thing]): ...", "parameter 'things' of GET /n of plugin 'a' has the type list[Thing]"),
         ("def n() -> Thing: ...", "the result of GET /n of plugin 'a' has the type Thing"),
+        (
+            "def n(thing: Annotated[Thing, Depends()]): ...",
+            "parameter 'thing' of GET /n of plugin 'a' has the type Ann",
+        ),
         ("def n(user=Depends(user)): ...", "parameter 'thing' of GET /n of plugin 'a' has the type Thing"),
     ],
 )

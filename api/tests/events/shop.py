@@ -43,18 +43,31 @@ ORDERS = """
         await websocket.close()
 """
 EVENTS = """
+    import functools
     from typing import Annotated, Any
     from redis.asyncio import Redis
-    from opa import Component, Event, on, state
+    from opa import Component, Event, get_instance, on, state
     from orders import Order
+
+    def wrapped(function):
+        @functools.wraps(function)
+        def call(*arguments, **named):
+            return function(*arguments, **named)
+        return call
 
     def note(redis, handler: str, what: object):
         return redis.rpush(f"seen:{handler}", str(what))
 
     @on("orders.created")
+    @wrapped
     async def model(order: Order, redis: Annotated[Redis, Component("aioredis")]):
         await note(redis, "model", repr(order))
         return object()
+
+    @on("orders.created")
+    @wrapped
+    async def wrapped_alone(order: Order):
+        note(get_instance("walrus"), "wrapped", order)
 
     @on("orders.*", "*.of-all")
     async def json(payload, event: Event, redis: Redis = Component("aioredis"), more: int = 3):
@@ -74,6 +87,7 @@ EVENTS = """
         state.setdefault("here", []).append(payload)
 
     @on("orders.created", here=True)
+    @wrapped
     async def here(order: Order, event: Event):
         state.setdefault("here", []).append(f"async {order.number}")
 
@@ -89,3 +103,4 @@ def write(tasks: TaskProject, url: str) -> None:
     tasks.plugin("shop/__init__.py", "")
     tasks.plugin("shop/events.py", EVENTS)
     tasks.project.component("AIOREDIS", "redis-aioredis", URL=url)
+    tasks.project.component("WALRUS", "redis-walrus", URL=url)

@@ -67,6 +67,7 @@ def test_an_event_reaches_each_handler_as_its_parameters_say(tasks: TaskProject,
     event = client.post("/orders/7").json()
     assert UUID(event)
     assert handled(tasks, "model", 1) == ["Order(number=7)"]
+    assert handled(tasks, "wrapped", 1) == ["number=7"]
     assert handled(tasks, "json", 1) == [str(({"number": 7}, event, "orders.created", 3))]
     sync = client.post("/orders/8/sync").json()
     assert handled(tasks, "json", 2)[1] == str(({"number": 8}, sync, "orders.created", 3))

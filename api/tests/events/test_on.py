@@ -154,7 +154,10 @@ def test_a_message_that_is_no_event_is_told(message: Any) -> None:
         ("@on('a')\ndef f(a, b): ...", "a handler of events has the parameter 'b', and nothing is given for it"),
         ("@on('a')\ndef f(*a): ...", r"a handler of events has the parameter '\*a', which it cannot be given"),
         ("@on('a', here=True)\ndef f(a, r=Component('x')): ...", "which it cannot be given"),
-        ("@on('a')\ndef f(a: 'Nothing'): ...", "annotations of a handler of events cannot be read: name 'Nothing'"),
+        (
+            "@on('a')\ndef f(a: 'Nothing'): ...",
+            "the parameter 'a' of a handler of events has the type Nothing, which is",
+        ),
         ("@on('a')\ndef f():\n    yield", "that yields nothing"),
         ("class C: ...\n@on('a')\ndef f(a: C): ...", "the annotation of 'a' cannot be read by Pydantic"),
         ("@on('a', here=True)\n@on('b', here=True)\ndef f(): ...", r"the handler shop.f \(here\) is there already"),
@@ -230,3 +233,17 @@ def test_a_payload_is_read_for_a_handler_unless_its_type_says_that_it_fits(proje
             model.check(Event.from_message({**MESSAGE, "payload": as_json("a", emitted)}), emitted)
     with pytest.raises(OpaError, match="does not fit the handler shop.plain"):
         plain.check(Event.from_message({**MESSAGE, "payload": []}), [])
+
+
+def test_a_type_that_the_type_checker_alone_knows_is_told_where_it_is_needed(project: Project) -> None:
+    head = (
+        "from __future__ import annotations\nfrom typing import Annotated\nfrom opa import Component, on\n"
+        "@on('orders.created')\nasync def f(payload: {}, redis: Annotated[Redis, Component('aioredis')]) -> Told: ...\n"
+    )
+    project.plugin("a.py", head.format("dict[str, int]"))
+    project.prepare()
+    project.plugin("a.py", head.format("list[Order]"))
+    with pytest.raises(
+        PluginImportError, match=r"'payload' of a handler of events has the type list\[Order\], which is not"
+    ):
+        project.prepare()

@@ -144,6 +144,7 @@ def test_a_plugin_may_handle_exceptions(project: Project) -> None:
     project.plugin(
         "a.py",
         """
+        from functools import wraps
         from fastapi.responses import JSONResponse
         from opa import get_router
 
@@ -154,11 +155,23 @@ def test_a_plugin_may_handle_exceptions(project: Project) -> None:
         @router.get("/tea")
         def tea(): raise Teapot
 
-        exception_handlers = {Teapot: lambda request, error: JSONResponse("short and stout", 418)}
+        @router.get("/key")
+        def key(): raise KeyError
+
+        async def handle(request, error): return JSONResponse("short and stout", 418)
+
+        @wraps(handle)
+        def wrapped(*arguments): return handle(*arguments)
+
+        exception_handlers = {
+            Teapot: lambda request, error: JSONResponse("short and stout", 418),
+            KeyError: wrapped,
+        }
         """,
     )
     with project.client() as client:
         assert client.get("/tea").status_code == 418
+        assert client.get("/key").status_code == 418  # its handler is an `async def` behind a decorator
 
 
 @pytest.mark.parametrize("name", ["router", "middleware", "exception_handlers"])

@@ -34,6 +34,10 @@ from opa.tasks.setting_keys import with_keys_of_celery
         ("redis_backend_use_ssl", {"SSL_CA_CERTS": "/ca.pem"}, {"ssl_ca_certs": "/ca.pem"}),
         ("database_engine_options", {"CONNECT_ARGS": {"APP": 1}}, {"connect_args": {"APP": 1}}),
         ("task_routes", [["a", {"queue": "slow"}]], [["a", {"queue": "slow"}]]),
+        ("task_publish_retry_policy", '{"MAX_RETRIES": 2}', {"max_retries": 2}),
+        ("task_queues", '{"slow": {"routing_key": "slow"}}', {"slow": {"routing_key": "slow"}}),
+        ("task_queues", '{"slow": ', '{"slow": '),
+        ("task_routes", "shop.routes:route", "shop.routes:route"),
         ("timezone", "Europe/Oslo", "Europe/Oslo"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ForwardRef, get_args, get_type_hints
 
 from fastapi import params
@@ -62,21 +63,63 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         return {name: _read(each, known) if isinstance(each, str) else each for name, each in _annotations(function)}
 
 
-def keep_dependencies(function: Callable[..., Any]) -> None:
-    """Let FastAPI see `Annotated[…, Depends(…)]` also where the type in it is not there; it does not need it."""
-    for name, text in _annotations(function):
-        if not isinstance(text, str) or "Annotated" not in text:
-            continue
-        known = getattr(inspect.unwrap(function), "__globals__", {})
-        try:
-            names = compile(text, "<annotation>", "eval").co_names
-            if all(each in known or hasattr(builtins, each) for each in names):
-                continue
-            hint = _read(text, known)
-        except Exception:  # noqa: BLE001, S112 - annotations are code; FastAPI says what is wrong with it
-            continue
-        if any(isinstance(extra, params.Depends) for extra in get_args(hint)[1:]):
-            inspect.unwrap(function).__annotations__[name] = hint
+def keep_dependencies(*functions: Any) -> None:
+    """Let FastAPI see `Annotated[…, Depends(…)]` also where the type in it is not there; it does not need it.
+
+    So it does in what the parameters of these functions depend on, and what that depends on.
+    """
+    left = list(functions)
+    seen: set[int] = set()
+    while left:
+        called = left.pop()
+        if callable(called) and id(called) not in seen:
+            seen.add(id(called))
+            left += _dependencies(_read_by_fastapi(called))
+
+
+def _dependencies(function: Any) -> Iterator[Any]:
+    """What the parameters of a function depend on; an annotation that FastAPI could not read is replaced."""
+    known = getattr(function, "__globals__", {})
+    annotations, defaults = dict(_annotations(function)), _defaults(function)
+    for name in {**annotations, **defaults}:
+        hint, default, is_known = annotations.get(name), defaults.get(name), True
+        if isinstance(hint, str) and ("Annotated" in hint or isinstance(default, params.Depends)):
+            try:
+                names = compile(hint, "<annotation>", "eval").co_names
+                is_known = all(each in known or hasattr(builtins, each) for each in names)
+                hint = _read(hint, known)
+            except Exception:  # noqa: BLE001 - annotations are code; FastAPI says what is wrong with it
+                hint = None
+        if isinstance(default, params.Depends):
+            yield default.dependency or hint
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, params.Depends):
+                yield extra.dependency or get_args(hint)[0]
+                if not is_known and extra.dependency is not None:
+                    function.__annotations__[name] = hint
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    code, defaults = getattr(function, "__code__", None), getattr(function, "__defaults__", None) or ()
+    names = code.co_varnames[: code.co_argcount] if code is not None else ()
+    return dict(zip(reversed(names), reversed(defaults), strict=False)) | (
+        getattr(function, "__kwdefaults__", None) or {}
+    )
+
+
+def _read_by_fastapi(called: Callable[..., Any]) -> Any:
+    """The function that has the parameters of a call: that of a class is its `__init__`."""
+    while isinstance(called, partial):
+        called = called.func
+    called = inspect.unwrap(called)
+    if isinstance(called, type):
+        return called.__init__
+    return called if inspect.isroutine(called) else type(called).__call__
+
+
+def has_unknown(hint: Any) -> bool:
+    """Whether `Unknown` is in an annotation that `hints_of` has read."""
+    return hint is Unknown or any(map(has_unknown, get_args(hint)))
 
 
 def unresolved(annotation: Any) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, params
 
 from opa._util.annotations import keep_dependencies
 
@@ -18,13 +18,22 @@ class Router(APIRouter):
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Do what FastAPI does."""
-        keep_dependencies(endpoint)
+        keep_dependencies(endpoint, *_called(self.dependencies), *_called(options.get("dependencies")))
         super().add_api_route(path, endpoint, **options)
 
     def add_api_websocket_route(self, path: str, endpoint: Callable[..., Any], *args: Any, **options: Any) -> None:
         """Do what FastAPI does."""
-        keep_dependencies(endpoint)
+        keep_dependencies(endpoint, *_called(self.dependencies), *_called(options.get("dependencies")))
         super().add_api_websocket_route(path, endpoint, *args, **options)
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Do what FastAPI does."""
+        keep_dependencies(*_called(options.get("dependencies")))
+        super().include_router(router, **options)
+
+
+def _called(dependencies: Iterable[params.Depends] | None) -> Iterator[Any]:
+    return (each.dependency for each in dependencies or ())
 
 
 def get_router(*args: Any, **kwargs: Any) -> APIRouter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -78,7 +79,7 @@ def emit_sync(name: str, payload: Any = None, *, session: Any = None, idempotenc
         OpaError: as `emit`, or there is a handler that only `emit` can run. The other errors are those of `emit`, too.
     """
     event, here = _prepared(name, payload, idempotency_key)
-    waiting = [handler for handler, _ in here if handler.is_async]
+    waiting = [handler for handler, _ in here if handler.is_awaited]
     if waiting and not after_response(None):
         raise OpaError(
             f"emit_sync({name!r}) outside of a request cannot run the handler {waiting[0].name}, an async def of"
@@ -142,14 +143,19 @@ async def _run(handler: Handler, event: Event) -> None:
         if handler.is_async:
             await handler.function(**given)
         else:
-            await asyncio.to_thread(handler.function, **given)
+            result = await asyncio.to_thread(handler.function, **given)
+            if inspect.isawaitable(result):
+                await result  # a decorator stands before an `async def`
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plugin, and whoever emits has no part in it
         _tell(handler, event, error)
 
 
 def _call(handler: Handler, event: Event) -> None:
     try:
-        handler.function(**handler.arguments(event))
+        result = handler.function(**handler.arguments(event))
+        if inspect.iscoroutine(result):
+            result.close()
+            raise OpaError("it gives a coroutine, which emit_sync cannot await", hint="Write await emit(…)")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         _tell(handler, event, error)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from fastapi.params import Depends
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from opa._util.annotations import has_unknown, hints_of
 from opa._util.event_patterns import is_pattern
 from opa._util.sources import where_is_function
+from opa.core.per_use_misfits import is_async
 from opa.core.running import current_groups, get_plugins, register
 from opa.errors import OpaError
 from opa.events.event import Event
@@ -74,6 +76,8 @@ class Handler:
     Attributes:
         name: of the function with its module, which is that of its task.
         uri: the same in the group of handlers, where a function may stand twice.
+        is_async: whether it is an `async def`.
+        is_awaited: whether it is one, or a decorator stands before one.
 
     Raises:
         OpaError: it cannot be called with an event.
@@ -90,6 +94,7 @@ class Handler:
         self.name = f"{function.__module__}.{function.__name__}"
         self.uri = f"{self.name} (here)" if here else self.name
         self.is_async = inspect.iscoroutinefunction(function)
+        self.is_awaited = is_async(function)
         # The plugin that is skipped takes its handlers along.
         self.__module__ = function.__module__
         self._patterns = expression(patterns)
@@ -111,6 +116,13 @@ class Handler:
                 raise _error(self.function, problem, "Take the payload and an Event; get_instance() gives a component")
             if _is_component(parameter, hint):
                 self._others.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            elif has_unknown(hint):
+                raise _error(
+                    self.function,
+                    f"the parameter '{parameter.name}' of a handler of events has the type {parameter.annotation},"
+                    " which is not there when the program runs",
+                    "Import it at the top of the file, and not below 'if TYPE_CHECKING'; or fix its name",
+                )
             elif hint is Event:
                 self._event = parameter.name
             elif self._payload is None and parameter.kind is not parameter.KEYWORD_ONLY:
@@ -198,8 +210,9 @@ class Handler:
         else:
 
             @functools.wraps(function)
-            def run_sync(event_message: dict[str, Any], **given: Any) -> None:
-                function(**self.arguments(Event.from_message(event_message)), **given)
+            def run_sync(event_message: dict[str, Any], **given: Any) -> Any:
+                result = function(**self.arguments(Event.from_message(event_message)), **given)
+                return _to_its_end(result) if inspect.isawaitable(result) else None
 
             run = run_sync
         message = inspect.Parameter(_MESSAGE, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -213,9 +226,13 @@ def handlers_of(name: str) -> list[Handler | TaskHandler]:
     return [handler for handler in get_plugins(EVENT_HANDLERS_GROUP).values() if handler.takes(name)]
 
 
+async def _to_its_end(result: Awaitable[Any]) -> None:
+    await result
+
+
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(function, include_extras=True)
+        return hints_of(function)
     except Exception as error:
         raise _error(
             function, f"the annotations of a handler of events cannot be read: {error}", "Import what they name"

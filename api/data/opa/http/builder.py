@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Mount, Route
 
 from opa._compat.fastapi.remembered import forget_functions
@@ -14,6 +17,7 @@ from opa._util.garbage import no_collection
 from opa._util.words import kind_of
 from opa.core.groups import MIDDLEWARE
 from opa.core.manager import PluginManager
+from opa.core.per_use_misfits import is_async
 from opa.core.register import PluginObjects
 from opa.errors import PluginError, RegistrationError
 from opa.http.application import Api
@@ -133,7 +137,7 @@ def _add(app: Api, found: PluginObjects, routers: set[int]) -> None:
         if id(item) not in there:
             app.append_middleware(item)
     for key, handler in _exception_handlers(found, app.manager).items():
-        app.add_exception_handler(key, handler)
+        app.add_exception_handler(key, _awaited(handler))
     # A plugin may import the router of another to add to it; it still stands in the application once.
     if found.router is not None and id(found.router) not in routers:
         routers.add(id(found.router))
@@ -148,6 +152,19 @@ def _has_port_of_its_own(router: APIRouter, found: PluginObjects, config: Config
     if config.OPERATING_PORT is None or not found.plugin.file.is_built_in or not router.routes:
         return False
     return operating_paths(config).issuperset(getattr(route, "path", "") for route in router.routes)
+
+
+def _awaited(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler as Starlette awaits it, which does not see an `async def` that a decorator stands before."""
+    if inspect.iscoroutinefunction(handler) or not is_async(handler):
+        return handler
+
+    @functools.wraps(handler)
+    async def awaited(*arguments: Any) -> Any:
+        answer = await run_in_threadpool(handler, *arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return awaited
 
 
 def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping[Any, Any]:

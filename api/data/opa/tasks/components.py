@@ -65,7 +65,8 @@ def with_components(function: Callable[..., Any]) -> Callable[..., Any]:
             async with AsyncExitStack() as stack:
                 given = await given_on_loop(_drivers(function, components, kwargs), stack)
                 args = tuple(_placed(positional, components, args, kwargs, given))
-                return await function(*args, **kwargs, **given)
+                result = function(*args, **kwargs, **given)
+                return await result if inspect.isawaitable(result) else result  # a decorator may have awaited it
 
         wrapper = run_async
     else:

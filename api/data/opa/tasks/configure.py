@@ -31,6 +31,7 @@ from opa.tasks.passwords import with_password
 from opa.tasks.schedules import parse_entries
 from opa.tasks.servers import CONNECT_TIMEOUT
 from opa.tasks.setting_keys import with_keys_of_celery
+from opa.tasks.urls import wrong_in
 
 if TYPE_CHECKING:
     from opa.core.drivers import Driver
@@ -96,9 +97,12 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     app = application_of(manager)
     app.loader.override_backends = RESULT_BACKENDS
     app.conf.update(DEFAULTS, broker_url=broker_url, result_backend=backend_url or None)
-    with readable_url_errors("BROKER_URL"):
+    with readable_url_errors("BROKER_URL", broker_url):
         # Not the app's connection: that would make its queues before it is configured.
-        transport = kombu.Connection(broker_url).transport.driver_type
+        connection = kombu.Connection(broker_url)
+        transport = connection.transport.driver_type
+        if transport == "redis":
+            int((connection.virtual_host or "").strip("/") or 0)  # kombu reads it when it connects
     given = celery_settings(config.as_dict()) | options
     ours = transport_options(transport, manager)
     if transport in ("amqp", "redis") and driver.breakers():
@@ -106,7 +110,8 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     app.observers = observers_of(manager)
     if transport == "redis" and app.observers is not None:
         ours[OBSERVERS] = app.observers
-    given["broker_transport_options"] = ours | given.get("broker_transport_options", {})
+    if isinstance(more := given.get("broker_transport_options", {}), Mapping):
+        given["broker_transport_options"] = ours | more
     app.conf.update(read_texts(given))
     _check_names(driver, manager, app)
     app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type
@@ -128,7 +133,7 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     _check_tasks(manager, app)
     _check_limits(manager, app)
     _check_queues(manager, given_app)
-    with readable_url_errors("BACKEND_URL"):
+    with readable_url_errors("BACKEND_URL", backend_url):
         # Celery makes its backend when it is first asked for.
         given_app.backend  # noqa: B018
     return given_app
@@ -297,12 +302,9 @@ def transport_options(transport: str, manager: PluginManager) -> dict[str, Any]:
 
 
 @contextmanager
-def readable_url_errors(option: str) -> Iterator[None]:
+def readable_url_errors(option: str, url: Any) -> Iterator[None]:
     """Turn what Celery raises for a URL into one line that does not repeat the URL, which holds a password."""
     try:
         yield
-    except (ImportError, KeyError, ValueError):
-        raise ValueError(
-            f"{option} cannot be used: it starts with a scheme that Celery knows, its port is a number, "
-            "and / ? # @ in a password are percent-encoded"
-        ) from None
+    except (ImportError, KeyError, ValueError) as error:
+        raise ValueError(f"{option} cannot be used: {wrong_in(str(url), error)}") from None

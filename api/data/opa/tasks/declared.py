@@ -11,6 +11,7 @@ from opa._util.sources import where_is, where_is_function
 from opa.errors import RegistrationError
 from opa.tasks.components import signature_of_message
 from opa.tasks.options import unknown_options
+from opa.tasks.parameters import Parameters
 
 if TYPE_CHECKING:
     from opa.tasks.limits.task_limits import TaskLimits
@@ -101,6 +102,11 @@ class DeclaredTasks:
         parameters = list(signature.parameters.values())
         has_itself = is_class or name in self._bound
         return signature.replace(parameters=parameters[1:]) if has_itself else signature
+
+    def annotations_of(self, name: str) -> Mapping[str, Any]:
+        """The annotations of a task by its parameters, without those that only the type checker can read."""
+        function = self._functions[name]
+        return Parameters(name, function.run if isinstance(function, type) else function).annotations
 
     def take_schedule(self, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """The schedule that runs: that of the decorators, with entries of the settings; those not `enabled` are kept.

@@ -15,10 +15,12 @@ from celery.concurrency import ALIASES as POOLS  # type: ignore[attr-defined]  #
 from celery.utils.imports import cwd_in_path
 from celery.utils.serialization import strtobool
 from celery.utils.time import rate
+from kombu import Connection
 from kombu.compression import get_encoder
 from kombu.entity import maybe_delivery_mode
 from kombu.serialization import prepare_accept_content, registry  # type: ignore[attr-defined]  # its stubs lack it
 
+from opa.tasks.setting_keys import MAPPINGS
 from opa.tasks.unpacking import can_unpack
 
 LookUp = tuple[Callable[[Any], object], str]
@@ -72,9 +74,24 @@ def _class(name: Any) -> None:
     _modules(module)
 
 
+def _mapping(value: Any) -> None:
+    if not isinstance(value, Mapping | bool):  # a switch is checked as one
+        raise TypeError(value)
+
+
+def _queues(value: Any) -> None:
+    if isinstance(value, str):
+        raise TypeError(value)
+
+
 def _switch(value: Any) -> None:
     if isinstance(value, str):
         strtobool(value)
+
+
+def _failover(value: Any) -> None:
+    if isinstance(value, str) and value not in Connection.failover_strategies:
+        raise ValueError(value)
 
 
 def _exchange_type(name: str) -> None:
@@ -99,9 +116,9 @@ _CELERYS: tuple[Any, ...] = tuple(flatten(NAMESPACES))
 _NUMBERS = frozenset(name for name, option in _CELERYS if option.type in ("int", "float", int, float)) | {
     "task_default_priority"  # which Celery takes for a text
 }
-_SWITCHES = frozenset(name for name, option in _CELERYS if option.type in ("bool", bool)) - {
-    "broker_use_ssl"  # which may have options
-}
+_SWITCHES = frozenset(name for name, option in _CELERYS if option.type in ("bool", bool))
+_OF_MAPPINGS = MAPPINGS - {"task_annotations", "task_routes"}  # which may be the name of a class
+_MAPPING = 'a mapping, which in a variable may be JSON: {"a": 1}'
 _CLASS = (_class, "a class such as package.module:Class")
 _CONTENT = (prepare_accept_content, 'a list such as ["json"]')
 _IMPORTED = (_modules, "a list of modules, each of which can be imported")
@@ -110,6 +127,9 @@ LOOKED_UP: Mapping[str, LookUp] = {
     **dict.fromkeys(sorted(_NUMBERS), (_number, "a number")),
     **dict.fromkeys(sorted(_SWITCHES), (_switch, "true or false")),
     **dict.fromkeys(["beat_scheduler", "worker_agent", "worker_autoscaler", "worker_consumer", "worker_timer"], _CLASS),
+    **dict.fromkeys(sorted(_OF_MAPPINGS), (_mapping, _MAPPING)),
+    "task_queues": (_queues, _MAPPING),
+    "broker_failover_strategy": (_failover, "round-robin or shuffle"),
     "timezone": (_time_zone, "a time zone such as Europe/Oslo"),
     "task_serializer": OF_TASKS["serializer"],
     "result_serializer": OF_TASKS["serializer"],
@@ -148,7 +168,8 @@ def unknown_names(conf: Any) -> Iterator[tuple[str, str]]:
     """The settings whose value names nothing, each with what it should be."""
     for name, look_up in LOOKED_UP.items():
         if problem := _problem(conf[name], *look_up):
-            yield name, problem
+            # Options of a client may have a password.
+            yield name, f"should be {look_up[1]}" if name in _OF_MAPPINGS else problem
     for kind, own_name in (("task", "accept_content"), ("result", "result_accept_content")):
         name = own_name if conf[own_name] else "accept_content"
         serializer, accepted = conf[f"{kind}_serializer"], conf[name]

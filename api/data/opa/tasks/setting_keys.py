@@ -5,6 +5,7 @@ Beside the names of options there are names of the user's own, of queues and of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -82,12 +83,18 @@ _KEYWORDS = frozenset(
 """Settings whose first level are the parameters of a client, whatever that is."""
 
 
+MAPPINGS = frozenset({*_OF_EACH, *_OF_SETTING, *_KEYWORDS})
+"""All of these."""
+
+
 def with_keys_of_celery(name: str, value: Any) -> Any:
-    """The value of a setting of Celery's, with the keys that Celery knows at their place.
+    """The value of a setting of Celery's, with the keys that Celery knows at their place; a text may be JSON.
 
     Args:
         name: such as `task_routes`.
     """
+    if isinstance(value, str) and name in MAPPINGS:
+        value = _from_json(value)
     if not isinstance(value, Mapping):
         return value
     if name in _OF_EACH:
@@ -96,6 +103,15 @@ def with_keys_of_celery(name: str, value: Any) -> Any:
         return _lowered(value, {key.lower() for key in value if isinstance(key, str)})
     # `opa.tasks.schedules` does it for `beat_schedule`: it knows the tasks.
     return _lowered(value, _OF_SETTING[name]) if name in _OF_SETTING else value
+
+
+def _from_json(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _lowered(options: Any, known: Collection[str]) -> Any:

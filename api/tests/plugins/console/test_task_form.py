@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
 
-from opa.plugins.console.task_form import Field, FormError, arguments_in, fields_of
+from opa.plugins.console.task_form import Field, FormError, arguments_in
+from opa.plugins.console.task_form import fields_of as fields_of_parameters
+from opa.tasks.parameters import Parameters
+from tests.project import Project
+
+
+def fields_of(function: Callable[..., Any]) -> list[Field]:
+    return fields_of_parameters(signature(function).parameters.values(), Parameters("", function).annotations)
 
 
 def report(name: str, pages: int = 3, *more: str, draft: bool = False, by: Unknown = None, **rest: Any) -> None:  # type: ignore[name-defined]  # noqa: F821
@@ -41,11 +50,11 @@ def test_a_default_that_is_secret_is_not_shown_and_stays_that_of_the_function() 
     assert arguments_in(fields, {"password": "mine"}) == {"password": "mine"}
 
 
-def test_annotations_that_lead_nowhere_make_fields_of_json() -> None:
+def test_an_annotation_that_leads_nowhere_makes_a_field_of_json() -> None:
     assert [(field.name, field.kind) for field in fields_of(report)] == [
-        ("name", "json"),
-        ("pages", "json"),
-        ("draft", "json"),
+        ("name", "text"),
+        ("pages", "number"),
+        ("draft", "switch"),
         ("by", "json"),
     ]
 
@@ -76,3 +85,25 @@ def test_what_is_left_as_it_was_is_not_given(entered: dict[str, str], arguments:
 def test_a_field_that_cannot_be_an_argument_is_named(entered: dict[str, Any], problem: str) -> None:
     with pytest.raises(FormError, match=problem):
         arguments_in(fields_of(plain), entered)
+
+
+def test_what_a_task_is_not_sent_with_is_no_field(project: Project) -> None:
+    project.plugin(
+        "jobs.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING, Annotated
+        from opa import Component, task
+        if TYPE_CHECKING:
+            from redis.asyncio import Redis
+        @task(bind=True)
+        async def count(self, pages: int, redis: Annotated[Redis, Component("aioredis")], by: Redis=None) -> A: ...
+        """,
+    )
+    project.prepare()
+    from opa.plugins.console.tasks_page import fields_of_task
+
+    assert [(field.name, field.kind, field.is_required) for field in fields_of_task("jobs.count")] == [
+        ("pages", "number", True),
+        ("by", "json", False),
+    ]

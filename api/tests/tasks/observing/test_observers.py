@@ -219,7 +219,12 @@ def test_a_function_in_the_group_of_observers_stops_the_start(project: Project) 
 
 
 COROUTINE = """
+import functools
 from opa import TaskObserver, register, task
+
+
+def wrapped(function):
+    return functools.wraps(function)(lambda *arguments: function(*arguments))
 
 
 @register("task_observers")
@@ -234,9 +239,10 @@ def some(): ...
 """
 
 
-def test_an_observer_that_nobody_would_await_stops_the_start(project: Project) -> None:
+@pytest.mark.parametrize("decorator", ["", "@wrapped"])
+def test_an_observer_that_nobody_would_await_stops_the_start(project: Project, decorator: str) -> None:
     project.component("CELERY", "celery", BROKER_URL="redis://localhost:1/0")
-    project.plugin("wrong.py", COROUTINE)
+    project.plugin("wrong.py", COROUTINE.replace("    async def failed", f"    {decorator}\n    async def failed"))
     with pytest.raises(RegistrationError, match=r"'wrong\.Wrong' .* has an async def 'failed', which nobody awaits"):
         project.prepare()
 

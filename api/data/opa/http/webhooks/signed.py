@@ -60,7 +60,7 @@ def Signed(  # noqa: N802 - it stands where FastAPI's Depends stands
     """
     if not (isinstance(tolerance, int | float) and 0 < tolerance < math.inf):
         raise OpaError(f"Signed({scheme!r}) has tolerance={tolerance!r}", hint="Give a number of seconds above 0")
-    if inspect.iscoroutinefunction(secret):
+    if callable(secret) and inspect.iscoroutinefunction(inspect.unwrap(secret)):
         raise OpaError(f"the secret of Signed({scheme!r}) is an async def", hint="Give it a def, or the secret itself")
     if not callable(secret) and not isinstance(secret, str | SecretStr):
         secret = _several(scheme, secret)

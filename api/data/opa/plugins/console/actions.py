@@ -18,8 +18,8 @@ from opa.plugins.console import dead_page, schedule_page
 from opa.plugins.console.patience import patience
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import are_recorded, runs
-from opa.plugins.console.task_form import FormError, arguments_in, fields_of
-from opa.plugins.console.tasks_page import functions
+from opa.plugins.console.task_form import FormError, arguments_in
+from opa.plugins.console.tasks_page import fields_of_task, functions
 
 DEVELOPER = "development"
 """Who does something where nobody has to sign in."""
@@ -63,11 +63,10 @@ async def done(action: Action, request: Request, reader: Reader, form: FormData)
 async def send(request: Request, reader: Reader, form: FormData) -> str:
     """Send a task, with the arguments of the form."""
     name = request.path_params["name"]
-    function = functions().get(name)
-    if function is None:
+    if name not in functions():
         raise HTTPException(404, "there is no such task")
     who = _who(reader)
-    arguments = arguments_in(fields_of(function), {key: value for key, value in form.items() if value != ""})
+    arguments = arguments_in(fields_of_task(name), {key: value for key, value in form.items() if value != ""})
     task_id = await runs().send(name, json.dumps([[], arguments]), who)
     audit("tasks.run", who=who, request=request, task=name, id=task_id)
     return _page_of(task_id)

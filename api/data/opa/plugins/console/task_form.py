@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from opa import mask_text
 
@@ -37,22 +37,20 @@ class FormError(ValueError):
     """What was entered cannot be an argument; the text says which, and why."""
 
 
-def fields_of(function: Any) -> list[Field]:
-    """A field for each parameter that can be named."""
-    hints = _hints(function)
-    parameters = inspect.signature(function).parameters.values()
+def fields_of(parameters: Iterable[inspect.Parameter], annotations: Mapping[str, Any]) -> list[Field]:
+    """A field for each parameter that can be named.
+
+    Args:
+        parameters: of a task.
+        annotations: their types, by their names; a field without one takes JSON.
+    """
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [_field(each, hints.get(each.name)) for each in parameters if each.kind in named]
-
-
-def _hints(function: Any) -> dict[str, Any]:
-    try:
-        return get_type_hints(inspect.unwrap(function))
-    except Exception:  # noqa: BLE001 - an annotation may be any code; without it a field takes JSON
-        return {}
+    return [_field(each, annotations.get(each.name)) for each in parameters if each.kind in named]
 
 
 def _field(parameter: inspect.Parameter, hint: Any) -> Field:
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
     kind = _KINDS.get(hint, "json")
     is_required = parameter.default is inspect.Parameter.empty
     annotation = parameter.annotation

@@ -12,13 +12,20 @@ from opa import get_plugin_manager
 from opa.plugins.console.page import Context
 from opa.plugins.console.readers import Reader
 from opa.plugins.console.runs_page import ACT, are_recorded
-from opa.plugins.console.task_form import fields_of
+from opa.plugins.console.task_form import Field, fields_of
 
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions of the tasks of plugins, by the names of the tasks."""
     tasks = get_plugin_manager().tasks.functions()
     return {name: tasks[name] for name in sorted(tasks) if not tasks[name].__module__.startswith(("celery.", "opa."))}
+
+
+def fields_of_task(name: str) -> list[Field]:
+    """A field for each argument that a task is sent with: a component is none of them."""
+    celery = get_plugin_manager().celery
+    signature = celery.signature_of(name)
+    return [] if signature is None else fields_of(signature.parameters.values(), celery.annotations_of(name))
 
 
 async def all_tasks(_request: Request, _reader: Reader) -> Context:
@@ -45,7 +52,7 @@ async def one_task(request: Request, reader: Reader) -> Context:
         "name": name,
         "plugin": get_plugin_manager().plugin_of_module(function.__module__) or "",
         "text": (function.__doc__ or "").strip(),
-        "fields": fields_of(function),
+        "fields": fields_of_task(name),
         "entered": request.scope.get("opa.console.entered", {}),
         "may_act": reader.can(ACT),
         "are_recorded": are_recorded(),

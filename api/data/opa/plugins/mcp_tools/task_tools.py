@@ -45,7 +45,7 @@ class TaskTool:
         signature = manager.celery.signature_of(task)
         if signature is None:
             raise UnfitError("its parameters are not known")
-        self._adapters = _adapters(signature, _hints(function))
+        self._adapters = _adapters(signature, manager.celery.annotations_of(task))
         properties, definitions = _schemas(self._adapters)
         required = []
         for parameter in signature.parameters.values():
@@ -191,13 +191,6 @@ def _asked_for(arguments: Arguments) -> tuple[str, float]:
     return task_id, float(wait)
 
 
-def _hints(function: Any) -> Mapping[str, Any]:
-    try:
-        return inspect.get_annotations(inspect.unwrap(function), eval_str=True)
-    except Exception as error:
-        raise UnfitError(f"its annotations cannot be read: {error}") from error
-
-
 def _adapters(signature: inspect.Signature, hints: Mapping[str, Any]) -> dict[str, TypeAdapter[Any]]:
     """What reads each argument.
 
@@ -207,6 +200,8 @@ def _adapters(signature: inspect.Signature, hints: Mapping[str, Any]) -> dict[st
     found: dict[str, TypeAdapter[Any]] = {}
     for name, parameter in signature.parameters.items():
         if parameter.kind in _NAMED:
+            if parameter.annotation is not parameter.empty and name not in hints:
+                raise UnfitError(f"its parameter {name} has a type that is not there when the program runs")
             try:
                 found[name] = TypeAdapter(hints.get(name, Any))
             except Exception as error:

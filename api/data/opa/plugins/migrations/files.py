@@ -176,7 +176,7 @@ def function_of(migration: Migration, name: str, *, parameters: int) -> Callable
             ),
             f"For the component '{migration.component}' it takes {takes}",
         ) from None
-    if inspect.iscoroutinefunction(function) and not parameters:
+    if inspect.iscoroutinefunction(inspect.unwrap(function)) and not parameters:
         raise _broken(
             *(migration.plugin, migration.name, f"has an async def {name}", f"{migration.file}:{line}"),
             "In a migration of a SQL database it is def, with sql as with sql_sync",

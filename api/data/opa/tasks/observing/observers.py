@@ -210,7 +210,7 @@ def observers_of(manager: PluginManager) -> Observers | None:
                 "Make it a class that derives from opa.TaskObserver, or an object of one",
             )
         for event in EVENTS:
-            if event != "state" and inspect.iscoroutinefunction(getattr(member.value, event)):
+            if event != "state" and inspect.iscoroutinefunction(inspect.unwrap(getattr(member.value, event))):
                 raise _coroutine(manager, member, event)
     return Observers(manager) if members else None
 
