@@ -562,6 +562,7 @@ def test_a_variable_may_be_json_where_toml_knows_another_way_to_write_it(folder:
         OPA_PLUGIN_PATHS='["/srv/\\ud83d\\ude80/plugins"]',
         OPA_PLUGIN_SETTINGS__A='{"url": "https://a", "no": null}',
         OPA_OPTIONAL_COMPONENTS__WALRUS__OPTS='{"URL": "redis://cache"}',
+        OPA_CELERY_BEAT_SCHEDULE__NIGHTLY='{"task": "shop.count", "schedule": 60}',
         OPA_OWN='{"a": 1}',
         OPA_OWN_LIST="[null, 1]",
     )
@@ -571,6 +572,7 @@ def test_a_variable_may_be_json_where_toml_knows_another_way_to_write_it(folder:
     assert config.PLUGIN_PATHS == ["/srv/\N{ROCKET}/plugins"]
     assert config.PLUGIN_SETTINGS.A == {"url": "https://a", "no": None}
     assert config.OPTIONAL_COMPONENTS.WALRUS.OPTS == {"URL": "redis://cache"}
+    assert config.CELERY_BEAT_SCHEDULE.NIGHTLY == {"task": "shop.count", "schedule": 60}
     assert config.OWN == '{"a": 1}'
     assert config.OWN_LIST == [None, 1]
 
@@ -602,6 +604,7 @@ def test_a_text_that_yaml_once_took_for_a_switch_gets_a_warning_with_its_line(
           OPTIONAL_COMPONENTS__WALRUS__LOAD: no
           OPTIONAL_COMPONENTS.AIOREDIS.LOAD: no
           PLUGIN_SETTINGS__A__X: no
+          CELERY_BEAT_SCHEDULE: {nightly: {enabled: off, RELATIVE: no}}
           MY_TEXT: !!str no
           FINE: ["no", 'off', nothing, 0, 0.5, 10, "0644"]
         other: {ELSEWHERE: no}

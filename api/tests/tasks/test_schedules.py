@@ -60,9 +60,9 @@ def test_an_entry_with_the_name_of_a_task_is_one_of_it() -> None:
     ("written", "means"), [(False, False), ("false", False), ("off", False), ("True", True), (True, True)]
 )
 def test_an_entry_can_be_turned_off_and_is_otherwise_that_of_its_task(written: Any, means: bool) -> None:
-    for key in ("enabled", "ENABLED"):
+    for key in ("enabled", "ENABLED", "relative"):
         assert parse_entries({"jobs.build": {key: written}}, FUNCTIONS, PLANNED) == {
-            "jobs.build": {"task": "jobs.build", "schedule": 600, "enabled": means}
+            "jobs.build": {"task": "jobs.build", "schedule": 600, key.lower(): means}
         }
 
 

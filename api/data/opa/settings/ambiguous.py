@@ -43,7 +43,8 @@ def is_own(place: tuple[str, ...]) -> bool:
     """Whether nothing but the user's code says what stands at this path of the settings."""
     name, *inner = (part.upper() for key in place for part in path_of(key))
     if name in KNOWN | ALIASES.keys():
-        return name in _ANYTHING or "OPTS" in inner
+        is_switch = name == "CELERY_BEAT_SCHEDULE" and inner[-1:] in (["ENABLED"], ["RELATIVE"])
+        return (name in _ANYTHING and not is_switch) or "OPTS" in inner
     return True
 
 

@@ -78,8 +78,7 @@ def _parse_entry(
         raise ValueError(
             f"the entry '{name}' has {', '.join(unknown)}, which is not one of {', '.join(sorted(ENTRY_KEYS))}"
         )
-    if "enabled" in entry:
-        entry["enabled"] = _switch(name, entry["enabled"])
+    entry |= {part: _switch(part, name, entry[part]) for part in ("enabled", "relative") if part in entry}
     entry |= {part: _from_json(entry[part]) for part in ("args", "kwargs", "options") if part in entry}
     for part in ("kwargs", "options"):
         if (names := entry.get(part)) is None:
@@ -108,10 +107,10 @@ def _from_json(value: Any) -> Any:
     return value
 
 
-def _switch(name: str, value: Any) -> bool:
+def _switch(part: str, name: str, value: Any) -> bool:
     found = _SWITCH.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
-        raise ValueError(f"enabled of the entry '{name}' is {kind_of(value)}, and should be true or false")
+        raise ValueError(f"{part} of the entry '{name}' is {kind_of(value)}, and should be true or false")
     return found
 
 
