@@ -26,6 +26,9 @@ from opa import task
 async def double(number):
     return 2 * number
 
+@task(ignore_result=True)
+def quiet(): ...
+
 """
 
 
@@ -68,9 +71,8 @@ def test_a_result_that_is_not_kept_is_none_at_once(api: SimpleNamespace) -> None
     async def wait() -> Any:
         return await (await api.double.send_with({"ignore_result": True}, 4)).get(timeout=60)
 
-    before = time.monotonic()
     assert run(api, wait) is None
-    assert time.monotonic() - before < 30
+    assert get(api, TaskResult(api.double.app.send_task("jobs.quiet")), 60) is None  # by its name, too
 
 
 def test_a_result_is_waited_for(api: SimpleNamespace) -> None:

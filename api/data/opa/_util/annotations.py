@@ -113,7 +113,7 @@ def _read_by_fastapi(called: Callable[..., Any]) -> Any:
         called = called.func
     called = inspect.unwrap(called)
     if isinstance(called, type):
-        return called.__init__
+        return called.__init__  # type: ignore[misc]  # of this class, and of no other
     return called if inspect.isroutine(called) else type(called).__call__
 
 

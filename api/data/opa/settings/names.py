@@ -40,7 +40,17 @@ def is_mapping_setting(name: str) -> bool:
 
 _MAPPINGS_OF_MAPPINGS = frozenset(
     {
-        *("ACCESS_KEYS", "CELERY_BEAT_SCHEDULE", "CELERY_TASK_ANNOTATIONS", "CELERY_TASK_ROUTES", "NOTIFY", "OIDC_PROVIDERS", "OPTIONAL_COMPONENTS", "PLUGIN_OPTIONS", "PLUGIN_SETTINGS"),
+        *(
+            "ACCESS_KEYS",
+            "CELERY_BEAT_SCHEDULE",
+            "CELERY_TASK_ANNOTATIONS",
+            "CELERY_TASK_ROUTES",
+            "NOTIFY",
+            "OIDC_PROVIDERS",
+            "OPTIONAL_COMPONENTS",
+            "PLUGIN_OPTIONS",
+            "PLUGIN_SETTINGS",
+        ),
         *("USERS", "WEBHOOKS_OUT"),
     }
 )

@@ -195,6 +195,8 @@ class TaskApplication(DeclaredTasks, Application):
                 countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
             countdown, eta = max(0, math.ceil(countdown)), None
         options["headers"] = with_request_id(options.get("headers"))
+        if (made := self.made_tasks.get(name)) is not None and made.ignore_result:
+            options.setdefault("ignore_result", True)  # as `apply_async` does: nobody waits for what nobody keeps
         if self.observers is not None:
             options["headers"] = {**(options["headers"] or {}), SENT_AT: time.time()}
         try:

@@ -111,7 +111,7 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
     if transport == "redis" and app.observers is not None:
         ours[OBSERVERS] = app.observers
     if isinstance(more := given.get("broker_transport_options", {}), Mapping):
-        given["broker_transport_options"] = ours | more
+        given["broker_transport_options"] = {**ours, **more}
     app.conf.update(read_texts(given))
     _check_names(driver, manager, app)
     app.conf.task_create_missing_queue_type = app.conf.task_default_queue_type

@@ -106,7 +106,8 @@ class DeclaredTasks:
     def annotations_of(self, name: str) -> Mapping[str, Any]:
         """The annotations of a task by its parameters, without those that only the type checker can read."""
         function = self._functions[name]
-        return Parameters(name, function.run if isinstance(function, type) else function).annotations
+        run: Any = getattr(function, "run", None) if isinstance(function, type) else function
+        return Parameters(name, run).annotations
 
     def take_schedule(self, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """The schedule that runs: that of the decorators, with entries of the settings; those not `enabled` are kept.

@@ -238,6 +238,7 @@ class Queues(Hook):
             Broadcast("tell_all"),
             Queue("celery"),
             Queue("ranked", max_priority=3),
+            Queue("lazy", queue_arguments={"x-queue-mode": "lazy"}),
             Queue("mine", exclusive=True),
         ]
         return celery_app
@@ -252,13 +253,14 @@ def reload_cache():
 @pytest.mark.docker
 def test_each_worker_runs_a_task_of_a_broadcast_queue_once(rabbit_tasks: TaskProject, rabbitmq: RabbitMQ) -> None:
     rabbit_tasks.plugin("tell.py", BROADCAST)
-    workers = [rabbit_tasks.worker(f"-c 1 -n {name} -Q tell_all,celery,ranked") for name in ("one", "two")]
+    workers = [rabbit_tasks.worker(f"-c 1 -n {name} -Q tell_all,celery,ranked,lazy") for name in ("one", "two")]
     with rabbit_tasks.sending():
         rabbit_tasks.module("tell").reload_cache.delay()
         for worker in workers:
             worker.wait_until_says("RELOADED")
     time.sleep(0.5)
     assert [worker.log.count("RELOADED") for worker in workers] == [1, 1]
+    assert rabbitmq.queue(rabbit_tasks.broker, "lazy")["type"] == "classic"
     assert rabbitmq.queue(rabbit_tasks.broker, "celery")["type"] == "quorum"
     assert rabbitmq.queue(rabbit_tasks.broker, "ranked")["type"] == "classic"
 

@@ -252,10 +252,15 @@ def is_delayable(queue: Queue) -> bool:
     return bool(queue.exchange.type == "topic" and is_quorum(queue))
 
 
+_OF_CLASSIC_ALONE = frozenset({"x-max-priority", "x-queue-mode", "x-queue-version", "x-queue-master-locator"})
+"""Arguments with which RabbitMQ refuses a quorum queue."""
+
+
 def cannot_be_quorum(queue: Queue) -> bool:
-    """Whether RabbitMQ has no such quorum queue: it goes with its consumer, as of a `Broadcast`, or ranks tasks."""
-    ranks = getattr(queue, "max_priority", None) is not None or "x-max-priority" in (queue.queue_arguments or {})
-    return bool(queue.auto_delete or queue.exclusive or not queue.durable or ranks)
+    """Whether RabbitMQ has no such quorum queue: it goes with its consumer, as of a `Broadcast`, or is a classic one."""
+    is_classic = not _OF_CLASSIC_ALONE.isdisjoint(queue.queue_arguments or {})
+    ranks = getattr(queue, "max_priority", None) is not None
+    return bool(queue.auto_delete or queue.exclusive or not queue.durable or ranks or is_classic)
 
 
 class TaskQueues(Queues):

@@ -99,10 +99,13 @@ class Consumer(CeleryConsumer):
         # Later on it may also be a delivery that RabbitMQ has waited for too long to be acknowledged.
         is_of_arguments = not self.has_taken_tasks or "inequivalent arg" in str(error)
         if isinstance(error, PreconditionFailed) and is_of_arguments:
-            log.error(
-                f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
-                " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
-            )
+            if "invalid arg" in str(error):
+                log.error(f"RabbitMQ has no such queue: {error.reply_text}. Remove the argument, or change its type")
+            else:
+                log.error(
+                    f"RabbitMQ has a queue or an exchange of this name with other properties: {error.reply_text}."
+                    " Delete it there once it is empty, or choose another name, such as with CELERY_TASK_DEFAULT_QUEUE"
+                )
             raise WorkerShutdown(EX_FAILURE) from error
         if isinstance(error, ResourceLocked) and not self.has_taken_tasks:
             log.error(
