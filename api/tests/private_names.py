@@ -78,7 +78,7 @@ class Module:
                 case ast.Attribute(attr=name, value=ast.Name(id="self" | "cls")) if is_private(name):
                     if not of_classes[name]:
                         yield node.lineno, f"self.{name}"
-                case ast.Attribute(attr=name, value=value) if is_private(name) and name not in self.made:
+                case ast.Attribute(attr=name, value=value) if is_private(name) and name not in self.made | DOCUMENTED:
                     if not (isinstance(value, ast.Name) and value.id in self.standard):
                         yield node.lineno, ast.unparse(node)
                 case ast.Call(func=ast.Name(id=function) | ast.Attribute(attr=function)) if function in BY_TEXT:

@@ -6,8 +6,7 @@ import builtins
 import inspect
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import params
 
@@ -21,8 +20,7 @@ INJECTABLE: Final = ("app", "pm", "plugin_manager", "config")
 """What a setup and a step of a plugin can name; `app` only where there is one."""
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What a function of a plugin asks for.
 
     Attributes:

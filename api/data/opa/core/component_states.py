@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opa._util.masking.secrets import mask_text
 from opa._util.sources import where_is
@@ -25,8 +24,7 @@ FAILED = "failed"
 DISCONNECTED = "disconnected"
 
 
-@dataclass(frozen=True)
-class ComponentState:
+class ComponentState(NamedTuple):
     """What is known of a configured component.
 
     Attributes:
@@ -51,7 +49,6 @@ class ComponentState:
         return f"{self.status}: {self.reason}" if self.reason else self.status
 
 
-@dataclass
 class BorrowedComponent:
     """A component that blocks of code have connected for themselves.
 
@@ -61,9 +58,10 @@ class BorrowedComponent:
         is_connected: whether a block has connected it; where the process has, it stays connected.
     """
 
-    users: int = 0
-    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    is_connected: bool = False
+    def __init__(self) -> None:
+        self.users = 0
+        self.changing = asyncio.Lock()
+        self.is_connected = False
 
 
 def configured_components(config: Config, registry: Registry, roster: Roster) -> dict[str, ComponentState]:
@@ -78,7 +76,7 @@ def configured_components(config: Config, registry: Registry, roster: Roster) ->
         driver = None if options["LOAD"] == "no" else _driver(key, options, config, registry, roster)
         state = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
         if driver is None and options["LOAD"] != "no":
-            state = replace(state, status=NOT_LOADED, reason=_driver_skipped(roster, options["DRIVER"]))
+            state = state._replace(status=NOT_LOADED, reason=_driver_skipped(roster, options["DRIVER"]))
         states[name] = state
     return states
 
@@ -122,7 +120,7 @@ def forget_components(states: dict[str, ComponentState], drivers: Collection[typ
     """Note that the components of `drivers`, whose plugin is skipped, are not to be connected."""
     for name, state in states.items():
         if type(state.driver) in drivers:
-            states[name] = replace(state, driver=None, status=NOT_LOADED, reason=reason)
+            states[name] = state._replace(driver=None, status=NOT_LOADED, reason=reason)
 
 
 def reason_of(error: BaseException) -> str:

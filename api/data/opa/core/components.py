@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opa._util.hosts import resolves
@@ -124,7 +123,7 @@ async def _connect(manager: PluginManager, state: ComponentState) -> None:
 
 
 def _note(manager: PluginManager, state: ComponentState, status: str, reason: str) -> None:
-    state = replace(state, status=status, reason=reason)
+    state = state._replace(status=status, reason=reason)
     manager.component_states[state.name] = state
     log.debug(f"component '{state.name}' is {state}")
 
@@ -292,7 +291,7 @@ async def _disconnect(manager: PluginManager, name: str, status: str, reason: st
     component = manager.optional_components.pop(name)
     for breaker in component.breakers():
         breaker.disarm()
-    manager.component_states[name] = replace(manager.component_states[name], status=status, reason=reason)
+    manager.component_states[name] = manager.component_states[name]._replace(status=status, reason=reason)
     try:
         async with asyncio.timeout(manager.config.COMPONENT_DISCONNECT_TIMEOUT):
             await _call(component.disconnect, component)

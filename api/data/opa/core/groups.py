@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from opa._util.import_strings import UriError, resolve
 from opa._util.words import kind_of
@@ -26,8 +25,7 @@ OF_INSTANCES = (
 CONFIGURE = conventions.CONFIGURE.name
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry of a group in the settings.
 
     Attributes:
@@ -37,7 +35,7 @@ class Entry:
     """
 
     uri: str
-    opts: Mapping[str, Any] = field(default_factory=dict)
+    opts: Mapping[str, Any] = {}
     factory: bool = False
 
     @classmethod
@@ -53,8 +51,7 @@ class Entry:
         )
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """An object in a group.
 
     Attributes:
@@ -66,7 +63,7 @@ class Member:
 
     uri: str
     value: Any
-    opts: Mapping[str, Any] = field(default_factory=dict)
+    opts: Mapping[str, Any] = {}
     module: str = ""
 
     @property
@@ -75,8 +72,7 @@ class Member:
         return self.module or self.uri.replace(":", ".")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What calling a member of a group gave: `value`, or the `error` that it raised."""
 
     value: Any = None

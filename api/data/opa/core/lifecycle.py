@@ -8,9 +8,8 @@ import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable, Container, Mapping
-from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from opa._util.objects import attribute, is_a
 from opa._util.sources import where_is_function
@@ -43,8 +42,7 @@ PLACES = (conventions.APPS.module, conventions.LIFECYCLE.module)
 _NOTHING = object()
 
 
-@dataclass(frozen=True)
-class Lifecycle:
+class Lifecycle(NamedTuple):
     """What one plugin has under the names of the steps.
 
     Attributes:
@@ -52,8 +50,8 @@ class Lifecycle:
         imported: those that do not, since the plugin has them from elsewhere.
     """
 
-    functions: Mapping[StepName, Callable[..., Any]] = field(default_factory=dict)
-    imported: Mapping[StepName, Callable[..., Any]] = field(default_factory=dict)
+    functions: Mapping[StepName, Callable[..., Any]] = {}
+    imported: Mapping[StepName, Callable[..., Any]] = {}
 
 
 def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecycle:

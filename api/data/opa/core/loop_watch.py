@@ -16,10 +16,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from opa.core.running import running_manager
 from opa.logging.logger import log
@@ -53,8 +52,7 @@ class Manager(Protocol):
         """The plugin that the module belongs to."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where the loop was held.
 
     Attributes:
@@ -68,14 +66,9 @@ class Place:
     inside: str = ""
 
 
-@dataclass
 class _Delay:
     """A note that has not come."""
 
-    due: float
-    processor: float
-    waited: float | None
-    collected: float
     lost: float = 0.0
     call: FrameType | None = None
     is_one_call: bool = True
@@ -83,8 +76,14 @@ class _Delay:
     """When a look has seen that call last."""
     is_debugged: bool = False
     looks: int = 0
-    places: Counter[Place] = field(default_factory=Counter)
     is_told: bool = False
+
+    def __init__(self, due: float, processor: float, waited: float | None, collected: float) -> None:
+        self.due = due
+        self.processor = processor
+        self.waited = waited
+        self.collected = collected
+        self.places: Counter[Place] = Counter()
 
 
 class _ThreadEndedError(Exception):

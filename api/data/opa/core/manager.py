@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opa.core.blame import failed_components
 from opa.core.breaker import refused_component
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What the steps up to the import of the plugins have made."""
 
     config: Config
@@ -48,8 +46,7 @@ class Loaded:
     plugin_settings: PluginSettingsStore
 
 
-@dataclass(frozen=True)
-class ConventionRoute:
+class ConventionRoute(NamedTuple):
     """A route that a convention has made of what a plugin has.
 
     Attributes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Secret, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,17 +22,17 @@ _SEQUENCES = (list, tuple, set, frozenset, deque)
 _NONE = ("", "null", "none")
 
 
-@dataclass
 class Reading:
     """A value that can be read in more than one way; `chosen` is the number of the one that is tried."""
 
-    path: Path
-    ways: list[Any]
-    chosen: int = 0
-    is_given_up: bool = False
+    chosen = 0
+    is_given_up = False
+
+    def __init__(self, path: Path, ways: list[Any]) -> None:
+        self.path = path
+        self.ways = ways
 
 
-@dataclass
 class PluginValues:
     """The values of a plugin by the names of its model.
 
@@ -43,9 +42,10 @@ class PluginValues:
         readings: those of them that can be read in more than one way.
     """
 
-    values: Any
-    origins: dict[Path, Path] = field(default_factory=dict)
-    readings: list[Reading] = field(default_factory=list)
+    def __init__(self, values: Any) -> None:
+        self.values = values
+        self.origins: dict[Path, Path] = {}
+        self.readings: list[Reading] = []
 
     def validated(self, model: type[BaseModel]) -> BaseModel:
         """What `model` makes of the values.
@@ -102,8 +102,7 @@ def plugin_values(
     return found
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     found: PluginValues
     text_of: Callable[[Path], str | None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opa._util.hosts import hosts_in_url, is_address
@@ -40,7 +39,7 @@ def prepare_component(manager: PluginManager, name: str) -> None:
     state = manager.component_states[name]
     if state.driver is None or state.is_prepared:  # that of another one may have been skipped meanwhile
         return
-    manager.component_states[name] = replace(state, is_prepared=True)
+    manager.component_states[name] = state._replace(is_prepared=True)
     try:
         state.driver.prepare()
     except OpaError:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter
 from starlette.middleware import Middleware
@@ -34,8 +33,7 @@ _MIDDLEWARE = "starlette.middleware.Middleware"
 BASES = (HookDefinition, Hook, Driver, Setup, PluginSettings)
 
 
-@dataclass(frozen=True)
-class PluginObjects:
+class PluginObjects(NamedTuple):
     """What one plugin defines, in the order of its file."""
 
     plugin: ImportedPlugin
@@ -50,8 +48,7 @@ class PluginObjects:
     settings: type[PluginSettings] | None
 
 
-@dataclass(frozen=True)
-class Registry:
+class Registry(NamedTuple):
     """What all plugins define together.
 
     Attributes:

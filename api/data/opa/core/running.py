@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from opa.context import changed_context, current_context
 from opa.core.groups import Groups, Outcome, run_each, run_each_async
@@ -52,8 +51,7 @@ class Manager(Protocol):
         """The driver instance of the component `name`."""
 
 
-@dataclass(frozen=True)
-class Loading:
+class Loading(NamedTuple):
     """What plugins can already use while they are imported.
 
     Attributes:

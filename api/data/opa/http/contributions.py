@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -15,13 +14,13 @@ from starlette.types import Lifespan
 from opa.loading.policy import Policy
 
 
-@dataclass
 class _Contribution:
     """What one plugin has added."""
 
-    routes: list[BaseRoute] = field(default_factory=list)
-    middleware: list[Middleware] = field(default_factory=list)
-    exception_handlers: list[Any] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.routes: list[BaseRoute] = []
+        self.middleware: list[Middleware] = []
+        self.exception_handlers: list[Any] = []
 
 
 class Contributions:

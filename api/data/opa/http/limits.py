@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from opa.errors import OpaError
 
@@ -26,8 +25,7 @@ AS_SET: Final = AsSet()
 Limit = float | AsSet | None
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a route says of its requests; None is no limit.
 
     Attributes:

@@ -6,9 +6,8 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE, without_waiting
 
@@ -24,16 +23,14 @@ _OF_TESTS = re.compile(rb"^(?:async )?def test_\w*\(|^class Test\w*\b", re.MULTI
 NOT_ALLOWED = f"cannot be read: {os.strerror(errno.EACCES)}"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Why something is no plugin, in words that follow its name, and what to do about it."""
 
     what: str
     hint: str
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """Something in a plugin path that looks like a plugin, and cannot be loaded.
 
     Attributes:

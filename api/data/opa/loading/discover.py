@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from opa._util.sources import PACKAGE_FOLDER
 from opa.errors import MetadataError, PluginError, PluginPathError
@@ -32,8 +32,7 @@ BUILT_IN_FOLDER = PACKAGE_FOLDER / "plugins"
 BUILT_IN_PACKAGE = "opa.plugins"
 
 
-@dataclass(frozen=True)
-class PluginFile:
+class PluginFile(NamedTuple):
     """A plugin as it lies on disk.
 
     Attributes:
@@ -52,7 +51,7 @@ class PluginFile:
     file: Path
     is_package: bool
     module: str
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
     shadows: tuple[Path, ...] = ()
     error: PluginError | None = None
 
@@ -197,8 +196,8 @@ def with_metadata(plugin: PluginFile) -> PluginFile:
         metadata = read_metadata(plugin.file.parent if plugin.is_package else plugin.file)
     except MetadataError as error:
         error.plugin = plugin.name
-        return replace(plugin, error=error)
-    return replace(plugin, metadata=metadata)
+        return plugin._replace(error=error)
+    return plugin._replace(metadata=metadata)
 
 
 def first_of_each_name(plugins: Iterable[PluginFile]) -> tuple[PluginFile, ...]:
@@ -209,5 +208,5 @@ def first_of_each_name(plugins: Iterable[PluginFile]) -> tuple[PluginFile, ...]:
         if first is None:
             found[plugin.name] = plugin
         elif plugin.file != first.file:
-            found[plugin.name] = replace(first, shadows=(*first.shadows, plugin.file))
+            found[plugin.name] = first._replace(shadows=(*first.shadows, plugin.file))
     return tuple(found.values())

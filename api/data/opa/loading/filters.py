@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import FilterError
@@ -23,8 +22,7 @@ SHOWN = 100
 """Characters of an expression that an error shows."""
 
 
-@dataclass(frozen=True)
-class PluginFilters:
+class PluginFilters(NamedTuple):
     """The filter settings. A filter that is empty lets everything through; the others must all agree.
 
     `…_list` and `…_re` are matched against `PluginFile.match_path`: a list entry is the whole of it, a regular
@@ -52,12 +50,11 @@ class PluginFilters:
         )
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether a plugin is loaded; where it is not, `reasons` has each filter that refused it."""
 
     plugin: PluginFile
-    reasons: tuple[str, ...] = field(default=())
+    reasons: tuple[str, ...] = ()
 
     @property
     def load(self) -> bool:

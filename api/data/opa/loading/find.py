@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opa.loading.candidates import Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What is found before anything is imported.
 
     Attributes:

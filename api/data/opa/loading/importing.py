@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipimport import zipimporter
 
 from opa._util.objects import is_a
@@ -39,8 +38,7 @@ PARTS = tuple(convention.module for convention in conventions.of_kind("module"))
 """Submodules of a package that mean something to opa-stack, and are imported with it."""
 
 
-@dataclass(frozen=True)
-class ImportedPlugin:
+class ImportedPlugin(NamedTuple):
     """A plugin and its modules.
 
     Attributes:
@@ -54,7 +52,7 @@ class ImportedPlugin:
 
     file: PluginFile
     module: ModuleType
-    parts: Mapping[str, ModuleType] = field(default_factory=dict)
+    parts: Mapping[str, ModuleType] = {}
     threads: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -164,7 +162,7 @@ def _with_declared_parts(
     with _errors_told(found.file, roster, folders) as doing:
         parts = _import_parts(found.file, (), missing, doing)
     threads = (*found.threads, *_threads_since(before))
-    return replace(found, parts={**found.parts, **parts}, threads=threads) if parts else found
+    return found._replace(parts={**found.parts, **parts}, threads=threads) if parts else found
 
 
 def import_part(found: ImportedPlugin, part: str, roster: Roster, folders: Sequence[Path]) -> ModuleType | None:
@@ -187,12 +185,12 @@ def import_part(found: ImportedPlugin, part: str, roster: Roster, folders: Seque
         return _import_parts(found.file, (), [part], doing).get(part)
 
 
-@dataclass
 class _Doing:
     """What is imported at the moment, for messages."""
 
-    what: str
-    file: Path
+    def __init__(self, what: str, file: Path) -> None:
+        self.what = what
+        self.file = file
 
 
 def _import_parts(

@@ -6,9 +6,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
 from opa._util.reading import MAX_FILE_BYTES, without_waiting
@@ -22,8 +21,7 @@ HINT = 'An example: # /// script, # dependencies = ["humanize>=4"], # ///, each 
 _PLACE = re.compile(r"(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class InlineMetadata:
+class InlineMetadata(NamedTuple):
     """The block; empty where there is none.
 
     Attributes:
@@ -31,7 +29,7 @@ class InlineMetadata:
         where: `file:line` of its first line.
     """
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = {}
     where: str = ""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from opa.errors import PluginImportError, PluginPathError
 from opa.loading import conventions
@@ -21,8 +21,7 @@ ENTRY_POINT_GROUP = conventions.ENTRY_POINTS.name
 _points_cache: dict[object, tuple[EntryPoint, ...]] = {}
 
 
-@dataclass(frozen=True)
-class NamedPlugin:
+class NamedPlugin(NamedTuple):
     """An entry of the setting `INSTALLED_PLUGINS`."""
 
     module: str
@@ -121,4 +120,4 @@ def _with_version_of(point: EntryPoint, plugin: PluginFile) -> PluginFile:
         version = Version(point.dist.version)
     except InvalidVersion:
         return plugin
-    return replace(plugin, metadata=replace(plugin.metadata, version=version))
+    return plugin._replace(metadata=plugin.metadata._replace(version=version))

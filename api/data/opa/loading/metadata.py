@@ -7,9 +7,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
 from opa._util.reading import UnreadableError, read_text
@@ -34,8 +33,7 @@ INLINE_KEYS = frozenset({"dependencies", "requires-python"})
 EXAMPLE = 'An example: {"tags": ["utils"], "version": "1.2", "requires": ["auth>=1.0"]}'
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What stands in `meta.json` or, as `[tool.opa]`, in `pyproject.toml` of a package, or in `NAME-meta.json`.
 
     And, of the packages and the Python that it needs, in the block of inline metadata in its code.
@@ -62,7 +60,7 @@ class Metadata:
     packages: tuple[Requirement, ...] = ()
     packages_from: tuple[str, ...] = ()
     python: SpecifierSet | None = None
-    commands: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = {}
 
 
 _EMPTY = Metadata()

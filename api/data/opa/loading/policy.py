@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from opa._util.distributions import canonical_name
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 Step = Literal["IMPORT", "READY", "STARTUP", "SHUTDOWN"]
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """The settings `PLUGIN_FAILURE` and `PLUGIN_…_TIMEOUT`, and what `PLUGIN_OPTIONS` says for one plugin instead.
 
     Names of plugins are compared as those of packages are: `My-Auth` is `my_auth`, unless both are there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ def _scalars(events: Iterable[Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             if around:
                 around[-1].end_item("")
         elif isinstance(event, kinds.CollectionStartEvent):
-            around.append(_Collection(isinstance(event, kinds.MappingStartEvent)))
+            around.append(_Collection(is_mapping=isinstance(event, kinds.MappingStartEvent)))
         elif isinstance(event, kinds.ScalarEvent | kinds.AliasEvent) and outer is not None:
             is_key = outer.is_mapping and outer.key is None
             if isinstance(event, kinds.ScalarEvent) and not is_key:
@@ -85,12 +84,13 @@ def _scalars(events: Iterable[Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             outer.end_item(event.value if isinstance(event, kinds.ScalarEvent) else "")
 
 
-@dataclass
 class _Collection:
     """A mapping or a list that is being read; `key` is that of the value which comes."""
 
-    is_mapping: bool
     key: str | None = None
+
+    def __init__(self, *, is_mapping: bool) -> None:
+        self.is_mapping = is_mapping
 
     def end_item(self, text: str) -> None:
         """A key, which is `text`, or a value has been read."""

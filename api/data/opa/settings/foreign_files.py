@@ -6,7 +6,6 @@ import os
 import pwd
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +15,7 @@ MAX_FILES = 100_000
 """Files and folders that are looked at, so that no start takes forever."""
 
 
-@dataclass(frozen=True)
-class Foreign:
+class Foreign(NamedTuple):
     """Why root does not take a folder only because it is there.
 
     Attributes:

@@ -7,11 +7,10 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import SettingsError
@@ -82,8 +81,7 @@ def load_settings(
     return Config(found.values | found.checked.settings | folder, where, texts=variables.texts())
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """Settings that are put together, and what is wrong with them."""
 
     values: dict[str, Any]
@@ -177,7 +175,7 @@ def _tidied(layer: Layer, sources: Sources) -> Layer:
             plain = _without_python(value) if path_of(name)[0] in PLAIN else value
             is_text = name in LISTS and isinstance(plain, str) and not plain.startswith("@")
             values[key] = split_list(plain) if is_text else plain
-    return replace(layer, values=values)
+    return layer._replace(values=values)
 
 
 def _without_python(value: Any) -> Any:  # noqa: PLR0911 - one for each kind

@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 from opa.settings.ambiguous import in_variable
@@ -25,7 +24,6 @@ _FOR_DYNACONF = re.compile(r"(?:^|[\s,])@|[\[{]|dynaconf", re.IGNORECASE)
 """Marks, lists and mappings in a text."""
 
 
-@dataclass
 class PlainSettings:
     """Values by upper-case name.
 
@@ -35,9 +33,10 @@ class PlainSettings:
         warnings: what is accepted, and probably not meant.
     """
 
-    values: dict[str, Any] = field(default_factory=dict)
-    sources: dict[KeyPath, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.sources: dict[KeyPath, str] = {}
+        self.warnings: list[str] = []
 
     def put(self, name: str, value: Any, source: str) -> None:
         """Replace a setting, or add one."""

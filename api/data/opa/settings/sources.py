@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from opa._util.reading import read_text
 from opa._util.suggestions import LOOSE_SIMILARITY, nearest
@@ -38,8 +37,7 @@ _NEAR_DEFAULT = 0.8
 MERGE_MARKS = ("dynaconf_merge", "dynaconf_merge_unique")
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """Settings from one place.
 
     Attributes:
@@ -55,19 +53,19 @@ class Layer:
     is_literal: bool = False
 
 
-@dataclass
 class Sources:
     """What was found: the layers, and what is wrong or doubtful about the places themselves.
 
     `sections` are the names of those that any of the files has.
     """
 
-    folder: Path
-    envs: tuple[str, ...]
-    sections: set[str] = field(default_factory=lambda: {DEFAULT_SECTION, GLOBAL_SECTION})
-    layers: list[Layer] = field(default_factory=list)
-    mistakes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    def __init__(self, folder: Path, envs: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.envs = envs
+        self.sections = {DEFAULT_SECTION, GLOBAL_SECTION}
+        self.layers: list[Layer] = []
+        self.mistakes: list[str] = []
+        self.warnings: list[str] = []
 
 
 def find_sources(base: Mapping[str, Any] | None, base_name: str) -> Sources:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError, create_model
 from pydantic_core import ErrorDetails
@@ -56,8 +55,7 @@ _TOGETHER = frozenset(
 _SECONDS = frozenset(n for n, f in Settings.model_fields.items() if f.annotation in (float, get_args(SecondsOrNone)[0]))
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """What the check found.
 
     Attributes:
@@ -66,7 +64,7 @@ class Checked:
         warnings: what is accepted, and probably not meant.
     """
 
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
     mistakes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -97,8 +95,8 @@ def check(
             for detail in error.errors(include_url=False)
             if detail["type"] != "missing" or tuple(str(part).upper() for part in detail["loc"]) not in already_wrong
         )
-        return Checked(mistakes=mistakes, warnings=tuple(warnings))
-    return Checked(settings=settings, warnings=tuple(warnings))
+        return Checked({}, mistakes, warnings=tuple(warnings))
+    return Checked(settings, warnings=tuple(warnings))
 
 
 def validated(values: Mapping[str, Any], defaults: Collection[str]) -> dict[str, Any]:

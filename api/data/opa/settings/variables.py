@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opa._util.masking.hidden import hide
 from opa.settings.names import ALIASES, KNOWN, is_mapping_setting, path_of
@@ -11,8 +11,7 @@ from opa.settings.sources import PREFIX, setting_variables
 from opa.settings.value_files import SUFFIX, ValueFileError, read_value, source_of_file
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """A setting in the environment.
 
     Attributes:
@@ -28,8 +27,7 @@ class Variable:
     is_literal: bool = False
 
 
-@dataclass(frozen=True)
-class Variables:
+class Variables(NamedTuple):
     """Those that there are, in the order in which they apply, and a line for each that cannot be used."""
 
     found: tuple[Variable, ...]
@@ -44,8 +42,7 @@ class Variables:
         return {path: text for path, text in texts.items() if path[0] == "PLUGIN_SETTINGS"}
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """A variable as it stands in the environment.
 
     Attributes:

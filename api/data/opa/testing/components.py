@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -183,9 +182,9 @@ def put_in_place(manager: PluginManager, name: str, fake: Any) -> None:
     """
     state = manager.component_states[name]
     driver = fake_driver(manager, name, fake, manager.optional_components.get(name))
-    manager.component_states[name] = replace(state, driver=driver, load="yes", is_prepared=True)
+    manager.component_states[name] = state._replace(driver=driver, load="yes", is_prepared=True)
     if any(each.status == CONNECTED for each in manager.component_states.values()) or manager.optional_components:
-        manager.component_states[name] = replace(manager.component_states[name], status=CONNECTED, reason="")
+        manager.component_states[name] = manager.component_states[name]._replace(status=CONNECTED, reason="")
         manager.optional_components[name] = driver
 
 
@@ -232,4 +231,4 @@ def explain_what_is_off(manager: PluginManager) -> None:
                 f"it is off in this test: no plugin has its name in its source. Name it,"
                 f" @pytest.mark.opa(components=['{name}']), or replace it: opa_component('{name}', …)"
             )
-            manager.component_states[name] = replace(state, reason=reason)
+            manager.component_states[name] = state._replace(reason=reason)

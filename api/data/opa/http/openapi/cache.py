@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI
@@ -54,7 +53,6 @@ class EarlyDocument(Protocol):
         """
 
 
-@dataclass
 class _Kept:
     """A document that is there or being built.
 
@@ -64,7 +62,7 @@ class _Kept:
         failed: when it was clear that there is none, as `time.monotonic` has it.
     """
 
-    future: Future[Document | str] = field(init=False)
+    future: Future[Document | str]
     routes: Routes | None = None
     failed: float | None = None
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 # How deep a document is taken apart to be encoded: to the operations of a path and the schemas of the components.
 # Encoded in one piece, one of 5 MB would hold every other thread for 0.1 s.
 DEPTH = 3
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """An OpenAPI document, ready to be sent.
 
     Attributes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter, is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -40,8 +39,7 @@ _objects = attrgetter(
 _contents = attrgetter("tags", "responses", "openapi_extra")
 
 
-@dataclass(frozen=True)
-class Routes:
+class Routes(NamedTuple):
     """The routes of an application at one moment, with those of routers in it, and what it says about itself.
 
     Attributes:
@@ -75,8 +73,7 @@ class Routes:
         )
 
 
-@dataclass(frozen=True)
-class _Listed:
+class _Listed(NamedTuple):
     """What a list of routes was.
 
     A list that tells when it has changed is not read again: in a fork each route that is touched brings a page of

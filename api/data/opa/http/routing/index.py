@@ -6,14 +6,12 @@ It leaves out what cannot match, and never says that something does: that is for
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What all paths have in common that something matches; slashes at their ends aside.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from threading import RLock
 from typing import Any, cast
@@ -45,7 +44,6 @@ _OPTIONS = (
 _NEWER_OPTIONS = ("form_limits", "max_body_size")  # since FastAPI 0.165 and 0.164
 
 
-@dataclass
 class _Table:
     """What is known of the first `count` routes of a list.
 
@@ -55,12 +53,13 @@ class _Table:
         routers: by the id of a route, the router that was included with it in it; made when it is asked for.
     """
 
-    version: object
-    count: int = 0
-    index: RouteIndex[BaseRoute] = field(default_factory=RouteIndex)
-    names: RouteNames = field(default_factory=RouteNames)
-    inclusions: list[tuple[IncludedRouter, Inclusion | None]] = field(default_factory=list)
-    routers: dict[int, APIRouter | None] | None = None
+    def __init__(self, version: object) -> None:
+        self.version = version
+        self.count = 0
+        self.index: RouteIndex[BaseRoute] = RouteIndex()
+        self.names = RouteNames()
+        self.inclusions: list[tuple[IncludedRouter, Inclusion | None]] = []
+        self.routers: dict[int, APIRouter | None] | None = None
 
 
 class IndexedRouter(Router):
