@@ -11,12 +11,14 @@ import math
 import re
 from typing import Any
 
+from opa._util.patterns import lazy_pattern
+
 INDENT = "  "
 """Before each further line of a text in the log, where a line that begins at the margin is a new one."""
 
 # Control characters (C0 without \t and \n, DEL, C1 with NEL), marks of direction, separators of lines, the mark of byte
 # order, and halves of characters, which cannot be encoded.
-_UNSAFE = re.compile(
+_UNSAFE = lazy_pattern(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from opa._util.patterns import lazy_pattern
 
 # What RFC 6749 has for a scope: it stands in a header, between quotes.
-_FIT = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_FIT = lazy_pattern(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def is_scope(text: object) -> bool:

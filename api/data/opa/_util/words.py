@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from opa._util.objects import attribute, is_a
+from opa._util.patterns import lazy_pattern
 
 # Letters that are spoken with a vowel first, where a name starts with letters that are spoken one by one.
-_LETTERS = re.compile(r"[AEFHILMNORSX]([A-Z]|$)")
-_SPOKEN = re.compile(r"(?!uni|use|util|uuid)[aeiou]", re.IGNORECASE)
-_SPELT = re.compile(r"[A-Z]([A-Z]|$)")
+_LETTERS = lazy_pattern(r"[AEFHILMNORSX]([A-Z]|$)")
+_SPOKEN = lazy_pattern(r"(?!uni|use|util|uuid)[aeiou]", re.IGNORECASE)
+_SPELT = lazy_pattern(r"[A-Z]([A-Z]|$)")
 
 
 def kind_of(value: object) -> str:

@@ -6,6 +6,7 @@ import fnmatch
 import re
 
 from opa._util.event_patterns import LONGEST
+from opa._util.patterns import lazy_pattern
 from opa.loading import conventions
 
 EVENT_HANDLERS_GROUP = conventions.EVENT_HANDLERS_GROUP.name
@@ -15,7 +16,7 @@ FAN_OUT = "opa.events.fan_out"
 RELAY = "opa.events.relay"
 """The name of the task that sends the events which were committed; and where a manager keeps what does it."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_NAME = lazy_pattern(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def is_name(value: object) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from starlette.types import Scope
 
+from opa._util.patterns import lazy_pattern
+
 # RFC 9110, 7.2: a name, an IPv4 address or an IPv6 one in brackets, and perhaps a port. `_` is no part of a host's DNS
 # name, and is one of many a container's.
-_FORM = re.compile(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_FORM = lazy_pattern(rb"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _REMEMBERED = 256
 

@@ -19,12 +19,13 @@ from starlette.responses import JSONResponse
 
 from opa._compat.json_encoder import made_once
 from opa._util.nesting import deeper_than
+from opa._util.patterns import lazy_pattern
 from opa.logging.logger import log
 
 MAX_DEPTH = 200
 """Levels of lists and objects in a request. Python and Pydantic give up at some 250 to 1,000, amid an answer."""
 
-_MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MAYBE_SURROGATE = lazy_pattern(r"\\u[dD][89a-fA-F]")
 _BRACKETS = ("[", "{")
 
 

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from opa._util.patterns import lazy_pattern
 from opa._util.reading import MAX_FILE_BYTES, TOO_LARGE, without_waiting
 
 # The functions of `os` instead of a Path, which costs more, and says of some errors that there is nothing.
 # ruff: noqa: PTH110, PTH113, PTH114, PTH116
 
-_NAME = re.compile(r"[\w-]+")
+_NAME = lazy_pattern(r"[\w-]+")
 # For pytest, setuptools and Python itself.
-_FOR_OTHERS = re.compile(r"(conftest|setup|test_.*|__.*__)\.py|__.*__")
-_OF_PLUGIN = re.compile(rb"^router\b[^=\n]*=\s*(?:\w+\.)?(?:get_router|APIRouter)\(|^@(?:opa\.)?task\b", re.MULTILINE)
-_MAY_BE_TEST = re.compile(r".*_test\.py")
-_OF_TESTS = re.compile(rb"^(?:async )?def test_\w*\(|^class Test\w*\b", re.MULTILINE)
+_FOR_OTHERS = lazy_pattern(r"(conftest|setup|test_.*|__.*__)\.py|__.*__")
+_OF_PLUGIN = lazy_pattern(rb"^router\b[^=\n]*=\s*(?:\w+\.)?(?:get_router|APIRouter)\(|^@(?:opa\.)?task\b", re.MULTILINE)
+_MAY_BE_TEST = lazy_pattern(r".*_test\.py")
+_OF_TESTS = lazy_pattern(rb"^(?:async )?def test_\w*\(|^class Test\w*\b", re.MULTILINE)
 NOT_ALLOWED = f"cannot be read: {os.strerror(errno.EACCES)}"
 
 

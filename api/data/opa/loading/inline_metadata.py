@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
+from opa._util.patterns import lazy_pattern
 from opa._util.reading import MAX_FILE_BYTES, without_waiting
 from opa.errors import MetadataError
 from opa.loading import conventions
@@ -18,7 +19,7 @@ START = f"# {conventions.INLINE_METADATA.name}"
 END = "# ///"
 _MARK = START.encode()
 HINT = 'An example: # /// script, # dependencies = ["humanize>=4"], # ///, each in a line of its own'
-_PLACE = re.compile(r"(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)", re.DOTALL)
+_PLACE = lazy_pattern(r"(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)", re.DOTALL)
 
 
 class InlineMetadata(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opa._util.nesting import TOO_DEEP, NestingError, check_nesting
+from opa._util.patterns import lazy_pattern
 from opa._util.reading import UnreadableError, read_text
 from opa._util.words import kind_of
 from opa.errors import MetadataError
@@ -26,7 +26,7 @@ MAX_TEXT_LENGTH = 1000
 """Characters of a version or a requirement."""
 
 COMMAND_NAMES = "a name is of lower-case letters, digits and '-'; in a group of opa-stack it is two of them"
-_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,49}( [a-z][a-z0-9-]{0,49})?")
+_COMMAND = lazy_pattern(r"[a-z][a-z0-9-]{0,49}( [a-z][a-z0-9-]{0,49})?")
 
 INLINE_KEYS = frozenset({"dependencies", "requires-python"})
 """Those of the block of PEP 723 that are read; others are for other tools."""

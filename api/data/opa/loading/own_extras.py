@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
 
 from opa._util.distributions import ConditionError, applies_here, canonical_name
+from opa._util.patterns import lazy_pattern
 from opa.errors import PackagesError
 from opa.loading.packages_folder import PackagesFolder
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 OWN = "opa-stack"
-_EXTRA = re.compile(r'\bextra == "([^"]*)"')
-_OF_EXTRA = re.compile(r"""(?:\s*\band\s*)?\bextra == "[^"]*"(?:\s*\band\b(?!.*extra))?""")
+_EXTRA = lazy_pattern(r'\bextra == "([^"]*)"')
+_OF_EXTRA = lazy_pattern(r"""(?:\s*\band\s*)?\bextra == "[^"]*"(?:\s*\band\b(?!.*extra))?""")
 
 
 def find_distribution(name: str, *, everywhere: bool = True) -> Distribution | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
+from opa._util.patterns import lazy_pattern
+
 T = TypeVar("T")
 
 MARK = "__opa_plugin__"
@@ -18,7 +20,7 @@ MARK = "__opa_plugin__"
 
 _PACKAGE_FOLDER = f"{os.path.dirname(os.path.dirname(__file__))}{os.sep}"  # noqa: PTH120 - for each frame
 _STANDARD_LIBRARY = f"{os.path.dirname(os.__file__)}{os.sep}"  # noqa: PTH120
-_INSTALLED = re.compile(r".*[/\\](?:site|dist)-packages[/\\]")
+_INSTALLED = lazy_pattern(r".*[/\\](?:site|dist)-packages[/\\]")
 
 
 class Owners:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 
+from opa._util.patterns import lazy_pattern
 from opa.context import current_context
 
 HEADER = b"x-request-id"
 MAX_LENGTH = 128
 
 # What cannot break a line of a log, nor a header, nor be taken for anything but an id.
-_FIT = re.compile(rb"[\w.+/=:@-]{1,%d}" % MAX_LENGTH)
+_FIT = lazy_pattern(rb"[\w.+/=:@-]{1,%d}" % MAX_LENGTH)
 
 # New ids, made many at a time: to ask the system for each would take a hundredth of a small request.
 _ids_cache: list[bytes] = []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dis
 import logging
 import os.path
-import re
 import sys
 from collections.abc import Collection
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
-
+from opa._compat.loguru import logger
+from opa._util.patterns import lazy_pattern
 from opa.logging.arguments import Shown, std_message
 from opa.logging.failed_request import in_words, take_note
 from opa.logging.lines import safe_repr, safe_str
@@ -58,7 +57,7 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
 _LEVELS_OF_BOTH = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 # How warnings.formatwarning begins: the record itself says only that the module `warnings` wrote it.
-_WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): ")
+_WARNED = lazy_pattern(r"(?P<path>.+?):(?P<line>\d+): ")
 
 
 class InterceptHandler(logging.Handler):

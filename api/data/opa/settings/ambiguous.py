@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from opa._util.masking.secrets import looks_secret
+from opa._util.patterns import lazy_pattern
 from opa.settings.names import ALIASES, KNOWN, path_of
 
 SWITCHES = frozenset({"yes", "no", "on", "off"})
 
-_CANDIDATE = re.compile(r"(?:^|[\s:,\[{-])(?:yes|no|on|off|0[0-9]+)\s*(?:$|[\s,\]}#])", re.IGNORECASE | re.MULTILINE)
-_OCTAL = re.compile(r"[-+]?0[0-9]+")
+_CANDIDATE = lazy_pattern(r"(?:^|[\s:,\[{-])(?:yes|no|on|off|0[0-9]+)\s*(?:$|[\s,\]}#])", re.IGNORECASE | re.MULTILINE)
+_OCTAL = lazy_pattern(r"[-+]?0[0-9]+")
 _ANYTHING = frozenset({"CELERY_TASK_ROUTES", "CELERY_TASK_ANNOTATIONS", "CELERY_BEAT_SCHEDULE"})
 """Known settings that may have anything in them."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from opa._util.masking.secrets import looks_secret, mask_text
 from opa._util.nesting import MAX_VALUES, TOO_DEEP, TOO_MANY, NestingError, check_nesting
+from opa._util.patterns import lazy_pattern
 from opa._util.reading import UnreadableError, read_text
 from opa._util.watchdog import TimeLimitError, time_limit
 from opa.errors import SettingsError
@@ -29,7 +30,7 @@ PYTHON_PACKAGE = "opa_settings"
 """The package that Python files of the settings folder are modules of, while they are run and afterwards."""
 
 _MISSING = object()
-_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])&\S", re.MULTILINE)
+_ANCHOR = lazy_pattern(r"(?:^|[\s\[{,:-])&\S", re.MULTILINE)
 
 
 class _UnparsableError(Exception):
@@ -181,7 +182,7 @@ def without_quotes(problem: str) -> str:
     return _QUOTED.sub(lambda found: found[0] if _is_of_parser(found[2]) else "…", problem)
 
 
-_QUOTED = re.compile(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1|\(('.*)\)""", re.DOTALL)
+_QUOTED = lazy_pattern(r"""(["'])((?:\\.|(?!\1)[^\\])*)\1|\(('.*)\)""", re.DOTALL)
 _WORDS = frozenset({"print", "exec", "unicodeescape", "utf-8"})
 
 

@@ -11,6 +11,7 @@ import re
 import socket
 from urllib.parse import urlsplit
 
+from opa._util.patterns import lazy_pattern
 from opa.settings.quoting import QuotingError
 
 OF_ANYBODY = ("null", "file://")
@@ -21,11 +22,11 @@ Electron's pages are.
 AN_ORIGIN = 'an origin such as "https://example.com" or "http://localhost:3000"'
 A_HOST = 'such as "example.com" or "*.example.com"'
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
-_LISTENED_ON = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
-_NUMBERS = re.compile(r"[0-9.]+")
+_ORIGIN = lazy_pattern(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_SCHEME = lazy_pattern(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST = lazy_pattern(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_LISTENED_ON = lazy_pattern(r"(?=.{1,253}\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
+_NUMBERS = lazy_pattern(r"[0-9.]+")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 

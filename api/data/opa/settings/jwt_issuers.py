@@ -1,6 +1,5 @@
 """What the setting JWT_ISSUERS may hold: where the keys of an issuer come from, and what they sign with."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Annotated, Final
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from opa._util.hosts import is_loopback
+from opa._util.patterns import lazy_pattern
 from opa.settings.envs import DEVELOPMENT, current_envs
 from opa.settings.field_types import ClaimValue, Seconds, TextList, UpperKeys, no_switch, none_or
 from opa.settings.quoting import QuotingError
@@ -20,7 +20,7 @@ ASYMMETRIC: Final = (
 SYMMETRIC: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Bytes that a secret has at least, by RFC 7518."""
 
-_TEXT = re.compile(r"[!-~]{1,255}")
+_TEXT = lazy_pattern(r"[!-~]{1,255}")
 _SECURE, _PLAIN = "https://", "http://"
 
 

@@ -1,16 +1,16 @@
 """Checks what the setting NOTIFY says of a target."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from opa._util.patterns import lazy_pattern
 from opa.settings.field_types import Count, PortOrNone, Seconds, TextList, UpperKeys, lower, none_or, split_list
 
 KINDS = ("failed", "dead", "missed")
-_ADDRESS = re.compile(r"(?:[^<>@\r\n]*<)?[^\s<>@,;]+@[^\s<>@,;]+>?")
+_ADDRESS = lazy_pattern(r"(?:[^<>@\r\n]*<)?[^\s<>@,;]+@[^\s<>@,;]+>?")
 
 
 def webhook_url(value: str | None) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from opa._util.patterns import lazy_pattern
 from opa.settings.ambiguous import in_variable
 from opa.settings.field_types import split_list
 from opa.settings.names import ALIASES, LISTS, TEXTS, path_of
@@ -19,8 +20,8 @@ from opa.settings.variables import Variable
 
 KeyPath = tuple[str, ...]
 
-_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:__?[A-Z0-9]+)*", re.IGNORECASE)
-_FOR_DYNACONF = re.compile(r"(?:^|[\s,])@|[\[{]|dynaconf", re.IGNORECASE)
+_NAME = lazy_pattern(r"[A-Z][A-Z0-9]*(?:__?[A-Z0-9]+)*", re.IGNORECASE)
+_FOR_DYNACONF = lazy_pattern(r"(?:^|[\s,])@|[\[{]|dynaconf", re.IGNORECASE)
 """Marks, lists and mappings in a text."""
 
 

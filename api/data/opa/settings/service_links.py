@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
-_NUMBERED_PORT = re.compile(r"(?P<service>.+?)_PORT_\d+_(?:TCP|UDP|SCTP)")
-_REST = re.compile(
+from opa._util.patterns import lazy_pattern
+
+_ADDRESS = lazy_pattern(r"(?:tcp|udp|sctp)://\S+:\d+", re.IGNORECASE)
+_NUMBERED_PORT = lazy_pattern(r"(?P<service>.+?)_PORT_\d+_(?:TCP|UDP|SCTP)")
+_REST = lazy_pattern(
     r"SERVICE_HOST|SERVICE_PORT(?:_.+)?|ENV_.+"
     r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR|_START|_END|_PORT_START|_PORT_END)?"
 )

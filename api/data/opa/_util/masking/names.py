@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from opa._util.patterns import lazy_pattern
+
 _SECRET_ANYWHERE = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY")
 _SECRET_WORDS = frozenset({"PASS", "PWD", "KEY", "KEYS", "DSN", "AUTHORIZATION", "SIG", "SIGNATURE"})
 # A switch of CORS, and whatever someone writes there by mistake.
@@ -12,13 +14,13 @@ _NOT_SECRET = frozenset({"ALLOW_CREDENTIALS"})
 # In running text "key = value" is mostly no secret.
 _SECRET_WORDS_IN_TEXT = frozenset({"PASS", "PWD", "DSN", "AUTHORIZATION"})
 # These make one of a "key" there too, and an "auth" of its own is no name of a way to log in.
-_SECRET_PAIR = re.compile(
+_SECRET_PAIR = lazy_pattern(
     r"(?:^|_)(?:(?:API|ACCESS|ACCOUNT|AUTH|DEPLOY|ENCRYPTION|HMAC|MASTER|PRIVATE|SERVICE|SHARED|SIGNING|SSH|WEBHOOK)_KEYS?"
     r"|(?:BASIC|HTTP|PROXY)_AUTH)(?:_|$)"
 )
 _COOKIES = frozenset({"COOKIE", "COOKIES", "SET_COOKIE"})
 # How many, how long, of which kind: said of a secret, and not one.
-_MEASURES = re.compile(
+_MEASURES = lazy_pattern(
     r"_(?:COUNT|LEN|LENGTH|LIMIT|SIZE|TTL|AGE|LIFETIME|EXPIRY|EXPIRES(?:_AT|_IN)?|SECONDS|MINUTES|HOURS|DAYS|TYPE|POLICY)$"
     r"|^(?:MAX|MIN|NUM|TOTAL|INPUT|OUTPUT|PROMPT|COMPLETION|CACHED)(?:_NEW|_INPUT|_OUTPUT)?_TOKENS$"
 )

@@ -14,6 +14,7 @@ from typing import Any
 from opa._util.masking.names import is_secret_number, looks_secret, looks_secret_in_text
 from opa._util.masking.shapes import MASK, SHORTEST, mask_shapes
 from opa._util.masking.text import mask_text, mask_url, may_hold_secret
+from opa._util.patterns import lazy_pattern
 
 __all__ = [
     "MASK",
@@ -49,9 +50,9 @@ def mask_setting(name: str, value: Any) -> Any:
     return mask_value(value)
 
 
-_WEBHOOK_URL = re.compile(r"(?:WEBHOOKS_OUT|NOTIFY)\..*\bURL", re.IGNORECASE | re.DOTALL)
+_WEBHOOK_URL = lazy_pattern(r"(?:WEBHOOKS_OUT|NOTIFY)\..*\bURL", re.IGNORECASE | re.DOTALL)
 """The settings whose URL may be the secret itself: whoever knows its path posts there."""
-_HOST = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<host>[A-Za-z0-9.:\[\]-]*)(?P<rest>.*)", re.DOTALL)
+_HOST = lazy_pattern(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<host>[A-Za-z0-9.:\[\]-]*)(?P<rest>.*)", re.DOTALL)
 
 
 def _mask_webhook(text: str) -> str:
@@ -65,12 +66,12 @@ def _mask_webhook(text: str) -> str:
     return mask_text(text) if rest in ("", "/") else f"{scheme}{host}/{MASK}"
 
 
-_URL_IN_NAME = re.compile(
+_URL_IN_NAME = lazy_pattern(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+-]{0,20}://)(?:(?P<host>[A-Za-z0-9.:\[\]-]+)(?=[/?#])(?!.*@))?.*?"
     r"(?P<keys>(?:\.(?:[A-Z][A-Z_]*|\[key\]))*)\Z",
     re.DOTALL,
 )
-_ADDRESS_IN_NAME = re.compile(
+_ADDRESS_IN_NAME = lazy_pattern(
     r"(?P<host>(?:WEBHOOKS_OUT|NOTIFY)\.[^/?#@]*)[/?#@].*?(?P<keys>(?:\.(?:[A-Z][A-Z_]*|\[key\]))*)\Z",
     re.IGNORECASE | re.DOTALL,
 )

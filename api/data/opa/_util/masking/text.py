@@ -13,27 +13,28 @@ from opa._util.masking.hidden import mask_hidden
 from opa._util.masking.names import is_secret_header, looks_secret, looks_secret_in_text
 from opa._util.masking.quick import matcher, whole
 from opa._util.masking.shapes import MASK, MAY_HAVE_SHAPE, mask_shapes
+from opa._util.patterns import lazy_pattern
 from opa.current import current
 
 _SCHEME_CHARACTERS = string.ascii_letters + string.digits + "+.-"
-_PORT_AND_PATH = re.compile(r"\d{0,5}(?:[/?#]|$)")
+_PORT_AND_PATH = lazy_pattern(r"\d{0,5}(?:[/?#]|$)")
 # Where an "@" in a path is common, as in https://host:80/@name. For a broker or a database it ends a password.
 _WITH_AT_IN_PATH = frozenset(
     {"http", "https", "ws", "wss", "file", "ftp", "git", "git+http", "git+https", "docker", "oci", "s3", "gs"}
 )
-_NEXT_IN_LIST_OR_QUERY = re.compile(r"[,;?&=]")
+_NEXT_IN_LIST_OR_QUERY = lazy_pattern(r"[,;?&=]")
 # Of a URL that a blank ends: what is behind its first colon is a port, or the sentence goes on.
-_PORT_OR_NOTHING = re.compile(r"\d*+(?:[/?#:]|$)")
-_END_OF_URL = re.compile(r"""["'<>(){}\[\]]|[.,;!]$""")
-_REST_OF_PASSWORD = re.compile(r"[^@]{0,99}[^@\s](?=@[\w\[])")
-_WORD = re.compile(r"\S*+")
+_PORT_OR_NOTHING = lazy_pattern(r"\d*+(?:[/?#:]|$)")
+_END_OF_URL = lazy_pattern(r"""["'<>(){}\[\]]|[.,;!]$""")
+_REST_OF_PASSWORD = lazy_pattern(r"[^@]{0,99}[^@\s](?=@[\w\[])")
+_WORD = lazy_pattern(r"\S*+")
 # A user that is no name, as in https://token@host: it has both letters and digits, and no dot.
-_TOKEN_ALONE = re.compile(r"(?=[^@]*[0-9])(?=[^@]*[A-Za-z])[\w\-~%]{20,}")
-_URL_ALONE = re.compile(r"\s*+[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
-_QUERY_ITEM = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
+_TOKEN_ALONE = lazy_pattern(r"(?=[^@]*[0-9])(?=[^@]*[A-Za-z])[\w\-~%]{20,}")
+_URL_ALONE = lazy_pattern(r"\s*+[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
+_QUERY_ITEM = lazy_pattern(r"(?P<before>[?&;#])(?P<name>[^=&;#?\s]+)=(?P<value>[^&;#\s]*)")
 
 # A name and the sign behind it. Each repetition is possessive or short: it takes time in proportion to the text.
-_NAMED = re.compile(
+_NAMED = lazy_pattern(
     r"""
     (?P<quote>\\{0,4}["'])(?P<quoted>[\w.\- ]{1,80})(?P=quote)\s*+(?P<between>:(?!:)|=>|,)\s*+
     | (?<![\w.\-])--(?P<option>[\w\-]++)(?:\s++|["'],\s{0,9}["'])(?!-)
@@ -44,45 +45,47 @@ _NAMED = re.compile(
 )
 # A quote that ends a value stands at the end of something. In a text that was quoted twice others have lost their sign.
 _ENDS = r"""(?P=open)(?=[\s,;:&)\]}>\\'"]|$)"""
-_QUOTED_VALUE = re.compile(rf"""[bBrRuUfF]{{0,2}}(?P<open>["'])((?:\\.|(?!{_ENDS})[^\\])++)\\?""", re.DOTALL)
+_QUOTED_VALUE = lazy_pattern(rf"""[bBrRuUfF]{{0,2}}(?P<open>["'])((?:\\.|(?!{_ENDS})[^\\])++)\\?""", re.DOTALL)
 # Inside of a text that is itself quoted.
-_ESCAPED_VALUE = re.compile(rf"""(?P<open>\\{{1,4}}["'])((?:(?!{_ENDS}).)++)""", re.DOTALL)
+_ESCAPED_VALUE = lazy_pattern(rf"""(?P<open>\\{{1,4}}["'])((?:(?!{_ENDS}).)++)""", re.DOTALL)
 # A separator belongs to the value, unless the next name, a text in quotes or a URL begins behind it.
 _NEXT = r"""(?!\s|\Z|\\{0,4}["']|[\w.\-\[\]%+]{1,80}+(?:=|://))"""
-_PLAIN_VALUE = re.compile(rf"(?:[^&;#\s,]++|[&;#,]++{_NEXT})++")
-_IN_BRACES = re.compile(r"""[{](?![bBrRuU]?\\{0,4}["'])(?:[^}\r\n]|[}]{2}){1,200}+[}](?=[;,\s"']|\Z)""")
-_VALUE_IN_MAPPING = re.compile(r"""[^\s,;}\])([{"']++""")
-_COOKIE = re.compile(r"[^\s=;,:\"']{1,200}=")
-_REST_OF_LINE = re.compile(r"[^\r\n]++")
-_REST_OF_QUOTED_LINE = re.compile(r"""[^\r\n"']++""")
-_BRACKETS = re.compile(
+_PLAIN_VALUE = lazy_pattern(rf"(?:[^&;#\s,]++|[&;#,]++{_NEXT})++")
+_IN_BRACES = lazy_pattern(r"""[{](?![bBrRuU]?\\{0,4}["'])(?:[^}\r\n]|[}]{2}){1,200}+[}](?=[;,\s"']|\Z)""")
+_VALUE_IN_MAPPING = lazy_pattern(r"""[^\s,;}\])([{"']++""")
+_COOKIE = lazy_pattern(r"[^\s=;,:\"']{1,200}=")
+_REST_OF_LINE = lazy_pattern(r"[^\r\n]++")
+_REST_OF_QUOTED_LINE = lazy_pattern(r"""[^\r\n"']++""")
+_BRACKETS = lazy_pattern(
     r"""(?P<text>"(?:\\.|[^"\\])*+"?|'(?:\\.|[^'\\])*+'?)|(?P<open>[\[({])|(?P<close>[\])}])""", re.DOTALL
 )
 # The whole of what is behind a header's name, which is not a text: letters alone are a secret there, but for a remark.
-_WORD_OF_HEADER = re.compile(
+_WORD_OF_HEADER = lazy_pattern(
     r"(?!(?:absent|denied|expired|forbidden|invalid|malformed|missing|present|rejected|required|revoked|unknown)\b)"
     r"""[A-Za-z_.~+/\-]{6,200}+(?=[ ]{0,9}(?:[,;"'\\\r\n]|$))""",
     re.IGNORECASE,
 )
 # A printed dict, list or tuple of texts, and not a remark in brackets.
-_PRINTED = re.compile(r"""[\[({]{1,9}\s{0,9}[bBrRuU]{0,2}\\{0,4}["']""")
-_NOTHING = re.compile(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
+_PRINTED = lazy_pattern(r"""[\[({]{1,9}\s{0,9}[bBrRuU]{0,2}\\{0,4}["']""")
+_NOTHING = lazy_pattern(r"(?i:none|null|true|false|nil|undefined)\b|\*+|(?:SecretStr|SecretBytes|Secret)\(b?'\**'\)|<")
 
-_SCHEMES = re.compile(
+_SCHEMES = lazy_pattern(
     r"\b(?P<scheme>bearer|basic|token|negotiate|apikey)(?P<gap>[ ]++)(?P<given>[\w.~+/\-]{8,}+=*+)",
     re.IGNORECASE,
 )
-_HAS_SCHEME = re.compile(r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE)
+_HAS_SCHEME = lazy_pattern(
+    r"(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256|hawk|ntlm)\s", re.IGNORECASE
+)
 # Pydantic's messages show the value, shortened in its middle, and do not say in this line whose it is.
 # It goes to the last sign of its end: the value may have one in it.
-_INPUT_VALUE = re.compile(r"input_value=(?:(?!input_value=)[^\n])*(?=, input_type=)")
+_INPUT_VALUE = lazy_pattern(r"input_value=(?:(?!input_value=)[^\n])*(?=, input_type=)")
 # The same of the list of its errors, printed or as JSON: `'loc': ('api_key',), 'msg': '…', 'input': '…'`.
-_INPUT_OF_ERROR = re.compile(r"""(?P<quote>\\{0,4}["'])input(?P=quote)\s{0,9}:\s{0,9}""")
-_OBJECT = re.compile(r"<[^>\r\n]*+>?")
-_ELEMENT = re.compile(r"<(?P<name>[\w:.\-]{1,80})(?P<rest>(?:\s[^<>]{0,999})?)>(?P<value>[^<>]++)(?=</)")  # of XML
-_SENTENCE = re.compile(r"(?<![\w.\-])(?P<name>[\w.\-]{1,80})(?P<between>[ ]{1,9}is[ ]{1,9})(?P<value>[^\s]{6,200})")
+_INPUT_OF_ERROR = lazy_pattern(r"""(?P<quote>\\{0,4}["'])input(?P=quote)\s{0,9}:\s{0,9}""")
+_OBJECT = lazy_pattern(r"<[^>\r\n]*+>?")
+_ELEMENT = lazy_pattern(r"<(?P<name>[\w:.\-]{1,80})(?P<rest>(?:\s[^<>]{0,999})?)>(?P<value>[^<>]++)(?=</)")  # of XML
+_SENTENCE = lazy_pattern(r"(?<![\w.\-])(?P<name>[\w.\-]{1,80})(?P<between>[ ]{1,9}is[ ]{1,9})(?P<value>[^\s]{6,200})")
 
-_STATEMENT = re.compile(r"\b(?P<before>password\s{1,9}[eE]?)'(?:[^']|'')++'", re.IGNORECASE)  # of SQL
+_STATEMENT = lazy_pattern(r"\b(?P<before>password\s{1,9}[eE]?)'(?:[^']|'')++'", re.IGNORECASE)  # of SQL
 
 
 MAY_HOLD_SECRET = (
