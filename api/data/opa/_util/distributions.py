@@ -1,11 +1,15 @@
-"""The names of distributions, and the conditions under which they are needed."""
+"""The names of distributions, the conditions under which they are needed, and whether one has entry points."""
 
 from __future__ import annotations
 
-import re
+import os
+import sys
+from importlib.machinery import PathFinder
 from typing import Any
 
-_SEPARATORS = re.compile(r"[-_.]+")
+from opa._util.patterns import lazy_pattern
+
+_SEPARATORS = lazy_pattern(r"[-_.]+")
 
 
 class ConditionError(ValueError):
@@ -15,6 +19,36 @@ class ConditionError(ValueError):
 def canonical_name(name: str) -> str:
     """`name` as all its spellings have it: `My_Auth` is `my-auth`. That of `packaging` is slow to import."""
     return _SEPARATORS.sub("-", name).lower()
+
+
+def may_have_entry_points(group: str) -> bool:
+    """Whether an installed package may have entry points of this group. If not, there are none.
+
+    `importlib.metadata.entry_points` parses those of all packages, which takes three times as long.
+    """
+    if any(finder is not PathFinder and hasattr(finder, "find_distributions") for finder in sys.meta_path):
+        return True
+    return any(_may_have_in(str(entry) or ".", group.encode()) for entry in sys.path)
+
+
+def _may_have_in(folder: str, group: bytes) -> bool:
+    if folder.lower().endswith(".egg"):
+        return True
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - an entry may be no path
+    except NotADirectoryError:  # an archive
+        return True
+    except OSError:
+        return False
+    for name in names:
+        if name.lower().endswith((".dist-info", ".egg-info")):
+            try:
+                with open(f"{folder}/{name}/entry_points.txt", "rb") as file:  # noqa: PTH123 - there are hundreds
+                    if group in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
 
 
 def applies_here(requirement: Any, extra: str = "") -> bool:

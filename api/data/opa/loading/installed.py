@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NamedTuple
 
+from opa._util.distributions import may_have_entry_points
 from opa.errors import PluginImportError, PluginPathError
 from opa.loading import conventions
 from opa.loading.discover import PluginFile, with_metadata
@@ -77,7 +78,7 @@ def _points() -> tuple[EntryPoint, ...]:
     key = (entry_points, tuple(map(_stamp, sys.path)))
     if key not in _points_cache:
         _points_cache.clear()
-        points = entry_points(group=ENTRY_POINT_GROUP)
+        points = entry_points(group=ENTRY_POINT_GROUP) if may_have_entry_points(ENTRY_POINT_GROUP) else ()
         _points_cache[key] = tuple(sorted(points, key=lambda point: point.name))
     return _points_cache[key]
 
