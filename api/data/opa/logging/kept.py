@@ -13,8 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from loguru import logger
-
+from opa._compat.loguru import logger
 from opa.logging.standard import INTERCEPT_HANDLER, WRITTEN, InterceptHandler, ends_in_log
 
 _CONFIGURES = "logging.config"

@@ -8,8 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from loguru import logger
-
+from opa._compat.loguru import logger
 from opa._util.masking.secrets import looks_secret
 from opa.errors import SettingsError
 from opa.logging import tracebacks

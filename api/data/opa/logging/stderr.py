@@ -13,9 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
-
-from opa._compat.loguru import core, default_sink
+from opa._compat.loguru import core, default_sink, logger
 from opa._util.printable import encodable
 from opa.context import current_context
 from opa.current import current
