@@ -96,9 +96,9 @@ def _see_that_there_is(task: str, known: Collection[str]) -> None:
 
     if task in known:
         return
-    near = nearest(task, known)
+    near = nearest(task, known) or next((name for name in sorted(known) if name.endswith(f".{task}")), None)
     hint = f"Did you mean '{near}'?" if near else "opa tasks list shows those that there are"
-    raise OpaError(in_one_line(f"there is no task '{task}', and there are no runs of one of that name"), hint=hint)
+    raise OpaError(f"there is no task '{task}', and there are no runs of one of that name", hint=hint)
 
 
 @tasks.command()
@@ -212,7 +212,7 @@ def again(
 def _body(text: str) -> str:
     try:
         given = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise typer.BadParameter(
             f"""it is not JSON, such as '["a", 1]' or '{{"name": "a"}}': {error}""", param_hint="ARGS"
         ) from None

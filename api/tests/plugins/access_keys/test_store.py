@@ -138,7 +138,17 @@ def test_a_key_that_a_change_refuses_is_not_written(redis_url: str) -> None:
 
 def test_a_value_in_redis_that_is_no_key_counts_as_none(redis_url: str) -> None:
     """Others may write to the same redis."""
-    bad = ["", "{", "[]", "null", "{}", '{"NAME": "x"}', '{"NAME": "x", "ID": "b", "SCOPES": 5}', b"\xff\x00"]
+    bad = [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"NAME": "x"}',
+        '{"NAME": "x", "ID": "b", "SCOPES": 5}',
+        b"\xff\x00",
+        "[" * 100_000,
+    ]
 
     async def run() -> None:
         async with opened(redis_url) as (store, client, key):

@@ -100,6 +100,7 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         assert "again        can be sent again" in shown
         assert "`opa tasks runs` shows" in opa("tasks", "show", "nobody", status=1).stderr
         assert """such as '["a", 1]'""" in " ".join(opa("tasks", "run", "shop.add", "bread", status=2).stderr.split())
+        assert "it is not JSON" in opa("tasks", "run", "shop.add", "[" * 100_000, status=2).stderr
         found = json.loads(opa("tasks", "runs", "--failed", "--json").stdout)
         assert [run["id"] for run in found] == [ids["fails"]]
         found = json.loads(opa("tasks", "runs", "--task", "shop.add", "--since", "1h", "--json").stdout)
@@ -107,8 +108,9 @@ def test_a_run_is_recorded_shown_sent_again_and_cancelled(runs: RunsProject) -> 
         assert ids["secret"] in opa("tasks", "runs").stdout
         # None of a task is no mistake, and no task is one, unless its runs are on record.
         assert opa("tasks", "runs", "--task", "shop.quiet").stdout == "no runs\n"
-        with pytest.raises(OpaError, match=r"there is no task 'shop\.ad', .* Did you mean 'shop\.add'\?"):
-            opa("tasks", "runs", "--task", "shop.ad", "--json")
+        for close in ("shop.ad", "add"):
+            with pytest.raises(OpaError, match=rf"there is no task '{close}', .* Did you mean 'shop\.add'\?"):
+                opa("tasks", "runs", "--task", close, "--json")
         runs.client.sadd(f"{runs.prefix}tasks", "shop.gone")
         runs.client.zadd(f"{runs.prefix}task:shop.gone", {ids["sleeps"]: time.time()})
         assert opa("tasks", "runs", "--task", "shop.gone").stdout == "no runs\n"

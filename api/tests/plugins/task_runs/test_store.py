@@ -109,6 +109,9 @@ def event(state: str, at: float, *, tries: int = 1, task_id: str = "a", **fields
         # The clock of the first worker is an hour ahead: the broker says who had it later.
         ([event("running", 3600, d=1), event("running", 1, d=2), event("failed", 2, d=2)], "failed"),
         ([event("running", 3600, d=1), event("given back", 3601, d=1), event("running", 1, d=2)], "running"),
+        # The clock of the worker is set back while it runs.
+        ([event("running", 3600, d=1, k="w"), event("failed", 2, d=1, k="w")], "failed"),
+        ([event("failed", 3600, d=1, k="w"), event("running", 1, d=2, k="w")], "running"),
         # A second run, by another worker, of what was thought to be lost.
         ([event("succeeded", 2), event("failed", 9)], "succeeded"),
     ],

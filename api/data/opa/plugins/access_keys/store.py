@@ -103,7 +103,7 @@ def _record(key_id: str, value: str | bytes) -> KeyRecord:
     try:
         given = json.loads(value)
         record = KeyRecord.from_mapping(str(given["NAME"]), given)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         log.warning("what redis has for the API key '{}' is none, and is ignored: {!r}", key_id, error)
         return NOBODY
     return record if record.id == key_id else NOBODY
@@ -112,7 +112,7 @@ def _record(key_id: str, value: str | bytes) -> KeyRecord:
 def _name(value: str | bytes) -> str:
     try:
         return str(json.loads(value)["NAME"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ""
 
 

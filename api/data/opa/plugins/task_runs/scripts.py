@@ -204,6 +204,7 @@ RECORD = (
     _COMMON
     + """
 local events = cjson.decode(ARGV[6])
+local has_ended = {failed = true, revoked = true}
 local rank = {waiting = 0, running = 1, retrying = 2, ['given back'] = 2, lost = 2, revoked = 3, failed = 3, dead = 4}
 
 -- Ours are shorter; whoever writes into the broker may make up others, of which one is not to take the place of all.
@@ -228,6 +229,11 @@ local function wins(event, run)
     local are_known = type(now_delivered) == 'number' and type(delivered) == 'number'
     if run.s ~= 'dead' and are_known and now_delivered ~= delivered then
         return now_delivered > delivered
+    end
+    -- One worker has begun it once, and its clock was set back meanwhile: the end is behind the beginning all the same.
+    if are_known and delivered > 0 and now_delivered == delivered and run.k and event.f.k == run.k then
+        if event.s == 'running' and has_ended[run.s] then return false end
+        if run.s == 'running' and has_ended[event.s] then return true end
     end
     if event.a ~= run.a then return event.a > run.a end
     return rank[event.s] >= rank[run.s]

@@ -52,7 +52,7 @@ class Writer:
         self._ends = threading.Event()
         self._pending: list[tuple[str, list[tuple[str, bytes]]]] = []
         self._live: dict[str, float] = {}
-        self._beat = self._swept = self._looked = 0.0
+        self._beat = self._swept = self._looked = float("-inf")
         self._pause = 0.0
         self._is_away = False
         self._thread = threading.Thread(target=self._run, name="task-runs", daemon=True)
@@ -146,7 +146,7 @@ class Writer:
         """What runs for longer is written while it runs."""
         now = time.time()
         for task_id, (run, said) in list(self._taken.running.items()):
-            if now - (run.started_at or now) < LIVE_AFTER:
+            if 0 <= now - (run.started_at or now) < LIVE_AFTER:  # it has begun later where the clock was set back
                 continue
             if self._live.get(task_id) != run.started_at:
                 self._live[task_id] = run.started_at or now
@@ -158,7 +158,7 @@ class Writer:
             self._pending.append((text, list(_log_of(task_id, run.tries, said, ""))))
 
     def _write(self) -> None:
-        now = time.time()
+        now = time.monotonic()  # a worker whose clock is set back is not gone
         if self._client is None:
             self._client = self._make_client()
             self._record = self._client.register_script(RECORD)
