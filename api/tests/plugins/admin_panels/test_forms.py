@@ -215,7 +215,7 @@ def test_what_a_form_offers_is_taken_and_what_it_does_not_is_refused(things: Lib
 
 
 @pytest.mark.docker
-def test_what_somebody_else_is_about_to_change_is_waited_for_by_postgresql_too(
+def test_what_another_user_is_about_to_change_is_waited_for_by_postgresql_too(
     library: Library, postgres: Postgres
 ) -> None:
     url = postgres.new_database()

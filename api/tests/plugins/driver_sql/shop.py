@@ -182,17 +182,33 @@ SHOP = """
         raise HTTPException(409)
 
 
-    @router.get("/left-reading")
+    @router.get("/async-left-reading")
     async def left_reading(sql: Async):
         kept[:] = [await sql.stream(text("SELECT generate_series(1, 1000)"))]
         return [number for number, in await kept[0].fetchmany(60)][-1]
 
 
-    @router.post("/read-on/{name}")
+    @router.get("/sync-left-reading")
+    def left_reading_sync(sql: Sync):
+        options = {"yield_per": 60}
+        kept[:] = [sql.execute(text("SELECT generate_series(1, 1000)"), execution_options=options)]
+        return [number for number, in kept[0].fetchmany(60)][-1]
+
+
+    @router.post("/async-read-on/{name}")
     async def read_on(name: str, sql: Async):
         await sql.execute(insert(Item).values(name=name))
         try:
             await kept[0].fetchmany(60)
+        except Exception as error:
+            return type(error).__name__
+
+
+    @router.post("/sync-read-on/{name}")
+    def read_on_sync(name: str, sql: Sync):
+        sql.execute(insert(Item).values(name=name))
+        try:
+            kept[0].fetchmany(60)
         except Exception as error:
             return type(error).__name__
 
@@ -211,6 +227,17 @@ SHOP = """
     @router.get("/sleep/{seconds}")
     async def sleep(seconds: float, sql: Async):
         return await sql.scalar(text("SELECT 1 FROM pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+    @router.get("/impatient/{seconds}")
+    async def impatient(seconds: float, sql: Async, catch: bool = False):
+        await sql.execute(insert(Item).values(name="impatient"))
+        try:
+            async with asyncio.timeout(seconds):
+                await sql.scalar(text("SELECT 1 FROM pg_sleep(60)"))
+        except TimeoutError:
+            if not catch:
+                raise HTTPException(504) from None
 
 
     @router.get("/sleep-sync/{seconds}")

@@ -100,8 +100,14 @@ def test_a_connection_that_has_died_while_it_was_idle_fails_no_request(client: T
     assert [client.get(f"/{kind}").status_code for kind in KINDS] == [200, 200]
 
 
-def test_a_request_that_is_cancelled_is_rolled_back(client: TestClient, postgres: Postgres) -> None:
+def test_a_request_that_is_cancelled_is_rolled_back_and_no_outage(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = outages(client, monkeypatch)
     client.post("/cancelled/a")
+    assert client.get("/impatient/0.1").status_code == 504  # cancelled while it waits for the database
+    assert client.get("/impatient/0.1?catch=true").status_code == 500  # what it had done before is lost
+    assert told == []
     assert client.get("/async").json() == 0
     assert not any(pools(client).values())
 
@@ -154,9 +160,10 @@ def test_a_task_left_behind_that_waits_for_an_answer_is_no_outage_and_no_other_r
         assert client.post("/async/a?status=409").status_code == 409
         assert client.get("/async").json() == 0
         # Who goes on to read, row by row, does so in no transaction of another request.
-        assert client.get("/left-reading").json() == 60
-        assert client.post("/read-on/b").json() == "AssertionError"
-        assert client.get("/async").json() == 1
+        for kind, said in (("async", "AssertionError"), ("sync", "InterfaceError")):
+            assert client.get(f"/{kind}-left-reading").json() == 60
+            assert client.post(f"/{kind}-read-on/{kind}").json() == said
+        assert client.get("/async").json() == 2
         assert opened == []  # one that nobody uses any more stays
 
 

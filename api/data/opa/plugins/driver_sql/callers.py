@@ -1,7 +1,5 @@
 """Which call of an asynchronous session has executed something on a connection, and whether it still waits for that.
 
-Also what still reads from there, row by row.
-
 SQLAlchemy runs each call in a greenlet of its own. Those of tasks that were left behind go on when the end of a request
 gives the connection back.
 """
@@ -9,7 +7,6 @@ gives the connection back.
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakSet
 
 from greenlet import getcurrent, greenlet
 from sqlalchemy import Engine, event
@@ -24,7 +21,6 @@ class Callers:
 
     def __init__(self, engine: Engine) -> None:
         self._last: dict[int, greenlet] = {}
-        self._reading: dict[int, WeakSet[Any]] = {}
         for moment in ("do_execute", "do_executemany", "do_execute_no_params"):
             event.listen(engine, moment, self._note)
         event.listen(engine, "close", self._forget)
@@ -38,26 +34,10 @@ class Callers:
         last = self._last.get(id(connection))
         return last is not None and not last.dead and last is not getcurrent()
 
-    def end_reading(self, connection: Any) -> None:
-        """Close the cursors of asyncpg on a connection that is given back.
-
-        One that a task has kept would read on in the transaction of the next call, where there is no such cursor: an
-        error, with which PostgreSQL undoes what that call has done.
-
-        Args:
-            connection: of the driver, as SQLAlchemy has adapted it.
-        """
-        for context in list(self._reading.pop(id(connection), ())):
-            context.cursor.close()  # of which only the adapter takes notice
-
-    def _note(self, cursor: Any, *arguments: Any) -> None:
+    def _note(self, *arguments: Any) -> None:
         context = arguments[-1]
         # Which is an error where the connection was given back meanwhile.
-        key = id(context.root_connection.connection.dbapi_connection)
-        self._last[key] = getcurrent()
-        if context.dialect.driver == "asyncpg" and cursor.server_side:
-            self._reading.setdefault(key, WeakSet()).add(context)
+        self._last[id(context.root_connection.connection.dbapi_connection)] = getcurrent()
 
     def _forget(self, connection: Any, _record: Any) -> None:
         self._last.pop(id(connection), None)
-        self._reading.pop(id(connection), None)

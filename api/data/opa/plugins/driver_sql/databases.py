@@ -24,6 +24,7 @@ from opa.plugins.driver_sql.errors import DatabaseGoneError, as_outage
 from opa.plugins.driver_sql.held import HeldConnections
 from opa.plugins.driver_sql.options import Options, options_of
 from opa.plugins.driver_sql.outbox import AsyncOutbox, Outbox, Rows, is_autocommit
+from opa.plugins.driver_sql.readers import Readers
 
 TESTED_AFTER = 1.0
 """Seconds for which a connection was idle that is tested before it is used: it may have died meanwhile."""
@@ -156,6 +157,8 @@ class Database:
             event.listen(engine, "checkin", self._give_back)
             event.listen(engine, "detach", self._give_back)
             self._driver.breaker.when_open(self._let_go if self._driver.is_async else self._let_go_in_thread)
+        if Readers.are_of_use(engine):
+            Readers(engine)
         if self._driver.is_async and isinstance(engine.pool, QueuePool):  # another has one connection, which all share
             from opa.plugins.driver_sql.callers import Callers  # greenlet is there for asynchronous components
 
@@ -180,7 +183,8 @@ class Database:
     def _translate(self, context: Any) -> BaseException | None:
         """What an error of a statement, or of a commit, is raised as; None for what it is."""
         error = context.original_exception
-        if isinstance(error, DatabaseGoneError):
+        # What cancels a call, as a time limit around it, is told as it is. SQLAlchemy closes the connection for it.
+        if isinstance(error, DatabaseGoneError) or not isinstance(error, Exception):
             return None
         if self._is_given_up(context.connection):
             # That is the fault of the program, whatever the driver says of it. Who has given the connection up closes
@@ -240,7 +244,6 @@ class Database:
         """
         if connection is None:
             return
-        self._callers.end_reading(connection)
         driver = self._sync_engine.dialect.get_driver_connection(connection)
         # One of asyncpg that is closed cannot say whether it is in a transaction.
         asks = (getattr(driver, name, bool) for name in ("is_closed", "is_in_transaction"))
