@@ -356,3 +356,39 @@ def test_a_value_of_another_type_stays_as_it_is() -> None:
 
     assert mask_setting("THING", marker) is marker
     assert mask_setting("SECRET", marker) == "***"
+
+
+def test_a_setting_that_is_an_object_is_shown_by_its_fields_with_secrets_masked() -> None:
+    from dataclasses import dataclass
+    from typing import NamedTuple
+
+    from pydantic import BaseModel
+
+    @dataclass
+    class Smtp:
+        host: str
+        password: str
+        again: object = None
+
+    class Login(NamedTuple):
+        user: str
+        token: str
+
+    class Mail(BaseModel):
+        smtp: Smtp
+        api_key: str
+
+    class Plain:
+        def __str__(self) -> str:
+            return "Plain(password='hunter2')"
+
+    smtp = Smtp("mail", "hunter2")
+    shown = {"host": "mail", "password": "***", "again": None}
+    assert mask_setting("MAIL", smtp) == shown
+    assert mask_setting("MAILS", [smtp]) == [shown]
+    assert mask_setting("LOGIN", Login("ada", "hunter2")) == {"user": "ada", "token": "***"}
+    assert mask_setting("MAIL", Mail(smtp=smtp, api_key="hunter2")) == {"smtp": shown, "api_key": "***"}
+    assert "hunter2" not in str(mask_setting("PLAIN", Plain()))
+    assert mask_setting("KIND", Smtp) is Smtp
+    smtp.again = smtp
+    assert "hunter2" not in str(mask_setting("MAIL", smtp))

@@ -32,13 +32,18 @@ __all__ = [
 ]
 
 
-def mask_setting(name: str, value: Any) -> Any:
+def mask_setting(name: str, value: Any) -> Any:  # noqa: PLR0911  a kind of value each
     """A copy of `value` that may be shown: masked where `name` or a key looks secret, and whatever `mask_text` finds.
 
     Empty values and switches (true, false) stay visible: they give nothing away.
     """
     if isinstance(value, Mapping):
         return {mask_key(key): mask_setting(f"{name}.{key}", item) for key, item in value.items()}
+    if (fields := _fields_of(value)) is not None:
+        try:
+            return mask_setting(name, fields)
+        except RecursionError:  # it holds itself
+            return MASK
     if isinstance(value, list | tuple | set | frozenset):
         return [mask_setting(name, item) for item in value]
     if value is None or isinstance(value, bool) or value in ("", b""):
@@ -48,6 +53,18 @@ def mask_setting(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return _mask_webhook(value) if _WEBHOOK_URL.fullmatch(name) else mask_url(value)
     return mask_value(value)
+
+
+def _fields_of(value: object) -> dict[str, Any] | None:
+    """What an object of a settings file in Python has under which name; None of one that has no fields."""
+    kind = type(value)
+    if isinstance(value, tuple):
+        names: Any = getattr(kind, "_fields", None)
+    else:
+        names = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
+        if not names:
+            names = [field.name for field in getattr(kind, "__attrs_attrs__", ())]
+    return {name: getattr(value, name, None) for name in names} if names else None
 
 
 _WEBHOOK_URL = lazy_pattern(r"(?:WEBHOOKS_OUT|NOTIFY)\..*\bURL", re.IGNORECASE | re.DOTALL)
@@ -98,13 +115,19 @@ def mask_key(key: Any) -> Any:
 
 
 def mask_value(value: Any) -> Any:
-    """`value` of no telling name; one that is neither a text nor a number is not looked into."""
+    """`value` of no telling name; of one that is neither a text nor a number, the text where that has a secret."""
     if isinstance(value, str):
         return mask_text(value)
     if isinstance(value, bytes | bytearray):
         text = value.decode("latin-1")
         return value if (masked_text := mask_text(text)) == text else masked_text.encode("latin-1")
-    return value
+    if isinstance(value, int | float):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 - any object of a user's
+        return MASK
+    return value if (masked_text := mask_text(text)) == text else masked_text
 
 
 MAX_DEPTH = 50
