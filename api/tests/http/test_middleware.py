@@ -173,6 +173,33 @@ def test_middleware_that_a_plugin_has_registered_goes_with_it_when_it_is_skipped
         assert "registering" in client.app.manager.roster.skipped  # type: ignore[attr-defined]
 
 
+IN_A_LIBRARY = """
+from opa import register
+from starlette.middleware.gzip import GZipMiddleware
+
+register("middleware", uri="zip")(GZipMiddleware)
+register("things", uri="size")(7)
+register("things", uri="dumps")(__import__("json").dumps)
+"""
+
+
+def test_what_a_plugin_registers_of_a_library_is_there_and_belongs_to_the_plugin(plugins: Project) -> None:
+    plugins.plugin("registering.py", IN_A_LIBRARY)
+    with plugins.client() as client:
+        assert "GZipMiddleware" in [item.cls.__name__ for item in client.app.user_middleware]  # type: ignore[attr-defined]
+        assert {"size", "dumps"} == set(client.app.manager.groups.get("things"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("breaks", ["middleware = [1]", "register('middleware')(3)", "def ready(): raise ValueError"])
+def test_what_a_plugin_registers_of_a_library_goes_with_it_when_it_is_skipped(plugins: Project, breaks: str) -> None:
+    plugins.plugin("registering.py", f"{IN_A_LIBRARY}\n{breaks}\n")
+    plugins.settings(MIDDLEWARE=["mw.First"], PLUGIN_FAILURE="skip")
+    with plugins.client() as client:
+        assert client.get("/seen").json() == ["First"]
+        assert "registering" in client.app.manager.roster.skipped  # type: ignore[attr-defined]
+        assert not client.app.manager.groups.get("things")  # type: ignore[attr-defined]
+
+
 BAD = """
 class Bad:
     def __init__(self, app, key=None):

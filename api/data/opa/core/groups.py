@@ -87,16 +87,18 @@ class Groups:
         self._registered: dict[str, dict[str, Member]] = {}
         self._views: dict[str, Mapping[str, Any]] = {}
 
-    def register(self, group: str, value: Any, *, uri: str | None = None) -> None:
+    def register(self, group: str, value: Any, *, uri: str | None = None, module: str = "") -> None:
         """Add an object of a plugin to `group`.
 
         Args:
             group: any name; case does not matter.
             value: the object; a class of an authenticator, or of an observer, is instantiated.
             uri: names it in the group; by default its module and name.
+            module: that registers it; by default the one that it is in. It may be an object of a library.
         """
-        module = getattr(value, "__module__", "") or ""
-        name = uri or f"{module}.{getattr(value, '__qualname__', type(value).__name__)}"
+        home = getattr(value, "__module__", "") or ""
+        module = module or home
+        name = uri or f"{home or module}.{getattr(value, '__qualname__', type(value).__name__)}"
         group = group.lower()
         if group in OF_INSTANCES and inspect.isclass(value):
             value = value()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from opa.core.plugin_tasks import PluginTasks
 
 Registered = TypeVar("Registered")
+_PACKAGE = __name__.partition(".")[0]
 
 
 class SettingsOfPlugins(Protocol):
@@ -244,10 +246,17 @@ def register(group: str, *, uri: str | None = None) -> Callable[[Registered], Re
     """
 
     def add(value: Registered) -> Registered:
-        current_groups().register(group, value, uri=uri)
+        current_groups().register(group, value, uri=uri, module=_registering_module())
         return value
 
     return add
+
+
+def _registering_module() -> str:
+    """The module that has called what calls this, where that is one of a plugin; empty for one of opa-stack."""
+    name = str(sys._getframe(2).f_globals.get("__name__", ""))
+    is_own = f"{name}.".startswith(f"{_PACKAGE}.") and not name.startswith(f"{_PACKAGE}.plugins.")
+    return "" if is_own else name
 
 
 def get_plugins(group: str) -> Mapping[str, Any]:

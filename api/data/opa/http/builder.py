@@ -69,7 +69,7 @@ def _add_all(app: Api) -> None:
     manager = app.manager
     for member in manager.groups.members(MIDDLEWARE):
         plugin = manager.plugin_of_module(member.home)
-        if plugin is None and not member.module:
+        if plugin is None and (not member.module or member in manager.groups.members(MIDDLEWARE)):
             app.append_middleware(middleware_of(member))
         elif plugin is None or plugin not in manager.roster:  # skipped by an earlier one
             continue
