@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from opa.checks.steps import imported_steps
+from opa.checks.steps import held_steps, imported_steps
 from tests.project import Project
 
 
@@ -22,3 +22,10 @@ def test_a_step_of_another_plugin_and_a_function_of_python_are_not_reported(proj
     project.plugin("p.py", "def ready(): ...")
     project.plugin("q.py", "from logging import shutdown\nfrom p import ready")
     assert told(project) == []
+
+
+def test_a_step_that_something_else_holds_is_reported_with_what_to_do(project: Project) -> None:
+    project.plugin("p.py", "def shutdown(): ...\nACTIONS = {'off': shutdown}")
+    (finding,) = held_steps(project.prepare())
+    assert finding.problem.startswith("shutdown() of plugin 'p' is not run when the process stops")
+    assert finding.where == f"{project.plugins}/p.py:1"

@@ -130,6 +130,75 @@ def test_a_context_manager_with_the_name_of_a_step_is_none(project: Project) -> 
     assert not found.lifecycle.functions
 
 
+TOOLS = """
+class Server:
+    def __init__(self):
+        self.tools = []
+
+    def tool(self, function):
+        self.tools.append(function)
+        return function
+
+tools = Server()
+"""
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        f"{TOOLS}\n@tools.tool\ndef shutdown(): ...",
+        f"{TOOLS}\n@tools.tool\nasync def shutdown():\n    yield 1",
+        "def shutdown(): ...\nACTIONS = {'off': shutdown}",
+        "from types import SimpleNamespace\ndef shutdown(): ...\nbuttons = SimpleNamespace(off=shutdown)",
+    ],
+)
+def test_a_function_that_something_else_holds_is_no_step_whatever_its_name(project: Project, declared: str) -> None:
+    project.plugin("p.py", declared)
+    (found,) = [found for found in project.prepare().registry.objects if found.plugin.name == "p"]
+    assert not found.lifecycle.functions
+    assert list(found.lifecycle.held) == ["shutdown"]
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "def shutdown(): ...",
+        "import functools\ndef shutdown(): ...\nagain = functools.wraps(shutdown)(lambda: shutdown())",
+        "import functools\ndef shutdown(): ...\nshutdown = functools.cache(shutdown)",
+        "def shutdown(): ...\nclose = shutdown\ndef other(call=shutdown): ...",
+    ],
+)
+def test_a_step_that_is_wrapped_or_has_a_second_name_is_one(project: Project, declared: str) -> None:
+    project.plugin("p.py", declared)
+    project.plugin("q.py", "from p import shutdown as of_p")
+    project.plugin("z.py", "router = 1")  # what is found is looked at once more without it
+    project.settings(PLUGIN_FAILURE="skip")
+    (found,) = [found for found in project.prepare().registry.objects if found.plugin.name == "p"]
+    assert list(found.lifecycle.functions) == ["shutdown"]
+
+
+def test_a_route_behind_a_decorator_that_does_not_say_what_it_wraps_is_no_step(project: Project) -> None:
+    project.plugin(
+        "p.py",
+        """
+        from opa import get_router
+
+        router = get_router()
+
+        def counted(function):
+            def run(*args):
+                return function(*args)
+            return run
+
+        @counted
+        @router.post("/off")
+        def shutdown(): ...
+        """,
+    )
+    (found,) = [found for found in project.prepare().registry.objects if found.plugin.name == "p"]
+    assert not found.lifecycle.functions
+
+
 @pytest.mark.parametrize("step", ["ready", "startup", "shutdown"])
 def test_a_lifecycle_step_that_cannot_be_called_is_an_error(project: Project, step: str) -> None:
     file = project.plugin("p.py", f"{step} = True")

@@ -1,4 +1,4 @@
-"""`ready`, `startup` and `shutdown` that a plugin imports, and that are not run."""
+"""`ready`, `startup` and `shutdown` that a plugin has, and that are not run."""
 
 from __future__ import annotations
 
@@ -29,4 +29,19 @@ def imported_steps(manager: PluginManager) -> Iterator[Finding]:
                 plugin=name,
                 where=str(found.plugin.file.file),
                 hint=f"Write 'def {step}()' there, and call it; or import it under another name",
+            )
+
+
+def held_steps(manager: PluginManager) -> Iterator[Finding]:
+    """A finding for each that something else holds, such as a server of tools, and that may have been meant to run."""
+    for found in manager.registry.objects:
+        for step, function in found.lifecycle.held.items():
+            name = found.plugin.name
+            when = "stops" if step == "shutdown" else "starts"
+            yield Finding(
+                f"{step}() of plugin '{name}' is not run when the process {when},"
+                " since a decorator, a table or an object already holds it",
+                plugin=name,
+                where=where_is_function(function),
+                hint=f"Give it another name; if it is also to run, write 'def {step}()' that calls it",
             )

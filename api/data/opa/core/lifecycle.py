@@ -15,6 +15,7 @@ from opa._util.objects import attribute, is_a
 from opa._util.sources import where_is_function
 from opa._util.words import kind_of
 from opa.core.arguments import arguments_for
+from opa.core.held import Kept, is_held, wrapped_by
 from opa.core.hooks import is_async_function
 from opa.core.raised import came_late, problem_of
 from opa.core.start_waits import note_step
@@ -48,10 +49,12 @@ class Lifecycle(NamedTuple):
     Attributes:
         functions: those that run when a process starts and stops.
         imported: those that do not, since the plugin has them from elsewhere.
+        held: those that do not, since something holds them, and calls them when it wants to.
     """
 
     functions: Mapping[StepName, Callable[..., Any]] = {}
     imported: Mapping[StepName, Callable[..., Any]] = {}
+    held: Mapping[StepName, Callable[..., Any]] = {}
 
 
 def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecycle:
@@ -64,13 +67,14 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
     Raises:
         LifecycleError: one of the names is something that cannot be called, or a function that yields.
     """
-    functions: dict[StepName, Callable[..., Any]] = {}
-    imported: dict[StepName, Callable[..., Any]] = {}
+    functions, imported, held = Kept(), Kept(), Kept()
     modules = [plugin.module, *(plugin.parts[place] for place in PLACES if place in plugin.parts)]
     for step, convention in STEPS.items():
         for module in modules:
             function = vars(module).get(convention.name, _NOTHING)
             if function is _NOTHING or is_a(function, ModuleType) or function in used:
+                continue
+            if any(inner in used for inner in wrapped_by(function, step)):
                 continue
             if not callable(function):
                 raise LifecycleError(
@@ -84,10 +88,16 @@ def lifecycle_of(plugin: ImportedPlugin, used: Container[object] = ()) -> Lifecy
                 continue
             if _is_context_manager(function):
                 continue
+            if is_held(vars(module), step):
+                held.setdefault(step, function)
+                continue
             _refuse_yield(step, function, plugin)
             functions[step] = function
             break
-    return Lifecycle(functions, {step: function for step, function in imported.items() if step not in functions})
+    for others in (imported, held):
+        for name in functions:
+            others.pop(name, None)
+    return Lifecycle(functions, imported, held)
 
 
 def _is_context_manager(function: Callable[..., Any]) -> bool:
