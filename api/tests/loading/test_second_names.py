@@ -143,6 +143,33 @@ def test_a_plugin_that_is_a_link_is_one_also_where_it_lies(project: Project, mon
     assert list(application_of(project.prepare()).schedules) == ["shop.tasks.tick"]
 
 
+def test_a_link_to_another_plugin_is_no_plugin_of_its_own_and_imports_that(project: Project) -> None:
+    project.plugin("shop/__init__.py", "from . import tasks")
+    project.plugin("shop/tasks.py", IN_A_PACKAGE)
+    project.plugin("single.py", "rows = []")
+    (project.plugins / "a_link").symlink_to("shop")
+    (project.plugins / "one.py").symlink_to("single.py")
+    (project.plugins / "zwei.py").symlink_to("one.py")
+    project.plugin("report.py", "import a_link.tasks, one, shop, single\nassert one is single\nassert a_link is shop")
+    manager = project.prepare()
+    assert list(application_of(manager).schedules) == ["shop.tasks.tick"]
+    assert {each.name: each.problem.what for each in manager.refused} == {
+        "a_link": "is a link to plugin 'shop'",
+        "one": "is a link to plugin 'single'",
+        "zwei": "is a link to plugin 'single'",
+    }
+
+
+def test_a_link_to_a_plugin_that_a_filter_skips_is_a_plugin(project: Project) -> None:
+    project.plugin("shop_v1/__init__.py", "from . import tasks")
+    project.plugin("shop_v1/tasks.py", IN_A_PACKAGE)
+    (project.plugins / "shop").symlink_to("shop_v1")
+    project.settings(PLUGIN_BLACKLIST_RE=".*_v[0-9]+")
+    manager = project.prepare()
+    assert list(application_of(manager).schedules) == ["shop.tasks.tick"]
+    assert not manager.refused
+
+
 def test_a_module_beside_the_plugins_keeps_its_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(project.folder)
     project.plugin("lib/tools.py", "x = 1")

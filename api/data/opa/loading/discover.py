@@ -43,6 +43,7 @@ class PluginFile(NamedTuple):
         metadata: what stands in its metadata file.
         module: the dotted name of the module; for one in a plugin path that is its name.
         shadows: files of plugins of the same name that were found later, which are not looked at.
+        links: to it, which would be plugins themselves: it is loaded once.
         error: what is wrong with it before it is imported.
     """
 
@@ -53,6 +54,7 @@ class PluginFile(NamedTuple):
     module: str
     metadata: Metadata = Metadata()
     shadows: tuple[Path, ...] = ()
+    links: tuple[Path, ...] = ()
     error: PluginError | None = None
 
     @property
@@ -64,6 +66,11 @@ class PluginFile(NamedTuple):
     def is_built_in(self) -> bool:
         """Whether it comes with opa-stack."""
         return self.folder == BUILT_IN_FOLDER
+
+    @property
+    def place(self) -> Path:
+        """The file, or the folder of a package."""
+        return self.file.parent if self.is_package else self.file
 
     @property
     def where(self) -> str:

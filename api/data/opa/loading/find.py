@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from opa.loading.candidates import Refuse, Refused
+from opa.loading.candidates import Problem, Refuse, Refused
 from opa.loading.discover import PluginFile, find_plugins, first_of_each_name, plugin_folders
 from opa.loading.filters import Decision, PluginFilters, decide
 from opa.loading.installed import NamedPlugin, announced_plugins, named_plugins
@@ -16,6 +17,9 @@ from opa.loading.policy import Policy
 
 if TYPE_CHECKING:
     from opa.settings.load import Config
+
+
+_LINK_HINT = "Remove the link, and import the plugin by its own name; or skip the plugin by a filter"
 
 
 class Found(NamedTuple):
@@ -45,7 +49,30 @@ def find(config: Config) -> Found:
     policy, refused = Policy.from_config(config), list[Refused]()
     found = first_of_each_name(_all(config, folders, policy, refused.append))
     decisions = decide(found, PluginFilters.from_config(config))
-    return Found(folders, policy, tuple(decisions), tuple(sorted(refused, key=lambda each: each.path)))
+    decisions = _each_once(decisions, refused.append)
+    return Found(folders, policy, decisions, tuple(sorted(refused, key=lambda each: each.path)))
+
+
+def _each_once(decisions: tuple[Decision, ...], refuse: Refuse) -> tuple[Decision, ...]:
+    """The same without links to what is loaded anyway: as a plugin of its own, all in it would be there twice."""
+    loaded = [each.plugin for each in decisions if each.load and not each.plugin.is_built_in]
+    links = [plugin for plugin in loaded if plugin.folder is not None and plugin.place.is_symlink()]
+    if not links:
+        return decisions
+    first: dict[str, PluginFile] = {}
+    linked: dict[str, PluginFile] = {}
+    for plugin in (*(each for each in loaded if each not in links), *links):
+        real = os.path.realpath(plugin.place)
+        kept = first.setdefault(real, plugin)
+        if kept is not plugin:
+            refuse(Refused(plugin.place, plugin.name, Problem(f"is a link to plugin '{kept.name}'", _LINK_HINT)))
+            first[real] = linked[kept.name] = kept._replace(links=(*kept.links, plugin.place))
+    gone = {plugin.name for plugin in links} - {plugin.name for plugin in first.values()}
+    return tuple(
+        each._replace(plugin=linked.get(each.plugin.name, each.plugin))
+        for each in decisions
+        if each.plugin.name not in gone
+    )
 
 
 def find_folders(config: Config) -> tuple[Path, ...]:

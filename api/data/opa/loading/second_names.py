@@ -60,6 +60,7 @@ class SecondNames:
         self._packages = dict.fromkeys(self._folders, "")
         self._files: dict[str, str] = {}
         self._around_links: set[str] = set()
+        self._links: set[str] = set()
         self._seen: dict[str, tuple[str | None, bool]] = {}
         self._suspected: dict[tuple[str, ...], bool] = {}
         for plugin in plugins:
@@ -67,11 +68,14 @@ class SecondNames:
 
     def _add(self, plugin: PluginFile) -> None:
         self._modules.add(plugin.module)
-        place = plugin.file.parent if plugin.is_package else plugin.file
-        if "." in plugin.module if plugin.folder is None else place.is_symlink():  # the path does not tell its name
+        place = plugin.place
+        is_elsewhere = "." in plugin.module if plugin.folder is None else place.is_symlink()
+        if is_elsewhere or plugin.links:  # the path does not tell its name
             real = os.path.realpath(place)
             (self._packages if plugin.is_package else self._files)[real] = plugin.module
             self._around_links.add(os.path.split(real)[0])
+            self._around_links.update(os.path.realpath(link.parent) for link in plugin.links)
+            self._links.update(link.name.partition(".")[0] for link in plugin.links)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
@@ -94,7 +98,8 @@ class SecondNames:
         if own_name is None or own_name == name or not _is_at(own_name, spec.origin):
             return None
         file, line = _importer()
-        if path is not None and any(os.path.realpath(file).startswith(f"{folder}/") for folder in self._folders):
+        is_by_folder = path is not None and name.partition(".")[0] not in self._links
+        if is_by_folder and any(os.path.realpath(file).startswith(f"{folder}/") for folder in self._folders):
             raise SecondNameError(
                 f"'{name}' is '{own_name}' under a second name, which is known only where the folder is a package",
                 where=f"{file}:{line}",
