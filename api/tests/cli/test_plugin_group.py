@@ -365,6 +365,14 @@ def test_two_plugins_with_one_command_the_first_has_it(project: Project) -> None
     assert "'runner' of plugin 'b' cannot be called: plugin 'a' has a command of that name" in findings[0]
 
 
+def test_a_file_of_commands_that_cannot_be_read_is_told(project: Project) -> None:
+    project.plugin("shop/__init__.py")
+    (project.plugins / "shop/commands.py").symlink_to("nowhere")
+
+    told = opa("check").output
+    assert "plugin 'shop' has no command of its commands.py, since that is a link that leads nowhere" in told
+
+
 def test_a_command_of_an_unknown_group_is_told(project: Project) -> None:
     project.plugin("shop.py", SHOP)
     project.meta("shop-meta.json", {"commands": {"keys runner": "x", "tasks list": "y"}})

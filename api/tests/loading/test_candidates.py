@@ -124,6 +124,23 @@ def test_a_plugin_path_that_is_a_link_to_nowhere_is_one_line(project: Project) -
         plugin_folders(["link"], may_be_missing=["link"])
 
 
+def test_a_module_of_a_package_that_is_a_link_to_nowhere_is_an_error(project: Project) -> None:
+    project.plugin("p/__init__.py")
+    (project.plugins / "p/admin.py").symlink_to("nowhere")
+    with pytest.raises(
+        PluginImportError, match="admin.py of plugin 'p' does not import: it is a link that leads nowhe"
+    ):
+        project.prepare()
+
+
+def test_a_folder_of_plugins_that_is_a_link_to_nowhere_is_one_line(project: Project) -> None:
+    project.settings(PLUGIN_PATHS=["/plugins"])
+    project.plugins.rename(project.folder / "moved")
+    project.plugins.symlink_to("nowhere")
+    with pytest.raises(PluginPathError, match="plugin path 'plugins' is a link that leads nowhere"):
+        project.prepare()
+
+
 @pytest.mark.parametrize(("file", "meta"), [("p.py", "p-meta.json"), ("p/__init__.py", "p/meta.json")])
 def test_metadata_that_is_a_link_to_nowhere_is_an_error(project: Project, file: str, meta: str) -> None:
     project.plugin(file)

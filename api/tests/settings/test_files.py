@@ -142,9 +142,16 @@ def test_other_files_are_not_read(folder: SettingsFolder, name: str) -> None:
 
 
 def test_a_folder_with_the_name_of_a_settings_file_is_not_read(folder: SettingsFolder) -> None:
-    (folder.path / "a.yaml").mkdir()
+    folder.path.joinpath("a.yaml").mkdir()
+    folder.path.joinpath("a.yaml", "README").touch()
 
     assert folder.load().PORT == 8000
+
+
+def test_an_empty_folder_in_the_place_of_a_settings_file_is_a_mistake(folder: SettingsFolder) -> None:
+    (folder.path / "a.yaml").mkdir()
+
+    assert "settings file is an empty folder, as Docker makes one" in folder.mistakes()[0]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opa.checks.finding import Finding
-from opa.loading.plugin_commands import with_problems
+from opa.loading.plugin_commands import unreadable_files, with_problems
 
 if TYPE_CHECKING:
     from opa.core.manager import PluginManager
 
 
 def commands_out_of_reach(manager: PluginManager) -> Iterator[Finding]:
-    """A finding for each command whose name another one has, or whose group is none."""
-    for command, problem in with_problems(found.plugin.file for found in manager.registry.objects):
+    """A finding for each command whose name another one has, or whose group is none, and each file that is not read."""
+    plugins = [found.plugin.file for found in manager.registry.objects]
+    for plugin, file, why in unreadable_files(plugins):
+        yield Finding(
+            f"plugin '{plugin.name}' has no command of its {file.name}, since that {why}",
+            where=str(file),
+            hint="Let this process read the file, or remove it",
+            plugin=plugin.name,
+        )
+    for command, problem in with_problems(plugins):
         if problem is not None:
             yield Finding(
                 f"the command '{' '.join(command.path)}' of plugin '{command.plugin.name}' cannot be called: {problem}",

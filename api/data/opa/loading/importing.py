@@ -200,7 +200,7 @@ def _import_parts(
     found = {}
     for part in (*parts, *submodules) if plugin.is_package else ():
         file = plugin.file.with_name(f"{part}.py")
-        if part in submodules and not file.is_file():
+        if part in submodules and not (file.is_file() or file.is_symlink()):
             file = plugin.file.parent / part / "__init__.py"
         if file.is_file() or file.is_symlink():  # also one that leads nowhere
             doing.what, doing.file = f"{file.name} of plugin '{plugin.name}'", file

@@ -87,6 +87,17 @@ def with_problems(plugins: Iterable[PluginFile]) -> Iterator[tuple[PluginCommand
             yield command, problem
 
 
+def unreadable_files(plugins: Iterable[PluginFile]) -> Iterator[tuple[PluginFile, Path, str]]:
+    """The plugins with a `commands.py` that cannot be read, and why: a start does not look at it."""
+    for plugin in plugins:
+        file = plugin.file.with_name(COMMANDS_MODULE.name)
+        if plugin.is_package and not plugin.is_built_in and (file.is_symlink() or file.exists()):
+            try:
+                read_text(file)
+            except UnreadableError as error:
+                yield plugin, file, "is a link that leads nowhere" if error.is_missing else str(error)
+
+
 def _problem(command: PluginCommand, found: dict[tuple[str, ...], PluginCommand]) -> str | None:
     first, *rest = command.path
     if command.path in found:

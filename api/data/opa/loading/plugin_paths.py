@@ -18,8 +18,9 @@ LOCAL_PLUGIN_PATH = "plugins"
 
 
 def plugin_paths(config: Config) -> list[str]:
-    """The plugin paths, with `./plugins` in the place of the default one where only that is there."""
-    return _with_local(config) if Path(LOCAL_PLUGIN_PATH).is_dir() else list(config.PLUGIN_PATHS)
+    """The plugin paths, with `./plugins` in the place of the default one where only that is there, also as a link."""
+    local = Path(LOCAL_PLUGIN_PATH)
+    return _with_local(config) if local.is_dir() or local.is_symlink() else list(config.PLUGIN_PATHS)
 
 
 def taken_plugin_paths(config: Config) -> list[Path]:

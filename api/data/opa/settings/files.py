@@ -46,17 +46,18 @@ def settings_files(folder: Path) -> list[Path]:
     """The settings files in `folder` in reading order: by name, and `NAME.local.EXT` after all others.
 
     Raises:
-        SettingsError: the folder cannot be read.
+        SettingsError: the folder cannot be read, or an empty folder stands in the place of a file.
     """
     try:
-        files = [
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in READERS and not path.name.startswith(".") and not path.is_dir()
-        ]
+        found = [path for path in folder.iterdir() if path.suffix.lower() in READERS and not path.name.startswith(".")]
+        folders = {path for path in found if path.is_dir()}
+        empty = next((path for path in sorted(folders) if not any(path.iterdir())), None)
     except OSError as error:
         raise _file_error(folder, f"the settings folder cannot be read: {error.strerror or error}") from None
-    return sorted(files, key=lambda path: (".local." in path.name, path.name))
+    if empty is not None:
+        problem = "settings file is an empty folder, as Docker makes one in the place of a file that is not there"
+        raise _file_error(empty, problem)
+    return sorted(set(found) - folders, key=lambda path: (".local." in path.name, path.name))
 
 
 def read_sections(path: Path) -> dict[str, Any]:

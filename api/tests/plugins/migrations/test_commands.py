@@ -260,6 +260,13 @@ def test_a_file_that_is_broken_is_named_with_plugin_and_line(
     assert f"shop/migrations/{name}{'' if line is None else f':{line}'}" in message
 
 
+def test_a_migration_that_is_a_link_to_nowhere_is_told_and_not_passed_over(project: Project, file: Path) -> None:
+    project.plugin("shop/__init__.py")
+    project.plugin("shop/migrations/0001_a.py", CREATE)
+    (project.plugins / "shop/migrations/0002_b.py").symlink_to("nowhere")
+    assert "'0002_b.py' in migrations/ of plugin 'shop' is a link that leads nowhere" in refused()
+
+
 def test_make_writes_what_makes_the_tables_of_the_models(project: Project, file: Path) -> None:
     models = project.plugin("shop/__init__.py", MODELS.format(column=""))
     project.plugin(

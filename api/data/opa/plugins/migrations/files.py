@@ -88,8 +88,16 @@ def migrations_in(plugin: str, package: str, folder: Path | Traversable) -> list
 def _read(plugin: str, package: str, folder: Path | Traversable) -> Iterator[Migration]:
     for file in folder.iterdir():
         stem, dot, suffix = file.name.rpartition(".")
-        if suffix != "py" or not dot or stem.startswith(("_", ".")) or not file.is_file():
+        if suffix != "py" or not dot or stem.startswith(("_", ".")):
             continue
+        if not file.is_file():
+            is_link = isinstance(file, Path) and file.is_symlink()
+            raise OpaError(
+                f"{file.name!r} in migrations/ of plugin '{plugin}' is"
+                f" {'a link that leads nowhere' if is_link else 'not a regular file'}",
+                where=str(file),
+                hint="Put the file itself there, or remove this",
+            )
         match = _NAME.fullmatch(stem)
         if match is None:
             raise OpaError(
