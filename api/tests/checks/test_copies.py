@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opa.checks.copies import copied_schedules
+from opa.checks.copies import copied_handlers, copied_schedules
 from tests.project import Project
 
 TASK = "from opa import task\n@task(schedule=60)\ndef nightly():\n    print('night')\n"
@@ -26,3 +26,13 @@ def test_another_task_or_schedule_is_not_reported(project: Project, other: str) 
     project.plugin("report.py", TASK)
     project.plugin("weekly.py", other)
     assert told(project) == []
+
+
+def test_a_handler_of_events_that_a_copied_file_has_once_more_is_reported(project: Project) -> None:
+    text = "from opa import on\n@on('orders.paid')\ndef mail(order: dict):\n    print('sent')\n"
+    project.plugin("mails.py", text)
+    project.plugin("mails_old.py", text)
+    project.plugin("other.py", text.replace("paid", "gone"))
+    (finding,) = copied_handlers(project.prepare())
+    assert finding.problem.startswith("handler of events 'mails_old.mail' of plugin 'mails_old' is the same as 'mails.")
+    assert finding.problem.endswith("mails.py:2), and each event is handled once more")

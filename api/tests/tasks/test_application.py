@@ -230,6 +230,21 @@ def test_a_task_that_is_a_generator_is_refused_with_its_place(tasks: TaskProject
         application_of(tasks.project.prepare()).tasks["jobs.pages"].apply()
 
 
+@pytest.mark.parametrize(
+    "declared", ["@task\nclass pages: ...", "@task(name='p')\nclass pages(Task):\n    def run(self): ..."]
+)
+def test_a_class_below_the_decorator_of_tasks_is_refused_with_its_place(tasks: TaskProject, declared: str) -> None:
+    tasks.plugin("jobs.py", f"from celery import Task\nfrom opa import task\n\n{declared}\n")
+    with pytest.raises(OpaError, match=r"'pages' of a task is a class: .*jobs.py:4.*register_task\(pages\(\)\)"):
+        tasks.project.prepare()
+
+
+def test_the_name_of_a_task_that_is_given_in_the_place_of_its_function_is_refused(tasks: TaskProject) -> None:
+    tasks.plugin("jobs.py", "from opa import task\n@task('nightly')\ndef pages(): ...\n")
+    with pytest.raises(OpaError, match=r"@task takes a function, not 'nightly'.*jobs.py:2"):
+        tasks.project.prepare()
+
+
 def test_a_task_may_be_made_from_what_collects_a_generator(tasks: TaskProject) -> None:
     tasks.plugin(
         "jobs.py",

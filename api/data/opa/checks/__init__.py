@@ -26,7 +26,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     from opa.checks.options import options_without_plugin, plugins_of_one_name
     from opa.checks.package_lock import stale_lock
     from opa.checks.refused import refused_plugins
-    from opa.checks.steps import imported_steps
+    from opa.checks.steps import held_steps, imported_steps
     from opa.checks.task_drivers import unnamed_task_drivers
     from opa.checks.threads import threads_of_imports
 
@@ -39,6 +39,7 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
     yield from options_without_plugin(manager)
     yield from plugins_of_one_name(manager)
     yield from imported_steps(manager)
+    yield from held_steps(manager)
     yield from stale_lock(manager)
     yield from unnamed_task_drivers(manager)
     if manager.tasks.are_used:
@@ -48,11 +49,12 @@ def findings_in_plugins(manager: PluginManager) -> Iterator[Finding]:
 
 def _findings_in_tasks(manager: PluginManager) -> Iterator[Finding]:
     """It imports Celery, which plugins without tasks need not."""
-    from opa.checks.copies import copied_schedules
+    from opa.checks.copies import copied_handlers, copied_schedules
     from opa.checks.task_options import misspelt_options
     from opa.checks.tasks import components_of_tasks, parameters_of_others, runs_that_fail, settings_of_no_task
 
     yield from copied_schedules(manager)
+    yield from copied_handlers(manager)
     yield from misspelt_options(manager)
     yield from runs_that_fail(manager)
     yield from settings_of_no_task(manager)

@@ -74,6 +74,8 @@ class Handler:
         here: whether it runs where they are emitted.
 
     Attributes:
+        function: as it is called.
+        patterns: names of events.
         name: of the function with its module, which is that of its task.
         uri: the same in the group of handlers, where a function may stand twice.
         is_async: whether it is an `async def`.
@@ -97,7 +99,8 @@ class Handler:
         self.is_awaited = is_async(function)
         # The plugin that is skipped takes its handlers along.
         self.__module__ = function.__module__
-        self._patterns = expression(patterns)
+        self.patterns = patterns
+        self._expression = expression(patterns)
         self._others: list[inspect.Parameter] = []
         self._payload: str | None = None
         self._event: str | None = None
@@ -141,7 +144,7 @@ class Handler:
 
     def takes(self, name: str) -> bool:
         """Whether it handles events of this name."""
-        return self._patterns.fullmatch(name) is not None
+        return self._expression.fullmatch(name) is not None
 
     def arguments(self, event: Event) -> dict[str, Any]:
         """What the function is called with.

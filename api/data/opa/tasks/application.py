@@ -30,7 +30,7 @@ from opa.tasks.parameters import Parameters, parameters_of
 from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
 from opa.tasks.serializer import register_serializer
-from opa.tasks.task import Task, refuse_generator, synchronous
+from opa.tasks.task import Task, refuse_unfit, synchronous
 
 if TYPE_CHECKING:
     from opa.core.component_observers import TellWait
@@ -152,11 +152,16 @@ class TaskApplication(DeclaredTasks, Application):
 
         Raises:
             RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, or
-                the function a generator.
+                the function a generator or a class.
         """
         if self._is_noting:  # one of Celery's own
             return _itself
-        if len(args) == 1 and callable(args[0]):
+        if args:
+            if len(args) > 1 or not callable(args[0]):
+                raise RegistrationError(
+                    f"@task takes a function, not {', '.join(map(repr, args))}",
+                    hint="Write its options by their names, such as @task(name='…')",
+                )
             return self._add(args[0], options)
 
         def decorate(function: Callable[..., Any]) -> Any:
@@ -308,7 +313,7 @@ class TaskApplication(DeclaredTasks, Application):
         options = dict(options)
         schedule = options.pop("schedule", None)
         name = options.get("name") or self.gen_task_name(function.__name__, function.__module__)
-        refuse_generator(function)
+        refuse_unfit(function)
         self.claim(name, function)
         if options.get("base") is not None:
             options["base"] = _base(options["base"], name, function)
@@ -349,7 +354,7 @@ class TaskApplication(DeclaredTasks, Application):
             if known is None:  # one of `shared_task`
                 self.note_options(name, fun, {**options, "base": base}, base)
         try:
-            refuse_generator(fun)
+            refuse_unfit(fun)
             if self._is_noting:
                 return _base(base, name, fun) if base is not None else None
             base = None if base is None else _base(base, name, fun)

@@ -42,7 +42,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Raises:
         RegistrationError: a task of this name is there already, `schedule` is none, `base` no class of tasks, the
-            function a generator, or a limit of no use.
+            function a generator or a class, or a limit of no use.
     """
     tasks = current_application()
     return tasks.task(**options) if function is None else tasks.task(function, **options)

@@ -14,7 +14,7 @@ from celery.exceptions import CDeprecationWarning, Retry, SoftTimeLimitExceeded,
 from kombu.exceptions import EncodeError
 
 from opa._compat.celery.app import get_current_task
-from opa._util.sources import where_is_function
+from opa._util.sources import where_is, where_is_function
 from opa.core.threads import in_pool
 from opa.errors import RegistrationError
 from opa.tasks.codec import Sending
@@ -176,12 +176,19 @@ def _origin() -> dict[str, Any]:
     return {} if request is None else {"root_id": request.root_id or request.id, "parent_id": request.id}
 
 
-def refuse_generator(function: Callable[..., Any]) -> None:
-    """Refuse a function of a task that yields.
+def refuse_unfit(function: Callable[..., Any]) -> None:
+    """Refuse what a call of it would run nothing of: a function that yields, and a class.
 
     Raises:
-        RegistrationError: it does.
+        RegistrationError: it is one.
     """
+    if isinstance(function, type):
+        raise RegistrationError(
+            f"'{function.__qualname__}' of a task is a class: a call of it makes an object, and runs nothing",
+            where=where_is(function),
+            hint="Write a function; or make it a subclass of celery.Task without this decorator, and register it:"
+            f" get_instance('celery').register_task({function.__name__}())",
+        )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistrationError(
             f"the function '{getattr(function, '__qualname__', function)}' of a task is a generator: a call of it runs"
@@ -195,9 +202,9 @@ def synchronous(function: Callable[..., Any]) -> Callable[..., Any]:
     """What Celery runs for `function`: the same, but it outlasts outages, and an `async def` is awaited on the loop.
 
     Raises:
-        RegistrationError: it is a generator, or a component cannot be given to it.
+        RegistrationError: it is a generator or a class, or a component cannot be given to it.
     """
-    refuse_generator(function)
+    refuse_unfit(function)
     function = with_components(function)
     wrapper: Any = _awaiting(function) if inspect.iscoroutinefunction(function) else _calling(function)
     if not wrapper.__name__.isidentifier():
