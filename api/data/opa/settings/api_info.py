@@ -3,10 +3,10 @@
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, model_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 from pydantic_core import Url, ValidationError
 
-from opa.settings.field_types import Text, UpperKeys, none_or
+from opa.settings.field_types import UpperKeys, Utf8, none_or
 from opa.settings.notify import address, webhook_url
 
 
@@ -53,7 +53,7 @@ class _OnlyGiven(UpperKeys):
 class ApiContact(_OnlyGiven):
     """PROJECT_CONTACT."""
 
-    NAME: str = ""
+    NAME: Utf8 = ""
     URL: WebUrl = None
     EMAIL: Annotated[str, AfterValidator(bare_address)] = ""
 
@@ -61,8 +61,8 @@ class ApiContact(_OnlyGiven):
 class ApiLicense(_OnlyGiven):
     """PROJECT_LICENSE. OpenAPI wants a name, and one of the other two at most."""
 
-    NAME: str = ""
-    IDENTIFIER: str = ""
+    NAME: Utf8 = ""
+    IDENTIFIER: Utf8 = ""
     URL: WebUrl = None
 
     @model_validator(mode="after")
@@ -77,8 +77,8 @@ class ApiLicense(_OnlyGiven):
 class ApiTag(_OnlyGiven):
     """One of PROJECT_TAGS."""
 
-    NAME: Text
-    DESCRIPTION: str = ""
+    NAME: Annotated[Utf8, Field(min_length=1)]
+    DESCRIPTION: Utf8 = ""
     URL: WebUrl = None
 
 

@@ -58,6 +58,20 @@ def no_switch(value: Any) -> Any:
     return value
 
 
+def utf8(value: str | None) -> str | None:
+    """A text that can be written.
+
+    Raises:
+        ValueError: it has half a character: in a file as an escape, or in a variable as bytes of another encoding.
+    """
+    try:
+        if value is not None:
+            value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("should be text in UTF-8") from None
+    return value
+
+
 def _at_most_a_century(seconds: float) -> float:
     # What waits takes little more, neither locks of Python nor event loops, and what expires in redis neither.
     if seconds > _CENTURY:
@@ -132,6 +146,7 @@ def _time_zone(value: str) -> str:
 
 TextList = Annotated[list[str], BeforeValidator(split_list), AfterValidator(without_doubles)]
 Text = Annotated[str, Field(min_length=1)]
+Utf8 = Annotated[str, AfterValidator(utf8)]
 EntryName = Annotated[str, AfterValidator(entry_name)]
 Scopes = Annotated[list[Annotated[str, AfterValidator(scope)]], BeforeValidator(split_list)]
 TimeZone = Annotated[Text, AfterValidator(_time_zone)]

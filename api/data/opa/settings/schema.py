@@ -28,11 +28,13 @@ from opa.settings.field_types import (
     UpperKeys,
     UrlPath,
     UrlPrefix,
+    Utf8,
     YesNoAuto,
     lower,
     no_switch,
     none_or,
     split_list,
+    utf8,
 )
 from opa.settings.jwt_issuers import JwtIssuer, each_once
 from opa.settings.notify import NotifyTarget
@@ -92,11 +94,11 @@ class Settings(BaseModel):
 
     MODE: Text
 
-    PROJECT_NAME: str
-    PROJECT_ID: str | None
-    PROJECT_SUMMARY: str
-    PROJECT_DESCRIPTION: str
-    PROJECT_VERSION: str
+    PROJECT_NAME: Utf8
+    PROJECT_ID: Annotated[str | None, AfterValidator(utf8)]
+    PROJECT_SUMMARY: Utf8
+    PROJECT_DESCRIPTION: Utf8
+    PROJECT_VERSION: Utf8
     PROJECT_TERMS_OF_SERVICE: WebUrl
     PROJECT_CONTACT: ApiContact
     PROJECT_LICENSE: ApiLicense
