@@ -63,6 +63,10 @@ local function cost_of_blob(member, length)
     return length + math.floor(length / 4) + 3 * #member + #prefix + 135
 end
 local cost_of_state = 130
+-- Of a name that others have, too: anybody who writes into the broker can make up one for each run.
+local function cost_of_task(name)
+    return 2 * (#name + math.floor(#name / 4)) + #prefix + 60
+end
 local states = {'waiting', 'running', 'retrying', 'given back', 'failed', 'dead', 'revoked', 'lost'}
 
 -- 0 for what is not there, and for what others have put there.
@@ -93,6 +97,9 @@ if not of_runs then
     for _, state in ipairs(states) do
         of_runs = of_runs + cost_of_state * redis.call('zcard', prefix .. 'state:' .. state)
     end
+    local names, of_names = redis.call('srandmember', prefix .. 'tasks', 5000), 0
+    for _, name in ipairs(names) do of_names = of_names + cost_of_task(name) end
+    of_runs = of_runs + math.floor(of_names * redis.call('scard', prefix .. 'tasks') / math.max(1, #names))
     -- It is not to outlive the index: what comes then would make room for what is gone.
     local left = redis.call('ttl', all)
     redis.call('set', counted, '0 0', 'ex', math.max(1, math.min(left < 0 and life or left, 86400)))
@@ -122,6 +129,11 @@ local function forget_blob(member)
     redis.call('zrem', blobs, member)
 end
 
+local function forget_task(name)
+    if redis.call('exists', prefix .. 'task:' .. name) == 1 then return end
+    of_runs = of_runs - cost_of_task(name) * redis.call('srem', prefix .. 'tasks', name)
+end
+
 local function forget(id)
     local run, text = read(id)
     if text then of_runs = of_runs - cost_of_run(id, #text) end
@@ -129,9 +141,8 @@ local function forget(id)
     if not run then
         redis.call('del', prefix .. 'run:' .. id)
     else
-        local of_task = prefix .. 'task:' .. (run.t or '')
-        redis.call('zrem', of_task, id)
-        if redis.call('exists', of_task) == 0 then redis.call('srem', prefix .. 'tasks', run.t or '') end
+        redis.call('zrem', prefix .. 'task:' .. (run.t or ''), id)
+        forget_task(run.t or '')
         of_runs = of_runs - cost_of_state * redis.call('zrem', prefix .. 'state:' .. run.s, id)
         for try = math.max(1, (run.n or 1) - 9), run.n or 1 do
             if redis.call('exists', prefix .. 'log:' .. id .. ':' .. try) == 1 then
@@ -277,7 +288,7 @@ for _, event in ipairs(events) do
     end
     if run.t and run.t ~= task_before then
         redis.call('zadd', prefix .. 'task:' .. run.t, run.o, id)
-        redis.call('sadd', prefix .. 'tasks', run.t)
+        of_runs = of_runs + cost_of_task(run.t) * redis.call('sadd', prefix .. 'tasks', run.t)
         redis.call('expire', prefix .. 'task:' .. run.t, life)
     end
     if before ~= run.s then
@@ -345,7 +356,7 @@ for _, state in ipairs(states) do
 end
 for _, task in ipairs(redis.call('srandmember', prefix .. 'tasks', 100)) do
     redis.call('zremrangebyscore', prefix .. 'task:' .. task, '-inf', before)
-    if redis.call('exists', prefix .. 'task:' .. task) == 0 then redis.call('srem', prefix .. 'tasks', task) end
+    forget_task(task)
 end
 keep_count()
 return gone
