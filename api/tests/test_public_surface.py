@@ -62,6 +62,7 @@ def test_opa_has_exactly_its_public_names() -> None:
         "TaskTooLargeError",
         "WebhookAnswer",
         "after_response",
+        "at_fork",
         "attempt",
         "audit",
         "call_hook",

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opa._util.forks import at_fork
     from opa._util.masking.secrets import mask_text
     from opa._util.suggestions import nearest
     from opa.access.actor import Actor, get_actor
@@ -118,6 +119,7 @@ __all__ = [
     "TaskTooLargeError",
     "WebhookAnswer",
     "after_response",
+    "at_fork",
     "attempt",
     "audit",
     "call_hook",
@@ -199,6 +201,7 @@ _HOME = {
     "TaskTooLargeError": "errors",
     "WebhookAnswer": "http.webhooks.posting",
     "after_response": "http.after_response",
+    "at_fork": "_util.forks",
     "attempt": "http.access.attempt",
     "audit": "access.audit",
     "call_hook": "core.running",

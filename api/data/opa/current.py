@@ -35,6 +35,7 @@ class Current:
         only_hooks: the bound hooks of the manager that runs, by name, while there is one only; the same.
         loading: what plugins can use that are being imported; the same.
         app: what `opa.main:app` is; `main.py`.
+        at_fork: what is called around forks; `_util/forks.py`.
         celery: what `opa.main:celery` is; the same.
         task_loop: the event loop for tasks, in a worker; `tasks/worker/loop.py`.
         soft_limit: of the thread that asks; `tasks/worker/soft_limit.py`.
@@ -57,6 +58,7 @@ class Current:
 
     __slots__ = (
         "app",
+        "at_fork",
         "celery",
         "done",
         "hidden_texts",
@@ -87,6 +89,7 @@ class Current:
         self.only_hooks: Mapping[str, Callable[..., Any]] = {}
         self.loading: Any = None
         self.app: Any = None
+        self.at_fork: list[Any] | None = None
         self.celery: Any = None
         self.task_loop: Any = None
         self.soft_limit = SoftLimit()

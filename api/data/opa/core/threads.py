@@ -50,7 +50,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # its threads are the parent's
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # noqa: TID251 - its threads are the parent's
 
 
 async def in_pool(pool: str, function: Callable[[], Result]) -> Result:

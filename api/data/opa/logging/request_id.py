@@ -17,7 +17,7 @@ _FIT = lazy_pattern(rb"[\w.+/=:@-]{1,%d}" % MAX_LENGTH)
 _ids_cache: list[bytes] = []
 _AT_A_TIME = 256
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids_cache.clear)  # or else all workers would give the same ones
+    os.register_at_fork(after_in_child=_ids_cache.clear)  # noqa: TID251 - or else all workers would give the same ones
 
 
 def get_request_id() -> str | None:

@@ -72,7 +72,7 @@ def serve_metrics(manager: PluginManager) -> None:
     log.info(f"metrics on {address_of(listener)}{config.METRICS_URL}")
     server = OperatingServer(config, routes, listener)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=server.abandon)
+        os.register_at_fork(after_in_child=server.abandon)  # noqa: TID251 - once in a process
     threading.Thread(target=_serve, args=(config, routes, server), name="metrics", daemon=True).start()
 
 

@@ -33,7 +33,9 @@ _creating = threading.RLock()
 
 if hasattr(os, "register_at_fork"):
     # A process never begins while another thread of its parent holds it, which nobody would release there.
-    os.register_at_fork(before=_creating.acquire, after_in_parent=_creating.release, after_in_child=_creating.release)
+    os.register_at_fork(  # noqa: TID251 - once in a process
+        before=_creating.acquire, after_in_parent=_creating.release, after_in_child=_creating.release
+    )
 
 CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 

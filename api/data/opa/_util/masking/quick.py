@@ -41,7 +41,9 @@ def _wait_for_engine() -> None:
 
 
 _making = threading.RLock()
-os.register_at_fork(before=_wait_for_engine, after_in_parent=_making.release, after_in_child=_making.release)
+os.register_at_fork(  # noqa: TID251 - once in a process
+    before=_wait_for_engine, after_in_parent=_making.release, after_in_child=_making.release
+)
 
 
 def whole(text: str) -> str:

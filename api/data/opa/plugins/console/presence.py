@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from opa import __version__, get_plugin_manager, log
+from opa import __version__, at_fork, get_plugin_manager, log
 from opa.plugins.console.deploys import deployed
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Presence:
         self._client = state.driver.new_thread_client()
         self._announce = self._client.register_script(ANNOUNCE)
         self._busy = threading.Lock()
-        if manager.mode == "worker" and hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._let_go)
+        if manager.mode == "worker":
+            at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._let_go)
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
         self._thread.start()
 

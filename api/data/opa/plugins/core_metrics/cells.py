@@ -16,13 +16,14 @@ import json
 import mmap
 import os
 import threading
-import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from opa import at_fork
 
 KEYS, NUMBERS = ".keys", ".cells"
 FIRST_CELLS, MOST_CELLS = 4096, 1 << 18
@@ -106,13 +107,7 @@ class Cells:
         self._folder: Path | None = None
         self._files: _Files | None = None
         self._when_lost: Callable[[str], object] = lambda _why: None
-        if hasattr(os, "register_at_fork"):
-            me = weakref.ref(self)
-            os.register_at_fork(
-                before=lambda: _call(me, Cells._before_fork),
-                after_in_parent=lambda: _call(me, Cells._after_fork),
-                after_in_child=lambda: _call(me, Cells._in_child),
-            )
+        at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._in_child)
 
     def series(self) -> tuple[Series, ...]:
         """Of all cells, what they mean."""
@@ -291,12 +286,6 @@ class Cells:
         if self._folder is not None:
             with suppress(OSError):  # it goes on in memory, and nobody sees that
                 self.attach(self._folder, self._when_lost)
-
-
-def _call(reference: weakref.ref[Cells], method: Callable[[Cells], None]) -> None:
-    cells = reference()
-    if cells is not None:
-        method(cells)
 
 
 def definition_to_json(definition: Definition) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import threading
-import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from opa import TaskObserver, TaskRun, get_plugin_manager, log
+from opa import TaskObserver, TaskRun, at_fork, get_plugin_manager, log
 from opa.plugins.task_runs.event import INTERVAL, Event
 from opa.plugins.task_runs.journal import Journal, journals_of
 from opa.plugins.task_runs.names import DEAD, FAILED, GIVEN_BACK, RETRYING, REVOKED, SUCCEEDED
@@ -38,12 +36,10 @@ class RunObserver(TaskObserver):
         # Of this process and of those that it forks: of a worker with its children.
         self._worker = secrets.token_hex(6)
         self.begin()
-        me = weakref.ref(self)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: _begin_anew(me))
+        at_fork(after_in_child=self.begin)
 
     def begin(self) -> None:
-        """Begin with nothing: in a new process."""
+        """Begin with nothing; a new process leaves to the one that has forked it what that has taken down."""
         self._taken = Taken(self._worker, Journal(lambda: journals_of(get_plugin_manager().config)))
         self._writer: Writer | None = None
         self._lock = threading.Lock()
@@ -178,9 +174,3 @@ class RunObserver(TaskObserver):
                 "runs of tasks are not recorded: the component aioredis has a driver that cannot do it ({})", error
             )
             return None
-
-
-def _begin_anew(observer: weakref.ref[RunObserver]) -> None:
-    """Leave to the process that has forked this one what it has taken down."""
-    if (found := observer()) is not None:
-        found.begin()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -10,7 +9,7 @@ from importlib.metadata import entry_points
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from opa import OpaError, log
+from opa import OpaError, at_fork, log
 from opa.plugins.tracing.masked import masked_span
 
 _GROUP = "opentelemetry_traces_exporter"
@@ -77,8 +76,7 @@ class LazyBatch(SpanProcessor):
     def __init__(self, make: Callable[[], SpanExporter]) -> None:
         self._make = make
         self._forget()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
+        at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
