@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import math
-import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from celery.utils.time import maybe_iso8601, maybe_make_aware
-from kombu.exceptions import EncodeError, OperationalError
-
-from opa._compat.celery.app import Application, announce_finalized, pool_of_connections
+from opa._compat.celery.app import announce_finalized, pool_of_connections
 from opa._util.sources import where_is_function
-from opa.core.breaker import Breaker
 from opa.core.running import current_tasks
-from opa.errors import RegistrationError, TaskArgumentError, TaskTooLargeError
+from opa.errors import RegistrationError
 from opa.tasks.brokers.amqp import Amqp
 from opa.tasks.clock import Clock
-from opa.tasks.codec import Limits, Sending, UnfitError, encode
-from opa.tasks.declared import LIMITS, DeclaredTasks
 from opa.tasks.foreign import TaskRegistry, UnmadeTask, adopt, based_on_ours
-from opa.tasks.headers import SENT_AT
-from opa.tasks.marks import TooLargeError
-from opa.tasks.parameters import Parameters, parameters_of
-from opa.tasks.request_ids import with_request_id
 from opa.tasks.schedules import FORMS, parse_schedule
+from opa.tasks.sending import SendingApplication
 from opa.tasks.serializer import register_serializer
 from opa.tasks.task import Task, refuse_unfit, synchronous
 
 if TYPE_CHECKING:
-    from opa.core.component_observers import TellWait
     from opa.core.manager import PluginManager
-    from opa.tasks.limits.store import LimitStore
-    from opa.tasks.limits.task_limits import TaskLimits
-    from opa.tasks.observing.observers import Observers
     from opa.tasks.worker.limit_keeper import LimitKeeper
     from opa.tasks.worker.state_writer import StateWriter
 
@@ -45,7 +29,7 @@ CONTROL = "opa.tasks.control"
 """The module of what sends commands to workers, which Celery imports where one is sent."""
 
 
-class TaskApplication(DeclaredTasks, Application):
+class TaskApplication(SendingApplication):
     """A Celery application whose tasks may be `async def`, whose names are unique, and whose queues lose no task.
 
     It is made before the plugins are imported, so that their tasks have something to belong to, and configured by the
@@ -53,12 +37,10 @@ class TaskApplication(DeclaredTasks, Application):
     """
 
     def __init__(self) -> None:
-        DeclaredTasks.__init__(self)
-        Application.__init__(
-            self,
+        super().__init__(
             "opa",
             task_cls=Task,
-            tasks=TaskRegistry(),  # type: ignore[arg-type]  # Celery takes one as well
+            tasks=TaskRegistry(),
             amqp=f"{Amqp.__module__}:{Amqp.__name__}",
             control=f"{CONTROL}:Control",
             set_as_current=False,
@@ -66,20 +48,12 @@ class TaskApplication(DeclaredTasks, Application):
         )
         register_serializer()
         self.clock = Clock()
-        self.project = "opa-stack"
         self.home = ""
         self.delivery_limit = 5
         self.missed_after = 300.0
-        self.limits = Limits()
-        self.waits_in_broker = False
-        self.breaker: Breaker | None = None
-        self.tell_wait: TellWait | None = None  # where something shows how long the broker is waited for
         self.state_writer: StateWriter | None = None  # in a worker
-        self.observers: Observers | None = None  # where a plugin has one
-        self.limit_driver: Any = None
         self.limits_without_redis = "refuse"
         self.limit_keeper: LimitKeeper | None = None  # in a worker
-        self._limit_stores: dict[int, LimitStore] = {}
         self._is_finalizing = False
         self._is_noting = False
 
@@ -168,121 +142,6 @@ class TaskApplication(DeclaredTasks, Application):
             return self._add(function, options)
 
         return decorate
-
-    def send_task(  # type: ignore[override]  # celery-types names all of them
-        self, name: str, args: Any = None, kwargs: Any = None, countdown: Any = None, eta: Any = None, **options: Any
-    ) -> Any:
-        """Celery's `send_task`. RabbitMQ counts whole seconds, so there a countdown is rounded up; Celery fails.
-
-        The id of the request that sends the task goes with it. `delay`, `apply_async`, `send` and beat come here too.
-
-        Raises:
-            TaskArgumentError: an argument would not arrive as it is.
-            TaskTooLargeError: the arguments take more bytes, or more levels, than the settings allow.
-            ComponentUnavailableError: the task is unique, and redis does not answer.
-            kombu.exceptions.OperationalError: the broker does not answer, or is known not to.
-        """
-        if self.breaker is not None:
-            self.breaker.check_in_thread()
-        if name in self.limited and (limits := self.limits_of(name)) and limits.unique:
-            from opa.tasks.limits.sending import send_unique
-
-            def send(given: Mapping[str, Any]) -> Any:
-                return self._send(name, args, kwargs, **given)
-
-            return send_unique(self, limits, (args, kwargs), {**options, "countdown": countdown, "eta": eta}, send)
-        return self._send(name, args, kwargs, countdown, eta, **options)
-
-    def _send(self, name: str, args: Any, kwargs: Any, countdown: Any = None, eta: Any = None, **options: Any) -> Any:
-        if self.waits_in_broker and (countdown or eta):
-            if eta is not None:
-                point: Any = maybe_iso8601(eta)
-                countdown = (maybe_make_aware(point, self.timezone) - self.now()).total_seconds()
-            countdown, eta = max(0, math.ceil(countdown)), None
-        options["headers"] = with_request_id(options.get("headers"))
-        if (made := self.made_tasks.get(name)) is not None and made.ignore_result:
-            options.setdefault("ignore_result", True)  # as `apply_async` does: nobody waits for what nobody keeps
-        if self.observers is not None:
-            options["headers"] = {**(options["headers"] or {}), SENT_AT: time.time()}
-        try:
-            return super().send_task(name, args, kwargs, countdown, eta, **options)
-        except EncodeError as error:
-            raise self.argument_error(name, error) from error
-        except OperationalError as error:
-            if self.breaker is not None:
-                self.breaker.failed(error)
-            raise
-
-    def producer_or_acquire(self, producer: Any = None) -> Any:
-        """Celery's: a context that gives what sends a task."""
-        context = super().producer_or_acquire(producer)
-        if self.tell_wait is None or producer is not None:
-            return context
-        from opa.tasks.broker_pool import measured_where_used_up
-
-        return measured_where_used_up(self, context)
-
-    def check_arguments(self, name: str, args: list[Any]) -> None:
-        """See that a task could be sent with these arguments.
-
-        Raises:
-            TaskArgumentError: one of them would not arrive as it is.
-            TaskTooLargeError: they take more bytes, or more levels, than the settings allow.
-        """
-        try:
-            with Sending(self.limits, name, self.parameters_of):
-                encode((args, {}, {}))
-        except (TypeError, ValueError) as error:
-            raise self.argument_error(name, EncodeError(error)) from error
-
-    def argument_error(self, name: str, error: EncodeError) -> TaskArgumentError:
-        """What is raised where the arguments of a task cannot be encoded."""
-        where = self.where(name) or None
-        if isinstance(cause := error.args[0] if error.args else None, TooLargeError):
-            return TaskTooLargeError(
-                f"task '{name}' cannot be sent with its arguments: {cause}",
-                where=where,
-                hint="Put what is large into a component or a file, and send its name",
-            )
-        what = cause.what if isinstance(cause, UnfitError) else "something"
-        return TaskArgumentError(
-            f"task '{name}' is sent with {what} that is not JSON: {error}",
-            where=where,
-            hint="Send what JSON has, or annotate the parameter: a Pydantic model, a dataclass, an enum, a set, bytes",
-        )
-
-    def parameters_of(self, name: str) -> Parameters | None:
-        """What is known of the parameters of a task; None of one that is not here."""
-        task = self.made_tasks.get(name)
-        return None if task is None else parameters_of(task)
-
-    def limits_of(self, name: str) -> TaskLimits | None:
-        """The limits of a task, with what the settings say of it; None of one that has none.
-
-        Raises:
-            ValueError: one of them is of no use.
-        """
-        if name not in self.limited:
-            return None
-        found = self.limited[name]
-        if found is None and name in self._functions and (task := self.tasks.get(name)) is not None:
-            from opa.tasks.limits.task_limits import limits_of
-
-            options = {option: getattr(task, option, None) for option in LIMITS}
-            found = self.limited[name] = limits_of(name, self.signature_of(name), options)
-        return found
-
-    @property
-    def limit_store(self) -> LimitStore:
-        """What redis keeps of limits, by connections of this process."""
-        process = os.getpid()
-        store = self._limit_stores.get(process)
-        if store is None:
-            from opa.tasks.limits.store import new_store
-
-            store = new_store(self.limit_driver, self.project, is_guarded=self.breaker is not None)
-            self._limit_stores = {process: store}  # a child has no use for the connections of its parent
-        return store
 
     def configure_tasks(self) -> None:
         """Give each task what the settings say of it: one that is used while plugins are imported comes before them.
