@@ -221,7 +221,7 @@ def test_what_others_have_put_in_the_place_of_a_log_or_a_run_keeps_nothing_from_
     assert [name for name in store.names() if name.startswith("log:")] == ["log:0002:1", "log:0003:1"]
 
 
-def test_names_of_tasks_that_somebody_makes_up_for_each_run_count_as_often_as_redis_has_them(redis_url: str) -> None:
+def test_names_of_tasks_that_are_made_up_for_each_run_count_as_often_as_redis_has_them(redis_url: str) -> None:
     store = Store(redis_url, RUNS_KEEP_RECORD_BYTES=100_000)
     for number in range(60):
         store.tell(event("dead", number, task_id=f"{number:04}", ts=NOW + number, t=f"{number:04}{'x' * 2000}"))

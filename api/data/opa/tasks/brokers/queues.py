@@ -257,7 +257,7 @@ _OF_CLASSIC_ALONE = frozenset({"x-max-priority", "x-queue-mode", "x-queue-versio
 
 
 def cannot_be_quorum(queue: Queue) -> bool:
-    """Whether RabbitMQ has no such quorum queue: it goes with its consumer, as of a `Broadcast`, or is a classic one."""
+    """Whether RabbitMQ has no such quorum queue: it goes with its consumer, as of a `Broadcast`, or is a classic."""
     is_classic = not _OF_CLASSIC_ALONE.isdisjoint(queue.queue_arguments or {})
     ranks = getattr(queue, "max_priority", None) is not None
     return bool(queue.auto_delete or queue.exclusive or not queue.durable or ranks or is_classic)
