@@ -78,7 +78,7 @@ def test_downgrade_takes_back_those_of_one_plugin_the_last_first(project: Projec
     assert done("downgrade", "b", "0001") == ["b/0002_t (sql): taken back"]
     assert done("downgrade", "a", "zero") == ["a/0002_t (sql): taken back", "a/0001_t (sql): taken back"]
     assert tables(file) == {"b1", "opa_migrations"}
-    assert done("downgrade", "a", "zero") == ["nothing to do"]
+    assert done("downgrade", "a", "zero") == done("downgrade", "a", "0") == ["nothing to do"]
     assert refused("downgrade", "a", "7").startswith("there is no migration 'a/7'. There are: a/0001_t, a/0002_t")
     assert refused("downgrade", "x", "zero") == "no plugin 'x' has migrations. Those that have some: b, a"
     assert "is written plugin/number" in refused("--to", "0001")
@@ -158,6 +158,8 @@ def test_a_commit_that_nobody_foresaw_is_told(project: Project, file: Path) -> N
     assert "TransactionEndedError" in str(result.exception)
     assert "What it has done until then is there" in str(result.exception)
     assert states() == {"b/0001_t": "failed"}
+    (project.plugins / "b/migrations/0001_t.py").rename(project.plugins / "b/migrations/0002_t.py")
+    assert states() == {"b/0002_t": "not run", "b/0001_t": "failed, and its file is gone"}
 
 
 def test_a_session_and_a_savepoint_in_a_migration_are_part_of_it(project: Project, file: Path) -> None:

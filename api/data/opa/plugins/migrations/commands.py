@@ -13,6 +13,7 @@ from opa import OpaError, get_plugin_manager
 from opa.commands import audited, connects, in_one_line, print_table
 
 if TYPE_CHECKING:
+    from opa.plugins.migrations.records import Record
     from opa.plugins.migrations.runner import Known, Migrations
 
 commands = typer.Typer()
@@ -78,10 +79,9 @@ async def status(
     async with connected_migrations() as migrations:
         known = await migrations.known()
         rows = [_row(each) for each in known]
-        rows += [
-            {"migration": f"{plugin}/{name}", "component": component, "state": "done, and its file is gone"}
-            for component, plugin, name in await migrations.forgotten()
-        ]
+        for component, plugin, name, record in await migrations.forgotten():
+            row = {"migration": f"{plugin}/{name}", "component": component, **_recorded(record)}
+            rows.append(row | {"state": f"{row['state']}, and its file is gone"})
     columns = ["migration", "component", "state", "at", "error"]
     if as_json:
         print(json.dumps([{key: row.get(key) for key in columns} for row in rows], indent=2))
@@ -105,7 +105,8 @@ async def downgrade(
 
     async with connected_migrations() as migrations:
         of_plugin = migrations.of_plugin(plugin)
-        stays = None if to == ZERO else migrations.named(f"{plugin}/{to}").number
+        is_all = to == ZERO or (to.strip("0") == "" != to and all(each.number for each in of_plugin))
+        stays = None if is_all else migrations.named(f"{plugin}/{to}").number
         back = [
             each.migration
             for each in reversed(await migrations.known())
@@ -203,7 +204,8 @@ def _warn(line: str) -> None:
 def _row(known: Known) -> dict[str, Any]:
     migration, record = known.migration, known.record
     row: dict[str, Any] = {"migration": str(migration), "component": migration.component, "state": "not run"}
-    if record is not None:
-        state = STATES.get(record.state, record.state)
-        row |= {"state": state, "at": record.at, "error": record.error}
-    return row
+    return row if record is None else row | _recorded(record)
+
+
+def _recorded(record: Record) -> dict[str, str]:
+    return {"state": STATES.get(record.state, record.state), "at": record.at, "error": record.error}

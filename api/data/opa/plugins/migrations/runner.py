@@ -54,16 +54,16 @@ class Migrations:
         records = {component: await ledger.records() for component, ledger in self._ledgers.items()}
         return [Known(each, records[each.component].get((each.plugin, each.name))) for each in self.all]
 
-    async def forgotten(self) -> list[tuple[str, str, str]]:
-        """Those that have run, and whose files are not there: component, plugin and name."""
+    async def forgotten(self) -> list[tuple[str, str, str, Record]]:
+        """Those that have begun to run, and whose files are not there: component, plugin, name, and their records."""
         there = {(each.component, each.plugin, each.name) for each in self.all}
         found = [
-            (component, *key)
+            (component, *key, record)
             for component, ledger in self._ledgers.items()
-            for key in await ledger.records()
+            for key, record in (await ledger.records()).items()
             if (component, *key) not in there
         ]
-        return sorted(found)
+        return sorted(found, key=lambda each: each[:3])
 
     async def pending(self, last: Migration | None = None) -> list[Migration]:
         """What is to be run, in its order.
@@ -106,9 +106,8 @@ class Migrations:
         if self._gone is None:
             self._gone = {
                 (plugin, int(number)): name
-                for component, plugin, name in await self.forgotten()
-                if (number := name.partition("_")[0]).isdecimal()
-                and (await self._ledgers[component].records())[plugin, name].state == DONE
+                for _, plugin, name, record in await self.forgotten()
+                if (number := name.partition("_")[0]).isdecimal() and record.state == DONE
             }
         if (name := self._gone.get((migration.plugin, migration.number))) is not None:
             raise OpaError(
