@@ -70,9 +70,14 @@ def test_a_broker_that_does_not_answer_is_said_in_a_line_by_opa_tasks_run(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.plugin("reports.py", REPORTS)
-    project.component("CELERY", "celery", BROKER_URL=f"redis://127.0.0.1:{free_port()}/1")
+    port = free_port()
+    project.component("CELERY", "celery", BROKER_URL=f"redis://:hush@127.0.0.1:{port}/1")
     (line,) = error_lines(capsys, "tasks", "run", "reports.plain")
-    assert line.startswith("error: the broker does not answer, so that nothing is sent")
+    assert line.startswith(
+        f"error: the broker redis://:***@127.0.0.1:{port}/1 does not answer, so that nothing is sent"
+    )
+    assert "(setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL)" in line
+    assert "hush" not in line
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"colour": "red"}'])

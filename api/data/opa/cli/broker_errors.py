@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opa.core.manager import PluginManager
 
 
 @contextmanager
-def broker_errors() -> Iterator[None]:
-    """Say of a broker that does not answer what to do.
+def broker_errors(manager: PluginManager) -> Iterator[None]:
+    """Say of the broker of `manager`, where it does not answer, which one it is, and what to do.
 
     Raises:
         OpaError: it does not.
@@ -21,7 +25,10 @@ def broker_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        with manager.celery.connection_for_write() as connection:  # it is made, and does not connect
+            broker = mask_text(connection.as_uri())
         raise OpaError(
-            f"the broker does not answer, so that nothing is sent: {mask_text(str(error)).rstrip('.')}",
+            f"the broker {broker} does not answer, so that nothing is sent: {mask_text(str(error)).rstrip('.')}",
+            where="setting OPTIONAL_COMPONENTS.CELERY.OPTS.BROKER_URL",
             hint="Start it and try again; `opa up` in this folder does",
         ) from error

@@ -224,7 +224,7 @@ def _body(text: str) -> str:
 def _sent(manager: PluginManager, name: str, body: str) -> str:
     from opa.plugins.task_runs.sending import send_as_person
 
-    with broker_errors():
+    with broker_errors(manager):
         task_id = send_as_person(manager, name, body, _who(), "")
     tell_observers(manager)
     return task_id
@@ -311,7 +311,7 @@ def _with_reader(manager: PluginManager, use: Callable[[RunReader], Coroutine[An
             where=manager.config.source("RUNS"),
             hint="With RUNS: true this command shows what follows",
         )
-    with broker_errors():
+    with broker_errors(manager):
         return asyncio.run(with_client(manager, COMPONENT, lambda _: use(reader_of(manager))))
 
 

@@ -109,7 +109,7 @@ def run(name: Name) -> None:
 def _with(manager: PluginManager, use: Callable[[Schedules], Coroutine[Any, Any, Result]]) -> Result:
     from opa.tasks.schedule_control import Schedules
 
-    with broker_errors():
+    with broker_errors(manager):
         return asyncio.run(use(Schedules(manager)))
 
 

@@ -235,7 +235,8 @@ async def _call(method: Callable[[], Any], component: Driver) -> Any:
 
 def _hosts(component: Driver) -> str:
     """Those that it connects to, in words; empty where its options name none."""
-    return " and ".join(" or ".join(f"'{host}'" for host in alternatives) for alternatives in component.hosts())
+    services = [" or ".join(f"'{host}'" for host in alternatives) for alternatives in component.hosts()]
+    return " and ".join(dict.fromkeys(services))
 
 
 def _failure(
