@@ -26,6 +26,19 @@ class Mine(Driver):
     {}
 """
 MEMBER = "from opa import register\n@register('{}')\n{}"
+OWN_HOOK = """
+import time
+from opa import Hook, HookDefinition
+class Thing(HookDefinition): ...
+class Halt(BaseException): ...
+class Mute(Exception):
+    def __str__(self): raise ValueError
+class Own(Hook):
+    name = "Thing"
+    def __init__(self):
+        {}
+    def run(self): ...
+"""
 LIFESPAN = """
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
@@ -63,6 +76,8 @@ BROKEN = {
         "hook 'driver.celery.setup' of plugin 'jobs'",
     ),
     "one that gives nothing": (HOOK.format("pass"), "returned a NoneType, not the Celery application"),
+    "a hook that raises what is no Exception": (OWN_HOOK.format("raise Halt('no')"), "cannot be made: Halt: no"),
+    "one whose error has no text": (OWN_HOOK.format("raise Mute"), "cannot be made: Mute, whose text cannot be had"),
     "what a driver prepares": (DRIVER.format("def prepare(self):\n        self.nothing.at_all"), "AttributeError"),
     "every error of a driver": (DRIVER.format("connection_errors = (Exception,)"), "which is every error"),
     "a single error of a driver": (
@@ -128,6 +143,13 @@ def test_an_uncreatable_task_is_reported_where_it_is_used_and_others_continue(st
         __import__("jobs").build.delay()
     with pytest.raises(PluginError, match="task 'jobs.build' cannot be made: OSError: no"):
         __import__("jobs").build()
+
+
+def test_a_hook_that_hangs_while_it_is_made_skips_its_plugin(started: Project) -> None:
+    started.plugin("jobs.py", OWN_HOOK.format("time.sleep(600)"))
+    started.settings(PLUGIN_OPTIONS={"jobs": {"FAILURE": "skip", "IMPORT_TIMEOUT": 1.5}})
+    skipped = started.prepare().roster.skipped["jobs"]
+    assert "hook Own of plugin 'jobs' cannot be made: it takes longer than 1.5 s" in str(skipped)
 
 
 @pytest.mark.parametrize(("plugin", "problem"), BROKEN.values(), ids=list(BROKEN))

@@ -93,15 +93,27 @@ def register_plugins(
     made = {} if made is None else made
     while True:
         try:
-            return register([plugin for plugin in plugins if plugin.name in roster], used, made)
+            found = [plugin for plugin in plugins if plugin.name in roster]
+            return register(found, used, made, lambda plugin: roster.policy.limit(plugin, "IMPORT"))
         except PluginError as error:
             if error.plugin is None:
                 raise
             roster.skip(error.plugin, error)
 
 
-def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: dict[type[Hook], Hook]) -> Registry:
+def register(
+    plugins: Sequence[ImportedPlugin],
+    used: Container[object],
+    made: dict[type[Hook], Hook],
+    limit: Callable[[str], float],
+) -> Registry:
     """Collect and check; hook definitions before hooks, whatever the order of the plugins.
+
+    Args:
+        plugins: those that are in.
+        used: as above.
+        made: as above.
+        limit: seconds that a hook of a plugin may take to be made.
 
     Raises:
         RegistrationError: two definitions of a hook, a hook without one, wrong asyncness, a hook that cannot be made, a
@@ -113,7 +125,7 @@ def register(plugins: Sequence[ImportedPlugin], used: Container[object], made: d
     objects = tuple(_objects_of(plugin, used, inner) for plugin in plugins)
     written = [(found.plugin.name, definition) for found in objects for definition in found.hook_definitions]
     definitions = hook_definitions(written)
-    hooks = called_hooks(((found.plugin, hook) for found in objects for hook in found.hooks), definitions, made)
+    hooks = called_hooks(((found.plugin, hook) for found in objects for hook in found.hooks), definitions, made, limit)
     require_hooks({definition: plugin for plugin, definition in written}, definitions, hooks)
     declared = _conventions(plugins)
     _check_folders(plugins, declared)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from opa._util.sources import describe, where_is
+from opa._util.watchdog import TimeLimitError, time_limit
 from opa._util.words import kind_of
 from opa.core.hook_signature import misfit, signature_of_run
 from opa.core.hooks import Hook, HookDefinition, hook_name, is_async_hook
@@ -72,6 +73,7 @@ def called_hooks(
     written: Iterable[tuple[ImportedPlugin, type[Hook]]],
     definitions: Mapping[str, type[HookDefinition]],
     made: dict[type[Hook], Hook],
+    limit: Callable[[str], float],
 ) -> dict[str, Hook]:
     """The hook that is called for each name: of those that fill it, the one with the highest order.
 
@@ -79,9 +81,10 @@ def called_hooks(
         written: a plugin, and a hook that it has.
         definitions: by name.
         made: the hooks that were made before, which are taken again; those that are made now are added.
+        limit: seconds that the hooks of a plugin may take to be made, each.
 
     Raises:
-        RegistrationError: a hook has no definition, does not fit it, or cannot be made.
+        RegistrationError: a hook has no definition, does not fit it, or cannot be made in time.
     """
     winners: dict[str, tuple[type[Hook], ImportedPlugin]] = {}
     for plugin, hook in written:
@@ -92,7 +95,7 @@ def called_hooks(
             winners[name] = hook, plugin
     for hook, plugin in winners.values():
         if hook not in made:
-            made[hook] = _make_hook(hook, plugin)
+            made[hook] = _make_hook(hook, plugin, limit(plugin.name))
     return {name: made[hook] for name, (hook, _) in winners.items()}
 
 
@@ -124,15 +127,20 @@ def require_hooks(
         )
 
 
-def _make_hook(hook: type[Hook], plugin: ImportedPlugin) -> Hook:
+def _make_hook(hook: type[Hook], plugin: ImportedPlugin, limit: float) -> Hook:
     try:
-        made = hook()
+        with time_limit(limit):
+            made = hook()
         if not isinstance(made, hook):
             raise TypeError(f"its __new__ gives {kind_of(made)}")
         return made
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, and its time may be over
+        late = f"it takes longer than {limit:g} s" if isinstance(error, TimeLimitError) else ""
         raise RegistrationError(
-            f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made: {summary(error, 'in its __init__')}",
+            f"hook {hook.__name__} of plugin '{plugin.name}' cannot be made:"
+            f" {late or summary(error, 'in its __init__')}",
             plugin=plugin.name,
             where=deepest_line_in([plugin.file.file.parent], error) or where_is(hook),
             hint="Fix its __init__, which gets no arguments; what takes long or may fail belongs in ready()",

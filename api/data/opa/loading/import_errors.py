@@ -22,7 +22,10 @@ def summary(error: BaseException, doing: str = "while it is imported") -> str:
         return f"it calls sys.exit({error.code!r}) {doing}".rstrip()
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - any plugin's
+        return f"{type(error).__name__}, whose text cannot be had"
 
 
 def import_hint(error: BaseException, file: Path) -> str:

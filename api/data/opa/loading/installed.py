@@ -63,7 +63,11 @@ def announced_plugins(policy: Policy) -> Iterator[PluginFile]:
         PluginPathError: an entry point names a module that does not exist.
     """
     for point in _points():
-        plugin = _find(point.module, policy)
+        try:
+            module = point.module
+        except AttributeError:  # its value is none
+            module = ""
+        plugin = _find(module, policy) if module else None
         if plugin is None:
             raise PluginPathError(
                 f"the entry point '{point.name}' of {ENTRY_POINT_GROUP} names '{point.value}', which is not there",

@@ -45,7 +45,9 @@ def find_module(name: str, limit: float) -> ModuleSpec | None:
         if name.startswith("."):  # which is no name of a module
             return None
         raise _broken(package, f"does not import: {summary(error)}", error) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a package may raise anything
         raise _broken(package, f"does not import: {summary(error)}", error) from error
     try:
         return importlib.util.find_spec(name)
