@@ -93,3 +93,21 @@ def test_an_optional_package_that_is_not_installed_is_skipped_with_a_warning(
     project.settings(INSTALLED_PLUGINS=[{"name": "nowhere.reports", "optional": True}])
     assert loaded(project) == []
     assert "the optional plugin 'nowhere.reports'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["acme.gone", "acme reports!", "a b"])
+def test_an_entry_point_that_names_no_module_is_told_with_its_package(project: Project, site: Path, value: str) -> None:
+    project.plugin("acme-1.4.dist-info/entry_points.txt", f"[opa.plugins]\nreports = {value}\n", folder="site")
+    with pytest.raises(PluginPathError, match=f"entry point 'reports' of opa.plugins names '{value}'.*\\(acme\\)"):
+        project.prepare()
+
+
+def test_settings_may_name_an_optional_plugin_that_is_not_installed(project: Project) -> None:
+    project.component("REPORTS", "reports", load="auto")
+    project.settings(
+        INSTALLED_PLUGINS=[{"NAME": "acme.reports", "OPTIONAL": True}],
+        ACCESS={"reports": "admin"},
+        RATE_LIMITS={"reports": "10/minute"},
+    )
+    state = project.app().manager.component_states["reports"]
+    assert str(state) == "not loaded: no plugin that is in has its driver 'reports'; not there: 'acme.reports'"

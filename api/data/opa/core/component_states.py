@@ -12,6 +12,7 @@ from opa.core.component_options import options_of
 from opa.core.drivers import Driver
 from opa.core.register import Registry
 from opa.errors import OpaError, RegistrationError
+from opa.loading.installed import NamedPlugin
 from opa.loading.roster import Roster
 
 if TYPE_CHECKING:
@@ -76,19 +77,26 @@ def configured_components(config: Config, registry: Registry, roster: Roster) ->
         driver = None if options["LOAD"] == "no" else _driver(key, options, config, registry, roster)
         state = ComponentState(name, driver, options["DRIVER"], options["LOAD"])
         if driver is None and options["LOAD"] != "no":
-            state = state._replace(status=NOT_LOADED, reason=_driver_skipped(roster, options["DRIVER"]))
+            state = state._replace(status=NOT_LOADED, reason=_driver_skipped(config, roster, options["DRIVER"]))
         states[name] = state
     return states
 
 
-def _driver_skipped(roster: Roster, driver: str) -> str:
-    plugins = ", ".join(f"'{name}'" for name in roster.skipped)
-    return f"no plugin that is in has its driver '{driver}'; skipped: {plugins}"
+def _driver_skipped(config: Config, roster: Roster, driver: str) -> str:
+    plugins = ", ".join(f"'{name}'" for name in roster.skipped or _missing(config, roster))
+    return f"no plugin that is in has its driver '{driver}'; {'skipped' if roster.skipped else 'not there'}: {plugins}"
+
+
+def _missing(config: Config, roster: Roster) -> list[str]:
+    """The installed plugins that may be missing, and are not there."""
+    entries = map(NamedPlugin.from_entry, config.INSTALLED_PLUGINS)
+    there = {plugin.module for plugin in roster.plugins}
+    return [entry.module for entry in entries if entry.optional and entry.module not in there]
 
 
 def _driver(key: str, options: Mapping[str, Any], config: Config, registry: Registry, roster: Roster) -> Driver | None:
     driver = registry.drivers.get(options["DRIVER"].lower())
-    if driver is None and roster.skipped:
+    if driver is None and (roster.skipped or (options["LOAD"] == "auto" and _missing(config, roster))):
         return None
     if driver is None:
         raise RegistrationError(

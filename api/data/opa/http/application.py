@@ -331,6 +331,11 @@ class Api(FastAPI):
         )
 
 
+def _known_plugins(manager: PluginManager) -> set[str]:
+    """The plugins that settings may name: those that there are, and those that may be missing."""
+    return {*(decision.plugin.name for decision in manager.decisions), *manager.plugin_settings.expected}
+
+
 def _access_rules(manager: PluginManager) -> Rules | None:
     """The rules of the settings; None where they require nothing."""
     config = manager.config
@@ -340,7 +345,7 @@ def _access_rules(manager: PluginManager) -> Rules | None:
 
     rules = Rules.from_config(config)
     if rules is not None:
-        rules.check_plugins({decision.plugin.name for decision in manager.decisions})
+        rules.check_plugins(_known_plugins(manager))
     return rules
 
 
@@ -351,5 +356,5 @@ def _limit_rules(manager: PluginManager) -> RateRules | None:
     from opa.http.rate_limits.rules import Rules  # as above
 
     rules = Rules(manager.config.RATE_LIMITS)
-    rules.check_plugins({decision.plugin.name for decision in manager.decisions})
+    rules.check_plugins(_known_plugins(manager))
     return rules
