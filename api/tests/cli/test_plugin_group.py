@@ -365,6 +365,11 @@ def test_two_plugins_with_one_command_the_first_has_it(project: Project) -> None
     assert "'runner' of plugin 'b' cannot be called: plugin 'a' has a command of that name" in findings[0]
 
 
+def test_commands_that_are_no_application_are_told(project: Project) -> None:
+    project.plugin("shop.py", "commands = ['open', 'close']")
+    assert "'commands' of plugin 'shop' is a list, and no Typer application" in opa("check").output
+
+
 def test_a_file_of_commands_that_cannot_be_read_is_told(project: Project) -> None:
     project.plugin("shop/__init__.py")
     (project.plugins / "shop/commands.py").symlink_to("nowhere")

@@ -186,6 +186,25 @@ def test_a_conventional_name_of_the_wrong_type_is_an_error_that_names_the_plugin
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("item", "hint"),
+    [
+        ("'starlette.middleware.gzip.GZipMiddleware'", r"is a str, .*Write Middleware\(…\), with"),
+        ("gate", r"is a function, .*Write Middleware\(BaseHTTPMiddleware, dispatch=gate\), with"),
+    ],
+)
+def test_what_to_write_in_the_place_of_an_item_is_told(project: Project, item: str, hint: str) -> None:
+    project.plugin("a.py", f"async def gate(request, call_next): ...\nmiddleware = [{item}]")
+    with pytest.raises(RegistrationError, match=hint):
+        project.app()
+
+
+def test_an_exception_handler_that_takes_no_request_and_error_is_an_error_with_its_place(project: Project) -> None:
+    file = project.plugin("a.py", "def on_key(error): ...\nexception_handlers = {KeyError: on_key}")
+    with pytest.raises(RegistrationError, match=rf"of plugin 'a' has a handler of .* \({file}:1\)"):
+        project.app()
+
+
 def test_an_item_of_middleware_of_the_wrong_type_is_named(project: Project) -> None:
     file = project.plugin(
         "a.py",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opa._util.objects import is_a
+from opa._util.words import kind_of
 from opa.checks.finding import Finding
+from opa.loading.conventions import COMMANDS
 from opa.loading.plugin_commands import unreadable_files, with_problems
 
 if TYPE_CHECKING:
@@ -22,6 +26,15 @@ def commands_out_of_reach(manager: PluginManager) -> Iterator[Finding]:
             hint="Let this process read the file, or remove it",
             plugin=plugin.name,
         )
+    for found in manager.registry.objects:
+        value = found.plugin.attribute(COMMANDS)
+        if value is not None and not _is_application(value):
+            yield Finding(
+                f"'{COMMANDS.name}' of plugin '{found.plugin.name}' is {kind_of(value)}, and no Typer application",
+                where=str(found.plugin.file.file),
+                hint=f"Write {COMMANDS.name} = typer.Typer(), or give it another name",
+                plugin=found.plugin.name,
+            )
     for command, problem in with_problems(plugins):
         if problem is not None:
             yield Finding(
@@ -30,3 +43,7 @@ def commands_out_of_reach(manager: PluginManager) -> Iterator[Finding]:
                 hint='Give it another name by the key "commands" of the plugin\'s metadata',
                 plugin=command.plugin.name,
             )
+
+
+def _is_application(value: object) -> bool:
+    return "typer" in sys.modules and is_a(value, sys.modules["typer"].Typer)

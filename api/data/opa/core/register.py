@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter
@@ -246,15 +246,23 @@ def _middleware_of(plugin: ImportedPlugin) -> tuple[Middleware, ...]:
         )
     for number, item in enumerate(middleware, 1):
         if not is_a(item, Middleware):
-            name = (item if is_a(item, type) else type(item)).__name__
             raise RegistrationError(
                 f"item {number} of 'middleware' of plugin '{plugin.name}' is {kind_of(item)}, not a {_MIDDLEWARE}",
                 plugin=plugin.name,
                 where=str(plugin.file.file),
-                hint=f"Write Middleware({name}, …), with the class and its options",
+                hint=f"Write {_as_middleware(item)}, with the class and its options",
             )
         _check_options(plugin, item)
     return tuple(middleware)
+
+
+def _as_middleware(item: object) -> str:
+    """What to write in the place of what is none."""
+    if is_a(item, FunctionType):
+        return f"Middleware(BaseHTTPMiddleware, dispatch={attribute(item, '__name__')})"
+    kind = item if is_a(item, type) else type(item)
+    is_plain = attribute(kind, "__module__") == "builtins"
+    return "Middleware(…)" if is_plain else f"Middleware({attribute(kind, '__name__')}, …)"
 
 
 def _check_options(plugin: ImportedPlugin, item: Middleware) -> None:

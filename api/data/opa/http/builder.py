@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from opa._compat.fastapi.remembered import forget_functions
 from opa._util.garbage import no_collection
+from opa._util.sources import where_is_function
 from opa._util.words import kind_of
 from opa.core.groups import MIDDLEWARE
 from opa.core.manager import PluginManager
@@ -187,8 +188,23 @@ def _exception_handlers(found: PluginObjects, manager: PluginManager) -> Mapping
             wrong = f"the key {key!r}" if not is_kind else f"{kind_of(handler)} as its handler of {key!r}"
             problem = f"'exception_handlers' of plugin '{plugin}' has {wrong}"
             raise RegistrationError(problem, plugin=plugin, where=where, hint=hint)
+        if not _takes_two(handler):
+            problem = f"'exception_handlers' of plugin '{plugin}' has a handler of {key!r} that does not take a request"
+            raise RegistrationError(
+                f"{problem} and an error", plugin=plugin, where=where_is_function(handler), hint=hint
+            )
     checked: Mapping[Any, Any] = handlers
     return checked
+
+
+def _takes_two(handler: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(handler).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # of a builtin, which has no signature
+        return True
+    return True
 
 
 def _include(app: Api, router: APIRouter, found: PluginObjects) -> None:
