@@ -223,6 +223,14 @@ def test_the_oldest_make_room_with_all_that_is_known_of_them(redis_url: str) -> 
     assert all(store.client.ttl(f"{store.prefix}{key}") > 0 for key in store.names())
 
 
+@pytest.mark.parametrize("odd", ["no base 64", "A"])
+def test_arguments_that_others_have_written_and_that_cannot_be_read_are_not_kept(store: Store, odd: str) -> None:
+    store.tell(event("failed", 1, b="+"))
+    store.client.set(f"{store.prefix}body:a", odd)
+    with pytest.raises(RunError, match="the arguments of a are not kept"):
+        store.read(lambda reader: reader.again("a", "ada"))
+
+
 def test_no_clock_but_that_of_redis_makes_a_run_too_old_or_keeps_it(redis_url: str) -> None:
     store = Store(redis_url)
     store.tell(event("failed", 1, task_id="a", ts=NOW), event("waiting", 1, task_id="b", ts=NOW + 1))
