@@ -342,3 +342,11 @@ def test_halves_of_characters_in_a_file_are_mistakes_and_end_nothing_else(folder
         """,
     )
     assert {mistake.partition(":")[0].partition(".")[0] for mistake in folder.mistakes()} >= {"ACCESS", "RATE_LIMITS"}
+
+
+def test_no_setting_of_celerys_own_is_taken_for_a_slip() -> None:
+    from celery.app.defaults import SETTING_KEYS
+
+    names = [f"CELERY_{name.upper()}" for name in SETTING_KEYS]
+    warnings = [warning for name in names for warning in check({name: None}, {(name,): "a file"}).warnings]
+    assert not [warning for warning in warnings if "did you mean" in warning]

@@ -39,6 +39,8 @@ MAX_PROBES = 4
 """At once: one may hang for longer than it should, in a look-up of a name or in a client without a time limit."""
 PROBE_LIFE, LONGEST_PROBE_LIFE = 30.0, 300.0
 """Seconds after which a probe that hangs no longer counts among them; they grow with each, as it keeps its thread."""
+AWAITED_PROBE_LIFE = MAX_PROBES * PROBE_TIMEOUT
+"""Seconds after which one that is awaited is cancelled: as many as there may be, and then there is room for the next."""
 ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
 """Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
 TRUST_PERIOD = 1.0
@@ -298,7 +300,7 @@ class Breaker:
         _asking.set(self)  # in the context of this thread, and of the coroutine that it starts
         answered = False  # also where it is cancelled, or comes to no end
         try:
-            call_from_thread(self._probe, self.loop, PROBE_LIFE)
+            call_from_thread(self._probe, self.loop, AWAITED_PROBE_LIFE)
             answered = True
         except (asyncio.CancelledError, CancelledError, EndlessError) as error:
             log.debug("a probe of component '{}' is given up: {!r}", self.name, error)

@@ -176,9 +176,13 @@ def source_of(path: tuple[str, ...], sources: Mapping[tuple[str, ...], str]) -> 
     return "not set anywhere"
 
 
+_OF_CELERY = frozenset({"CELERY_BEAT_SCHEDULER", "CELERY_TASK_RETRY_ON_WORKER_LOST"})
+"""Celery's own that look like another one; whether there are others, it says itself."""
+
+
 def _likely_typos(values: Mapping[str, Any], sources: Mapping[tuple[str, ...], str]) -> list[str]:
     warnings, known = [], sorted({*KNOWN, *ALIASES, "SETTINGS_DIR"})
-    for name in values.keys() - KNOWN:
+    for name in values.keys() - KNOWN - _OF_CELERY:
         where = source_of((name,), sources)
         if close := misspelt(name, known) or nearest(name, known, _CLOSE):
             warnings.append(f"{name} is not a setting of opa-stack; did you mean {close}? ({where})")
