@@ -168,6 +168,11 @@ def test_a_worker_does_not_go_into_the_background(tasks: TaskProject, params: st
     assert last_line(done).startswith("error: a worker does not go into the background (-D, --detach)")
 
 
+def test_a_module_that_celery_params_names_and_that_is_not_there_is_told_in_a_line(tasks: TaskProject) -> None:
+    done = opa("start", MODE="worker", CELERY_PARAMS="--include=json,nowhere.mine -c 1")
+    assert last_line(done).startswith("error: Celery is to import 'nowhere.mine': No module named 'nowhere' (environment")
+
+
 @pytest.mark.skipif(importlib.util.find_spec("gevent") is not None, reason="gevent is installed")
 def test_a_pool_that_is_not_installed_is_told_with_its_package(tasks: TaskProject) -> None:
     done = opa("start", MODE="worker", CELERY_PARAMS="-P gevent")

@@ -118,11 +118,17 @@ def _words(variable: str, default: str) -> list[str]:
         ) from None
 
 
+def _named(missing: str, words: list[str]) -> str | None:
+    """The module of a command line, such as behind -I, of which a part is missing."""
+    names = (name for word in words for name in word.removeprefix("-I").rpartition("=")[2].split(","))
+    return next((name for name in names if missing and f"{name}.".startswith(f"{missing}.")), None)
+
+
 def run_celery(celery: TaskApplication, words: list[str]) -> None:
     """Run a command of Celery.
 
     Raises:
-        StartError: Celery does not take the command, or its pool is not installed.
+        StartError: Celery does not take the command, or what that names cannot be imported.
         SystemExit: Celery ended, with its status.
     """
     from click import ClickException
@@ -139,10 +145,16 @@ def run_celery(celery: TaskApplication, words: list[str]) -> None:
             hint="'celery worker --help' shows what it takes",
         ) from None
     except ModuleNotFoundError as error:
-        if error.name not in POOLS_OF_OTHERS:
+        if error.name in POOLS_OF_OTHERS:
+            raise StartError(
+                f"the package '{error.name}', which the pool of this name needs, is not installed",
+                where="environment variable CELERY_PARAMS",
+                hint=f"pip install {error.name}, or take another pool: -P threads",
+            ) from None
+        if (module := _named(error.name or "", words)) is None:
             raise
         raise StartError(
-            f"the package '{error.name}', which the pool of this name needs, is not installed",
+            f"Celery is to import '{module}': {error}",
             where="environment variable CELERY_PARAMS",
-            hint=f"pip install {error.name}, or take another pool: -P threads",
+            hint="Fix its name, or remove it: tasks of plugins are there without it",
         ) from None
