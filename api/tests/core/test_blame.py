@@ -12,7 +12,21 @@ from tests.project import Project
 from tests.servers import Server
 
 PLUGIN = """
-    from opa import get_instance, task
+    from redis.exceptions import ConnectionError
+    from opa import Driver, get_instance, task
+
+    class Line(Driver):
+        name = "line"
+        connection_errors = (ConnectionError,)
+
+        def connect(self):
+            self.instance = self
+
+        def ask(self):
+            raise ConnectionError("no line")
+
+    def by_driver_of_the_users_own():
+        get_instance("line_two").ask()
 
     @task
     def job(): ...
@@ -58,6 +72,8 @@ def raised(project: Project, start_redis: Callable[[], Server]) -> dict[str, lis
     project.component("AIOREDIS", "redis-aioredis", URL=server.url)
     project.component("SECOND", "redis-aioredis", URL=server.url)
     project.component("WALRUS", "redis-walrus", URL=server.url)
+    for name in ("LINE_ONE", "LINE_TWO"):
+        project.component(name, "line", HOST="127.0.0.1")
     project.component("CELERY", "celery", BROKER_URL=server.url, BACKEND_URL=server.url)
     found: dict[str, list[str]] = {}
 
@@ -84,6 +100,7 @@ def raised(project: Project, start_redis: Callable[[], Server]) -> dict[str, lis
 
 def test_an_error_is_of_the_component_whose_client_was_at_work(raised: dict[str, list[str]]) -> None:
     assert raised == {
+        "by_driver_of_the_users_own": ["line_two"],
         "by_pipeline": ["aioredis"],
         "by_another_of_the_driver": ["second"],
         "by_lock": ["walrus"],
@@ -91,5 +108,5 @@ def test_an_error_is_of_the_component_whose_client_was_at_work(raised: dict[str,
         "by_task": ["celery"],
         "by_object_that_holds_another": ["walrus"],
         # Which one cannot be told.
-        "of_nobody": ["aioredis", "celery", "second", "walrus"],
+        "of_nobody": ["aioredis", "celery", "line_one", "line_two", "second", "walrus"],
     }

@@ -33,8 +33,12 @@ def failed_components(error: Exception, components: Iterable[Driver]) -> list[st
     if any(each.component == component_named_by(error) for each in suspects):
         return [str(component_named_by(error))]
     if len(suspects) > 1:
+        # A client of the user's own is one by itself: it may hold much that is everyone's.
+        clients = {id(each): one.component for one in suspects for each in (one, one.instance) if each is not None}
         belongings = {component.component: _belongings(component.instance, MAX_DEPTH) for component in suspects}
         for worker in _at_work(error):
+            if id(worker) in clients:
+                return [clients[id(worker)]]
             held = _belongings(worker, 1)
             found = [name for name, own in belongings.items() if not own.isdisjoint(held)]
             if len(found) == 1:
