@@ -170,7 +170,9 @@ def test_a_worker_does_not_go_into_the_background(tasks: TaskProject, params: st
 
 def test_a_module_that_celery_params_names_and_that_is_not_there_is_told_in_a_line(tasks: TaskProject) -> None:
     done = opa("start", MODE="worker", CELERY_PARAMS="--include=json,nowhere.mine -c 1")
-    assert last_line(done).startswith("error: Celery is to import 'nowhere.mine': No module named 'nowhere' (environment")
+    assert last_line(done).startswith(
+        "error: Celery is to import 'nowhere.mine': No module named 'nowhere' (environment"
+    )
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gevent") is not None, reason="gevent is installed")
