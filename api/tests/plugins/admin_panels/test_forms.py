@@ -214,6 +214,37 @@ def test_what_a_form_offers_is_taken_and_what_it_does_not_is_refused(things: Lib
     assert things.rows("select name from makers") == [("Jane",)]
 
 
+def test_what_no_value_of_python_is_stays_and_hides_no_other_row(things: Library) -> None:
+    odd = {"price": "x", "day": "soon", "at": "25:00", "local": 2026, "zoned": 5, "data": "{", "key": "7", "long": 1}
+    empty = dict.fromkeys(("price", "day", "at", "local", "zoned"), "")  # as a browser has it
+    path = f"/thing/edit?pk={UUID(int=2)}"
+    with things.visitor() as ada:
+        ada.get("/thing/list")
+        others = things.rows("select * from things where line <> 'null'")
+        things.rows(f"update things set {', '.join(f'{name} = ?' for name in odd)} where line = 'null'", *odd.values())
+        things.rows("update things set maker_id = 1, size = 'huge' where line = 'null'")
+        key = UUID(int=3)
+        for page in ("list", "list?q=null", f"detail?pk={key}", f"edit?pk={key}", f"detail?pk={UUID(int=2)}"):
+            status, text = ada.get(f"/thing/{page}")
+            assert (status, problems(text)) == (200, []), page
+        assert "soon" in ada.get("/thing/list")[1]
+        assert "1815" in ada.get("/thing/list")[1]
+        form = sent_back(ada.get(f"/thing/edit?pk={key}")[1])
+        status, page = ada.send(f"/thing/edit?pk={key}", {**form, **empty, "line": "mine"})
+        assert status == 200, problems(page)
+        columns = ", ".join(odd)
+        assert things.rows(f"select line, size, {columns} from things where line = 'mine'") == [
+            ("mine", "huge", *odd.values())
+        ]
+        form = sent_back(ada.get(f"/thing/edit?pk={key}")[1])
+        assert ada.send(f"/thing/edit?pk={key}", {**form, **empty, "day": "2026-01-02"})[0] == 200
+        assert things.rows("select day, local from things where line = 'mine'") == [("2026-01-02", 2026)]
+        status, page = ada.send(path, sent_back(ada.get(path)[1]))
+        assert status == 200, problems(page)
+        assert things.rows("select * from things where line <> 'mine'") == others
+        assert ada.act(f"/thing/row-action?name=delete&pk={key}")[0] == 200
+
+
 @pytest.mark.docker
 def test_what_another_user_is_about_to_change_is_waited_for_by_postgresql_too(
     library: Library, postgres: Postgres
@@ -232,3 +263,8 @@ def test_what_another_user_is_about_to_change_is_waited_for_by_postgresql_too(
             other.commit()
         status, page = sending.result(60)
         assert (status, [text[:25] for text in problems(page)]) == (422, ["This was changed meanwhil"])
+        # A date that Python does not have.
+        other.execute("insert into books (title, owner, published) values ('Iliad', 'x', '0044-03-15 BC')")
+        other.commit()
+        assert ada.get("/book/list")[0] == 200
+        assert "0044-03-15" in ada.get("/book/detail?pk=1")[1]

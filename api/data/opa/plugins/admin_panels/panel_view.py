@@ -220,13 +220,20 @@ class PanelView(BaseModelView):
                 data[field.name] = entered[0] if isinstance(entered[0], str) else ""
 
     @contextmanager
-    def changed(self, request: Request, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def changed(
+        self, request: Request, data: dict[str, Any], *, unread: Collection[str] = ()
+    ) -> Iterator[dict[str, Any]]:
         """Of what a form has, that which was changed in it; the other fields are not there meanwhile.
+
+        Args:
+            request: has sent the form.
+            data: what it has.
+            unread: the names of fields that are not there either, if the form does not have them.
 
         Raises:
             FormValidationError: as it comes from inside. The form has all its fields then.
         """
-        kept: set[str] = getattr(request.state, _UNCHANGED, set())
+        kept = {*getattr(request.state, _UNCHANGED, ()), *(name for name in unread if name not in data)}
         setattr(request.state, _KEPT, kept)
         try:
             yield {name: value for name, value in data.items() if name not in kept}

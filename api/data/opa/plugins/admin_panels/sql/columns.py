@@ -24,7 +24,7 @@ from opa.plugins.admin_panels.fields import (
     is_secret_name,
     made_of,
 )
-from opa.plugins.admin_panels.sql.raw_choices import members_of
+from opa.plugins.admin_panels.sql.unread import members_of
 
 
 def names_of(panel: Panel) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import String, cast, inspect, or_
@@ -28,7 +29,7 @@ from opa.plugins.admin_panels.panel_view import LAST_ROW, PanelView
 from opa.plugins.admin_panels.sql.columns import fields_of, has_entered_key, may_be_none, names_of
 from opa.plugins.admin_panels.sql.errors import field_of, is_of_type, refusal
 from opa.plugins.admin_panels.sql.keys import NAME, KeyField, RowKeys
-from opa.plugins.admin_panels.sql.raw_choices import enums_of, fill_enums, without_enums
+from opa.plugins.admin_panels.sql.unread import UNREAD, Columns, doubtful_of, enums_of, fill, without
 
 _ROW, _RAW = "opa_row", "opa_raw"
 _NO_KEY = (ValueError, TypeError, AssertionError, LookupError, ArithmeticError, AttributeError)
@@ -86,32 +87,50 @@ class SqlView(PanelView, ModelView):
     def get_list_query(self, request: Request) -> Any:
         """The query of all rows, of the list and of one."""
         query = super().get_list_query(request)
-        return query.options(*without_enums(self.model, self._read_with(request))) if self._is_raw(request) else query
+        raw = self._raw(request)
+        return query if raw is None else query.options(*without(self.model, self._read_with(request), raw))
 
-    def _is_raw(self, request: Request) -> bool:
-        """Whether the request has met a row with a value of an Enum that the code does not have."""
-        return self.panel in getattr(request.state, _RAW, ())
+    def _raw(self, request: Request) -> Columns | None:
+        """The columns that are not read as values, since the request has met a row with one that is none."""
+        found: Columns | None = getattr(request.state, _RAW, {}).get(self.panel)
+        return found
 
     def _read_with(self, request: Request) -> list[str]:
         return [field.name for field in self.get_fields_list(request) if isinstance(field, RelationField)]
 
     async def _read(self, request: Request, find: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
-        """What is found; values of an Enum that the code does not have are texts."""
+        """What is found; values that Python does not have are texts."""
         session = request.state.session
-        if not self._is_raw(request):
+        while True:
             try:
-                return await find()
-            except LookupError:
-                relations = [getattr(self.model, name).property.mapper.class_ for name in self._read_with(request)]
-                if not any(map(enums_of, (self.model, *relations))):
+                rows = await find()
+                break
+            except UNREAD as error:
+                if not self._reads_less(request, error):
                     raise
-            setattr(request.state, _RAW, {self.panel, *getattr(request.state, _RAW, ())})
-            for each in list(session.identity_map.values()):  # one is half read
-                if isinstance(each, self.model):
-                    session.expunge(each)
-        rows = await find()
-        await fill_enums(session, rows, self._read_with(request))
+                for each in list(session.identity_map.values()):
+                    if isinstance(each, tuple(self._models(request))):  # one is half read
+                        session.expunge(each)
+        raw = self._raw(request)
+        if raw is not None:
+            await fill(session, rows, self._read_with(request), raw)
         return rows
+
+    def _reads_less(self, request: Request, error: Exception) -> bool:
+        """Have the next query leave out the columns of which one may have failed; False, where there are no more."""
+        known = self._raw(request)
+        doubtful: Columns = partial(doubtful_of, dialect=request.state.session.get_bind().dialect)
+        for columns in (enums_of, doubtful) if known is None and isinstance(error, LookupError) else (doubtful,):
+            is_known = known is not None and known is not enums_of
+            if not is_known and any(map(columns, self._models(request))):
+                setattr(request.state, _RAW, {**getattr(request.state, _RAW, {}), self.panel: columns})
+                return True
+        return False
+
+    def _models(self, request: Request) -> list[type[Any]]:
+        """The models of which there are rows in a query."""
+        relations = (getattr(self.model, name).property.mapper.class_ for name in self._read_with(request))
+        return [self.model, *relations]
 
     async def find_all(  # noqa: PLR0917 - as starlette-admin has it
         self,
@@ -232,7 +251,8 @@ class SqlView(PanelView, ModelView):
         before = await self.find_by_pk(request, pk)
         if before is None:
             raise HTTPException(404, "there is no such row any more")
-        with self.changed(request, data) as entered:
+        raw = self._raw(request)
+        with self.changed(request, data, unread=() if raw is None else raw(self.model)) as entered:
             old = {name: getattr(before, name) for name in entered}
             columns: Any = inspect(self.model).column_attrs
             setattr(request.state, _ROW, {each.key: getattr(before, each.key) for each in columns if each.key in data})
