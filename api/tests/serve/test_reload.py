@@ -276,6 +276,9 @@ class FakeProcess(ModeProcess):
     def show_mistakes(self) -> None:
         self.shown += 1
 
+    def look_after_page(self) -> None:
+        """There is none."""
+
     def prepare_next(self) -> None:
         """It is the only one."""
 
@@ -300,6 +303,24 @@ def test_pauses_grow_to_a_minute_and_start_over_after_a_long_life() -> None:
     now += MIN_RESTART_DELAY
     lives.go_on()
     assert child.starts == 10
+
+
+def test_the_end_of_a_process_and_the_end_of_a_pause_are_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, runs = 0.0, True
+    child = FakeProcess()
+    monkeypatch.setattr(FakeProcess, "runs", property(lambda _: runs), raising=False)
+    lives = Lives(child, Flag(), lambda: now)
+    assert not lives.is_time()
+    runs, child.ended = False, 1
+    assert lives.is_time()
+    lives.go_on()
+    assert not lives.is_time()
+    now += MIN_RESTART_DELAY
+    assert lives.is_time()
+    lives.go_on()
+    child.ended = MISTAKE
+    lives.go_on()
+    assert not lives.is_time()
 
 
 def test_a_mistake_is_not_repeated_however_long_it_takes() -> None:

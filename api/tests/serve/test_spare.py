@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,48 +108,72 @@ def test_none_is_prepared_until_the_one_that_serves_has_said_what_it_imports_and
     spare.not_yet()
     assert not spare.imports.exists()
     assert not spare.go([])
+    spare.kill()
 
 
 IN_SPARE = """
 from opa.serve import spare_process
 import json, os, sys
 from pathlib import Path
+from typing import Any
 
 sys.path.append(sys.argv[1])
 begun = []
 os.execv = lambda _path, command: begun.append(command)
-spare_process.wait_for_go(os.getppid(), Path("mistakes.json"), Path("imports.json"), 0)
-print(json.dumps([begun, os.environ["OPA_UP_STATE"], "spare_sample" in sys.modules]))
+handed = spare_process.wait_for_go(os.getppid(), Path("mistakes.json"), Path("imports.json"), int(sys.argv[2]))
+is_kept = None if handed is None else (handed.host, handed.port, os.get_inheritable(handed.descriptor))
+print(json.dumps([begun, os.environ["OPA_UP_STATE"], "spare_sample" in sys.modules, is_kept]))
 """
 
 
-def waits_for(line: bytes, text: str | None, folder: Path) -> tuple[list[list[str]], str, bool] | None:
+def waits_for(line: bytes, text: str | None, folder: Path, *sent: int) -> tuple[list[list[str]], str, bool, Any] | None:
     """What becomes of a process in spare that imports a module, or has no list of them, and then is told a line.
 
+    Args:
+        sent: descriptors that it is sent with the line.
+
     Returns:
-        The commands with which it begins anew, a variable, and whether it has the module; None where it ended.
+        The commands with which it begins anew, a variable, whether it has the module, and of the socket that it was
+        handed host, port, and whether what it starts inherits it; None where it ended.
     """
     if text is not None:
         (folder / "spare_sample.py").write_text(text)
         os.utime(folder / "spare_sample.py", (1, 1))
         (folder / "imports.json").write_text(json.dumps(["spare_sample", "spare_nowhere"]))
-    ended = subprocess.run(
-        (sys.executable, "-c", IN_SPARE, folder),
-        cwd=folder,
-        env=os.environ | {"OPA_UP_STATE": "before"},
-        input=line,
-        capture_output=True,
-        check=True,
-    )
+    go, its_end = socket.socketpair()
+    with its_end:
+        with go:
+            if line:
+                socket.send_fds(go, [line], sent)
+        ended = subprocess.run(
+            (sys.executable, "-c", IN_SPARE, folder, str(its_end.fileno())),
+            cwd=folder,
+            env=os.environ | {"OPA_UP_STATE": "before"},
+            pass_fds=[its_end.fileno()],
+            capture_output=True,
+            check=True,
+        )
     assert not ended.stderr
     return tuple(json.loads(ended.stdout)) if ended.stdout else None
 
 
-GO = b'{"OPA_UP_STATE": "now"}\n'
+GO = b'[{"OPA_UP_STATE": "now"}, null]'
 
 
 def test_it_serves_where_nothing_has_changed(tmp_path: Path) -> None:
-    assert waits_for(GO, "x = 1", tmp_path) == ([], "now", True)
+    assert waits_for(GO, "x = 1", tmp_path) == ([], "now", True, None)
+
+
+def test_it_serves_on_the_socket_that_it_is_sent(tmp_path: Path) -> None:
+    go = b'[{"OPA_UP_STATE": "now"}, ["::1", 8000]]'
+    with socket.socket() as listener:
+        listener.set_inheritable(True)
+        assert waits_for(go, "x = 1", tmp_path, listener.fileno()) == ([], "now", True, ["::1", 8000, False])
+        begun = waits_for(go, "import pathlib\npathlib.Path(__file__).write_text('x = 2')", tmp_path, listener.fileno())
+    assert begun is not None
+    (command,) = begun[0]
+    assert command[-1].endswith(":8000:::1")
+    assert begun[3] == ["::1", 8000, True], "it begins anew with it"
 
 
 def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(tmp_path: Path) -> None:
@@ -158,7 +184,7 @@ def test_it_begins_anew_where_a_file_that_it_has_imported_has_changed(tmp_path: 
 
 
 def test_it_serves_where_it_is_needed_before_it_has_read_what_to_import(tmp_path: Path) -> None:
-    assert waits_for(GO, None, tmp_path) == ([], "now", False)
+    assert waits_for(GO, None, tmp_path) == ([], "now", False, None)
 
 
 def test_a_module_in_an_archive_changes_with_the_archive(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from opa.serve import watch as watch_module
 from opa.serve.watch import changed_files, take_snapshot, wait_for_change
 from opa.serve.watched import Counts, Watched, in_package, in_plugin_path, in_settings
 
@@ -183,3 +184,17 @@ def test_folders_may_be_nested_deeper_than_python_allows_calls(tmp_path: Path) -
     finally:
         sys.setrecursionlimit(limit)
     assert list(found) == [str(deep / "a.py")]
+
+
+def test_it_does_not_wait_where_it_is_time_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "RESCAN_SECONDS", 3600)
+    stop, is_time = threading.Event(), True
+
+    def meanwhile() -> None:
+        nonlocal is_time
+        is_time = False
+        stop.set()
+
+    watched = [Watched(tmp_path, in_plugin_path)]
+    assert not wait_for_change(watched, {}, polling=False, stop=stop, meanwhile=meanwhile, is_time=lambda: is_time)
+    assert not is_time

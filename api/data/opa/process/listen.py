@@ -60,7 +60,7 @@ def refuse_connections(listener: socket.socket) -> None:
     process that has this socket. Where the kernel cannot do it, connections go on coming until the socket is
     closed.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or refuses_connections(listener, where_unknown=False):
         return
     try:
         # A listening socket that is bound to an interface sees only what arrives there, and none has this number.
@@ -69,11 +69,18 @@ def refuse_connections(listener: socket.socket) -> None:
         log.debug(f"connections go on coming until the listening socket is closed: {error}")
 
 
-def refuses_connections(listener: socket.socket) -> bool:
-    """Whether a process that has this socket has called `refuse_connections`; true where the kernel cannot do that."""
+def refuses_connections(listener: socket.socket, *, where_unknown: bool = True) -> bool:
+    """Whether a process that has this socket has called `refuse_connections`.
+
+    Args:
+        where_unknown: what it is where the kernel cannot do that.
+    """
     if sys.platform != "linux":
-        return True
-    return listener.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX) == NO_INTERFACE
+        return where_unknown
+    try:
+        return listener.getsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX) == NO_INTERFACE
+    except OSError:
+        return where_unknown
 
 
 class Listeners:

@@ -15,6 +15,7 @@ from opa.process.workers import chosen_workers, worker_count
 from opa.serve.development import runs_in_development
 
 if TYPE_CHECKING:
+    from opa.serve.handed import Handed
     from opa.settings.load import Config
 
 RELOAD_LIMIT = 3.0
@@ -59,12 +60,13 @@ def _warn_or_refuse(config: Config, chosen: int) -> None:
         )
 
 
-def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None) -> None:
+def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None, handed: Handed | None = None) -> None:
     """Serve with this one process until SIGTERM or SIGINT.
 
     Args:
         config: the settings.
         when_serving: called when it serves.
+        handed: the socket of a supervisor, on which the next process serves after this one.
 
     Raises:
         OpaError: it cannot be started.
@@ -81,7 +83,8 @@ def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None)
 
     from opa.serve.server import Server, ServerConfig
 
-    listener = listening_socket(config.HOST, config.PORT)
+    kept = None if handed is None else handed.socket_for(config)
+    listener = listening_socket(config.HOST, config.PORT) if kept is None else kept
     operating = None
     if config.OPERATING_PORT is not None:
         from opa.serve.operating import OperatingServer, operating_socket
@@ -90,7 +93,13 @@ def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None)
     log.info(f"serving on {address_of(listener)} with one process")
     server_config = ServerConfig(config, app)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
-        server = Server(server_config, alone=True, operating=operating, when_serving=when_serving)
+        server = Server(
+            server_config,
+            alone=True,
+            has_successor=kept is not None,
+            operating=operating,
+            when_serving=when_serving,
+        )
         if config.RELOAD:
             server.min_drain = server.max_drain = RELOAD_DRAIN
         runner.run(server.serve(sockets=[listener]))

@@ -1,7 +1,7 @@
 """The page in the place of an api that does not start because of a mistake, in development.
 
 A process of its own, which the supervisor of the reload starts, and ends before it starts the api again:
-`python -m opa.serve.mistake_page SUPERVISOR HOST PORT FILE ORIGIN…`. It has no part of the project in it.
+`python -m opa.serve.mistake_page SUPERVISOR FILE HOST PORT SOCKET ORIGIN…`. It has no part of the project in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from opa._util.flag import Flag
 from opa._util.hosts import is_here_alone
-from opa.process.listen import listening_socket, refuse_connections
+from opa.process.listen import listening_socket, refuse_connections, refuses_connections
 from opa.process.orphans import end_with_parent
 from opa.serve.mistake import Mistake, read_mistakes
 
@@ -41,11 +41,15 @@ mark { display: inline-block; min-width: 100%; background: light-dark(#fdd, #622
 h2 { font-size: 1.1rem; overflow-wrap: anywhere; color: light-dark(#a3141e, #ff9a9a) }
 """
 _SCRIPT = """
+let asks = false;
 setInterval(async () => {
+  if (asks) return; // it waits for the api, which starts
+  asks = true;
   try {
     const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" });
     if (answer.headers.get("MARK") !== document.documentElement.dataset.mark) location.reload();
-  } catch { /* nothing listens while it starts */ }
+  } catch { /* nothing listens */ }
+  asks = false;
 }, 700);
 """.replace("MARK", MARK)
 _POLICY = (
@@ -59,33 +63,41 @@ class Server(ThreadingHTTPServer):
 
     Args:
         origins: of the pages of other sites that may read an answer, as ALLOW_ORIGINS has them.
+        handed: the socket of its supervisor, on which the api serves after it; it opens one by itself without that.
     """
 
     daemon_threads = False
     timeout = 0
 
     def __init__(
-        self, mistakes: tuple[Mistake, ...], host: str, port: int, origins: frozenset[str] = frozenset()
+        self,
+        mistakes: tuple[Mistake, ...],
+        host: str,
+        port: int,
+        origins: frozenset[str] = frozenset(),
+        handed: socket.socket | None = None,
     ) -> None:
         super().__init__((host, port), Handler, bind_and_activate=False)
         self.socket.close()
-        self.socket = listening_socket(host, port)
+        self._has_successor = handed is not None
+        self.socket = listening_socket(host, port) if handed is None else handed
         self.mistakes = mistakes
         self.origins = origins
         self.mark = sha256(repr(mistakes).encode()).hexdigest()[:16]
         self._connections: set[Any] = set()
 
     def serve_until(self, stop: Flag) -> None:
-        """Answer until it is set, and then those who have asked before."""
+        """Answer until it is set, and then those who have asked before, unless the api will."""
         poll = select.poll()
         poll.register(stop)
         poll.register(self)
         while not stop.is_set():
             poll.poll()
             self.handle_request()
-        refuse_connections(self.socket)
-        while select.select([self], [], [], 0)[0]:
-            self.handle_request()
+        if not self._has_successor or refuses_connections(self.socket, where_unknown=False):
+            refuse_connections(self.socket)
+            while select.select([self], [], [], 0)[0]:
+                self.handle_request()
         for connection in tuple(self._connections):
             # What was received can be read. Who has asked nothing is waited for no more.
             with contextlib.suppress(OSError):
@@ -211,11 +223,12 @@ def _is_own_name(host: str) -> bool:
 
 def main() -> None:
     """Serve the page until SIGTERM."""
-    supervisor, host, port, file, *origins = sys.argv[1:]
+    supervisor, file, host, port, descriptor, *origins = sys.argv[1:]
     stop = Flag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     end_with_parent(int(supervisor))
-    Server(read_mistakes(Path(file)), host, int(port), frozenset(origins)).serve_until(stop)
+    handed = socket.socket(fileno=int(descriptor)) if descriptor else None
+    Server(read_mistakes(Path(file)), host, int(port), frozenset(origins), handed).serve_until(stop)
 
 
 if __name__ == "__main__":

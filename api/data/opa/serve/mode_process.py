@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from opa.logging.logger import log
 from opa.process import orphans
 from opa.process.child import Child
-from opa.serve.command import command
+from opa.serve.command import MISTAKE, command
+from opa.serve.handed import Handed
+from opa.serve.kept_socket import KeptSocket
 from opa.serve.spare import Spare
 from opa.settings.inherited import STATE_VARIABLE
 
@@ -39,12 +41,17 @@ class MistakePage(Child):
         self._folder = TemporaryDirectory(prefix="opa-")
         self.file = Path(self._folder.name) / "mistakes.json"
 
-    def show(self, config: Config) -> None:
-        """Serve it, on `HOST` and `PORT`."""
-        place = (config.HOST, config.PORT, self.file, *config.ALLOW_ORIGINS)
-        page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), *place]
+    def show(self, config: Config, handed: Handed | None = None) -> None:
+        """Serve it, on `HOST` and `PORT`.
+
+        Args:
+            config: the settings.
+            handed: the socket; it opens one by itself where there is none.
+        """
+        place = (config.HOST, config.PORT, "" if handed is None else handed.descriptor)
+        page = [sys.executable, "-P", "-m", "opa.serve.mistake_page", os.getpid(), self.file, *place]
         with _without_sigint():  # its supervisor ends it
-            self.spawn([str(each) for each in page])
+            self.spawn([str(each) for each in (*page, *config.ALLOW_ORIGINS)], pass_fds=_descriptors(handed))
 
     def close(self) -> None:
         """End it, when it has answered those who have asked."""
@@ -71,6 +78,7 @@ class ModeProcess(Child):
         self.config: Config | None = None
         self._page = page
         self._spare = None if page is None else Spare(page.file)
+        self._socket = None if page is None else KeptSocket()
 
     @property
     def mistakes(self) -> Path | None:
@@ -81,18 +89,22 @@ class ModeProcess(Child):
         """Start it. It gets SIGINT when it has said what that does: while it starts, Python would show a traceback."""
         if self._page is not None:
             self._page.close()
-        if self._spare is not None and self._spare.go([STATE_VARIABLE]):
+        handed = self._handed()
+        if self._spare is not None and self._spare.go([STATE_VARIABLE], handed):
             self.become(self._spare)
         else:
             with _without_sigint():
-                self.spawn(self._command())
+                self.spawn(self._command(handed), pass_fds=_descriptors(handed))
         if self._spare is not None:
             self._spare.not_yet()
 
-    def _command(self) -> list[str]:
+    def _handed(self) -> Handed | None:
+        return None if self._socket is None or self.config is None else self._socket.keep(self.config)
+
+    def _command(self, handed: Handed | None) -> list[str]:
         if self._page is None or self._spare is None:
             return command(os.getpid())
-        return command(os.getpid(), self._page.file, self._spare.imports)
+        return command(os.getpid(), self._page.file, self._spare.imports, handed)
 
     def prepare_next(self) -> None:
         """Have a process in spare, where it is time for that; to be called every now and then."""
@@ -103,16 +115,35 @@ class ModeProcess(Child):
     def show_mistakes(self) -> None:
         """Show why it does not start, where there is a page for that."""
         if self._page is not None and self.config is not None:
-            self._page.show(self.config)
+            self._page.show(self.config, self._handed())
+
+    def look_after_page(self) -> None:
+        """Let nobody wait for an answer of a page that has ended by itself; to be called every now and then."""
+        if self._page is not None and self._socket is not None and not self._page.runs:
+            self._socket.close()
 
     def stop(self, limit: float) -> None:
         """Stop it, and what it leaves behind; after `limit` seconds with SIGKILL."""
+        if self._socket is not None:
+            self._socket.refuse()  # before it is told: by this it knows that it has no successor
         if self._spare is not None:
             self._spare.kill()
-        self.end_for_reload(limit)
+        self._end(limit)
+        if self._socket is not None:
+            self._socket.close()
 
-    def end_for_reload(self, limit: float) -> None:
-        """Stop it as `stop` does, and keep the one in spare."""
+    def end_for_reload(self, limit: float, config: Config) -> None:
+        """Stop it as `stop` does, and keep the one in spare, and the socket.
+
+        Args:
+            limit: seconds until SIGKILL.
+            config: says where the next one listens.
+        """
+        if self._socket is not None and not self._socket.is_for(config):
+            self._socket.refuse()
+        self._end(limit)
+
+    def _end(self, limit: float) -> None:
         if self._page is not None:
             self._page.close()
         if not self.ends_within(limit):
@@ -128,16 +159,22 @@ class ModeProcess(Child):
     def end(self) -> int | None:
         """How it has ended by itself: its exit status, or minus the number of a signal. None while it runs.
 
-        Ends what it has left behind.
+        Ends what it has left behind. Nobody waits for the next one any more, unless a page is to stand in its place.
         """
         if self.runs:
             orphans.reap_others(self.pid)
             return None
+        if self._socket is not None and self.status() != MISTAKE:
+            self._socket.close()
         self._end_orphans()
         return self.status()
 
     def _end_orphans(self) -> None:
         orphans.end_orphans(grace=ORPHANS_GRACE, but=0 if self._spare is None else self._spare.pid)
+
+
+def _descriptors(handed: Handed | None) -> tuple[int, ...]:
+    return () if handed is None else (handed.descriptor,)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: 
             config = _read_again(config)
             continue
         if child.pid:
-            child.end_for_reload(reload_limit)
+            child.end_for_reload(reload_limit, config)
             wait_for_start(Path.cwd(), stop.wait)
             if stop.is_set():
                 return
@@ -95,7 +95,9 @@ def _reload_until(stop: Flag, config: Config, child: ModeProcess, reload_limit: 
         else:
             lives.wait_for_change()
         repeats.started()
-        changed = wait_for_change(watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on)
+        changed = wait_for_change(
+            watched, snapshot, polling=polling, stop=stop, meanwhile=lives.go_on, is_time=lives.is_time
+        )
         if changed:
             log.log(_level(), f"reload: {_named(changed)} changed")
             repeats.note(changed)
@@ -175,6 +177,7 @@ class Lives:
         if self._stop.is_set():
             return
         if self._needs_change:
+            self._child.look_after_page()
             self._look_for_packages()
         elif self._next is None:
             if (status := self._child.end()) is None:
@@ -184,6 +187,12 @@ class Lives:
         elif self._clock() >= self._next:
             self._next = None
             self._start()
+
+    def is_time(self) -> bool:
+        """Whether there is something for `go_on` to do, for which clients may wait."""
+        if self._needs_change:
+            return False
+        return not self._child.runs if self._next is None else self._clock() >= self._next
 
     def wait_for_change(self) -> None:
         """Show the mistake because of which it does not start: it would end in the same way again."""

@@ -100,7 +100,8 @@ class Server(uvicorn.Server):
 
     Args:
         config: uvicorn's options.
-        alone: no other process accepts from its sockets.
+        alone: no other process accepts from its sockets at the same time.
+        has_successor: another process accepts from them after this one, unless they refuse connections by then.
         operating: what serves the operating routes, where they have a port of their own.
         when_serving: called when it serves.
         others_serve: whether another process serves, or has served, on its sockets.
@@ -117,6 +118,7 @@ class Server(uvicorn.Server):
         config: ServerConfig,
         *,
         alone: bool,
+        has_successor: bool = False,
         operating: OperatingServer | None = None,
         when_serving: Callable[[], None] = lambda: None,
         others_serve: Callable[[], bool] = lambda: False,
@@ -127,6 +129,8 @@ class Server(uvicorn.Server):
         self._others_serve = others_serve
         self._operating = operating
         self._alone = alone
+        self._has_successor = has_successor
+        self._is_interrupted = False
         self._serving: asyncio.Task[Any] | None = None
         self._blocked: BlockedStart | None = None
 
@@ -205,11 +209,13 @@ class Server(uvicorn.Server):
 
         The operating routes are answered until all of that has been done, unless other processes take over.
         """
-        if self._alone:
+        if self._is_replaced(sockets or []):
+            self._leave_connections()
+        elif self._alone:
             for listener in sockets or ():
                 refuse_connections(listener)
         if self._operating is not None:
-            if all(map(refuses_connections, sockets or ())):
+            if self._alone or all(map(refuses_connections, sockets or ())):
                 self._operating.drain()
             else:  # only this process stops, as after a SIGHUP: whoever asks shall hear of those that go on
                 self._operating.close()
@@ -223,6 +229,21 @@ class Server(uvicorn.Server):
                 connection.end_line()
         if self._operating is not None:
             self._operating.close()
+
+    def _is_replaced(self, sockets: list[socket.socket]) -> bool:
+        """Whether another process answers who waits for a connection: not where all of it has been told to stop.
+
+        A SIGINT comes from a terminal, and to the supervisor as well, which may not have got to it yet.
+        """
+        if not self._has_successor or self._is_interrupted:
+            return False
+        return not any(refuses_connections(listener, where_unknown=False) for listener in sockets)
+
+    def _leave_connections(self) -> None:
+        """Accept no more; one that is accepted now might be closed before its request has come."""
+        self._listeners.close()
+        for server in self.servers:
+            server.close()
 
     async def _drain(self) -> None:
         """Go on for a moment: a request may be on its way on any open connection, and uvicorn would drop it.
@@ -246,6 +267,7 @@ class Server(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+        self._is_interrupted = self._is_interrupted or sig == signal.SIGINT
         if not self.started and self._serving is not None:
             if self._blocked is not None:
                 self._blocked.told.set()

@@ -19,6 +19,7 @@ from opa.errors import (
     StartError,
 )
 from opa.serve.command import MISTAKE
+from opa.serve.handed import Handed
 
 # Raised from the step `connect` on: what is asked there may answer in a moment, such as a server that starts.
 PASSING = (StartError, ComponentConnectError, ComponentUnavailableError, LifecycleError, SetupError)
@@ -29,6 +30,7 @@ def main() -> None:
     from opa.process.error_report import print_start_error
     from opa.process.told import tell_start
 
+    handed = Handed.from_argument(sys.argv[4]) if sys.argv[4:] else None
     if sys.argv[1:]:
         from opa.process.orphans import end_with_parent
 
@@ -48,7 +50,7 @@ def main() -> None:
         if mode == DEFAULT_MODE:
             from opa.serve import api
 
-            api.serve_alone(config, when_serving=_tell)
+            api.serve_alone(config, when_serving=_tell, handed=handed)
         else:
             MODES[mode]().serve_alone(config)
     except OpaError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from opa.process.child import Child
 from opa.serve.command import command
+from opa.serve.handed import Handed
 
 MODULE = "opa.serve.spare_process"
 DELAY = 2.0
@@ -76,7 +78,7 @@ class Spare(Child):
         super().__init__()
         self._clock = clock
         self._mistakes = mistakes
-        self._go: int | None = None
+        self._go: socket.socket | None = None
         self._not_before = 0.0
         self.imports = mistakes.with_name("imports.json")
 
@@ -90,19 +92,18 @@ class Spare(Child):
         if self.runs or self._clock() < self._not_before or not self.imports.exists():
             return
         self._close()
-        readable, writable = os.pipe()
-        try:
+        # Not a pipe: it is sent an open socket, which it must not have before, since that may be closed until then.
+        self._go, its_end = socket.socketpair()
+        with its_end:
             arguments = command(os.getpid(), self._mistakes, self.imports, module=MODULE)
-            self.spawn([*arguments, str(readable)], pass_fds=[readable])
-            self._go = writable
-        finally:
-            os.close(readable)
+            self.spawn([*arguments, str(its_end.fileno())], pass_fds=[its_end.fileno()])
 
-    def go(self, environ: Iterable[str]) -> bool:
+    def go(self, environ: Iterable[str], handed: Handed | None = None) -> bool:
         """Have it become the process that serves; whoever calls this looks after it from then on.
 
         Args:
             environ: the variables that have changed since it was started.
+            handed: the socket that it serves on.
 
         Returns:
             Whether there is one.
@@ -110,7 +111,10 @@ class Spare(Child):
         if not self.runs or self._go is None:
             return False
         try:
-            os.write(self._go, json.dumps({name: os.environ[name] for name in environ}).encode() + b"\n")
+            variables = {name: os.environ[name] for name in environ}
+            place = None if handed is None else (handed.host, handed.port)
+            line = json.dumps([variables, place]).encode()
+            socket.send_fds(self._go, [line], [] if handed is None else [handed.descriptor])
         except OSError:  # it has ended just now
             return False
         finally:
@@ -124,5 +128,5 @@ class Spare(Child):
 
     def _close(self) -> None:
         if self._go is not None:
-            os.close(self._go)
+            self._go.close()
             self._go = None

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import warnings
@@ -15,12 +16,14 @@ from types import ModuleType
 
 from opa.process.orphans import end_with_parent
 from opa.serve.command import command
+from opa.serve.handed import Handed
 from opa.serve.packages import installed_packages
 
 Stamp = tuple[int, int, int]
+MAX_LINE = 65536
 
 
-def wait_for_go(supervisor: int, mistakes: Path, imports: Path, readable: int) -> None:
+def wait_for_go(supervisor: int, mistakes: Path, imports: Path, readable: int) -> Handed | None:
     """Import, wait, and return when this is to be the process that serves.
 
     It ends where nobody needs it any more. Where a file that it has imported has changed, or a package was installed,
@@ -30,7 +33,10 @@ def wait_for_go(supervisor: int, mistakes: Path, imports: Path, readable: int) -
         supervisor: process id of the parent.
         mistakes: for the command of that one.
         imports: a file with the names of what is imported.
-        readable: a pipe on which a line says that it is time, with variables for the environment.
+        readable: a socket on which a line says that it is time, with variables for the environment.
+
+    Returns:
+        The socket to serve on, where one came with the line.
     """
     end_with_parent(supervisor)
     began, packages = time.time_ns(), installed_packages()
@@ -42,14 +48,28 @@ def wait_for_go(supervisor: int, mistakes: Path, imports: Path, readable: int) -
             with contextlib.suppress(Exception):  # the start says what is wrong with it
                 import_module(name)
     files = _files()
-    with os.fdopen(readable, "rb") as pipe:
-        line = pipe.readline()
+    variables, handed = _received(readable)
+    os.environ.update(variables)
+    if installed_packages() != packages or _have_changed(files, began):
+        if handed is not None:
+            os.set_inheritable(handed.descriptor, True)
+        os.execv(sys.executable, command(supervisor, mistakes, imports, handed))  # noqa: S606
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return handed
+
+
+def _received(readable: int) -> tuple[dict[str, str], Handed | None]:
+    """What the line has, which comes as a whole; ends the process where none comes."""
+    with socket.socket(fileno=readable) as waiting:
+        line, descriptors, _, _ = socket.recv_fds(waiting, MAX_LINE, 1)
     if not line:
         sys.exit()
-    os.environ.update(json.loads(line))
-    if installed_packages() != packages or _have_changed(files, began):
-        os.execv(sys.executable, command(supervisor, mistakes, imports))  # noqa: S606
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    variables, place = json.loads(line)
+    if not descriptors:
+        return variables, None
+    (descriptor,) = descriptors
+    os.set_inheritable(descriptor, False)  # unlike all that Python opens by itself
+    return variables, Handed(descriptor, *place)
 
 
 def _files() -> dict[str, Stamp | None]:
@@ -77,8 +97,8 @@ if __name__ == "__main__":
     # Ctrl-C is not for it; when it serves, it is an end and not a stack trace, until the server handles it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _supervisor, _mistakes, _imports, _readable = sys.argv[1:]
-    wait_for_go(int(_supervisor), Path(_mistakes), Path(_imports), int(_readable))
-    sys.argv[1:] = [_supervisor, _mistakes, _imports]
+    _handed = wait_for_go(int(_supervisor), Path(_mistakes), Path(_imports), int(_readable))
+    sys.argv[1:] = [_supervisor, _mistakes, _imports, *([] if _handed is None else [str(_handed)])]
 
     from opa.serve.single import main
 

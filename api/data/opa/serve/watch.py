@@ -59,6 +59,7 @@ def wait_for_change(
     polling: bool,
     stop: Stop,
     meanwhile: Callable[[], None] = lambda: None,
+    is_time: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Wait until files differ from `before` and have been quiet for a moment.
 
@@ -68,12 +69,13 @@ def wait_for_change(
         polling: look at the files at short intervals, and do not rely on notifications.
         stop: ends the wait.
         meanwhile: called every now and then, at least every two seconds.
+        is_time: whether to call that at once; asked several times a second.
 
     Returns:
         The paths that changed; none when `stop` was set.
     """
     watched = list(watched)
-    for _ in _moments(without_nested(each.folder for each in watched), polling, stop):
+    for _ in _moments(without_nested(each.folder for each in watched), polling, stop, is_time):
         meanwhile()
         now = take_snapshot(watched)
         if now != before:
@@ -100,7 +102,18 @@ def _when_quiet(watched: list[Watched], last: Snapshot, stop: Stop) -> Snapshot:
     return last
 
 
-def _moments(folders: list[Path], polling: bool, stop: Stop) -> Iterator[None]:
+class _Either:
+    """What is set when it is time for something, or to stop."""
+
+    def __init__(self, stop: Stop, is_time: Callable[[], bool]) -> None:
+        self._stop = stop
+        self._is_time = is_time
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or self._is_time()
+
+
+def _moments(folders: list[Path], polling: bool, stop: Stop, is_time: Callable[[], bool]) -> Iterator[None]:
     """Yield whenever it is time to look at the files, until `stop` is set."""
     while not stop.is_set():
         existing = [folder for folder in folders if folder.is_dir()]
@@ -117,7 +130,7 @@ def _moments(folders: list[Path], polling: bool, stop: Stop) -> Iterator[None]:
             step=20,
             rust_timeout=round(RESCAN_SECONDS * 1000),
             yield_on_timeout=True,
-            stop_event=stop,
+            stop_event=_Either(stop, is_time),
             ignore_permission_denied=True,
         ):
             break
