@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -12,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from opa._util.flag import Flag
+from opa.current import current
 from opa.process import orphans
 from opa.process.listen import listening_socket, refuse_connections, refuses_connections
 from opa.serve.command import MISTAKE, command
 from opa.serve.handed import Handed
 from opa.serve.kept_socket import KeptSocket
-from opa.serve.mistake_page import Server
+from opa.serve.mistake_page import Server as Page
 from opa.serve.mode_process import MistakePage, ModeProcess
+from opa.serve.server import Server, ServerConfig
 from opa.settings.load import Config
+from tests.project import Project
 from tests.serve.process import Opa, children_of, free_port, is_running, links_of, wait_until
 from tests.serve.raw import Raw, get
 
@@ -261,13 +266,44 @@ def test_a_process_that_is_told_to_end_leaves_who_connects_to_the_next_one_and_f
             process.wait()
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["reload", "end"])
+def test_who_connects_while_a_process_ends_is_left_to_the_next_one_unless_there_is_none(
+    project: Project, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr(current, "is_stopping", False)
+    app = project.app()
+
+    class Ending(Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            self.should_exit = True
+
+        async def _drain(self) -> None:
+            late.send(get("/healthz"))
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    with listening_socket("127.0.0.1", 0) as listener:
+        server = Ending(ServerConfig(project.config(), app), alone=True, has_successor=True)
+        with Raw(listener.getsockname()[1]) as late:
+            if ends:
+                refuse_connections(listener)
+            uvloop.run(server.serve([listener.dup()]))
+            if ends:
+                assert late.status() == 200
+                return
+            listener.settimeout(20)
+            with listener.accept()[0] as connection:
+                assert connection.recv(100) == get("/healthz")
+
+
 def test_the_page_leaves_who_connects_to_the_api_unless_all_of_it_ends() -> None:
     stop = Flag()
     stop.set()
     for ends in (False, True):
         with listening_socket("127.0.0.1", 0) as listener:
             port = listener.getsockname()[1]
-            page = Server((), "127.0.0.1", port, handed=listener.dup())
+            page = Page((), "127.0.0.1", port, handed=listener.dup())
             with waiting(port, 2, "/") as [first, second]:
                 page.handle_request()
                 if ends:
@@ -277,6 +313,7 @@ def test_the_page_leaves_who_connects_to_the_api_unless_all_of_it_ends() -> None
                 if ends:
                     assert second.status() == 503
                 else:
+                    listener.settimeout(20)
                     connection, _ = listener.accept()
                     with connection:
                         assert connection.recv(100) == get("/", "Connection: close")

@@ -188,13 +188,18 @@ def test_folders_may_be_nested_deeper_than_python_allows_calls(tmp_path: Path) -
 
 def test_it_does_not_wait_where_it_is_time_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "RESCAN_SECONDS", 3600)
-    stop, is_time = threading.Event(), True
+    stop, looked = threading.Event(), threading.Event()
 
-    def meanwhile() -> None:
-        nonlocal is_time
-        is_time = False
+    def wait() -> None:
+        watched = [Watched(tmp_path, in_plugin_path)]
+        wait_for_change(
+            watched, {}, polling=False, stop=stop, meanwhile=looked.set, is_time=lambda: not looked.is_set()
+        )
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        assert looked.wait(60)
+    finally:
         stop.set()
-
-    watched = [Watched(tmp_path, in_plugin_path)]
-    assert not wait_for_change(watched, {}, polling=False, stop=stop, meanwhile=meanwhile, is_time=lambda: is_time)
-    assert not is_time
+        thread.join()
