@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from opa._util.flag import Flag
 from opa.current import current
 from opa.process import orphans
 from opa.process.listen import listening_socket, refuse_connections, refuses_connections
+from opa.serve import waited
 from opa.serve.command import MISTAKE, command
 from opa.serve.handed import Handed
 from opa.serve.kept_socket import KeptSocket
 from opa.serve.mistake_page import Server as Page
 from opa.serve.mode_process import MistakePage, ModeProcess
 from opa.serve.server import Server, ServerConfig
+from opa.serve.waited import WaitedProtocol
 from opa.settings.load import Config
 from tests.project import Project
 from tests.serve.process import Opa, children_of, free_port, is_running, links_of, wait_until
@@ -50,6 +53,18 @@ router = get_router()
 @router.get("/word")
 def word():
     return {word!r}
+"""
+COUNT = """
+from opa import get_router
+
+router = get_router()
+calls = []
+
+
+@router.get("/count")
+async def count():
+    calls.append(None)
+    return len(calls)
 """
 HELD = """
 import asyncio
@@ -295,6 +310,25 @@ def test_who_connects_while_a_process_ends_is_left_to_the_next_one_unless_there_
             listener.settimeout(20)
             with listener.accept()[0] as connection:
                 assert connection.recv(100) == get("/healthz")
+
+
+@pytest.mark.parametrize(("min_wait", "answer"), [(0, b"1"), (3_600_000, b"6")], ids=["waited", "at once"])
+def test_a_request_whose_client_has_given_up_before_the_process_accepts_it_is_not_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch, min_wait: int, answer: bytes
+) -> None:
+    monkeypatch.setattr(waited, "MIN_WAIT", min_wait)
+    monkeypatch.setattr(current, "is_stopping", False)
+    project.plugin("count.py", COUNT)
+    with listening_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with waiting(port, 5, "/count"):
+            pass  # they have gone
+        server = Server(ServerConfig(project.config(), project.app(), WaitedProtocol), alone=True)
+        with waiting(port, 1, "/count") as [client], ThreadPoolExecutor() as pool:
+            answered = pool.submit(client.answer)
+            answered.add_done_callback(lambda _: setattr(server, "should_exit", True))
+            uvloop.run(server.serve([listener.dup()]))
+            assert answered.result()[2] == answer
 
 
 def test_the_page_leaves_who_connects_to_the_api_unless_all_of_it_ends() -> None:

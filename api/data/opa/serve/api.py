@@ -91,7 +91,12 @@ def serve_alone(config: Config, when_serving: Callable[[], None] = lambda: None,
 
         operating = OperatingServer(config, app.operating_routes, operating_socket(config))
     log.info(f"serving on {address_of(listener)} with one process")
-    server_config = ServerConfig(config, app)
+    if kept is None:
+        server_config = ServerConfig(config, app)
+    else:
+        from opa.serve.waited import WaitedProtocol
+
+        server_config = ServerConfig(config, app, WaitedProtocol)
     with asyncio.Runner(loop_factory=server_config.get_loop_factory()) as runner:
         server = Server(
             server_config,

@@ -66,5 +66,5 @@ class KeptSocket:
 
 
 def _waits_for_debugger(config: Config) -> bool:
-    """Whether a start lasts until somebody attaches a debugger, for which no client is to wait."""
+    """Whether a start lasts until a debugger has attached, for which no client is to wait."""
     return bool(config.DEBUGPY and config.DEBUGPY_WAIT)

@@ -60,15 +60,16 @@ class ServerConfig(SharingConfig):
     Args:
         config: reads `ACCESS_LOG`, `GRACEFUL_TIMEOUT`, the paths of the health routes and the limits.
         app: the ASGI application; it may be set later, before the server starts.
+        http: what is made for each connection.
     """
 
-    def __init__(self, config: Config, app: Any = None) -> None:
+    def __init__(self, config: Config, app: Any = None, http: type[HttpProtocol] = HttpProtocol) -> None:
         self._health_paths = health_paths(config) or operating_paths(config)
         self.connections = Connections(config)
         super().__init__(
             app,
             loop="uvloop",
-            http=HttpProtocol,
+            http=http,
             ws=WebSocketProtocol,
             ws_max_size=config.WEBSOCKET_MAX_MESSAGE_BYTES,
             lifespan="on",
