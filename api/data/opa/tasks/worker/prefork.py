@@ -38,3 +38,14 @@ class ProcessPool(prefork.TaskPool):
 
     Pool = _Pool
     BlockingPool = _PoolOfOtherBrokers
+
+    def apply_async(self, target: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Run a task in a process.
+
+        Celery begins to count to the hard limit when the soft one is over. A task that is sent with a shorter limit
+        than the soft one of the settings has the hard one alone.
+        """
+        soft, hard = options.get("soft_timeout"), options.get("timeout")
+        if soft and hard and soft >= hard:
+            options["soft_timeout"] = None
+        return super().apply_async(target, args, kwargs, **options)
