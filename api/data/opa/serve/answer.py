@@ -24,19 +24,21 @@ class Heads:
     """The heads of a process that wait for what is behind them, for `PATIENCE`.
 
     The answer of a stream may have nothing behind its head for minutes, and its client is to know that it has begun.
+
+    Attributes:
+        waiting: those whose heads wait, and others whose heads have gone with their bodies. The first one begins.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[AnswerTransport] = []
+        self.waiting: list[AnswerTransport] = []
 
-    def wait(self, answer: AnswerTransport, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the head of `answer` go when its time has come."""
-        if not self._waiting:  # one timer for all answers that begin meanwhile
-            loop.call_later(PATIENCE, self._let_go)
-        self._waiting.append(answer)
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let those go that wait when the time of the first one has come: one timer for all that begin meanwhile."""
+        loop.call_later(PATIENCE, self._let_go)
 
     def _let_go(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting = self.waiting.copy()
+        self.waiting.clear()
         for answer in waiting:
             if answer.head is not None:  # a call for each answer would be felt
                 answer.let_go()
@@ -55,13 +57,14 @@ class AnswerTransport:
         cycle: the request to which all that is written now is the answer, until its head has been.
     """
 
-    __slots__ = ("_heads", "_loop", "_transport", "_write", "cycle", "head", "is_closing")
+    __slots__ = ("_heads", "_loop", "_transport", "_waiting", "_write", "cycle", "head", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, heads: Heads, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._write = transport.write
         self.is_closing = transport.is_closing
         self._heads = heads
+        self._waiting = heads.waiting
         self._loop = loop
         self.cycle: RequestResponseCycle | None = None
         self.head: bytes | None = None
@@ -78,7 +81,9 @@ class AnswerTransport:
         elif self.cycle is not None and self.cycle.response_started:  # "100 Continue" comes before that
             self.cycle = None
             self.head = data
-            self._heads.wait(self, self._loop)
+            if not self._waiting:
+                self._heads.begin(self._loop)
+            self._waiting.append(self)  # not by a call: one for each answer would be felt
             return
         self._write(data)
 

@@ -140,9 +140,23 @@ class HttpProtocol(compat.HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come: at once where it is little, by turns with other connections where it is much."""
-        if len(data) <= MAX_SMALL_READ and not self._held:
+        size = len(data)
+        if size > MAX_SMALL_READ or self._held:
+            self._hold(data)
+            return
+        size += self._head_bytes
+        if not self._is_in_head or self._is_done or size > self._most_header_bytes:
             self._take_in(data)
-        elif self._held:
+            return
+        # What nearly each request comes in: each call less is felt there.
+        self._head_bytes = size
+        rest = self._parse(data)
+        if rest is not None:
+            self._feed(rest)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep it for a turn."""
+        if self._held:
             self._held = memoryview(bytes(self._held) + data)
         else:
             self._held = memoryview(data)
@@ -167,17 +181,13 @@ class HttpProtocol(compat.HttpProtocol):
                 self.transport.close()
             return
         if self._is_in_head:
-            if not (self._is_counted or self._head_bytes) and self.cycle.scope is self.scope:
-                self._is_counted = True  # nothing of it came with the request before
             if self._head_bytes + len(data) > self._most_header_bytes:
                 self._feed_in_parts(memoryview(data))
                 return
             self._head_bytes += len(data)
         else:
             self._between += len(data)
-        rest = self._parse(data)  # not `_feed`: a call for each request would be felt
-        if rest is not None:
-            self._feed(rest)
+        self._feed(data)
 
     def _feed_in_parts(self, data: memoryview) -> None:
         """Never give the parser more of a head than it may have: what it keeps of one grows with a copy each time."""
@@ -218,6 +228,8 @@ class HttpProtocol(compat.HttpProtocol):
         else:
             if not self._is_in_head:
                 self._part_of_body(len(data))
+            elif not self._is_counted and self.cycle.scope is self.scope:
+                self._is_counted = True  # nothing of the next head came with this request
             # The parser looks at them when it has them all; trailers it never does.
             headers = self.headers
             if headers and len(headers) > self._most_headers and not self._is_done:
@@ -259,7 +271,7 @@ class HttpProtocol(compat.HttpProtocol):
             # The connection would be the websocket's, and nobody would look after the request, or hear of its end.
             refusals.note("a websocket was asked for before the request in front of it was answered (400)")
             self._give_up(400, "a websocket cannot begin before the requests in front of it are answered")
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if self.pipeline and len(self.pipeline) >= MAX_PIPELINED:
             refusals.note(f"a client sent more than {MAX_PIPELINED} requests before an answer (503)")
             self._give_up(503, "too many requests before an answer")
         if self._is_new:
@@ -349,7 +361,7 @@ class HttpProtocol(compat.HttpProtocol):
         elif self._last_answer is not None:
             self.transport.write(self._last_answer)
             self.close_when_read()
-        else:
+        elif self.flow.read_paused:
             self.flow.resume_reading()
 
     def end_answer(self) -> None:
