@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from opa.settings import hosts, webhooks_out
+from opa.settings import hosts
 from opa.settings.access import access
-from opa.settings.access_keys import AccessKey, without_shared_ids
-from opa.settings.api_info import ApiContact, ApiLicense, ApiTag, WebUrl, each_tag_once
 from opa.settings.components import Component, component_keys_in_any_case, component_name
 from opa.settings.envs import DEVELOPMENT, ENV_VARIABLE, is_development
 from opa.settings.field_types import (
@@ -36,12 +34,8 @@ from opa.settings.field_types import (
     split_list,
     utf8,
 )
-from opa.settings.jwt_issuers import JwtIssuer, each_once
-from opa.settings.notify import NotifyTarget
-from opa.settings.oidc_providers import OidcProvider, check_redirects
+from opa.settings.late_types import Later
 from opa.settings.quoting import QuotingError
-from opa.settings.rate_limits import RateLimitRule, limited_places
-from opa.settings.users import User, page_path, sign_out_path
 
 MAX_TASK_DEPTH = 200
 """Levels of an argument: from some 300 on Python cannot hand it from one process of a worker to another."""
@@ -49,7 +43,81 @@ MAX_TASK_DEPTH = 200
 Origins = Annotated[TextList, AfterValidator(hosts.origins)]
 Hosts = Annotated[TextList, AfterValidator(hosts.hosts)]
 ListenedOn = Annotated[Text, AfterValidator(hosts.listened_on)]
-PagePath = Annotated[str, AfterValidator(page_path)]
+
+
+def _web_url() -> Any:
+    from opa.settings.api_info import WebUrl
+
+    return WebUrl
+
+
+def _contact() -> Any:
+    from opa.settings.api_info import ApiContact
+
+    return ApiContact
+
+
+def _license() -> Any:
+    from opa.settings.api_info import ApiLicense
+
+    return ApiLicense
+
+
+def _tags() -> Any:
+    from opa.settings.api_info import ApiTag, each_tag_once
+
+    return Annotated[list[ApiTag], AfterValidator(each_tag_once)]
+
+
+def _access_keys() -> Any:
+    from opa.settings.access_keys import AccessKey, without_shared_ids
+
+    return Annotated[dict[EntryName, AccessKey], AfterValidator(without_shared_ids)]
+
+
+def _rate_limits() -> Any:
+    from opa.settings.rate_limits import RateLimitRule, limited_places
+
+    return Annotated[dict[str, RateLimitRule], AfterValidator(limited_places)]
+
+
+def _jwt_issuers() -> Any:
+    from opa.settings.jwt_issuers import JwtIssuer, each_once
+
+    return Annotated[list[JwtIssuer], AfterValidator(each_once)]
+
+
+def _users() -> Any:
+    from opa.settings.users import User
+
+    return dict[EntryName, User]
+
+
+def _page_path() -> Any:
+    from opa.settings.users import page_path
+
+    return Annotated[str, AfterValidator(page_path)]
+
+
+def _oidc_providers() -> Any:
+    from opa.settings.oidc_providers import OidcProvider
+
+    return dict[EntryName, OidcProvider]
+
+
+def _notify() -> Any:
+    from opa.settings.notify import NotifyTarget
+
+    return dict[EntryName, NotifyTarget]
+
+
+def _webhooks_out() -> Any:
+    from opa.settings.webhooks_out import WebhookOut, by_name
+
+    return Annotated[dict[EntryName, WebhookOut], BeforeValidator(by_name)]
+
+
+PagePath = Annotated[str, Later(_page_path)]
 
 
 class NamedInstalledPlugin(UpperKeys):
@@ -99,10 +167,10 @@ class Settings(BaseModel):
     PROJECT_SUMMARY: Utf8
     PROJECT_DESCRIPTION: Utf8
     PROJECT_VERSION: Utf8
-    PROJECT_TERMS_OF_SERVICE: WebUrl
-    PROJECT_CONTACT: ApiContact
-    PROJECT_LICENSE: ApiLicense
-    PROJECT_TAGS: Annotated[list[ApiTag], AfterValidator(each_tag_once)]
+    PROJECT_TERMS_OF_SERVICE: Annotated[str | None, Later(_web_url)]
+    PROJECT_CONTACT: Annotated[dict[str, Any], Later(_contact)]
+    PROJECT_LICENSE: Annotated[dict[str, Any], Later(_license)]
+    PROJECT_TAGS: Annotated[list[Any], Later(_tags)]
 
     OPENAPI_URL: UrlPath
     DOCS_URL: UrlPath
@@ -156,11 +224,8 @@ class Settings(BaseModel):
 
     SECRET_KEY: str
 
-    ACCESS_KEYS: Annotated[
-        dict[EntryName, AccessKey],
-        AfterValidator(without_shared_ids),
-    ]
-    RATE_LIMITS: Annotated[dict[str, RateLimitRule], AfterValidator(limited_places)]
+    ACCESS_KEYS: Annotated[dict[str, Any], Later(_access_keys)]
+    RATE_LIMITS: Annotated[dict[str, Any], Later(_rate_limits)]
     RATE_LIMITS_WITHOUT_REDIS: Annotated[Literal["local", "allow", "refuse"], BeforeValidator(lower)]
     WRONG_ATTEMPTS_PER_ADDRESS: CountOrNone
     WRONG_ATTEMPTS_PER_KEY: CountOrNone
@@ -172,12 +237,12 @@ class Settings(BaseModel):
     RUNS_KEEP_AGE: Annotated[Seconds, Field(ge=60)]
     RUNS_KEEP_BYTES: Count
     RUNS_KEEP_RECORD_BYTES: CountOrNone
-    JWT_ISSUERS: Annotated[list[JwtIssuer], AfterValidator(each_once)]
+    JWT_ISSUERS: Annotated[list[Any], Later(_jwt_issuers)]
 
-    USERS: dict[EntryName, User]
+    USERS: Annotated[dict[str, Any], Later(_users)]
     SIGN_IN_URL: PagePath
     SIGN_OUT_URL: PagePath
-    OIDC_PROVIDERS: dict[EntryName, OidcProvider]
+    OIDC_PROVIDERS: Annotated[dict[str, Any], Later(_oidc_providers)]
     SESSION_IDLE_TIMEOUT: Annotated[Seconds, Field(ge=60)]
     SESSION_LIFETIME: Annotated[Seconds, Field(ge=60)]
 
@@ -262,11 +327,8 @@ class Settings(BaseModel):
     CELERY_TASK_ANNOTATIONS: dict[str, Any]
     CELERY_BEAT_SCHEDULE: dict[str, Any]
     SCHEDULE_MISSED_AFTER: Seconds
-    NOTIFY: dict[EntryName, NotifyTarget]
-    WEBHOOKS_OUT: Annotated[
-        dict[EntryName, webhooks_out.WebhookOut],
-        BeforeValidator(webhooks_out.by_name),
-    ]
+    NOTIFY: Annotated[dict[str, Any], Later(_notify)]
+    WEBHOOKS_OUT: Annotated[dict[str, Any], Later(_webhooks_out)]
     CELERY_TIMEZONE: TimeZone
     FLOWER_PORT: Annotated[int, BeforeValidator(no_switch), Field(ge=1, le=65535)]
 
@@ -282,11 +344,15 @@ class Settings(BaseModel):
     @field_validator("SIGN_OUT_URL")
     @classmethod
     def _beside_the_page(cls, value: str, info: ValidationInfo) -> str:
+        from opa.settings.users import sign_out_path
+
         return sign_out_path(value, info.data.get("SIGN_IN_URL"))
 
     @field_validator("OIDC_PROVIDERS")
     @classmethod
-    def _sent_back_to_us(cls, value: dict[str, OidcProvider], info: ValidationInfo) -> dict[str, OidcProvider]:
+    def _sent_back_to_us(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        from opa.settings.oidc_providers import check_redirects
+
         redirects = {name: provider.REDIRECT_URL for name, provider in value.items()}
         paths = info.data.get("SIGN_IN_URL"), info.data.get("SIGN_OUT_URL")
         check_redirects(redirects, *paths, info.data.get("TRUSTED_HOSTS", ["unknown"]))
