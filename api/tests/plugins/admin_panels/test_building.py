@@ -13,6 +13,10 @@ from tests.plugins.admin_panels.library import Library
 
 BEFORE = "from library.models import Author, Book, Shelf\nfrom opa import admin\n\n\n"
 IN_CLASS = "@admin.register(Book)\nclass BookAdmin(admin.ModelAdmin):\n    {}\n"
+OWN_ATTRIBUTE = """from sqlalchemy import Column, String; from sqlalchemy.orm import synonym
+Book.{}
+admin.register(Book, fields=["title", "csrftoken" if hasattr(Book, "csrftoken") else "name"])
+"""
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,8 @@ IN_CLASS = "@admin.register(Book)\nclass BookAdmin(admin.ModelAdmin):\n    {}\n"
         (IN_CLASS.format('fields = ["title"]; exclude = ["title"]'), 5, "shows no field", "'exclude'"),
         ("admin.register(Book)\nadmin.register(Book)\n", 5, "has 'book' already, by", "another name"),
         ("admin.register(Author, name='book')\nadmin.register(Book, fields=['id'])\n", 6, "'book' already, by", "name"),
+        (OWN_ATTRIBUTE.format("csrftoken = Column('c', String)"), 7, "a field 'csrftoken'", "'exclude'"),
+        (OWN_ATTRIBUTE.format("name = synonym('title')"), 7, "'name' of Book is no column", "'fields'"),
         ("admin.register(str)\n", 5, "str is neither", "mapped class"),
         ("@admin.register(Book)\nclass A:\n    pass\n", 5, "are no ModelAdmin", "admin.ModelAdmin"),
         ("@admin.page('Book', name='a b')\ndef f(request): ...\n", 5, "'a b' can be no name", "lower-case"),

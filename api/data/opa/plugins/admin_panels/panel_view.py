@@ -14,9 +14,10 @@ from starlette_admin.fields import BaseField, BooleanField, EnumField, RelationF
 from starlette_admin.types import RequestAction
 from starlette_admin.views import BaseModelView
 
-from opa import audit
+from opa import OpaError, audit
 from opa.admin import Panel
 from opa.plugins.admin_panels.fields import ChoiceField, SecretField, encodable, former_choices, shortened, unreadable
+from opa.plugins.admin_panels.shown import NAME as CARRIED
 from opa.plugins.admin_panels.shown import carried, digests, sent_digests, without_place
 from opa.plugins.admin_panels.visitor import Action, current_visitor
 
@@ -25,6 +26,8 @@ LONGEST_NAME = 80
 LAST_ROW = 2**31 - 1
 """A page of the list that is behind it is empty."""
 PAGE_SIZES = (10, 25, 50, 100)
+TAKEN = frozenset({"csrftoken", "_continue_editing", "_add_another", "_meta", "opa_key", CARRIED})
+"""What forms send beside the fields, and what rows have."""
 _IN_LIST = (RequestAction.ACTION, RequestAction.ROW_ACTION)
 _KEPT, _DONE = "opa_kept", "opa_done"
 _FORM, _UNCHANGED, _NOW, SHOWN = "opa_form", "opa_unchanged", "opa_now", "opa_shown"
@@ -50,8 +53,17 @@ class PanelView(BaseModelView):
         Args:
             panel: what is shown.
             names: of the fields, in their order.
+
+        Raises:
+            OpaError: a field has a name that forms, or rows, have for something else.
         """
         options = panel.options
+        for name in TAKEN.intersection(names):
+            raise OpaError(
+                f"the admin panel '{panel.name}' has a field '{name}', a name that its pages have for something else",
+                where=panel.where,
+                hint="Take it out by 'exclude', or give the attribute of the model another name",
+            )
         self.panel = panel
         self.icon = options.icon or "fa-solid fa-table"
         self.menu_label = panel.label

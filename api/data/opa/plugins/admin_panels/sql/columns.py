@@ -112,6 +112,13 @@ def _field(panel: Panel, attribute: Any, others: list[Panel]) -> BaseField:
     if isinstance(attribute, RelationshipProperty):
         return _relation(panel, attribute, others)
     name = attribute.key
+    if not isinstance(attribute, ColumnProperty):  # as a synonym
+        raise OpaError(
+            f"'fields' of the admin panel '{panel.name}' names '{name}', but '{name}' of {panel.model.__name__} is no"
+            " column and no relation",
+            where=panel.where,
+            hint="Name in 'fields' the columns that it stands for",
+        )
     column = attribute.columns[0]
     if name in panel.options.secret_fields or is_secret_name(name):
         required = not column.nullable and not column.default and not column.server_default
