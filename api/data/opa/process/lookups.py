@@ -9,13 +9,12 @@ import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opa._util.hosts import resolves
 
 
-@dataclass(frozen=True)
-class Lookups:
+class Lookups(NamedTuple):
     """What is being looked up.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     import socket
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from opa.settings.load import Config
 
 
-@dataclass(frozen=True)
-class Handed:
+class Handed(NamedTuple):
     """An open descriptor of it, and what it was opened for.
 
     Attributes:

@@ -11,8 +11,7 @@ import signal
 import struct
 import tempfile
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from opa._compat.fastapi import tested
 from opa.http.openapi.build import is_fastapis_own
@@ -37,8 +36,7 @@ HEADER = struct.Struct("!Q")
 """The beginning of the file: the length of the JSON object behind it, written when all else is there."""
 
 
-@dataclass(frozen=True)
-class Early:
+class Early(NamedTuple):
     """A document that is being built: made in the master, and read in the workers, which are forked later.
 
     Attributes:
