@@ -63,7 +63,8 @@ def _load(config: Config, mode: str, submodules: Sequence[str]) -> PluginManager
     folders, policy, decisions, refused = found.folders, found.policy, found.decisions, found.refused
     for decision in decisions:
         _log(decision)
-    roster = Roster([decision.plugin for decision in decisions if decision.load], policy)
+    filtered = [decision for decision in decisions if not decision.load]
+    roster = Roster([decision.plugin for decision in decisions if decision.load], policy, filtered)
     tasks, groups = PendingTasks(), Groups()
     plugin_settings = PluginSettingsStore(
         config, {decision.plugin.module: decision.plugin.name for decision in decisions}, _expected(config, refused)

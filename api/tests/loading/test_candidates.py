@@ -87,6 +87,15 @@ def test_an_ending_in_capitals_is_refused(project: Project) -> None:
     assert told(project.plugins) == {"HELLO.PY": "ends with '.PY', which is not a Python suffix"}
 
 
+def test_what_an_editor_or_pip_leaves_in_the_place_of_a_plugin_is_refused(project: Project) -> None:
+    for name in ("hello.py.txt", "acme-1.0-py3-none-any.whl"):
+        project.plugin(name)
+    assert told(project.plugins) == {
+        "hello.py.txt": "ends with '.txt', which is not a Python suffix",
+        "acme-1.0-py3-none-any.whl": "is a wheel, which is not imported from a folder",
+    }
+
+
 @pytest.mark.parametrize(
     "name",
     [

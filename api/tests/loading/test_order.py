@@ -82,10 +82,10 @@ def test_a_plugin_is_required_by_the_name_in_its_metadata(project: Project) -> N
     assert order(project) == ["zz", "a"]
 
 
-def test_a_plugin_that_a_filter_skipped_meets_no_requirement(project: Project) -> None:
-    plugins(project, a={"requires": ["b"]}, b={})
+def test_a_plugin_that_a_filter_skipped_meets_no_requirement_and_the_filter_is_named(project: Project) -> None:
+    plugins(project, a={"requires": ["B"]}, b={})
     project.settings(PLUGIN_BLACKLIST_RE=".*/b$")
-    assert "which is not there" in error_of(project)
+    assert "requires the plugin 'B', which a filter skips: PLUGIN_BLACKLIST_RE '.*/b$' matches" in error_of(project)
 
 
 def test_a_plugin_for_another_version_of_the_interface_is_an_error(project: Project) -> None:
@@ -183,3 +183,9 @@ def test_everything_that_is_missing_is_named(project: Project) -> None:
     project.meta("aa-meta.json", {"requires": ["one", "two>=2"]})
     with pytest.raises(RequirementError, match=r"requires the plugin 'one', which is not there; the plugin 'two>=2'"):
         project.prepare()
+
+
+def test_a_requirement_whose_condition_does_not_hold_here_is_none(project: Project) -> None:
+    condition = "python_version < '3'"
+    plugins(project, a={"requires": [f"nowhere; {condition}", f"b>=9; {condition}"]}, b={"version": "1.0"})
+    assert order(project) == ["a", "b"]

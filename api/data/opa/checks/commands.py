@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opa._util.objects import is_a
 from opa._util.words import kind_of
 from opa.checks.finding import Finding
-from opa.loading.conventions import COMMANDS
+from opa.loading import conventions
 from opa.loading.plugin_commands import unreadable_files, with_problems
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def commands_out_of_reach(manager: PluginManager) -> Iterator[Finding]:
             plugin=plugin.name,
         )
     for found in manager.registry.objects:
-        value = found.plugin.attribute(COMMANDS)
+        value = found.plugin.attribute(conventions.COMMANDS)
         if value is not None and not _is_application(value):
             yield Finding(
-                f"'{COMMANDS.name}' of plugin '{found.plugin.name}' is {kind_of(value)}, and no Typer application",
+                f"'{conventions.COMMANDS.name}' of plugin '{found.plugin.name}' is {kind_of(value)}, and no Typer application",
                 where=str(found.plugin.file.file),
-                hint=f"Write {COMMANDS.name} = typer.Typer(), or give it another name",
+                hint=f"Write {conventions.COMMANDS.name} = typer.Typer(), or give it another name",
                 plugin=found.plugin.name,
             )
     for command, problem in with_problems(plugins):

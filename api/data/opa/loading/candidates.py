@@ -125,6 +125,11 @@ def module_problem(entry: os.DirEntry[str]) -> Problem | None:
 
 def package_problem(entry: os.DirEntry[str]) -> Problem | None:
     """What keeps `entry` from being a package: it is `SOMETHING_ELSE` where it does not look like one."""
+    if entry.name.lower().endswith((".py.txt", ".whl")) and entry.is_file():
+        stem, _, suffix = entry.name.rpartition(".")
+        if suffix.lower() == "whl":
+            return Problem("is a wheel, which is not imported from a folder", "Install it with pip")
+        return Problem(f"ends with '.{suffix}', which is not a Python suffix", f"Rename it to {stem}")
     file, could_be = f"{entry.path}/__init__.py", _is_name(entry.name)
     problem: Problem | None = None
     try:

@@ -42,7 +42,7 @@ def unmet(plugin: PluginFile, others: Mapping[str, PluginFile]) -> RequirementEr
     """
     required = plugin.metadata.requires
     if problems := {each: problem for each in required if (problem := _unmet_plugin(each, others))}:
-        missing = next((each.name for each in required if required_plugin(each, others) is None), None)
+        missing = next((each.name for each in problems if required_plugin(each, others) is None), None)
         near = nearest(missing, others) if missing else None
         former = hint_for_former(missing) if missing else None
         hint = former or (f"Did you mean '{near}'?" if near else "Add it, or fix the requirement")
@@ -122,6 +122,13 @@ def _error(plugin: PluginFile, problem: str, hint: str | None = None) -> Require
 
 
 def _unmet_plugin(requirement: Requirement, others: Mapping[str, PluginFile]) -> str:
+    try:
+        return _unmet_version(requirement, others) if applies_here(requirement) else ""
+    except ConditionError as error:
+        return str(error)
+
+
+def _unmet_version(requirement: Requirement, others: Mapping[str, PluginFile]) -> str:
     other = required_plugin(requirement, others)
     if other is None:
         return "which is not there"
@@ -189,7 +196,7 @@ def in_order(plugins: Sequence[PluginFile]) -> tuple[PluginFile, ...]:
         plugin.name: {
             required.name
             for requirement in plugin.metadata.requires
-            if (required := required_plugin(requirement, named)) is not None
+            if (required := required_plugin(requirement, named)) is not None and applies_here(requirement)
         }
         for plugin in plugins
     }

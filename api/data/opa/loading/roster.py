@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from opa.errors import PluginError, RequirementError
 from opa.loading.discover import PluginFile
+from opa.loading.filters import Decision
 from opa.loading.order import by_name, in_order, refuse_missing_packages, required_plugin, unmet
 from opa.loading.policy import Policy
 from opa.logging.logger import log
@@ -17,6 +18,7 @@ class Roster:
     Args:
         plugins: those that the filters let through, as they were found.
         policy: says for each whether it may be skipped.
+        filtered: those that they do not let through, each with the reasons.
 
     Attributes:
         plugins: those that are in, in load order.
@@ -27,8 +29,9 @@ class Roster:
         MissingPackagesError: more than one of them needs packages that are not installed.
     """
 
-    def __init__(self, plugins: Sequence[PluginFile], policy: Policy) -> None:
+    def __init__(self, plugins: Sequence[PluginFile], policy: Policy, filtered: Iterable[Decision] = ()) -> None:
         self.policy = policy
+        self._filtered = tuple(filtered)
         self.plugins = tuple(plugins)
         self._names = {plugin.name for plugin in plugins}
         self.skipped: dict[str, PluginError] = {}
@@ -71,7 +74,7 @@ class Roster:
         for plugin in self.plugins:
             error = unmet(plugin, named)
             if error is not None:
-                self.skip(plugin.name, self._because_of_another(plugin) or error)
+                self.skip(plugin.name, self._because_of_another(plugin) or self._because_of_filters(plugin) or error)
                 return
 
     def _because_of_another(self, plugin: PluginFile) -> RequirementError | None:
@@ -84,6 +87,22 @@ class Roster:
                     plugin=plugin.name,
                     where=str(plugin.file),
                     hint=f"Fix the plugin '{other.name}'",
+                )
+        return None
+
+    def _because_of_filters(self, plugin: PluginFile) -> RequirementError | None:
+        filtered = by_name(each.plugin for each in self._filtered)
+        there = by_name(self.plugins)
+        for requirement in plugin.metadata.requires:
+            other = required_plugin(requirement, filtered)
+            if other is not None and required_plugin(requirement, there) is None:
+                (decision,) = [each for each in self._filtered if each.plugin is other]
+                return RequirementError(
+                    f"plugin '{plugin.name}' requires the plugin '{requirement}', which a filter skips:"
+                    f" {'; '.join(decision.reasons)}",
+                    plugin=plugin.name,
+                    where=str(plugin.file),
+                    hint=f"Let the filter pass '{other.name}', or skip '{plugin.name}' as well",
                 )
         return None
 
