@@ -577,6 +577,15 @@ def test_a_variable_may_be_json_where_toml_knows_another_way_to_write_it(folder:
     assert config.OWN_LIST == [None, 1]
 
 
+@pytest.mark.parametrize("text", ["123456", "1e5", "12_34", "0x1F", "inf", "1979-05-27"])
+def test_a_variable_is_taken_as_it_is_where_the_name_is_that_of_a_password(folder: SettingsFolder, text: str) -> None:
+    names = ("OPTIONAL_COMPONENTS__WALRUS__OPTS__PASSWORD", "SMTP_PASSWORD", "SHOP__client_secret", "USE_PASSWORD")
+    folder.variables(**{f"OPA_{name}": text for name in names[:-1]}, OPA_USE_PASSWORD="false", OPA_MAX_TOKEN="5")
+    config = folder.load()
+    assert [config[name.replace("__", ".")] for name in names] == [text, text, text, False]
+    assert config.MAX_TOKEN == 5
+
+
 @pytest.mark.parametrize("text", ["true", "1.10", "1979-05-27", "007"])
 def test_a_variable_is_taken_as_it_is_where_the_setting_is_a_text(folder: SettingsFolder, text: str) -> None:
     folder.variables(OPA_PROJECT_NAME=text)

@@ -40,7 +40,7 @@ MAX_PROBES = 4
 PROBE_LIFE, LONGEST_PROBE_LIFE = 30.0, 300.0
 """Seconds after which a probe that hangs no longer counts among them; they grow with each, as it keeps its thread."""
 AWAITED_PROBE_LIFE = MAX_PROBES * PROBE_TIMEOUT
-"""Seconds after which one that is awaited is cancelled: as many as there may be, and then there is room for the next."""
+"""Seconds after which one that is awaited is cancelled: by then there are as many as there may be."""
 ASKED_FOR, AT_MOST_EVERY = 0.25, 0.05
 """Seconds that a call which is refused waits at most for a probe of its own, and between two such probes."""
 TRUST_PERIOD = 1.0

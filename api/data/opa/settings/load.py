@@ -18,7 +18,7 @@ from opa.settings.ambiguous import in_variable
 from opa.settings.config import FOLDER_SETTING, Config
 from opa.settings.envs import DEFAULT_SECTION
 from opa.settings.field_types import split_list
-from opa.settings.names import ALIASES, LISTS, PLAIN, TEXTS, is_mapping_setting, path_of
+from opa.settings.names import ALIASES, LISTS, PLAIN, TEXTS, is_mapping_setting, is_secret_text, path_of
 from opa.settings.plain import PlainSettings, literal_value, plain_settings
 from opa.settings.sources import (
     FOLDER_VARIABLE,
@@ -144,6 +144,8 @@ def _variable_value(variable: Variable, merged: MergedSettings) -> Any:
     except Exception:  # noqa: BLE001 - `add` parses it again and reports it together with all other mistakes
         return text
     if name.upper() in TEXTS | LISTS and isinstance(value, int | float | date | time):
+        return text
+    if is_secret_text(name) and isinstance(value, int | float | date | time) and not isinstance(value, bool):
         return text
     return _from_json(name, text) if value == text else value
 

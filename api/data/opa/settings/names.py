@@ -38,6 +38,21 @@ def is_mapping_setting(name: str) -> bool:
     return path[0] in MAPPINGS and len(path) <= (2 if path[0] in _MAPPINGS_OF_MAPPINGS else 1)
 
 
+def is_secret_text(name: str) -> bool:
+    """Whether a setting, or a key of one, is a text by its name: of digits alone, a password is no number."""
+    return f"_{path_of(name.upper())[-1]}".endswith(_SECRET_TEXTS)
+
+
+_SECRET_TEXTS = (
+    "_PASSWORD",
+    "_PASSWD",
+    "_PASSPHRASE",
+    "_SECRET",
+    "_API_KEY",
+    "_ACCESS_TOKEN",
+    "_API_TOKEN",
+    "_AUTH_TOKEN",
+)
 _MAPPINGS_OF_MAPPINGS = frozenset(
     {
         *(
