@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from opa.tasks.setting_keys import with_keys_of_celery
+from tests.project import Project
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,11 @@ from opa.tasks.setting_keys import with_keys_of_celery
 )
 def test_celery_finds_its_keys(name: str, value: Any, expected: Any) -> None:
     assert with_keys_of_celery(name, value) == expected
+
+
+def test_a_route_may_have_the_name_of_a_task_in_upper_case_as_a_variable_has_it(project: Project) -> None:
+    project.plugin("jobs.py", "from opa import task\n@task\ndef run(): ...\n")
+    project.component("CELERY", "celery", BROKER_URL="redis://localhost:1/0")
+    project.settings(CELERY_TASK_ROUTES={"JOBS.RUN": {"queue": "slow"}, "OTHER.*": {"queue": "fast"}})
+    routes = project.prepare().celery.conf.task_routes
+    assert routes == {"jobs.run": {"queue": "slow"}, "OTHER.*": {"queue": "fast"}}

@@ -28,7 +28,7 @@ from opa.tasks.lookups import read_texts, unknown_names, unknown_of_task
 from opa.tasks.modes import is_worker
 from opa.tasks.observing.observers import observers_of
 from opa.tasks.passwords import with_password
-from opa.tasks.schedules import parse_entries
+from opa.tasks.schedules import parse_entries, task_named
 from opa.tasks.servers import CONNECT_TIMEOUT
 from opa.tasks.setting_keys import with_keys_of_celery
 from opa.tasks.urls import wrong_in
@@ -104,6 +104,9 @@ def configure(driver: Driver, manager: PluginManager) -> Celery:
         if transport == "redis":
             int((connection.virtual_host or "").strip("/") or 0)  # kombu reads it when it connects
     given = celery_settings(config.as_dict()) | options
+    for name in ("task_annotations", "task_routes"):
+        if isinstance(by_task := given.get(name), Mapping):
+            given[name] = {task_named(key, app.functions()): what for key, what in by_task.items()}
     ours = transport_options(transport, manager)
     if transport in ("amqp", "redis") and driver.breakers():
         ours[BREAKER] = driver.breaker

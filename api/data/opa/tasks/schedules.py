@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -56,13 +56,15 @@ def parse_entries(
     parsed = {}
     _check_keys("the schedule of the settings", entries)
     for written, entry in entries.items():
-        # A variable has names in upper case.
-        name = (
-            written if written in functions else next((each for each in functions if each.upper() == written), written)
-        )
+        name = task_named(written, functions)
         by_itself = planned.get(name, {"task": name} if name in functions else {})
         parsed[name] = _parse_entry(name, entry, by_itself, functions)
     return parsed
+
+
+def task_named(written: Any, names: Collection[str]) -> Any:
+    """The name of a task as a key of the settings has it: a variable may have it in upper case."""
+    return written if written in names else next((each for each in names if each.upper() == written), written)
 
 
 def _parse_entry(
