@@ -20,6 +20,7 @@ from opa._util.flag import Flag
 from opa.current import current
 from opa.process import orphans
 from opa.process.listen import listening_socket, refuse_connections, refuses_connections
+from opa.serve import server as server_module
 from opa.serve import waited
 from opa.serve.command import MISTAKE, command
 from opa.serve.handed import Handed
@@ -310,6 +311,29 @@ def test_who_connects_while_a_process_ends_is_left_to_the_next_one_unless_there_
             listener.settimeout(20)
             with listener.accept()[0] as connection:
                 assert connection.recv(100) == get("/healthz")
+
+
+def test_a_client_that_has_just_connected_is_answered_where_a_reload_ends_the_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MIN_DRAIN", 60)
+    monkeypatch.setattr(current, "is_stopping", False)
+    with listening_socket("127.0.0.1", 0) as listener:
+        server = Server(ServerConfig(project.config(), project.app()), alone=True, has_successor=True)
+        server.min_drain = server.max_drain = 0
+
+        def ask() -> int:
+            with Raw(listener.getsockname()[1]) as client:
+                wait_until(lambda: server.config.connections.newcomers)
+                server.should_exit = True
+                wait_until(lambda: current.is_stopping)
+                client.send(get("/healthz"))
+                return client.status()
+
+        with ThreadPoolExecutor() as pool:
+            status = pool.submit(ask)
+            uvloop.run(server.serve([listener.dup()]))
+            assert status.result() == 200
 
 
 @pytest.mark.parametrize(("min_wait", "answer"), [(0, b"1"), (3_600_000, b"6")], ids=["waited", "at once"])

@@ -146,6 +146,10 @@ class Connections:
         refusals.note("more connections than MAX_CONNECTIONS or the limit of open files (503)")
         return False
 
+    def has_just_come(self) -> bool:
+        """Whether a request is probably on its way, on a connection that is younger than the last sweep."""
+        return any(not newcomer.since for newcomer in self.newcomers)
+
     def sweep(self, now: float) -> None:
         """Look after each connection; called once a second.
 

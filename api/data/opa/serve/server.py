@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MIN_DRAIN = 0.2
 MAX_DRAIN = 1.0
 POLL_INTERVAL = 0.05
+NEWCOMER_INTERVAL = 0.01
 # For what follows when GRACEFUL_TIMEOUT is over: cancelled requests end, and so does the process.
 SHUTDOWN_MARGIN = 2
 TICKS_PER_SECOND = 10
@@ -108,7 +109,8 @@ class Server(uvicorn.Server):
         others_serve: whether another process serves, or has served, on its sockets.
 
     Attributes:
-        min_drain: seconds that requests which are on their way have to arrive when the server stops, at least.
+        min_drain: seconds that requests which are on their way have to arrive when the server stops, at least. Where a
+            client has just connected, it is `MIN_DRAIN` in any case.
         max_drain: the same at most, where clients keep connections open.
     """
 
@@ -254,9 +256,11 @@ class Server(uvicorn.Server):
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
         clock = asyncio.get_running_loop().time
-        end = clock() + self.max_drain
+        begin, end = clock(), clock() + self.max_drain
         await asyncio.sleep(self.min_drain)
-        # There is no event for this: uvicorn's protocols share a plain set.
+        # There is no event for these two: uvicorn's protocols share a plain set.
+        while self.config.connections.has_just_come() and clock() < begin + MIN_DRAIN and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(NEWCOMER_INTERVAL)
         while state.connections and clock() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(POLL_INTERVAL)
 
