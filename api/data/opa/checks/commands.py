@@ -27,12 +27,12 @@ def commands_out_of_reach(manager: PluginManager) -> Iterator[Finding]:
             plugin=plugin.name,
         )
     for found in manager.registry.objects:
-        value = found.plugin.attribute(conventions.COMMANDS)
+        name, value = conventions.COMMANDS.name, found.plugin.attribute(conventions.COMMANDS)
         if value is not None and not _is_application(value):
             yield Finding(
-                f"'{conventions.COMMANDS.name}' of plugin '{found.plugin.name}' is {kind_of(value)}, and no Typer application",
+                f"'{name}' of plugin '{found.plugin.name}' is {kind_of(value)}, and no Typer application",
                 where=str(found.plugin.file.file),
-                hint=f"Write {conventions.COMMANDS.name} = typer.Typer(), or give it another name",
+                hint=f"Write {name} = typer.Typer(), or give it another name",
                 plugin=found.plugin.name,
             )
     for command, problem in with_problems(plugins):
