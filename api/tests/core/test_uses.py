@@ -121,7 +121,8 @@ def test_a_function_that_is_something_already_is_no_step(
 def test_a_function_that_is_used_for_something_is_no_step(
     project: Project, notes: list[str], use: str, step: str
 ) -> None:
-    assert calls(project, notes, f"def %s():\n{ENDPOINT}\n{use.format(step)}", step=step) == 0
+    parameters = "request=None, error=None" if "exception_handlers" in use else ""
+    assert calls(project, notes, f"def %s({parameters}):\n{ENDPOINT}\n{use.format(step)}", step=step) == 0
 
 
 @pytest.mark.parametrize("step", STEPS)
