@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hashlib
 import hmac
 import threading
@@ -235,7 +236,12 @@ async def ask_for_it() -> str:
     return "s"
 
 
-@pytest.mark.parametrize("secret", [None, 5, b"s", {"s": "t"}, [b"s"], [None], "\ud800", ask_for_it])
+@functools.wraps(ask_for_it)
+def ask_decorated() -> Any:
+    return ask_for_it()
+
+
+@pytest.mark.parametrize("secret", [None, 5, b"s", {"s": "t"}, [b"s"], [None], "\ud800", ask_for_it, ask_decorated])
 def test_signed_refuses_a_value_that_can_be_no_secret(secret: Any) -> None:
     with pytest.raises(OpaError, match=r"the secret of Signed\('github'\) (is|has)"):
         Signed("github", secret=secret)

@@ -233,6 +233,14 @@ def test_mark_notes_them_as_done_and_a_file_that_is_gone_is_told(project: Projec
     assert migrate("--mark", "plan").exit_code == 2  # it marks nothing
 
 
+WRAPPED = """from functools import wraps
+def wrapped(function):
+    @wraps(function)
+    def call(): return function()
+    return call
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem", "line"),
     [
@@ -243,6 +251,7 @@ def test_mark_notes_them_as_done_and_a_file_that_is_gone_is_told(project: Projec
         ("0001_a.py", "\nimport nix\ndef upgrade(): ...", "cannot be imported: ModuleNotFoundError", 2),
         ("0001_a.py", "\ndef upgrade(connection): ...", "has a function upgrade that cannot be called", 2),
         ("0001_a.py", "\nasync def upgrade(): ...", "has an async def upgrade", 2),
+        ("0001_a.py", f"{WRAPPED}@wrapped\nasync def upgrade(): ...", "has an async def upgrade", 3),
         ("0001_a.py", "transaction = False\ndef upgrade(): ...", "which SQLite does not need", 1),
         ("0001_a.py", "component = 'nix'\ndef upgrade(): ...", "needs the component 'nix'", None),
         ("env.py", "", "'env.py' in migrations/ of plugin 'shop' is not the name of a migration", None),
