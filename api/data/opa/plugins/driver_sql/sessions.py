@@ -43,8 +43,12 @@ class AsyncScope:
             await self._roll_back()
 
     async def _roll_back(self) -> None:
+        # Whoever cancels this once more does not cancel that.
+        await asyncio.shield(asyncio.ensure_future(self._close()))
+
+    async def _close(self) -> None:
         try:
-            await asyncio.shield(asyncio.ensure_future(self._session.close()))
+            await self._session.close()
         except IllegalStateChangeError:
             # A task that was left behind uses it. Nobody waits for that, and no connection is lost by it.
             self._closing = asyncio.ensure_future(self._close_when_free())
