@@ -205,10 +205,12 @@ def test_tasks_that_redis_could_not_note_as_taken_or_done_are_noted_later(runnin
     with running.tasks.sending(), administrator(server) as admin:
         admin.select(1)
         jobs = running.tasks.module("jobs")
+        # No tick comes meanwhile: the worker would lose the broker over it, and note nothing until the end; and one
+        # that waits behind the jobs is taken with them.
+        running.beat.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: not admin.llen("celery") and not admin.hlen("unacked"))
         both = [jobs.long_job.delay(name) for name in ("taken before", "taken before as well")]
         wait_until(lambda: sum("taken before" in line for line in running.done()) == 2)
-        # No tick comes before they are noted: the worker would lose the broker over it, and note nothing until the end.
-        running.beat.process.send_signal(signal.SIGSTOP)
         wait_until(lambda: not admin.llen("celery") and admin.hlen("unacked") == len(both))
         admin.eval("redis.call('rename', KEYS[1], 'aside') redis.call('set', KEYS[1], 'x')", 1, "unacked_index")
         go.touch()

@@ -271,7 +271,7 @@ def test_a_queue_that_rabbitmq_could_not_make_a_quorum_queue_is_none(tasks: Task
     tasks.component()
     queues = application_of(tasks.project.prepare()).amqp.queues
     types = {name.partition(".")[0]: (queues[name].queue_arguments or {}).get("x-queue-type") for name in queues}
-    assert types == {"bcast": None, "celery": "quorum", "ranked": None, "mine": None}
+    assert types == {"bcast": None, "celery": "quorum", "ranked": None, "lazy": None, "mine": None}
 
 
 @pytest.mark.docker
